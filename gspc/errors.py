@@ -1,0 +1,39 @@
+"""The one tree of errors. The command line turns each into one line on stderr and its exit code."""
+
+from __future__ import annotations
+
+
+class GspcError(Exception):
+    """Anything the user can be told in one line; `exit_code` is the process's exit status."""
+
+    exit_code = 1
+
+
+class UsageError(GspcError):
+    """Arguments that do not make sense together."""
+
+    exit_code = 2
+
+
+class InputError(GspcError):
+    """A scene, checkpoint or image that cannot be used."""
+
+    exit_code = 3
+
+
+class BitstreamError(GspcError):
+    """A `.pcgs` stream that is damaged, truncated, too new or beyond the limits."""
+
+    exit_code = 4
+
+
+class BackendError(GspcError):
+    """No such device or kernel on this machine."""
+
+    exit_code = 5
+
+
+class OutputError(GspcError):
+    """An output that exists, cannot be written, or does not fit on the disk."""
+
+    exit_code = 6

@@ -1,0 +1,120 @@
+"""The data that travels between rooms: frozen dataclasses over numpy, no torch.
+
+Legend for shape comments: N anchors, K offsets per anchor, M Gaussians, F features, L levels, H W image.
+Cameras are world-to-camera with OpenCV axes (x right, y down, z forward); quaternions are wxyz; colours are
+sRGB-encoded value / 255.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+U8 = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera. Focal lengths and principal point in pixels; pixel centres lie at +0.5."""
+
+    name: str
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    world_to_camera: F64  # [4, 4]
+
+    @property
+    def center(self) -> F64:  # [3]
+        """Camera position in world space."""
+        rotation = self.world_to_camera[:3, :3]
+        return -rotation.T @ self.world_to_camera[:3, 3]
+
+    def resized(self, width: int, height: int) -> Camera:
+        """The same view on another pixel grid."""
+        sx, sy = width / self.width, height / self.height
+        return replace(
+            self, width=width, height=height, fx=self.fx * sx, fy=self.fy * sy, cx=self.cx * sx, cy=self.cy * sy
+        )
+
+
+@dataclass(frozen=True)
+class View:
+    """A photograph: its camera (already at the training resolution) and how to get its pixels."""
+
+    camera: Camera
+    load: Callable[[], U8] = field(compare=False, repr=False)  # -> [H, W, 3] at the camera's size
+    path: Path | None = None
+
+
+@dataclass(frozen=True)
+class SceneData:
+    """What a fit starts from."""
+
+    name: str
+    train: tuple[View, ...]
+    test: tuple[View, ...]
+    points: F64  # [P, 3] world space
+    colors: U8  # [P, 3]
+    background: tuple[float, float, float]
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """All views, sorted by name."""
+        return tuple(sorted((*self.train, *self.test), key=lambda view: view.camera.name))
+
+
+@dataclass(frozen=True)
+class Gaussians:
+    """Neural Gaussians decoded from anchors for one view."""
+
+    means: F32  # [M, 3] world space
+    quats: F32  # [M, 4] wxyz, normalized
+    scales: F32  # [M, 3] standard deviations in world units, after exp
+    opacities: F32  # [M] in (0, 1]
+    colors: F32  # [M, 3] in [0, 1]
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Weights of the Gaussian heads (method section 1): three two-layer ReLU networks that share their input.
+
+    The input of an anchor is [feature (F), unit view direction from camera to anchor (3), distance * distance_scale (1)].
+    The three hidden layers (opacity, color, cov, H units each) are stacked into w1, b1. Outputs are ordered
+    offset-major: rows [k * C, (k + 1) * C) belong to offset k.
+    """
+
+    w1: F32  # [3H, F + 4]
+    b1: F32  # [3H]
+    w_opacity: F32  # [K, H]
+    b_opacity: F32  # [K]
+    w_color: F32  # [3K, H]
+    b_color: F32  # [3K]
+    w_cov: F32  # [7K, H]: per offset 3 scale logits, then 4 quaternion components wxyz
+    b_cov: F32  # [7K]
+    distance_scale: float
+
+
+@dataclass(frozen=True)
+class DecodedScene:
+    """A scene restored from a stream (or exported from a model) at one level: all a renderer needs, nothing trainable."""
+
+    level: int  # level this scene was restored to, counted from 1
+    levels: int  # levels the stream holds
+    anchors: F32  # [N, 3] world space
+    features: F32  # [N, F]
+    log_scales: F32  # [N, 6]
+    offsets: F32  # [N, K, 3]
+    gaussian_mask: NDArray[np.bool_]  # [N, K]
+    heads: Heads
+    background: tuple[float, float, float]
+    cameras: tuple[Camera, ...]  # suggested views, at most 64
+    metadata: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,29 @@
+// gspc._kernels: training and rendering kernels. Arrays pass by pointer from numpy or torch (CPU), never copied.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+#include <omp.h>
+
+#include "common/isa.hpp"
+
+namespace nb = nanobind;
+
+void bind_raster(nb::module_& m);
+void bind_grid(nb::module_& m);
+void bind_ssim(nb::module_& m);
+void bind_heads(nb::module_& m);
+
+NB_MODULE(_kernels, m) {
+  m.def("active_isa", [] { return std::string(gspc::isa_name(gspc::active_isa())); });
+  m.def("supported_isa", [] { return std::string(gspc::isa_name(gspc::supported_isa())); });
+  m.def("set_isa", [](const std::string& name) {
+    for (gspc::Isa isa : {gspc::Isa::base, gspc::Isa::v3, gspc::Isa::v4})
+      if (name == gspc::isa_name(isa)) return gspc::set_isa(isa);
+    throw nb::value_error("set_isa: one of base, v3, v4");
+  });
+  m.def("max_threads", [] { return omp_get_max_threads(); });
+  m.def("set_threads", [](int threads) { omp_set_num_threads(threads); });
+  bind_raster(m);
+  bind_grid(m);
+  bind_ssim(m);
+  bind_heads(m);
+}
