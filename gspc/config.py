@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -62,6 +63,9 @@ class FitOptions:
     checkpoint_every: iterations between checkpoints; 0 writes only the last.
     resume: go on from the checkpoint beside the output.
     log: file that receives the progress as JSON lines.
+    features: feature channels of an anchor (F).
+    densify_threshold: mean screen-space gradient, in normalized device units, from which a Gaussian grows anchors.
+    metadata: what the model and its streams say about their making, beside the trainer's own entries.
     """
 
     iterations: int | None = None
@@ -74,6 +78,9 @@ class FitOptions:
     checkpoint_every: int = 500
     resume: bool = False
     log: Path | None = None
+    features: int = 32
+    densify_threshold: float = 1e-4
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raise UsageError for values out of range."""
@@ -99,3 +106,18 @@ class FitOptions:
             raise UsageError(f"--threads {self.threads}: give at least 1")
         if self.checkpoint_every < 0:
             raise UsageError(f"--checkpoint-every {self.checkpoint_every}: give 0 or a positive number")
+        if not 1 <= self.features <= 256:
+            raise UsageError(f"--features {self.features}: give 1 to 256")
+        if not (math.isfinite(self.densify_threshold) and self.densify_threshold > 0):
+            raise UsageError(f"--densify-threshold {self.densify_threshold}: give a positive number")
+
+
+COARSEST_RATE_WEIGHT, FINEST_RATE_WEIGHT = 4e-3, 2.5e-4
+
+
+def default_rate_weights(levels: int) -> tuple[float, ...]:
+    """Lambda of each level: evenly spread on a log scale between the papers' coarsest and finest."""
+    if levels == 1:
+        return (FINEST_RATE_WEIGHT,)
+    ratio = (FINEST_RATE_WEIGHT / COARSEST_RATE_WEIGHT) ** (1 / (levels - 1))
+    return tuple(COARSEST_RATE_WEIGHT * ratio**i for i in range(levels))
