@@ -5,12 +5,17 @@ Legend for shape comments: N anchors, K offsets per anchor, M Gaussians, F featu
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 import torch
 from torch import Tensor
 
 from gspc.ops.arrays import GridShape
 
-# --- Context grid (method section 3; the arithmetic of kernels/codec/context_grid.hpp) --------------------------------
+if TYPE_CHECKING:
+    from gspc.ops.heads import HeadWeights
+
+# --- Context grid (method section 3; the arithmetic of kernels/codec/context_grid.hpp) ----------
 
 _PRIMES = (1, 2654435761, 805459861)
 _AXES = ((0, 1, 2), (0, 1), (0, 2), (1, 2))
@@ -72,3 +77,54 @@ def grid_context(positions: Tensor, embeddings: Tensor, spec: GridShape) -> Tens
         dims, resolution, log2_size = plane
         start += min((resolution + 1) ** len(_AXES[dims]), 1 << log2_size)
     return torch.cat(parts, 1) if parts else embeddings.new_zeros(len(positions), 0)
+
+
+# --- Gaussian heads (method section 1) ----------
+
+
+class NeuralGaussians(NamedTuple):
+    """The Gaussians drawn in one view; `index` = n * K + k tells where each comes from, ascending."""
+
+    index: Tensor  # [M] int64
+    means: Tensor  # [M, 3] world space
+    quats: Tensor  # [M, 4] wxyz, normalized (a zero quaternion stays zero)
+    scales: Tensor  # [M, 3] world units
+    opacities: Tensor  # [M]
+    colors: Tensor  # [M, 3]
+
+
+def neural_gaussians(
+    features: Tensor,
+    log_scales: Tensor,
+    offsets: Tensor,
+    mask: Tensor,
+    anchors: Tensor,
+    camera_center: Tensor,
+    heads: HeadWeights,
+    visible: Tensor | None = None,
+) -> NeuralGaussians:
+    """See `gspc.ops.heads.neural_gaussians`. An anchor exactly at the camera has view direction 0."""
+    n, k = mask.shape
+    toward = anchors.detach() - camera_center.detach()
+    distance = toward.norm(dim=1, keepdim=True)
+    inputs = torch.cat([features, toward / distance.clamp(min=1e-12), distance * heads.distance_scale], 1)
+    hidden = torch.relu(inputs @ heads.w1.T + heads.b1)
+    of_opacity, of_color, of_cov = hidden.chunk(3, 1)
+    alpha = torch.tanh(of_opacity @ heads.w_opacity.T + heads.b_opacity)  # [N, K]
+    color = torch.sigmoid(of_color @ heads.w_color.T + heads.b_color).view(n, k, 3)
+    cov = (of_cov @ heads.w_cov.T + heads.b_cov).view(n, k, 7)
+    keep = (alpha > 0) & (mask > 0.5)
+    if visible is not None:
+        keep &= visible[:, None]
+    index = keep.flatten().nonzero()[:, 0]
+    row, gate = index // k, mask.flatten()[index]
+    extent = log_scales[row].exp()
+    cov = cov.flatten(0, 1)[index]
+    return NeuralGaussians(
+        index=index,
+        means=anchors.detach()[row] + offsets.flatten(0, 1)[index] * extent[:, :3],
+        quats=torch.nn.functional.normalize(cov[:, 3:], dim=1, eps=1e-12),
+        scales=extent[:, 3:] * torch.sigmoid(cov[:, :3]) * gate[:, None],
+        opacities=alpha.flatten()[index] * gate,
+        colors=color.flatten(0, 1)[index],
+    )
