@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from gspc.errors import BackendError
-from gspc.scene import F32, F64, U8
+from gspc.scene import F32, F64, U8, Gaussians, Heads
+
+I32 = NDArray[np.int32]
 
 
 def kernels() -> Any:
@@ -25,11 +27,15 @@ def kernels() -> Any:
     try:
         from gspc import _kernels
     except ImportError as error:
-        raise BackendError(f"gspc._kernels: cannot be loaded ({error}); reinstall gspc with `pip install .`") from error
+        raise BackendError(
+            f"gspc._kernels: cannot be loaded ({error}); reinstall gspc with `pip install .`"
+        ) from error
     return _kernels
 
 
-def check_array(name: str, array: NDArray[Any], shape: tuple[int | None, ...], dtype: Any = np.float32) -> None:
+def check_array(
+    name: str, array: NDArray[Any], shape: tuple[int | None, ...], dtype: Any = np.float32
+) -> None:
     """Raises ValueError unless `array` has this dtype and shape (None: any size) and is C-contiguous."""
     fits = array.ndim == len(shape) and all(
         want is None or have == want for have, want in zip(array.shape, shape, strict=True)
@@ -139,10 +145,115 @@ def photometric(
     """(1 - w) L1 + w (1 - SSIM), see `gspc.ops.ssim.photometric_loss`."""
     check_array("image", image, (None, None, 3))
     check_array("target", target, image.shape, np.uint8 if target.dtype == np.uint8 else np.float32)
-    l1, similarity, grad = kernels().photometric(image, target, 1.0 - ssim_weight, -float(ssim_weight), gradient)
+    l1, similarity, grad = kernels().photometric(
+        image, target, 1.0 - ssim_weight, -float(ssim_weight), gradient
+    )
     return Photometric((1.0 - ssim_weight) * l1 + ssim_weight * (1.0 - similarity), l1, similarity, grad)
 
 
 def ssim(image: F32, target: U8 | F32) -> float:  # [H, W, 3] each
     """Mean structural similarity, see `gspc.ops.ssim.ssim`."""
     return photometric(image, target, 1.0, gradient=False).ssim
+
+
+# --- Context grid ----------------------------------------
+
+
+class GridShape(Protocol):
+    """What the grid kernels read of a `gspc.model.grid_spec.GridSpec`."""
+
+    @property
+    def box_low(self) -> tuple[int, int, int]: ...
+    @property
+    def box_size(self) -> tuple[int, int, int]: ...
+    @property
+    def planes(self) -> Sequence[tuple[int, int, int]]: ...
+    @property
+    def total_entries(self) -> int: ...
+    @property
+    def context_size(self) -> int: ...
+
+
+def grid_shape_array(spec: GridShape) -> I32:
+    """The spec as the kernels take it: int32 [6 + 3 P]."""
+    values = [*spec.box_low, *spec.box_size, *(value for plane in spec.planes for value in plane)]
+    return np.asarray(values, dtype=np.int32)
+
+
+def grid_sign_table(signs: NDArray[np.bool_] | F32, spec: GridShape) -> NDArray[np.uint8]:
+    """Signs [E, 4] (bool: True is +1; float: e >= 0 is +1) as the kernels take them: one byte per entry, padded."""
+    if signs.shape != (spec.total_entries, 4):
+        raise ValueError(f"signs have shape {signs.shape}, expected {(spec.total_entries, 4)}")
+    table = np.empty(spec.total_entries + kernels().GRID_SIGN_PADDING, np.uint8)
+    floats = np.where(signs, np.float32(1), np.float32(-1)) if signs.dtype == np.bool_ else signs
+    kernels().grid_pack_signs(np.ascontiguousarray(floats, np.float32), table)
+    return table
+
+
+def grid_context(positions: ArrayLike, signs: NDArray[np.bool_] | F32, spec: GridShape) -> F32:
+    """Context of voxel positions [N, 3] (clamped to [0, 2^21)) from signs [E, 4]: float32 [N, C] in [-1, 1], multiples of 1/512."""
+    points = _positions(positions)
+    out = np.empty((len(points), spec.context_size), np.float32)
+    kernels().grid_forward(grid_shape_array(spec), grid_sign_table(signs, spec), points, out)
+    return out
+
+
+def grid_context_int(
+    positions: ArrayLike, signs: NDArray[np.bool_] | F32, spec: GridShape
+) -> NDArray[np.int16]:
+    """The same as integers in [-512, 512]: int16 [N, C]."""
+    points = _positions(positions)
+    out = np.empty((len(points), spec.context_size), np.int16)
+    kernels().grid_forward_int(grid_shape_array(spec), grid_sign_table(signs, spec), points, out)
+    return out
+
+
+def _positions(positions: ArrayLike) -> I32:
+    points = np.ascontiguousarray(positions, dtype=np.int32)
+    if points.ndim != 2 or points.shape[1] != 3:
+        raise ValueError(f"positions have shape {points.shape}, expected [N, 3]")
+    return points
+
+
+# --- Gaussian heads ----------------------------------------
+
+HEAD_WEIGHTS = ("w1", "b1", "w_opacity", "b_opacity", "w_color", "b_color", "w_cov", "b_cov")
+
+
+def neural_gaussians(
+    features: F32,
+    log_scales: F32,
+    offsets: F32,
+    mask: NDArray[np.bool_] | F32,
+    anchors: F32,
+    camera_center: ArrayLike,
+    heads: Heads,
+    visible: NDArray[np.bool_] | None = None,
+) -> tuple[NDArray[np.int64], Gaussians]:
+    """The Gaussians that anchors show to a camera (method section 1), as in `gspc.ops.heads.neural_gaussians`.
+
+    Args:
+        features: [N, F]; log_scales: [N, 6]; offsets: [N, K, 3]; mask: [N, K]; anchors: [N, 3] world space.
+        camera_center: [3] world space.
+        heads: weights.
+        visible: bool [N], the anchors to look at; None means all.
+
+    Returns:
+        index int64 [M] = n * K + k, ascending, and the M Gaussians.
+
+    Raises:
+        ValueError: on a wrong shape.
+    """
+    inputs = [np.ascontiguousarray(a, np.float32) for a in (features, log_scales, offsets, mask, anchors)]
+    weights = [np.ascontiguousarray(getattr(heads, name), np.float32) for name in HEAD_WEIGHTS]
+    center = tuple(float(value) for value in np.asarray(camera_center).reshape(3))
+    seen = None if visible is None else np.ascontiguousarray(visible, np.bool_).view(np.uint8)
+    n, k = inputs[3].shape
+    alpha, starts, active = np.empty((n, k), np.float32), np.empty(n + 1, np.int32), np.empty(n, np.int32)
+    scale = float(heads.distance_scale)
+    total, n_active = kernels().heads_select(weights, scale, inputs, center, seen, alpha, starts, active)
+    index = np.empty(total, np.int64)
+    shapes = ((total, 3), (total, 4), (total, 3), (total,), (total, 3), (total, 3), (total,))
+    out = [np.empty(shape, np.float32) for shape in shapes]
+    kernels().heads_forward(weights, scale, inputs, center, alpha, starts, active, n_active, index, out)
+    return index, Gaussians(*out[:5])
