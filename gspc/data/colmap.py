@@ -236,7 +236,7 @@ def rotation_matrix(quaternion: Sequence[float]) -> F64:
 
 
 def quaternion_of(rotation: F64) -> tuple[float, float, float, float]:
-    """The wxyz quaternion (w >= 0) of a rotation [3, 3]: an eigenvector of its 4x4 form (Bar-Itzhack 2000)."""
+    """The wxyz quaternion (w >= 0) of a rotation [3, 3]: an eigenvector of a 4x4 form (Bar-Itzhack 2000)."""
     (a, b, c), (d, e, f), (g, h, i) = rotation
     form = np.array(
         [

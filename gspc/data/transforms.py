@@ -85,7 +85,7 @@ def _load(path: Path) -> dict[str, Any]:
 def read_frames(path: Path, images: Path | None = None) -> tuple[Frame, ...]:
     """The frames of one transforms file, photographs looked for in `images` by file name if given.
 
-    Raises InputError. A camera is named by its photograph's path below the file's folder, such as `train/r_0.png`.
+    Raises InputError. Cameras are named by their photographs' path below the file's folder: `train/r_0.png`.
     """
     content = _load(path)
     result = []
@@ -181,7 +181,7 @@ def world_to_camera(matrix: object) -> F64 | None:
 
 
 def find_points(files: TransformFiles) -> Path | None:
-    """The scene's point cloud: what its file names as ply_file_path, else a PLY with one of the usual names."""
+    """The scene's point cloud: what its file names as ply_file_path, else a PLY of a usual name."""
     named = _load(files.train).get("ply_file_path")
     if isinstance(named, str):
         colmap.check_name(files.train, named)
@@ -204,7 +204,7 @@ def read_points(files: TransformFiles, cameras: Sequence[Camera]) -> tuple[F64, 
 
 
 def random_points(cameras: Sequence[Camera], count: int = RANDOM_POINTS, seed: int = 0) -> tuple[F64, U8]:
-    """Uniform grayish points in a cube around what the cameras look at; the same for the same cameras and seed.
+    """Uniform gray points in a cube around what the cameras look at; the same for the same cameras and seed.
 
     The cube's center is the point nearest to all optical axes (least squares), its size follows the median
     distance of the cameras to it.

@@ -1,7 +1,8 @@
 """The embedded scene: a stage with balls and boxes, ray traced here and written as a COLMAP directory.
 
-No file is read: `make demo` and the tests have a scene with known cameras at any size. The same arguments give
-the same bytes on the same machine (across machines a few pixels may differ by one step: vectorized sines do).
+No file is read: `make demo` and the tests have a scene with known cameras at any size. The same arguments
+give the same bytes on the same machine (across machines a few pixels may differ by one step, as vectorized
+sines do).
 """
 
 from __future__ import annotations
@@ -68,8 +69,8 @@ def write_demo_scene(
 ) -> None:
     """Write images/*.png and sparse/0/*.bin to `directory` (made when missing), about `points` sparse points.
 
-    `seed` draws the points and their noise; the pictures do not depend on it. Takes about 10 s on one core at the
-    default size. Raises UsageError for sizes without sense, OutputError when the disk refuses.
+    `seed` draws the points and their noise; the pictures do not depend on it. Takes about 10 s on one core at
+    the default size. Raises UsageError for sizes without sense, OutputError when the disk refuses.
     """
     if views < 2 or not (16 <= width <= 4096 and 16 <= height <= 4096) or points < 1:
         raise UsageError("the demo scene needs at least 2 views of 16 to 4096 pixels a side and 1 point")

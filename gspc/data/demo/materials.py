@@ -1,4 +1,4 @@
-"""Procedural colors of the demo scene. Every pattern is smooth down to about a pixel, so that it can be learned.
+"""Procedural colors of the demo scene, every pattern smooth down to about a pixel so that it can be learned.
 
 A pattern takes points [3, n] in its object's own frame and the face normals there, and returns linear albedo
 [3, n] in [0, 1].
@@ -7,36 +7,37 @@ A pattern takes points [3, n] in its object's own frame and the face normals the
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gspc.scene import F32
+Floats = NDArray[np.floating]  # float32 where it matters for speed
 
 Color = tuple[float, float, float]
 EDGE = 0.025  # world units over which two colors of a pattern meet: about 1.5 pixels at 240 pixels width
 
 
-def mix(a: F32, b: F32, weight: F32) -> F32:
+def mix(a: Floats, b: Floats, weight: Floats) -> Floats:
     """a where weight is 0, b where it is 1."""
     return a + (b - a) * weight
 
 
-def smooth(value: F32) -> F32:
+def smooth(value: Floats) -> Floats:
     """Smoothstep of `value` clamped to [0, 1]."""
     value = np.clip(value, 0, 1)
     return value * value * (3 - 2 * value)
 
 
-def rgb(color: Color) -> F32:
+def rgb(color: Color) -> Floats:
     """A color as a column [3, 1]."""
     return np.array(color, np.float32)[:, None]
 
 
-def edge(distance: F32, width: float = EDGE) -> F32:
+def edge(distance: Floats, width: float = EDGE) -> Floats:
     """0 to 1 across a border at signed `distance` (world units) 0."""
     return smooth(distance / width + 0.5)
 
 
-def waves(points: F32, frequency: float, seed: int, count: int = 5) -> F32:
-    """Band-limited noise [n] of about unit size: plane waves in fixed random directions, `frequency` radians a unit."""
+def waves(points: Floats, frequency: float, seed: int, count: int = 5) -> Floats:
+    """Band-limited noise [n] of about unit size: plane waves of `frequency` radians a unit."""
     generator = np.random.default_rng(seed)
     directions = generator.normal(size=(count, len(points)))
     directions *= (
@@ -51,18 +52,18 @@ def waves(points: F32, frequency: float, seed: int, count: int = 5) -> F32:
     return total * np.float32(np.sqrt(2 / count))
 
 
-def repeat(value: F32, period: float) -> tuple[F32, F32]:
+def repeat(value: Floats, period: float) -> tuple[Floats, Floats]:
     """Cell number and the signed position in it, in [-period / 2, period / 2]."""
     cell = np.floor(value / period)
     return cell, value - (cell + np.float32(0.5)) * period
 
 
-def shade_of(cell_a: F32, cell_b: F32) -> F32:
+def shade_of(cell_a: Floats, cell_b: Floats) -> Floats:
     """A random-looking number in [-1, 1] per pair of cell numbers."""
     return np.sin(cell_a * 12.9898 + cell_b * 78.233 + 0.7)
 
 
-def floor(points: F32, normals: F32) -> F32:
+def floor(points: Floats, normals: Floats) -> Floats:
     """Two-tone tiles with grain, grout and an inlaid ring."""
     x, y, _ = points
     cell_x, in_x = repeat(x + 0.06 * y, 0.62)
@@ -83,16 +84,16 @@ def floor(points: F32, normals: F32) -> F32:
     return mix(color, inlay, ring)
 
 
-def marble(points: F32, normals: F32) -> F32:
+def marble(points: Floats, normals: Floats) -> Floats:
     """White marble with green and gold veins."""
-    warp = waves(points, 3.5, 3) + 0.5 * waves(points, 8, 4)
-    vein = 1 - np.abs(np.sin(4.2 * points[0] + 3 * points[2] + 1.4 * warp))
+    warp = waves(points, 4, 3) + 0.5 * waves(points, 9, 4)
+    vein = 1 - np.abs(np.sin(5.5 * points[0] + 4 * points[2] + 1.5 * warp))
     color = mix(rgb((0.86, 0.84, 0.78)), rgb((0.08, 0.28, 0.22)), smooth(vein * 1.5 - 0.2))
     gold = 1 - np.abs(np.sin(3 * points[1] - 2.5 * points[2] + 1.2 * waves(points, 5, 5)))
     return mix(color, rgb((0.70, 0.42, 0.10)), smooth(gold * 5 - 4))
 
 
-def ball(points: F32, normals: F32) -> F32:
+def ball(points: Floats, normals: Floats) -> Floats:
     """A beach ball: six colored sectors, white caps."""
     palette = np.array(
         [
@@ -118,10 +119,10 @@ def ball(points: F32, normals: F32) -> F32:
     return mix(color, rgb((0.85, 0.82, 0.76)), cap) * (1 + 0.05 * waves(points, 22, 6))
 
 
-def dots(points: F32, normals: F32) -> F32:
+def dots(points: Floats, normals: Floats) -> Floats:
     """Soft dots at the corners of an icosahedron and its dual."""
     golden = (1 + 5**0.5) / 2
-    corners = [(0, a, b * golden) for a in (-1, 1) for b in (-1, 1)]
+    corners: list[tuple[float, float, float]] = [(0, a, b * golden) for a in (-1, 1) for b in (-1, 1)]
     corners += [(a, b * golden, 0) for a in (-1, 1) for b in (-1, 1)]
     corners += [(b * golden, 0, a) for a in (-1, 1) for b in (-1, 1)]
     duals = [(a, b, c) for a in (-1, 1) for b in (-1, 1) for c in (-1, 1)]
@@ -136,27 +137,27 @@ def dots(points: F32, normals: F32) -> F32:
     return color
 
 
-def planet(points: F32, normals: F32) -> F32:
+def planet(points: Floats, normals: Floats) -> Floats:
     """Blue bands and swirls."""
     height = points[2] * 9 + 0.9 * waves(points, 7, 8)
-    tone = np.sin(height * 1.6) * 0.5 + 0.5
+    tone = np.sin(height * 2.4) * 0.5 + 0.5
     color = mix(rgb((0.10, 0.22, 0.55)), rgb((0.75, 0.78, 0.82)), smooth(tone))
-    return mix(color, rgb((0.88, 0.45, 0.18)), smooth(np.sin(height * 0.8 + 1) * 2 - 1.1))
+    return mix(color, rgb((0.88, 0.45, 0.18)), smooth(np.sin(height * 1.2 + 1) * 2 - 1.1))
 
 
-def pearl(points: F32, normals: F32) -> F32:
+def pearl(points: Floats, normals: Floats) -> Floats:
     """A small sphere: orange spiral on violet."""
     turn = np.arctan2(points[1], points[0]) + 9 * points[2]
     return mix(rgb((0.30, 0.10, 0.45)), rgb((0.92, 0.55, 0.12)), edge(np.sin(2 * turn) * 0.08, 0.06))
 
 
-def faces(points: F32, normals: F32) -> tuple[F32, F32]:
-    """Two coordinates along the face of a box that each point lies on: horizontal, then vertical where it can be."""
+def faces(points: Floats, normals: Floats) -> tuple[Floats, Floats]:
+    """Coordinates along the box face each point lies on: horizontal, then vertical where it can be."""
     axis = np.abs(normals).argmax(0)
     return np.where(axis == 0, points[1], points[0]), np.where(axis == 2, points[1], points[2])
 
 
-def crate(points: F32, normals: F32) -> F32:
+def crate(points: Floats, normals: Floats) -> Floats:
     """Wooden planks in a frame."""
     u, v = faces(points, normals)
     plank, in_plank = repeat(v + 0.38, 0.19)
@@ -170,7 +171,7 @@ def crate(points: F32, normals: F32) -> F32:
     return mix(color, beam, np.minimum(frame, 1))
 
 
-def bricks(points: F32, normals: F32) -> F32:
+def bricks(points: Floats, normals: Floats) -> Floats:
     """A brick wall with light mortar."""
     u, v = faces(points, normals)
     row, in_row = repeat(v + 0.3, 0.15)
@@ -181,7 +182,7 @@ def bricks(points: F32, normals: F32) -> F32:
     return mix(brick, rgb((0.62, 0.58, 0.52)), edge(gap, 0.03))
 
 
-def tower(points: F32, normals: F32) -> F32:
+def tower(points: Floats, normals: Floats) -> Floats:
     """Zigzag bands in four colors."""
     u, v = faces(points, normals)
     _, in_u = repeat(u + 0.25, 0.25)

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gspc.data.demo import materials
-from gspc.data.demo.materials import rgb, smooth
-from gspc.scene import F32, Camera
+from gspc.data.demo.materials import Floats, rgb, smooth
+from gspc.scene import Camera
 
-Pattern = Callable[[F32, F32], F32]
+Pattern = Callable[[Floats, Floats], Floats]
 NONE, FLOOR = -1, 0  # ids of what a ray hits; objects follow from 1
 
 LIGHT = np.array([1.7, -2.3, 4.6], np.float32)
@@ -61,21 +61,21 @@ WORLD: tuple[Shape, ...] = (
 )
 
 
-def to_box(box: Box, vectors: F32) -> F32:
+def to_box(box: Box, vectors: Floats) -> Floats:
     """Directions [3, n] in the box's own frame."""
     c, s = np.float32(np.cos(box.yaw)), np.float32(np.sin(box.yaw))
     x, y, z = vectors
     return np.stack([c * x + s * y, c * y - s * x, z])
 
 
-def from_box(box: Box, vectors: F32) -> F32:
+def from_box(box: Box, vectors: Floats) -> Floats:
     """Directions [3, n] of the box's frame in the world."""
     c, s = np.float32(np.cos(box.yaw)), np.float32(np.sin(box.yaw))
     x, y, z = vectors
     return np.stack([c * x - s * y, s * x + c * y, z])
 
 
-def slabs(box: Box, origins: F32, directions: F32) -> tuple[F32, F32]:
+def slabs(box: Box, origins: Floats, directions: Floats) -> tuple[Floats, Floats]:
     """Where rays enter and leave the box's slabs; they miss it where the first is larger."""
     start = to_box(box, origins - rgb(box.center))
     along = to_box(box, directions)
@@ -85,8 +85,8 @@ def slabs(box: Box, origins: F32, directions: F32) -> tuple[F32, F32]:
     return np.minimum(a, b).max(0), np.maximum(a, b).min(0)
 
 
-def trace(origin: F32, directions: F32) -> tuple[F32, NDArray[np.int8]]:
-    """Distance [n] along unit rays from one `origin` [3] (infinite for none) and id [n] of what is hit first."""
+def trace(origin: Floats, directions: Floats) -> tuple[Floats, NDArray[np.int8]]:
+    """Distance [n] along unit rays from one `origin` [3] (infinite for none) and id [n] of the first hit."""
     count = directions.shape[1]
     down = directions[2]
     nearest = np.where(down < -1e-4, -origin[2] / np.minimum(down, -1e-4), np.inf).astype(np.float32)
@@ -112,7 +112,7 @@ def trace(origin: F32, directions: F32) -> tuple[F32, NDArray[np.int8]]:
     return nearest, hit
 
 
-def surface(points: F32, hit: NDArray[np.int8]) -> tuple[F32, F32, F32]:
+def surface(points: Floats, hit: NDArray[np.int8]) -> tuple[Floats, Floats, Floats]:
     """Unit normals [3, n], albedo [3, n] and gloss [n] at `points` on the surfaces `hit`."""
     normals = np.zeros_like(points)
     albedo = np.zeros_like(points)
@@ -139,8 +139,8 @@ def surface(points: F32, hit: NDArray[np.int8]) -> tuple[F32, F32, F32]:
     return normals, albedo, gloss
 
 
-def light_seen(points: F32, hit: NDArray[np.int8], toward: F32) -> F32:
-    """How much of the light each point sees, in [0, 1]: closed forms with soft borders, after I. Quilez's articles."""
+def light_seen(points: Floats, hit: NDArray[np.int8], toward: Floats) -> Floats:
+    """How much of the light each point sees, in [0, 1]: closed forms with soft borders (after I. Quilez)."""
     seen = np.ones(points.shape[1], np.float32)
     for number, shape in enumerate(WORLD, start=1):
         if isinstance(shape, Sphere):
@@ -161,8 +161,8 @@ def light_seen(points: F32, hit: NDArray[np.int8], toward: F32) -> F32:
     return seen
 
 
-def openness(points: F32, normals: F32, hit: NDArray[np.int8]) -> F32:
-    """Ambient occlusion [n]: the balls (and the boxes as balls) above a point's horizon, and the floor below it."""
+def openness(points: Floats, normals: Floats, hit: NDArray[np.int8]) -> Floats:
+    """Ambient occlusion [n]: balls (and boxes as balls) above a point's horizon, and the floor below it."""
     open_ = np.ones(points.shape[1], np.float32)
     for number, shape in enumerate(WORLD, start=1):
         radius = shape.radius if isinstance(shape, Sphere) else float(np.mean(shape.half))
@@ -175,7 +175,7 @@ def openness(points: F32, normals: F32, hit: NDArray[np.int8]) -> F32:
     return open_ * np.where(hit == FLOOR, 1, 1 - 0.5 * near_floor)
 
 
-def shade(origin: F32, directions: F32, distance: F32, hit: NDArray[np.int8]) -> F32:
+def shade(origin: Floats, directions: Floats, distance: Floats, hit: NDArray[np.int8]) -> Floats:
     """sRGB-encoded colors [3, n] in [0, 1] of hit rays."""
     points = origin[:, None] + directions * distance
     normals, albedo, gloss = surface(points, hit)
@@ -190,12 +190,12 @@ def shade(origin: F32, directions: F32, distance: F32, hit: NDArray[np.int8]) ->
     shine = gloss * seen * (facing > 0) * np.maximum((normals * half).sum(0), 0) ** 24
     radius = np.sqrt(points[0] ** 2 + points[1] ** 2)
     fade = 1 - smooth((radius - FADE[0]) / (FADE[1] - FADE[0]))
-    linear = (albedo * light * np.float32(0.62) + shine * rgb(LIGHT_COLOR)) * fade
+    linear = (albedo * light * np.float32(0.5) + shine * rgb(LIGHT_COLOR)) * fade
     return np.clip(linear, 0, 1) ** np.float32(1 / 2.2)
 
 
-def rays(camera: Camera, samples: int) -> F32:
-    """Unit directions [3, H * samples * W * samples] through the centers of the pixels' sub-pixels, row by row."""
+def rays(camera: Camera, samples: int) -> Floats:
+    """Unit directions [3, H * samples * W * samples] through the centers of sub-pixels, row by row."""
     x = (np.arange(camera.width * samples) + 0.5) / samples
     y = (np.arange(camera.height * samples) + 0.5) / samples
     grid_x, grid_y = np.meshgrid((x - camera.cx) / camera.fx, (y - camera.cy) / camera.fy)
@@ -205,7 +205,7 @@ def rays(camera: Camera, samples: int) -> F32:
 
 
 def render(camera: Camera, samples: int = 2) -> NDArray[np.uint8]:
-    """The picture [H, W, 3] of the world, each pixel the mean of samples x samples rays; black where nothing is."""
+    """The picture [H, W, 3], each pixel the mean of samples x samples rays; black where nothing is."""
     origin = camera.center.astype(np.float32)
     directions = rays(camera, samples)
     distance, hit = trace(origin, directions)
@@ -216,7 +216,7 @@ def render(camera: Camera, samples: int = 2) -> NDArray[np.uint8]:
     return np.rint(image.transpose(1, 2, 0) * 255).astype(np.uint8)
 
 
-def depth(camera: Camera) -> F32:
+def depth(camera: Camera) -> Floats:
     """Distance along the camera's z axis [H, W] through each pixel's center; infinite where nothing is."""
     directions = rays(camera, 1)
     distance, _ = trace(camera.center.astype(np.float32), directions)
