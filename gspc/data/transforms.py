@@ -83,7 +83,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def read_frames(path: Path, images: Path | None = None) -> tuple[Frame, ...]:
-    """The frames of one transforms file, photographs looked for in `images` by file name if given.
+    """The frames of one transforms file, photographs looked for in `images` if given.
 
     Raises InputError. Cameras are named by their photographs' path below the file's folder: `train/r_0.png`.
     """
@@ -96,7 +96,9 @@ def read_frames(path: Path, images: Path | None = None) -> tuple[Frame, ...]:
             raise InputError(f"{path}: a frame without file_path; write it again")
         relative = file.replace("\\", "/").removeprefix("./")
         colmap.check_name(path, relative)
-        photo = with_suffix(path.parent / relative if images is None else images / Path(relative).name)
+        photo = with_suffix((images or path.parent) / relative)
+        if images is not None and not photo.is_file():
+            photo = with_suffix(images / Path(relative).name)
         name = str(Path(relative).with_name(photo.name))
         if name in names:
             raise InputError(f"{path}: frame {name} is listed twice; remove one")
@@ -111,7 +113,9 @@ def _number(path: Path, name: str, values: Mapping[str, Any], key: str) -> float
     value = values.get(key)
     if value is None:
         return None
-    if not isinstance(value, int | float) or not math.isfinite(value):
+    if (
+        not isinstance(value, int | float) or not -1e300 < value < 1e300
+    ):  # false for NaN, huge integers
         raise InputError(f"{path}: frame {name}: {key} is not a number")
     return float(value)
 
@@ -166,7 +170,7 @@ def world_to_camera(matrix: object) -> F64 | None:
     """OpenCV world-to-camera [4, 4] of an OpenGL camera-to-world matrix; None when it is none (to 1 %)."""
     try:
         pose = np.array(matrix, np.float64)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     if pose.shape not in ((4, 4), (3, 4)) or not (np.abs(pose) <= colmap.MAX_COORDINATE).all():
         return None

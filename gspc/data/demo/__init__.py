@@ -7,7 +7,6 @@ sines do).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -50,14 +49,6 @@ def look_at(center: F64, target: F64) -> F64:
     return pose
 
 
-@dataclass(frozen=True)
-class _Sparse:
-    """Points as a reconstruction would find them."""
-
-    points: colmap.ColmapPoints
-    images: tuple[colmap.ColmapImage, ...]
-
-
 def write_demo_scene(
     directory: Path,
     *,
@@ -81,7 +72,7 @@ def write_demo_scene(
     cameras = demo_cameras(views, width, height)
     pictures = [tracer.render(camera) for camera in cameras]
     depths = [tracer.depth(camera) for camera in cameras]
-    sparse = _sparse_points(cameras, pictures, depths, points, np.random.default_rng(seed))
+    images, sparse = _sparse_points(cameras, pictures, depths, points, np.random.default_rng(seed))
     focal = FOCAL * width
     lens = colmap.ColmapCamera(1, "PINHOLE", width, height, (focal, focal, width / 2, height / 2))
     try:
@@ -90,7 +81,7 @@ def write_demo_scene(
             iio.imwrite(directory / "images" / camera.name, picture)
     except OSError as error:
         raise OutputError(f"{directory}: cannot write the demo scene: {error.strerror or error}") from error
-    colmap.write_model(directory / "sparse" / "0", colmap.ColmapModel((lens,), sparse.images, sparse.points))
+    colmap.write_model(directory / "sparse" / "0", colmap.ColmapModel((lens,), images, sparse))
 
 
 def _sparse_points(
@@ -99,54 +90,52 @@ def _sparse_points(
     depths: list[F32],
     count: int,
     generator: np.random.Generator,
-) -> _Sparse:
+) -> tuple[tuple[colmap.ColmapImage, ...], colmap.ColmapPoints]:
     """Surface points, more of them where the pictures have texture, each seen by at least two cameras."""
-    exact = np.concatenate(
-        [
-            _pick(camera, picture, depth, -(-2 * count // len(cameras)), generator)
-            for camera, picture, depth in zip(cameras, pictures, depths, strict=True)
-        ]
-    )
+    each = -(-2 * count // len(cameras))  # twice as many as wanted: some are seen once only
+    picked = [
+        _pick(camera, picture, depth, each, generator)
+        for camera, picture, depth in zip(cameras, pictures, depths, strict=True)
+    ]
+    exact = np.concatenate(picked)
     exact = exact[generator.permutation(len(exact))]
-    pixels, seen = zip(
-        *(_project(camera, exact, depth) for camera, depth in zip(cameras, depths, strict=True)), strict=True
-    )
-    visible = np.stack(seen)  # [views, candidates]
-    kept = np.flatnonzero(visible.sum(0) >= 2)[:count]
-    visible, exact = visible[:, kept], exact[kept]
-    first = visible.argmax(0)
-    distance = np.linalg.norm(exact - np.stack([camera.center for camera in cameras])[first], axis=1)
+    seen = [_project(camera, exact, depth) for camera, depth in zip(cameras, depths, strict=True)]
+    kept = np.flatnonzero(np.sum([visible for _, visible in seen], axis=0) >= 2)[:count]
+    visible = np.stack([visible[kept] for _, visible in seen])  # [views, points]
+    exact, sightings = exact[kept], visible.sum(0)
+    centers = np.stack([camera.center for camera in cameras])
+    distance = np.linalg.norm(exact - centers[visible.argmax(0)], axis=1)
     noisy = exact + generator.normal(size=exact.shape) * (POINT_NOISE * distance)[:, None]
 
-    images, entries, residuals = [], [], []
-    colors = np.zeros((len(kept), 3))
+    images, entries = [], []
+    colors, errors = np.zeros((len(kept), 3)), np.zeros(len(kept))
     for index, camera in enumerate(cameras):
         mine = np.flatnonzero(visible[index])
-        keypoints = pixels[index][kept[mine]] + generator.normal(size=(len(mine), 2)) * KEYPOINT_NOISE
-        column, row = np.floor(pixels[index][kept[mine]]).astype(int).T
+        pixels = seen[index][0][kept[mine]]
+        keypoints = pixels + generator.normal(size=pixels.shape) * KEYPOINT_NOISE
+        column, row = np.floor(pixels).astype(int).T
         colors[mine] += pictures[index][row, column]
-        residuals.append((mine, np.linalg.norm(keypoints - _pixels(camera, noisy[mine])[0], axis=1)))
+        errors[mine] += np.linalg.norm(keypoints - _pixels(camera, noisy[mine])[0], axis=1)
         entries.append(np.stack([mine, np.full(len(mine), index + 1), np.arange(len(mine))], axis=1))
-        rotation, translation = camera.world_to_camera[:3, :3], camera.world_to_camera[:3, 3]
-        quaternion, (x, y, z) = colmap.quaternion_of(rotation), translation.tolist()
-        images.append(
-            colmap.ColmapImage(index + 1, quaternion, (x, y, z), 1, camera.name, keypoints, mine + 1)
-        )
-    sightings = visible.sum(0)
-    errors = np.zeros(len(kept))
-    for mine, residual in residuals:
-        errors[mine] += residual
+        images.append(_image(index + 1, camera, keypoints, mine + 1))
     track = np.concatenate(entries)
-    track = track[np.argsort(track[:, 0], kind="stable")]
     table = colmap.ColmapPoints(
         ids=np.arange(1, len(kept) + 1, dtype=np.int64),
         positions=noisy,
         colors=np.rint(colors / sightings[:, None]).astype(np.uint8),
         errors=errors / sightings,
         track_start=np.concatenate([[0], np.cumsum(sightings)]).astype(np.int64),
-        track=track[:, 1:].astype(np.int32),
+        track=track[np.argsort(track[:, 0], kind="stable"), 1:].astype(np.int32),
     )
-    return _Sparse(table, tuple(images))
+    return tuple(images), table
+
+
+def _image(image_id: int, camera: Camera, keypoints: F64, point_ids: np.ndarray) -> colmap.ColmapImage:
+    """A camera's row of `images`."""
+    pose = camera.world_to_camera
+    x, y, z = pose[:3, 3].tolist()
+    quaternion = colmap.quaternion_of(pose[:3, :3])
+    return colmap.ColmapImage(image_id, quaternion, (x, y, z), 1, camera.name, keypoints, point_ids)
 
 
 def _pick(camera: Camera, picture: U8, depth: F32, count: int, generator: np.random.Generator) -> F64:

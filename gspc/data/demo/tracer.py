@@ -124,7 +124,7 @@ def surface(points: Floats, hit: NDArray[np.int8]) -> tuple[Floats, Floats, Floa
         here = np.flatnonzero(hit == number)
         if not len(here):
             continue
-        local = points[:, here] - rgb(shape.center)
+        local: Floats = points[:, here] - rgb(shape.center)
         if isinstance(shape, Sphere):
             facing = local / np.float32(shape.radius)
             normals[:, here] = facing
