@@ -88,8 +88,8 @@ class ColmapModel:
 
 
 def find_model(path: Path) -> Path | None:
-    """The folder of a COLMAP model: path/sparse/0, path/sparse or path itself; None when there is none."""
-    for folder in (path / "sparse" / "0", path / "sparse", path):
+    """Where a COLMAP model lies: path/sparse/0, path/sparse, path/0 or path itself; None when nowhere."""
+    for folder in (path / "sparse" / "0", path / "sparse", path / "0", path):
         if (folder / "cameras.bin").is_file() or (folder / "cameras.txt").is_file():
             return folder
     return None

@@ -113,9 +113,7 @@ def _number(path: Path, name: str, values: Mapping[str, Any], key: str) -> float
     value = values.get(key)
     if value is None:
         return None
-    if (
-        not isinstance(value, int | float) or not -1e300 < value < 1e300
-    ):  # false for NaN, huge integers
+    if not isinstance(value, int | float) or not -1e300 < value < 1e300:  # false for NaN, huge integers
         raise InputError(f"{path}: frame {name}: {key} is not a number")
     return float(value)
 
