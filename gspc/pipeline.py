@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from gspc.config import DataOptions, FitOptions
+    from gspc.config import Background, DataOptions, FitOptions
     from gspc.scene import Camera, DecodedScene, View
     from gspc.train import FitObserver, FitResult
 
@@ -190,11 +190,20 @@ def load_source(source: bytes | Path, *, expect_stream: bool = False) -> Source:
 def fit(
     scene: Path, output: Path, data: DataOptions, options: FitOptions, observer: FitObserver
 ) -> FitResult:
-    """Trains a model of the photographs in `scene` and writes it to `output`; see `gspc.train.fit`."""
+    """Trains a model of the photographs in `scene` and writes it to `output`; see `gspc.train.fit`.
+
+    How the photographs were read is noted in the model, so that they can be read alike to evaluate it.
+    """
     from gspc.data import load_scene
     from gspc.train import fit as train
 
-    return train(load_scene(scene, data), output, options, observer)
+    photographs = load_scene(scene, data)
+    made = {
+        "resolution": str(data.resolution or ""),
+        "hold": str(data.hold),
+        "background": "white" if min(photographs.background) > 0.5 else "black",
+    }
+    return train(photographs, output, replace(options, metadata={**made, **options.metadata}), observer)
 
 
 def write_demo_scene(directory: Path) -> None:
@@ -308,7 +317,7 @@ def evaluate(
     *,
     resolution: int | None = None,
     hold: int | None = None,
-    background: str | None = None,
+    background: Background | None = None,
     images: Path | None = None,
     levels: tuple[int, ...] | None = None,
     threads: int = 0,
@@ -348,7 +357,7 @@ def _encode_model(source: Source, levels: int | None, threads: int) -> tuple[byt
     from gspc.codec import encode
     from gspc.codec.export import export_model
 
-    scene = export_model(source.data)
+    scene = export_model(source.data, source.name)
     _check_levels(levels, scene.levels)
     return encode(scene, levels=levels, threads=threads), scene.levels
 
@@ -374,7 +383,7 @@ def _level_bytes(data: bytes, levels: int) -> tuple[int, ...]:
 def _restore_scene(source: Source, upto: int | None) -> Restored:
     from gspc.rendering.scene_file import read_scene
 
-    scene = read_scene(source.data)
+    scene = read_scene(source.data, source.name)
     if upto is not None and upto != scene.level:
         raise UsageError(
             f"is already decoded to level {scene.level}; run gspc decompress --upto {upto} on its .pcgs"
@@ -400,7 +409,7 @@ def _data_options(
     metadata: Mapping[str, str],
     resolution: int | None,
     hold: int | None,
-    background: str | None,
+    background: Background | None,
     images: Path | None,
 ) -> DataOptions:
     """How to read photographs: what was asked, else what training wrote into the file, else the defaults."""
@@ -412,7 +421,7 @@ def _data_options(
     if hold is None and metadata.get("hold", "").isdecimal():
         hold = int(metadata["hold"])
     if background is None and metadata.get("background") in ("white", "black"):
-        background = metadata["background"]
+        background = "white" if metadata["background"] == "white" else "black"
     return replace(
         options,
         resolution=resolution,

@@ -44,13 +44,15 @@ def command(
     hold: Annotated[
         int | None,
         typer.Option(
-            "--hold", metavar="N", min=0, help="Evaluate every Nth view by name; by default as in training."
+            "--hold", metavar="N", help="Evaluate every Nth view by name; by default as in training."
         ),
     ] = None,
     background: Annotated[
         options.Background | None,
         typer.Option(
-            "--background", metavar="white|black", help="What transparent pixels lie on; as in training."
+            "--background",
+            metavar="auto|white|black",
+            help="Color behind transparent pixels; by default as in training.",
         ),
     ] = None,
     threads: options.Threads = 0,

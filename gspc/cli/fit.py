@@ -9,6 +9,7 @@ import typer
 
 from gspc.cli import console, options
 from gspc.cli.progress import FitView, duration
+from gspc.config import DataOptions, FitOptions
 
 EXAMPLE = "gspc fit photos -o model.pt --resolution 2 --levels 3"
 
@@ -35,9 +36,7 @@ def command(
             help="Training steps; by default 30000 on CUDA, 3000 on a CPU.",
         ),
     ] = None,
-    levels: Annotated[
-        int, typer.Option("--levels", metavar="S", min=1, max=16, help="Progressive levels to train.")
-    ] = 4,
+    levels: Annotated[int, typer.Option("--levels", metavar="S", help="Progressive levels to train.")] = 4,
     rate_weights: Annotated[
         str | None,
         typer.Option(
@@ -50,71 +49,82 @@ def command(
     images: options.Images = None,
     hold: Annotated[
         int,
-        typer.Option(
-            "--hold", metavar="N", min=0, help="Hold out every Nth view by name for eval; 0 for none."
-        ),
+        typer.Option("--hold", metavar="N", help="Hold out every Nth view by name for eval; 0 for none."),
     ] = 8,
     background: Annotated[
         options.Background,
-        typer.Option("--background", metavar="white|black", help="What transparent pixels lie on."),
-    ] = options.Background.black,
+        typer.Option(
+            "--background",
+            metavar="auto|white|black",
+            help="Color behind transparent pixels and the scene; auto looks at the photographs.",
+        ),
+    ] = options.Background.auto,
     voxel_size: Annotated[
         float | None,
         typer.Option(
             "--voxel-size", metavar="X", help="Edge of the anchor grid in scene units; by default measured."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of everything random.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Seed of everything random.")] = 0,
     device: Annotated[
-        options.Device, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to train.")
-    ] = options.Device.auto,
+        str,
+        typer.Option(
+            "--device", metavar="auto|cpu|cuda", help="Where to train; cuda:1 names one of several."
+        ),
+    ] = "auto",
     threads: options.Threads = 0,
     checkpoint_every: Annotated[
         int,
-        typer.Option(
-            "--checkpoint-every", metavar="N", min=1, help="Steps between checkpoints, to --resume from."
-        ),
+        typer.Option("--checkpoint-every", metavar="N", help="Steps between checkpoints; 0 for none."),
     ] = 500,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint of this output.")
     ] = False,
     log: Annotated[
         Path | None,
-        typer.Option("--log", metavar="FILE", help="Append training records to FILE as JSON lines."),
+        typer.Option("--log", metavar="FILE", help="Write training records to FILE as JSON lines."),
     ] = None,
+    features: Annotated[
+        int, typer.Option("--features", metavar="F", help="Feature channels of an anchor.")
+    ] = FitOptions.features,
+    densify_threshold: Annotated[
+        float,
+        typer.Option(
+            "--densify-threshold",
+            metavar="X",
+            help="Screen-space gradient from which anchors grow; less grows more.",
+        ),
+    ] = FitOptions.densify_threshold,
     force: options.Force = False,
 ) -> None:
     """Train a model from photographs with known cameras.
 
-    Ctrl-C saves a checkpoint and exits; --resume goes on from there.
+    Checkpoints lie beside the output as FILE.checkpoint. Ctrl-C saves one and exits; --resume goes on
+    from it.
     """
-    from gspc.config import DataOptions, FitOptions
-    from gspc.errors import UsageError
-    from gspc.output import check_target
-
-    weights = options.rate_weights(rate_weights)
-    if weights is not None and len(weights) != levels:
-        raise UsageError(f"--rate-weights has {len(weights)} numbers for {levels} levels; give one per level")
-    if voxel_size is not None and not 0.0 < voxel_size < float("inf"):
-        raise UsageError(f"--voxel-size {voxel_size}: give a positive number of scene units")
-    check_target(output, force=force or resume)
-    options.limit_threads(threads)
     from gspc import pipeline
+    from gspc.output import check_target
 
     data = DataOptions(resolution=resolution, hold=hold, background=background.value, images=images)
     fit = FitOptions(
         iterations=iterations,
         levels=levels,
-        rate_weights=weights,
+        rate_weights=options.rate_weights(rate_weights),
         voxel_size=voxel_size,
         seed=seed,
-        device=device.value,
+        device=device,
         threads=threads or None,
         checkpoint_every=checkpoint_every,
         resume=resume,
         log=log,
+        features=features,
+        densify_threshold=densify_threshold,
     )
+    check_target(output, force=force or resume)
+    options.limit_threads(threads)
     with FitView() as view:
         result = pipeline.fit(scene, output, data, fit, view)
-    psnr = "" if result.psnr is None else f", held-out PSNR {result.psnr:.2f} dB"
-    console.note(f"{result.path}: {result.anchors:,} anchors{psnr}, {duration(result.seconds)}")
+    console.note(
+        f"{result.path}: {result.anchors:,} anchors, training PSNR {result.psnr:.2f} dB, "
+        f"{duration(result.seconds)}"
+    )
