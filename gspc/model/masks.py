@@ -24,13 +24,13 @@ def gaussian_mask(parameters: Tensor, level: int) -> Tensor:  # [N, K, S] -> [N,
         return parameters.new_zeros(parameters.shape[:2])
     soft = torch.sigmoid(mask_logits(parameters, level))
     hard = (soft > THRESHOLD).to(soft.dtype)
-    return hard + soft - soft.detach()
+    return hard + (soft - soft.detach())
 
 
 def anchor_mask(mask: Tensor) -> Tensor:  # [N, K] -> [N]
     """1 where any Gaussian of an anchor lives; the gradient is that of the share of Gaussians alive (HAC++)."""
     share = mask.mean(-1)
-    return (share.detach() > 0).to(share.dtype) + share - share.detach()
+    return (share.detach() > 0).to(share.dtype) + (share - share.detach())
 
 
 @torch.no_grad()
