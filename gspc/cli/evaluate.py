@@ -55,6 +55,7 @@ def command(
             help="Color behind transparent pixels; by default as in training.",
         ),
     ] = None,
+    device: options.RenderDevice = "cpu",
     threads: options.Threads = 0,
     force: options.Force = False,
 ) -> None:
@@ -79,6 +80,7 @@ def command(
             background=background.value if background else None,
             images=images,
             levels=wanted,
+            device=device,
             threads=threads,
             report=report,
         )

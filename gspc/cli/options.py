@@ -71,6 +71,9 @@ StreamInput = Annotated[
     str | None,
     typer.Argument(metavar="INPUT", show_default=False, help="A .pcgs stream; - or nothing reads stdin."),
 ]
+RenderDevice = Annotated[
+    str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to render; cuda needs gspc[cuda].")
+]
 Resolution = Annotated[
     int | None,
     typer.Option(
@@ -111,17 +114,6 @@ def rate_weights(text: str | None) -> tuple[float, ...] | None:
         raise UsageError(
             f"--rate-weights {text}: give numbers with commas between, such as 0.004,0.001,0.0002"
         ) from None
-
-
-def picture_size(text: str | None) -> tuple[int, int | None] | None:
-    """'640x480' or '640' (height follows) as whole numbers from 1 to 16384."""
-    if text is None:
-        return None
-    width, cross, height = text.lower().partition("x")
-    values = [int(part) if part.isdecimal() else 0 for part in ([width, height] if cross else [width])]
-    if not all(1 <= value <= 16384 for value in values):
-        raise UsageError(f"--size {text}: give WIDTHxHEIGHT or WIDTH in pixels, such as 640x480")
-    return values[0], values[1] if cross else None
 
 
 def byte_count(text: str) -> int:

@@ -13,7 +13,7 @@ from gspc.cli import console
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from gspc.train import FitProgress
+    from gspc.pipeline import FitProgress
 
 PLAIN_SECONDS = 10.0  # at most one plain line in this time, besides changes of phase
 
