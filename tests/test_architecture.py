@@ -11,8 +11,9 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "gspc"
 
 # room -> the rooms it may import, besides itself, errors and scene, which everyone may.
-# `codec.export` is the part of the codec that may know the model; `grid_spec` is the part of the model that describes
-# the context grid in plain numbers, for both sides of the codec. Training calls the fused loss and heads of ops itself.
+# `codec.export` is the part of the codec that may know the model; `grid_spec` is the part of the model that
+# describes the context grid in plain numbers, for both sides of the codec. Training calls the fused loss and
+# heads of ops itself.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "scene": set(),
@@ -119,10 +120,7 @@ def test_every_room_is_in_the_table() -> None:
 @pytest.mark.parametrize("path", sources(), ids=ids)
 def test_imports_keep_to_the_table(path: Path) -> None:
     room = room_of(module_of(path))
-    if room == "__main__":
-        allowed = {"cli"}
-    else:
-        allowed = MAY_IMPORT[room] | {room, "errors", "scene"}
+    allowed = {"cli"} if room == "__main__" else MAY_IMPORT[room] | {room, "errors", "scene"}
     broken = []
     for line, module in imports(path):
         if module == "gspc" or not module.startswith("gspc."):

@@ -96,7 +96,7 @@ def gspc(
     console.settings.debug |= debug
 
 
-app.callback(help=_unwrapped(gspc))(gspc)
+app.callback(help=_unwrapped(gspc), no_args_is_help=True)(gspc)
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -124,6 +124,11 @@ def _guarded(args: list[str]) -> int:
     try:
         return _invoke(args)
     except BrokenPipeError:
+        raise
+    except SystemExit as left:
+        # Rich leaves like this when stdout's reader is gone.
+        if isinstance(left.__context__, BrokenPipeError):
+            raise left.__context__ from None
         raise
     except KeyboardInterrupt:
         console.note("interrupted")

@@ -32,7 +32,6 @@ def command(
             "--iterations",
             "-n",
             metavar="N",
-            min=1,
             help="Training steps; by default 30000 on CUDA, 3000 on a CPU.",
         ),
     ] = None,

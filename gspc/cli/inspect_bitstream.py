@@ -30,7 +30,7 @@ def command(
     from gspc import pipeline
     from gspc.errors import BitstreamError
 
-    result = pipeline.inspect(options.read_source(source), check=check)
+    result = pipeline.inspect(options.read_source(source))
     if json_report:
         import json
 
