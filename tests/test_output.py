@@ -82,7 +82,7 @@ def test_check_target(tmp_path: Path) -> None:
         check_target(tmp_path, force=True)
     with pytest.raises(OutputError, match="does not exist; create it first"):
         check_target(tmp_path / "no" / "b", force=True)
-    with pytest.raises(OutputError, match="not exist|not a directory"):
+    with pytest.raises(OutputError, match=r"not exist|not a directory"):
         check_target(tmp_path / "a" / "b", force=False)
 
 

@@ -45,11 +45,11 @@ class Decompressed:
 
 def compress(source: Source, *, levels: int | None = None, threads: int = 0) -> Compressed:
     """A model, or a stream to drop levels from, as a stream of its first `levels` levels (None: all)."""
-    from gspc.codec import truncate_levels
-
     with naming(source.name):
         if source.kind == "scene":
             raise InputError("is a decoded scene; compress the model or the .pcgs it came from")
+        from gspc.codec import truncate_levels
+
         if source.kind == "model":
             data, available = encode_model(source, levels, threads)
         else:
@@ -77,11 +77,11 @@ def restore(
     source: Source, *, upto: int | None = None, threads: int = 0, max_memory: int = MAX_MEMORY
 ) -> Restored:
     """The scene of any source at level `upto`. A model goes through the codec: it looks as its file will."""
-    from gspc.codec import decode
-
     with naming(source.name):
         if source.kind == "scene":
             return _restore_scene(source, upto)
+        from gspc.codec import decode
+
         data = source.data if source.kind == "pcgs" else encode_model(source, None, threads)[0]
         decoded = decode(data, upto=upto, threads=threads, max_memory=max_memory)
     return Restored(

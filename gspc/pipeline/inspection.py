@@ -49,8 +49,8 @@ class Inspection:
 def inspect(source: bytes | Path) -> Inspection:
     """What a stream, a decoded scene or a model consists of, from its container alone.
 
-    A model is encoded first. Of a damaged stream what can be read is reported, with `problems`; BitstreamError
-    is raised when not even the header can.
+    A model is encoded first. Of a damaged stream what can be read is reported, with `problems`;
+    BitstreamError is raised when not even the header can.
     """
     found = load_source(source, expect_stream=True)
     if found.kind == "scene":
