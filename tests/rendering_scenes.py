@@ -13,7 +13,9 @@ def logit(value: float) -> float:
     return float(np.log(value / (1 - value)))
 
 
-def camera(name: str = "front.png", width: int = 9, height: int = 7, focal: float = 10.0, **changes) -> Camera:
+def camera(
+    name: str = "front.png", width: int = 9, height: int = 7, focal: float = 10.0, **changes
+) -> Camera:
     """Looks along +z from the origin; the principal point is the middle of the picture."""
     pose = np.eye(4)
     base = Camera(name, width, height, focal, focal, width / 2, height / 2, pose)
@@ -32,10 +34,18 @@ def look_at(name: str, position, target, width: int, height: int, focal: float) 
 
 
 def one_gaussian_scene(
-    position=(0.0, 0.0, 2.0), sigma: float = 0.2, opacity: float = 0.8, color=(0.9, 0.5, 0.25), background=(0.1, 0.2, 0.3)
+    position=(0.0, 0.0, 2.0),
+    sigma: float = 0.2,
+    opacity: float = 0.8,
+    color=(0.9, 0.5, 0.25),
+    background=(0.1, 0.2, 0.3),
 ) -> DecodedScene:
-    """One anchor with one round Gaussian of known size, opacity and color, whatever the view: the heads are biases only."""
-    bias_cov = np.array([0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0], np.float32)  # sigmoid(0) = 1/2, identity rotation
+    """One anchor with one round Gaussian of known size, opacity and color, whatever the view: the heads are
+    biases only.
+    """
+    bias_cov = np.array(
+        [0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0], np.float32
+    )  # sigmoid(0) = 1/2, identity rotation
     heads = Heads(
         w1=np.zeros((6, 3 + 4), np.float32),
         b1=np.ones(6, np.float32),
@@ -86,7 +96,9 @@ def random_scene(
     views = []
     for i in range(cameras):
         angle = 2 * np.pi * i / max(cameras, 1)
-        views.append(look_at(f"view_{i:02d}.jpg", (3 * np.cos(angle), 0.5, 3 * np.sin(angle)), (0, 0, 0), 48, 36, 50.0))
+        views.append(
+            look_at(f"view_{i:02d}.jpg", (3 * np.cos(angle), 0.5, 3 * np.sin(angle)), (0, 0, 0), 48, 36, 50.0)
+        )
     return DecodedScene(
         level=2,
         levels=3,

@@ -116,7 +116,7 @@ def lpips_weights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[
 
 
 def numpy_lpips(weights: dict[str, np.ndarray], a: np.ndarray, b: np.ndarray) -> float:
-    """The distance with nothing of torch: nine shifted matrix products per convolution, on [H, W, C] arrays."""
+    """The distance with nothing of torch: nine shifted matrix products per convolution, on [H, W, C]."""
 
     def features(image: np.ndarray) -> list[np.ndarray]:
         shift, scale = np.array([-0.030, -0.088, -0.188]), np.array([0.458, 0.448, 0.450])
@@ -136,9 +136,8 @@ def numpy_lpips(weights: dict[str, np.ndarray], a: np.ndarray, b: np.ndarray) ->
         return outputs
 
     total = 0.0
-    for i, (p, q) in enumerate(zip(features(a), features(b), strict=True)):
-        p = p / (np.sqrt((p * p).sum(axis=2, keepdims=True)) + 1e-10)
-        q = q / (np.sqrt((q * q).sum(axis=2, keepdims=True)) + 1e-10)
+    for i, pair in enumerate(zip(features(a), features(b), strict=True)):
+        p, q = (x / (np.sqrt((x * x).sum(axis=2, keepdims=True)) + 1e-10) for x in pair)
         total += (((p - q) ** 2) @ weights[f"lin{i}.model.1.weight"][0, :, 0, 0]).mean()
     return float(total)
 
@@ -174,7 +173,11 @@ def test_lpips_without_weights_is_none_with_a_reason(
 def test_lpips_looks_where_torch_hub_looks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     monkeypatch.delenv(metrics.LPIPS_VARIABLE, raising=False)
-    for name, value in (("TORCH_HOME", str(tmp_path)), ("XDG_CACHE_HOME", str(tmp_path / "cache")), ("HOME", "/x")):
+    for name, value in (
+        ("TORCH_HOME", str(tmp_path)),
+        ("XDG_CACHE_HOME", str(tmp_path / "cache")),
+        ("HOME", "/x"),
+    ):
         monkeypatch.delenv("TORCH_HOME", raising=False)
         monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
         monkeypatch.setenv(name, value)

@@ -31,7 +31,9 @@ def scalar_gaussians(scene: DecodedScene, view: Camera) -> dict[str, np.ndarray]
             opacity = math.tanh(heads.w_opacity[k] @ h[:hidden] + heads.b_opacity[k])
             if not (opacity > 0 and scene.gaussian_mask[n, k]):
                 continue
-            color = heads.w_color[3 * k : 3 * k + 3] @ h[hidden : 2 * hidden] + heads.b_color[3 * k : 3 * k + 3]
+            color = (
+                heads.w_color[3 * k : 3 * k + 3] @ h[hidden : 2 * hidden] + heads.b_color[3 * k : 3 * k + 3]
+            )
             cov = heads.w_cov[7 * k : 7 * k + 7] @ h[2 * hidden :] + heads.b_cov[7 * k : 7 * k + 7]
             scaling = np.exp(scene.log_scales[n].astype(float))
             out["means"].append(scene.anchors[n] + scene.offsets[n, k] * scaling[:3])
@@ -60,7 +62,10 @@ def test_rows_select_anchors_in_order(function) -> None:
     rows = np.array([3, 4, 11, 39])
     subset = dataclasses.replace(
         scene,
-        **{key: getattr(scene, key)[rows] for key in ("anchors", "features", "log_scales", "offsets", "gaussian_mask")},
+        **{
+            key: getattr(scene, key)[rows]
+            for key in ("anchors", "features", "log_scales", "offsets", "gaussian_mask")
+        },
     )
     a, b = function(scene, scene.cameras[1], rows), function(subset, scene.cameras[1])
     for key in FIELDS:
@@ -82,7 +87,10 @@ def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heads_module, "CHUNK", 7)
     for key in FIELDS:
         np.testing.assert_allclose(
-            getattr(reference_gaussians(scene, scene.cameras[0]), key), getattr(whole, key), rtol=1e-6, atol=1e-7
+            getattr(reference_gaussians(scene, scene.cameras[0]), key),
+            getattr(whole, key),
+            rtol=1e-6,
+            atol=1e-7,
         )
 
 
@@ -107,7 +115,7 @@ def test_a_known_point_lands_on_the_known_pixel() -> None:
 
 
 def touches(gaussians: Gaussians, index: int, view: Camera) -> bool:
-    """Whether any pixel gets an alpha of 1/255 or more from one Gaussian, by brute force (EWA as in gsplat)."""
+    """Whether one Gaussian has an alpha of 1/255 or more at any pixel, by brute force (EWA as in gsplat)."""
     rotation, translation = view.world_to_camera[:3, :3], view.world_to_camera[:3, 3]
     mean = rotation @ gaussians.means[index] + translation
     if mean[2] < 0.01:

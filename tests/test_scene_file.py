@@ -39,7 +39,9 @@ def equal(a: DecodedScene, b: DecodedScene) -> None:
     assert len(a.cameras) == len(b.cameras)
     for left, right in zip(a.cameras, b.cameras, strict=True):
         assert np.array_equal(left.world_to_camera, right.world_to_camera)
-        assert dataclasses.replace(left, world_to_camera=None) == dataclasses.replace(right, world_to_camera=None)
+        assert dataclasses.replace(left, world_to_camera=None) == dataclasses.replace(
+            right, world_to_camera=None
+        )
 
 
 @pytest.mark.parametrize("anchors", [0, 1, 2, 50])
@@ -61,7 +63,7 @@ def test_size_is_header_plus_tensors() -> None:
 def test_awkward_values_survive() -> None:
     scene = random_scene(3)
     scene.features[0, :4] = [0.0, -0.0, 1e-45, np.finfo(np.float32).max]
-    view = camera("Ünïcode \"quoted\"\\name.png", cx=1 / 3, fx=np.pi)
+    view = camera('Ünïcode "quoted"\\name.png', cx=1 / 3, fx=np.pi)
     scene = dataclasses.replace(scene, cameras=(view,), background=(0.1, 1 / 3, 1.0), metadata={"a": "ü\n\0"})
     equal(scene, read_scene(write_scene(scene)))
 
@@ -156,15 +158,24 @@ def changed_metadata(key: str, edit) -> bytes:
         (changed_header(features={"data_offsets": [0, 128]}), "overlap"),
         (changed_header(features={"data_offsets": [0, 4]}), "takes 4 bytes, not 128"),
         (changed_header(features={"data_offsets": "ab"}), "has no place"),
-        (changed_header(extra={"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}), "unknown tensor 'extra'"),
+        (
+            changed_header(extra={"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}),
+            "unknown tensor 'extra'",
+        ),
         (changed_metadata("scene", lambda value: value.update(level=4)), "level makes no sense"),
         (changed_metadata("scene", lambda value: value.update(level=0)), "level makes no sense"),
         (changed_metadata("scene", lambda value: value.update(level="1")), "level makes no sense"),
         (changed_metadata("scene", lambda value: value.update(background=[1])), "background is no color"),
-        (changed_metadata("scene", lambda value: value.update(background=[1, 0, float("nan")])), "is no number"),
+        (
+            changed_metadata("scene", lambda value: value.update(background=[1, 0, float("nan")])),
+            "is no number",
+        ),
         (changed_metadata("scene", lambda value: value.update(distance_scale=10**400)), "is no number"),
         (changed_metadata("scene", lambda value: value.update(metadata={"a": 1})), "metadata is no text"),
-        (changed_metadata("cameras", lambda value: value.extend(value * MAX_CAMERAS)), "more than 64 cameras"),
+        (
+            changed_metadata("cameras", lambda value: value.extend(value * MAX_CAMERAS)),
+            "more than 64 cameras",
+        ),
         (changed_metadata("cameras", lambda value: value.append(3)), "camera is no object"),
         (changed_metadata("cameras", lambda value: value[0].update(name=3)), "camera has no name"),
         (changed_metadata("cameras", lambda value: value[0].update(size=[0, 5])), "or empty"),
@@ -172,8 +183,14 @@ def changed_metadata(key: str, edit) -> bytes:
         (changed_metadata("cameras", lambda value: value[0].update(intrinsics=[0, 1, 1, 1])), "focal length"),
         (changed_metadata("cameras", lambda value: value[0].update(intrinsics=[1, 1, 1])), "no intrinsics"),
         (changed_metadata("cameras", lambda value: value[0].update(world_to_camera=[[1]])), "no 4x4 matrix"),
-        (changed_metadata("cameras", lambda value: value[0]["world_to_camera"][0].__setitem__(0, 5)), "no rotation"),
-        (changed_metadata("cameras", lambda value: value[0]["world_to_camera"][3].__setitem__(0, 1)), "not affine"),
+        (
+            changed_metadata("cameras", lambda value: value[0]["world_to_camera"][0].__setitem__(0, 5)),
+            "no rotation",
+        ),
+        (
+            changed_metadata("cameras", lambda value: value[0]["world_to_camera"][3].__setitem__(0, 1)),
+            "not affine",
+        ),
     ],
 )
 def test_hostile_files_are_refused(data: bytes, message: str) -> None:

@@ -88,8 +88,8 @@ class ColmapModel:
 
 
 def find_model(path: Path) -> Path | None:
-    """The folder of a COLMAP model: path/sparse/0, path/sparse or path itself; None when there is none."""
-    for folder in (path / "sparse" / "0", path / "sparse", path):
+    """Where a COLMAP model lies: path/sparse/0, path/sparse, path/0 or path itself; None when nowhere."""
+    for folder in (path / "sparse" / "0", path / "sparse", path / "0", path):
         if (folder / "cameras.bin").is_file() or (folder / "cameras.txt").is_file():
             return folder
     return None
@@ -236,7 +236,7 @@ def rotation_matrix(quaternion: Sequence[float]) -> F64:
 
 
 def quaternion_of(rotation: F64) -> tuple[float, float, float, float]:
-    """The wxyz quaternion (w >= 0) of a rotation [3, 3]: an eigenvector of its 4x4 form (Bar-Itzhack 2000)."""
+    """The wxyz quaternion (w >= 0) of a rotation [3, 3]: an eigenvector of a 4x4 form (Bar-Itzhack 2000)."""
     (a, b, c), (d, e, f), (g, h, i) = rotation
     form = np.array(
         [

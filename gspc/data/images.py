@@ -62,10 +62,9 @@ def decode(photo: Photo, background: tuple[float, float, float] = (0.0, 0.0, 0.0
     """All pixels as sRGB bytes [H, W, 3], alpha composed on `background` (0 to 1); raises InputError."""
     import imageio.v3 as iio
 
-    if photo.mode == "RGB" and not photo.transparent:
+    convert: str | None
+    if photo.mode.startswith(("I", "F")) or (photo.mode in ("RGB", "L") and not photo.transparent):
         convert = None
-    elif photo.mode.startswith(("I", "F")) or photo.mode == "L":
-        convert = None if not photo.transparent else "RGBA"
     else:
         convert = "RGBA" if photo.transparent else "RGB"  # palettes, CMYK, bilevel, YCbCr
     try:

@@ -118,7 +118,7 @@ def _colmap_photos(
 
 
 def _reduced_photos(folder: Path, cameras: Sequence[Camera], divisor: int) -> tuple[Photo, ...] | None:
-    """Photographs already reduced by `divisor` to within a pixel; None when one is missing or of another size."""
+    """Photographs already reduced by `divisor` to within a pixel; None where one is missing or differs."""
     if not all((folder / camera.name).is_file() for camera in cameras):
         return None
     photos = find_photos(folder, [camera.name for camera in cameras])

@@ -83,9 +83,9 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def read_frames(path: Path, images: Path | None = None) -> tuple[Frame, ...]:
-    """The frames of one transforms file, photographs looked for in `images` by file name if given.
+    """The frames of one transforms file, photographs looked for in `images` if given.
 
-    Raises InputError. A camera is named by its photograph's path below the file's folder, such as `train/r_0.png`.
+    Raises InputError. Cameras are named by their photographs' path below the file's folder: `train/r_0.png`.
     """
     content = _load(path)
     result = []
@@ -96,7 +96,9 @@ def read_frames(path: Path, images: Path | None = None) -> tuple[Frame, ...]:
             raise InputError(f"{path}: a frame without file_path; write it again")
         relative = file.replace("\\", "/").removeprefix("./")
         colmap.check_name(path, relative)
-        photo = with_suffix(path.parent / relative if images is None else images / Path(relative).name)
+        photo = with_suffix((images or path.parent) / relative)
+        if images is not None and not photo.is_file():
+            photo = with_suffix(images / Path(relative).name)
         name = str(Path(relative).with_name(photo.name))
         if name in names:
             raise InputError(f"{path}: frame {name} is listed twice; remove one")
@@ -111,7 +113,7 @@ def _number(path: Path, name: str, values: Mapping[str, Any], key: str) -> float
     value = values.get(key)
     if value is None:
         return None
-    if not isinstance(value, int | float) or not math.isfinite(value):
+    if not isinstance(value, int | float) or not -1e300 < value < 1e300:  # false for NaN, huge integers
         raise InputError(f"{path}: frame {name}: {key} is not a number")
     return float(value)
 
@@ -166,7 +168,7 @@ def world_to_camera(matrix: object) -> F64 | None:
     """OpenCV world-to-camera [4, 4] of an OpenGL camera-to-world matrix; None when it is none (to 1 %)."""
     try:
         pose = np.array(matrix, np.float64)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     if pose.shape not in ((4, 4), (3, 4)) or not (np.abs(pose) <= colmap.MAX_COORDINATE).all():
         return None
@@ -181,7 +183,7 @@ def world_to_camera(matrix: object) -> F64 | None:
 
 
 def find_points(files: TransformFiles) -> Path | None:
-    """The scene's point cloud: what its file names as ply_file_path, else a PLY with one of the usual names."""
+    """The scene's point cloud: what its file names as ply_file_path, else a PLY of a usual name."""
     named = _load(files.train).get("ply_file_path")
     if isinstance(named, str):
         colmap.check_name(files.train, named)
@@ -204,7 +206,7 @@ def read_points(files: TransformFiles, cameras: Sequence[Camera]) -> tuple[F64, 
 
 
 def random_points(cameras: Sequence[Camera], count: int = RANDOM_POINTS, seed: int = 0) -> tuple[F64, U8]:
-    """Uniform grayish points in a cube around what the cameras look at; the same for the same cameras and seed.
+    """Uniform gray points in a cube around what the cameras look at; the same for the same cameras and seed.
 
     The cube's center is the point nearest to all optical axes (least squares), its size follows the median
     distance of the cameras to it.

@@ -116,7 +116,7 @@ def _rasterize_gsplat(
         return RasterOutput(image, alpha, torch.zeros(0, dtype=torch.int32, device=device), grad)
     pose = torch.as_tensor(camera.world_to_camera, dtype=torch.float32, device=device)
     matrix = [[camera.fx, 0.0, camera.cx], [0.0, camera.fy, camera.cy], [0.0, 0.0, 1.0]]
-    images, alphas, info = _gsplat().rasterization(
+    images, alphas, info = _import("gsplat").rasterization(
         means,
         quats,
         scales,
@@ -152,8 +152,7 @@ def _why_no_cuda(index: int) -> str | None:
     if index >= torch.cuda.device_count():
         return f"torch sees {torch.cuda.device_count()} CUDA device(s)"
     try:
-        gsplat = _gsplat()
-        module = importlib.import_module("gsplat.cuda._backend")._C
+        gsplat, module = _import("gsplat"), _import("gsplat.cuda._backend")._C
     except ImportError as error:
         return f"gsplat does not import ({_first_line(error)}; pip install 'gspc[cuda]')"
     except (
@@ -168,10 +167,10 @@ def _why_no_cuda(index: int) -> str | None:
     return None
 
 
-def _gsplat() -> Any:
+def _import(name: str) -> Any:
     # While it builds, gsplat talks on stdout, which may be carrying our data.
     with contextlib.redirect_stdout(sys.stderr):
-        return importlib.import_module("gsplat")
+        return importlib.import_module(name)
 
 
 def _first_line(error: BaseException) -> str:
