@@ -1,3 +1,134 @@
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/pair.h>
 
-void bind_rans(nanobind::module_&) {}
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "codec/rans.hpp"
+#include "codec/tables.hpp"
+
+namespace nb = nanobind;
+using gspc::RansDecoder;
+using gspc::RansEncoder;
+
+namespace {
+
+template <class T>
+using Input = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using Output = nb::ndarray<nb::numpy, T, nb::ndim<1>>;
+
+template <class T>
+Output<T> array(const T* data, size_t n) {
+  T* copy = new T[n ? n : 1];
+  if (n) std::memcpy(copy, data, n * sizeof(T));
+  nb::capsule owner(copy, [](void* p) noexcept { delete[] static_cast<T*>(p); });
+  return Output<T>(copy, {n}, owner);
+}
+
+template <class T>
+Output<T> empty(size_t n) {
+  T* data = new T[n ? n : 1];
+  nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<T*>(p); });
+  return Output<T>(data, {n}, owner);
+}
+
+void check_tables(const uint8_t* table, size_t n) {
+  uint8_t all = 0;
+  for (size_t i = 0; i < n; ++i) all |= table[i];
+  if (all >= gspc::kGaussianTables) throw nb::value_error("Gaussian table indices must be below 128");
+}
+
+void check_tables(const uint16_t* table, size_t n) {
+  uint16_t all = 0;
+  for (size_t i = 0; i < n; ++i) all |= table[i];
+  if (all >= gspc::kTritTables) throw nb::value_error("trit table indices must be below 4096");
+}
+
+void check_index(int table, int limit) {
+  if (table < 0 || table >= limit) throw nb::index_error("no such table");
+}
+
+// Owns its bytes, which the C++ decoder leaves to its caller.
+struct Decoder {
+  std::vector<uint8_t> bytes;
+  RansDecoder decoder;
+  explicit Decoder(nb::bytes data)
+      : bytes(reinterpret_cast<const uint8_t*>(data.data()), reinterpret_cast<const uint8_t*>(data.data()) + data.size()),
+        decoder(bytes.data(), bytes.size()) {}
+};
+
+}  // namespace
+
+void bind_rans(nb::module_& m) {
+  nb::class_<RansEncoder>(m, "RansEncoder")
+      .def(nb::init<>())
+      .def("gaussian",
+           [](RansEncoder& e, Input<uint8_t> table, Input<int32_t> symbol) {
+             if (table.size() != symbol.size()) throw nb::value_error("one table per symbol");
+             check_tables(table.data(), table.size());
+             std::vector<uint32_t> escapes;
+             e.gaussian(table.data(), symbol.data(), symbol.size(), escapes);
+             return array(escapes.data(), escapes.size());
+           })
+      .def("trits",
+           [](RansEncoder& e, Input<uint16_t> table, Input<int8_t> trit) {
+             if (table.size() != trit.size()) throw nb::value_error("one table per trit");
+             check_tables(table.data(), table.size());
+             for (size_t i = 0; i < trit.size(); ++i)
+               if (trit.data()[i] < -1 || trit.data()[i] > 1) throw nb::value_error("trits must be -1, 0 or 1");
+             e.trits(table.data(), trit.data(), trit.size());
+           })
+      .def("finish", [](RansEncoder& e) {
+        const std::vector<uint8_t> out = e.finish();
+        return nb::bytes(out.data(), out.size());
+      });
+  nb::class_<Decoder>(m, "RansDecoder")
+      .def(nb::init<nb::bytes>())
+      .def("gaussian",
+           [](Decoder& d, Input<uint8_t> table) {
+             check_tables(table.data(), table.size());
+             std::vector<uint32_t> escapes;
+             auto symbol = empty<int32_t>(table.size());
+             d.decoder.gaussian(table.data(), symbol.data(), table.size(), escapes);
+             return std::make_pair(symbol, array(escapes.data(), escapes.size()));
+           })
+      .def("trits",
+           [](Decoder& d, Input<uint16_t> table) {
+             check_tables(table.data(), table.size());
+             auto trit = empty<int8_t>(table.size());
+             d.decoder.trits(table.data(), trit.data(), table.size());
+             return trit;
+           })
+      .def("ok", [](const Decoder& d) { return d.decoder.ok(); })
+      .def("finished", [](const Decoder& d) { return d.decoder.finished(); });
+
+  // Frequencies in slot order: 0, -1, 1, ... -R, R, escape.
+  m.def("gaussian_frequencies", [](int table) {
+    check_index(table, gspc::kGaussianTables);
+    const gspc::CodecTables& t = gspc::codec_tables();
+    std::vector<uint16_t> f(2 * t.support[table] + 2u);
+    for (size_t i = 0; i < f.size(); ++i) f[i] = static_cast<uint16_t>(t.entries[t.first[table] + i] >> 16);
+    return array(f.data(), f.size());
+  });
+  m.def("gaussian_support", [](int table) {
+    check_index(table, gspc::kGaussianTables);
+    return gspc::gaussian_support(table);
+  });
+  // [4096 x 3] flat: frequencies of -1, 0, 1.
+  m.def("trit_frequencies", [] {
+    const gspc::CodecTables& t = gspc::codec_tables();
+    std::vector<uint16_t> f;
+    for (uint32_t bounds : t.trits) {
+      const uint32_t zero = bounds & 0xffff, plus = bounds >> 16;
+      for (uint32_t v : {zero, plus - zero, gspc::kTableTotal - plus}) f.push_back(static_cast<uint16_t>(v));
+    }
+    return array(f.data(), f.size());
+  });
+  m.def("step_table", [] { return array(gspc::step_table(), 128); });
+  m.def("log_step_table", [] { return array(gspc::log_step_table(), 128); });
+  m.def("inverse3", &gspc::inverse3);
+  m.def("log3", &gspc::log3);
+}
