@@ -1,9 +1,10 @@
-"""A generated scene with the statistics of trained ones: anchors on surfaces, symbols drawn from the very tables that its
-random networks predict. No torch, no data."""
+"""A generated scene with the statistics of trained ones: anchors on surfaces, symbols drawn from the very
+tables that its random networks predict. No torch, no data."""
 
 from __future__ import annotations
 
 import numpy as np
+
 from gspc.codec import reference_networks as reference
 from gspc.codec.types import (
     IntegerLayer,
@@ -48,7 +49,13 @@ def surface_positions(rng: np.random.Generator, count: int, size: int = 4096) ->
 
 
 def layer(
-    rng: np.random.Generator, inputs: int, outputs: int, variants: int, spread: float, center: float, scale: float
+    rng: np.random.Generator,
+    inputs: int,
+    outputs: int,
+    variants: int,
+    spread: float,
+    center: float,
+    scale: float,
 ) -> IntegerLayer:
     """A layer whose rescaled outputs are about N(center, spread) for inputs of standard deviation `scale`."""
     weight = np.clip(np.rint(rng.normal(0, 20, (outputs, inputs))), -127, 127).astype(np.int8)
@@ -106,7 +113,9 @@ def heads(rng: np.random.Generator, features: int, offsets: int, hidden: int = 5
 
     def one(inputs: int, outputs: int) -> QuantizedLayer:
         weight = np.clip(np.rint(rng.normal(0, 30, (outputs, inputs))), -127, 127).astype(np.int8)
-        return QuantizedLayer(weight, short(rng.uniform(0.001, 0.01, outputs)), short(rng.normal(0, 0.2, outputs)))
+        return QuantizedLayer(
+            weight, short(rng.uniform(0.001, 0.01, outputs)), short(rng.normal(0, 0.2, outputs))
+        )
 
     return QuantizedHeads(
         hidden=one(features + 4, 3 * hidden),

@@ -1,5 +1,5 @@
-"""Context grid and integer networks in readable numpy (pcgs(5), CONTEXT and NETWORKS). Slow on purpose; the C++ core must
-give the same integers."""
+"""Context grid and integer networks in readable numpy (pcgs(5), CONTEXT and NETWORKS). Slow on purpose; the
+C++ core must give the same integers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gspc import _codec
-from gspc.codec.types import Bool, I32, IntegerLayer, IntegerNetwork, Networks, U8
+from gspc.codec.types import I32, U8, Bool, IntegerLayer, IntegerNetwork, Networks
 from gspc.model.grid_spec import GridPlane, GridSpec
 
 I64 = NDArray[np.int64]
@@ -63,9 +63,13 @@ def plane_context(plane: GridPlane, signs: Bool, u: tuple[I64, I64, I64]) -> I64
 def grid_context(positions: I32, grid: GridSpec, grid_signs: tuple[Bool, ...]) -> I64:
     """Context [N, C] in [-512, 512] at integer positions [N, 3]."""
     p = positions.astype(np.int64)
-    u = tuple(coordinate(p[:, a], grid.box_low[a], grid.box_size[a]) for a in range(3))
+    x, y, z = (coordinate(p[:, a], grid.box_low[a], grid.box_size[a]) for a in range(3))
     return np.concatenate(
-        [plane_context(plane, signs, u) for plane, signs in zip(grid.planes, grid_signs, strict=True)], axis=1
+        [
+            plane_context(plane, signs, (x, y, z))
+            for plane, signs in zip(grid.planes, grid_signs, strict=True)
+        ],
+        axis=1,
     )
 
 

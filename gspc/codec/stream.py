@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from gspc import _codec
 from gspc.codec.types import (
-    Decoded,
     I32,
+    U8,
+    Decoded,
     IntegerLayer,
     IntegerNetwork,
     Networks,
@@ -19,7 +20,6 @@ from gspc.codec.types import (
     QuantizedLayer,
     QuantizedScene,
     Symbols,
-    U8,
 )
 from gspc.errors import BitstreamError, InputError
 from gspc.model.grid_spec import GridSpec
@@ -30,12 +30,17 @@ SLICE_ANCHORS = 16384
 
 
 def predict(
-    positions: I32, grid: GridSpec, grid_signs: tuple[NDArray[np.bool_], ...], networks: Networks, *, threads: int = 0
+    positions: I32,
+    grid: GridSpec,
+    grid_signs: tuple[NDArray[np.bool_], ...],
+    networks: Networks,
+    *,
+    threads: int = 0,
 ) -> tuple[I32, U8]:
     """What the codec centers symbols on, for anchors at `positions` [N, 3] (voxels).
 
-    Returns means [N, F + 6 + 3K] in units of Q0 / 64 of their attribute and step indices [N, 3] of features, scaling and
-    offsets. The same integers on every machine and in training.
+    Returns means [N, F + 6 + 3K] in units of Q0 / 64 of their attribute and step indices [N, 3] of features,
+    scaling and offsets. The same integers on every machine and in training.
     """
     levels = _levels_of(networks)
     means, steps = _codec.predict_centers(
@@ -49,8 +54,8 @@ def encode(
 ) -> bytes:
     """The `.pcgs` stream of the first `levels` levels (all by default).
 
-    What `truncate_levels(encode(scene), levels)` gives, byte for byte. Raises InputError for a scene that the format
-    cannot hold.
+    What `truncate_levels(encode(scene), levels)` gives, byte for byte. Raises InputError for a scene that the
+    format cannot hold.
     """
     heads = scene.heads
     header = _header(scene.grid, scene.networks) | {
@@ -63,8 +68,8 @@ def encode(
     count, features = scene.features.shape
     if (features, scene.offsets.shape[1]) != (header["features"], header["offsets"]):
         raise InputError(
-            f"the scene has {features} features and {scene.offsets.shape[1]} offsets per anchor, its networks "
-            f"{header['features']} and {header['offsets']}"
+            f"the scene has {features} features and {scene.offsets.shape[1]} offsets per anchor, "
+            f"its networks {header['features']} and {header['offsets']}"
         )
     try:
         return _codec.encode_stream(
@@ -89,11 +94,13 @@ def encode(
         raise InputError(f"cannot encode this scene of {count} anchors: {error}") from None
 
 
-def decode(data: bytes, *, upto: int | None = None, threads: int = 0, max_memory: int = MAX_MEMORY) -> Decoded:
+def decode(
+    data: bytes, *, upto: int | None = None, threads: int = 0, max_memory: int = MAX_MEMORY
+) -> Decoded:
     """The scene at level `upto`, or at the last whole level.
 
-    A truncated stream gives its last whole level and a warning. Raises BitstreamError when the stream is damaged, too
-    new, beyond `max_memory` bytes, or lacks the level asked for.
+    A truncated stream gives its last whole level and a warning. Raises BitstreamError when the stream is
+    damaged, too new, beyond `max_memory` bytes, or lacks the level asked for.
     """
     d = _decode(data, upto, threads, max_memory, symbols=False, ideal=False)
     scene = DecodedScene(
@@ -111,9 +118,8 @@ def decode(data: bytes, *, upto: int | None = None, threads: int = 0, max_memory
     )
     warnings: tuple[str, ...] = ()
     if d["truncated"] and upto is None:
-        warnings = (
-            f"the stream is truncated: level {d['level']} of {d['levels_in_file']} is the last whole one and was used",
-        )
+        whole, levels = d["level"], d["levels_in_file"]
+        warnings = (f"the stream is truncated: level {whole} of {levels} is the last whole one and was used",)
     return Decoded(
         scene=scene,
         level=d["level"],
@@ -125,7 +131,12 @@ def decode(data: bytes, *, upto: int | None = None, threads: int = 0, max_memory
 
 
 def decode_symbols(
-    data: bytes, upto: int | None = None, *, threads: int = 0, max_memory: int = MAX_MEMORY, reverse: bool = False
+    data: bytes,
+    upto: int | None = None,
+    *,
+    threads: int = 0,
+    max_memory: int = MAX_MEMORY,
+    reverse: bool = False,
 ) -> Symbols:
     """The integers of a stream, with the code length its tables promise per level and component.
 
@@ -167,7 +178,14 @@ def _fail(error: Exception) -> NoReturn:
 
 
 def _decode(
-    data: bytes, upto: int | None, threads: int, max_memory: int, *, symbols: bool, ideal: bool, reverse: bool = False
+    data: bytes,
+    upto: int | None,
+    threads: int,
+    max_memory: int,
+    *,
+    symbols: bool,
+    ideal: bool,
+    reverse: bool = False,
 ) -> dict[str, Any]:
     if upto is not None and upto < 1:
         raise BitstreamError(f"levels count from 1; level {upto} was asked for")

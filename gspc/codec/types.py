@@ -47,9 +47,9 @@ class IntegerNetwork:
 class Networks:
     """The context networks of a scene.
 
-    steps C -> Hs -> 3; trunk C -> Ht (hidden only, variants 0..S, 0 = level-free); center Ht -> F + 6 + 6K (means of
-    features, scaling, offsets, then offset scales); scale Ht -> F + 6; trit_features C + F -> Hf -> 2F and trit_scaling
-    C + 6 -> Hg -> 12, hidden layers with variants for levels 2..S, absent when S = 1.
+    steps C -> Hs -> 3; trunk C -> Ht (hidden only, variants 0..S, 0 = level-free); center Ht -> F + 6 + 6K
+    (means of features, scaling, offsets, then offset scales); scale Ht -> F + 6; trit_features C + F -> Hf
+    -> 2F and trit_scaling C + 6 -> Hg -> 12, hidden layers with variants for levels 2..S, absent when S = 1.
     """
 
     steps: IntegerNetwork
@@ -71,8 +71,11 @@ class QuantizedLayer:
 
 @dataclass(frozen=True)
 class QuantizedHeads:
-    """The Gaussian heads as stored (layout of `gspc.scene.Heads`). Floats cost fewer bytes when the low bits of their
-    mantissas are zero in a whole layer: round them before export."""
+    """The Gaussian heads as stored (layout of `gspc.scene.Heads`).
+
+    Floats cost fewer bytes when the low bits of their mantissas are zero in a whole layer: round them before
+    export.
+    """
 
     hidden: QuantizedLayer  # [3H, F + 4]
     opacity: QuantizedLayer  # [K, H]
@@ -131,7 +134,9 @@ class Decoded:
     levels_in_file: int
     truncated: bool
     warnings: tuple[str, ...]
-    symbol_hash: str  # 16 hexadecimal digits over positions, masks and symbols of `level` (pcgs(5), SYMBOL HASH)
+    symbol_hash: (
+        str  # 16 hexadecimal digits over positions, masks and symbols of `level` (pcgs(5), SYMBOL HASH)
+    )
 
 
 @dataclass(frozen=True)
