@@ -131,11 +131,15 @@ def why_not() -> str | None:
     return library if isinstance(library, str) else None
 
 
-def _call(name: str, *arguments: Any) -> None:
+def _require() -> ctypes.CDLL:
     library = _library()
     if isinstance(library, str):
         raise BackendError(f"gspc's CUDA kernels cannot be used: {library}")
-    status = getattr(library, name)(*arguments)
+    return library
+
+
+def _call(name: str, *arguments: Any) -> None:
+    status = getattr(_require(), name)(*arguments)
     if status != 0:
         raise BackendError(f"CUDA error {status} in {name}")
 
@@ -160,6 +164,7 @@ def photometric(image: Tensor, target: Tensor) -> Tensor:
         )
     if image.device != target.device:
         raise ValueError(f"image is on {image.device}, target on {target.device}")
+    _require()
     result: Tensor = _Photometric.apply(image.contiguous(), target.contiguous())
     return result
 
@@ -224,7 +229,8 @@ def grid_context(positions: Tensor, table: Tensor, spec: GridShape) -> Tensor:
         raise ValueError(f"positions are {positions.dtype} {tuple(positions.shape)}, expected int32 [N, 3]")
     if positions.device != table.device:
         raise ValueError(f"positions are on {positions.device}, the table on {table.device}")
-    result: Tensor = _GridContext.apply(positions.contiguous(), table.contiguous(), spec)
+    _require()
+    result: Tensor = _GridContext.apply(positions.contiguous(), _aligned(table), spec)
     return result
 
 
@@ -256,7 +262,7 @@ class _GridContext(torch.autograd.Function):
     def backward(ctx: Any, grad_out: Tensor) -> tuple[None, Tensor, None]:
         positions, table = ctx.saved_tensors
         grad = torch.empty_like(table)
-        grad_out = grad_out.contiguous()
+        grad_out = _aligned(grad_out)
         sums = torch.zeros(table.shape, dtype=torch.int64, device=table.device)
         largest = torch.zeros(1, dtype=torch.int32, device=table.device)
         with _on(table):
@@ -274,6 +280,12 @@ class _GridContext(torch.autograd.Function):
                 _stream(table),
             )
         return None, grad, None
+
+
+def _aligned(tensor: Tensor) -> Tensor:
+    """Contiguous and on a 16-byte boundary, as the grid kernels' vector loads need it; a view may be neither."""
+    tensor = tensor.contiguous()
+    return tensor if tensor.data_ptr() % 16 == 0 else tensor.clone()
 
 
 def _on(tensor: Tensor) -> Any:
