@@ -3,16 +3,515 @@
 #include <algorithm>
 #include <memory>
 
+#include "codec/positions_model.hpp"
+
+#ifdef PX_STATS
+double px_cost[8]; long px_count[8];
+#include <cmath>
+#endif
+
 namespace gspc {
+namespace positions {
+
+LogisticTables::LogisticTables() : squash(), stretch() {
+  static const int32_t points[33] = {22,    36,    60,    98,    162,   267,   439,   720,   1179,  1922, 3108,
+                                     4971,  7813,  11955, 17626, 24741, 32768, 40795, 47910, 53581, 57723, 60565,
+                                     62428, 63614, 64357, 64816, 65097, 65269, 65374, 65438, 65476, 65500, 65514};
+  for (int x = -2048; x < 2048; ++x) {
+    const int i = (x + 2048) >> 7, f = (x + 2048) & 127;
+    squash[x + 2048] = static_cast<uint16_t>((points[i] * (128 - f) + points[i + 1] * f + 64) >> 7);
+  }
+  int x = -2047;
+  for (int p = 0; p < 4096; ++p) {
+    while (x < 2047 && squash[x + 2048] < p * 16 + 8) ++x;
+    stretch[p] = static_cast<int16_t>(x);
+  }
+}
+const LogisticTables kLogistic;
+
+static std::array<uint16_t, 256> make_rates() {
+  std::array<uint16_t, 256> rates{};
+  for (uint32_t n = 0; n < 256; ++n) rates[n] = static_cast<uint16_t>((131072u + (2 * n + 3) / 2) / (2 * n + 3));
+  return rates;
+}
+const std::array<uint16_t, 256> kSlotRates = make_rates();
+
 namespace {
 
+// Directions t = 9 (dz + 1) + 3 (dy + 1) + (dx + 1); 13 is the node itself.
+constexpr int kSelf = 13;
+constexpr int kFaces[3][2] = {{12, 14}, {10, 16}, {4, 22}};
+
+struct Geometry {
+  uint8_t up[8][27];       // for child c and direction t: the direction of the neighbor's parent,
+  uint8_t digit[8][27];    // and the neighbor's number among that parent's children
+  uint64_t coded[27][256];    // scores of the 8 children (one byte each) from a neighbor whose occupancy is known
+  uint64_t expected[27][256];  // the same from one of which only the known keys' occupancy is known
+  uint64_t face_coded[27][256];     // face states, two bits per axis in each child's byte
+  uint64_t face_expected[27][256];
+
+  Geometry() {
+    for (int c = 0; c < 8; ++c)
+      for (int t = 0; t < 27; ++t) {
+        const int d[3] = {t % 3 - 1, t / 3 % 3 - 1, t / 9 - 1};
+        int parent = 0, digit_ = 0;
+        const int scale[3] = {1, 3, 9};
+        for (int a = 0; a < 3; ++a) {
+          const int v = (c >> a & 1) + d[a];
+          parent += ((v < 0 ? -1 : v > 1 ? 1 : 0) + 1) * scale[a];
+          digit_ |= (v & 1) << a;
+        }
+        up[c][t] = static_cast<uint8_t>(parent);
+        digit[c][t] = static_cast<uint8_t>(digit_);
+      }
+    for (int t = 0; t < 27; ++t)
+      for (int m = 0; m < 256; ++m) {
+        uint64_t full = 0, guess = 0, fc = 0, fe = 0;
+        for (int c = 0; c < 8; ++c) {
+          // Touches when every nonzero component of the direction points to the child's own side.
+          int flips = 0, order = 0, axis = 0;
+          bool touches = t != kSelf;
+          const int d[3] = {t % 3 - 1, t / 3 % 3 - 1, t / 9 - 1};
+          for (int a = 0; a < 3; ++a) {
+            if (d[a] == 0) continue;
+            ++order;
+            axis = a;
+            flips |= 1 << a;
+            if ((d[a] > 0) != (c >> a & 1)) touches = false;
+          }
+          if (!touches) continue;
+          const int direct = c ^ flips;
+          int near = 0;  // cells of the neighbor that touch the child
+          for (int o = 0; o < 8; ++o)
+            if (((o ^ direct) & flips) == 0 && (m >> o & 1)) ++near;
+          const int hit = m >> direct & 1;
+          static const int kDirect[4] = {0, 4, 3, 3}, kNear[4] = {0, 2, 1, 0}, kGuess[4] = {0, 3, 1, 1};
+          const int w = kDirect[order] * hit + kNear[order] * near;
+          full |= static_cast<uint64_t>(w) << (8 * c);
+          guess |= static_cast<uint64_t>(std::max(w, kGuess[order])) << (8 * c);
+          if (order == 1) {
+            fc |= static_cast<uint64_t>(hit ? 3 : 2) << (8 * c + 2 * axis);
+            fe |= static_cast<uint64_t>(hit ? 3 : 1) << (8 * c + 2 * axis);
+          }
+        }
+        coded[t][m] = full;
+        expected[t][m] = guess;
+        face_coded[t][m] = fc;
+        face_expected[t][m] = fe;
+      }
+  }
+};
+const Geometry kGeometry;
+
 struct Node {
-  uint64_t prefix;
-  uint32_t known, fresh;  // first key at or after the node in either list
+  uint64_t prefix = 0;
+  uint32_t known0 = 0, known1 = 0;  // its known keys
+  uint32_t fresh0 = 0, fresh1 = 0;  // its fresh keys, when encoding
+  uint32_t first = 0;               // its first child in the next level
+  uint32_t links = 0;               // its row of neighbors, when it holds fresh keys
+  uint8_t occupied = 0;             // children that hold keys: known ones at first, all once coded
+  uint8_t many = 0;                 // children that hold two fresh keys or more
+  uint8_t fresh = 0;                // fresh keys: 0, 1, 2 (two or more)
+  uint8_t zeros = 0;                // lattice state
+  uint8_t siblings = 0;             // children of its parent
+  uint8_t touched = 0;              // next to a node with fresh keys
 };
 
-struct Models {
-  BinaryModel child[22][3][8][8];
+struct Links {
+  uint32_t at[27];
+};
+
+int quantize_score(int w) {
+  static const uint8_t table[64] = {0, 1, 2, 3, 4, 5, 6, 6, 7, 7, 8, 8, 9, 9, 9, 10, 10, 10, 10, 11, 11, 11, 11, 11, 12, 12, 12, 12, 12, 12, 13, 13,
+                                    13, 13, 13, 13, 13, 13, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15};
+  return table[w > 63 ? 63 : w];
+}
+int quantize8(int w) { return w > 26 ? 7 : (w > 16 ? 6 : w > 10 ? 5 : w > 6 ? 4 : w > 3 ? 3 : w > 1 ? 2 : w); }
+
+struct Mixed {
+  Slot tree[8][256];
+  Slot face[64][8][4];
+  Slot score[16][8][4][8];
+  Slot around[8][5][8][4];
+  Slot lattice[5][3][8][2][4];
+  Slot known[5][8][4][16];
+  Slot flag_siblings[8][8][3];
+  Slot flag_score[16][16][2];
+  Slot flag_many[8][8][8];
+  Slot flag_known[6][5][3];
+  Slot side[3][8][8];
+  Slot side_face[3][4][4][8];
+  Slot side_lattice[5][3][8];
+  Slot side_known[4][4][3][5];
+  int32_t child_weights[8][2][6];
+  int32_t flag_weights[8][4];
+  int32_t side_weights[3][2][4];
+
+  Mixed() {
+    Slot* s = &tree[0][0];
+    Slot* end = reinterpret_cast<Slot*>(&child_weights[0][0][0]);
+    for (; s < end; ++s) *s = {32768, 0};
+    for (int32_t& w : reinterpret_cast<int32_t(&)[96]>(child_weights)) w = 65536 * 4 / 10 * 6 / 6;
+    for (int32_t& w : reinterpret_cast<int32_t(&)[32]>(flag_weights)) w = 65536 * 4 / 10;
+    for (int32_t& w : reinterpret_cast<int32_t(&)[24]>(side_weights)) w = 65536 * 4 / 10;
+  }
+};
+
+template <class Coder>
+class Walk {
+ public:
+  Walk(Coder& coder, KeySpan known, KeySpan fresh, KeyInterval interval, int bits, size_t n_fresh)
+      : coder_(coder), known_(known), fresh_(fresh), interval_(interval), bits_(bits), n_fresh_(n_fresh),
+        models_(std::make_unique<Mixed>()) {}
+
+  bool run(std::vector<uint64_t>& out) {
+    if (n_fresh_ == 0) return true;
+    if (interval_.low >= interval_.high) return false;
+    start();
+    for (depth_ = 0; depth_ < bits_; ++depth_) {
+      shift_ = 3 * (bits_ - 1 - depth_);
+      if (!code_level()) return false;
+      if (!next_level()) return false;
+    }
+    if (coder_.overrun()) return false;
+    for (const Node& node : nodes_)
+      if (node.fresh) keys_.push_back(node.prefix);
+    if (keys_.size() != n_fresh_) return false;
+    std::sort(keys_.begin(), keys_.end());
+    out.insert(out.end(), keys_.begin(), keys_.end());
+    return true;
+  }
+
+ private:
+  void start() {
+    nodes_.resize(2);  // number 0 stands for no node
+    links_.resize(1);
+    Node& root = nodes_[1];
+    root.known1 = static_cast<uint32_t>(known_.size);
+    root.fresh1 = static_cast<uint32_t>(fresh_.size);
+    root.fresh = n_fresh_ > 1 ? 2 : 1;
+    std::fill(std::begin(links_[0].at), std::end(links_[0].at), 0);
+    links_[0].at[kSelf] = 1;
+    singles_ = root.fresh == 1;
+  }
+
+  static int digit(uint64_t key, int shift) { return static_cast<int>(key >> shift & 7); }
+
+  // Children of the node that may hold fresh keys.
+  int allowed(const Node& node) const {
+    int mask = 255;
+    const int up = shift_ + 3;
+    if (node.prefix == interval_.low >> up) mask &= 255 << digit(interval_.low, shift_);
+    if (node.prefix == (interval_.high - 1) >> up) mask &= (2 << digit(interval_.high - 1, shift_)) - 1;
+    if (shift_ == 0)
+      for (uint32_t k = node.known0; k < node.known1; ++k) mask &= ~(1 << digit(known_[k], 0));
+    return mask;
+  }
+
+  bool code_level() {
+    uint64_t multis = 0;
+    for (Node& node : nodes_) {
+      multis += node.fresh == 2;
+      node.occupied = 0;
+      for (uint32_t k = node.known0; k < node.known1; ++k) node.occupied |= 1 << digit(known_[k], shift_);
+    }
+    if (multis > 0) {
+      const uint64_t quarters = (n_fresh_ - singles_) * 4 / multis;  // mean number of keys, in quarters
+      stage_ = quarters < 9 ? 0 : quarters < 10 ? 1 : quarters < 11 ? 2 : quarters < 13 ? 3 : quarters < 17 ? 4 : quarters < 26 ? 5 : quarters < 50 ? 6 : 7;
+    }
+    below_ = bits_ - depth_;  // digits left
+    lattice_ = below_ <= 4 ? below_ : 0;
+    for (uint32_t i = 1; i < nodes_.size(); ++i) {
+      Node& node = nodes_[i];
+      if (!node.fresh) continue;
+      look_around(i, node);
+      const int may = allowed(node);
+      if (node.fresh == 2) {
+        if (!code_children(node, may)) return false;
+      } else if (around_ == 0 && node.known0 == node.known1) {
+        if (!code_rest(node)) return false;
+      } else {
+        if (!code_side(node, may)) return false;
+      }
+    }
+    return true;
+  }
+
+  void look_around(uint32_t self, const Node& node) {
+    const Links& links = links_[node.links];
+    uint64_t score = 0, many = 0, face = 0;
+    int around = 0;
+    for (int t = 0; t < 27; ++t) {
+      const uint32_t n = links.at[t];
+      if (n == 0 || t == kSelf) continue;
+      ++around;
+      const Node& other = nodes_[n];
+      if (n < self || !other.fresh) {
+        score += kGeometry.coded[t][other.occupied];
+        face |= kGeometry.face_coded[t][other.occupied];
+        many += kGeometry.coded[t][other.many];
+      } else {
+        score += kGeometry.expected[t][other.occupied];
+        face |= kGeometry.face_expected[t][other.occupied];
+      }
+    }
+    score_ = score;
+    many_ = many;
+    face_ = face;
+    around_ = around;
+  }
+
+  int score(int c) const { return static_cast<int>(score_ >> (8 * c) & 255); }
+
+  // Digits of the last four (two) levels all zero so far: the key may sit on the lattice of 16 (4) voxels.
+  int zeros(const Node& node) const { return node.zeros; }
+
+  bool code_children(Node& node, int may) {
+    static const uint8_t quantize_around[27] = {0, 1, 2, 2, 3, 3, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 7, 7};
+    const int need = shift_ == 0 ? 2 : 1;
+    int mask = 0, count = 0;
+    uint32_t known_count[8] = {0};
+    const bool has_known = node.known1 > node.known0;
+    if (has_known)
+      for (uint32_t k = node.known0; k < node.known1; ++k) ++known_count[digit(known_[k], shift_)];
+    int truth = 0;
+    for (uint32_t f = node.fresh0; f < node.fresh1; ++f) truth |= 1 << digit(fresh_[f], shift_);
+    const int qa = quantize_around[around_], sib = node.siblings > 4 ? 3 : node.siblings > 2 ? 2 : node.siblings > 1;
+    for (int c = 0; c < 8; ++c) {
+      if (!(may >> c & 1)) continue;
+      if (__builtin_popcount(may >> c) < need - count) return false;
+      int bit = 1;
+      if (__builtin_popcount(may >> c) > need - count) {
+        Mixed& m = *models_;
+        const int q = quantize_score(score(c));
+        const int face = static_cast<int>(face_ >> (8 * c) & 63);
+        const int before = count > 3 ? 3 : count;
+        const int inner = __builtin_popcount(mask & ((1 << (c ^ 1)) | (1 << (c ^ 2)) | (1 << (c ^ 4))));
+        const int k = known_.size == 0 ? 0 : !has_known ? 1 : known_count[c] == 0 ? 2 : known_count[c] == 1 ? 3 : 4;
+        Slot* const slots[6] = {&m.tree[stage_][1 << c | mask], &m.face[face][c][inner], &m.score[q][stage_][before][c],
+                                &m.around[qa][count > 4 ? 4 : count][c][sib],
+                                &m.lattice[lattice_][zeros(node)][c][count > 0][q >> 2], &m.known[k][c][before][q]};
+        bit = mixed_bit(coder_, slots, m.child_weights[c][known_.size > 0], kShift, truth >> c & 1);
+#ifdef PX_STATS
+        px_count[0]++;
+#endif
+      }
+      if (bit) {
+        mask |= 1 << c;
+        ++count;
+      }
+    }
+    if (count < need) return false;
+    return code_flags(node, mask, count, known_count);
+  }
+
+  bool code_flags(Node& node, int mask, int count, const uint32_t* known_count) {
+    int many = 0;
+    if (shift_ > 0) {
+      if (count == 1) {
+        many = mask;
+      } else {
+        int seen = 0;
+        for (int c = 0; c < 8; ++c) {
+          if (!(mask >> c & 1)) continue;
+          int bit = 0;
+          uint32_t total = 0;
+          for (uint32_t f = node.fresh0; f < node.fresh1; ++f) total += digit(fresh_[f], shift_) == c;
+          bit = total > 1;
+          Mixed& m = *models_;
+          const int q = quantize_score(score(c)), qm = quantize8(static_cast<int>(many_ >> (8 * c) & 255));
+          const uint32_t kc = known_count[c];
+          const int k = known_.size == 0 ? 0 : kc < 3 ? 1 + static_cast<int>(kc) : kc < 6 ? 4 : 5;
+          const int z = zeros(node);
+          Slot* const slots[4] = {&m.flag_siblings[stage_][count - 1][seen > 2 ? 2 : seen],
+                                  &m.flag_score[q][around_ > 15 ? 15 : around_][count > 2],
+                                  &m.flag_many[qm][quantize8(score(c))][stage_], &m.flag_known[k][lattice_][c == 0 ? z : 0]};
+          bit = mixed_bit(coder_, slots, m.flag_weights[count - 1], kShift, bit);
+          many |= bit << c;
+          seen += bit;
+        }
+      }
+    }
+    singles_ += shift_ > 0 ? __builtin_popcount(mask & ~many) : 0;
+    occupied_fresh(node, mask, many);
+    return true;
+  }
+
+  void occupied_fresh(Node& node, int mask, int many) {
+    node.occupied |= static_cast<uint8_t>(mask);
+    node.many = static_cast<uint8_t>(many);
+    fresh_mask_.push_back(static_cast<uint8_t>(mask));
+  }
+
+  bool code_side(Node& node, int may) {
+    if (!may) return false;
+    const int truth = node.fresh1 > node.fresh0 ? digit(fresh_[node.fresh0], shift_) : 0;
+    int left = may, c = 0;
+    int known_count[8] = {0};
+    const bool has_known = node.known1 > node.known0;
+    for (uint32_t k = node.known0; k < node.known1; ++k) ++known_count[digit(known_[k], shift_)];
+    static const uint8_t upper[3] = {0xaa, 0xcc, 0xf0};
+    int candidates = 255;
+    for (int axis = 2; axis >= 0; --axis) {
+      const int high = candidates & upper[axis], low = candidates & ~upper[axis];
+      int bit = truth >> axis & 1;
+      if (!(left & high)) {
+        bit = 0;
+      } else if (!(left & low)) {
+        bit = 1;
+      } else {
+        int sum[2] = {0, 0}, keys[2] = {0, 0};
+        for (int o = 0; o < 8; ++o) {
+          if (!(candidates >> o & 1)) continue;
+          sum[o >> axis & 1] += score(o);
+          keys[o >> axis & 1] += known_count[o];
+        }
+        int state[2] = {0, 0};
+        for (int s = 0; s < 2; ++s)
+          for (int o = 0; o < 8; ++o)
+            if ((candidates >> o & 1) && (o >> axis & 1) == s)
+              state[s] = std::max(state[s], static_cast<int>(face_ >> (8 * o + 2 * axis) & 3));
+        Mixed& m = *models_;
+        const int scale = axis;
+        const int q0 = quantize8(sum[0] >> scale), q1 = quantize8(sum[1] >> scale);
+        const int path = 4 - (axis == 2 ? 3 : 0);
+        (void)path;
+        const int tree = axis == 2 ? 1 : axis == 1 ? 2 | (c >> 2) : 4 | (c >> 1);
+        const int k0 = std::min(keys[0], 3), k1 = std::min(keys[1], 3);
+        Slot* const slots[4] = {&m.side[axis][q0][q1], &m.side_face[axis][state[0]][state[1]][around_ > 7 ? 7 : around_],
+                                &m.side_lattice[lattice_][zeros(node)][tree],
+                                &m.side_known[k0][k1][axis][has_known ? (below_ > 4 ? 4 : below_ - 1) : 0]};
+        bit = mixed_bit(coder_, slots, m.side_weights[axis][lattice_ > 0], kShift, bit);
+#ifdef PX_STATS
+        px_count[2]++;
+#endif
+      }
+      c |= bit << axis;
+      candidates = bit ? high : low;
+      left &= candidates;
+    }
+    occupied_fresh(node, 1 << c, 0);
+    return true;
+  }
+
+  // A lone key with nothing near: its last digits at once.
+  bool code_rest(Node& node) {
+    uint64_t key = node.prefix;
+    const uint64_t truth = node.fresh1 > node.fresh0 ? fresh_[node.fresh0] : 0;
+    int z = node.zeros;
+    int level = below_;
+    if (level > 4) {
+      int digits = 3 * (level - 4);
+      while (digits > 0) {
+        const int part = std::min(digits, 16);
+        digits -= part;
+        key = key << part | coder_.raw(static_cast<uint32_t>(truth >> (12 + digits) & ((1u << part) - 1)), part);
+      }
+      level = 4;
+    }
+    for (; level > 0; --level) {
+      int c = 0;
+      if (level == 4) z = 2;
+      if (level == 2 && z == 0) z = 1;
+      for (int axis = 2; axis >= 0; --axis) {
+        const int tree = axis == 2 ? 1 : axis == 1 ? 2 | (c >> 2) : 4 | (c >> 1);
+        Slot& slot = models_->side_lattice[level][z][tree];
+        const uint32_t p = std::min<uint32_t>(std::max<uint32_t>(slot.p, 32), 65504);
+        const int bit = coder_.code(p, static_cast<int>(truth >> (3 * (level - 1) + axis) & 1));
+        update(slot, bit);
+        c |= bit << axis;
+      }
+      key = key << 3 | c;
+      if (c) z = 0;
+    }
+    if (key < interval_.low || key >= interval_.high) return false;
+    keys_.push_back(key);
+    node.fresh = 3;  // gone
+    return true;
+  }
+
+  bool next_level() {
+    next_.clear();
+    next_.emplace_back();
+    size_t used = 0, fresh_nodes = 0;
+    for (Node& node : nodes_) {
+      node.first = static_cast<uint32_t>(next_.size());
+      if (node.fresh == 3) {
+        node.occupied = 0;
+        continue;
+      }
+      if (!node.fresh && !node.touched) node.occupied = 0;
+      const int mask = node.fresh ? fresh_mask_[used++] : 0;
+      uint32_t k = node.known0, f = node.fresh0;
+      for (int c = 0; c < 8; ++c) {
+        if (!(node.occupied >> c & 1)) continue;
+        Node child;
+        child.prefix = node.prefix << 3 | static_cast<uint64_t>(c);
+        const uint64_t end = (child.prefix + 1) << shift_;
+        child.known0 = k;
+        while (k < node.known1 && known_[k] < end) ++k;
+        child.known1 = k;
+        child.fresh0 = f;
+        while (f < node.fresh1 && fresh_[f] < end) ++f;
+        child.fresh1 = f;
+        child.fresh = (mask >> c & 1) ? (node.many >> c & 1 ? 2 : 1) : 0;
+        child.siblings = static_cast<uint8_t>(__builtin_popcount(node.occupied));
+        const int left = below_ - 1;
+        child.zeros = left == 4 ? 2 : c == 0 ? node.zeros : 0;
+        if (left == 2 && child.zeros == 0) child.zeros = 1;
+        if (left > 4) child.zeros = 0;
+        fresh_nodes += child.fresh > 0;
+        next_.push_back(child);
+      }
+    }
+    fresh_mask_.clear();
+    if (fresh_nodes + keys_.size() > n_fresh_) return false;
+    if (shift_ > 0) link(fresh_nodes);
+    nodes_.swap(next_);
+    return true;
+  }
+
+  void link(size_t fresh_nodes) {
+    next_links_.resize(fresh_nodes);
+    size_t row = 0;
+    for (const Node& node : nodes_) {
+      if (!node.fresh || node.fresh == 3) continue;
+      const Links& links = links_[node.links];
+      uint32_t at = node.first;
+      for (int c = 0; c < 8; ++c) {
+        if (!(node.occupied >> c & 1)) continue;
+        Node& child = next_[at++];
+        if (!child.fresh) continue;
+        child.links = static_cast<uint32_t>(row);
+        Links& out = next_links_[row++];
+        for (int t = 0; t < 27; ++t) {
+          const Node& parent = nodes_[links.at[kGeometry.up[c][t]]];
+          const int d = kGeometry.digit[c][t];
+          const uint32_t found =
+              (parent.occupied >> d & 1) ? parent.first + __builtin_popcount(parent.occupied & ((1 << d) - 1)) : 0;
+          out.at[t] = found;
+          next_[found].touched = 1;
+        }
+      }
+    }
+    links_.swap(next_links_);
+  }
+
+  static constexpr int kShift = 18;
+
+  Coder& coder_;
+  KeySpan known_, fresh_;
+  KeyInterval interval_;
+  int bits_;
+  size_t n_fresh_;
+  std::unique_ptr<Mixed> models_;
+  std::vector<Node> nodes_, next_;
+  std::vector<Links> links_, next_links_;
+  std::vector<uint8_t> fresh_mask_;
+  std::vector<uint64_t> keys_;
+  uint64_t singles_ = 0;
+  uint64_t score_ = 0, many_ = 0, face_ = 0;
+  int around_ = 0, depth_ = 0, shift_ = 0, stage_ = 0, below_ = 0, lattice_ = 0;
 };
 
 bool valid(KeySpan known, KeySpan fresh, KeyInterval interval, int bits) {
@@ -28,54 +527,19 @@ bool valid(KeySpan known, KeySpan fresh, KeyInterval interval, int bits) {
   return true;
 }
 
-// One walk for both directions; `fresh` is read when encoding, and empty when decoding.
-template <class Coder>
-bool walk(Coder& coder, KeySpan known, KeySpan fresh, KeyInterval interval, int bits, size_t n_fresh,
-          std::vector<uint64_t>& out) {
-  if (n_fresh == 0) return true;
-  auto models = std::make_unique<Models>();
-  std::vector<Node> nodes{{0, 0, 0}}, next;
-  for (int depth = 0; depth < bits; ++depth) {
-    const int shift = 3 * (bits - 1 - depth);
-    next.clear();
-    for (const Node& node : nodes) {
-      uint32_t k = node.known, f = node.fresh;
-      int set = 0;
-      for (uint64_t c = 0; c < 8; ++c) {
-        const uint64_t prefix = node.prefix << 3 | c;
-        const uint64_t low = prefix << shift, high = (prefix + 1) << shift;
-        const uint32_t k0 = k, f0 = f;
-        while (k < known.size && known[k] < high) ++k;
-        while (f < fresh.size && fresh[f] < high) ++f;
-        if (high <= interval.low || low >= interval.high) continue;
-        if (shift == 0 && k > k0) continue;
-        BinaryModel& model = models->child[bits - depth][std::min<uint32_t>(k - k0, 2)][c][set];
-        if (!coder.bit(model, f > f0)) continue;
-        ++set;
-        next.push_back({prefix, k0, f0});
-        if (next.size() > n_fresh) return false;
-      }
-      if (set == 0) return false;
-    }
-    nodes.swap(next);
-  }
-  if (nodes.size() != n_fresh || coder.overrun()) return false;
-  for (const Node& node : nodes) out.push_back(node.prefix);
-  return true;
-}
-
 }  // namespace
+}  // namespace positions
 
 bool encode_positions(BinaryEncoder& coder, KeySpan known, KeySpan fresh, KeyInterval interval, int bits) {
-  if (!valid(known, fresh, interval, bits)) return false;
+  if (!positions::valid(known, fresh, interval, bits)) return false;
   std::vector<uint64_t> out;
-  return walk(coder, known, fresh, interval, bits, fresh.size, out);
+  return positions::Walk<BinaryEncoder>(coder, known, fresh, interval, bits, fresh.size).run(out);
 }
 
 bool decode_positions(BinaryDecoder& coder, KeySpan known, KeyInterval interval, int bits, size_t n_fresh,
                       std::vector<uint64_t>& fresh) {
-  if (!valid(known, {}, interval, bits)) return false;
-  return walk(coder, known, {}, interval, bits, n_fresh, fresh);
+  if (!positions::valid(known, {}, interval, bits)) return false;
+  return positions::Walk<BinaryDecoder>(coder, known, {}, interval, bits, n_fresh).run(fresh);
 }
 
 }  // namespace gspc
