@@ -93,13 +93,10 @@ class BinaryEncoder : public BinaryNumbers<BinaryEncoder> {
   // One decision with P(one) = p / 65536, 1 <= p <= 65535.
   int code(uint32_t p, int bit) {
     const uint64_t bound = (range_ >> 16) * p;
-    if (bit) {
-      range_ = bound;
-    } else {
-      low_ += bound;
-      if (low_ < bound) carry();
-      range_ -= bound;
-    }
+    const uint64_t zero = static_cast<uint64_t>(bit != 0) - 1;  // all ones for a zero: no branch on the data
+    low_ += bound & zero;
+    if (low_ < (bound & zero)) carry();
+    range_ = bound + ((range_ - 2 * bound) & zero);
     renormalize();
     return bit;
   }
@@ -183,15 +180,10 @@ class BinaryDecoder : public BinaryNumbers<BinaryDecoder> {
 
   int code(uint32_t p, int = 0) {
     const uint64_t bound = (range_ >> 16) * p;
-    int bit;
-    if (value_ < bound) {
-      range_ = bound;
-      bit = 1;
-    } else {
-      value_ -= bound;
-      range_ -= bound;
-      bit = 0;
-    }
+    const int bit = value_ < bound;
+    const uint64_t zero = static_cast<uint64_t>(bit) - 1;
+    value_ -= bound & zero;
+    range_ = bound + ((range_ - 2 * bound) & zero);
     renormalize();
     return bit;
   }

@@ -43,26 +43,27 @@ constexpr int kSelf = 13;
 constexpr int kFaces[3][2] = {{12, 14}, {10, 16}, {4, 22}};
 
 struct Geometry {
-  uint8_t up[8][27];       // for child c and direction t: the direction of the neighbor's parent,
-  uint8_t digit[8][27];    // and the neighbor's number among that parent's children
+  uint8_t facing[8][27];      // children of the neighbor in direction t (13: of the node itself) next to child c
+  uint8_t direction[8][27][8];  // and the direction in which each lies
   uint64_t coded[27][256];    // scores of the 8 children (one byte each) from a neighbor whose occupancy is known
   uint64_t expected[27][256];  // the same from one of which only the known keys' occupancy is known
   uint64_t face_coded[27][256];     // face states, two bits per axis in each child's byte
   uint64_t face_expected[27][256];
 
-  Geometry() {
+  Geometry() : facing(), direction() {
     for (int c = 0; c < 8; ++c)
       for (int t = 0; t < 27; ++t) {
         const int d[3] = {t % 3 - 1, t / 3 % 3 - 1, t / 9 - 1};
-        int parent = 0, digit_ = 0;
+        int parent = 0, digit = 0;
         const int scale[3] = {1, 3, 9};
         for (int a = 0; a < 3; ++a) {
           const int v = (c >> a & 1) + d[a];
           parent += ((v < 0 ? -1 : v > 1 ? 1 : 0) + 1) * scale[a];
-          digit_ |= (v & 1) << a;
+          digit |= (v & 1) << a;
         }
-        up[c][t] = static_cast<uint8_t>(parent);
-        digit[c][t] = static_cast<uint8_t>(digit_);
+        if (t == kSelf) continue;
+        facing[c][parent] |= static_cast<uint8_t>(1 << digit);
+        direction[c][parent][digit] = static_cast<uint8_t>(t);
       }
     for (int t = 0; t < 27; ++t)
       for (int m = 0; m < 256; ++m) {
@@ -103,23 +104,27 @@ struct Geometry {
 };
 const Geometry kGeometry;
 
+// What a node's neighbors look at.
+struct Shape {
+  uint32_t first = 0;    // its first child in the next level
+  uint8_t occupied = 0;  // children that hold keys: known ones at first, all once coded
+  uint8_t many = 0;      // children that hold two fresh keys or more
+  uint8_t fresh = 0;     // fresh keys: 0, 1, 2 (two or more), 3 (was 1, coded to the end)
+  uint8_t touched = 0;   // next to a node with fresh keys
+};
+
 struct Node {
   uint64_t prefix = 0;
   uint32_t known0 = 0, known1 = 0;  // its known keys
   uint32_t fresh0 = 0, fresh1 = 0;  // its fresh keys, when encoding
-  uint32_t first = 0;               // its first child in the next level
-  uint32_t links = 0;               // its row of neighbors, when it holds fresh keys
-  uint8_t occupied = 0;             // children that hold keys: known ones at first, all once coded
-  uint8_t many = 0;                 // children that hold two fresh keys or more
-  uint8_t fresh = 0;                // fresh keys: 0, 1, 2 (two or more)
-  uint8_t zeros = 0;                // lattice state
-  uint8_t siblings = 0;             // children of its parent
-  uint8_t touched = 0;              // next to a node with fresh keys
+  uint32_t links = 0;               // where its neighbors are listed, when it holds fresh keys
+  uint8_t link_count = 0;
+  uint8_t zeros = 0;     // lattice state
+  uint8_t siblings = 0;  // children of its parent
+  uint8_t here = 0;      // children with fresh keys
 };
 
-struct Links {
-  uint32_t at[27];
-};
+constexpr int kLinkBits = 27;  // a link is direction << 27 | number of the node
 
 int quantize_score(int w) {
   static const uint8_t table[64] = {0, 1, 2, 3, 4, 5, 6, 6, 7, 7, 8, 8, 9, 9, 9, 10, 10, 10, 10, 11, 11, 11, 11, 11, 12, 12, 12, 12, 12, 12, 13, 13,
@@ -174,8 +179,8 @@ class Walk {
       if (!next_level()) return false;
     }
     if (coder_.overrun()) return false;
-    for (const Node& node : nodes_)
-      if (node.fresh) keys_.push_back(node.prefix);
+    for (size_t i = 0; i < nodes_.size(); ++i)
+      if (shapes_[i].fresh) keys_.push_back(nodes_[i].prefix);
     if (keys_.size() != n_fresh_) return false;
     std::sort(keys_.begin(), keys_.end());
     out.insert(out.end(), keys_.begin(), keys_.end());
@@ -184,15 +189,13 @@ class Walk {
 
  private:
   void start() {
-    nodes_.resize(2);  // number 0 stands for no node
-    links_.resize(1);
-    Node& root = nodes_[1];
+    nodes_.resize(1);
+    shapes_.resize(1);
+    Node& root = nodes_[0];
     root.known1 = static_cast<uint32_t>(known_.size);
     root.fresh1 = static_cast<uint32_t>(fresh_.size);
-    root.fresh = n_fresh_ > 1 ? 2 : 1;
-    std::fill(std::begin(links_[0].at), std::end(links_[0].at), 0);
-    links_[0].at[kSelf] = 1;
-    singles_ = root.fresh == 1;
+    shapes_[0].fresh = n_fresh_ > 1 ? 2 : 1;
+    singles_ = n_fresh_ == 1;
   }
 
   static int digit(uint64_t key, int shift) { return static_cast<int>(key >> shift & 7); }
@@ -210,10 +213,12 @@ class Walk {
 
   bool code_level() {
     uint64_t multis = 0;
-    for (Node& node : nodes_) {
-      multis += node.fresh == 2;
-      node.occupied = 0;
-      for (uint32_t k = node.known0; k < node.known1; ++k) node.occupied |= 1 << digit(known_[k], shift_);
+    for (size_t i = 0; i < nodes_.size(); ++i) {
+      const Node& node = nodes_[i];
+      multis += shapes_[i].fresh == 2;
+      int mask = 0;
+      for (uint32_t k = node.known0; k < node.known1; ++k) mask |= 1 << digit(known_[k], shift_);
+      shapes_[i].occupied = static_cast<uint8_t>(mask);
     }
     if (multis > 0) {
       const uint64_t quarters = (n_fresh_ - singles_) * 4 / multis;  // mean number of keys, in quarters
@@ -221,31 +226,31 @@ class Walk {
     }
     below_ = bits_ - depth_;  // digits left
     lattice_ = below_ <= 4 ? below_ : 0;
-    for (uint32_t i = 1; i < nodes_.size(); ++i) {
+    for (uint32_t i = 0; i < nodes_.size(); ++i) {
       Node& node = nodes_[i];
-      if (!node.fresh) continue;
-      look_around(i, node);
+      Shape& shape = shapes_[i];
+      if (!shape.fresh) continue;
       const int may = allowed(node);
-      if (node.fresh == 2) {
-        if (!code_children(node, may)) return false;
-      } else if (around_ == 0 && node.known0 == node.known1) {
+      if (shape.fresh == 2) {
+        look_around(i, node);
+        if (!code_children(node, shape, may)) return false;
+      } else if (node.link_count == 0 && node.known0 == node.known1) {
         if (!code_rest(node)) return false;
+        shape.fresh = 3;
       } else {
-        if (!code_side(node, may)) return false;
+        look_around(i, node);
+        if (!code_side(node, shape, may)) return false;
       }
     }
     return true;
   }
 
   void look_around(uint32_t self, const Node& node) {
-    const Links& links = links_[node.links];
     uint64_t score = 0, many = 0, face = 0;
-    int around = 0;
-    for (int t = 0; t < 27; ++t) {
-      const uint32_t n = links.at[t];
-      if (n == 0 || t == kSelf) continue;
-      ++around;
-      const Node& other = nodes_[n];
+    const uint32_t* links = links_.data() + node.links;
+    for (int i = 0; i < node.link_count; ++i) {
+      const uint32_t n = links[i] & ((1u << kLinkBits) - 1), t = links[i] >> kLinkBits;
+      const Shape& other = shapes_[n];
       if (n < self || !other.fresh) {
         score += kGeometry.coded[t][other.occupied];
         face |= kGeometry.face_coded[t][other.occupied];
@@ -258,15 +263,15 @@ class Walk {
     score_ = score;
     many_ = many;
     face_ = face;
-    around_ = around;
+    around_ = node.link_count;
   }
 
   int score(int c) const { return static_cast<int>(score_ >> (8 * c) & 255); }
 
   // Digits of the last four (two) levels all zero so far: the key may sit on the lattice of 16 (4) voxels.
-  int zeros(const Node& node) const { return node.zeros; }
+  static int zeros(const Node& node) { return node.zeros; }
 
-  bool code_children(Node& node, int may) {
+  bool code_children(Node& node, Shape& shape, int may) {
     static const uint8_t quantize_around[27] = {0, 1, 2, 2, 3, 3, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 7, 7};
     const int need = shift_ == 0 ? 2 : 1;
     int mask = 0, count = 0;
@@ -275,7 +280,12 @@ class Walk {
     if (has_known)
       for (uint32_t k = node.known0; k < node.known1; ++k) ++known_count[digit(known_[k], shift_)];
     int truth = 0;
-    for (uint32_t f = node.fresh0; f < node.fresh1; ++f) truth |= 1 << digit(fresh_[f], shift_);
+    truth_many_ = 0;
+    for (uint32_t f = node.fresh0; f < node.fresh1; ++f) {
+      const int one = 1 << digit(fresh_[f], shift_);
+      truth_many_ |= truth & one;
+      truth |= one;
+    }
     const int qa = quantize_around[around_], sib = node.siblings > 4 ? 3 : node.siblings > 2 ? 2 : node.siblings > 1;
     for (int c = 0; c < 8; ++c) {
       if (!(may >> c & 1)) continue;
@@ -302,10 +312,10 @@ class Walk {
       }
     }
     if (count < need) return false;
-    return code_flags(node, mask, count, known_count);
+    return code_flags(node, shape, mask, count, known_count);
   }
 
-  bool code_flags(Node& node, int mask, int count, const uint32_t* known_count) {
+  bool code_flags(Node& node, Shape& shape, int mask, int count, const uint32_t* known_count) {
     int many = 0;
     if (shift_ > 0) {
       if (count == 1) {
@@ -314,10 +324,8 @@ class Walk {
         int seen = 0;
         for (int c = 0; c < 8; ++c) {
           if (!(mask >> c & 1)) continue;
-          int bit = 0;
-          uint32_t total = 0;
-          for (uint32_t f = node.fresh0; f < node.fresh1; ++f) total += digit(fresh_[f], shift_) == c;
-          bit = total > 1;
+          int bit;
+          bit = truth_many_ >> c & 1;
           Mixed& m = *models_;
           const int q = quantize_score(score(c)), qm = quantize8(static_cast<int>(many_ >> (8 * c) & 255));
           const uint32_t kc = known_count[c];
@@ -333,17 +341,17 @@ class Walk {
       }
     }
     singles_ += shift_ > 0 ? __builtin_popcount(mask & ~many) : 0;
-    occupied_fresh(node, mask, many);
+    occupied_fresh(node, shape, mask, many);
     return true;
   }
 
-  void occupied_fresh(Node& node, int mask, int many) {
-    node.occupied |= static_cast<uint8_t>(mask);
-    node.many = static_cast<uint8_t>(many);
-    fresh_mask_.push_back(static_cast<uint8_t>(mask));
+  static void occupied_fresh(Node& node, Shape& shape, int mask, int many) {
+    shape.occupied |= static_cast<uint8_t>(mask);
+    shape.many = static_cast<uint8_t>(many);
+    node.here = static_cast<uint8_t>(mask);
   }
 
-  bool code_side(Node& node, int may) {
+  bool code_side(Node& node, Shape& shape, int may) {
     if (!may) return false;
     const int truth = node.fresh1 > node.fresh0 ? digit(fresh_[node.fresh0], shift_) : 0;
     int left = may, c = 0;
@@ -390,7 +398,7 @@ class Walk {
       candidates = bit ? high : low;
       left &= candidates;
     }
-    occupied_fresh(node, 1 << c, 0);
+    occupied_fresh(node, shape, 1 << c, 0);
     return true;
   }
 
@@ -426,26 +434,27 @@ class Walk {
     }
     if (key < interval_.low || key >= interval_.high) return false;
     keys_.push_back(key);
-    node.fresh = 3;  // gone
     return true;
   }
 
   bool next_level() {
     next_.clear();
-    next_.emplace_back();
-    size_t used = 0, fresh_nodes = 0;
-    for (Node& node : nodes_) {
-      node.first = static_cast<uint32_t>(next_.size());
-      if (node.fresh == 3) {
-        node.occupied = 0;
+    next_shapes_.clear();
+    size_t fresh_nodes = 0;
+    for (size_t i = 0; i < nodes_.size(); ++i) {
+      const Node& node = nodes_[i];
+      Shape& shape = shapes_[i];
+      shape.first = static_cast<uint32_t>(next_.size());
+      if (shape.fresh == 3 || (!shape.fresh && !shape.touched)) {
+        shape.occupied = 0;
         continue;
       }
-      if (!node.fresh && !node.touched) node.occupied = 0;
-      const int mask = node.fresh ? fresh_mask_[used++] : 0;
       uint32_t k = node.known0, f = node.fresh0;
-      for (int c = 0; c < 8; ++c) {
-        if (!(node.occupied >> c & 1)) continue;
+      const int siblings = __builtin_popcount(shape.occupied);
+      for (int rest = shape.occupied; rest; rest &= rest - 1) {
+        const int c = __builtin_ctz(rest);
         Node child;
+        Shape child_shape;
         child.prefix = node.prefix << 3 | static_cast<uint64_t>(c);
         const uint64_t end = (child.prefix + 1) << shift_;
         child.known0 = k;
@@ -454,50 +463,59 @@ class Walk {
         child.fresh0 = f;
         while (f < node.fresh1 && fresh_[f] < end) ++f;
         child.fresh1 = f;
-        child.fresh = (mask >> c & 1) ? (node.many >> c & 1 ? 2 : 1) : 0;
-        child.siblings = static_cast<uint8_t>(__builtin_popcount(node.occupied));
+        child_shape.fresh = static_cast<uint8_t>((node.here >> c & 1) + (shape.many >> c & 1));
+        child.siblings = static_cast<uint8_t>(siblings);
         const int left = below_ - 1;
         child.zeros = left == 4 ? 2 : c == 0 ? node.zeros : 0;
         if (left == 2 && child.zeros == 0) child.zeros = 1;
         if (left > 4) child.zeros = 0;
-        fresh_nodes += child.fresh > 0;
+        fresh_nodes += child_shape.fresh > 0;
         next_.push_back(child);
+        next_shapes_.push_back(child_shape);
       }
     }
-    fresh_mask_.clear();
     if (fresh_nodes + keys_.size() > n_fresh_) return false;
-    if (shift_ > 0) link(fresh_nodes);
+    if (shift_ > 0) link();
     nodes_.swap(next_);
+    shapes_.swap(next_shapes_);
     return true;
   }
 
-  void link(size_t fresh_nodes) {
-    next_links_.resize(fresh_nodes);
-    size_t row = 0;
-    for (const Node& node : nodes_) {
-      if (!node.fresh || node.fresh == 3) continue;
-      const Links& links = links_[node.links];
-      uint32_t at = node.first;
-      for (int c = 0; c < 8; ++c) {
-        if (!(node.occupied >> c & 1)) continue;
-        Node& child = next_[at++];
-        if (!child.fresh) continue;
-        child.links = static_cast<uint32_t>(row);
-        Links& out = next_links_[row++];
-        for (int t = 0; t < 27; ++t) {
-          const Node& parent = nodes_[links.at[kGeometry.up[c][t]]];
-          const int d = kGeometry.digit[c][t];
-          const uint32_t found =
-              (parent.occupied >> d & 1) ? parent.first + __builtin_popcount(parent.occupied & ((1 << d) - 1)) : 0;
-          out.at[t] = found;
-          next_[found].touched = 1;
+  void link() {
+    next_links_.clear();
+    const bool mark = known_.size > 0;
+    for (uint32_t i = 0; i < nodes_.size(); ++i) {
+      const Node& node = nodes_[i];
+      const Shape& shape = shapes_[i];
+      if (!shape.fresh || shape.fresh == 3) continue;
+      uint32_t at = shape.first;
+      for (int rest = shape.occupied; rest; rest &= rest - 1, ++at) {
+        const int c = __builtin_ctz(rest);
+        if (!(node.here >> c & 1)) continue;
+        uint32_t found[27];
+        int count = 0;
+        const auto add = [&](uint32_t u, const Shape& parent) {
+          for (int r = parent.occupied & kGeometry.facing[c][u]; r; r &= r - 1) {
+            const int d = __builtin_ctz(r);
+            const uint32_t n = parent.first + __builtin_popcount(parent.occupied & ((1 << d) - 1));
+            found[count++] = static_cast<uint32_t>(kGeometry.direction[c][u][d]) << kLinkBits | n;
+            if (mark) next_shapes_[n].touched = 1;
+          }
+        };
+        add(kSelf, shape);
+        for (int l = 0; l < node.link_count; ++l) {
+          const uint32_t v = links_[node.links + l];
+          add(v >> kLinkBits, shapes_[v & ((1u << kLinkBits) - 1)]);
         }
+        next_[at].links = static_cast<uint32_t>(next_links_.size());
+        next_[at].link_count = static_cast<uint8_t>(count);
+        next_links_.insert(next_links_.end(), found, found + count);
       }
     }
     links_.swap(next_links_);
   }
 
-  static constexpr int kShift = 18;
+  static constexpr int kShift = 16;
 
   Coder& coder_;
   KeySpan known_, fresh_;
@@ -506,12 +524,12 @@ class Walk {
   size_t n_fresh_;
   std::unique_ptr<Mixed> models_;
   std::vector<Node> nodes_, next_;
-  std::vector<Links> links_, next_links_;
-  std::vector<uint8_t> fresh_mask_;
+  std::vector<Shape> shapes_, next_shapes_;
+  std::vector<uint32_t> links_, next_links_;
   std::vector<uint64_t> keys_;
   uint64_t singles_ = 0;
   uint64_t score_ = 0, many_ = 0, face_ = 0;
-  int around_ = 0, depth_ = 0, shift_ = 0, stage_ = 0, below_ = 0, lattice_ = 0;
+  int truth_many_ = 0, around_ = 0, depth_ = 0, shift_ = 0, stage_ = 0, below_ = 0, lattice_ = 0;
 };
 
 bool valid(KeySpan known, KeySpan fresh, KeyInterval interval, int bits) {
