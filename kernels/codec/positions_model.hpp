@@ -33,10 +33,15 @@ struct SlotRates {
 };
 inline constexpr SlotRates kSlotRates{};
 
+// Hooks of tune_positions.py, which makes the priors; nothing in a library.
 #ifdef GSPC_POSITIONS_TUNE
-void tune_slot(const Slot* slot, int bit);  // counts for tune_positions.py
+void tune_slot(const Slot* slot, int bit);
+void tune_begin(const void* models);
+void tune_end(const void* models);
 #else
 inline void tune_slot(const Slot*, int) {}
+inline void tune_begin(const void*) {}
+inline void tune_end(const void*) {}
 #endif
 
 inline void update(Slot& slot, int bit) {

@@ -44,12 +44,14 @@ class Walk {
   bool run(std::vector<uint64_t>& out) {
     if (n_fresh_ == 0) return true;
     if (interval_.low >= interval_.high) return false;
+    tune_begin(models_.get());
     start();
     for (depth_ = 0; depth_ < bits_; ++depth_) {
       shift_ = 3 * (bits_ - 1 - depth_);
       if (!code_level()) return false;
       if (!next_level()) return false;
     }
+    tune_end(models_.get());
     if (coder_.overrun()) return false;
     for (size_t i = 0; i < nodes_.size(); ++i)
       if (shapes_[i].fresh) keys_.push_back(nodes_[i].prefix);
