@@ -6,8 +6,7 @@ namespace gspc::positions {
 namespace {
 
 // One row of the score and face tables: neighbor in direction d whose children are `mask`.
-void add_touching(const int (&d)[3], int mask, int c, uint64_t& coded, uint64_t& expected, uint64_t& face_coded,
-                  uint64_t& face_expected) {
+void add_touching(const int (&d)[3], int mask, int c, Geometry::Row& coded, Geometry::Row& expected) {
   // By the number of axes that differ (1 face, 2 edge, 3 corner): weight of the cell straight ahead, of each other cell
   // that touches the child, and of a node of which nothing is known yet.
   static const int kDirect[4] = {0, 4, 3, 3}, kNear[4] = {0, 2, 1, 0}, kGuess[4] = {0, 3, 1, 1};
@@ -24,17 +23,16 @@ void add_touching(const int (&d)[3], int mask, int c, uint64_t& coded, uint64_t&
   int near = 0;
   for (int o = 0; o < 8; ++o) near += ((o ^ direct) & flips) == 0 && (mask >> o & 1);
   const int weight = kDirect[order] * hit + kNear[order] * near;
-  coded |= static_cast<uint64_t>(weight) << (8 * c);
-  expected |= static_cast<uint64_t>(std::max(weight, kGuess[order])) << (8 * c);
+  coded.score |= static_cast<uint64_t>(weight) << (8 * c);
+  expected.score |= static_cast<uint64_t>(std::max(weight, kGuess[order])) << (8 * c);
   if (order > 1) return;
-  face_coded |= static_cast<uint64_t>(hit ? 3 : 2) << (8 * c + 2 * axis);
-  face_expected |= static_cast<uint64_t>(hit ? 3 : 1) << (8 * c + 2 * axis);
+  coded.face |= static_cast<uint64_t>(hit ? 3 : 2) << (8 * c + 2 * axis);
+  expected.face |= static_cast<uint64_t>(hit ? 3 : 1) << (8 * c + 2 * axis);
 }
 
 }  // namespace
 
-Geometry::Geometry()
-    : facing(), direction(), coded(), expected(), face_coded(), face_expected(), ones() {
+Geometry::Geometry() : facing(), direction(), coded(), expected(), ones() {
   for (int t = 0; t < 27; ++t) {
     const int d[3] = {t % 3 - 1, t / 3 % 3 - 1, t / 9 - 1};
     for (int c = 0; c < 8; ++c) {
@@ -49,7 +47,7 @@ Geometry::Geometry()
         direction[c][parent][digit] = static_cast<uint8_t>(t);
       }
       for (int mask = 0; mask < 256; ++mask)
-        add_touching(d, mask, c, coded[t][mask], expected[t][mask], face_coded[t][mask], face_expected[t][mask]);
+        add_touching(d, mask, c, coded[t][mask], expected[t][mask]);
     }
   }
   for (int mask = 0; mask < 256; ++mask)

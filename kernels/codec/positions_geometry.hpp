@@ -16,15 +16,15 @@ struct Geometry {
   uint8_t facing[8][27];
   uint8_t direction[8][27][8];
 
-  // What a neighbor in direction t adds to the children's scores when its own children are `mask`: `coded` when that is
-  // all of them, `expected` when those are only the known ones and the fresh ones are still to come.
-  uint64_t coded[27][256];
-  uint64_t expected[27][256];
-
-  // States of the three outward faces of each child, two bits per axis: 0 nothing there, 1 a node not coded yet,
-  // 2 a coded node with no key behind the face, 3 a key behind the face.
-  uint64_t face_coded[27][256];
-  uint64_t face_expected[27][256];
+  // What a neighbor in direction t whose children are `mask` gives to the children: `coded` when those are all it has,
+  // `expected` when they are only the known ones and fresh ones may follow. Scores add up; states of the three outward
+  // faces, two bits per axis, are united: 0 nothing there, 1 a node not coded yet, 2 a coded node with no key straight
+  // behind the face, 3 a key straight behind the face.
+  struct Row {
+    uint64_t score, face;
+  };
+  Row coded[27][256];
+  Row expected[27][256];
 
   uint8_t ones[256];  // binary ones in a mask
 

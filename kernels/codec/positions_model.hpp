@@ -26,9 +26,9 @@ struct Slot {
 inline constexpr int kSlotLimit = 250;
 
 struct SlotRates {
-  uint16_t rate[256];  // round(65536 / (n + 1.5))
+  uint16_t rate[256];  // round(32768 / (n + 1.5))
   constexpr SlotRates() : rate() {
-    for (uint32_t n = 0; n < 256; ++n) rate[n] = static_cast<uint16_t>((131072u + (2 * n + 3) / 2) / (2 * n + 3));
+    for (uint32_t n = 0; n < 256; ++n) rate[n] = static_cast<uint16_t>((65536u + (2 * n + 3) / 2) / (2 * n + 3));
   }
 };
 inline constexpr SlotRates kSlotRates{};
@@ -46,8 +46,8 @@ inline void tune_end(const void*) {}
 
 inline void update(Slot& slot, int bit) {
   tune_slot(&slot, bit);
-  const int64_t target = bit ? 65535 : 0;
-  slot.p = static_cast<uint16_t>(slot.p + (((target - slot.p) * kSlotRates.rate[slot.n]) >> 16));
+  const int32_t target = bit ? 65535 : 0;
+  slot.p = static_cast<uint16_t>(slot.p + (((target - slot.p) * static_cast<int32_t>(kSlotRates.rate[slot.n])) >> 15));
   slot.n = static_cast<uint16_t>(slot.n + (slot.n < kSlotLimit));
 }
 
@@ -70,6 +70,8 @@ struct Slots {
   Slot side_face[3][4][4][8];
   Slot side_lattice[5][3][8];
   Slot side_known[4][4][3][5];
+  // Are all digits left zero, so that it sits on the lattice of 16 (4) voxels?
+  Slot rest_zero[4][2];
 };
 inline constexpr size_t kSlotCount = sizeof(Slots) / sizeof(Slot);
 static_assert(std::is_trivially_copyable_v<Slots> && sizeof(Slots) % sizeof(Slot) == 0);
@@ -107,7 +109,9 @@ inline int mixed_bit(Coder& coder, Slot* const (&slots)[Inputs], int32_t (&weigh
   bit = coder.code(p, bit);
   const int32_t error = (bit ? 65535 : 0) - static_cast<int32_t>(p);
   for (int i = 0; i < Inputs; ++i) {
-    weights[i] += (stretched[i] * error + (1 << (kWeightShift - 1))) >> kWeightShift;
+    // Wraps on overflow, which damaged input could bring about.
+    const int32_t step = (stretched[i] * error + (1 << (kWeightShift - 1))) >> kWeightShift;
+    weights[i] = static_cast<int32_t>(static_cast<uint32_t>(weights[i]) + static_cast<uint32_t>(step));
     update(*slots[i], bit);
   }
   return bit;
