@@ -98,7 +98,7 @@ void RansEncoder::gaussian(const uint8_t* table, const int32_t* symbol, size_t n
     const size_t count = std::min(kBlock, n - start);
     if (!GSPC_DISPATCH(gaussian_entries)(t, table + start, symbol + start, count, entries_.data() + offset + start)) continue;
     for (size_t i = start; i < start + count; ++i)
-      if (gaussian_order(symbol[i]) > 2u * t.support[table[i] & (kGaussianTables - 1)])
+      if (gaussian_order(symbol[i]) >= t.extent[table[i] & (kGaussianTables - 1)] >> 16)
         escapes.push_back(static_cast<uint32_t>(i));
   }
   runs_.push_back(n);

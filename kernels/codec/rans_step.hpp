@@ -20,11 +20,9 @@ inline uint32_t bucket_index(uint32_t table, uint32_t slot) {
   const float left = static_cast<float>(static_cast<int32_t>(kTableTotal - slot));
   int32_t bits;
   std::memcpy(&bits, &left, sizeof(bits));
-  constexpr int32_t narrow = 127 << (23 - kNarrowShift), wide = 127 << (23 - kWideShift);
-  if (table < static_cast<uint32_t>(kNarrowTables))
-    return table * kNarrowBuckets + static_cast<uint32_t>((bits >> kNarrowShift) - narrow);
-  return static_cast<uint32_t>(kNarrowTables * kNarrowBuckets) + (table - kNarrowTables) * kWideBuckets +
-         static_cast<uint32_t>((bits >> kWideShift) - wide);
+  const bool wide = table >= static_cast<uint32_t>(kNarrowTables);
+  return static_cast<uint32_t>((bits >> (wide ? kWideShift : kNarrowShift)) + (wide ? kWideBase : kNarrowBase)) +
+         table * static_cast<uint32_t>(wide ? kWideBuckets : kNarrowBuckets);
 }
 
 // Decodes a symbol and leaves the state before renormalization. Tables are taken modulo 128: nothing is read out of bounds.
@@ -39,10 +37,10 @@ inline uint32_t gaussian_step(const CodecTables& t, uint32_t state, uint32_t tab
     *symbol = ordered_symbol(b.order + next);
     return frequency * (state >> kTableBits) + slot - first;
   }
-  const uint32_t* entry = t.entries.data() + t.first[table];
+  const uint32_t* entry = t.entries.data() + (t.extent[table] & 0xffff);
   uint32_t order = b.order & (kSearchFlag - 1);
   while (slot >= (entry[order] & 0xffff) + (entry[order] >> 16)) ++order;
-  *symbol = order > 2u * t.support[table] ? kEscaped : ordered_symbol(order);
+  *symbol = order == t.extent[table] >> 16 ? kEscaped : ordered_symbol(order);
   return (entry[order] >> 16) * (state >> kTableBits) + slot - (entry[order] & 0xffff);
 }
 
@@ -57,10 +55,17 @@ inline uint32_t trit_step(const CodecTables& t, uint32_t state, uint32_t table, 
   return (end - first) * (state >> kTableBits) + slot - first;
 }
 
-inline uint32_t gaussian_entry(const CodecTables& t, uint32_t table, int32_t symbol) {
-  table &= kGaussianTables - 1;
-  const uint32_t escape = 2u * t.support[table] + 1, order = gaussian_order(symbol);
-  return t.entries[t.first[table] + (order < escape ? order : escape)];
+// Entries of n symbols; true when one of them is the escape.
+inline bool gaussian_entries_scalar(const CodecTables& t, const uint8_t* table, const int32_t* symbol, size_t n,
+                                    uint32_t* entry) {
+  bool escaped = false;
+  for (size_t i = 0; i < n; ++i) {
+    const uint32_t extent = t.extent[table[i] & (kGaussianTables - 1)], escape = extent >> 16;
+    const uint32_t order = gaussian_order(symbol[i]);
+    escaped |= order >= escape;
+    entry[i] = t.entries[(extent & 0xffff) + (order < escape ? order : escape)];
+  }
+  return escaped;
 }
 
 inline uint32_t trit_entry(const CodecTables& t, uint32_t table, int32_t trit) {
