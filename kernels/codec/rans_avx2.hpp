@@ -145,6 +145,7 @@ size_t gaussian_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* en
   for (int v = 0; v < 4; ++v) x[v] = load256(lanes.state + 8 * v);
   size_t done = 0;
   for (; done < groups && end - next >= 2 * kLanes; ++done, table += kLanes, symbol += kLanes) {
+    prefetch(table);
     for (int v = 0; v < 4; ++v) x[v] = gaussian8(t, x[v], table + 8 * v, symbol + 8 * v, escaped);
     for (int v = 0; v < 4; ++v) x[v] = renormalize(x[v], next);
   }
@@ -161,6 +162,7 @@ size_t trit_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end, c
   for (int v = 0; v < 4; ++v) x[v] = load256(lanes.state + 8 * v);
   size_t done = 0;
   for (; done < groups && end - next >= 2 * kLanes; ++done, table += kLanes, trit += kLanes) {
+    prefetch(table);
     for (int v = 0; v < 4; ++v) x[v] = trits8(t, x[v], table + 8 * v, value[v]);
     for (int v = 0; v < 4; ++v) x[v] = renormalize(x[v], next);
     const __m256i words = _mm256_packs_epi16(_mm256_packs_epi32(value[0], value[1]), _mm256_packs_epi32(value[2], value[3]));
@@ -177,6 +179,7 @@ uint8_t* encode_groups(uint32_t* state, const uint32_t* entry, size_t groups, ui
   entry += groups * kLanes;
   for (size_t group = 0; group < groups; ++group) {
     entry -= kLanes;
+    prefetch_before(entry);
     for (int v = 3; v >= 0; --v) x[v] = encode8(x[v], load256(entry + 8 * v), out);
   }
   for (int v = 0; v < 4; ++v) _mm256_storeu_si256(reinterpret_cast<__m256i*>(state + 8 * v), x[v]);

@@ -3,6 +3,10 @@
 
 #include <immintrin.h>
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // gcc 12's own intrinsics
+#endif
+
 #include "codec/rans_step.hpp"
 
 namespace gspc::GSPC_ISA_NAMESPACE {
@@ -69,24 +73,51 @@ inline __m512i gaussian16(const CodecTables& t, __m512i x, const uint8_t* table,
   return result;
 }
 
-inline __m512i trits16(const CodecTables& t, __m512i x, const uint16_t* table, int8_t* trit) {
-  const __m256i tables = _mm256_and_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(table)),
-                                          _mm256_set1_epi16(kTritTables - 1));
-  const __m512i bounds = _mm512_i32gather_epi32(_mm512_cvtepu16_epi32(tables), t.trits, 4);
+// First slots of +1 << 16 | of 0 for 32 trit tables: lanes 0..15 and 16..31. Tables are computed as in tables.cpp, from two
+// rows of 64 held in registers: gathers from the full table take twice as long as all of the rest.
+struct TritBounds {
+  __m512i zero[2], plus[2];
+  explicit TritBounds(const CodecTables& t)
+      : zero{_mm512_loadu_si512(t.trit_zero), _mm512_loadu_si512(t.trit_zero + 32)},
+        plus{_mm512_loadu_si512(t.trit_plus), _mm512_loadu_si512(t.trit_plus + 32)} {}
+  void operator()(const uint16_t* table, __m512i& low, __m512i& high) const {
+    // Blocks of four tables in the order in which the unpacking below restores.
+    const __m512i blocks = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7), one = _mm512_set1_epi16(1);
+    const __m512i tables = _mm512_permutexvar_epi64(blocks, _mm512_loadu_si512(table));
+    const __m512i total = _mm512_set1_epi16(static_cast<int16_t>(kTableTotal));
+    const __m512i rest = _mm512_sub_epi16(total, _mm512_permutex2var_epi16(zero[0], _mm512_srli_epi16(tables, 6), zero[1]));
+    const __m512i share = _mm512_permutex2var_epi16(plus[0], tables, plus[1]);  // only the low 6 bits count
+    const __m512i half = _mm512_srli_epi16(_mm512_mullo_epi16(rest, share), 15);
+    const __m512i rounded = _mm512_add_epi16(_mm512_mulhi_epu16(rest, share), half);
+    const __m512i last = _mm512_min_epu16(_mm512_max_epu16(rounded, one), _mm512_sub_epi16(rest, one));
+    const __m512i begin = _mm512_sub_epi16(rest, last), end = _mm512_sub_epi16(total, last);
+    low = _mm512_unpacklo_epi16(begin, end);
+    high = _mm512_unpackhi_epi16(begin, end);
+  }
+};
+
+inline __m512i trits16(__m512i x, __m512i bounds, int8_t* trit) {
   const __m512i zero = _mm512_and_si512(bounds, _mm512_set1_epi32(0xffff)), plus = _mm512_srli_epi32(bounds, 16);
   const __m512i slot = _mm512_and_si512(x, _mm512_set1_epi32(kTableTotal - 1));
   const __mmask16 above = _mm512_cmpge_epu32_mask(slot, zero), top = _mm512_cmpge_epu32_mask(slot, plus);
   const __m512i frequency0 = _mm512_sub_epi32(plus, zero);
   const __m512i frequency2 = _mm512_sub_epi32(_mm512_set1_epi32(kTableTotal), plus);
-  const __m512i frequency =
-      _mm512_mask_mov_epi32(_mm512_mask_mov_epi32(zero, above, frequency0), top, frequency2);
+  const __m512i frequency = _mm512_mask_mov_epi32(_mm512_mask_mov_epi32(zero, above, frequency0), top, frequency2);
   const __m512i first = _mm512_mask_mov_epi32(_mm512_maskz_mov_epi32(above, zero), top, plus);
-  // above and top say the trit: -1 + above + top.
-  const __m128i ones = _mm_set1_epi8(1);
-  const __m128i value = _mm_mask_add_epi8(_mm_mask_mov_epi8(_mm_set1_epi8(-1), above, _mm_setzero_si128()), top,
-                                          _mm_setzero_si128(), ones);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(trit), value);
+  const __m128i one = _mm_set1_epi8(1);
+  const __m128i low = _mm_mask_mov_epi8(_mm_set1_epi8(-1), above, _mm_setzero_si128());
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(trit), _mm_mask_mov_epi8(low, top, one));
   return _mm512_add_epi32(_mm512_mullo_epi32(frequency, _mm512_srli_epi32(x, kTableBits)), _mm512_sub_epi32(slot, first));
+}
+
+inline __m512i trit_entries16(__m512i bounds, const int8_t* trit) {
+  const __m512i zero = _mm512_and_si512(bounds, _mm512_set1_epi32(0xffff)), plus = _mm512_srli_epi32(bounds, 16);
+  const __m128i value = _mm_loadu_si128(reinterpret_cast<const __m128i*>(trit));
+  const __mmask16 above = _mm_cmpge_epi8_mask(value, _mm_setzero_si128());
+  const __mmask16 top = _mm_cmpgt_epi8_mask(value, _mm_setzero_si128());
+  const __m512i first = _mm512_mask_mov_epi32(_mm512_maskz_mov_epi32(above, zero), top, plus);
+  const __m512i end = _mm512_mask_mov_epi32(_mm512_mask_mov_epi32(zero, above, plus), top, _mm512_set1_epi32(kTableTotal));
+  return _mm512_or_si512(_mm512_slli_epi32(_mm512_sub_epi32(end, first), 16), first);
 }
 
 // Writes the words of the states that must give one up, in lane order below `out`, and advances the states by a symbol.
@@ -116,6 +147,7 @@ size_t gaussian_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* en
   __m512i x0 = _mm512_load_si512(lanes.state), x1 = _mm512_load_si512(lanes.state + 16);
   size_t done = 0;
   for (; done < groups && end - next >= 2 * kLanes; ++done, table += kLanes, symbol += kLanes) {
+    prefetch(table);
     x0 = gaussian16(t, x0, table, symbol, escaped);
     x1 = gaussian16(t, x1, table + 16, symbol + 16, escaped);
     x0 = renormalize(x0, next);
@@ -129,12 +161,16 @@ size_t gaussian_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* en
 
 size_t trit_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end, const uint16_t* table, int8_t* trit,
                    size_t groups) {
+  const TritBounds bounds(t);
   const uint8_t* next = lanes.next;
   __m512i x0 = _mm512_load_si512(lanes.state), x1 = _mm512_load_si512(lanes.state + 16);
   size_t done = 0;
   for (; done < groups && end - next >= 2 * kLanes; ++done, table += kLanes, trit += kLanes) {
-    x0 = trits16(t, x0, table, trit);
-    x1 = trits16(t, x1, table + 16, trit + 16);
+    __m512i low, high;
+    bounds(table, low, high);
+    prefetch(table);
+    x0 = trits16(x0, low, trit);
+    x1 = trits16(x1, high, trit + 16);
     x0 = renormalize(x0, next);
     x1 = renormalize(x1, next);
   }
@@ -149,6 +185,7 @@ uint8_t* encode_groups(uint32_t* state, const uint32_t* entry, size_t groups, ui
   entry += groups * kLanes;
   for (size_t group = 0; group < groups; ++group) {
     entry -= kLanes;
+    prefetch_before(entry);
     x1 = encode16(x1, _mm512_loadu_si512(entry + 16), out);
     x0 = encode16(x0, _mm512_loadu_si512(entry), out);
   }
@@ -161,6 +198,8 @@ bool gaussian_entries(const CodecTables& t, const uint8_t* table, const int32_t*
   __mmask16 escaped = 0;
   size_t i = 0;
   for (; i + 16 <= n; i += 16) {
+    prefetch(table + i);
+    prefetch(symbol + i);
     const __m128i tables =
         _mm_and_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table + i)), _mm_set1_epi8(127));
     const __m512i extent = _mm512_i32gather_epi32(_mm512_cvtepu8_epi32(tables), t.extent, 4);
@@ -174,18 +213,14 @@ bool gaussian_entries(const CodecTables& t, const uint8_t* table, const int32_t*
 }
 
 void trit_entries(const CodecTables& t, const uint16_t* table, const int8_t* trit, size_t n, uint32_t* entry) {
+  const TritBounds bounds(t);
   size_t i = 0;
-  for (; i + 16 <= n; i += 16) {
-    const __m256i tables = _mm256_and_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(table + i)),
-                                            _mm256_set1_epi16(kTritTables - 1));
-    const __m512i bounds = _mm512_i32gather_epi32(_mm512_cvtepu16_epi32(tables), t.trits, 4);
-    const __m512i zero = _mm512_and_si512(bounds, _mm512_set1_epi32(0xffff)), plus = _mm512_srli_epi32(bounds, 16);
-    const __m128i value = _mm_loadu_si128(reinterpret_cast<const __m128i*>(trit + i));
-    const __mmask16 above = _mm_cmpge_epi8_mask(value, _mm_setzero_si128());
-    const __mmask16 top = _mm_cmpgt_epi8_mask(value, _mm_setzero_si128());
-    const __m512i first = _mm512_mask_mov_epi32(_mm512_maskz_mov_epi32(above, zero), top, plus);
-    const __m512i end = _mm512_mask_mov_epi32(_mm512_mask_mov_epi32(zero, above, plus), top, _mm512_set1_epi32(kTableTotal));
-    _mm512_storeu_si512(entry + i, _mm512_or_si512(_mm512_slli_epi32(_mm512_sub_epi32(end, first), 16), first));
+  for (; i + 32 <= n; i += 32) {
+    __m512i low, high;
+    bounds(table + i, low, high);
+    prefetch(table + i);
+    _mm512_storeu_si512(entry + i, trit_entries16(low, trit + i));
+    _mm512_storeu_si512(entry + i + 16, trit_entries16(high, trit + i + 16));
   }
   for (; i < n; ++i) entry[i] = trit_entry(t, table[i], trit[i]);
 }

@@ -47,7 +47,7 @@ void fill_buckets(const uint32_t* entries, uint32_t count, int shift, GaussianBu
 
 }  // namespace
 
-CodecTables::CodecTables() {
+CodecTables::CodecTables() : trit_zero(kTritZero), trit_plus(kTritPlus) {
   const uint16_t* half = kHalves;
   for (int i = 0; i < kGaussianTables; ++i) {
     const uint32_t count = 2 * kSupport[i] + 2u;

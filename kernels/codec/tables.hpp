@@ -39,6 +39,7 @@ struct CodecTables {
   std::vector<uint32_t> entries;                   // frequency << 16 | first slot, in slot order; 2R + 2 a table
   std::vector<GaussianBucket> buckets;             // narrow tables, then wide ones
   uint32_t trits[kTritTables];                     // first slot of +1 << 16 | first slot of 0; order -1, 0, +1
+  const uint16_t *trit_zero, *trit_plus;           // [64] what the trit tables are computed from, see tables.cpp
   CodecTables();
 };
 
