@@ -1,3 +1,130 @@
+// Python entries of the rasterizer. Checks of shape and type happen in gspc/ops/arrays.py; here only what memory safety needs.
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/array.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/tuple.h>
 
-void bind_raster(nanobind::module_&) {}
+#include <array>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <tuple>
+
+#include "raster/pool.hpp"
+#include "raster/raster.hpp"
+
+namespace nb = nanobind;
+
+namespace {
+
+using Matrix = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Vector = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Image = nb::ndarray<const float, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+using Array = nb::ndarray<nb::numpy, float>;
+using IntArray = nb::ndarray<nb::numpy, std::int32_t>;
+
+// A fresh numpy array on a block of the pool, which gets it back when the array dies.
+template <class T>
+std::pair<nb::ndarray<nb::numpy, T>, T*> pooled_array(std::initializer_list<std::size_t> shape) {
+  std::size_t size = 1;
+  for (std::size_t n : shape) size *= n;
+  gspc::Pooled<T> block(size);
+  T* data = block.get();
+  nb::capsule owner(data, [](void* p) noexcept { gspc::pool_give(p); });
+  block.release();
+  return {nb::ndarray<nb::numpy, T>(data, shape, owner), data};
+}
+
+gspc::raster::Scene scene_of(const Matrix& means, const Matrix& quats, const Matrix& scales, const Vector& opacities,
+                             const Matrix& colors) {
+  const std::size_t n = means.shape(0);
+  if (means.shape(1) != 3 || quats.shape(0) != n || quats.shape(1) != 4 || scales.shape(0) != n || scales.shape(1) != 3 ||
+      opacities.shape(0) != n || colors.shape(0) != n || colors.shape(1) != 3)
+    throw nb::value_error("rasterize: means [M,3], quats [M,4], scales [M,3], opacities [M], colors [M,3] expected");
+  return {static_cast<std::int64_t>(n), means.data(), quats.data(), scales.data(), opacities.data(), colors.data()};
+}
+
+using State = gspc::raster::State;
+
+std::tuple<Array, Array, IntArray, std::shared_ptr<State>> forward(
+    const Matrix& means, const Matrix& quats, const Matrix& scales, const Vector& opacities, const Matrix& colors,
+    const std::array<float, 16>& world_to_camera, const std::array<float, 4>& intrinsics, int width, int height,
+    const std::array<float, 3>& background) {
+  const gspc::raster::Scene scene = scene_of(means, quats, scales, opacities, colors);
+  gspc::raster::View view{};
+  for (int i = 0; i < 3; ++i) {
+    for (int k = 0; k < 3; ++k) view.rotation[i * 3 + k] = world_to_camera[static_cast<std::size_t>(i * 4 + k)];
+    view.translation[i] = world_to_camera[static_cast<std::size_t>(i * 4 + 3)];
+    view.background[i] = background[static_cast<std::size_t>(i)];
+  }
+  view.fx = intrinsics[0];
+  view.fy = intrinsics[1];
+  view.cx = intrinsics[2];
+  view.cy = intrinsics[3];
+  view.width = width;
+  view.height = height;
+  if (width < 1 || height < 1 || width > 16384 || height > 16384)
+    throw nb::value_error("rasterize: width and height must lie in 1..16384");
+  const auto w = static_cast<std::size_t>(width), h = static_cast<std::size_t>(height);
+  auto [image, image_data] = pooled_array<float>({h, w, 3});
+  auto [alpha, alpha_data] = pooled_array<float>({h, w});
+  auto [radii, radii_data] = pooled_array<std::int32_t>({means.shape(0)});
+  std::shared_ptr<State> state;
+  {
+    nb::gil_scoped_release release;
+    state = gspc::raster::forward(scene, view, image_data, alpha_data, radii_data);
+  }
+  return {image, alpha, radii, state};
+}
+
+std::tuple<Array, Array, Array, Array, Array, Array> backward(const std::shared_ptr<State>& state, const Matrix& means,
+                                                              const Matrix& quats, const Matrix& scales,
+                                                              const Vector& opacities, const Matrix& colors,
+                                                              const Image& grad_image,
+                                                              const std::optional<Matrix>& grad_alpha) {
+  const gspc::raster::Scene scene = scene_of(means, quats, scales, opacities, colors);
+  const auto w = static_cast<std::size_t>(state->view.width), h = static_cast<std::size_t>(state->view.height);
+  if (grad_image.shape(0) != h || grad_image.shape(1) != w || grad_image.shape(2) != 3 ||
+      (grad_alpha && (grad_alpha->shape(0) != h || grad_alpha->shape(1) != w)))
+    throw nb::value_error("rasterize backward: grad_image [H,W,3] and grad_alpha [H,W] expected");
+  const std::size_t n = means.shape(0);
+  auto [means_grad, means_data] = pooled_array<float>({n, 3});
+  auto [quats_grad, quats_data] = pooled_array<float>({n, 4});
+  auto [scales_grad, scales_data] = pooled_array<float>({n, 3});
+  auto [opacities_grad, opacities_data] = pooled_array<float>({n});
+  auto [colors_grad, colors_data] = pooled_array<float>({n, 3});
+  auto [means2d_grad, means2d_data] = pooled_array<float>({n, 2});
+  {
+    nb::gil_scoped_release release;
+    gspc::raster::backward(*state, scene, grad_image.data(), grad_alpha ? grad_alpha->data() : nullptr,
+                           {means_data, quats_data, scales_data, opacities_data, colors_data, means2d_data});
+  }
+  return {means_grad, quats_grad, scales_grad, opacities_grad, colors_grad, means2d_grad};
+}
+
+}  // namespace
+
+void bind_raster(nb::module_& m) {
+  nb::class_<State>(m, "RasterState")
+      .def_ro("pairs", &State::pairs, "(Gaussian, tile) pairs that were listed")
+      .def_prop_ro("contributions", [](const State& s) {
+        std::int64_t n = 0;
+        for (std::int64_t i = 0; i < s.pairs; ++i) n += __builtin_popcount(s.masks[static_cast<std::size_t>(i)]);
+        return n;
+      }, "(Gaussian, block of pixels) pairs that contributed to the image")
+      .def_prop_ro("live", [](const State& s) {
+        std::int64_t n = 0;
+        for (std::int64_t i = 0; i < s.pairs; ++i) n += s.masks[static_cast<std::size_t>(i)]!=0;
+        return n;
+      })
+      .def_prop_ro("tiles", [](const State& s) { return s.tiles_x * s.tiles_y; });
+  m.def("raster_forward", &forward, nb::arg("means"), nb::arg("quats"), nb::arg("scales"), nb::arg("opacities"),
+        nb::arg("colors"), nb::arg("world_to_camera"), nb::arg("intrinsics"), nb::arg("width"), nb::arg("height"),
+        nb::arg("background"));
+  m.def("raster_backward", &backward, nb::arg("state"), nb::arg("means"), nb::arg("quats"), nb::arg("scales"),
+        nb::arg("opacities"), nb::arg("colors"), nb::arg("grad_image"), nb::arg("grad_alpha").none());
+  m.def("pool_kept_bytes", &gspc::pool_kept_bytes);
+  m.def("pool_trim", &gspc::pool_trim);
+}

@@ -1,0 +1,200 @@
+"""From a trained model to integers: what the stream holds, nothing else. The only room of the codec that imports torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gspc.codec import predict
+from gspc.codec.types import (
+    IntegerLayer,
+    IntegerNetwork,
+    Networks,
+    QuantizedHeads,
+    QuantizedLayer,
+    QuantizedScene,
+)
+from gspc.errors import InputError
+from gspc.model import quantization as quant
+from gspc.model.anchors import AnchorModel
+from gspc.model.context import ContextNets, TwoLayer
+from gspc.model.fake_quant import INPUT_UNITS, row_scales
+from gspc.model.heads import BLOCKS
+from gspc.model.masks import first_level
+from gspc.model.calibrate import calibrate
+from gspc.model.storage import TrainedModel, load_model
+
+TRIT_ZERO_UNITS, TRIT_SIGN_UNITS, TRIT_CENTER = 4.0, 8.0, 32.0
+MULTIPLIER_LIMIT = 32767
+SYMBOL_LIMIT = 2**23 - 1
+LATTICE = 16  # positions are moved by multiples of this, so that densification's lattices stay lattices
+
+
+def export_model(source: Path | bytes, name: str = "model") -> QuantizedScene:
+    """Quantizes a `model.pt`. Raises InputError when it is not one."""
+    return export_trained(load_model(source, name))
+
+
+@torch.no_grad()
+def export_trained(trained: TrainedModel) -> QuantizedScene:
+    """Quantizes a trained model as the stream will hold it: dead anchors dropped, networks in integers, attributes as symbols
+    around the centers that those integer networks predict."""
+    model = trained.model
+    if not model.quantized:
+        calibrate(model)
+    level_of = first_level(model.masks).numpy()
+    alive = level_of.any(1)
+    if not alive.any():
+        raise InputError("the model has no Gaussian left at any level; train with smaller --rate-weights")
+    positions = model.positions.numpy()[alive].astype(np.int64)
+    shift = positions.min(0) // LATTICE * LATTICE
+    spec = model.grid.spec
+    low = tuple(int(v) for v in np.array(spec.box_low) - shift)
+    grid = type(spec)(box_low=low, box_size=spec.box_size, planes=spec.planes)
+    positions = (positions - shift).astype(np.int32)
+    signs = _grid_signs(model)
+    networks = integer_networks(model.context)
+    base = model.shape.step_base
+    means, steps = predict(positions, grid, signs, networks)
+    values = [model.features, model.log_scales, model.offsets.flatten(1)]
+    symbols = _symbols([v.numpy()[alive] for v in values], means, steps, base.as_tuple(), model.shape.levels)
+    return QuantizedScene(
+        levels=model.shape.levels,
+        positions=positions,
+        features=symbols[0],
+        scaling=symbols[1],
+        offsets=symbols[2].reshape(len(positions), -1, 3),
+        gaussian_level=level_of[alive],
+        grid=grid,
+        grid_signs=signs,
+        networks=networks,
+        heads=_heads(model),
+        step_base=base.as_tuple(),
+        origin=model.origin.numpy() + shift * model.voxel_size,
+        voxel_size=model.voxel_size,
+        background=trained.background,
+        cameras=trained.cameras,
+        rate_weights=model.shape.rate_weights,
+        metadata=trained.metadata,
+    )
+
+
+def _symbols(
+    values: list[NDArray[np.float32]],
+    means: NDArray[np.int32],
+    steps: NDArray[np.uint8],
+    bases: tuple[float, float, float],
+    levels: int,
+) -> list[NDArray[np.int32]]:
+    """Symbols at the finest level: k = floor((v - mean) / q + 1/2), in double precision."""
+    table = step_table()
+    symbols, column = [], 0
+    for i, (value, q0) in enumerate(zip(values, bases, strict=True)):
+        mean = means[:, column : column + value.shape[1]] * (q0 / quant.MEAN_RESOLUTION)
+        column += value.shape[1]
+        finer = 1 if i == 2 else quant.refinement(levels)
+        step = q0 * table[steps[:, i : i + 1]] / finer
+        found = np.floor((value.astype(np.float64) - mean) / step + 0.5)
+        symbols.append(np.clip(found, -SYMBOL_LIMIT, SYMBOL_LIMIT).astype(np.int32))
+    return symbols
+
+
+def step_table() -> NDArray[np.float64]:
+    """Steps of all indices relative to Q0, as the stream's pinned table has them."""
+    r = (np.arange(quant.STEP_COUNT) - quant.STEP_CENTER) / quant.STEP_RESOLUTION
+    return np.round(2**14 * (1 + np.tanh(r))) / 2**14
+
+
+def _grid_signs(model: AnchorModel) -> tuple[NDArray[np.bool_], ...]:
+    signs = (model.grid.embeddings >= 0).numpy()
+    return tuple(np.split(signs, np.cumsum(model.grid.spec.entries)[:-1]))
+
+
+def integer_networks(nets: ContextNets) -> Networks:
+    """The entropy networks in integers, level gains baked into the multipliers of their hidden layers."""
+    f, k3 = nets.sizes.features, 3 * nets.sizes.offsets
+    levels = range(1, nets.levels + 1)
+    plain = torch.ones(nets.sizes.trunk_hidden)
+    trunk = _hidden(nets.trunk, [plain, *(nets.trunk_gain(level) for level in levels)])
+    octaves = torch.full((f + 6,), float(quant.SCALES_PER_OCTAVE))
+    center_units = torch.cat(
+        [
+            torch.full((f + 6 + k3,), float(quant.MEAN_RESOLUTION)),
+            torch.full((k3,), float(quant.SCALES_PER_OCTAVE)),
+        ]
+    )
+    trits = {}
+    if nets.levels > 1:
+        for name, count in (("features", f), ("scaling", 6)):
+            net, gain = getattr(nets, f"trit_{name}"), getattr(nets, f"trit_{name}_gain")
+            units = torch.tensor([TRIT_ZERO_UNITS] * count + [TRIT_SIGN_UNITS] * count)
+            hidden = _hidden(net, [gain(level) for level in levels[1:]])
+            out = _output(net.second, net.units, units, torch.full_like(units, TRIT_CENTER))
+            trits[f"trit_{name}"] = IntegerNetwork((hidden, out))
+    steps_units = torch.full((3,), float(quant.STEP_RESOLUTION))
+    return Networks(
+        steps=IntegerNetwork(
+            (
+                _hidden(nets.steps, [torch.ones(nets.sizes.steps_hidden)]),
+                _output(nets.steps.second, nets.steps.units, steps_units),
+            )
+        ),
+        trunk=IntegerNetwork((trunk,)),
+        center=IntegerNetwork((_output(nets.trunk.second, nets.trunk.units, center_units),)),
+        scale=IntegerNetwork((_output(nets.scale, nets.trunk.units, octaves),)),
+        **trits,
+    )
+
+
+def _hidden(net: TwoLayer, gains: list[Tensor]) -> IntegerLayer:
+    """First layer: inputs in 1/512, outputs in `net.units` per 1.0, one row of multipliers per gain."""
+    weight, bias = net.first.weight, net.first.bias
+    scale = row_scales(weight, bias)
+    factors = torch.stack([scale[:, 0] / INPUT_UNITS * gain * net.units for gain in gains])
+    return _layer(weight / scale, bias * INPUT_UNITS / scale[:, 0], factors)
+
+
+def _output(layer: nn.Linear, units_in: Tensor, units_out: Tensor, center: Tensor | None = None) -> IntegerLayer:
+    """Second layer: inputs in `units_in` per 1.0; output j is an integer of `units_out[j]` per 1.0 plus `center[j]`."""
+    bias = layer.bias if center is None else layer.bias + center / units_out
+    scale = row_scales(layer.weight, bias, units_in)
+    return _layer(layer.weight / scale, bias * units_in / scale[:, 0], (units_out * scale[:, 0] / units_in)[None])
+
+
+def _layer(weight: Tensor, bias: Tensor, factors: Tensor) -> IntegerLayer:
+    """Rounds to integers; `factors` [V, out] become 15-bit multipliers over a shift per variant."""
+    peak = factors.abs().amax(1).clamp_min(1e-12).double()
+    shift = torch.floor(torch.log2(MULTIPLIER_LIMIT / peak)).clamp(1, 40)
+    multiplier = torch.round(factors.double() * torch.exp2(shift)[:, None])
+    multiplier = multiplier.clamp(-MULTIPLIER_LIMIT, MULTIPLIER_LIMIT)
+    return IntegerLayer(
+        weight=torch.round(weight).to(torch.int8).numpy(),
+        bias=torch.round(bias.double()).to(torch.int32).numpy(),
+        multiplier=multiplier.to(torch.int16).numpy(),
+        shift=shift.to(torch.uint8).numpy(),
+    )
+
+
+def _heads(model: AnchorModel) -> QuantizedHeads:
+    heads = model.heads
+    outputs = {name: _heads_layer(heads.second[name].weight, heads.second[name].bias) for name in BLOCKS}
+    hidden = [heads.first[name] for name in BLOCKS]
+    weight = torch.cat([layer.weight for layer in hidden])
+    bias = torch.cat([layer.bias for layer in hidden])
+    return QuantizedHeads(hidden=_heads_layer(weight, bias), distance_scale=heads.distance_scale, **outputs)
+
+
+def _heads_layer(weight: Tensor, bias: Tensor) -> QuantizedLayer:
+    scale = _short(row_scales(weight))
+    rounded = torch.round(weight / scale).clamp(-127, 127)
+    return QuantizedLayer(rounded.to(torch.int8).numpy(), scale[:, 0].numpy(), _short(bias).numpy())
+
+
+def _short(values: Tensor) -> Tensor:
+    """Floats with 11 bits of mantissa: half as many bytes in the stream, far below the error of the 8-bit weights."""
+    mantissa, exponent = torch.frexp(values.detach().float())
+    return torch.ldexp(torch.round(mantissa * 2**11) / 2**11, exponent)

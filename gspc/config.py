@@ -1,0 +1,123 @@
+"""Options of the use cases: frozen dataclasses that refuse what makes no sense with a UsageError."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from gspc.errors import UsageError
+
+Background = Literal["auto", "white", "black"]
+
+REDUCTIONS = (1, 2, 4, 8)  # values of --resolution that divide the photographs' size; larger ones are a width
+MAX_LEVELS = 8  # 3^7 = 2187 bins of level 8 in one of level 1: finer than any step the coder's tables reach
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """How photographs and cameras are read.
+
+    resolution: 1, 2, 4 or 8 divide the photographs' size; a value above 8 is the width in pixels that wider
+        photographs are reduced to. None keeps the size, except that photographs wider than 1600 pixels are
+        reduced to 1600. Photographs are never enlarged.
+    hold: every hold-th view in name order, starting with the first, is kept for testing; 0 keeps none.
+    background: color behind transparent pixels and behind the scene. "auto" takes white where the photographs
+        are transparent or surrounded by pure white, else black.
+    images: folder of the photographs when it is not `images/` beside the model.
+    """
+
+    resolution: int | None = None
+    hold: int = 8
+    background: Background = "auto"
+    images: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for values out of range."""
+        if self.resolution is not None and not (
+            self.resolution in REDUCTIONS or 8 < self.resolution <= 65535
+        ):
+            raise UsageError(
+                f"--resolution {self.resolution}: give 1, 2, 4, 8 or a width of 9 to 65535 pixels"
+            )
+        if self.hold < 0:
+            raise UsageError(f"--hold {self.hold}: give 0 (no test views) or a positive number")
+        if self.background not in get_args(Background):
+            raise UsageError(f"--background {self.background}: give one of {', '.join(get_args(Background))}")
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How a model is trained.
+
+    iterations: None takes 30000 on CUDA and 3000 on a CPU; schedules scale with it.
+    levels: number of progressive levels.
+    rate_weights: lambda of each level, from level 1 on; None takes the defaults for `levels`.
+    voxel_size: edge of the anchors' voxels in world units; None derives it from the points.
+    seed: seed of every random choice; the same seed, device and thread count give the same log.
+    device: "auto", "cpu", "cuda" or "cuda:N".
+    threads: threads of the CPU kernels; None takes all cores this process may use.
+    checkpoint_every: iterations between checkpoints; 0 writes only the last.
+    resume: go on from the checkpoint beside the output.
+    log: file that receives the progress as JSON lines.
+    features: feature channels of an anchor (F).
+    densify_threshold: mean screen-space gradient, in normalized device units, from which a Gaussian grows anchors.
+    metadata: what the model and its streams say about their making, beside the trainer's own entries.
+    """
+
+    iterations: int | None = None
+    levels: int = 4
+    rate_weights: tuple[float, ...] | None = None
+    voxel_size: float | None = None
+    seed: int = 0
+    device: str = "auto"
+    threads: int | None = None
+    checkpoint_every: int = 500
+    resume: bool = False
+    log: Path | None = None
+    features: int = 32
+    densify_threshold: float = 1e-4
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for values out of range."""
+        if self.iterations is not None and self.iterations < 1:
+            raise UsageError(f"--iterations {self.iterations}: give at least 1")
+        if not 1 <= self.levels <= MAX_LEVELS:
+            raise UsageError(f"--levels {self.levels}: give 1 to {MAX_LEVELS}")
+        if self.rate_weights is not None:
+            if len(self.rate_weights) != self.levels:
+                raise UsageError(
+                    f"--rate-weights: {len(self.rate_weights)} weights for {self.levels} levels; "
+                    "give one per level"
+                )
+            if not all(math.isfinite(weight) and weight >= 0 for weight in self.rate_weights):
+                raise UsageError("--rate-weights: give finite numbers that are not negative")
+        if self.voxel_size is not None and not (math.isfinite(self.voxel_size) and self.voxel_size > 0):
+            raise UsageError(f"--voxel-size {self.voxel_size}: give a positive number of world units")
+        if not 0 <= self.seed < 2**63:
+            raise UsageError(f"--seed {self.seed}: give 0 to 2^63 - 1")
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
+            raise UsageError(f"--device {self.device}: give auto, cpu, cuda or cuda:N")
+        if self.threads is not None and self.threads < 1:
+            raise UsageError(f"--threads {self.threads}: give at least 1")
+        if self.checkpoint_every < 0:
+            raise UsageError(f"--checkpoint-every {self.checkpoint_every}: give 0 or a positive number")
+        if not 1 <= self.features <= 256:
+            raise UsageError(f"--features {self.features}: give 1 to 256")
+        if not (math.isfinite(self.densify_threshold) and self.densify_threshold > 0):
+            raise UsageError(f"--densify-threshold {self.densify_threshold}: give a positive number")
+
+
+COARSEST_RATE_WEIGHT, FINEST_RATE_WEIGHT = 4e-3, 2.5e-4
+
+
+def default_rate_weights(levels: int) -> tuple[float, ...]:
+    """Lambda of each level: evenly spread on a log scale between the papers' coarsest and finest."""
+    if levels == 1:
+        return (FINEST_RATE_WEIGHT,)
+    ratio = (FINEST_RATE_WEIGHT / COARSEST_RATE_WEIGHT) ** (1 / (levels - 1))
+    return tuple(COARSEST_RATE_WEIGHT * ratio**i for i in range(levels))

@@ -1,0 +1,232 @@
+"""Photographs: checked by their headers up front, decoded when a view is used, kept while memory allows.
+
+Decoded with imageio as stored: EXIF orientation is ignored, since COLMAP sees the stored pixels too. Reduced
+by exact area averaging (each new pixel is the mean of the area it covers), alpha composed before.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from gspc.data.colmap import MAX_SIDE
+from gspc.errors import InputError
+from gspc.scene import U8
+
+DEFAULT_WIDTH = (
+    1600  # pixels; the field's convention: wider photographs are reduced to it unless asked otherwise
+)
+CACHE_BYTES = 2 * 10**9
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".JPG", ".JPEG", ".PNG", ".webp", ".tif", ".tiff", ".bmp")
+
+
+@dataclass(frozen=True)
+class Photo:
+    """What a header says."""
+
+    path: Path
+    width: int
+    height: int
+    mode: str  # Pillow's name of the pixel format
+    transparent: bool  # has an alpha channel or a transparent color
+
+
+def inspect_photo(path: Path) -> Photo:
+    """Read the header of an image file; raises InputError where there is none or it cannot be used."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is MAX_SIDE
+            with Image.open(path) as image:
+                (width, height), mode = image.size, image.mode
+                transparent = mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such image; check the folder of photographs (--images DIR)") from None
+    except UnidentifiedImageError:
+        raise InputError(f"{path}: not an image that can be decoded; replace it") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path}: cannot be read as an image: {_reason(error)}") from error
+    if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
+        raise InputError(f"{path}: {width}x{height} pixels; at most {MAX_SIDE} a side can be used")
+    return Photo(path, width, height, mode, transparent)
+
+
+def decode(photo: Photo, background: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> U8:
+    """All pixels as sRGB bytes [H, W, 3], alpha composed on `background` (0 to 1); raises InputError."""
+    import imageio.v3 as iio
+
+    convert: str | None
+    if photo.mode.startswith(("I", "F")) or (photo.mode in ("RGB", "L") and not photo.transparent):
+        convert = None
+    else:
+        convert = "RGBA" if photo.transparent else "RGB"  # palettes, CMYK, bilevel, YCbCr
+    try:
+        pixels = iio.imread(photo.path, plugin="pillow", index=0, mode=convert)
+    except FileNotFoundError:
+        raise InputError(
+            f"{photo.path}: no such image; check the folder of photographs (--images DIR)"
+        ) from None
+    except Exception as error:  # decoders raise nearly anything on damaged bytes
+        raise InputError(f"{photo.path}: cannot be decoded: {_reason(error)}; replace it") from error
+    if pixels.shape[:2] != (photo.height, photo.width):
+        raise InputError(f"{photo.path}: changed while it was in use; start again")
+    if pixels.dtype != np.uint8:
+        pixels = _to_bytes(photo.path, pixels)
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[:, :, None], 3, axis=2)
+    return compose(pixels, background) if pixels.shape[2] == 4 else np.ascontiguousarray(pixels)
+
+
+def _to_bytes(path: Path, pixels: np.ndarray) -> U8:
+    """16-bit and wider gray pixels, and floats of 0 to 1, as bytes."""
+    if pixels.dtype.kind == "b":
+        return pixels.astype(np.uint8) * np.uint8(255)
+    if pixels.dtype.kind == "f":
+        return np.rint(np.clip(np.nan_to_num(pixels), 0, 1) * 255).astype(np.uint8)
+    if pixels.min() < 0 or pixels.max() > 65535:
+        raise InputError(f"{path}: pixels beyond 16 bits; convert it to 8 or 16 bits")
+    return ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+
+
+def compose(pixels: U8, background: tuple[float, float, float]) -> U8:
+    """Put RGBA pixels [H, W, 4] on a plain color, in sRGB values as the field does; to the nearest byte."""
+    alpha = pixels[:, :, 3:].astype(np.uint16)
+    behind = np.rint(np.array(background) * 255).astype(np.uint16)
+    mixed = pixels[:, :, :3].astype(np.uint16) * alpha + behind * (255 - alpha)  # <= 255^2
+    return ((mixed.astype(np.uint32) + 127) // 255).astype(np.uint8)
+
+
+def reduce_image(pixels: U8, width: int, height: int) -> U8:
+    """Area-averaged copy [height, width, 3] of `pixels` [H, W, 3]; never enlarges, to the nearest byte."""
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    rows = _average_rows(pixels, height)
+    columns = _average_rows(np.ascontiguousarray(rows.transpose(1, 0, 2)), width)
+    return np.ascontiguousarray(np.rint(columns).transpose(1, 0, 2).astype(np.uint8))
+
+
+def _average_rows(pixels: np.ndarray, count: int) -> np.ndarray:
+    """Rows of `pixels` [n, m, 3] averaged to `count` <= n rows, float32; cut rows count by their part."""
+    scale = len(pixels) / count
+    out = np.empty((count, *pixels.shape[1:]), np.float32)
+    for row in range(count):
+        low, high = row * scale, min((row + 1) * scale, len(pixels))
+        first, last = int(low), int(np.ceil(high - 1e-9))
+        index = np.arange(first, last)
+        weights = np.minimum(index + 1, high) - np.maximum(index, low)
+        weights = (weights / weights.sum()).astype(np.float32)
+        out[row] = np.tensordot(weights, pixels[first:last].astype(np.float32), 1)
+    return out
+
+
+def target_size(width: int, height: int, resolution: int | None) -> tuple[int, int]:
+    """Size of a training image for a photograph of width x height (see config.DataOptions.resolution)."""
+    if resolution is not None and resolution <= 8:
+        return max(1, round_half_up(width / resolution)), max(1, round_half_up(height / resolution))
+    limit = DEFAULT_WIDTH if resolution is None else resolution
+    if width <= limit:
+        return width, height
+    return limit, max(1, round_half_up(height * limit / width))
+
+
+def round_half_up(value: float) -> int:
+    """Nearest integer, halves up."""
+    return int(value + 0.5)
+
+
+class PixelCache:
+    """Decoded images by key, up to a number of bytes. What came first stays: training draws views in ever new
+    order, where dropping the oldest would only trade one miss for another. Safe across threads."""
+
+    def __init__(self, limit_bytes: int = CACHE_BYTES) -> None:
+        self.limit_bytes = limit_bytes
+        self.bytes = 0
+        self._images: dict[tuple, U8] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple) -> U8 | None:
+        """The kept image, not to be changed by the caller."""
+        with self._lock:
+            return self._images.get(key)
+
+    def put(self, key: tuple, pixels: U8) -> None:
+        """Keep `pixels` if there is room."""
+        with self._lock:
+            if key not in self._images and self.bytes + pixels.nbytes <= self.limit_bytes:
+                self._images[key] = pixels
+                self.bytes += pixels.nbytes
+
+
+@dataclass(frozen=True)
+class PhotoLoader:
+    """View.load of a photograph: its pixels [height, width, 3], a fresh array each time."""
+
+    photo: Photo
+    width: int
+    height: int
+    background: tuple[float, float, float]
+    cache: PixelCache | None = field(default=None, compare=False, repr=False)
+
+    def __call__(self) -> U8:
+        """Decode, compose, reduce; or a copy of what the cache holds. Raises InputError."""
+        key = (self.photo.path, self.width, self.height, self.background)
+        if self.cache is not None and (kept := self.cache.get(key)) is not None:
+            return kept.copy()
+        pixels = reduce_image(decode(self.photo, self.background), self.width, self.height)
+        if self.cache is not None:
+            self.cache.put(key, pixels.copy())
+        return pixels
+
+
+def find_photos(folder: Path, names: Sequence[str]) -> tuple[Photo, ...]:
+    """Headers of the photographs `names` in `folder`; raises InputError for the first that is not usable."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder of photographs; name it with --images DIR")
+    missing = [name for name in names if not os.path.isfile(folder / name)]  # noqa: PTH113 (twice as fast for hundreds)
+    if missing:
+        more = f" (and {len(missing) - 1} more of {len(names)})" if len(missing) > 1 else ""
+        raise InputError(
+            f"{folder / missing[0]}: no such image{more}; add it or name another folder with --images DIR"
+        )
+    return tuple(inspect_photo(folder / name) for name in names)
+
+
+def with_suffix(path: Path) -> Path:
+    """`path`, or the image file of that name when it was written without its suffix (Blender files do so)."""
+    if path.suffix.lower() in {suffix.lower() for suffix in _SUFFIXES} or path.is_file():
+        return path
+    for suffix in _SUFFIXES:
+        if (candidate := path.with_name(path.name + suffix)).is_file():
+            return candidate
+    return path.with_name(path.name + ".png")
+
+
+def choose_background(wish: str, photos: Iterable[Photo]) -> tuple[float, float, float]:
+    """White or black. "auto": white where photographs are transparent, or where the outermost pixels of four
+    of them are nearly all pure white (objects rendered on white); else black."""
+    if wish == "auto":
+        photos = list(photos)
+        white = any(photo.transparent for photo in photos)
+        if not white and photos:
+            sample = photos[:: max(1, len(photos) // 4)][:4]
+            white = all(_white_border(decode(photo)) for photo in sample)
+        wish = "white" if white else "black"
+    return (1.0, 1.0, 1.0) if wish == "white" else (0.0, 0.0, 0.0)
+
+
+def _white_border(pixels: U8) -> bool:
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    return bool((border == 255).all(axis=1).mean() > 0.9)
+
+
+def _reason(error: BaseException) -> str:
+    """One short line of a decoder's complaint."""
+    text = (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
+    return text if len(text) <= 120 else text[:117] + "..."

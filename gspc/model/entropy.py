@@ -1,0 +1,37 @@
+"""Bits of symbols under the model's distributions, differentiable (PCGS Eq. 4, 6 and 7)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SMALLEST_PROBABILITY = 2.0**-24
+_SQRT_HALF = math.sqrt(0.5)
+
+
+def gaussian_bits(distance: Tensor, step: Tensor, scale: Tensor) -> Tensor:
+    """-log2 of the Gaussian's mass in the bin of width `step` around `distance` (value minus mean); elementwise.
+
+    Both edges are mirrored to the negative side, where erfc keeps its relative precision.
+    """
+    distance = distance.abs()
+    upper = torch.special.ndtr((0.5 * step - distance) / scale)
+    lower = torch.special.ndtr((-0.5 * step - distance) / scale)
+    mass = upper - lower
+    # The bound keeps the gradient: far-off values must still find their way back.
+    return -torch.log2(mass + (mass.clamp_min(SMALLEST_PROBABILITY) - mass).detach())
+
+
+def trit_bits(zero_logit: Tensor, sign_logit: Tensor, trits: Tensor) -> Tensor:
+    """-log2 of trits in {-1, 0, 1} under p(0) = sigmoid(zero), p(+1 | nonzero) = sigmoid(sign); elementwise."""
+    nonzero = F.softplus(zero_logit) + F.softplus(-trits * sign_logit)
+    return torch.where(trits == 0, F.softplus(-zero_logit), nonzero) / math.log(2.0)
+
+
+def sign_bits(share_positive: Tensor, count: int) -> Tensor:
+    """Bits of `count` signs coded with one adaptive binary model, from the share of +1."""
+    p = share_positive.clamp(1e-6, 1 - 1e-6)
+    return -count * (p * torch.log2(p) + (1 - p) * torch.log2(1 - p))

@@ -1,0 +1,40 @@
+"""Gaussian heads (method section 1): anchor feature and view to the neural Gaussians' opacity, color and covariance."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gspc.model import fake_quant
+from gspc.ops.heads import HeadTensors
+
+BLOCKS = ("opacity", "color", "cov")
+OUTPUTS_PER_OFFSET = {"opacity": 1, "color": 3, "cov": 7}
+
+
+class GaussianHeads(nn.Module):
+    """Three two-layer ReLU networks of `hidden` units over [feature, view direction, distance]."""
+
+    def __init__(self, features: int, offsets: int, hidden: int, distance_scale: float) -> None:
+        super().__init__()
+        self.features, self.offsets, self.hidden = features, offsets, hidden
+        self.distance_scale = distance_scale
+        self.first = nn.ModuleDict({name: nn.Linear(features + 4, hidden) for name in BLOCKS})
+        self.second = nn.ModuleDict({name: nn.Linear(hidden, offsets * OUTPUTS_PER_OFFSET[name]) for name in BLOCKS})
+
+    def weights(self, quantized: bool) -> HeadTensors:
+        """Weights as the fused op takes them, on the 8-bit grid of the stream if asked."""
+
+        def maybe(weight: Tensor) -> Tensor:
+            return fake_quant.quantize_weight(weight) if quantized else weight
+
+        outputs = {}
+        for name in BLOCKS:
+            layer = self.second[name]
+            outputs[f"w_{name}"], outputs[f"b_{name}"] = maybe(layer.weight), layer.bias
+        return HeadTensors(
+            w1=torch.cat([maybe(self.first[name].weight) for name in BLOCKS]),
+            b1=torch.cat([self.first[name].bias for name in BLOCKS]),
+            distance_scale=self.distance_scale,
+            **outputs,
+        )

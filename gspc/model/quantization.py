@@ -1,0 +1,78 @@
+"""The only quantization-step formula, and the grids that nest (method section 2).
+
+Attributes are centered: the grid of an anchor's values is laid around a mean that the context alone predicts, so that
+it is the same at every level. The step of level 1 is `q_1 = Q0 (1 + tanh r)`, r one number per anchor and attribute,
+predicted from the context alone; level s refines it three-fold: `q_s = q_1 / 3^(s - 1)`. Offsets keep q_1.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# Integer side of the same formulas (the pinned tables of the stream are made from these figures).
+STEP_RESOLUTION = 32  # step indices per unit of r
+STEP_CENTER = 64  # index of r = 0
+STEP_COUNT = 128
+SCALES_PER_OCTAVE = 12
+SCALE_COUNT = 128
+LOG2_SMALLEST_SCALE = -3.0  # in steps
+MEAN_RESOLUTION = 64  # integer means per Q0
+
+
+@dataclass(frozen=True)
+class StepBase:
+    """Q0 of each attribute: features, log-space scaling, offsets (PCGS reference: 1, -, 0.2; scaling is ours, in log space)."""
+
+    features: float = 1.0
+    scaling: float = 0.2
+    offsets: float = 0.2
+
+    def as_tuple(self) -> tuple[float, float, float]:
+        """In the order the steps network emits them."""
+        return self.features, self.scaling, self.offsets
+
+
+def step(base: float, r: Tensor) -> Tensor:
+    """Quantization step of level 1 from the network's output r."""
+    low = -STEP_CENTER / STEP_RESOLUTION
+    high = (STEP_COUNT - 1 - STEP_CENTER) / STEP_RESOLUTION
+    return base * (1.0 + torch.tanh(r.clamp(low, high)))
+
+
+def refinement(level: int) -> int:
+    """How many steps of `level` fit into one of level 1."""
+    return 3 ** (level - 1)
+
+
+def quantize(centered: Tensor, finest_step: Tensor) -> Tensor:
+    """Nearest multiple, ties to the right as in the paper (half-to-even would break nesting). Returns integers as floats."""
+    return torch.floor(centered / finest_step + 0.5)
+
+
+def coarsen(symbols: Tensor, levels_up: int) -> Tensor:
+    """Symbols `levels_up` levels coarser: k_(s-1) = floor((k_s + 1) / 3), repeated."""
+    for _ in range(levels_up):
+        symbols = torch.floor((symbols + 1.0) / 3.0)
+    return symbols
+
+
+def trits(symbols: Tensor) -> Tensor:
+    """Refinement of a value whose finest symbol is `symbols`: k_s - 3 k_(s-1), in {-1, 0, 1}."""
+    return symbols - 3.0 * coarsen(symbols, 1)
+
+
+def log2_scale(z: Tensor) -> Tensor:
+    """log2 of a standard deviation relative to Q0 from the network's scale output (in octaves)."""
+    return z + LOG2_SMALLEST_SCALE
+
+
+def clamp_log2_scale_in_steps(value: Tensor) -> Tensor:
+    """Limits log2(sigma / step) to what the pinned Gaussian tables hold."""
+    return value.clamp(LOG2_SMALLEST_SCALE, LOG2_SMALLEST_SCALE + (SCALE_COUNT - 1) / SCALES_PER_OCTAVE)
+
+
+LOG2_E = math.log2(math.e)

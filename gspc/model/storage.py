@@ -1,0 +1,145 @@
+"""Files of training: the checkpoint to resume from and the finished `model.pt`. Both load with `weights_only=True`."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from gspc.errors import InputError, OutputError
+from gspc.model.anchors import AnchorModel, ModelShape
+from gspc.model.grid_spec import GridSpec
+from gspc.scene import Camera
+
+FORMAT = "gspc-model"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What later stages need of a fit."""
+
+    model: AnchorModel
+    cameras: tuple[Camera, ...]  # suggested views
+    background: tuple[float, float, float]
+    metadata: dict[str, str]
+
+
+def camera_to_dict(camera: Camera) -> dict[str, Any]:
+    """Plain values for a checkpoint."""
+    return {
+        "name": camera.name,
+        "size": [camera.width, camera.height],
+        "intrinsics": [camera.fx, camera.fy, camera.cx, camera.cy],
+        "world_to_camera": torch.from_numpy(np.array(camera.world_to_camera, dtype=np.float64)),
+    }
+
+
+def camera_from_dict(values: dict[str, Any]) -> Camera:
+    """The reverse of `camera_to_dict`."""
+    width, height = values["size"]
+    return Camera(values["name"], width, height, *values["intrinsics"], values["world_to_camera"].numpy())
+
+
+def model_to_dict(model: AnchorModel) -> dict[str, Any]:
+    """Shape and tensors of a model."""
+    spec = model.grid.spec
+    return {
+        "shape": model.shape.to_dict(),
+        "grid": {
+            "box_low": list(spec.box_low),
+            "box_size": list(spec.box_size),
+            "planes": [list(plane) for plane in spec.planes],
+        },
+        "voxel_size": model.voxel_size,
+        "distance_scale": model.heads.distance_scale,
+        "state": model.state_dict(),
+    }
+
+
+def model_from_dict(values: dict[str, Any]) -> AnchorModel:
+    """The reverse of `model_to_dict`."""
+    grid = values["grid"]
+    spec = GridSpec(
+        box_low=tuple(grid["box_low"]),
+        box_size=tuple(grid["box_size"]),
+        planes=tuple(tuple(plane) for plane in grid["planes"]),
+    )
+    state = values["state"]
+    model = AnchorModel(
+        ModelShape.from_dict(values["shape"]),
+        spec,
+        values["voxel_size"],
+        state["origin"],
+        values["distance_scale"],
+        len(state["positions"]),
+    )
+    model.load_state_dict(state)
+    return model
+
+
+def save(path: Path, values: dict[str, Any]) -> None:
+    """Writes whole or not at all: a killed process leaves the file before."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            torch.save(values, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load(source: Path | bytes, name: str, expected: str) -> dict[str, Any]:
+    """Reads a file of ours. Raises InputError when it is not one, is damaged, or is of a newer version."""
+    try:
+        file: Any = io.BytesIO(source) if isinstance(source, bytes) else source
+        values = torch.load(file, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise InputError(f"{name}: no such file") from error
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile, ValueError, KeyError) as error:
+        raise InputError(f"{name}: not a gspc model, or damaged; run `gspc fit` again") from error
+    if not isinstance(values, dict) or values.get("format") != expected:
+        raise InputError(f"{name}: not a {expected} file; give the output of `gspc fit`")
+    if values.get("version") != VERSION:
+        raise InputError(f"{name}: written by another version of gspc (format {values.get('version')}, here {VERSION})")
+    return values
+
+
+def save_model(path: Path, trained: TrainedModel) -> None:
+    """Writes `model.pt`."""
+    save(
+        path,
+        {
+            "format": FORMAT,
+            "version": VERSION,
+            "model": model_to_dict(trained.model),
+            "cameras": [camera_to_dict(camera) for camera in trained.cameras],
+            "background": list(trained.background),
+            "metadata": dict(trained.metadata),
+        },
+    )
+
+
+def load_model(source: Path | bytes, name: str = "model") -> TrainedModel:
+    """Reads `model.pt`. Raises InputError."""
+    values = load(source, str(source) if isinstance(source, Path) else name, FORMAT)
+    try:
+        return TrainedModel(
+            model=model_from_dict(values["model"]),
+            cameras=tuple(camera_from_dict(camera) for camera in values["cameras"]),
+            background=tuple(values["background"]),
+            metadata=dict(values["metadata"]),
+        )
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{name}: incomplete gspc model ({error}); run `gspc fit` again") from error

@@ -1,0 +1,322 @@
+"""The readable torch version of every kernel, in any float dtype and on any device. Tests compare the kernels
+with these.
+
+Legend for shape comments: N anchors, K offsets per anchor, M Gaussians, F features, C context, E grid
+entries, H W image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from gspc.ops.arrays import GridShape
+
+if TYPE_CHECKING:
+    from gspc.ops.heads import HeadWeights
+
+# ---------------------------------------------------------------- raster
+
+BLUR = 0.3
+NEAR, FAR = 0.01, 1e10
+MAX_ALPHA, MIN_ALPHA = 0.999, 1.0 / 255.0
+MIN_TRANSMITTANCE = 1e-4
+TILE = 16
+
+
+@dataclass(frozen=True)
+class Projected:
+    """Gaussians in the image plane."""
+
+    means2d: Tensor  # [M, 2] pixels
+    conics: Tensor  # [M, 3] inverse covariance: xx, xy, yy
+    depths: Tensor  # [M]
+    half_sizes: Tensor  # [M, 2] pixels: box that holds every pixel with alpha >= 1/255; 0 = culled
+
+    @property
+    def radii(self) -> Tensor:  # [M] int32
+        return self.half_sizes.ceil().amax(1).clamp(max=1e9).to(torch.int32)
+
+
+def rotation_matrices(quats: Tensor) -> Tensor:  # [M, 4] wxyz -> [M, 3, 3]
+    """Rotation matrices of quaternions of any norm."""
+    w, x, y, z = torch.nn.functional.normalize(quats, dim=-1, eps=0.0).unbind(-1)
+    rows = [
+        *(1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
+        *(2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
+        *(2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
+    ]
+    return torch.stack(rows, -1).reshape(*quats.shape[:-1], 3, 3)
+
+
+def project(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    world_to_camera: Tensor,  # [4, 4]
+    intrinsics: Sequence[float],
+    width: int,
+    height: int,
+) -> Projected:
+    """EWA projection of 3D Gaussians as in gsplat 1.5.3 (Zwicker et al. 2001; Ye et al. 2024, section 3)."""
+    fx, fy, cx, cy = intrinsics
+    rotation, translation = world_to_camera[:3, :3], world_to_camera[:3, 3]
+    finite = torch.cat([means, quats, scales, opacities[:, None]], 1).isfinite().all(1) & (
+        quats.abs().amax(1) > 1e-15
+    )
+    x, y, z = (means @ rotation.T + translation).unbind(-1)
+    seen = finite & (z >= NEAR) & (z <= FAR) & (opacities >= MIN_ALPHA)
+    # Values of culled Gaussians are replaced first: a NaN behind torch.where would still poison the
+    # gradients.
+    x, y, z = (torch.where(seen, v, fallback) for v, fallback in ((x, 0.0), (y, 0.0), (z, 1.0)))
+    quats = torch.where(seen[:, None], quats, torch.ones_like(quats))
+    scales = torch.where(seen[:, None], scales, torch.ones_like(scales))
+
+    margin_x, margin_y = 0.3 * 0.5 * width / fx, 0.3 * 0.5 * height / fy
+    tx = (x / z).clamp(-cx / fx - margin_x, (width - cx) / fx + margin_x)
+    ty = (y / z).clamp(-cy / fy - margin_y, (height - cy) / fy + margin_y)
+    zero = torch.zeros_like(z)
+    jacobian = torch.stack([fx / z, zero, -fx * tx / z, zero, fy / z, -fy * ty / z], -1).reshape(-1, 2, 3)
+    spread = jacobian @ rotation @ rotation_matrices(quats) * scales[:, None, :]  # [M, 2, 3]
+    covariance = spread @ spread.mT
+    a, b, c = covariance[:, 0, 0] + BLUR, covariance[:, 0, 1], covariance[:, 1, 1] + BLUR
+    determinant = a * c - b * b
+    conics = torch.stack([c, -b, a], -1) / determinant[:, None]
+    means2d = torch.stack([fx * x / z + cx, fy * y / z + cy], -1)
+
+    with torch.no_grad():
+        reach = (2 * (opacities / MIN_ALPHA).clamp(min=1).log()).sqrt().clamp(max=3.33)
+        half = reach[:, None] * torch.stack([a, c], -1).sqrt()
+        size = half.new_tensor([width, height])
+        inside = ((means2d + half.ceil() > 0) & (means2d - half.ceil() < size)).all(1)
+        half = torch.where((seen & inside & (determinant > 0))[:, None], half.clamp(min=1e-6), 0.0)
+    return Projected(means2d, conics, z, half)
+
+
+def blend(
+    means2d: Tensor,  # [n, 2] in order of depth
+    conics: Tensor,  # [n, 3]
+    opacities: Tensor,  # [n]
+    colors: Tensor,  # [n, 3]
+    pixels: Tensor,  # [P, 2] centres
+) -> tuple[Tensor, Tensor]:  # [P, 3] without background, [P] alpha
+    """Front-to-back alpha blending of all Gaussians over all given pixels."""
+    delta = means2d[:, None, :] - pixels[None, :, :]  # [n, P, 2]
+    dx, dy = delta.unbind(-1)
+    sigma = 0.5 * (conics[:, None, 0] * dx * dx + conics[:, None, 2] * dy * dy) + conics[:, None, 1] * dx * dy
+    alpha = (opacities[:, None] * torch.exp(-sigma)).clamp(max=MAX_ALPHA)
+    alpha = torch.where(alpha >= MIN_ALPHA, alpha, 0.0)
+    after = torch.cumprod(1 - alpha, 0)
+    # Transmittance only falls, so a pixel's Gaussians up to its stop are those where `after` stays above the
+    # limit.
+    before = torch.cat([torch.ones_like(after[:1]), after[:-1]])
+    weights = torch.where(after > MIN_TRANSMITTANCE, alpha * before, 0.0)  # [n, P]
+    return weights.T @ colors, weights.sum(0)
+
+
+def pixel_centers(left: int, top: int, right: int, bottom: int, like: Tensor) -> Tensor:
+    """Centres of the pixels of a box, row by row: [P, 2]."""
+    xs = torch.arange(left, right, dtype=like.dtype, device=like.device) + 0.5
+    ys = torch.arange(top, bottom, dtype=like.dtype, device=like.device) + 0.5
+    return torch.stack(torch.meshgrid(xs, ys, indexing="xy"), -1).reshape(-1, 2)
+
+
+def rasterize(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    colors: Tensor,
+    world_to_camera: Tensor,
+    intrinsics: Sequence[float],
+    width: int,
+    height: int,
+    background: Sequence[float] = (0.0, 0.0, 0.0),
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Reference of `gspc.ops.raster.rasterize`: image [H, W, 3], alpha [H, W], radii [M], means2d [M, 2].
+
+    `means2d` takes part in the graph: call `retain_grad()` on it to see dloss / dmeans2d.
+    """
+    usable = colors.isfinite().all(1)
+    projected = project(
+        means, quats, scales, torch.where(usable, opacities, 0.0), world_to_camera, intrinsics, width, height
+    )
+    means2d = projected.means2d
+    paint = means.new_tensor(background)
+    order = torch.argsort(projected.depths.detach(), stable=True)
+    order = order[projected.half_sizes[order, 0] > 0]
+    center, half = means2d.detach()[order], projected.half_sizes[order] + 1
+    rows_image, rows_alpha = [], []
+    for top in range(0, height, TILE):
+        bottom = min(top + TILE, height)
+        in_row = (center[:, 1] + half[:, 1] > top) & (center[:, 1] - half[:, 1] < bottom)
+        tiles_image, tiles_alpha = [], []
+        for left in range(0, width, TILE):
+            right = min(left + TILE, width)
+            ids = order[in_row & (center[:, 0] + half[:, 0] > left) & (center[:, 0] - half[:, 0] < right)]
+            pixels = pixel_centers(left, top, right, bottom, means)
+            image, alpha = blend(means2d[ids], projected.conics[ids], opacities[ids], colors[ids], pixels)
+            image = image + (1 - alpha)[:, None] * paint
+            tiles_image.append(image.reshape(bottom - top, right - left, 3))
+            tiles_alpha.append(alpha.reshape(bottom - top, right - left))
+        rows_image.append(torch.cat(tiles_image, 1))
+        rows_alpha.append(torch.cat(tiles_alpha, 1))
+    return torch.cat(rows_image), torch.cat(rows_alpha), projected.radii, means2d
+
+
+# ---------------------------------------------------------------- ssim
+
+SSIM_WINDOW, SSIM_SIGMA = 11, 1.5
+SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
+
+
+def ssim(image: Tensor, target: Tensor) -> Tensor:  # [H, W, 3] each
+    """Mean SSIM (Wang et al. 2004) under an 11-tap Gaussian window (sigma 1.5), zero padding."""
+    axis = torch.arange(SSIM_WINDOW, dtype=image.dtype, device=image.device) - SSIM_WINDOW // 2
+    taps = torch.exp(-(axis**2) / (2 * SSIM_SIGMA**2))
+    taps = taps / taps.sum()
+    window = torch.outer(taps, taps).expand(3, 1, SSIM_WINDOW, SSIM_WINDOW)
+    x, y = image.permute(2, 0, 1)[None], target.permute(2, 0, 1)[None]
+
+    def mean(values: Tensor) -> Tensor:
+        return torch.nn.functional.conv2d(values, window, padding=SSIM_WINDOW // 2, groups=3)
+
+    mx, my = mean(x), mean(y)
+    vx, vy, cov = mean(x * x) - mx * mx, mean(y * y) - my * my, mean(x * y) - mx * my
+    score = (
+        (2 * mx * my + SSIM_C1) * (2 * cov + SSIM_C2) / ((mx * mx + my * my + SSIM_C1) * (vx + vy + SSIM_C2))
+    )
+    return score.mean()
+
+
+def photometric_loss(image: Tensor, target: Tensor, ssim_weight: float) -> tuple[Tensor, Tensor, Tensor]:
+    """(1 - w) L1 + w (1 - SSIM) and its parts; `target` [H, W, 3] uint8 (value / 255) or floating."""
+    if target.dtype == torch.uint8:
+        target = target.to(image.dtype) / 255
+    l1 = (image - target).abs().mean()
+    similarity = ssim(image, target)
+    return (1 - ssim_weight) * l1 + ssim_weight * (1 - similarity), l1, similarity
+
+
+# --- Context grid (method section 3; the arithmetic of kernels/codec/context_grid.hpp) ----------
+
+_PRIMES = (1, 2654435761, 805459861)
+_AXES = ((0, 1, 2), (0, 1), (0, 2), (1, 2))
+
+
+def grid_coordinates(positions: Tensor, spec: GridShape) -> Tensor:
+    """Voxel positions [N, 3] to int64 [N, 3] in [0, 2^20): the box fills the middle 15/16, the rest is
+    contracted.
+    """
+    p = positions.long().clamp(0, (1 << 21) - 1)
+    low = torch.tensor(spec.box_low, device=p.device)
+    size = torch.tensor(spec.box_size, device=p.device)
+    below, above = (low - p).clamp(min=0), (p - low - size).clamp(min=0)
+    inside = (1 << 15) + (p - low) * ((1 << 20) - (1 << 16)) // size
+    under = (1 << 15) - (below << 15) // (below + size)
+    over = (1 << 20) - (1 << 15) + (above << 15) // (above + size)
+    u = torch.where(p < low, under, torch.where(p >= low + size, over, inside))
+    return u.clamp(max=(1 << 20) - 1)
+
+
+def _grid_corners(u: Tensor, plane: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
+    """Entry indices int64 [N, 2^d] and integer weights int64 [N, 2^d] (they sum to 2^(8 d)) of one plane's
+    corners.
+    """
+    dims, resolution, log2_size = plane
+    axes = _AXES[dims]
+    side = resolution + 1
+    dense = side ** len(axes) <= 1 << log2_size
+    index = torch.zeros(len(u), 1, dtype=torch.int64, device=u.device)
+    weight = torch.ones_like(index)
+    for i, axis in enumerate(axes):
+        v = u[:, axis, None] * resolution
+        upper = torch.tensor([[0, 1]], device=u.device)
+        corner = (v >> 20) + upper  # [N, 2]
+        fraction = (v >> 12) & 255
+        corner_weight = torch.where(upper == 1, fraction, 256 - fraction)
+        if dense:
+            index = (index[:, None, :] + corner[:, :, None] * side**i).flatten(1)
+        else:
+            index = (index[:, None, :] ^ ((corner * _PRIMES[i]) & 0xFFFFFFFF)[:, :, None]).flatten(1)
+        weight = (weight[:, None, :] * corner_weight[:, :, None]).flatten(1)
+    return (index if dense else index & ((1 << log2_size) - 1)), weight
+
+
+def grid_context(positions: Tensor, embeddings: Tensor, spec: GridShape) -> Tensor:
+    """Binary grid context, float32 [N, C] in [-1, 1], from voxel positions [N, 3] and embeddings [E, 4].
+
+    Linear interpolation of the embeddings' signs, rounded to 1/512. The gradient is straight-through: the
+    rounding is ignored and d sign(e) / d e = 1 where |e| <= 1, else 0.
+    """
+    u = grid_coordinates(positions, spec)
+    gated = torch.where((embeddings >= -1) & (embeddings <= 1), embeddings, torch.zeros_like(embeddings))
+    hard = torch.where(embeddings >= 0, 1.0, -1.0)
+    signs = hard + (gated - gated.detach())
+    parts, start = [], 0
+    for plane in spec.planes:
+        index, weight = _grid_corners(u, plane)
+        corners = len(index[0]) if len(index) else index.shape[1]
+        # Every partial sum is a multiple of 2^-24 (3D) or 2^-16 not above 1, so float32 holds it exactly.
+        soft = (signs[start + index] * (weight.float() / 256 ** (corners.bit_length() - 1))[..., None]).sum(1)
+        exact = torch.floor(soft.detach().double() * 512 + 0.5) / 512
+        parts.append(soft + (exact.float() - soft.detach()))
+        dims, resolution, log2_size = plane
+        start += min((resolution + 1) ** len(_AXES[dims]), 1 << log2_size)
+    return torch.cat(parts, 1) if parts else embeddings.new_zeros(len(positions), 0)
+
+
+# --- Gaussian heads (method section 1) ----------
+
+
+class NeuralGaussians(NamedTuple):
+    """The Gaussians drawn in one view; `index` = n * K + k tells where each comes from, ascending."""
+
+    index: Tensor  # [M] int64
+    means: Tensor  # [M, 3] world space
+    quats: Tensor  # [M, 4] wxyz, normalized (a zero quaternion stays zero)
+    scales: Tensor  # [M, 3] world units
+    opacities: Tensor  # [M]
+    colors: Tensor  # [M, 3]
+
+
+def neural_gaussians(
+    features: Tensor,
+    log_scales: Tensor,
+    offsets: Tensor,
+    mask: Tensor,
+    anchors: Tensor,
+    camera_center: Tensor,
+    heads: HeadWeights,
+    visible: Tensor | None = None,
+) -> NeuralGaussians:
+    """See `gspc.ops.heads.neural_gaussians`. An anchor exactly at the camera has view direction 0."""
+    n, k = mask.shape
+    toward = anchors.detach() - camera_center.detach()
+    distance = toward.norm(dim=1, keepdim=True)
+    inputs = torch.cat([features, toward / distance.clamp(min=1e-12), distance * heads.distance_scale], 1)
+    hidden = torch.relu(inputs @ heads.w1.T + heads.b1)
+    of_opacity, of_color, of_cov = hidden.chunk(3, 1)
+    alpha = torch.tanh(of_opacity @ heads.w_opacity.T + heads.b_opacity)  # [N, K]
+    color = torch.sigmoid(of_color @ heads.w_color.T + heads.b_color).view(n, k, 3)
+    cov = (of_cov @ heads.w_cov.T + heads.b_cov).view(n, k, 7)
+    keep = (alpha > 0) & (mask > 0.5)
+    if visible is not None:
+        keep &= visible[:, None]
+    index = keep.flatten().nonzero()[:, 0]
+    row, gate = index // k, mask.flatten()[index]
+    extent = log_scales[row].exp()
+    cov = cov.flatten(0, 1)[index]
+    return NeuralGaussians(
+        index=index,
+        means=anchors.detach()[row] + offsets.flatten(0, 1)[index] * extent[:, :3],
+        quats=torch.nn.functional.normalize(cov[:, 3:], dim=1, eps=1e-12),
+        scales=extent[:, 3:] * torch.sigmoid(cov[:, :3]) * gate[:, None],
+        opacities=alpha.flatten()[index] * gate,
+        colors=color.flatten(0, 1)[index],
+    )

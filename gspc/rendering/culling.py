@@ -1,0 +1,69 @@
+"""Which anchors can touch a picture: a test cheap enough to run before the heads, and never wrong in the
+other direction.
+
+A Gaussian's mean and an upper bound of its size do not depend on the view: scale = exp(l[3:6]) * sigmoid(.)
+<= exp(l[3:6]). The bounds follow the rasterizer's own projection (EWA with the clamped tangent, 0.3 px blur),
+not the true perspective outline, so that an anchor is dropped only when the rasterizer would have drawn none
+of its Gaussians.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gspc.scene import F32, Camera, DecodedScene
+
+NEAR = 0.01  # world units along z, the rasterizer's near plane
+BLUR = 0.3  # pixels^2 added to both variances of the projected Gaussian
+CUTOFF = math.sqrt(2 * math.log(255))  # standard deviations at which an opaque Gaussian falls below 1/255
+MARGIN = 1.0  # pixels; covers float32 rounding in bounds and projection
+
+
+@dataclass(frozen=True)
+class AnchorBounds:
+    """View-independent bounds per anchor, in world units."""
+
+    anchors: F32  # [N, 3]
+    reach: F32  # [N] farthest mean of a living Gaussian from its anchor; not finite if any is
+    sigma: F32  # [N] largest possible standard deviation
+    alive: NDArray[np.bool_]  # [N] any Gaussian lives and the bounds are finite
+
+
+def anchor_bounds(scene: DecodedScene) -> AnchorBounds:
+    """Bounds of a scene's anchors; compute once, use for every view."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        scales = np.exp(scene.log_scales)
+        distance = np.linalg.norm(scene.offsets * scales[:, None, :3], axis=2)
+        reach = np.where(scene.gaussian_mask, distance, 0).max(axis=1, initial=0)
+        sigma = scales[:, 3:].max(axis=1, initial=0)
+    alive = scene.gaussian_mask.any(axis=1) & np.isfinite(reach) & np.isfinite(sigma)
+    return AnchorBounds(scene.anchors, reach.astype(np.float32), sigma.astype(np.float32), alive)
+
+
+def visible_anchors(bounds: AnchorBounds, camera: Camera) -> NDArray[np.bool_]:  # [N]
+    """The anchors that may touch the picture; conservative: none that would be drawn is missing."""
+    pose = camera.world_to_camera.astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        x, y, z = pose[:3, :3] @ bounds.anchors.T + pose[:3, 3:]
+        # Rounding of the positions grows with their magnitude.
+        slack = np.float32(1e-5) * (np.abs(x) + np.abs(y) + np.abs(z) + np.abs(pose[:3, 3]).sum())
+        reach = bounds.reach + slack
+        far = z + reach
+        near = np.maximum(z - reach, np.float32(NEAR))
+        # |J| of the clamped tangent: lim = 1.3 * half field of view, plus the principal point's shift.
+        span_x = max(camera.cx, camera.width - camera.cx) + 0.3 * camera.width
+        span_y = max(camera.cy, camera.height - camera.cy) + 0.3 * camera.height
+        gain = math.hypot(max(camera.fx, camera.fy), span_x, span_y)
+        radius = CUTOFF * np.sqrt((gain * bounds.sigma / near) ** 2 + 2 * BLUR) + MARGIN
+        keep = bounds.alive & (far >= NEAR)
+        axes = ((x, camera.fx, camera.cx, camera.width), (y, camera.fy, camera.cy, camera.height))
+        for value, focal, center, size in axes:
+            low, high = value - reach, value + reach
+            left = low / np.where(low < 0, near, far)
+            right = high / np.where(high > 0, near, far)
+            keep &= ~(focal * right + center + radius < 0) & ~(focal * left + center - radius > size)
+    return keep

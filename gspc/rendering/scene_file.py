@@ -1,0 +1,322 @@
+"""Decoded scenes on disk and on pipes: one safetensors file, readable without seeking, no torch.
+
+Layout (https://github.com/huggingface/safetensors, "Format"): 8 bytes little-endian header length, a JSON
+header padded with spaces to a multiple of 8, then the tensors back to back. Everything that is not a tensor
+travels as JSON strings in the header's `__metadata__`. The bytes are written here rather than by the
+safetensors package, whose metadata order differs from run to run; files of either writer are read. Fewer than
+64 cameras keep the header small, so MAX_HEADER is generous; the tensors' sizes are checked against the bytes
+at hand before any array is made.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gspc.errors import InputError
+from gspc.scene import F64, Camera, DecodedScene, Heads
+
+FORMAT = "gspc-decoded-scene"
+VERSION = 1
+MAX_HEADER = 1 << 20  # a header with 64 cameras takes about 40 KiB
+MAX_CAMERAS = 64  # as many as a stream may suggest
+MAX_SIDE = 1 << 16  # pixels; no camera is wider, and H * W * 3 floats stay addressable
+MAX_LEVELS = 255
+
+PCGS_MAGIC = b"\x89PCGS\r\n\x1a"
+
+_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "BOOL": np.dtype("u1")}
+_HEAD_FIELDS = ("w1", "b1", "w_opacity", "b_opacity", "w_color", "b_color", "w_cov", "b_cov")
+_SCENE_FIELDS = ("anchors", "features", "log_scales", "offsets", "gaussian_mask")
+
+Kind = Literal["pcgs", "scene", "model"]
+
+
+def sniff(head: bytes, name: str = "input") -> Kind:
+    """What a file is, from its first bytes (16 are enough): a stream, a decoded scene or a training
+    checkpoint.
+
+    Raises InputError when it is none of them.
+    """
+    if head.startswith(PCGS_MAGIC):
+        return "pcgs"
+    if head.startswith(b"PK\x03\x04"):
+        return "model"
+    if len(head) > 8 and head[8:9] == b"{" and 2 <= int.from_bytes(head[:8], "little") <= MAX_HEADER:
+        return "scene"
+    if not head:
+        raise InputError(f"{name}: is empty; give a .pcgs stream, a decoded scene or a model.pt")
+    raise InputError(f"{name}: is neither a .pcgs stream, a decoded scene (safetensors) nor a model.pt")
+
+
+def write_scene(scene: DecodedScene) -> bytes:
+    """The file's bytes; the same scene gives the same bytes on every machine."""
+    tensors: dict[str, NDArray[Any]] = {key: getattr(scene, key) for key in _SCENE_FIELDS}
+    tensors |= {f"heads.{key}": getattr(scene.heads, key) for key in _HEAD_FIELDS}
+    header: dict[str, Any] = {
+        "__metadata__": {
+            "format": FORMAT,
+            "version": str(VERSION),
+            "scene": _dump(
+                {
+                    "level": scene.level,
+                    "levels": scene.levels,
+                    "distance_scale": float(scene.heads.distance_scale),
+                    "background": [float(value) for value in scene.background],
+                    "metadata": dict(scene.metadata),
+                }
+            ),
+            "cameras": _dump([_camera_to_json(camera) for camera in scene.cameras]),
+        }
+    }
+    parts, offset = [], 0
+    # Wide types first: every tensor starts aligned.
+    for key in sorted(tensors, key=lambda key: (tensors[key].dtype == np.bool_, key)):
+        dtype = "BOOL" if tensors[key].dtype == np.bool_ else "F32"
+        raw = np.ascontiguousarray(tensors[key], dtype=_DTYPES[dtype]).tobytes()
+        header[key] = {
+            "dtype": dtype,
+            "shape": list(tensors[key].shape),
+            "data_offsets": [offset, offset + len(raw)],
+        }
+        offset += len(raw)
+        parts.append(raw)
+    text = _dump(header).encode()
+    text += b" " * (-len(text) % 8)
+    if len(text) > MAX_HEADER or len(scene.cameras) > MAX_CAMERAS:
+        raise InputError(
+            f"scene has {len(scene.cameras)} cameras and {len(text)} bytes of metadata: too many to write"
+        )
+    return b"".join([len(text).to_bytes(8, "little"), text, *parts])
+
+
+def read_scene(data: bytes | bytearray | memoryview, name: str = "scene") -> DecodedScene:
+    """The scene in a file's bytes. Arrays are views of `data` where it is aligned, copies otherwise.
+
+    Every size, type, range and number is checked; raises InputError, naming `name`, for anything a renderer
+    could not use.
+    """
+    try:
+        return _read(memoryview(data), name)
+    except _Damaged as error:
+        raise InputError(f"{name}: is not a usable decoded scene: {error}; decompress it again") from None
+
+
+class _Damaged(Exception):
+    """What is wrong with the file, in words."""
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise _Damaged(message)
+
+
+def _read(data: memoryview, name: str) -> DecodedScene:
+    header, body = _header(data)
+    meta = header.pop("__metadata__", None)
+    _require(
+        isinstance(meta, dict) and meta.get("format") == FORMAT, "the safetensors file is of another kind"
+    )
+    if meta.get("version") != str(VERSION):
+        version = str(meta.get("version"))[:20]
+        raise InputError(
+            f"{name}: is a decoded scene of version {version}, this gspc reads version {VERSION}; update gspc"
+        )
+    info = _json(meta.get("scene"), "scene")
+    cameras = _json(meta.get("cameras"), "cameras")
+    _require(isinstance(info, dict), "its description is no object")
+    _require(isinstance(cameras, list) and len(cameras) <= MAX_CAMERAS, f"more than {MAX_CAMERAS} cameras")
+
+    sizes = _sizes(header)
+    tensors = _tensors(header, body, _shapes(sizes))
+    level, levels = info.get("level"), info.get("levels")
+    _require(
+        _is_int(level) and _is_int(levels) and 1 <= level <= levels <= MAX_LEVELS, "its level makes no sense"
+    )
+    distance_scale = _number(info.get("distance_scale"), "the distance scale")
+    background = info.get("background")
+    _require(isinstance(background, list) and len(background) == 3, "the background is no color")
+    red, green, blue = (_number(value, "the background") for value in background)
+    extra = info.get("metadata", {})
+    _require(
+        isinstance(extra, dict) and all(isinstance(value, str) for value in extra.values()),
+        "its metadata is no text",
+    )
+    heads = Heads(**{key: tensors[f"heads.{key}"] for key in _HEAD_FIELDS}, distance_scale=distance_scale)
+    return DecodedScene(
+        level=level,
+        levels=levels,
+        **{key: tensors[key] for key in _SCENE_FIELDS},
+        heads=heads,
+        background=(red, green, blue),
+        cameras=tuple(_camera_from_json(entry) for entry in cameras),
+        metadata=extra,
+    )
+
+
+def _header(data: memoryview) -> tuple[dict[str, Any], memoryview]:
+    _require(len(data) >= 8, "it ends inside its header")
+    length = int.from_bytes(data[:8], "little")
+    _require(2 <= length <= MAX_HEADER, "its header length makes no sense")
+    _require(len(data) >= 8 + length, "it ends inside its header")
+    header = _json(bytes(data[8 : 8 + length]), "header")
+    _require(isinstance(header, dict), "its header is no object")
+    return header, data[8 + length :]
+
+
+def _json(text: Any, what: str) -> Any:
+    _require(isinstance(text, str | bytes), f"its {what} is missing")
+    try:
+        return json.loads(text, object_pairs_hook=_unique)
+    except (ValueError, RecursionError):
+        raise _Damaged(f"its {what} is no JSON") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("duplicate key")
+    return result
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    anchors: int
+    features: int
+    offsets: int
+    hidden: int
+
+
+def _sizes(header: dict[str, Any]) -> _Sizes:
+    def shape(key: str, rank: int) -> list[int]:
+        entry: Any = header.get(key)
+        _require(isinstance(entry, dict), f"'{key}' is missing")
+        dims: Any = entry.get("shape")
+        sane = isinstance(dims, list) and len(dims) == rank and all(_is_int(dim) and dim >= 0 for dim in dims)
+        _require(sane, f"the shape of '{key}' makes no sense")
+        return list(dims)
+
+    anchors, features = shape("features", 2)
+    offsets = shape("gaussian_mask", 2)[1]
+    hidden = shape("heads.w_opacity", 2)[1]
+    _require(min(features, offsets, hidden) >= 1, "it has no features, offsets or hidden units")
+    return _Sizes(anchors, features, offsets, hidden)
+
+
+def _shapes(size: _Sizes) -> dict[str, tuple[int, ...]]:
+    n, f, k, h = size.anchors, size.features, size.offsets, size.hidden
+    return {
+        "anchors": (n, 3),
+        "features": (n, f),
+        "log_scales": (n, 6),
+        "offsets": (n, k, 3),
+        "gaussian_mask": (n, k),
+        "heads.w1": (3 * h, f + 4),
+        "heads.b1": (3 * h,),
+        "heads.w_opacity": (k, h),
+        "heads.b_opacity": (k,),
+        "heads.w_color": (3 * k, h),
+        "heads.b_color": (3 * k,),
+        "heads.w_cov": (7 * k, h),
+        "heads.b_cov": (7 * k,),
+    }
+
+
+def _tensors(
+    header: dict[str, Any], body: memoryview, shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, NDArray[Any]]:
+    """Checks that the entries are exactly the expected ones and cover the bytes once, then views them as
+    arrays.
+    """
+    for key in header:
+        _require(key in shapes, f"it has an unknown tensor '{key[:40]}'")
+    spans, result = [], {}
+    for key, shape in shapes.items():
+        entry: Any = header.get(key)
+        _require(isinstance(entry, dict), f"'{key}' is missing")
+        dtype = "BOOL" if key == "gaussian_mask" else "F32"
+        _require(entry.get("dtype") == dtype, f"'{key}' is not {dtype}")
+        _require(entry.get("shape") == list(shape), f"'{key}' has another shape than {list(shape)}")
+        span: Any = entry.get("data_offsets")
+        _require(
+            isinstance(span, list) and len(span) == 2 and all(map(_is_int, span)), f"'{key}' has no place"
+        )
+        begin, end = span
+        size = math.prod(shape) * _DTYPES[dtype].itemsize
+        _require(0 <= begin <= end <= len(body), f"it ends inside '{key}'")
+        _require(end - begin == size, f"'{key}' takes {end - begin} bytes, not {size}")
+        spans.append((begin, end))
+        result[key] = _array(body[begin:end], dtype, shape, key)
+    position = 0
+    for begin, end in sorted(spans):
+        _require(begin == position, "its tensors overlap or leave gaps")
+        position = end
+    _require(position == len(body), f"{len(body) - position} bytes follow its end")
+    return result
+
+
+def _array(raw: memoryview, dtype: str, shape: tuple[int, ...], key: str) -> NDArray[Any]:
+    array = np.frombuffer(raw, dtype=_DTYPES[dtype]).reshape(shape)
+    if dtype == "BOOL":
+        _require(array.size == 0 or int(array.max()) <= 1, f"'{key}' holds bytes other than 0 and 1")
+        return array.view(np.bool_)
+    _require(bool(np.isfinite(array).all()), f"'{key}' holds numbers that are not finite")
+    return np.require(array, dtype=np.float32, requirements=["C", "A"])
+
+
+def _camera_to_json(camera: Camera) -> dict[str, Any]:
+    return {
+        "name": camera.name,
+        "size": [camera.width, camera.height],
+        "intrinsics": [float(value) for value in (camera.fx, camera.fy, camera.cx, camera.cy)],
+        "world_to_camera": [[float(value) for value in row] for row in camera.world_to_camera],
+    }
+
+
+def _camera_from_json(entry: Any) -> Camera:
+    _require(isinstance(entry, dict), "a camera is no object")
+    name, size, intrinsics = entry.get("name"), entry.get("size"), entry.get("intrinsics")
+    matrix = entry.get("world_to_camera")
+    _require(isinstance(name, str) and len(name) <= 1024, "a camera has no name")
+    _require(isinstance(size, list) and len(size) == 2 and all(map(_is_int, size)), "a camera has no size")
+    _require(
+        all(1 <= side <= MAX_SIDE for side in size), f"a camera is wider or higher than {MAX_SIDE}, or empty"
+    )
+    _require(isinstance(intrinsics, list) and len(intrinsics) == 4, "a camera has no intrinsics")
+    fx, fy, cx, cy = (_number(value, "a camera's intrinsics") for value in intrinsics)
+    _require(fx > 0 and fy > 0, "a camera's focal length is not positive")
+    sane = isinstance(matrix, list) and len(matrix) == 4
+    _require(
+        sane and all(isinstance(row, list) and len(row) == 4 for row in matrix), "a camera has no 4x4 matrix"
+    )
+    pose: F64 = np.array(
+        [[_number(value, "a camera's pose") for value in row] for row in matrix], dtype=np.float64
+    )
+    rotation = pose[:3, :3]
+    _require(bool(np.array_equal(pose[3], [0, 0, 0, 1])), "a camera's matrix is not affine")
+    _require(bool(np.abs(rotation @ rotation.T - np.eye(3)).max() < 1e-3), "a camera's matrix is no rotation")
+    return Camera(name, size[0], size[1], fx, fy, cx, cy, pose)
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, allow_nan=False)
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number(value: Any, what: str) -> float:
+    try:
+        number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise _Damaged(f"{what} is no number")
+    return number

@@ -1,0 +1,144 @@
+"""Growing and pruning anchors from what training saw of them (Scaffold-GS, method section 6)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gspc.model.anchors import POSITION_CENTER, AnchorModel
+from gspc.model.masks import START
+from gspc.train.initialize import LATTICES
+from gspc.train.optimizer import edit_anchors
+
+SEEN_TO_GROW = 0.4  # share of the interval's iterations a Gaussian must have been drawn in
+SEEN_TO_PRUNE = 0.8
+FAINT = 0.005  # mean summed opacity below which an anchor is pruned
+
+
+@dataclass
+class Statistics:
+    """Sums since the last densification. Shapes [N * K] and [N]."""
+
+    gradient: Tensor
+    drawn: Tensor
+    opacity: Tensor
+    visible: Tensor
+
+    @staticmethod
+    def empty(model: AnchorModel) -> Statistics:
+        """Zeros for a model."""
+        anchors, device = model.anchors, model.features.device
+        per_gaussian = torch.zeros(anchors * model.shape.offsets, device=device)
+        per_anchor = torch.zeros(anchors, device=device)
+        return Statistics(per_gaussian, per_gaussian.clone(), per_anchor, per_anchor.clone())
+
+    def add(self, gradient: Tensor, drawn: Tensor, visible: Tensor, opacity: Tensor) -> None:
+        """One iteration: gradient norms [m] in normalized device units of the Gaussians `drawn` (int64 [m], n * K + k), and
+        the summed opacity [v] of the anchors `visible` (int64 [v])."""
+        self.gradient[drawn] += gradient
+        self.drawn[drawn] += 1
+        self.opacity[visible] += opacity
+        self.visible[visible] += 1
+
+    def resized(self, keep: Tensor, model: AnchorModel) -> Statistics:
+        """Without the anchors not kept (bool [old N]), with zeros for those that `model` gained."""
+        k = model.shape.offsets
+        added = model.anchors - int(keep.sum())
+
+        def edit(values: Tensor, per_anchor: int) -> Tensor:
+            kept = values.reshape(len(keep), per_anchor)[keep].flatten()
+            return torch.cat([kept, kept.new_zeros(added * per_anchor)])
+
+        return Statistics(
+            edit(self.gradient, k), edit(self.drawn, k), edit(self.opacity, 1), edit(self.visible, 1)
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """For a checkpoint."""
+        return {"gradient": self.gradient, "drawn": self.drawn, "opacity": self.opacity, "visible": self.visible}
+
+
+def _position_keys(positions: Tensor) -> Tensor:  # int [n, 3] -> int64 [n]
+    p = positions.long()
+    return (p[:, 0] << 42) | (p[:, 1] << 21) | p[:, 2]
+
+
+@torch.no_grad()
+def densify(
+    model: AnchorModel, optimizer: torch.optim.Adam, statistics: Statistics, threshold: float, interval: int
+) -> Statistics:
+    """Adds anchors where Gaussians pull hard, removes faint ones; returns the statistics to go on with.
+
+    What was seen often enough to be judged starts anew, the rest keeps counting: anchors that few views show would
+    otherwise never be judged.
+    """
+    judged_gaussians = statistics.drawn > interval * SEEN_TO_GROW
+    judged_anchors = statistics.visible > interval * SEEN_TO_PRUNE
+    keep = ~(judged_anchors & (statistics.opacity < FAINT * statistics.visible))
+    before = model.anchors
+    _grow(model, optimizer, statistics, judged_gaussians, threshold)
+    carried = Statistics(
+        gradient=statistics.gradient * ~judged_gaussians,
+        drawn=statistics.drawn * ~judged_gaussians,
+        opacity=statistics.opacity * ~judged_anchors,
+        visible=statistics.visible * ~judged_anchors,
+    )
+    _prune(model, optimizer, torch.cat([keep, keep.new_ones(model.anchors - before)]))
+    return carried.resized(keep, model)
+
+
+def _grow(
+    model: AnchorModel, optimizer: torch.optim.Adam, statistics: Statistics, eligible: Tensor, threshold: float
+) -> None:
+    k = model.shape.offsets
+    mean = statistics.gradient / statistics.drawn.clamp_min(1)
+    world = model.world()[:, None] + model.offsets * torch.exp(model.log_scales[:, None, :3])
+    voxels = (world.double() - model.origin) / model.voxel_size
+    voxels = voxels.reshape(-1, 3)
+    parents_features = model.features
+    for i, stride in enumerate(LATTICES):
+        chosen = eligible & (mean >= threshold * 2**i)
+        chosen &= torch.rand(len(chosen), device=chosen.device) > 0.5 ** (i + 1)
+        index = chosen.nonzero().squeeze(1)
+        if len(index) == 0:
+            continue
+        cells = torch.round(voxels[index] / stride) * stride
+        inside = ((cells >= 0) & (cells < 2 * POSITION_CENTER)).all(1)
+        cells, index = cells[inside].long(), index[inside]
+        keys, group = torch.unique(_position_keys(cells), return_inverse=True)
+        occupied = torch.round(model.positions.double() / stride).long() * stride
+        fresh = ~torch.isin(keys, _position_keys(occupied))
+        if not bool(fresh.any()):
+            continue
+        features = parents_features.new_full((len(keys), parents_features.shape[1]), -math.inf)
+        parent = parents_features[index // k]
+        features.scatter_reduce_(0, group[:, None].expand_as(parent), parent, "amax")
+        _append(model, optimizer, keys[fresh], features[fresh], math.log(stride * model.voxel_size))
+
+
+def _append(model: AnchorModel, optimizer: torch.optim.Adam, keys: Tensor, features: Tensor, log_scale: float) -> None:
+    mask = (1 << 21) - 1
+    positions = torch.stack([keys >> 42, (keys >> 21) & mask, keys & mask], 1).int()
+    model.positions = torch.cat([model.positions, positions])
+
+    def edit(name: str, values: Tensor, is_state: bool) -> Tensor:
+        new = values.new_zeros(len(keys), *values.shape[1:])
+        if not is_state:
+            if name == "features":
+                new = features
+            elif name == "log_scales":
+                new.fill_(log_scale)
+            elif name == "masks":
+                new.fill_(START)
+        return torch.cat([values, new])
+
+    edit_anchors(model, optimizer, edit)
+
+
+def _prune(model: AnchorModel, optimizer: torch.optim.Adam, keep: Tensor) -> None:
+    if not bool(keep.all()):
+        model.positions = model.positions[keep]
+        edit_anchors(model, optimizer, lambda _name, values, _is_state: values[keep])

@@ -1,0 +1,39 @@
+"""Adam over named parameter groups whose anchors come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from gspc.model.anchors import PER_ANCHOR, AnchorModel
+from gspc.model.heads import BLOCKS
+
+
+def make_optimizer(model: AnchorModel) -> torch.optim.Adam:
+    """One group per name of the schedule's learning rates; eps as in the reference."""
+    groups: list[dict[str, object]] = [{"params": [getattr(model, name)], "name": name} for name in PER_ANCHOR]
+    for name in BLOCKS:
+        params = [*model.heads.first[name].parameters(), *model.heads.second[name].parameters()]
+        groups.append({"params": params, "name": name})
+    groups.append({"params": list(model.grid.parameters()), "name": "grid"})
+    groups.append({"params": list(model.context.parameters()), "name": "context"})
+    return torch.optim.Adam(groups, lr=0.0, eps=1e-15, fused=True)
+
+
+def edit_anchors(model: AnchorModel, optimizer: torch.optim.Adam, edit: Callable[[str, Tensor, bool], Tensor]) -> None:
+    """Replaces every per-anchor parameter by `edit(name, values, is_state)`, its Adam moments alike."""
+    for group in optimizer.param_groups:
+        name = group["name"]
+        if name not in PER_ANCHOR:
+            continue
+        old = group["params"][0]
+        new = nn.Parameter(edit(name, old.data, False).contiguous())
+        state = optimizer.state.pop(old, None)
+        if state:
+            for key in ("exp_avg", "exp_avg_sq"):
+                state[key] = edit(name, state[key], True).contiguous()
+            optimizer.state[new] = state
+        group["params"][0] = new
+        setattr(model, name, new)

@@ -1,0 +1,82 @@
+"""When what happens: named phases and learning rates as shares of the run, so that they scale with the iterations."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from enum import Enum
+
+REFERENCE_ITERATIONS = 30_000  # the papers' schedule, from which the shares below are taken
+
+
+class Phase(Enum):
+    """Phases of a run (PCGS and method section 6)."""
+
+    WARMUP = "warmup"  # plain anchors
+    NOISE = "noise"  # uniform noise of one Q0 on the attributes
+    RATE = "rate"  # learned steps, contexts and masks at a sampled level
+    FINISH = "finish"  # the same with simulated integer networks and heads
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A learning rate from `start` to `end`, exponentially."""
+
+    start: float
+    end: float
+
+    def at(self, progress: float) -> float:
+        """Learning rate at a share of the run in [0, 1]."""
+        return math.exp(math.log(self.start) + (math.log(self.end) - math.log(self.start)) * min(max(progress, 0.0), 1.0))
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Shares of the run at which phases begin, densification, and learning rates."""
+
+    iterations: int
+    noise_from: float = 0.10
+    rate_from: float = 1 / 3
+    finish_from: float = 0.90
+    densify_from: float = 0.05
+    densify_until: float = 0.50
+    densify_every: int = 100
+    statistics_from: float = 1 / 60
+    learning_rates: dict[str, Rate] = field(
+        default_factory=lambda: {
+            "features": Rate(0.0075, 0.00075),
+            "log_scales": Rate(0.007, 0.0007),
+            "offsets": Rate(0.01, 0.0001),  # times the scene's extent
+            "masks": Rate(0.01, 0.0005),  # times iterations_scale
+            "opacity": Rate(0.002, 0.0002),
+            "color": Rate(0.008, 0.0005),
+            "cov": Rate(0.004, 0.001),
+            "grid": Rate(0.005, 0.0005),
+            "context": Rate(0.005, 0.0005),
+        }
+    )
+
+    def phase(self, iteration: int) -> Phase:
+        """Phase of an iteration, counted from 0."""
+        progress = iteration / self.iterations
+        if progress < self.noise_from:
+            return Phase.WARMUP
+        if progress < self.rate_from:
+            return Phase.NOISE
+        return Phase.RATE if progress < self.finish_from else Phase.FINISH
+
+    def densifies(self, iteration: int) -> bool:
+        """Whether anchors grow and are pruned after this iteration."""
+        inside = self.densify_from <= (iteration + 1) / self.iterations <= self.densify_until
+        return inside and (iteration + 1) % self.densify_every == 0
+
+    def gathers(self, iteration: int) -> bool:
+        """Whether this iteration adds to the statistics of densification."""
+        return self.statistics_from <= iteration / self.iterations <= self.densify_until
+
+    def learning_rate(self, group: str, iteration: int) -> float:
+        """Learning rate of a parameter group, before the scene's factors. Rates of the entropy model start with its phase."""
+        progress = iteration / self.iterations
+        if group in ("grid", "context"):
+            progress = (progress - self.rate_from) / (1 - self.rate_from)
+        return self.learning_rates[group].at(progress)

@@ -1,0 +1,212 @@
+// Fused L1 and SSIM of a picture against a photograph, and their gradient with respect to the picture.
+// SSIM: 11x11 Gaussian window, sigma 1.5, zero padding, C1 = 0.01^2, C2 = 0.03^2, mean over pixels and channels
+// (Wang et al. 2004). image [H, W, 3] float32; target [H, W, 3] float32, or uint8 standing for value / 255.
+//
+// Forward: a block takes 16x16 pixels with a border of 5 into shared memory, blurs the five moments along rows, then along
+// columns, and leaves one pair of sums; a last block adds the pairs in a fixed order, so results repeat bit for bit.
+// It also keeps the derivatives of SSIM by mu_x, E[xx] and E[xy] per value: the backward pass blurs those three maps,
+//   d SSIM / d x(p) = sum_q w(p - q) (d_mu(q) + 2 x(p) d_xx(q) + y(p) d_xy(q)).
+#include "launch.cuh"
+
+namespace gspc {
+namespace {
+
+constexpr int TILE = 16;
+constexpr int RADIUS = 5;
+constexpr int TAPS = 2 * RADIUS + 1;
+constexpr int SPAN = TILE + 2 * RADIUS;
+constexpr int THREADS = TILE * TILE;
+constexpr float C1 = 0.01f * 0.01f;
+constexpr float C2 = 0.03f * 0.03f;
+
+// exp(-i^2 / 4.5), normalized.
+__constant__ float WINDOW[TAPS] = {0.00102838012f, 0.00759875821f, 0.0360007733f, 0.109360687f, 0.213005543f, 0.266011715f,
+                                   0.213005543f,   0.109360687f,   0.0360007733f, 0.00759875821f, 0.00102838012f};
+
+__device__ inline float to_float(float value) { return value; }
+__device__ inline float to_float(uint8_t value) { return static_cast<float>(value) / 255.0f; }
+
+// Adds up the blocks' values of all threads; every thread gets the sum. `scratch` is [THREADS], shared.
+template <typename Value>
+__device__ Value block_sum(Value value, Value* scratch, int thread) {
+  __syncthreads();
+  scratch[thread] = value;
+  __syncthreads();
+  for (int half = THREADS / 2; half > 0; half /= 2) {
+    if (thread < half) scratch[thread] += scratch[thread + half];
+    __syncthreads();
+  }
+  return scratch[0];
+}
+
+template <typename Target>
+__global__ void __launch_bounds__(THREADS)
+    photometric_forward(const float* image, const Target* target, int height, int width, float* maps, float* partial) {
+  __shared__ float x[SPAN][SPAN];
+  __shared__ float y[SPAN][SPAN];
+  __shared__ float moments[5][SPAN][TILE];
+  __shared__ float scratch[THREADS];
+  const int tx = threadIdx.x, ty = threadIdx.y, thread = ty * TILE + tx;
+  const int left = blockIdx.x * TILE, top = blockIdx.y * TILE;
+  const bool inside = left + tx < width && top + ty < height;
+  const size_t pixel = static_cast<size_t>(top + ty) * width + left + tx;
+  const size_t count = static_cast<size_t>(height) * width * 3;
+  float l1 = 0.0f, ssim = 0.0f;
+  for (int channel = 0; channel < 3; ++channel) {
+    for (int i = thread; i < SPAN * SPAN; i += THREADS) {
+      const int row = top + i / SPAN - RADIUS, column = left + i % SPAN - RADIUS;
+      const bool there = row >= 0 && row < height && column >= 0 && column < width;
+      const size_t at = there ? (static_cast<size_t>(row) * width + column) * 3 + channel : 0;
+      x[i / SPAN][i % SPAN] = there ? image[at] : 0.0f;
+      y[i / SPAN][i % SPAN] = there ? to_float(target[at]) : 0.0f;
+    }
+    __syncthreads();
+    for (int i = thread; i < SPAN * TILE; i += THREADS) {
+      const int row = i / TILE, column = i % TILE;
+      float sum[5] = {0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
+#pragma unroll
+      for (int tap = 0; tap < TAPS; ++tap) {
+        const float a = x[row][column + tap], b = y[row][column + tap], w = WINDOW[tap];
+        sum[0] += w * a;
+        sum[1] += w * b;
+        sum[2] += w * a * a;
+        sum[3] += w * b * b;
+        sum[4] += w * a * b;
+      }
+      for (int moment = 0; moment < 5; ++moment) moments[moment][row][column] = sum[moment];
+    }
+    __syncthreads();
+    if (inside) {
+      float sum[5] = {0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
+#pragma unroll
+      for (int tap = 0; tap < TAPS; ++tap)
+        for (int moment = 0; moment < 5; ++moment) sum[moment] += WINDOW[tap] * moments[moment][ty + tap][tx];
+      const float mu_x = sum[0], mu_y = sum[1];
+      const float a = 2.0f * mu_x * mu_y + C1;
+      const float b = 2.0f * (sum[4] - mu_x * mu_y) + C2;
+      const float c = mu_x * mu_x + mu_y * mu_y + C1;
+      const float d = (sum[2] - mu_x * mu_x) + (sum[3] - mu_y * mu_y) + C2;
+      const float value = a * b / (c * d);
+      l1 += fabsf(x[ty + RADIUS][tx + RADIUS] - y[ty + RADIUS][tx + RADIUS]);
+      ssim += value;
+      if (maps != nullptr) {
+        float* map = maps + pixel * 3 + channel;
+        map[0] = 2.0f * (mu_y * (b - a) / (c * d) - mu_x * value * (1.0f / c - 1.0f / d));
+        map[count] = -value / d;
+        map[2 * count] = 2.0f * a / (c * d);
+      }
+    }
+    __syncthreads();
+  }
+  l1 = block_sum(l1, scratch, thread);
+  ssim = block_sum(ssim, scratch, thread);
+  if (thread == 0) {
+    const size_t block = static_cast<size_t>(blockIdx.y) * gridDim.x + blockIdx.x;
+    partial[2 * block] = l1;
+    partial[2 * block + 1] = ssim;
+  }
+}
+
+// One block: means of the pairs, added in double in an order that does not depend on the machine.
+__global__ void __launch_bounds__(THREADS) photometric_mean(const float* partial, int pairs, double count, float* out) {
+  __shared__ double scratch[THREADS];
+  double l1 = 0.0, ssim = 0.0;
+  for (int i = threadIdx.x; i < pairs; i += THREADS) {
+    l1 += partial[2 * i];
+    ssim += partial[2 * i + 1];
+  }
+  l1 = block_sum(l1, scratch, static_cast<int>(threadIdx.x));
+  ssim = block_sum(ssim, scratch, static_cast<int>(threadIdx.x));
+  if (threadIdx.x == 0) {
+    out[0] = static_cast<float>(l1 / count);
+    out[1] = static_cast<float>(ssim / count);
+  }
+}
+
+template <typename Target>
+__global__ void __launch_bounds__(THREADS)
+    photometric_backward(const float* image, const Target* target, int height, int width, const float* maps,
+                         const float* grad_out, float* grad_image) {
+  __shared__ float tile[3][SPAN][SPAN];
+  __shared__ float blurred[3][SPAN][TILE];
+  const int tx = threadIdx.x, ty = threadIdx.y, thread = ty * TILE + tx;
+  const int left = blockIdx.x * TILE, top = blockIdx.y * TILE;
+  const bool inside = left + tx < width && top + ty < height;
+  const size_t count = static_cast<size_t>(height) * width * 3;
+  const float grad_l1 = grad_out[0] / static_cast<float>(count), grad_ssim = grad_out[1] / static_cast<float>(count);
+  for (int channel = 0; channel < 3; ++channel) {
+    for (int i = thread; i < SPAN * SPAN; i += THREADS) {
+      const int row = top + i / SPAN - RADIUS, column = left + i % SPAN - RADIUS;
+      const bool there = row >= 0 && row < height && column >= 0 && column < width;
+      const size_t at = there ? (static_cast<size_t>(row) * width + column) * 3 + channel : 0;
+      for (int map = 0; map < 3; ++map) tile[map][i / SPAN][i % SPAN] = there ? maps[map * count + at] : 0.0f;
+    }
+    __syncthreads();
+    for (int i = thread; i < 3 * SPAN * TILE; i += THREADS) {
+      const int map = i / (SPAN * TILE), row = i / TILE % SPAN, column = i % TILE;
+      float sum = 0.0f;
+#pragma unroll
+      for (int tap = 0; tap < TAPS; ++tap) sum += WINDOW[tap] * tile[map][row][column + tap];
+      blurred[map][row][column] = sum;
+    }
+    __syncthreads();
+    if (inside) {
+      float sum[3] = {0.0f, 0.0f, 0.0f};
+#pragma unroll
+      for (int tap = 0; tap < TAPS; ++tap)
+        for (int map = 0; map < 3; ++map) sum[map] += WINDOW[tap] * blurred[map][ty + tap][tx];
+      const size_t at = (static_cast<size_t>(top + ty) * width + left + tx) * 3 + channel;
+      const float a = image[at], b = to_float(target[at]);
+      const float sign = a > b ? 1.0f : a < b ? -1.0f : 0.0f;
+      grad_image[at] = grad_l1 * sign + grad_ssim * (sum[0] + 2.0f * a * sum[1] + b * sum[2]);
+    }
+    __syncthreads();
+  }
+}
+
+bool bad_size(int height, int width) { return height < 1 || width < 1 || height > 1 << 16 || width > 1 << 16; }
+
+}  // namespace
+}  // namespace gspc
+
+// Pairs of floats that `partial` must hold.
+GSPC_EXPORT int64_t gspc_photometric_partials(int height, int width) {
+  using gspc::TILE;
+  return static_cast<int64_t>((height + TILE - 1) / TILE) * ((width + TILE - 1) / TILE);
+}
+
+// out[0] = mean |image - target|, out[1] = mean SSIM. target_bytes is 4 (float32) or 1 (uint8). maps [3, H, W, 3] is filled
+// for the backward pass; a null pointer leaves it out. partial: scratch of gspc_photometric_partials pairs.
+GSPC_EXPORT int gspc_photometric_forward(const float* image, const void* target, int target_bytes, int height, int width,
+                                         float* maps, float* partial, float* out, cudaStream_t stream) {
+  using namespace gspc;
+  if (bad_size(height, width)) return static_cast<int>(cudaErrorInvalidValue);
+  const dim3 grid((width + TILE - 1) / TILE, (height + TILE - 1) / TILE), block(TILE, TILE);
+  if (target_bytes == 1) {
+    GSPC_LAUNCH(photometric_forward<uint8_t>, grid, block, stream, image, static_cast<const uint8_t*>(target), height, width,
+                maps, partial);
+  } else {
+    GSPC_LAUNCH(photometric_forward<float>, grid, block, stream, image, static_cast<const float*>(target), height, width,
+                maps, partial);
+  }
+  const int pairs = static_cast<int>(gspc_photometric_partials(height, width));
+  GSPC_LAUNCH(photometric_mean, dim3(1), dim3(THREADS), stream, partial, pairs, 3.0 * height * width, out);
+  return launch_status();
+}
+
+// grad_out: two floats on the device, the gradients of out. grad_image [H, W, 3] is overwritten.
+GSPC_EXPORT int gspc_photometric_backward(const float* image, const void* target, int target_bytes, int height, int width,
+                                          const float* maps, const float* grad_out, float* grad_image,
+                                          cudaStream_t stream) {
+  using namespace gspc;
+  if (bad_size(height, width)) return static_cast<int>(cudaErrorInvalidValue);
+  const dim3 grid((width + TILE - 1) / TILE, (height + TILE - 1) / TILE), block(TILE, TILE);
+  if (target_bytes == 1) {
+    GSPC_LAUNCH(photometric_backward<uint8_t>, grid, block, stream, image, static_cast<const uint8_t*>(target), height,
+                width, maps, grad_out, grad_image);
+  } else {
+    GSPC_LAUNCH(photometric_backward<float>, grid, block, stream, image, static_cast<const float*>(target), height, width,
+                maps, grad_out, grad_image);
+  }
+  return launch_status();
+}

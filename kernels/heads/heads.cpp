@@ -1,0 +1,229 @@
+#include "heads/heads.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "heads/heads_isa.hpp"
+
+namespace gspc {
+namespace {
+
+// Memory that grows and stays with its thread: fresh pages at every call would cost more than the arithmetic.
+class Scratch {
+ public:
+  ~Scratch() { release(); }
+  float* get(size_t floats) {
+    if (floats > capacity_) {
+      release();
+      data_ = static_cast<float*>(::operator new(floats * sizeof(float), std::align_val_t{64}));
+      capacity_ = floats;
+    }
+    return data_;
+  }
+
+ private:
+  void release() {
+    if (data_ != nullptr) ::operator delete(data_, std::align_val_t{64});
+    data_ = nullptr;
+    capacity_ = 0;
+  }
+  float* data_ = nullptr;
+  size_t capacity_ = 0;
+};
+
+float* block_scratch(const HeadsSizes& sizes) {
+  thread_local Scratch scratch;
+  return scratch.get(sizes.scratch_floats());
+}
+
+int64_t divide_up(int64_t n, int64_t by) { return (n + by - 1) / by; }
+
+// Copies a matrix [rows, columns] into zeroed memory with rows of `stride`, as it is or transposed. Advances `at`.
+const float* pack(float*& at, const float* m, int rows, int columns, int m_stride, int stride, bool transposed) {
+  float* const out = at;
+  const int out_rows = transposed ? columns : rows;
+  std::memset(out, 0, sizeof(float) * out_rows * stride);
+  for (int r = 0; r < rows; ++r)
+    for (int c = 0; c < columns; ++c) out[transposed ? c * stride + r : r * stride + c] = m[r * m_stride + c];
+  at += static_cast<size_t>(out_rows) * stride;
+  return out;
+}
+
+HeadsPacked pack_weights(const HeadsSizes& s, const HeadsWeights& w) {
+  thread_local Scratch scratch;
+  const size_t d = s.inputs, h = s.hidden, k = s.offsets;
+  float* at = scratch.get(d * (s.hidden_p + s.hidden2_p + s.hidden3_p) + s.hidden_p + s.hidden2_p + s.hidden3_p +
+                          3 * h * s.features_p + (h + 1) * (s.opacity_p + s.color_p + s.cov_p) + 11 * k * s.hidden_p);
+  const int H = s.hidden, K = s.offsets, D = s.inputs;
+  HeadsPacked p{};
+  p.w1_opacity_t = pack(at, w.w1, H, D, D, s.hidden_p, true);
+  p.w1_rest_t = pack(at, w.w1 + h * d, 2 * H, D, D, s.hidden2_p, true);
+  p.w1_t = pack(at, w.w1, 3 * H, D, D, s.hidden3_p, true);
+  p.w1 = pack(at, w.w1, 3 * H, s.features, D, s.features_p, false);
+  p.b1_opacity = pack(at, w.b1, 1, H, H, s.hidden_p, false);
+  p.b1_rest = pack(at, w.b1 + h, 1, 2 * H, 2 * H, s.hidden2_p, false);
+  p.b1 = pack(at, w.b1, 1, 3 * H, 3 * H, s.hidden3_p, false);
+  p.w_opacity_t = pack(at, w.w_opacity, K, H, H, s.opacity_p, true);
+  p.w_color_t = pack(at, w.w_color, 3 * K, H, H, s.color_p, true);
+  p.w_cov_t = pack(at, w.w_cov, 7 * K, H, H, s.cov_p, true);
+  p.b_opacity = pack(at, w.b_opacity, 1, K, K, s.opacity_p, false);
+  p.b_color = pack(at, w.b_color, 1, 3 * K, 3 * K, s.color_p, false);
+  p.b_cov = pack(at, w.b_cov, 1, 7 * K, 7 * K, s.cov_p, false);
+  p.w_opacity = pack(at, w.w_opacity, K, H, H, s.hidden_p, false);
+  p.w_color = pack(at, w.w_color, 3 * K, H, H, s.hidden_p, false);
+  p.w_cov = pack(at, w.w_cov, 7 * K, H, H, s.hidden_p, false);
+  p.distance_scale = w.distance_scale;
+  return p;
+}
+
+void zero_rows(const HeadsSizes& s, const HeadsGradients& g, size_t begin, size_t end) {
+  if (begin >= end) return;
+  const size_t n = end - begin, k = s.offsets;
+  std::memset(g.features + begin * s.features, 0, n * s.features * sizeof(float));
+  std::memset(g.log_scales + begin * 6, 0, n * 6 * sizeof(float));
+  std::memset(g.offsets + begin * 3 * k, 0, n * 3 * k * sizeof(float));
+  std::memset(g.mask + begin * k, 0, n * k * sizeof(float));
+}
+
+void unpack_transposed(const float* from, int rows, int columns, int stride, float* to) {
+  for (int r = 0; r < rows; ++r)
+    for (int c = 0; c < columns; ++c) to[r * columns + c] = from[c * stride + r];
+}
+
+void unpack_partial(const HeadsSizes& s, const HeadsPartial& p, const HeadsGradients& g) {
+  const int h = s.hidden, k = s.offsets;
+  unpack_transposed(p.w1_t, 3 * h, s.inputs, s.hidden3_p, g.w1);
+  unpack_transposed(p.w_opacity_t, k, h, s.opacity_p, g.w_opacity);
+  unpack_transposed(p.w_color_t, 3 * k, h, s.color_p, g.w_color);
+  unpack_transposed(p.w_cov_t, 7 * k, h, s.cov_p, g.w_cov);
+  std::memcpy(g.b1, p.b1, 3 * h * sizeof(float));
+  std::memcpy(g.b_opacity, p.b_opacity, k * sizeof(float));
+  std::memcpy(g.b_color, p.b_color, 3 * k * sizeof(float));
+  std::memcpy(g.b_cov, p.b_cov, 7 * k * sizeof(float));
+}
+
+}  // namespace
+
+HeadsSizes::HeadsSizes(const HeadsShape& shape)
+    : features(shape.features), offsets(shape.offsets), hidden(shape.hidden), inputs(shape.features + 4),
+      features_p(heads_round(features)), inputs_p(heads_round(inputs)), hidden_p(heads_round(hidden)),
+      hidden2_p(heads_round(2 * hidden)), hidden3_p(heads_round(3 * hidden)), opacity_p(heads_round(offsets)),
+      color_p(heads_round(3 * offsets)), cov_p(heads_round(7 * offsets)), hidden_stride(heads_round(2 * hidden + hidden_p)) {}
+
+size_t HeadsSizes::partial_floats() const {
+  return static_cast<size_t>(inputs + 1) * hidden3_p + static_cast<size_t>(hidden + 1) * (opacity_p + color_p + cov_p);
+}
+
+size_t HeadsSizes::scratch_floats() const {
+  return static_cast<size_t>(HEADS_BLOCK) *
+         (inputs_p + 2 * hidden_stride + opacity_p + color_p + cov_p + features_p + 8 + hidden_p + hidden2_p +
+          6 * offsets) +
+         64;
+}
+
+HeadsPartial::HeadsPartial(const HeadsSizes& s, float* memory) {
+  const size_t d = s.inputs, h = s.hidden;
+  w1_t = memory;
+  b1 = w1_t + d * s.hidden3_p;
+  w_opacity_t = b1 + s.hidden3_p;
+  b_opacity = w_opacity_t + h * s.opacity_p;
+  w_color_t = b_opacity + s.opacity_p;
+  b_color = w_color_t + h * s.color_p;
+  w_cov_t = b_color + s.color_p;
+  b_cov = w_cov_t + h * s.cov_p;
+}
+
+size_t heads_select(const HeadsShape& shape, const HeadsWeights& weights, const HeadsInput& input, const uint8_t* visible,
+                    HeadsSelection& selection) {
+  const HeadsSizes sizes(shape);
+  const HeadsPacked packed = pack_weights(sizes, weights);
+  int32_t* counts = selection.starts + 1;
+  size_t rows = input.n;
+  if (visible != nullptr) {  // the list of visible anchors lies in `active` until that is filled
+    rows = 0;
+    for (size_t n = 0; n < input.n; ++n) {
+      counts[n] = 0;
+      if (visible[n] != 0) selection.active[rows++] = static_cast<int32_t>(n);
+    }
+  }
+  const int64_t blocks = divide_up(static_cast<int64_t>(rows), HEADS_BLOCK);
+#pragma omp parallel for schedule(dynamic, 4)
+  for (int64_t block = 0; block < blocks; ++block) {
+    const size_t first = static_cast<size_t>(block) * HEADS_BLOCK;
+    const int count = static_cast<int>(std::min<size_t>(HEADS_BLOCK, rows - first));
+    GSPC_DISPATCH(heads_select_block)
+    (sizes, packed, input, visible != nullptr ? selection.active + first : nullptr, first, count, selection.alpha, counts,
+     block_scratch(sizes));
+  }
+  selection.starts[0] = 0;
+  selection.n_active = 0;
+  int32_t total = 0;
+  for (size_t n = 0; n < input.n; ++n) {
+    if (counts[n] > 0) selection.active[selection.n_active++] = static_cast<int32_t>(n);
+    counts[n] = total += counts[n];
+  }
+  return static_cast<size_t>(total);
+}
+
+void heads_forward(const HeadsShape& shape, const HeadsWeights& weights, const HeadsInput& input,
+                   const HeadsSelection& selection, const HeadsOutput& output) {
+  const HeadsSizes sizes(shape);
+  const HeadsPacked packed = pack_weights(sizes, weights);
+  const int64_t blocks = divide_up(static_cast<int64_t>(selection.n_active), HEADS_BLOCK);
+#pragma omp parallel for schedule(dynamic, 4)
+  for (int64_t block = 0; block < blocks; ++block) {
+    const size_t first = static_cast<size_t>(block) * HEADS_BLOCK;
+    const int count = static_cast<int>(std::min<size_t>(HEADS_BLOCK, selection.n_active - first));
+    GSPC_DISPATCH(heads_forward_block)(sizes, packed, input, selection, first, count, output, block_scratch(sizes));
+  }
+}
+
+void heads_backward(const HeadsShape& shape, const HeadsWeights& weights, const HeadsInput& input,
+                    const HeadsSelection& selection, const HeadsOutput& output, const HeadsOutputGradients& grad_output,
+                    const HeadsGradients& gradients) {
+  constexpr int64_t MAX_PARTS = 64;
+  const HeadsSizes sizes(shape);
+  const HeadsPacked packed = pack_weights(sizes, weights);
+  const int64_t active = static_cast<int64_t>(selection.n_active);
+  const int64_t blocks = divide_up(active, HEADS_BLOCK);
+  const int64_t blocks_per_part = std::max<int64_t>(divide_up(blocks, MAX_PARTS), 1);  // never depends on the threads
+  const int64_t parts = divide_up(blocks, blocks_per_part);
+  const size_t part_floats = sizes.partial_floats();
+  thread_local Scratch scratch;
+  float* const partials = scratch.get(part_floats * static_cast<size_t>(parts + 1));
+  if (parts == 0) {
+    zero_rows(sizes, gradients, 0, input.n);
+    std::memset(partials, 0, part_floats * sizeof(float));
+  }
+#pragma omp parallel
+  {
+#pragma omp for schedule(dynamic, 1)
+    for (int64_t part = 0; part < parts; ++part) {
+      float* memory = partials + static_cast<size_t>(part) * part_floats;
+      std::memset(memory, 0, part_floats * sizeof(float));
+      const HeadsPartial partial(sizes, memory);
+      const int64_t begin = part * blocks_per_part * HEADS_BLOCK;
+      const int64_t end = std::min(active, begin + blocks_per_part * HEADS_BLOCK);
+      for (int64_t first = begin; first < end; first += HEADS_BLOCK) {
+        const int64_t last = std::min<int64_t>(first + HEADS_BLOCK, end);
+        // This block's anchors, those without Gaussians before each of them, and after the very last.
+        zero_rows(sizes, gradients, first == 0 ? 0 : static_cast<size_t>(selection.active[first - 1]) + 1,
+                  last == active ? input.n : static_cast<size_t>(selection.active[last - 1]) + 1);
+        GSPC_DISPATCH(heads_backward_block)
+        (sizes, packed, input, selection, output, grad_output, gradients, static_cast<size_t>(first),
+         static_cast<int>(last - first), partial, block_scratch(sizes));
+      }
+    }
+    const int64_t chunks = divide_up(static_cast<int64_t>(part_floats), 2048);
+#pragma omp for schedule(static)
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+      const size_t start = static_cast<size_t>(chunk) * 2048, count = std::min<size_t>(2048, part_floats - start);
+      for (int64_t part = 1; part < parts; ++part)
+        GSPC_DISPATCH(heads_add)(partials + start, partials + static_cast<size_t>(part) * part_floats + start, count);
+    }
+  }
+  unpack_partial(sizes, HeadsPartial(sizes, partials), gradients);
+}
+
+}  // namespace gspc

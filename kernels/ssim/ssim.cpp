@@ -1,0 +1,41 @@
+#include "ssim/ssim.hpp"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "raster/pool.hpp"
+
+namespace gspc::ssim {
+
+Score compare(Job job, float l1_weight, float ssim_weight) {
+  const double count = 3.0 * job.width * job.height;
+  job.l1_scale = static_cast<float>(l1_weight / count);
+  job.ssim_scale = static_cast<float>(ssim_weight / count);
+  // Values of a row do not depend on the strip it is in: strips may follow the number of threads.
+  const int strips = std::max(1, std::min(omp_get_max_threads(), (job.height + 31) / 32));
+  const std::int64_t each = scratch_floats(job.width);
+  Pooled<float> scratch(static_cast<std::size_t>(each) * strips);
+  std::vector<double> l1(static_cast<std::size_t>(job.height)), ssim(static_cast<std::size_t>(job.height));
+#pragma omp parallel for schedule(static, 1) if (strips > 1)
+  for (int s = 0; s < strips; ++s) {
+    const auto row = [&](int k) { return static_cast<int>(static_cast<std::int64_t>(job.height) * k / strips); };
+    GSPC_DISPATCH(ssim_rows)(job, row(s), row(s + 1), scratch.get() + each * s, l1.data(), ssim.data());
+  }
+  Score score;
+  for (int y = 0; y < job.height; ++y) {
+    score.l1 += l1[static_cast<std::size_t>(y)];
+    score.ssim += ssim[static_cast<std::size_t>(y)];
+  }
+  score.l1 /= count;
+  score.ssim /= count;
+  return score;
+}
+
+std::int64_t scratch_floats(int width) {
+  const std::int64_t row = (static_cast<std::int64_t>(width) * 3 + 2 * 16 + 31) / 16 * 16;
+  return row * (4 + 4 * 11 + 3 + 3 * 11);
+}
+
+}  // namespace gspc::ssim

@@ -1,0 +1,387 @@
+"""COLMAP models: both forms, hand-made bytes, damage at every byte, each error."""
+
+from __future__ import annotations
+
+import struct
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from data_scenes import real_scene, same_model, tiny_model
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gspc.data import colmap, colmap_binary, colmap_text, load_cameras, ply
+from gspc.errors import InputError, OutputError
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_round_trip(tmp_path: Path, text: bool) -> None:
+    model = tiny_model()
+    colmap.write_model(tmp_path, model, text=text)
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".txt" if text else ".bin"] * 3
+    same_model(colmap.read_model(tmp_path), model)
+
+
+def test_hand_made_bytes(tmp_path: Path) -> None:
+    """The layout as COLMAP documents it, not as our writer understands it."""
+    (tmp_path / "cameras.bin").write_bytes(struct.pack("<QIiQQ4d", 1, 7, 1, 640, 480, 500, 501, 320, 240))
+    pose = struct.pack("<I7dI", 2, 1, 0, 0, 0, 0.5, -1, 2, 7)
+    keypoint = struct.pack("<Qddq", 1, 10.5, 20.25, -1)
+    (tmp_path / "images.bin").write_bytes(struct.pack("<Q", 1) + pose + b"a b.jpg\0" + keypoint)
+    first = struct.pack("<Q3d3BdQ", 4, 1, 2, 3, 10, 20, 30, 0.5, 2) + struct.pack("<4I", 2, 0, 3, 9)
+    second = struct.pack("<Q3d3BdQ", 6, -1, -2, -3, 255, 0, 1, 0.25, 0)
+    (tmp_path / "points3D.bin").write_bytes(struct.pack("<Q", 2) + first + second)
+    model = colmap.read_model(tmp_path)
+    assert model.cameras == (colmap.ColmapCamera(7, "PINHOLE", 640, 480, (500, 501, 320, 240)),)
+    assert model.points.ids.tolist() == [4, 6]
+    assert model.points.positions.tolist() == [[1, 2, 3], [-1, -2, -3]]
+    assert model.points.colors.tolist() == [[10, 20, 30], [255, 0, 1]]
+    assert model.points.errors.tolist() == [0.5, 0.25]
+    assert model.points.track_start.tolist() == [0, 2, 2]
+    assert model.points.track.tolist() == [[2, 0], [3, 9]]
+    image = model.images[0]
+    assert (image.name, image.keypoints.tolist(), image.point_ids.tolist()) == (
+        "a b.jpg",
+        [[10.5, 20.25]],
+        [-1],
+    )
+    (camera,) = load_cameras(tmp_path)
+    assert (camera.name, camera.width, camera.height) == ("a b.jpg", 640, 480)
+    assert (camera.fx, camera.fy, camera.cx, camera.cy) == (500, 501, 320, 240)
+    np.testing.assert_array_equal(camera.center, [-0.5, 1, -2])
+
+
+def test_hand_made_text(tmp_path: Path) -> None:
+    (tmp_path / "cameras.txt").write_text("# comment\n\n1 SIMPLE_PINHOLE 64 48 50 32 24\n")
+    images = "# Number of images: 2\n1 2 0 0 0 1 2 3 1 x y.png\n\n2 0 0 0 1 1 2 3 1 b.png\n1.5 2.5 -1 3 4 8"
+    (tmp_path / "images.txt").write_text(images)
+    (tmp_path / "points3D.txt").write_text("5 1 2 3 255 128 0 0.5 1 0 2 1\r\n6 4 5 6 0 0 0 0.1\r\n")
+    model = colmap.read_model(tmp_path)
+    assert [image.name for image in model.images] == ["x y.png", "b.png"]
+    assert len(model.images[0].keypoints) == 0
+    assert model.images[1].point_ids.tolist() == [-1, 8]
+    assert model.points.track_start.tolist() == [0, 2, 2]
+    cameras = load_cameras(tmp_path)
+    assert [camera.name for camera in cameras] == ["b.png", "x y.png"]
+    np.testing.assert_allclose(cameras[1].world_to_camera[:3, :3], np.eye(3))  # quaternion (2, 0, 0, 0)
+    np.testing.assert_allclose(cameras[0].world_to_camera[:3, :3], np.diag([-1, -1, 1]), atol=1e-15)
+    assert (cameras[0].fx, cameras[0].fy) == (50, 50)
+
+
+@pytest.mark.parametrize("name", ["cameras", "images", "points3D"])
+def test_cut_at_any_byte(tmp_path: Path, name: str) -> None:
+    colmap.write_model(tmp_path, tiny_model(views=3, points=4))
+    path = tmp_path / f"{name}.bin"
+    whole = path.read_bytes()
+    readers = {"cameras": colmap_binary.read_cameras, "images": colmap_binary.read_images}
+    read = readers.get(name, colmap_binary.read_points)
+    read(path)
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(InputError, match=f"{name}.bin: .*corrupt"):
+            read(path)
+    path.write_bytes(whole + b"\0")
+    with pytest.raises(InputError, match="1 bytes left after the last record"):
+        read(path)
+
+
+@pytest.mark.parametrize("name", ["cameras", "images", "points3D"])
+@pytest.mark.parametrize("count", [2**64 - 1, 2**63, 2**40, 1000])
+def test_absurd_counts_are_refused_before_allocating(tmp_path: Path, name: str, count: int) -> None:
+    colmap.write_model(tmp_path, tiny_model(views=3, points=4))
+    path = tmp_path / f"{name}.bin"
+    path.write_bytes(struct.pack("<Q", count) + path.read_bytes()[8:])
+    with pytest.raises(InputError, match=f"{name}.bin: {count} .* do not fit"):
+        colmap.read_model(tmp_path)
+
+
+def test_absurd_inner_counts(tmp_path: Path) -> None:
+    """Track lengths and key point counts, which stand inside records."""
+    colmap.write_model(tmp_path, tiny_model(views=2, points=2))
+    points = (tmp_path / "points3D.bin").read_bytes()
+    for length in (2**64 - 1, 2**61, 3):
+        (tmp_path / "points3D.bin").write_bytes(
+            points[: 8 + 43] + struct.pack("<Q", length) + points[8 + 51 :]
+        )
+        with pytest.raises(InputError, match=r"points3D\.bin"):
+            colmap.read_points(tmp_path)
+    images = (tmp_path / "images.bin").read_bytes()
+    at = images.index(b"\0", 8 + 64) + 1
+    for count in (2**64 - 1, 2**60):
+        (tmp_path / "images.bin").write_bytes(images[:at] + struct.pack("<Q", count) + images[at + 8 :])
+        with pytest.raises(InputError, match="key points do not fit"):
+            colmap.read_cameras(tmp_path)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_random_damage_is_an_input_error_or_a_sound_model(data: st.DataObject, tmp_path_factory) -> None:
+    folder = tmp_path_factory.mktemp("damage")
+    text = data.draw(st.booleans())
+    colmap.write_model(folder, tiny_model(views=3, points=4), text=text)
+    path = data.draw(st.sampled_from(sorted(folder.iterdir())))
+    raw = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(raw)
+    try:
+        model = colmap.read_model(folder)
+    except InputError as error:
+        assert "\n" not in str(error) and str(folder) in str(error)
+    else:
+        assert np.isfinite(model.points.positions).all()
+        assert all(np.isfinite(image.quaternion).all() for image in model.images)
+
+
+@pytest.mark.parametrize("text", [False, True])
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (
+            {"model": "OPENCV", "params": (1.0,) * 8},
+            "camera 3 is OPENCV; only PINHOLE and SIMPLE_PINHOLE .* undistort",
+        ),
+        ({"model": "SIMPLE_RADIAL"}, "camera 3 is SIMPLE_RADIAL"),
+        ({"width": 0}, "0x24 pixels, outside 1 to 65535"),
+        ({"height": 70000}, "32x70000 pixels"),
+        ({"params": (0.0, 1.0, 1.0, 1.0)}, "impossible parameters"),
+        ({"params": (float("nan"), 1.0, 1.0, 1.0)}, "impossible parameters"),
+        ({"params": (30.0, -1.0, 1.0, 1.0)}, "impossible parameters"),
+        ({"params": (30.0, 30.0, 1.0, float("inf"))}, "impossible parameters"),
+        ({"camera_id": 9}, "two cameras share an id"),
+    ],
+)
+def test_bad_cameras(tmp_path: Path, text: bool, change: dict, match: str) -> None:
+    model = tiny_model()
+    colmap.write_model(
+        tmp_path, replace(model, cameras=(replace(model.cameras[0], **change), model.cameras[1])), text=text
+    )
+    with pytest.raises(InputError, match=match):
+        colmap.read_model(tmp_path)
+
+
+@pytest.mark.parametrize("text", [False, True])
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"camera_id": 4}, "uses camera 4, which is not there"),
+        ({"name": "part 1/001.png"}, "is listed twice"),
+        ({"name": "../secret.png"}, "must be a plain path inside"),
+        ({"name": "/etc/passwd.png"}, "must be a plain path inside"),
+        ({"name": "C:\\x.png"}, "must be a plain path inside"),
+        ({"name": "a\x1b[31m.png"}, "must be a plain path inside"),
+        ({"quaternion": (0.0, 0.0, 0.0, 0.0)}, "impossible pose"),
+        ({"quaternion": (float("nan"), 0.0, 0.0, 1.0)}, "impossible pose"),
+        ({"translation": (0.0, float("inf"), 1.0)}, "impossible pose"),
+        ({"translation": (0.0, 1e300, 1.0)}, "beyond 1e9 units"),
+    ],
+)
+def test_bad_images(tmp_path: Path, text: bool, change: dict, match: str) -> None:
+    model = tiny_model()
+    colmap.write_model(
+        tmp_path, replace(model, images=(replace(model.images[0], **change), *model.images[1:])), text=text
+    )
+    with pytest.raises(InputError, match=match):
+        colmap.read_model(tmp_path)
+
+
+@pytest.mark.parametrize("text", [False, True])
+@pytest.mark.parametrize("value", [float("nan"), float("-inf"), 1e10])
+def test_bad_points(tmp_path: Path, text: bool, value: float) -> None:
+    model = tiny_model()
+    model.points.positions[3, 1] = value
+    colmap.write_model(tmp_path, model, text=text)
+    with pytest.raises(InputError, match="points that are not finite or beyond"):
+        colmap.read_points(tmp_path)
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_zero_points(tmp_path: Path, text: bool) -> None:
+    colmap.write_model(
+        tmp_path,
+        replace(tiny_model(), points=colmap.without_tracks(np.zeros((0, 3)), np.zeros((0, 3)))),
+        text=text,
+    )
+    with pytest.raises(InputError, match=r"points3D\.(bin|txt): no points to start from"):
+        colmap.read_points(tmp_path)
+
+
+def test_missing_files(tmp_path: Path) -> None:
+    model = tiny_model()
+    assert colmap.find_model(tmp_path) is None
+    for name, match in (("points3D", "points3D.bin: missing"), ("images", "images.bin: missing")):
+        colmap.write_model(tmp_path, model)
+        (tmp_path / f"{name}.bin").unlink()
+        with pytest.raises(InputError, match=match):
+            colmap.read_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "match"),
+    [
+        ("cameras.txt", "1 PINHOLE 32", "line 1: not a camera"),
+        ("cameras.txt", "1 PINHOLE 32 24 30 30 16", "3 parameters for PINHOLE"),
+        ("cameras.txt", "1 MAGIC 32 24 30 30 16", "is MAGIC; only PINHOLE"),
+        (
+            "cameras.txt",
+            "# Number of cameras: 2\n1 SIMPLE_PINHOLE 32 24 30 16 12",
+            "1 cameras where its header says 2",
+        ),
+        ("images.txt", "1 1 0 0 0 0 0 0 1", "line 1: not an image"),
+        ("images.txt", "1 1 0 0 0 0 0 zero 1 a.png\n", "line 1: not an image"),
+        ("images.txt", "1 1 0 0 0 0 0 0 3 a.png\n1 2", "line 2: not a list of key points"),
+        ("images.txt", "1 1 0 0 0 0 0 0 3 a.png\n1 nan 3", "not finite"),
+        ("images.txt", "# Number of images: 3, mean\n1 1 0 0 0 0 0 0 3 a.png\n", "header says 3"),
+        ("points3D.txt", "1 0 0 0 1 2 3", "line 1: not a point"),
+        ("points3D.txt", "1 0 0 0 1 2 3 0 5", "line 1: not a point"),
+        ("points3D.txt", "1 0 0 0 1 2 3 0 5 x", "line 1: not a point"),
+        ("points3D.txt", "1 0 0 0 1 2 300 0", "colors outside"),
+        ("points3D.txt", "99999999999999999999 0 0 0 1 2 3 0", "line 1: not a point"),
+        ("points3D.txt", "1 0 0 0 1 2 3 0 99999999999999999999 1", "line 1: not a point"),
+        ("points3D.txt", "# only a comment", "no points to start from"),
+        ("points3D.txt", "1 0 0 0 1 2 3 0 -5 2", "impossible tracks"),
+        ("points3D.txt", "# Number of points: 2, x\n1 0 0 0 1 2 3 0", "header says 2"),
+    ],
+)
+def test_bad_text(tmp_path: Path, file: str, line: str, match: str) -> None:
+    colmap.write_model(tmp_path, tiny_model(), text=True)
+    (tmp_path / file).write_text(line)
+    with pytest.raises(InputError, match=match):
+        colmap.read_model(tmp_path)
+
+
+def test_text_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "cameras.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="not a text file"):
+        colmap_text.read_cameras(tmp_path / "cameras.txt")
+    with pytest.raises(InputError, match="cannot be read"):
+        colmap_text.read_cameras(tmp_path / "none.txt")
+    with pytest.raises(InputError, match="cannot be read"):
+        colmap_binary.read_points(tmp_path / "none.bin")
+
+
+def test_unknown_binary_camera_model(tmp_path: Path) -> None:
+    path = tmp_path / "cameras.bin"
+    path.write_bytes(struct.pack("<QIiQQ4d", 1, 7, 99, 640, 480, 500, 501, 320, 240))
+    with pytest.raises(InputError, match="camera 7 has model 99; use PINHOLE"):
+        colmap_binary.read_cameras(path)
+
+
+def test_write_errors(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot write the COLMAP model"):
+        colmap.write_model(tmp_path / "file", tiny_model())
+
+
+def test_rotations() -> None:
+    """wxyz order and sense of rotation, and the way back through the eigenvector."""
+    half = np.sqrt(0.5)
+    np.testing.assert_allclose(
+        colmap.rotation_matrix((half, 0, 0, half)), [[0, -1, 0], [1, 0, 0], [0, 0, 1]], atol=1e-15
+    )
+    generator = np.random.default_rng(2)
+    special = [(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1), (1e-9, 1, 0, 0)]
+    for quaternion in [*special, *generator.normal(size=(50, 4))]:
+        rotation = colmap.rotation_matrix(quaternion)
+        np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-14)
+        assert np.linalg.det(rotation) == pytest.approx(1)
+        back = colmap.quaternion_of(rotation)
+        assert back[0] >= 0
+        np.testing.assert_allclose(colmap.rotation_matrix(back), rotation, atol=1e-14)
+
+
+def test_point_cloud_in_ply(tmp_path: Path) -> None:
+    model = tiny_model()
+    colmap.write_model(tmp_path, model)
+    (tmp_path / "points3D.bin").unlink()
+    ply.write_point_cloud(tmp_path / "points3D.ply", model.points.positions, model.points.colors)
+    points = colmap.read_points(tmp_path)
+    np.testing.assert_allclose(points.positions, model.points.positions, rtol=1e-6)
+    np.testing.assert_array_equal(points.colors, model.points.colors)
+    assert len(points.track) == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"", "not a PLY point cloud"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "not a PLY point cloud"),
+        (
+            b"ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\nend_header\n1 2\n",
+            "x, y, z",
+        ),
+        (b"ply\nformat ascii 1.0\nelement face 0\nproperty float x\nend_header\n", "not a PLY point cloud"),
+        (
+            b"ply\nformat binary_little_endian 1.0\nelement vertex 99999999999999\nproperty float x\n"
+            b"property float y\nproperty float z\nend_header\n\0\0\0\0",
+            "not a PLY point cloud",
+        ),
+        (
+            b"ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\nproperty float z\n"
+            b"end_header\nnan 0 0\n",
+            "not finite",
+        ),
+    ],
+)
+def test_bad_ply(tmp_path: Path, content: bytes, match: str) -> None:
+    path = tmp_path / "bad.ply"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=match):
+        ply.read_point_cloud(path)
+
+
+def test_ply_without_and_with_float_colors(tmp_path: Path) -> None:
+    path = tmp_path / "a.ply"
+    head = b"ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\nproperty float z\n"
+    path.write_bytes(head + b"end_header\n1 2 3\n")
+    positions, colors = ply.read_point_cloud(path)
+    assert positions.tolist() == [[1, 2, 3]] and colors.tolist() == [[128, 128, 128]]
+    names = b"".join(b"property float %s\n" % name for name in (b"red", b"green", b"blue"))
+    path.write_bytes(head + names + b"end_header\n1 2 3 0 0.5 2\n")
+    assert ply.read_point_cloud(path)[1].tolist() == [[0, 128, 255]]
+    with pytest.raises(InputError, match="cannot be read"):
+        ply.read_point_cloud(tmp_path / "none.ply")
+
+
+def test_many_points_are_quick(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    count = 90_000
+    lengths = generator.integers(0, 8, count)
+    points = replace(
+        colmap.without_tracks(generator.normal(size=(count, 3)), generator.integers(0, 256, (count, 3))),
+        track_start=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        track=generator.integers(0, 500, (lengths.sum(), 2), dtype=np.int32),
+    )
+    colmap_binary.write_points(tmp_path / "points3D.bin", points)
+    start = time.process_time()
+    again = colmap_binary.read_points(tmp_path / "points3D.bin")
+    assert time.process_time() - start < 1
+    np.testing.assert_array_equal(again.track, points.track)
+    np.testing.assert_array_equal(again.positions, points.positions)
+
+
+@pytest.mark.parametrize(
+    ("name", "images", "points", "tracks"),
+    [
+        ("fox", 50, 13560, True),
+        ("fern", 20, 3094, True),
+        ("lego", 100, 11714, True),
+        ("bonsai-small", 292, 89508, False),
+        ("truck", 251, 59211, False),
+    ],
+)
+def test_real_models(tmp_path: Path, name: str, images: int, points: int, tracks: bool) -> None:
+    folder = colmap.find_model(real_scene(name))
+    assert folder is not None
+    model = colmap.read_model(folder)
+    assert (len(model.images), len(model.points), bool(len(model.points.track))) == (images, points, tracks)
+    # Writing what was read gives the same bytes: nothing is lost on the way.
+    colmap.write_model(tmp_path, model)
+    for file in ("cameras.bin", "images.bin", "points3D.bin"):
+        assert (tmp_path / file).read_bytes() == (folder / file).read_bytes()
+    if name == "fern":
+        colmap.write_model(tmp_path / "text", model, text=True)
+        same_model(colmap.read_model(tmp_path / "text"), model)

@@ -1,0 +1,35 @@
+"""Phases and learning rates scale with the run."""
+
+import pytest
+
+from gspc.train.schedule import Phase, Rate, Schedule
+
+
+@pytest.mark.parametrize("iterations", [300, 3000, 30_000])
+def test_phases_come_in_order_at_their_shares(iterations):
+    schedule = Schedule(iterations)
+    phases = [schedule.phase(i) for i in range(iterations)]
+    changes = [i for i in range(1, iterations) if phases[i] is not phases[i - 1]]
+    assert [phases[0], *(phases[i] for i in changes)] == [Phase.WARMUP, Phase.NOISE, Phase.RATE, Phase.FINISH]
+    assert [i / iterations for i in changes] == pytest.approx([0.10, 1 / 3, 0.90], abs=1 / iterations)
+
+
+def test_learning_rates_decay_exponentially():
+    rate = Rate(0.01, 0.0001)
+    assert rate.at(0.0) == pytest.approx(0.01)
+    assert rate.at(0.5) == pytest.approx(0.001)
+    assert rate.at(1.0) == rate.at(7.0) == pytest.approx(0.0001)
+
+
+def test_entropy_model_decays_from_its_own_phase():
+    schedule = Schedule(3000)
+    assert schedule.learning_rate("context", 1000) == pytest.approx(schedule.learning_rates["context"].start)
+    assert schedule.learning_rate("context", 3000) == pytest.approx(schedule.learning_rates["context"].end)
+
+
+def test_densification_lies_in_its_window():
+    schedule = Schedule(3000)
+    at = [i + 1 for i in range(3000) if schedule.densifies(i)]
+    assert at[0] == 200 and at[-1] == 1500
+    assert {b - a for a, b in zip(at, at[1:], strict=False)} == {schedule.densify_every}
+    assert not schedule.gathers(0) and schedule.gathers(100) and not schedule.gathers(2000)
