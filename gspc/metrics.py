@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gspc.errors import InputError
+from gspc.errors import BackendError, InputError
+from gspc.ops import arrays
 
 if TYPE_CHECKING:
     import torch
@@ -55,7 +56,11 @@ def ssim(image: Image, target: Image) -> float:
     The kernel computes it where it is built, numpy elsewhere; they agree to float32 rounding.
     """
     a, b = _pair(image, target)
-    return reference_ssim(a, b)
+    try:
+        arrays.kernels()
+    except BackendError:
+        return reference_ssim(a, b)
+    return arrays.ssim(np.ascontiguousarray(a), np.ascontiguousarray(b))
 
 
 def reference_ssim(image: NDArray[np.float32], target: NDArray[np.float32]) -> float:

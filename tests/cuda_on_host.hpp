@@ -117,7 +117,6 @@ inline float __uint_as_float(unsigned bits) {
   std::memcpy(&value, &bits, 4);
   return value;
 }
-using std::fabsf;
 using std::llrint;
 using std::scalbn;
 

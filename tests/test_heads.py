@@ -50,7 +50,9 @@ class Case:
         return function(*inputs, self.anchors, self.center, self.heads(), **options)
 
     def copy(self, dtype: torch.dtype = torch.float32) -> Case:
-        leaves = {name: leaf.detach().to(dtype, copy=True).requires_grad_() for name, leaf in self.leaves.items()}
+        leaves = {
+            name: leaf.detach().to(dtype, copy=True).requires_grad_() for name, leaf in self.leaves.items()
+        }
         return Case(leaves, self.anchors.to(dtype), self.center.to(dtype))
 
 
@@ -91,7 +93,11 @@ def gradients(case: Case, outputs: NeuralGaussians, grads: list[Tensor]) -> dict
 def assert_close(actual: Tensor, expected: Tensor, name: str, tolerance: float = 2e-5) -> None:
     scale = float(expected.detach().abs().max()) if expected.numel() else 1.0
     torch.testing.assert_close(
-        actual, expected.to(actual.dtype), rtol=tolerance, atol=tolerance * max(scale, 1e-6), msg=lambda m: f"{name}: {m}"
+        actual,
+        expected.to(actual.dtype),
+        rtol=tolerance,
+        atol=tolerance * max(scale, 1e-6),
+        msg=lambda m: f"{name}: {m}",
     )
 
 
@@ -127,7 +133,9 @@ def test_reference_gradients_by_finite_differences() -> None:
     names = tuple(case.leaves)
 
     def run(*leaves: Tensor) -> tuple[Tensor, ...]:
-        return Case(dict(zip(names, leaves, strict=True)), case.anchors, case.center).run(reference.neural_gaussians)[1:]
+        return Case(dict(zip(names, leaves, strict=True)), case.anchors, case.center).run(
+            reference.neural_gaussians
+        )[1:]
 
     assert torch.autograd.gradcheck(run, tuple(case.leaves.values()), eps=1e-7, atol=1e-6)
 
@@ -148,9 +156,13 @@ def test_kernel_gradients_by_finite_differences() -> None:
                 moved.leaves[name] += step * direction
                 out = moved.run(reference.neural_gaussians)
             assert torch.equal(out.index, outputs.index)
-            values.append(sum((getattr(out, o) * g).sum().item() for o, g in zip(OUTPUTS, grads, strict=True)))
+            values.append(
+                sum((getattr(out, o) * g).sum().item() for o, g in zip(OUTPUTS, grads, strict=True))
+            )
         slope = (values[1] - values[0]) / 2e-6
-        assert slope == pytest.approx((gradient[name].double() * direction).sum().item(), rel=1e-3, abs=1e-3), name
+        assert slope == pytest.approx(
+            (gradient[name].double() * direction).sum().item(), rel=1e-3, abs=1e-3
+        ), name
 
 
 def test_bit_equal_for_any_number_of_threads(isa: str) -> None:
@@ -178,10 +190,14 @@ def test_visible_equals_a_subset(isa: str) -> None:
         assert torch.equal(actual, expected[chosen])
     exact = case.copy(torch.float64)
     grads = random_like(outputs)
-    expected = gradients(exact, exact.run(reference.neural_gaussians, visible=visible), [g.double() for g in grads])
+    expected = gradients(
+        exact, exact.run(reference.neural_gaussians, visible=visible), [g.double() for g in grads]
+    )
     for name, value in gradients(case, outputs, grads).items():
         assert_close(value, expected[name], name, 5e-5)
-    assert (gradients(case, case.run(neural_gaussians, visible=visible), grads)["features"][~visible] == 0).all()
+    assert (
+        gradients(case, case.run(neural_gaussians, visible=visible), grads)["features"][~visible] == 0
+    ).all()
 
 
 @pytest.mark.parametrize("kind", ["no anchors", "all masked", "none visible", "all closed"])
@@ -268,7 +284,9 @@ def test_functions_over_their_range(isa: str) -> None:
     assert torch.equal(out.index, (x > 0).nonzero()[:, 0])
     torch.testing.assert_close(out.opacities.double(), torch.tanh(kept), rtol=1e-6, atol=0)
     torch.testing.assert_close(out.means[:, 0].double(), torch.exp(kept), rtol=1e-6, atol=0)
-    torch.testing.assert_close(out.scales[:, 0].double(), torch.exp(kept) * torch.sigmoid(kept), rtol=1e-6, atol=0)
+    torch.testing.assert_close(
+        out.scales[:, 0].double(), torch.exp(kept) * torch.sigmoid(kept), rtol=1e-6, atol=0
+    )
     shifted = heads._replace(b_opacity=torch.full((1,), 50.0))
     out = neural_gaussians(*inputs[:-1], shifted)
     chosen = x[out.index].double()

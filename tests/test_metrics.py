@@ -80,7 +80,8 @@ def test_ssim_of_flat_pictures_by_hand() -> None:
     a, b = np.full((41, 41, 3), 0.25, np.float32), np.full((41, 41, 3), 0.75, np.float32)
     inner = (2 * 0.25 * 0.75 + 1e-4) / (0.25**2 + 0.75**2 + 1e-4)
     assert metrics.ssim(a, a) == pytest.approx(1, abs=1e-6)
-    assert metrics.ssim(a, b) == pytest.approx(direct_ssim(a, b), abs=2e-6)
+    # In float32 the variance of a constant is rounding beside C2: 0.56 * 6e-8 / 9e-4 = 4e-5.
+    assert metrics.ssim(a, b) == pytest.approx(direct_ssim(a, b), abs=1e-4)
     assert abs(metrics.ssim(a, b) - inner) < 0.2
 
 

@@ -1,9 +1,10 @@
 """The project's own CUDA kernels (kernels/cuda): fused L1 and SSIM, and the binary context grid.
 
-No torch headers are involved: at first use on a GPU machine nvcc builds one shared library for the GPU at hand into a
-cache, keyed by the sources and the architecture, and ctypes calls it with raw pointers and torch's current stream. Nothing
-here is built, loaded or used unless torch.cuda.is_available(). Where nvcc is missing, `why_not()` says so and callers stay
-with the plain torch versions, which these equal (the grid's forward pass bit for bit).
+No torch headers are involved: at first use on a GPU machine nvcc builds one shared library for the GPU at
+hand into a cache, keyed by the sources and the architecture, and ctypes calls it with raw pointers and
+torch's current stream. Nothing here is built, loaded or used unless torch.cuda.is_available(). Where nvcc is
+missing, `why_not()` says so and callers stay with the plain torch versions, which these equal (the grid's
+forward pass bit for bit).
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ def nvcc() -> str | None:
 def build(architecture: str, directory: Path, compiler: str) -> Path:
     """The library for `architecture` ('90' for sm_90) in `directory`, compiled unless it is there.
 
-    Raises BackendError with the compiler's first error. Two processes may build at once: the last one's file stays.
+    Raises BackendError with the compiler's first error. Two processes may build at once: the last one's file
+    stays.
     """
     digest = hashlib.sha256(" ".join((compiler, *NVCC_FLAGS)).encode())
     for source in sources():
@@ -77,9 +79,13 @@ def build(architecture: str, directory: Path, compiler: str) -> Path:
             # PTX beside the machine code: a library built for one GPU also loads on its successors.
             code = f"arch=compute_{architecture},code=[sm_{architecture},compute_{architecture}]"
             command = [compiler, *NVCC_FLAGS, "-gencode", code, "-o", str(output), *units]
-            result = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_TIMEOUT, check=False)
+            result = subprocess.run(
+                command, capture_output=True, text=True, timeout=BUILD_TIMEOUT, check=False
+            )
             if result.returncode != 0:
-                lines = [line for line in (result.stderr + result.stdout).splitlines() if "error" in line.lower()]
+                lines = [
+                    line for line in (result.stderr + result.stdout).splitlines() if "error" in line.lower()
+                ]
                 raise BackendError(f"nvcc cannot build gspc's kernels: {(lines or ['no message'])[0][:200]}")
             output.replace(target)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -125,11 +131,15 @@ def why_not() -> str | None:
     return library if isinstance(library, str) else None
 
 
-def _call(name: str, *arguments: Any) -> None:
+def _require() -> ctypes.CDLL:
     library = _library()
     if isinstance(library, str):
         raise BackendError(f"gspc's CUDA kernels cannot be used: {library}")
-    status = getattr(library, name)(*arguments)
+    return library
+
+
+def _call(name: str, *arguments: Any) -> None:
+    status = getattr(_require(), name)(*arguments)
     if status != 0:
         raise BackendError(f"CUDA error {status} in {name}")
 
@@ -141,15 +151,20 @@ def _stream(tensor: Tensor) -> int:
 def photometric(image: Tensor, target: Tensor) -> Tensor:
     """Mean absolute difference and mean SSIM: float32 [2], differentiable by `image`.
 
-    image: float32 [H, W, 3]; target: float32, or uint8 standing for value / 255, of the same shape. Both on one CUDA device.
-    Raises ValueError for other tensors, BackendError where the kernels cannot be used.
+    image: float32 [H, W, 3]; target: float32, or uint8 standing for value / 255, of the same shape. Both on
+    one CUDA device. Raises ValueError for other tensors, BackendError where the kernels cannot be used.
     """
     if image.dtype != torch.float32 or target.dtype not in (torch.float32, torch.uint8):
-        raise ValueError(f"image is {image.dtype}, target {target.dtype}; expected float32, and float32 or uint8")
+        raise ValueError(
+            f"image is {image.dtype}, target {target.dtype}; expected float32, and float32 or uint8"
+        )
     if image.ndim != 3 or image.shape[2] != 3 or image.numel() == 0 or image.shape != target.shape:
-        raise ValueError(f"pictures are {tuple(image.shape)} and {tuple(target.shape)}, expected one [H, W, 3]")
+        raise ValueError(
+            f"pictures are {tuple(image.shape)} and {tuple(target.shape)}, expected one [H, W, 3]"
+        )
     if image.device != target.device:
         raise ValueError(f"image is on {image.device}, target on {target.device}")
+    _require()
     result: Tensor = _Photometric.apply(image.contiguous(), target.contiguous())
     return result
 
@@ -203,15 +218,19 @@ class _Photometric(torch.autograd.Function):
 def grid_context(positions: Tensor, table: Tensor, spec: GridShape) -> Tensor:
     """gspc.ops.grid.grid_context on CUDA: positions int32 [N, 3], table float32 [E, 4] -> float32 [N, C].
 
-    The gradient's sums are exact to some 40 bits and do not depend on timing. Raises ValueError, BackendError.
+    The gradient's sums are exact to some 40 bits and do not depend on timing. Raises ValueError,
+    BackendError.
     """
     if table.dtype != torch.float32 or table.shape != (spec.total_entries, 4):
-        raise ValueError(f"the table is {table.dtype} {tuple(table.shape)}, not float32 {(spec.total_entries, 4)}")
+        raise ValueError(
+            f"the table is {table.dtype} {tuple(table.shape)}, not float32 {(spec.total_entries, 4)}"
+        )
     if positions.dtype != torch.int32 or positions.ndim != 2 or positions.shape[1] != 3:
         raise ValueError(f"positions are {positions.dtype} {tuple(positions.shape)}, expected int32 [N, 3]")
     if positions.device != table.device:
         raise ValueError(f"positions are on {positions.device}, the table on {table.device}")
-    result: Tensor = _GridContext.apply(positions.contiguous(), table.contiguous(), spec)
+    _require()
+    result: Tensor = _GridContext.apply(positions.contiguous(), _aligned(table), spec)
     return result
 
 
@@ -243,7 +262,7 @@ class _GridContext(torch.autograd.Function):
     def backward(ctx: Any, grad_out: Tensor) -> tuple[None, Tensor, None]:
         positions, table = ctx.saved_tensors
         grad = torch.empty_like(table)
-        grad_out = grad_out.contiguous()
+        grad_out = _aligned(grad_out)
         sums = torch.zeros(table.shape, dtype=torch.int64, device=table.device)
         largest = torch.zeros(1, dtype=torch.int32, device=table.device)
         with _on(table):
@@ -261,6 +280,12 @@ class _GridContext(torch.autograd.Function):
                 _stream(table),
             )
         return None, grad, None
+
+
+def _aligned(tensor: Tensor) -> Tensor:
+    """Contiguous and on a 16-byte boundary, as the grid kernels' vector loads need it; a view may be neither."""
+    tensor = tensor.contiguous()
+    return tensor if tensor.data_ptr() % 16 == 0 else tensor.clone()
 
 
 def _on(tensor: Tensor) -> Any:

@@ -44,10 +44,8 @@ def anchor_bounds(scene: DecodedScene) -> AnchorBounds:
     return AnchorBounds(scene.anchors, reach.astype(np.float32), sigma.astype(np.float32), alive)
 
 
-def visible_anchors(bounds: AnchorBounds, camera: Camera) -> NDArray[np.int64]:
-    """Indices of the anchors that may touch the picture, ascending. Conservative: none that would be drawn is
-    missing.
-    """
+def visible_anchors(bounds: AnchorBounds, camera: Camera) -> NDArray[np.bool_]:  # [N]
+    """The anchors that may touch the picture; conservative: none that would be drawn is missing."""
     pose = camera.world_to_camera.astype(np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
         x, y, z = pose[:3, :3] @ bounds.anchors.T + pose[:3, 3:]
@@ -68,4 +66,4 @@ def visible_anchors(bounds: AnchorBounds, camera: Camera) -> NDArray[np.int64]:
             left = low / np.where(low < 0, near, far)
             right = high / np.where(high > 0, near, far)
             keep &= ~(focal * right + center + radius < 0) & ~(focal * left + center - radius > size)
-    return np.flatnonzero(keep)
+    return keep

@@ -9,23 +9,41 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gspc.errors import BackendError
+from gspc.ops import arrays
 from gspc.scene import F32, Camera, DecodedScene, Gaussians, Heads
 
 CHUNK = 1 << 15  # anchors per batch of the fallback: bounds its memory to some 20 MB per hidden layer
 
 
 def gaussians_for_view(
-    scene: DecodedScene, camera: Camera, anchors: NDArray[np.int64] | None = None
+    scene: DecodedScene, camera: Camera, visible: NDArray[np.bool_] | None = None
 ) -> Gaussians:
-    """The Gaussians that `anchors` (all when None) show to a camera, in order of anchor, then offset."""
-    return reference_gaussians(scene, camera, anchors)
+    """The Gaussians that anchors show to a camera, in order of anchor, then offset.
+
+    visible [N]: the anchors to look at; None means all.
+    """
+    try:
+        arrays.kernels()
+    except BackendError:
+        return reference_gaussians(scene, camera, visible)
+    return arrays.neural_gaussians(
+        scene.features,
+        scene.log_scales,
+        scene.offsets,
+        scene.gaussian_mask,
+        scene.anchors,
+        camera.center,
+        scene.heads,
+        visible,
+    )[1]
 
 
 def reference_gaussians(
-    scene: DecodedScene, camera: Camera, anchors: NDArray[np.int64] | None = None
+    scene: DecodedScene, camera: Camera, visible: NDArray[np.bool_] | None = None
 ) -> Gaussians:
     """The same in plain numpy."""
-    rows = np.arange(len(scene.anchors)) if anchors is None else anchors
+    rows = np.arange(len(scene.anchors)) if visible is None else np.flatnonzero(visible)
     center = camera.center.astype(np.float32)
     parts = [
         _chunk(scene, center, rows[start : start + CHUNK]) for start in range(0, max(len(rows), 1), CHUNK)

@@ -76,8 +76,6 @@ def rasterize(
     """
     if backend.name == "cuda":
         return _rasterize_gsplat(means, quats, scales, opacities, colors, camera, background)
-    import torch
-
     from gspc.ops.raster import rasterize as rasterize_cpu
 
     return rasterize_cpu(
@@ -86,11 +84,11 @@ def rasterize(
         scales,
         opacities,
         colors,
-        torch.as_tensor(camera.world_to_camera, dtype=torch.float32),
+        camera.world_to_camera,
         (camera.fx, camera.fy, camera.cx, camera.cy),
         camera.width,
         camera.height,
-        torch.tensor(list(background), dtype=torch.float32),
+        background,
     )
 
 
@@ -135,8 +133,12 @@ def _rasterize_gsplat(
         rasterize_mode="classic",
     )
     means2d = info["means2d"]  # [1, M, 2] pixels
+
+    def keep(value: torch.Tensor) -> None:
+        grad.copy_(value[0])
+
     if means2d.requires_grad:
-        means2d.register_hook(lambda value: grad.copy_(value[0]) and None)
+        means2d.register_hook(keep)
     radii = info["radii"][0]  # [M, 2]: half sizes along x and y; both are 0 for what is not drawn
     visible = (radii > 0).all(dim=-1)
     radius = torch.where(visible, radii.amax(dim=-1), 0).to(torch.int32)

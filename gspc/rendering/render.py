@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
-from gspc.errors import BackendError, InputError
+from gspc.errors import InputError
 from gspc.rendering.culling import anchor_bounds, visible_anchors
 from gspc.rendering.heads import gaussians_for_view
 from gspc.rendering.rasterizer import Backend, choose_backend, rasterize
@@ -36,18 +32,12 @@ class Renderer:
         gaussians = gaussians_for_view(self.scene, camera, visible_anchors(self.bounds, camera))
         fields = (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities, gaussians.colors)
         if self.backend.name == "cpu":
-            return (
-                _arrays()
-                .rasterize(
-                    *fields,
-                    np.ascontiguousarray(camera.world_to_camera, dtype=np.float32),
-                    (camera.fx, camera.fy, camera.cx, camera.cy),
-                    camera.width,
-                    camera.height,
-                    np.asarray(self.scene.background, dtype=np.float32),
-                )
-                .image
-            )
+            from gspc.ops import arrays
+
+            intrinsics = (camera.fx, camera.fy, camera.cx, camera.cy)
+            size = (camera.width, camera.height)
+            pose = camera.world_to_camera
+            return arrays.rasterize(*fields, pose, intrinsics, *size, self.scene.background).image
         import torch
 
         with torch.no_grad():
@@ -63,11 +53,3 @@ class Renderer:
 def render_view(scene: DecodedScene, camera: Camera, *, backend: str | Backend = "cpu") -> F32:  # [H, W, 3]
     """One picture of a scene; for several keep a Renderer. Raises BackendError, InputError."""
     return Renderer(scene, backend).render(camera)
-
-
-def _arrays() -> Any:
-    try:
-        from gspc.ops import arrays
-    except ImportError as error:
-        raise BackendError(f"gspc's compiled kernels are missing ({error}); reinstall gspc") from None
-    return arrays

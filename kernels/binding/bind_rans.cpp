@@ -109,8 +109,8 @@ void bind_rans(nb::module_& m) {
   m.def("gaussian_frequencies", [](int table) {
     check_index(table, gspc::kGaussianTables);
     const gspc::CodecTables& t = gspc::codec_tables();
-    std::vector<uint16_t> f(2 * t.support[table] + 2u);
-    for (size_t i = 0; i < f.size(); ++i) f[i] = static_cast<uint16_t>(t.entries[t.first[table] + i] >> 16);
+    std::vector<uint16_t> f((t.extent[table] >> 16) + 1);
+    for (size_t i = 0; i < f.size(); ++i) f[i] = static_cast<uint16_t>(t.entries[(t.extent[table] & 0xffff) + i] >> 16);
     return array(f.data(), f.size());
   });
   m.def("gaussian_support", [](int table) {

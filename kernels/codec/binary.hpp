@@ -1,6 +1,7 @@
 // Adaptive binary range coder: exact integers, the same bytes and decisions on every machine.
 //
-// BinaryEncoder and BinaryDecoder have the same members (`code`, `bit`, `raw`, `number`, `signed_number`), each of
+// BinaryEncoder and BinaryDecoder have the same members (`code`, `bit`, `raw`, `uniform`, `number`,
+// `signed_number`), each of
 // which returns the value coded; the decoder ignores the value passed in. A traversal written as a template over the
 // coder therefore serves both directions.
 //
@@ -93,13 +94,9 @@ class BinaryEncoder : public BinaryNumbers<BinaryEncoder> {
   // One decision with P(one) = p / 65536, 1 <= p <= 65535.
   int code(uint32_t p, int bit) {
     const uint64_t bound = (range_ >> 16) * p;
-    if (bit) {
-      range_ = bound;
-    } else {
-      low_ += bound;
-      if (low_ < bound) carry();
-      range_ -= bound;
-    }
+    const uint64_t zero = static_cast<uint64_t>(bit != 0) - 1;  // all ones for a zero: no branch on the data
+    add(bound & zero);
+    range_ = bound + ((range_ - 2 * bound) & zero);
     renormalize();
     return bit;
   }
@@ -118,6 +115,14 @@ class BinaryEncoder : public BinaryNumbers<BinaryEncoder> {
     } else if (bits > 0) {
       raw_part(value, bits);
     }
+    return value;
+  }
+
+  // One of `count` (1..65536) equally likely values.
+  uint32_t uniform(uint32_t value, uint32_t count) {
+    range_ /= count;
+    add(range_ * value);
+    renormalize();
     return value;
   }
 
@@ -149,10 +154,13 @@ class BinaryEncoder : public BinaryNumbers<BinaryEncoder> {
  private:
   void raw_part(uint32_t value, int bits) {
     range_ >>= bits;
-    const uint64_t offset = range_ * value;
+    add(range_ * value);
+    renormalize();
+  }
+
+  void add(uint64_t offset) {
     low_ += offset;
     if (low_ < offset) carry();
-    renormalize();
   }
 
   void renormalize() {
@@ -183,15 +191,10 @@ class BinaryDecoder : public BinaryNumbers<BinaryDecoder> {
 
   int code(uint32_t p, int = 0) {
     const uint64_t bound = (range_ >> 16) * p;
-    int bit;
-    if (value_ < bound) {
-      range_ = bound;
-      bit = 1;
-    } else {
-      value_ -= bound;
-      range_ -= bound;
-      bit = 0;
-    }
+    const int bit = value_ < bound;
+    const uint64_t zero = static_cast<uint64_t>(bit) - 1;
+    value_ -= bound & zero;
+    range_ = bound + ((range_ - 2 * bound) & zero);
     renormalize();
     return bit;
   }
@@ -210,6 +213,15 @@ class BinaryDecoder : public BinaryNumbers<BinaryDecoder> {
       return high << 16 | raw_part(16);
     }
     return bits > 0 ? raw_part(bits) : 0;
+  }
+
+  uint32_t uniform(uint32_t /*ignored*/, uint32_t count) {
+    range_ /= count;
+    uint64_t value = value_ / range_;
+    if (value >= count) value = count - 1;
+    value_ -= value * range_;
+    renormalize();
+    return static_cast<uint32_t>(value);
   }
 
   // More was read than an encoder can have meant: the stream is truncated.

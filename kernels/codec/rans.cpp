@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <memory>
 
 #include "codec/rans_step.hpp"
 
@@ -23,11 +22,11 @@ struct Tail {
 };
 
 // Codes as many trailing entries as fit into kTailWords words and returns how many symbols are left to the lanes.
-size_t encode_tail(const std::vector<uint32_t>& entries, Tail& tail) {
+size_t encode_tail(const uint32_t* entries, size_t symbols, Tail& tail) {
   uint32_t state = kStateLow;
   uint16_t emitted[kTailWords];
   int count = 0;
-  size_t left = entries.size();
+  size_t left = symbols;
   const size_t stop = left > kTailSymbols ? left - kTailSymbols : 0;
   while (left > stop) {
     const uint32_t entry = entries[left - 1];
@@ -47,7 +46,7 @@ size_t encode_tail(const std::vector<uint32_t>& entries, Tail& tail) {
 }
 
 // Codes the first `symbols` entries, whose runs are given, backwards from `out`.
-uint8_t* encode_lanes(uint32_t* state, const std::vector<uint32_t>& entries, const std::vector<size_t>& runs,
+uint8_t* encode_lanes(uint32_t* state, const uint32_t* entries, const std::vector<size_t>& runs,
                       size_t symbols, uint8_t* out) {
   size_t run = 0, start = 0;
   while (run < runs.size() && start + runs[run] < symbols) start += runs[run++];
@@ -62,7 +61,7 @@ uint8_t* encode_lanes(uint32_t* state, const std::vector<uint32_t>& entries, con
       }
       state[lane] = encode_step(state[lane], entry);
     }
-    out = GSPC_DISPATCH(encode_groups)(state, entries.data() + start, (end - start) / kLanes, out);
+    out = GSPC_DISPATCH(encode_groups)(state, entries + start, (end - start) / kLanes, out);
     end = start;
     if (run > 0) start -= runs[--run];
   }
@@ -93,12 +92,12 @@ void RansEncoder::gaussian(const uint8_t* table, const int32_t* symbol, size_t n
   if (n == 0) return;
   const CodecTables& t = codec_tables();
   const size_t offset = entries_.size();
-  entries_.resize(offset + n);
+  entries_.grow(offset, n);
   for (size_t start = 0; start < n; start += kBlock) {
     const size_t count = std::min(kBlock, n - start);
     if (!GSPC_DISPATCH(gaussian_entries)(t, table + start, symbol + start, count, entries_.data() + offset + start)) continue;
     for (size_t i = start; i < start + count; ++i)
-      if (gaussian_order(symbol[i]) > 2u * t.support[table[i] & (kGaussianTables - 1)])
+      if (gaussian_order(symbol[i]) >= t.extent[table[i] & (kGaussianTables - 1)] >> 16)
         escapes.push_back(static_cast<uint32_t>(i));
   }
   runs_.push_back(n);
@@ -107,16 +106,16 @@ void RansEncoder::gaussian(const uint8_t* table, const int32_t* symbol, size_t n
 void RansEncoder::trits(const uint16_t* table, const int8_t* trit, size_t n) {
   if (n == 0) return;
   const size_t offset = entries_.size();
-  entries_.resize(offset + n);
+  entries_.grow(offset, n);
   GSPC_DISPATCH(trit_entries)(codec_tables(), table, trit, n, entries_.data() + offset);
   runs_.push_back(n);
 }
 
 std::vector<uint8_t> RansEncoder::finish() {
   std::vector<uint8_t> out;
-  if (!entries_.empty()) {
+  if (entries_.size() > 0) {
     Tail tail;
-    const size_t symbols = encode_tail(entries_, tail);
+    const size_t symbols = encode_tail(entries_.data(), entries_.size(), tail);
     append_varint(out, symbols);
     if (symbols == 0) {
       out.resize(1 + 2 * static_cast<size_t>(tail.count));
@@ -125,14 +124,14 @@ std::vector<uint8_t> RansEncoder::finish() {
       alignas(64) uint32_t state[kLanes];
       for (int lane = 0; lane < kLanes; ++lane) state[lane] = kStateLow | tail.words[lane];
       const size_t capacity = 2 * symbols + 2 * kSafety;
-      const std::unique_ptr<uint8_t[]> words(new uint8_t[capacity]);
-      uint8_t* const last = words.get() + capacity - kSafety;
-      const uint8_t* const first = encode_lanes(state, entries_, runs_, symbols, last);
+      words_.grow(0, capacity);
+      uint8_t* const last = words_.data() + capacity - kSafety;
+      const uint8_t* const first = encode_lanes(state, entries_.data(), runs_, symbols, last);
       append_states(out, state);
       out.insert(out.end(), first, static_cast<const uint8_t*>(last));
     }
   }
-  entries_.clear();
+  entries_.grow(0, 0);
   runs_.clear();
   return out;
 }

@@ -15,6 +15,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "codec/tables.hpp"
@@ -32,7 +35,31 @@ struct RansLanes {
   const uint8_t* next;  // word to be read next
 };
 
-// Records runs; finish() codes them from the last symbol to the first. About 6 bytes a symbol until then.
+// Memory that grows without being cleared.
+template <class T>
+class RawBuffer {
+ public:
+  T* data() { return data_.get(); }
+  size_t size() const { return size_; }
+  // Room for n elements after the first `keep`; the size becomes keep + n.
+  void grow(size_t keep, size_t n) {
+    if (keep + n > capacity_) {
+      const size_t capacity = keep + n + (keep > 0 ? keep / 2 : 0);
+      std::unique_ptr<T[]> moved(new T[capacity]);
+      if (keep > 0) std::memcpy(moved.get(), data_.get(), keep * sizeof(T));
+      data_ = std::move(moved);
+      capacity_ = capacity;
+    }
+    size_ = keep + n;
+  }
+
+ private:
+  std::unique_ptr<T[]> data_;
+  size_t size_ = 0, capacity_ = 0;
+};
+
+// Records runs; finish() codes them from the last symbol to the first. Takes 4 bytes a symbol, in finish() 2 more at most,
+// and keeps that memory for the next stream.
 class RansEncoder {
  public:
   // n symbols, symbol[i] under Gaussian table[i] < 128. Indices i of |symbol| > R[table] are appended to `escapes`: these
@@ -40,12 +67,13 @@ class RansEncoder {
   void gaussian(const uint8_t* table, const int32_t* symbol, size_t n, std::vector<uint32_t>& escapes);
   // n trits in {-1, 0, 1} under trit table[i] = a * 64 + b.
   void trits(const uint16_t* table, const int8_t* trit, size_t n);
-  // The stream; the encoder is empty again afterwards.
+  // The stream; the encoder is empty again afterwards, but keeps its memory.
   std::vector<uint8_t> finish();
   size_t symbols() const { return entries_.size(); }
 
  private:
-  std::vector<uint32_t> entries_;  // frequency << 16 | first slot, one per symbol
+  RawBuffer<uint32_t> entries_;  // frequency << 16 | first slot, one per symbol
+  RawBuffer<uint8_t> words_;
   std::vector<size_t> runs_;       // lengths
 };
 

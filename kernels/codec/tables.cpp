@@ -47,13 +47,12 @@ void fill_buckets(const uint32_t* entries, uint32_t count, int shift, GaussianBu
 
 }  // namespace
 
-CodecTables::CodecTables() {
+CodecTables::CodecTables() : trit_zero(kTritZero), trit_plus(kTritPlus) {
   const uint16_t* half = kHalves;
   for (int i = 0; i < kGaussianTables; ++i) {
-    support[i] = kSupport[i];
-    first[i] = static_cast<uint32_t>(entries.size());
-    uint32_t slot = 0;
     const uint32_t count = 2 * kSupport[i] + 2u;
+    extent[i] = (count - 1) << 16 | static_cast<uint32_t>(entries.size());
+    uint32_t slot = 0;
     for (uint32_t order = 0; order < count; ++order) {
       const uint32_t frequency = order + 1 < count ? half[(order + 1) / 2] : half[kSupport[i] + 1];
       entries.push_back(frequency << 16 | slot);
@@ -66,7 +65,7 @@ CodecTables::CodecTables() {
   GaussianBucket* out = buckets.data();
   for (int i = 0; i < kGaussianTables; ++i) {
     const bool narrow = i < kNarrowTables;
-    fill_buckets(entries.data() + first[i], 2 * support[i] + 2u, narrow ? kNarrowShift : kWideShift, out);
+    fill_buckets(entries.data() + (extent[i] & 0xffff), 2 * kSupport[i] + 2u, narrow ? kNarrowShift : kWideShift, out);
     out += narrow ? kNarrowBuckets : kWideBuckets;
   }
   for (int a = 0; a < 64; ++a)

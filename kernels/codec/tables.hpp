@@ -22,6 +22,9 @@ inline int32_t ordered_symbol(uint32_t order) { return static_cast<int32_t>(orde
 constexpr int kNarrowTables = 80;                   // tables below this one have 2^4 buckets an octave, the others 2^7
 constexpr int kNarrowShift = 23 - 4, kWideShift = 23 - 7;
 constexpr int kNarrowBuckets = (kTableBits << 4) + 1, kWideBuckets = (kTableBits << 7) + 1;
+// Index of a bucket: table * buckets + (float bits >> shift) + base.
+constexpr int kNarrowBase = -(127 << 4);
+constexpr int kWideBase = kNarrowTables * (kNarrowBuckets - kWideBuckets) - (127 << 7);
 
 // What decoding needs of a bucket, if it holds at most one boundary between symbols and not the escape.
 struct GaussianBucket {
@@ -32,11 +35,11 @@ struct GaussianBucket {
 constexpr uint16_t kSearchFlag = 0x8000;
 
 struct CodecTables {
-  uint16_t support[kGaussianTables];               // R
-  uint32_t first[kGaussianTables];                 // index of each table's entry 0
+  uint32_t extent[kGaussianTables];                // order of the escape, 2R + 1, << 16 | index of the table's first entry
   std::vector<uint32_t> entries;                   // frequency << 16 | first slot, in slot order; 2R + 2 a table
   std::vector<GaussianBucket> buckets;             // narrow tables, then wide ones
   uint32_t trits[kTritTables];                     // first slot of +1 << 16 | first slot of 0; order -1, 0, +1
+  const uint16_t *trit_zero, *trit_plus;           // [64] what the trit tables are computed from, see tables.cpp
   CodecTables();
 };
 

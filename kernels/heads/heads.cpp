@@ -117,7 +117,9 @@ size_t HeadsSizes::partial_floats() const {
 
 size_t HeadsSizes::scratch_floats() const {
   return static_cast<size_t>(HEADS_BLOCK) *
-         (inputs_p + 2 * hidden_stride + opacity_p + color_p + cov_p + features_p + 8 + hidden_p + hidden2_p);
+         (inputs_p + 2 * hidden_stride + opacity_p + color_p + cov_p + features_p + 8 + hidden_p + hidden2_p +
+          6 * offsets) +
+         64;
 }
 
 HeadsPartial::HeadsPartial(const HeadsSizes& s, float* memory) {
@@ -203,15 +205,15 @@ void heads_backward(const HeadsShape& shape, const HeadsWeights& weights, const 
       const HeadsPartial partial(sizes, memory);
       const int64_t begin = part * blocks_per_part * HEADS_BLOCK;
       const int64_t end = std::min(active, begin + blocks_per_part * HEADS_BLOCK);
-      for (int64_t first = begin; first < end; first += HEADS_BLOCK)
+      for (int64_t first = begin; first < end; first += HEADS_BLOCK) {
+        const int64_t last = std::min<int64_t>(first + HEADS_BLOCK, end);
+        // This block's anchors, those without Gaussians before each of them, and after the very last.
+        zero_rows(sizes, gradients, first == 0 ? 0 : static_cast<size_t>(selection.active[first - 1]) + 1,
+                  last == active ? input.n : static_cast<size_t>(selection.active[last - 1]) + 1);
         GSPC_DISPATCH(heads_backward_block)
-      (sizes, packed, input, selection, output, grad_output, gradients, static_cast<size_t>(first),
-       static_cast<int>(std::min<int64_t>(HEADS_BLOCK, end - first)), partial, block_scratch(sizes));
-      // Anchors without Gaussians before each active one (and after the last) get zero gradients.
-      for (int64_t i = begin; i < end; ++i)
-        zero_rows(sizes, gradients, i == 0 ? 0 : static_cast<size_t>(selection.active[i - 1]) + 1,
-                  static_cast<size_t>(selection.active[i]));
-      if (end == active) zero_rows(sizes, gradients, static_cast<size_t>(selection.active[active - 1]) + 1, input.n);
+        (sizes, packed, input, selection, output, grad_output, gradients, static_cast<size_t>(first),
+         static_cast<int>(last - first), partial, block_scratch(sizes));
+      }
     }
     const int64_t chunks = divide_up(static_cast<int64_t>(part_floats), 2048);
 #pragma omp for schedule(static)

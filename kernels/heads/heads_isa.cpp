@@ -10,7 +10,7 @@ void build_inputs(const HeadsSizes& s, const HeadsInput& in, float distance_scal
                   float* x) {
   for (int a = 0; a < count; ++a, x += s.inputs_p) {
     const size_t n = rows != nullptr ? static_cast<size_t>(rows[a]) : first + static_cast<size_t>(a);
-    __builtin_memcpy(x, in.features + n * s.features, s.features * sizeof(float));
+    copy_floats(x, in.features + n * s.features, s.features);
     const float* anchor = in.anchors + 3 * n;
     const float dx = anchor[0] - in.center[0], dy = anchor[1] - in.center[1], dz = anchor[2] - in.center[2];
     const float distance = __builtin_sqrtf(dx * dx + dy * dy + dz * dz);
@@ -37,15 +37,13 @@ void add_rows(const float* m, int count, int width, ptrdiff_t stride, float* tot
   }
 }
 
-// From the gradients of one anchor's Gaussians to those of its logits, offsets, mask and scalings.
+// From the gradients of one anchor's Gaussians to those of its logits, offsets, mask and scalings; the targets are zeroed.
 void anchor_backward(const HeadsSizes& s, const HeadsInput& in, const HeadsSelection& sel, const HeadsOutput& out,
                      const HeadsOutputGradients& g, const HeadsGradients& to, size_t n, const float* e, float* d_opacity,
                      float* d_color, float* d_cov) {
-  float d_scalings[6] = {};
-  const size_t row = n * s.offsets;
-  __builtin_memset(to.mask + row, 0, s.offsets * sizeof(float));
-  __builtin_memset(to.offsets + 3 * row, 0, 3 * s.offsets * sizeof(float));
-  const size_t end = static_cast<size_t>(sel.starts[n + 1]);
+  const Quad offset_extent = load3(e), extent = load3(e + 3);
+  Quad d_offset_extent{}, d_extent{};
+  const size_t row = n * s.offsets, end = static_cast<size_t>(sel.starts[n + 1]);
   for (size_t m = static_cast<size_t>(sel.starts[n]); m < end; ++m) {
     const size_t flat = static_cast<size_t>(out.index[m]);
     const size_t k = flat - row;
@@ -56,32 +54,30 @@ void anchor_backward(const HeadsSizes& s, const HeadsInput& in, const HeadsSelec
       d_mask = gradient * alpha;
       d_opacity[k] = gradient * mask * (1.0f - alpha * alpha);
     }
-    if (g.colors != nullptr)
-      for (int i = 0; i < 3; ++i) {
-        const float color = out.colors[3 * m + i];
-        d_color[3 * k + i] = g.colors[3 * m + i] * color * (1.0f - color);
-      }
-    if (g.scales != nullptr)
-      for (int i = 0; i < 3; ++i) {
-        const float gate = out.gates[3 * m + i], unmasked = g.scales[3 * m + i] * e[3 + i] * gate;
-        d_mask += unmasked;
-        d_scalings[3 + i] += unmasked * mask;
-        d_cov[7 * k + i] = unmasked * mask * (1.0f - gate);
-      }
-    if (g.quats != nullptr) {
-      const float *q = out.quats + 4 * m, *gq = g.quats + 4 * m;
-      const float along = q[0] * gq[0] + q[1] * gq[1] + q[2] * gq[2] + q[3] * gq[3];
-      for (int i = 0; i < 4; ++i) d_cov[7 * k + 3 + i] = (gq[i] - q[i] * along) * out.inverse_norms[m];
+    if (g.colors != nullptr) {
+      const Quad color = load3(out.colors + 3 * m);
+      store3(d_color + 3 * k, load3(g.colors + 3 * m) * color * (1.0f - color));
     }
-    if (g.means != nullptr)
-      for (int i = 0; i < 3; ++i) {
-        const float d_offset = g.means[3 * m + i] * e[i];
-        to.offsets[3 * flat + i] = d_offset;
-        d_scalings[i] += d_offset * in.offsets[3 * flat + i];
-      }
+    if (g.scales != nullptr) {
+      const Quad gate = load3(out.gates + 3 * m), unmasked = load3(g.scales + 3 * m) * extent * gate;
+      const Quad masked = unmasked * mask;
+      d_mask += sum(unmasked);
+      d_extent += masked;
+      store3(d_cov + 7 * k, masked * (1.0f - gate));
+    }
+    if (g.quats != nullptr) {
+      const Quad q = load4(out.quats + 4 * m), gq = load4(g.quats + 4 * m);
+      store4(d_cov + 7 * k + 3, (gq - q * sum(q * gq)) * out.inverse_norms[m]);
+    }
+    if (g.means != nullptr) {
+      const Quad d_offset = load3(g.means + 3 * m) * offset_extent;
+      store3(to.offsets + 3 * flat, d_offset);
+      d_offset_extent += d_offset * load3(in.offsets + 3 * flat);
+    }
     to.mask[flat] = d_mask;
   }
-  __builtin_memcpy(to.log_scales + 6 * n, d_scalings, sizeof(d_scalings));
+  store3(to.log_scales + 6 * n, d_offset_extent);
+  store3(to.log_scales + 6 * n + 3, d_extent);
 }
 
 }  // namespace
@@ -128,40 +124,48 @@ void heads_forward_block(const HeadsSizes& s, const HeadsPacked& w, const HeadsI
       {count, s.hidden, s.cov_p / 16, h + s.hidden, s.hidden2_p, 1, w.w_cov_t, s.cov_p, cov, s.cov_p, w.b_cov});
   exp_scalings(in, rows, count, e);
 
-  // The logits of kept Gaussians go to their places, then the sigmoids run over whole vectors.
+  // The logits of kept Gaussians move together; sigmoids and norms then run over whole vectors.
   const size_t begin = static_cast<size_t>(sel.starts[rows[0]]);
+  float *colors = e + 8 * HEADS_BLOCK, *gates = colors + 3 * HEADS_BLOCK * s.offsets + 16;
+  int32_t kept[HEADS_MAX_OFFSETS + 1];
   size_t m = begin;
   for (int a = 0; a < count; ++a) {
     const size_t row = static_cast<size_t>(rows[a]) * s.offsets;
-    for (int k = 0; k < s.offsets; ++k) {
-      if (!(sel.alpha[row + k] > 0.0f)) continue;
+    int n_kept = 0;
+    for (int k = 0; k < s.offsets; ++k) {  // no branch: which Gaussians are drawn is hard to predict
+      kept[n_kept] = k;
+      n_kept += sel.alpha[row + k] > 0.0f;
+    }
+    const float *cov_row = cov + a * s.cov_p, *color_row = color + a * s.color_p;
+    for (int i = 0; i < n_kept; ++i, ++m, colors += 3, gates += 3) {
+      const int k = kept[i];
       out.index[m] = static_cast<int64_t>(row) + k;
-      const float *logit = cov + a * s.cov_p + 7 * k, *c = color + a * s.color_p + 3 * k;
-      for (int i = 0; i < 3; ++i) {
-        out.colors[3 * m + i] = c[i];
-        out.gates[3 * m + i] = logit[i];
-      }
-      const float norm = __builtin_sqrtf(logit[3] * logit[3] + logit[4] * logit[4] + logit[5] * logit[5] + logit[6] * logit[6]);
-      const float inverse = 1.0f / (norm < 1e-12f ? 1e-12f : norm);
-      for (int i = 0; i < 4; ++i) out.quats[4 * m + i] = logit[3 + i] * inverse;
-      out.inverse_norms[m] = inverse;
-      ++m;
+      store4(colors, load4(color_row + 3 * k));
+      store4(gates, load4(cov_row + 7 * k));
+      const Quad q = load4(cov_row + 7 * k + 3);
+      store4(out.quats + 4 * m, q);
+      out.inverse_norms[m] = sum(q * q);
     }
   }
-  map(out.colors + 3 * begin, out.colors + 3 * begin, 3 * (m - begin), [](Vec v) { return vsigmoid(v); });
-  map(out.gates + 3 * begin, out.gates + 3 * begin, 3 * (m - begin), [](Vec v) { return vsigmoid(v); });
+  const size_t drawn = m - begin;
+  map(colors - 3 * drawn, out.colors + 3 * begin, 3 * drawn, [](Vec v) { return vsigmoid(v); });
+  map(gates - 3 * drawn, out.gates + 3 * begin, 3 * drawn, [](Vec v) { return vsigmoid(v); });
+  map(out.inverse_norms + begin, out.inverse_norms + begin, drawn, [](Vec v) {
+    const Vec norm = vsqrt(v);
+    return 1.0f / (norm < 1e-12f ? splat(1e-12f) : norm);
+  });
   m = begin;
   for (int a = 0; a < count; ++a) {
     const size_t n = static_cast<size_t>(rows[a]);
     const size_t end = static_cast<size_t>(sel.starts[n + 1]);
+    const Quad anchor = load3(in.anchors + 3 * n), offset_extent = load3(e + 8 * a), extent = load3(e + 8 * a + 3);
     for (; m < end; ++m) {
       const size_t flat = static_cast<size_t>(out.index[m]);
       const float mask = in.mask[flat];
       out.opacities[m] = sel.alpha[flat] * mask;
-      for (int i = 0; i < 3; ++i) {
-        out.scales[3 * m + i] = e[8 * a + 3 + i] * out.gates[3 * m + i] * mask;
-        out.means[3 * m + i] = in.anchors[3 * n + i] + in.offsets[3 * flat + i] * e[8 * a + i];
-      }
+      store3(out.scales + 3 * m, extent * load3(out.gates + 3 * m) * mask);
+      store3(out.means + 3 * m, anchor + load3(in.offsets + 3 * flat) * offset_extent);
+      store4(out.quats + 4 * m, load4(out.quats + 4 * m) * out.inverse_norms[m]);
     }
   }
 }
@@ -214,8 +218,7 @@ void heads_backward_block(const HeadsSizes& s, const HeadsPacked& w, const Heads
 
   gemm<Start::zero>({count, 3 * hidden, s.features_p / 16, dh, stride, 1, w.w1, s.features_p, dx, s.features_p, nullptr});
   for (int a = 0; a < count; ++a)
-    __builtin_memcpy(to.features + static_cast<size_t>(rows[a]) * s.features, dx + a * s.features_p,
-                     s.features * sizeof(float));
+    copy_floats(to.features + static_cast<size_t>(rows[a]) * s.features, dx + a * s.features_p, s.features);
 }
 
 void heads_add(float* total, const float* part, size_t n) {

@@ -11,6 +11,8 @@ namespace gspc {
 
 constexpr int HEADS_BLOCK = 96;  // anchors per block: a multiple of the kernels' row counts; scratch stays in cache
 
+constexpr int HEADS_MAX_OFFSETS = 1024;
+
 constexpr int heads_round(int n) { return (n + 15) / 16 * 16; }
 
 // Sizes derived from a shape. "p" = rounded up to 16.
@@ -52,7 +54,7 @@ GSPC_DECLARE_ISA(
     void heads_forward_block(const HeadsSizes& sizes, const HeadsPacked& packed, const HeadsInput& input,
                              const HeadsSelection& selection, size_t first, int count, const HeadsOutput& output,
                              float* scratch);
-    // Gradients of the active anchors [first, first + count); weight gradients are added to partial.
+    // Gradients of the active anchors [first, first + count), whose input gradients are zero; weight gradients are added to partial.
     void heads_backward_block(const HeadsSizes& sizes, const HeadsPacked& packed, const HeadsInput& input,
                               const HeadsSelection& selection, const HeadsOutput& output,
                               const HeadsOutputGradients& grad_output, const HeadsGradients& gradients, size_t first, int count,

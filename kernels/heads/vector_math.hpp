@@ -5,6 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 namespace gspc::GSPC_ISA_NAMESPACE {
 
 #if defined(__AVX512F__)
@@ -21,7 +27,7 @@ typedef float VecUnaligned __attribute__((vector_size(4 * LANES), aligned(4), ma
 
 static inline Vec load(const float* p) { return *reinterpret_cast<const VecUnaligned*>(p); }
 static inline void store(float* p, Vec v) { *reinterpret_cast<VecUnaligned*>(p) = v; }
-static inline Vec splat(float value) { return Vec{} + value; }
+static inline Vec splat(float value) { return value - Vec{}; }  // x - 0 folds to x, x + 0 does not (-0)
 
 // 2^n 1.5 * 2^23 trick; the polynomial is Cephes' expf on [-ln 2 / 2, ln 2 / 2].
 static inline Vec vexp(Vec x) {
@@ -41,6 +47,17 @@ static inline Vec vexp(Vec x) {
   return p * (Vec)(((IntVec)t << 23) + 0x3f800000);
 }
 
+static inline Vec vsqrt(Vec x) {
+#if defined(__AVX512F__)
+  return (Vec)_mm512_maskz_sqrt_ps(0xffff, (__m512)x);
+#elif defined(__AVX2__)
+  return (Vec)_mm256_sqrt_ps((__m256)x);
+#else
+  for (int lane = 0; lane < LANES; ++lane) x[lane] = __builtin_sqrtf(x[lane]);
+  return x;
+#endif
+}
+
 static inline Vec vsigmoid(Vec x) { return 1.0f / (1.0f + vexp(-x)); }
 
 // Cephes' tanhf: a polynomial near zero (exact sign and relative error there), else 1 - 2 / (exp(2 |x|) + 1).
@@ -55,6 +72,35 @@ static inline Vec vtanh(Vec x) {
   const Vec small = p * z * x + x;
   const Vec large = 1.0f - 2.0f / (vexp(magnitude + magnitude) + 1.0f);
   return magnitude < 0.625f ? small : (x < 0.0f ? -large : large);
+}
+
+// Four floats; load3 and store3 touch exactly three.
+typedef float Quad __attribute__((vector_size(16)));
+typedef float QuadUnaligned __attribute__((vector_size(16), aligned(4), may_alias));
+
+static inline Quad load4(const float* p) { return *reinterpret_cast<const QuadUnaligned*>(p); }
+static inline void store4(float* p, Quad v) { *reinterpret_cast<QuadUnaligned*>(p) = v; }
+static inline Quad load3(const float* p) {
+#if defined(__SSE2__)
+  return (Quad)_mm_movelh_ps(_mm_castpd_ps(_mm_load_sd(reinterpret_cast<const double*>(p))), _mm_load_ss(p + 2));
+#else
+  return Quad{p[0], p[1], p[2], 0.0f};
+#endif
+}
+static inline void store3(float* p, Quad v) {
+#if defined(__SSE2__)
+  _mm_storel_pi(reinterpret_cast<__m64*>(p), (__m128)v);
+  _mm_store_ss(p + 2, _mm_movehl_ps((__m128)v, (__m128)v));
+#else
+  for (int i = 0; i < 3; ++i) p[i] = v[i];
+#endif
+}
+static inline float sum(Quad v) { return (v[0] + v[2]) + (v[1] + v[3]); }
+
+static inline void copy_floats(float* to, const float* from, int n) {  // short rows: memcpy's call costs more than the copy
+  int i = 0;
+  for (; i + LANES <= n; i += LANES) store(to + i, load(from + i));
+  for (; i < n; ++i) to[i] = from[i];
 }
 
 // out[i] = f(in[i]) for any n; in and out may be the same array.

@@ -32,17 +32,20 @@ struct Batch {
   alignas(64) std::int32_t gaussian[kBatch];
 };
 
-// Tile coordinates of every pixel, in block order.
+// Tile coordinates of the pixels of every block, one after the other: a block's data lies within few cache lines.
 struct Grid {
-  alignas(64) float x[kPixels]{}, y[kPixels]{}, xx[kPixels]{}, xy[kPixels]{}, yy[kPixels]{};
+  alignas(64) float block[kBlocks][5][kLanes]{};
   constexpr Grid() {
-    for (int p = 0; p < kPixels; ++p) {
-      const int block = p / kLanes, lane = p % kLanes;
-      x[p] = static_cast<float>(block % 4 * 4 + lane % 4) - 7.5f;
-      y[p] = static_cast<float>(block / 4 * kBlockRows + lane / 4) - 7.5f;
-      xx[p] = x[p] * x[p];
-      xy[p] = x[p] * y[p];
-      yy[p] = y[p] * y[p];
+    for (int b = 0; b < kBlocks; ++b) {
+      for (int lane = 0; lane < kLanes; ++lane) {
+        const float x = static_cast<float>(b % 4 * 4 + lane % 4) - 7.5f;
+        const float y = static_cast<float>(b / 4 * kBlockRows + lane / 4) - 7.5f;
+        block[b][0][lane] = x;
+        block[b][1][lane] = y;
+        block[b][2][lane] = x * x;
+        block[b][3][lane] = x * y;
+        block[b][4][lane] = y * y;
+      }
     }
   }
 };
@@ -134,40 +137,45 @@ GSPC_INLINE int list_block(const Batch& batch, int count, int block, std::uint16
   return n;
 }
 
-GSPC_INLINE vf exponent(const Batch& batch, int i, vf x, vf y, vf xx, vf xy, vf yy) {
-  vf e = fma(set1(batch.k[kTx][i]), x, set1(batch.k[kOne][i]));
-  e = fma(set1(batch.k[kTy][i]), y, e);
-  e = fma(set1(batch.k[kTxx][i]), xx, e);
-  e = fma(set1(batch.k[kTxy][i]), xy, e);
-  return fma(set1(batch.k[kTyy][i]), yy, e);
+struct Pixels {  // of one vector
+  vf x, y, xx, xy, yy;
+};
+
+GSPC_INLINE Pixels pixels_of(int block, int v) {
+  const float* at = grid.block[block][0] + v * W;
+  return {load(at), load(at + kLanes), load(at + 2 * kLanes), load(at + 3 * kLanes), load(at + 4 * kLanes)};
 }
 
-// Pixels of a tile in block order; transmittance 0 means finished (or outside the image).
+GSPC_INLINE vf exponent(const Batch& batch, int i, const Pixels& p) {
+  vf e = fma(set1(batch.k[kTx][i]), p.x, set1(batch.k[kOne][i]));
+  e = fma(set1(batch.k[kTy][i]), p.y, e);
+  e = fma(set1(batch.k[kTxx][i]), p.xx, e);
+  e = fma(set1(batch.k[kTxy][i]), p.xy, e);
+  return fma(set1(batch.k[kTyy][i]), p.yy, e);
+}
+
+// Pixels of a tile by block; transmittance 0 means finished (or outside the image).
 struct Canvas {
-  alignas(64) float transmittance[kPixels];
-  alignas(64) float color[3][kPixels];
-  alignas(64) float covered[kPixels];
+  struct Block {
+    float transmittance[kLanes], color[3][kLanes], covered[kLanes];
+  };
+  alignas(64) Block block[kBlocks];
 };
 
 // Blends the listed pairs into one block. Returns false when all its pixels are finished.
 GSPC_INLINE bool blend_block(Batch& batch, const std::uint16_t* list, int n, int block, Canvas& canvas,
                              std::uint32_t* contributed) {
-  const int at = block * kLanes;
   const vf threshold = set1(kLog2MinAlpha), max_alpha = set1(kMaxAlpha), least = set1(kMinTransmittance);
   vf t[kVectors], red[kVectors], green[kVectors], blue[kVectors], covered[kVectors];
-  vf x[kVectors], y[kVectors], xx[kVectors], xy[kVectors], yy[kVectors];
+  Pixels pixels[kVectors];
+  Canvas::Block& at = canvas.block[block];
   for (int v = 0; v < kVectors; ++v) {
-    const int p = at + v * W;
-    t[v] = load(canvas.transmittance + p);
-    red[v] = load(canvas.color[0] + p);
-    green[v] = load(canvas.color[1] + p);
-    blue[v] = load(canvas.color[2] + p);
-    covered[v] = load(canvas.covered + p);
-    x[v] = load(grid.x + p);
-    y[v] = load(grid.y + p);
-    xx[v] = load(grid.xx + p);
-    xy[v] = load(grid.xy + p);
-    yy[v] = load(grid.yy + p);
+    t[v] = load(at.transmittance + v * W);
+    red[v] = load(at.color[0] + v * W);
+    green[v] = load(at.color[1] + v * W);
+    blue[v] = load(at.color[2] + v * W);
+    covered[v] = load(at.covered + v * W);
+    pixels[v] = pixels_of(block, v);
   }
   bool alive = true;
   for (int begin = 0; begin < n && alive; begin += 16) {
@@ -176,7 +184,7 @@ GSPC_INLINE bool blend_block(Batch& batch, const std::uint16_t* list, int n, int
       const int i = list[j];
       unsigned any = 0;
       for (int v = 0; v < kVectors; ++v) {
-        const vf e = exponent(batch, i, x[v], y[v], xx[v], xy[v], yy[v]);
+        const vf e = exponent(batch, i, pixels[v]);
         const vf alpha = vmin(exp2_fast(e), max_alpha);
         const vm valid = ge(e, threshold);
         const vf next = fnma(t[v], alpha, t[v]);
@@ -196,12 +204,11 @@ GSPC_INLINE bool blend_block(Batch& batch, const std::uint16_t* list, int n, int
     alive = open != 0;
   }
   for (int v = 0; v < kVectors; ++v) {
-    const int p = at + v * W;
-    store(canvas.transmittance + p, t[v]);
-    store(canvas.color[0] + p, red[v]);
-    store(canvas.color[1] + p, green[v]);
-    store(canvas.color[2] + p, blue[v]);
-    store(canvas.covered + p, covered[v]);
+    store(at.transmittance + v * W, t[v]);
+    store(at.color[0] + v * W, red[v]);
+    store(at.color[1] + v * W, green[v]);
+    store(at.color[2] + v * W, blue[v]);
+    store(at.covered + v * W, covered[v]);
   }
   return alive;
 }
@@ -219,10 +226,10 @@ void raster_tile(const State& state, int tile, float* image, float* alpha) {
   Canvas canvas;
   std::uint16_t list[kBatch + 16];
   std::uint32_t open = 0;  // blocks with unfinished pixels
+  canvas = {};
   for (int p = 0; p < kPixels; ++p) {
     const bool inside = x0 + pixel_x(p) < view.width && y0 + pixel_y(p) < view.height;
-    canvas.transmittance[p] = inside ? 1.0f : 0.0f;
-    canvas.color[0][p] = canvas.color[1][p] = canvas.color[2][p] = canvas.covered[p] = 0.0f;
+    canvas.block[p / kLanes].transmittance[p % kLanes] = inside ? 1.0f : 0.0f;
     if (inside) open |= 1u << (p / kLanes);
   }
   const float* records = state.records.get();
@@ -251,26 +258,29 @@ void raster_tile(const State& state, int tile, float* image, float* alpha) {
 
   float* saved = state.pixels.get() + static_cast<std::int64_t>(tile) * 4 * kPixels;
   for (int p = 0; p < kPixels; ++p) {
-    const float rest = 1.0f - canvas.covered[p];
-    for (int c = 0; c < 3; ++c) saved[c * kPixels + p] = canvas.color[c][p] + rest * view.background[c];
+    const Canvas::Block& block = canvas.block[p / kLanes];
+    const int lane = p % kLanes;
+    const float rest = 1.0f - block.covered[lane];
+    for (int c = 0; c < 3; ++c) saved[c * kPixels + p] = block.color[c][lane] + rest * view.background[c];
     saved[3 * kPixels + p] = rest;
-  }
-  for (int p = 0; p < kPixels; ++p) {
     const int x = x0 + pixel_x(p), y = y0 + pixel_y(p);
     if (x >= view.width || y >= view.height) continue;
     const std::int64_t at = static_cast<std::int64_t>(y) * view.width + x;
     for (int c = 0; c < 3; ++c) image[at * 3 + c] = saved[c * kPixels + p];
-    alpha[at] = canvas.covered[p];
+    alpha[at] = block.covered[lane];
   }
 }
 
 namespace {
 
-// Incoming gradients and running state of a tile's pixels, in block order.
+// Incoming gradients and running state of a tile's pixels by block.
 struct BackCanvas {
-  alignas(64) float transmittance[kPixels];
-  alignas(64) float rest[kPixels];  // dot of the incoming gradient with all that is still to come
-  alignas(64) float grad[3][kPixels];
+  struct Block {
+    float transmittance[kLanes];
+    float rest[kLanes];  // dot of the incoming gradient with all that is still to come
+    float grad[3][kLanes];
+  };
+  alignas(64) Block block[kBlocks];
 };
 
 void open_back_canvas(const State& state, int tile, const float* grad_image, const float* grad_alpha, BackCanvas& canvas) {
@@ -281,72 +291,69 @@ void open_back_canvas(const State& state, int tile, const float* grad_image, con
     const int x = x0 + pixel_x(p), y = y0 + pixel_y(p);
     const bool inside = x < view.width && y < view.height;
     const std::int64_t at = static_cast<std::int64_t>(y) * view.width + x;
-    canvas.transmittance[p] = inside ? 1.0f : 0.0f;
-    for (int c = 0; c < 3; ++c) canvas.grad[c][p] = inside ? grad_image[at * 3 + c] : 0.0f;
-    canvas.rest[p] = inside && grad_alpha != nullptr ? -grad_alpha[at] : 0.0f;
+    BackCanvas::Block& block = canvas.block[p / kLanes];
+    const int lane = p % kLanes;
+    block.transmittance[lane] = inside ? 1.0f : 0.0f;
+    float rest = inside && grad_alpha != nullptr ? -grad_alpha[at] * saved[3 * kPixels + p] : 0.0f;
+    for (int c = 0; c < 3; ++c) {
+      block.grad[c][lane] = inside ? grad_image[at * 3 + c] : 0.0f;
+      rest += block.grad[c][lane] * saved[c * kPixels + p];
+    }
+    block.rest[lane] = rest;
   }
-  for (int p = 0; p < kPixels; ++p)
-    canvas.rest[p] = canvas.rest[p] * saved[3 * kPixels + p] + canvas.grad[0][p] * saved[p] +
-                     canvas.grad[1][p] * saved[kPixels + p] + canvas.grad[2][p] * saved[2 * kPixels + p];
-}
-
-GSPC_INLINE float sum(vf v) {
-  alignas(64) float lane[W];
-  store(lane, v);
-  for (int half = W / 2; half > 0; half /= 2)
-    for (int l = 0; l < half; ++l) lane[l] += lane[l + half];
-  return lane[0];
 }
 
 // Runs one pair over its blocks and writes its slot.
 GSPC_INLINE void pull_pair(const Batch& batch, int i, BackCanvas& canvas, float* slot) {
   const vf threshold = set1(kLog2MinAlpha), max_alpha = set1(kMaxAlpha), least = set1(kMinTransmittance);
   const vf one = set1(1.0f), zero = set1(0.0f);
-  vf s = zero, sx = zero, sy = zero, sxx = zero, sxy = zero, syy = zero, red = zero, green = zero, blue = zero;
+  vf s[8] = {zero, zero, zero, zero, zero, zero, zero, zero}, blue = zero;
   for (std::uint32_t rest = batch.mask[i]; rest != 0; rest &= rest - 1) {
-    const int at = __builtin_ctz(rest) * kLanes;
+    const int index = __builtin_ctz(rest);
+    BackCanvas::Block& block = canvas.block[index];
     for (int v = 0; v < kVectors; ++v) {
-      const int p = at + v * W;
-      const vf x = load(grid.x + p), y = load(grid.y + p), xx = load(grid.xx + p), xy = load(grid.xy + p),
-               yy = load(grid.yy + p);
-      const vf t = load(canvas.transmittance + p);
-      const vf e = exponent(batch, i, x, y, xx, xy, yy);
+      const int p = v * W;
+      const Pixels pixels = pixels_of(index, v);
+      const vf t = load(block.transmittance + p);
+      const vf e = exponent(batch, i, pixels);
       const vf unclamped = exp2_fast(e);
       const vf alpha = vmin(unclamped, max_alpha);
       const vm valid = ge(e, threshold);
       const vf next = fnma(t, alpha, t);
       const vm ok = both(valid, gt(next, least));
       const vf weight = zero_unless(ok, t * alpha);
-      store(canvas.transmittance + p, select(valid, zero_unless(ok, next), t));
-      const vf gr = load(canvas.grad[0] + p), gg = load(canvas.grad[1] + p), gb = load(canvas.grad[2] + p);
+      store(block.transmittance + p, select(valid, zero_unless(ok, next), t));
+      const vf gr = load(block.grad[0] + p), gg = load(block.grad[1] + p), gb = load(block.grad[2] + p);
       const vf dot = fma(set1(batch.color[0][i]), gr, fma(set1(batch.color[1][i]), gg, set1(batch.color[2][i]) * gb));
-      const vf behind = fnma(weight, dot, load(canvas.rest + p));
-      store(canvas.rest + p, behind);
+      const vf behind = fnma(weight, dot, load(block.rest + p));
+      store(block.rest + p, behind);
       const vf slope = fnma(behind, reciprocal(one - alpha), t * dot);  // dLoss / dalpha
       const vf g = zero_unless(both(ok, ge(max_alpha, unclamped)), alpha * slope);
-      s = s + g;
-      sx = fma(g, x, sx);
-      sy = fma(g, y, sy);
-      sxx = fma(g, xx, sxx);
-      sxy = fma(g, xy, sxy);
-      syy = fma(g, yy, syy);
-      red = fma(weight, gr, red);
-      green = fma(weight, gg, green);
+      s[kSum] = s[kSum] + g;
+      s[kDx] = fma(g, pixels.x, s[kDx]);
+      s[kDy] = fma(g, pixels.y, s[kDy]);
+      s[kDxx] = fma(g, pixels.xx, s[kDxx]);
+      s[kDxy] = fma(g, pixels.xy, s[kDxy]);
+      s[kDyy] = fma(g, pixels.yy, s[kDyy]);
+      s[kGradRed] = fma(weight, gr, s[kGradRed]);
+      s[kGradGreen] = fma(weight, gg, s[kGradGreen]);
       blue = fma(weight, gb, blue);
     }
   }
+  float sums[8];
+  sum8(s, sums);
+  // From the tile's centre to the Gaussian's.
   const float dx = batch.dx[i], dy = batch.dy[i];
-  const float g = sum(s), gx = sum(sx), gy = sum(sy);
+  const float g = sums[kSum], gx = sums[kDx], gy = sums[kDy];
   slot[kSum] = g;
   slot[kDx] = gx + dx * g;
   slot[kDy] = gy + dy * g;
-  slot[kDxx] = sum(sxx) + dx * (gx + gx + dx * g);
-  slot[kDxy] = sum(sxy) + dx * gy + dy * gx + dx * dy * g;
-  slot[kDyy] = sum(syy) + dy * (gy + gy + dy * g);
-  slot[kGradRed] = sum(red);
-  slot[kGradGreen] = sum(green);
-  slot[kGradBlue] = sum(blue);
-  for (int k = kMoments; k < kSlot; ++k) slot[k] = 0.0f;
+  slot[kDxx] = sums[kDxx] + dx * (gx + gx + dx * g);
+  slot[kDxy] = sums[kDxy] + dx * gy + dy * (gx + dx * g);
+  slot[kDyy] = sums[kDyy] + dy * (gy + gy + dy * g);
+  slot[kGradRed] = sums[kGradRed];
+  slot[kGradGreen] = sums[kGradGreen];
+  slot[kGradBlue] = sum1(blue);
 }
 
 }  // namespace
@@ -363,11 +370,15 @@ void raster_tile_backward(const State& state, int tile, const float* grad_image,
   for (std::int32_t at = first; at < last;) {
     int count = 0;
     for (; at < last && count < kBatch; ++at) {
-      batch.gaussian[count] = state.list[at].gaussian;
-      batch.mask[count] = state.masks[at];
-      slot[count] = state.list[at].slot;
-      used[slot[count]] = batch.mask[count] != 0;
-      count += batch.mask[count] != 0 ? 1 : 0;
+      const std::uint32_t mask = state.masks[at];
+      if (mask == 0) continue;
+      const Pair pair = state.list[at];
+      batch.gaussian[count] = pair.gaussian;
+      batch.mask[count] = mask;
+      slot[count] = pair.slot;
+      used[pair.slot] = 1;
+      __builtin_prefetch(slots + static_cast<std::int64_t>(pair.slot) * kSlot, 1);
+      ++count;
     }
     if (count == 0) break;
     const int padded = (count + W - 1) / W * W;

@@ -14,7 +14,8 @@ namespace gspc {
 namespace {
 
 constexpr std::size_t kSmall = std::size_t{64} << 10;     // below: plain allocation, malloc keeps those itself
-constexpr std::size_t kHuge = std::size_t{2} << 20;       // above: aligned for huge pages
+constexpr std::size_t kPage = std::size_t{2} << 20;       // a huge page
+constexpr std::size_t kHuge = 4 * kPage;                  // above: on huge pages
 constexpr std::size_t kKeep = std::size_t{1} << 30;       // kept at most
 
 struct Block {
@@ -23,8 +24,9 @@ struct Block {
 };
 
 struct Pool {
+  Pool() { free_blocks.reserve(256); }
   std::mutex mutex;
-  std::vector<Block> free_blocks;
+  std::vector<Block> free_blocks;  // in the order they were given back; never grows beyond its reserve
   std::unordered_map<void*, std::size_t> taken;  // blocks that came from here and how large they are
   std::size_t kept = 0;
 };
@@ -38,6 +40,7 @@ std::size_t rounded(std::size_t bytes) {
   // Steps of an eighth of the size, so that slightly growing scenes still find their blocks.
   std::size_t step = std::size_t{4} << 10;
   while (step * 16 < bytes) step *= 2;
+  if (bytes >= kHuge && step < kPage) step = kPage;
   return (bytes + step - 1) / step * step;
 }
 
@@ -58,22 +61,19 @@ void* pool_take(std::size_t bytes) {
     if (best != p.free_blocks.size()) {
       const Block block = p.free_blocks[best];
       p.taken.emplace(block.data, block.bytes);
-      p.free_blocks[best] = p.free_blocks.back();
-      p.free_blocks.pop_back();
+      p.free_blocks.erase(p.free_blocks.begin() + static_cast<std::ptrdiff_t>(best));
       p.kept -= block.bytes;
       return block.data;
     }
   }
-  const std::size_t alignment = bytes >= kHuge ? kHuge : 64;
-  const std::size_t size = (bytes + alignment - 1) / alignment * alignment;
-  void* data = std::aligned_alloc(alignment, size);
+  void* data = std::aligned_alloc(bytes >= kHuge ? kPage : 64, bytes);
   if (data == nullptr) throw std::bad_alloc();
 #if defined(__linux__)
-  if (size >= kHuge) madvise(data, size, MADV_HUGEPAGE);
+  if (bytes >= kHuge) madvise(data, bytes, MADV_HUGEPAGE);
 #endif
-  if (size >= kSmall) {
+  if (bytes >= kSmall) {
     const std::lock_guard<std::mutex> lock(p.mutex);
-    p.taken.emplace(data, size);
+    p.taken.emplace(data, bytes);
   }
   return data;
 }
@@ -87,13 +87,15 @@ void pool_give(void* block) noexcept {
     if (found != p.taken.end()) {
       const std::size_t size = found->second;
       p.taken.erase(found);
-      if (p.kept + size <= kKeep) {
-        try {
-          p.free_blocks.push_back({block, size});
-          p.kept += size;
-          return;
-        } catch (const std::bad_alloc&) {
-        }
+      while (p.kept + size > kKeep && !p.free_blocks.empty()) {  // those unused for longest go first
+        p.kept -= p.free_blocks.front().bytes;
+        std::free(p.free_blocks.front().data);
+        p.free_blocks.erase(p.free_blocks.begin());
+      }
+      if (p.kept + size <= kKeep && p.free_blocks.size() < p.free_blocks.capacity()) {
+        p.free_blocks.push_back({block, size});
+        p.kept += size;
+        return;
       }
     }
   }

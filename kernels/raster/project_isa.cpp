@@ -256,7 +256,7 @@ void raster_project_backward(const State& state, const Scene& scene, std::int64_
         if (used[s] == 0) continue;
         mask |= 1u << l;
         const float* slot = slots + static_cast<std::int64_t>(s) * kSlot;
-        for (int k = 0; k < 16; ++k) sums[l][k] += slot[k];
+        for (int k = 0; k < kMoments; ++k) sums[l][k] += slot[k];
       }
     }
     const vi index = lane_index(i, end);

@@ -276,6 +276,7 @@ void backward(const State& state, const Scene& scene, const float* grad_image, c
   if (scene.count != state.count) throw std::invalid_argument("rasterize backward: not the Gaussians of the forward pass");
   Pooled<float> slots(static_cast<std::size_t>(state.pairs) * kSlot);
   Pooled<std::uint8_t> used(static_cast<std::size_t>(state.pairs));
+  std::memset(used.get(), 0, static_cast<std::size_t>(state.pairs));
   parallel_items(static_cast<std::int64_t>(state.tiles_x) * state.tiles_y, 4, [&](std::int64_t t) {
     GSPC_CALL(state.isa, raster_tile_backward, state, static_cast<int>(t), grad_image, grad_alpha, slots.get(), used.get());
   });

@@ -39,7 +39,22 @@ GSPC_INLINE vf reciprocal(vf a) {
   const vf r = _mm512_rcp14_ps(a);
   return _mm512_fmadd_ps(_mm512_fnmadd_ps(a, r, set1(1.0f)), r, r);
 }
-// base[index[lane] * stride + offset]
+// Sums over the lanes of eight vectors, in order.
+GSPC_INLINE void sum8(const vf* v, float* out) {
+  vf half[4], quarter[2];
+  for (int i = 0; i < 4; ++i)
+    half[i] = _mm512_shuffle_f32x4(v[2 * i], v[2 * i + 1], 0x44) + _mm512_shuffle_f32x4(v[2 * i], v[2 * i + 1], 0xee);
+  for (int i = 0; i < 2; ++i)
+    quarter[i] = _mm512_shuffle_f32x4(half[2 * i], half[2 * i + 1], 0x88) +
+                 _mm512_shuffle_f32x4(half[2 * i], half[2 * i + 1], 0xdd);
+  // 128-bit lanes now hold v0 v1 v2 v3 and v4 v5 v6 v7.
+  vf eighth = _mm512_unpacklo_ps(quarter[0], quarter[1]) + _mm512_unpackhi_ps(quarter[0], quarter[1]);
+  eighth = eighth + _mm512_shuffle_ps(eighth, eighth, 0x4e);
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0);
+  _mm256_storeu_ps(out, _mm512_castps512_ps256(_mm512_permutexvar_ps(order, eighth)));
+}
+GSPC_INLINE float sum1(vf v) { return _mm512_reduce_add_ps(v); }
+// base[index[lane] * stride]
 GSPC_INLINE vf gather(const float* base, vi index, int stride) {
   return _mm512_i32gather_ps((__m512i)(index * stride), base, 4);
 }
@@ -68,6 +83,18 @@ GSPC_INLINE unsigned bits(vm m) { return static_cast<unsigned>(_mm256_movemask_p
 GSPC_INLINE vf reciprocal(vf a) {
   const vf r = _mm256_rcp_ps(a);
   return _mm256_fmadd_ps(_mm256_fnmadd_ps(a, r, set1(1.0f)), r, r);
+}
+GSPC_INLINE void sum8(const vf* v, float* out) {
+  vf half[4], quarter[2];
+  for (int i = 0; i < 4; ++i) half[i] = _mm256_hadd_ps(v[2 * i], v[2 * i + 1]);
+  for (int i = 0; i < 2; ++i) quarter[i] = _mm256_hadd_ps(half[2 * i], half[2 * i + 1]);
+  _mm256_storeu_ps(out, _mm256_permute2f128_ps(quarter[0], quarter[1], 0x20) +
+                            _mm256_permute2f128_ps(quarter[0], quarter[1], 0x31));
+}
+GSPC_INLINE float sum1(vf v) {
+  __m128 half = _mm256_castps256_ps128(v) + _mm256_extractf128_ps(v, 1);
+  half = half + _mm_movehl_ps(half, half);
+  return _mm_cvtss_f32(half) + _mm_cvtss_f32(_mm_movehdup_ps(half));
 }
 GSPC_INLINE vf gather(const float* base, vi index, int stride) {
   return _mm256_i32gather_ps(base, (__m256i)(index * stride), 4);
@@ -99,6 +126,10 @@ GSPC_INLINE unsigned bits(vm m) {
   return (m[0] & 1u) | (m[1] & 2u) | (m[2] & 4u) | (m[3] & 8u);
 }
 GSPC_INLINE vf reciprocal(vf a) { return 1.0f / a; }
+GSPC_INLINE float sum1(vf v) { return (v[0] + v[2]) + (v[1] + v[3]); }
+GSPC_INLINE void sum8(const vf* v, float* out) {
+  for (int i = 0; i < 8; ++i) out[i] = sum1(v[i]);
+}
 GSPC_INLINE vf gather(const float* base, vi index, int stride) {
   return vf{base[index[0] * stride], base[index[1] * stride], base[index[2] * stride], base[index[3] * stride]};
 }

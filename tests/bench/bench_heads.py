@@ -1,0 +1,77 @@
+"""Gaussian heads: forward and forward + backward, kernel beside the torch reference. One line per figure (median, ms)."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+
+from gspc import _kernels
+from gspc.ops import reference
+from gspc.ops.heads import HeadTensors, NeuralGaussians, neural_gaussians
+
+OUTPUTS = ("means", "quats", "scales", "opacities", "colors")
+
+
+def make_inputs(n: int, f: int, k: int, h: int) -> tuple[list[torch.Tensor], torch.Tensor, torch.Tensor, HeadTensors]:
+    """Leaves (features, log_scales, offsets, mask), anchors, center and heads; about 45 % of the Gaussians are drawn."""
+    rng = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int, scale: float = 1.0) -> torch.Tensor:
+        return (scale * torch.randn(shape, generator=rng)).requires_grad_()
+
+    leaves = [normal(n, f), normal(n, 6), normal(n, k, 3), (torch.rand(n, k, generator=rng) < 0.9).float().requires_grad_()]
+    weights = [normal(3 * h, f + 4, scale=(f + 4) ** -0.5), normal(3 * h, scale=0.1)]
+    for rows in (k, 3 * k, 7 * k):
+        weights += [normal(rows, h, scale=h**-0.5), normal(rows, scale=0.1)]
+    return leaves, torch.randn(n, 3, generator=rng), torch.tensor([0.0, 0.0, -5.0]), HeadTensors(*weights, 0.1)
+
+
+def median_ms(run: Callable[[], object], repeats: int) -> float:
+    run()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return 1000 * statistics.median(times)
+
+
+def main(n: int = 30_000, f: int = 32, k: int = 10, h: int = 50) -> None:
+    leaves, anchors, center, heads = make_inputs(n, f, k, h)
+    grads: list[torch.Tensor] = []
+
+    def forward(function: Callable[..., NeuralGaussians]) -> None:
+        with torch.no_grad():
+            function(*leaves, anchors, center, heads)
+
+    def both(function: Callable[..., NeuralGaussians]) -> None:
+        out = function(*leaves, anchors, center, heads)
+        tensors = [getattr(out, name) for name in OUTPUTS]
+        if not grads or len(grads[0]) != len(tensors[0]):
+            grads[:] = [torch.randn_like(tensor) for tensor in tensors]
+        torch.autograd.grad(tensors, [*leaves, *heads[:8]], grads)
+
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        setting = f"anchors={n} F={f} K={k} H={h} threads={threads}"
+        for name, function, repeats in (
+            ("kernel", neural_gaussians, 15),
+            ("reference", reference.neural_gaussians, 5),
+        ):
+            for isa in ("base", "v3", "v4") if name == "kernel" else ("-",):
+                if isa != "-":
+                    _kernels.set_isa(isa)
+                    if _kernels.active_isa() != isa:
+                        continue
+                one = median_ms(lambda f=function: forward(f), repeats)  # type: ignore[misc]
+                two = median_ms(lambda f=function: both(f), repeats)  # type: ignore[misc]
+                print(f"heads forward          {setting} {name:9} {isa:4} {one:8.1f} ms")
+                print(f"heads forward+backward {setting} {name:9} {isa:4} {two:8.1f} ms")
+
+
+if __name__ == "__main__":
+    main(*(int(value) for value in sys.argv[1:]))

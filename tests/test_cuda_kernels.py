@@ -1,0 +1,277 @@
+"""The CUDA kernels without a GPU: compiled by nvcc for every architecture, and run on the host by a small
+emulation.
+
+The emulation (cuda_on_host.hpp) runs the very sources, launches and barriers included, through the same
+ctypes calls and autograd functions that a GPU machine uses, and compares them with the CPU kernels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gspc.errors import BackendError
+from gspc.model.grid_spec import GridPlane, GridSpec
+from gspc.ops import cuda, reference
+from gspc.ops import grid as grid_ops
+from gspc.ops import ssim as ssim_ops
+
+HEADER = Path(__file__).with_name("cuda_on_host.hpp")
+
+
+@pytest.mark.skipif(cuda.nvcc() is None, reason="nvcc is not on this machine")
+@pytest.mark.parametrize("architecture", ["75", "80", "90", "120"])
+def test_nvcc_builds_them(architecture: str, tmp_path: Path) -> None:
+    compiler = cuda.nvcc()
+    assert compiler is not None
+    path = cuda.build(architecture, tmp_path / "cache", compiler)
+    library = cuda.load(
+        path
+    )  # every function is there; the CUDA runtime is linked in and needs no driver to load
+    assert library.gspc_photometric_partials(17, 16) == 2
+    assert list((tmp_path / "cache").iterdir()) == [path] and f"sm{architecture}" in path.name
+    before = path.stat().st_mtime_ns
+    assert cuda.build(architecture, tmp_path / "cache", compiler) == path
+    assert path.stat().st_mtime_ns == before  # taken from the cache
+
+
+def test_build_failures_are_one_line(tmp_path: Path) -> None:
+    compiler = tmp_path / "nvcc"
+    compiler.write_text(
+        "#!/bin/sh\necho 'note'; echo 'x.cu(3): error: no such thing' >&2; echo more >&2; exit 2\n"
+    )
+    compiler.chmod(0o755)
+    with pytest.raises(
+        BackendError, match=r"nvcc cannot build gspc's kernels: x\.cu\(3\): error: no such thing$"
+    ):
+        cuda.build("90", tmp_path / "cache", str(compiler))
+    assert list((tmp_path / "cache").iterdir()) == []
+    with pytest.raises(BackendError, match="cannot be built in"):
+        cuda.build("90", tmp_path / "cache", str(tmp_path / "missing"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BackendError, match="cannot be built in"):
+        cuda.build("90", tmp_path / "file", str(compiler))
+
+
+def test_cache_key_covers_sources_and_architecture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = tmp_path / "nvcc"
+    compiler.write_text('#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done; echo built > "$2"\n')
+    compiler.chmod(0o755)
+    source = tmp_path / "a.cu"
+    source.write_text("one")
+    monkeypatch.setattr(cuda, "sources", lambda: (source,))
+    first = cuda.build("80", tmp_path / "cache", str(compiler))
+    assert first.read_text() == "built\n" and cuda.build("90", tmp_path / "cache", str(compiler)) != first
+    source.write_text("two")
+    assert cuda.build("80", tmp_path / "cache", str(compiler)) != first
+    monkeypatch.setattr(cuda, "sources", lambda: ())
+    with pytest.raises(BackendError, match="sources are missing"):
+        cuda.build("80", tmp_path / "cache", str(compiler))
+
+
+def test_nothing_happens_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    monkeypatch.setattr(cuda, "build", lambda *arguments: pytest.fail("built without a GPU"))
+    cuda._library.cache_clear()
+    assert cuda.why_not() == "torch sees no CUDA device"
+    with pytest.raises(BackendError, match="CUDA kernels cannot be used: torch sees no CUDA device"):
+        cuda.grid_context(torch.zeros(1, 3, dtype=torch.int32), torch.zeros(SPEC.total_entries, 4), SPEC)
+
+
+def test_cache_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GSPC_CACHE", "/somewhere")
+    assert cuda.cache_directory() == Path("/somewhere")
+    monkeypatch.delenv("GSPC_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
+    assert cuda.cache_directory() == Path("/cache/gspc")
+
+
+@pytest.fixture(scope="module")
+def host_library(tmp_path_factory: pytest.TempPathFactory):
+    compiler = shutil.which("g++")
+    if compiler is None:
+        pytest.skip("g++ is not on this machine")
+    target = tmp_path_factory.mktemp("cuda") / "kernels.so"
+    units = [str(path) for path in cuda.sources() if path.suffix == ".cu"]
+    flags = [
+        "-x",
+        "c++",
+        "-std=c++17",
+        "-O1",
+        "-Wno-unknown-pragmas",
+        "-fPIC",
+        "-shared",
+        "-include",
+        str(HEADER),
+    ]
+    subprocess.run([compiler, *flags, "-o", str(target), *units], check=True, capture_output=True)
+    return cuda.load(target)
+
+
+@pytest.fixture
+def on_host(host_library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda, "_library", lambda: host_library)
+    monkeypatch.setattr(cuda, "_stream", lambda tensor: 0)
+    monkeypatch.setattr(cuda, "_on", lambda tensor: contextlib.nullcontext())
+
+
+def pictures(height: int, width: int, kind: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(height * 1000 + width)
+    image = torch.rand(height, width, 3, generator=generator)
+    target = (image + 0.2 * torch.randn(image.shape, generator=generator)).clamp(0, 1)
+    target = (target * 255).round().to(torch.uint8) if kind == torch.uint8 else target
+    return image.requires_grad_(), target
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.uint8])
+@pytest.mark.parametrize("size", [(1, 1), (5, 40), (16, 16), (37, 21)])
+def test_photometric_equals_the_cpu(on_host, size: tuple[int, int], kind: torch.dtype) -> None:
+    image, target = pictures(*size, kind)
+    ours = cuda.photometric(image, target)
+    (0.8 * ours[0] + 0.2 * (1 - ours[1])).backward()
+    twin = image.detach().clone().requires_grad_()
+    loss, l1, similarity = ssim_ops.photometric_loss(twin, target, 0.2)
+    loss.backward()
+    assert float(ours[0].detach()) == pytest.approx(float(l1), abs=1e-6)
+    assert float(ours[1].detach()) == pytest.approx(float(similarity), abs=2e-6)
+    assert image.grad is not None and twin.grad is not None
+    torch.testing.assert_close(image.grad, twin.grad, rtol=1e-4, atol=1e-4 * float(twin.grad.abs().max()))
+
+
+def test_photometric_gradient_against_differences(on_host) -> None:
+    image, target = pictures(13, 18, torch.float32)
+    cuda.photometric(image, target)[1].backward()
+    direction = torch.randn(image.shape, generator=torch.Generator().manual_seed(1))
+    values = []
+    for step in (-1e-3, 1e-3):
+        moved = image.detach().double() + step * direction.double()
+        values.append(float(reference.ssim(moved, target.double())))
+    assert image.grad is not None
+    assert float((image.grad * direction).sum()) == pytest.approx((values[1] - values[0]) / 2e-3, rel=1e-3)
+
+
+def test_photometric_repeats_and_needs_no_gradient(on_host) -> None:
+    image, target = pictures(40, 35, torch.uint8)
+    first = cuda.photometric(image, target).detach()
+    with torch.no_grad():  # also the other order of threads
+        assert torch.equal(cuda.photometric(image, target), first)
+        assert torch.equal(cuda.photometric(image, target), first)
+        turned = cuda.photometric(image.transpose(0, 1), target.transpose(0, 1))  # not contiguous
+    torch.testing.assert_close(turned, first, rtol=1e-5, atol=1e-6)
+
+
+def test_photometric_checks(on_host) -> None:
+    image, target = torch.zeros(4, 5, 3), torch.zeros(4, 5, 3, dtype=torch.uint8)
+    for a, b in (
+        (image.double(), target),
+        (image, target.int()),
+        (image[..., :2], target[..., :2]),
+        (image[:0], target[:0]),
+        (image, target[:3]),
+        (image, target.to("meta")),
+    ):
+        with pytest.raises(ValueError, match=r"expected|is on"):
+            cuda.photometric(a, b)
+
+
+SPEC = GridSpec(
+    box_low=(100, -50, 0),
+    box_size=(1000, 2000, 3),
+    planes=(
+        GridPlane(0, 5, 10),  # dense 3D
+        GridPlane(0, 300, 9),  # hashed 3D
+        GridPlane(1, 20, 9),  # dense xy
+        GridPlane(2, 1000, 8),  # hashed xz
+        GridPlane(3, 2047, 10),  # hashed yz
+    ),
+)
+
+
+def grid_inputs(count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    rng = np.random.default_rng(seed)
+    positions = rng.integers(-10, 2200, (count, 3), dtype=np.int32)
+    positions[: count // 4] = rng.integers(0, 1 << 21, (count // 4, 3))
+    table = rng.standard_normal((SPEC.total_entries, 4)).astype(np.float32)
+    table[:8] = np.array([0.0, -0.0, 1.0, -1.0, np.nan, 1.0000001, -1.0000001, 1e-45], np.float32)[:, None]
+    return torch.from_numpy(positions), torch.from_numpy(table).requires_grad_()
+
+
+@pytest.mark.parametrize("count", [0, 1, 255, 700])
+def test_grid_equals_the_cpu(on_host, count: int) -> None:
+    positions, table = grid_inputs(count)
+    ours = cuda.grid_context(positions, table, SPEC)
+    twin = table.detach().clone().requires_grad_()
+    theirs = grid_ops.grid_context(positions, twin, SPEC)
+    assert torch.equal(ours, theirs)  # the same integers
+    grad = torch.randn(ours.shape, generator=torch.Generator().manual_seed(2))
+    ours.backward(grad)
+    theirs.backward(grad)
+    assert table.grad is not None and twin.grad is not None
+    torch.testing.assert_close(table.grad, twin.grad, rtol=1e-5, atol=1e-5)
+    assert torch.equal(table.grad == 0, twin.grad == 0)
+
+
+def test_grid_gradient_does_not_depend_on_order(on_host) -> None:
+    positions, table = grid_inputs(400)
+    grad = torch.randn(400, 20, generator=torch.Generator().manual_seed(2)) * 1e-7
+    results = []
+    for order in (torch.arange(400), torch.randperm(400, generator=torch.Generator().manual_seed(3))):
+        table.grad = None
+        cuda.grid_context(positions[order], table, SPEC).backward(grad[order])
+        assert table.grad is not None
+        results.append(table.grad.clone())
+    assert torch.equal(*results)
+
+
+@pytest.mark.parametrize("size", [1e-44, 1e-30, 1e30])
+def test_grid_gradient_of_any_size(on_host, size: float) -> None:
+    """Small or large, the sums are as exact as the floats that hold them; all in one entry does not overflow.
+    """
+    positions, table = grid_inputs(300)
+    positions[:] = positions[-1]
+    cuda.grid_context(positions, table, SPEC).backward(torch.full((300, 20), size))
+    unit = table.detach().clone().requires_grad_()
+    grid_ops.grid_context(positions[:1], unit, SPEC).backward(torch.full((1, 20), 300.0))
+    assert table.grad is not None and unit.grad is not None
+    expected = unit.grad.double() * float(np.float32(size))
+    torch.testing.assert_close(table.grad.double(), expected, rtol=1e-6, atol=2e-45)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_grid_gradient_that_is_not_finite_shows(on_host, bad: float) -> None:
+    positions, table = grid_inputs(10)
+    grad = torch.zeros(10, 20)
+    grad[3, 4] = bad
+    cuda.grid_context(positions, table, SPEC).backward(grad)
+    assert table.grad is not None
+    gate = (table.detach() >= -1) & (table.detach() <= 1)
+    assert torch.equal(torch.isnan(table.grad), gate)
+
+
+def test_grid_checks(on_host, host_library) -> None:
+    positions, table = grid_inputs(10)
+    for a, b in (
+        (positions.long(), table),
+        (positions[:, :2], table),
+        (positions, table[:-1]),
+        (positions, table.double()),
+        (positions.to("meta"), table),
+    ):
+        with pytest.raises(ValueError, match=r"expected|not float32|are on"):
+            cuda.grid_context(a, b, SPEC)
+    good = [0, 0, 0, 1, 1, 1, 0, 5, 10]
+    for index, value in ((3, 0), (0, 1 << 23), (6, 4), (7, 0), (7, 2048), (8, 0), (8, 23)):
+        shape = np.array(good, np.int32)
+        shape[index] = value
+        assert host_library.gspc_grid_forward(shape.ctypes.data, 1, None, None, 1, None, 0) == 1
+    assert (
+        host_library.gspc_grid_forward(np.array(good, np.int32).ctypes.data, 65, None, None, 1, None, 0) == 1
+    )
+    assert host_library.gspc_photometric_forward(None, None, 4, 0, 5, None, None, None, 0) == 1
