@@ -417,7 +417,7 @@ def test_inspect_check(cli: Cli) -> None:
     cli.monkeypatch.setattr(pipeline, "inspect", lambda source: inspection(problems=("a", "b")))
     ran = cli("inspect-bitstream", "--check", stdin=STREAM)
     assert ran.code == 4
-    assert ran.lines[-1].startswith("gspc: error: s.pcgs: 2 problems found")
+    assert ran.lines[-1].startswith("gspc: error: s.pcgs: is damaged; get the file again")
 
 
 def test_inspect_a_decoded_scene(cli: Cli) -> None:

@@ -41,9 +41,10 @@ def command(
     options.limit_threads(threads)
     from gspc import pipeline
 
-    result = pipeline.compress(
-        pipeline.load_source(options.read_source(source)), levels=levels, threads=threads
-    )
+    data = pipeline.load_source(options.read_source(source))
+    result = pipeline.compress(data, levels=levels, threads=threads)
+    for warning in result.warnings:
+        console.warn(f"{data.name}: {warning}")
     target.write(result.data)
     sizes = ", ".join(f"{level + 1}: {size:,}" for level, size in enumerate(result.level_bytes))
     console.note(f"{target.name}: {len(result.data):,} bytes; up to level {sizes}")

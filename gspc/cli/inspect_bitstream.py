@@ -40,11 +40,8 @@ def command(
     for problem in result.problems:
         console.warn(f"{result.source}: {problem}")
     if check and result.problems:
-        count = len(result.problems)
-        raise BitstreamError(
-            f"{result.source}: {count} problem{'s' if count > 1 else ''} found; get the file again or use "
-            f"level {result.whole_levels} of it"
-        )
+        whole = f" or use level {result.whole_levels} of it" if result.whole_levels else ""
+        raise BitstreamError(f"{result.source}: is damaged; get the file again{whole}")
     if check:
         console.note(f"{result.source}: {len(result.chunks)} chunks verified, no damage")
 
@@ -81,10 +78,14 @@ def _show(result: Inspection) -> None:
     facts = Table.grid(padding=(0, 2))
     for name, value in result.facts:
         facts.add_row(name, console.clean(value))
-    whole = "" if result.whole_levels == result.levels else f", {result.whole_levels} whole"
+    levels = f"{result.levels} level{'s' if result.levels > 1 else ''}"
+    if result.kind == "scene":
+        levels = f"level {result.whole_levels} of {result.levels}"
+    elif result.whole_levels < result.levels:
+        levels += f", {result.whole_levels} whole"
     what = {"pcgs": "stream", "scene": "decoded scene", "model": "model, as it compresses"}[result.kind]
     console.show(
-        console.clean(f"{result.source}: {what}, {result.size:,} bytes, {result.levels} levels{whole}"),
+        console.clean(f"{result.source}: {what}, {result.size:,} bytes, {levels}"),
         facts,
         _parts(result),
     )

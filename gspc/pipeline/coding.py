@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gspc.errors import InputError, UsageError
+from gspc.errors import BitstreamError, InputError, UsageError
 from gspc.pipeline.source import Source, naming
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ class Compressed:
     data: bytes
     levels: int
     level_bytes: tuple[int, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,14 @@ def compress(source: Source, *, levels: int | None = None, threads: int = 0) -> 
 
         if source.kind == "model":
             data, available = encode_model(source, levels, threads)
+            promised = available
         else:
-            available = _levels_of(source.data)
+            available, promised = _levels_of(source.data)
             _check_levels(levels, available)
-            data = truncate_levels(source.data, levels) if levels is not None else source.data
+            data = truncate_levels(source.data, levels or available)
     written = levels if levels is not None else available
-    return Compressed(data, written, _level_bytes(data, written))
+    cut = f"the stream is truncated: {available} of {promised} levels are whole and were kept"
+    return Compressed(data, written, _level_bytes(data, written), (cut,) if available < promised else ())
 
 
 def decompress(
@@ -109,11 +112,14 @@ def _check_levels(levels: int | None, available: int) -> None:
         raise UsageError(f"has {available} levels; choose --levels from 1 to {available}")
 
 
-def _levels_of(data: bytes) -> int:
-    """Whole levels of a stream."""
-    from gspc.bitstream import read
+def _levels_of(data: bytes) -> tuple[int, int]:
+    """Whole levels of a stream, and how many it should have. Raises BitstreamError when none is whole."""
+    from gspc.bitstream import describe
 
-    return read(data).whole_levels
+    stream = describe(data)
+    if not stream.whole_levels:
+        raise BitstreamError("is cut before its first level ends; get the file again")
+    return stream.whole_levels, len(stream.levels)
 
 
 def _level_bytes(data: bytes, levels: int) -> tuple[int, ...]:

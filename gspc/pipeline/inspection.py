@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gspc.pipeline.source import Kind, Source, load_source, naming
+
+if TYPE_CHECKING:
+    from gspc.bitstream import StreamInfo
 
 
 @dataclass(frozen=True)
@@ -63,25 +67,68 @@ def inspect(source: bytes | Path) -> Inspection:
 
 
 def _inspect_stream(source: Source) -> Inspection:
-    from gspc.bitstream import read
+    from gspc.bitstream import COMPONENTS, describe
 
     with naming(source.name):
-        stream = read(source.data)
+        stream = describe(source.data)
+    parts = sorted(
+        stream.component_bytes.items(), key=lambda item: (item[0][0], COMPONENTS.index(item[0][1]))
+    )
     return Inspection(
-        source.name,
-        source.kind,
-        len(source.data),
-        stream.levels,
-        stream.whole_levels,
-        tuple(stream.facts),
-        tuple(stream.prefix_bytes),
-        tuple(Part(part.name, part.level, part.size) for part in stream.parts),
-        tuple(
-            ChunkRow(chunk.tag, chunk.level, chunk.slice, chunk.offset, chunk.size, chunk.status)
+        source=source.name,
+        kind=source.kind,
+        size=stream.size,
+        levels=len(stream.levels),
+        whole_levels=stream.whole_levels,
+        facts=_facts(stream),
+        prefix_bytes=tuple(level.offset + level.length for level in stream.levels if level.whole),
+        parts=tuple(Part(name, level or None, size) for (level, name), size in parts),
+        chunks=tuple(
+            ChunkRow(
+                chunk.tag,
+                chunk.level or None,
+                chunk.slice,
+                chunk.offset,
+                chunk.length,
+                {True: "", False: "checksum error", None: "cut off"}[chunk.crc_ok],
+            )
             for chunk in stream.chunks
         ),
-        tuple(stream.problems),
+        problems=_problems(stream),
     )
+
+
+def _facts(stream: StreamInfo) -> tuple[tuple[str, str], ...]:
+    header = stream.header
+    anchors = sum(level.anchors for level in stream.levels)
+    hidden = (
+        f"steps {header.steps_hidden}, trunk {header.trunk_hidden}, trits {header.trit_features_hidden} and "
+        f"{header.trit_scaling_hidden}, heads {header.heads_hidden}"
+    )
+    solid = [str(plane.resolution) for plane in header.planes if plane.dims == 0]
+    flat = sorted({plane.resolution for plane in header.planes if plane.dims != 0})
+    return (
+        ("format", f"{stream.version[0]}.{stream.version[1]}, model family {header.family}"),
+        ("coder", ("32-lane rANS", "torchac")[header.coder]),
+        ("anchors", f"{anchors:,} in {len(stream.slice_keys)} slices"),
+        ("Gaussians", f"{sum(level.gaussians for level in stream.levels):,}"),
+        ("per anchor", f"{header.features} features, {header.offsets} offsets"),
+        ("hidden units", hidden),
+        ("grid", f"3D {' '.join(solid) or 'none'}; 2D {' '.join(map(str, flat)) or 'none'}"),
+        ("steps", "features {:g}, scaling {:g}, offsets {:g}".format(*header.step_base)),
+        ("positions", f"{header.position_bits} bits per axis, voxel size {header.voxel_size:g}"),
+        ("background", " ".join(f"{value:g}" for value in header.background)),
+    )
+
+
+def _problems(stream: StreamInfo) -> tuple[str, ...]:
+    found = [f"{chunk.name}: checksum error" for chunk in stream.damaged]
+    if stream.truncated:
+        found.append(
+            f"truncated: {stream.size:,} of {stream.file_bytes:,} bytes, "
+            f"{stream.whole_levels} of {len(stream.levels)} levels are whole"
+        )
+    return tuple(found)
 
 
 def _inspect_scene(source: Source) -> Inspection:
