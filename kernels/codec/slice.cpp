@@ -109,9 +109,9 @@ double gaussian_bits(const uint8_t* table, const int32_t* k, size_t n) {
   const CodecTables& t = codec_tables();
   double bits = 0;
   for (size_t i = 0; i < n; ++i) {
-    const int32_t support = t.support[table[i]];
-    const uint32_t order = std::abs(k[i]) > support ? 2 * static_cast<uint32_t>(support) + 1 : gaussian_order(k[i]);
-    bits += kTableBits - std::log2(static_cast<double>(t.entries[t.first[table[i]] + order] >> 16));
+    const uint32_t escape = t.extent[table[i]] >> 16, first = t.extent[table[i]] & 0xffff;
+    const uint32_t order = std::min(gaussian_order(k[i]), escape);
+    bits += kTableBits - std::log2(static_cast<double>(t.entries[first + order] >> 16));
   }
   return bits;
 }
