@@ -156,7 +156,7 @@ def test_gsplat_output_in_our_conventions(gsplat) -> None:
 
 
 def test_screen_space_gradient_is_in_pixels(gsplat) -> None:
-    """A shift of the principal point shifts every projected mean: their gradients add up to its derivative."""
+    """A shift of the principal point shifts all projected means: their gradients add up to its derivative."""
     values, view = tensors()
     ramp = torch.arange(48, dtype=torch.float64)[None, :, None] / 48
     output = rasterize(CUDA, *values, view, (0.2, 0.4, 0.6))

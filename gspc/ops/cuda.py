@@ -291,7 +291,7 @@ class _GridContext(torch.autograd.Function):
 
 
 def _aligned(tensor: Tensor) -> Tensor:
-    """Contiguous and on a 16-byte boundary, as the grid kernels' vector loads need it; a view may be neither."""
+    """Contiguous and on a 16-byte boundary, as the grid kernels load vectors; a view may be neither."""
     tensor = tensor.contiguous()
     return tensor if tensor.data_ptr() % 16 == 0 else tensor.clone()
 
