@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from gspc.ops import reference
+from gspc.ops import cuda, reference
 from gspc.ops.arrays import GridShape, grid_shape_array, kernels
 
 
@@ -46,6 +46,8 @@ def grid_context(positions: Tensor, embeddings: Tensor | Sequence[Tensor], spec:
     if positions.device != table.device:
         raise ValueError(f"positions are on {positions.device}, embeddings on {table.device}")
     if table.device.type != "cpu":
+        if table.is_cuda and cuda.enabled():
+            return cuda.grid_context(positions, table, spec)
         return reference.grid_context(positions, table, spec)
     return _GridContext.apply(
         positions.contiguous(), table.contiguous(), grid_shape_array(spec), spec.context_size
