@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -23,13 +24,16 @@ def kernels() -> Any:
         BackendError: it was not built or does not load on this machine.
     """
     try:
-        from gspc import _kernels
+        return import_module("gspc._kernels")
     except ImportError as error:
-        raise BackendError(f"gspc._kernels: cannot be loaded ({error}); reinstall gspc with `pip install .`") from error
-    return _kernels
+        raise BackendError(
+            f"gspc._kernels: cannot be loaded ({error}); reinstall gspc with `pip install .`"
+        ) from error
 
 
-def check_array(name: str, array: NDArray[Any], shape: tuple[int | None, ...], dtype: Any = np.float32) -> None:
+def check_array(
+    name: str, array: NDArray[Any], shape: tuple[int | None, ...], dtype: Any = np.float32
+) -> None:
     """Raises ValueError unless `array` has this dtype and shape (None: any size) and is C-contiguous."""
     fits = array.ndim == len(shape) and all(
         want is None or have == want for have, want in zip(array.shape, shape, strict=True)
@@ -37,7 +41,8 @@ def check_array(name: str, array: NDArray[Any], shape: tuple[int | None, ...], d
     if not fits or array.dtype != dtype or not array.flags.c_contiguous:
         sizes = ", ".join("any" if size is None else str(size) for size in shape)
         raise ValueError(
-            f"{name}: contiguous {np.dtype(dtype).name} [{sizes}] expected, got {array.dtype} {list(array.shape)}"
+            f"{name}: contiguous {np.dtype(dtype).name} [{sizes}] expected, "
+            f"got {array.dtype} {list(array.shape)}"
         )
 
 
@@ -139,7 +144,9 @@ def photometric(
     """(1 - w) L1 + w (1 - SSIM), see `gspc.ops.ssim.photometric_loss`."""
     check_array("image", image, (None, None, 3))
     check_array("target", target, image.shape, np.uint8 if target.dtype == np.uint8 else np.float32)
-    l1, similarity, grad = kernels().photometric(image, target, 1.0 - ssim_weight, -float(ssim_weight), gradient)
+    l1, similarity, grad = kernels().photometric(
+        image, target, 1.0 - ssim_weight, -float(ssim_weight), gradient
+    )
     return Photometric((1.0 - ssim_weight) * l1 + ssim_weight * (1.0 - similarity), l1, similarity, grad)
 
 
