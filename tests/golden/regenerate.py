@@ -1,7 +1,7 @@
 """Writes the golden streams of this format version and the hashes of their symbols.
 
-Run by hand, and only when the format changes before a release: `python tests/golden/regenerate.py`. Streams of a
-released version are never rewritten.
+Run by hand, and only when the format changes before a release: `python tests/golden/regenerate.py`. Streams
+of a released version are never rewritten.
 """
 
 from __future__ import annotations
