@@ -232,8 +232,7 @@ def test_grid_gradient_does_not_depend_on_order(on_host) -> None:
 
 @pytest.mark.parametrize("size", [1e-44, 1e-30, 1e30])
 def test_grid_gradient_of_any_size(on_host, size: float) -> None:
-    """Small or large, the sums are as exact as the floats that hold them; all in one entry does not overflow.
-    """
+    """Small or large, the sums are as exact as the floats that hold them; a full entry does not overflow."""
     positions, table = grid_inputs(300)
     positions[:] = positions[-1]
     cuda.grid_context(positions, table, SPEC).backward(torch.full((300, 20), size))

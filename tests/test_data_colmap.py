@@ -317,7 +317,7 @@ def test_point_cloud_in_ply(tmp_path: Path) -> None:
         (
             b"ply\nformat binary_little_endian 1.0\nelement vertex 99999999999999\nproperty float x\n"
             b"property float y\nproperty float z\nend_header\n\0\0\0\0",
-            "not a PLY point cloud",
+            "99999999999999 elements do not fit into 132 bytes",
         ),
         (
             b"ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\nproperty float z\n"

@@ -14,6 +14,7 @@ import torch
 from rendering_scenes import random_scene
 
 from gspc.errors import BackendError
+from gspc.rendering import render_view
 from gspc.rendering.heads import reference_gaussians
 from gspc.rendering.rasterizer import Backend, choose_backend, rasterize
 
@@ -155,8 +156,7 @@ def test_gsplat_output_in_our_conventions(gsplat) -> None:
 
 
 def test_screen_space_gradient_is_in_pixels(gsplat) -> None:
-    """A shift of the principal point shifts every projected mean: their gradients add up to its derivative.
-    """
+    """A shift of the principal point shifts all projected means: their gradients add up to its derivative."""
     values, view = tensors()
     ramp = torch.arange(48, dtype=torch.float64)[None, :, None] / 48
     output = rasterize(CUDA, *values, view, (0.2, 0.4, 0.6))
@@ -202,3 +202,15 @@ def test_without_gradients(gsplat) -> None:
     with torch.no_grad():
         output = rasterize(CUDA, *values, view, (0, 0, 0))
     assert not output.image.requires_grad and float(output.means2d_grad.abs().sum()) == 0
+
+
+def test_a_decoded_scene_on_cuda_looks_the_same(gsplat) -> None:
+    scene = random_scene(40)
+    for view in scene.cameras:
+        theirs = render_view(scene, view, backend=CUDA)
+        assert theirs.dtype == np.float32
+        np.testing.assert_allclose(theirs, render_view(scene, view), atol=2e-5)
+    empty = random_scene(0)
+    assert np.array_equal(
+        render_view(empty, empty.cameras[0], backend=CUDA), np.ones((36, 48, 3), np.float32)
+    )

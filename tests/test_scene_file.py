@@ -12,6 +12,7 @@ import pytest
 from rendering_scenes import camera, one_gaussian_scene, random_scene
 
 from gspc.errors import InputError
+from gspc.rendering import render_view
 from gspc.rendering.scene_file import MAX_CAMERAS, MAX_HEADER, VERSION, read_scene, sniff, write_scene
 from gspc.scene import DecodedScene
 
@@ -238,6 +239,26 @@ def test_sniff() -> None:
             sniff(head, "thing")
     with pytest.raises(InputError, match="thing: is empty"):
         sniff(b"", "thing")
+
+
+def test_damaged_bytes_are_refused_or_harmless() -> None:
+    """A scene that is accepted, whatever happened to its bytes, can be drawn."""
+    rng = np.random.default_rng(0)
+    original = write_scene(random_scene(3, cameras=1))
+    accepted = 0
+    for _ in range(400):
+        data = bytearray(original)
+        for index in rng.integers(0, len(data), rng.integers(1, 4)):
+            data[index] = rng.integers(0, 256)
+        try:
+            scene = read_scene(data)
+        except InputError:
+            continue
+        accepted += 1
+        for view in scene.cameras:
+            if view.width * view.height < 1 << 16:
+                assert np.isfinite(render_view(scene, view)).all()
+    assert accepted > 50
 
 
 def test_no_torch() -> None:

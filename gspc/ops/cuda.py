@@ -131,6 +131,14 @@ def why_not() -> str | None:
     return library if isinstance(library, str) else None
 
 
+def enabled() -> bool:
+    """Whether the operators take these kernels for CUDA tensors: they load and GSPC_CUDA_KERNELS=1 is set.
+
+    Off by default: they are checked by compilation and on an emulation, and have not yet been timed on a GPU.
+    """
+    return os.environ.get("GSPC_CUDA_KERNELS") == "1" and why_not() is None
+
+
 def _require() -> ctypes.CDLL:
     library = _library()
     if isinstance(library, str):
@@ -283,7 +291,7 @@ class _GridContext(torch.autograd.Function):
 
 
 def _aligned(tensor: Tensor) -> Tensor:
-    """Contiguous and on a 16-byte boundary, as the grid kernels' vector loads need it; a view may be neither."""
+    """Contiguous and on a 16-byte boundary, as the grid kernels load vectors; a view may be neither."""
     tensor = tensor.contiguous()
     return tensor if tensor.data_ptr() % 16 == 0 else tensor.clone()
 

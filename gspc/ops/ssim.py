@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gspc.ops import reference
+from gspc.ops import cuda, reference
 from gspc.ops.arrays import kernels
 
 
@@ -52,6 +52,8 @@ def ssim(image: Tensor, target: Tensor) -> Tensor:  # [H, W, 3] each
     """
     _check(image, target)
     if image.device.type != "cpu":
+        if image.is_cuda and cuda.enabled():
+            return cuda.photometric(image, target)[1]
         return reference.ssim(image, target.to(image.dtype) / 255 if target.dtype == torch.uint8 else target)
     wanted = image.requires_grad and torch.is_grad_enabled()
     value: Tensor = _Compare.apply(image.contiguous(), target.contiguous(), 0.0, 1.0, wanted)[0]
@@ -70,7 +72,11 @@ def photometric_loss(
     """
     _check(image, target)
     if image.device.type != "cpu":
-        loss, l1, similarity = reference.photometric_loss(image, target, ssim_weight)
+        if image.is_cuda and cuda.enabled():
+            l1, similarity = cuda.photometric(image, target)
+            loss = (1 - ssim_weight) * l1 + ssim_weight * (1 - similarity)
+        else:
+            loss, l1, similarity = reference.photometric_loss(image, target, ssim_weight)
         return loss, l1.detach(), similarity.detach()
     wanted = image.requires_grad and torch.is_grad_enabled()
     value, l1, similarity = _Compare.apply(

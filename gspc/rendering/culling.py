@@ -37,8 +37,9 @@ def anchor_bounds(scene: DecodedScene) -> AnchorBounds:
     """Bounds of a scene's anchors; compute once, use for every view."""
     with np.errstate(over="ignore", invalid="ignore"):
         scales = np.exp(scene.log_scales)
-        distance = np.linalg.norm(scene.offsets * scales[:, None, :3], axis=2)
-        reach = np.where(scene.gaussian_mask, distance, 0).max(axis=1, initial=0)
+        moved = scene.offsets * scales[:, None, :3]
+        squared = np.einsum("nki,nki->nk", moved, moved)
+        reach = np.sqrt(np.where(scene.gaussian_mask, squared, 0).max(axis=1, initial=0))
         sigma = scales[:, 3:].max(axis=1, initial=0)
     alive = scene.gaussian_mask.any(axis=1) & np.isfinite(reach) & np.isfinite(sigma)
     return AnchorBounds(scene.anchors, reach.astype(np.float32), sigma.astype(np.float32), alive)

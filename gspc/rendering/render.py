@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
 from gspc.errors import InputError
+from gspc.ops import arrays
 from gspc.rendering.culling import anchor_bounds, visible_anchors
 from gspc.rendering.heads import gaussians_for_view
 from gspc.rendering.rasterizer import Backend, choose_backend, rasterize
 from gspc.scene import F32, Camera, DecodedScene
+
+if TYPE_CHECKING:
+    import torch
+
+    from gspc.ops.heads import HeadTensors
 
 MAX_PIXELS = 1 << 27  # 128 megapixels: 1.5 GiB of float RGB, beyond any screen
 
@@ -19,6 +31,7 @@ class Renderer:
         self.scene = scene
         self.backend = choose_backend(backend) if isinstance(backend, str) else backend
         self.bounds = anchor_bounds(scene)
+        self._tensors = None if self.backend.name == "cpu" else _to_device(scene, self.backend.device)
 
     def render(self, camera: Camera) -> F32:  # [H, W, 3]
         """The picture as sRGB-encoded values, not clamped (blending stays in [0, 1] up to rounding).
@@ -26,28 +39,78 @@ class Renderer:
         Raises InputError for a picture beyond MAX_PIXELS.
         """
         if not 0 < camera.width * camera.height <= MAX_PIXELS:
-            raise InputError(
-                f"camera '{camera.name}': {camera.width} x {camera.height} pixels is too large to draw"
-            )
-        gaussians = gaussians_for_view(self.scene, camera, visible_anchors(self.bounds, camera))
-        fields = (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities, gaussians.colors)
-        if self.backend.name == "cpu":
-            from gspc.ops import arrays
+            size = f"{camera.width} x {camera.height}"
+            raise InputError(f"camera '{camera.name}': {size} pixels is too large to draw")
+        visible = visible_anchors(self.bounds, camera)
+        if self._tensors is not None:
+            return self._render_torch(self._tensors, camera, visible)
+        gaussians = gaussians_for_view(self.scene, camera, visible)
+        return arrays.rasterize(
+            gaussians.means,
+            gaussians.quats,
+            gaussians.scales,
+            gaussians.opacities,
+            gaussians.colors,
+            camera.world_to_camera,
+            (camera.fx, camera.fy, camera.cx, camera.cy),
+            camera.width,
+            camera.height,
+            self.scene.background,
+        ).image
 
-            intrinsics = (camera.fx, camera.fy, camera.cx, camera.cy)
-            size = (camera.width, camera.height)
-            pose = camera.world_to_camera
-            return arrays.rasterize(*fields, pose, intrinsics, *size, self.scene.background).image
+    def _render_torch(self, tensors: _Tensors, camera: Camera, visible: NDArray[np.bool_]) -> F32:
         import torch
 
+        from gspc.ops.heads import neural_gaussians
+
         with torch.no_grad():
-            means, quats, scales, opacities, colors = (
-                torch.from_numpy(value).to(self.backend.device) for value in fields
+            center = torch.as_tensor(camera.center, dtype=torch.float32, device=self.backend.device)
+            rows = torch.from_numpy(visible).to(self.backend.device)
+            features, log_scales, offsets, mask, anchors = tensors.attributes
+            gaussians = neural_gaussians(
+                features, log_scales, offsets, mask, anchors, center, tensors.heads, rows
             )
             output = rasterize(
-                self.backend, means, quats, scales, opacities, colors, camera, self.scene.background
+                self.backend,
+                gaussians.means,
+                gaussians.quats,
+                gaussians.scales,
+                gaussians.opacities,
+                gaussians.colors,
+                camera,
+                self.scene.background,
             )
         return output.image.cpu().numpy()
+
+
+@dataclass(frozen=True)
+class _Tensors:
+    """A scene on a torch device."""
+
+    # features, log_scales, offsets, mask, anchors
+    attributes: tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+    heads: HeadTensors
+
+
+def _to_device(scene: DecodedScene, device: str) -> _Tensors:
+    import torch
+
+    from gspc.ops.heads import HeadTensors
+
+    def tensor(array: NDArray[Any]) -> torch.Tensor:
+        return torch.tensor(array, dtype=torch.float32, device=device)
+
+    fields: dict[str, Any] = {key: tensor(getattr(scene.heads, key)) for key in arrays.HEAD_WEIGHTS}
+    return _Tensors(
+        (
+            tensor(scene.features),
+            tensor(scene.log_scales),
+            tensor(scene.offsets),
+            tensor(scene.gaussian_mask),
+            tensor(scene.anchors),
+        ),
+        HeadTensors(**fields, distance_scale=scene.heads.distance_scale),
+    )
 
 
 def render_view(scene: DecodedScene, camera: Camera, *, backend: str | Backend = "cpu") -> F32:  # [H, W, 3]

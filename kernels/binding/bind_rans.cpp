@@ -2,11 +2,13 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/pair.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <vector>
 
 #include "codec/rans.hpp"
+#include "codec/rans_step.hpp"
 #include "codec/tables.hpp"
 
 namespace nb = nanobind;
@@ -17,6 +19,8 @@ namespace {
 
 template <class T>
 using Input = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using InPlace = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 template <class T>
 using Output = nb::ndarray<nb::numpy, T, nb::ndim<1>>;
 
@@ -35,29 +39,65 @@ Output<T> empty(size_t n) {
   return Output<T>(data, {n}, owner);
 }
 
+// Bitwise or of all values: below a power of two exactly when all of them are. Prefetches, see rans_step.hpp.
+template <class T>
+T any_bits(const T* values, size_t n) {
+  constexpr size_t kLine = 64 / sizeof(T);
+  T all = 0;
+  size_t i = 0;
+  for (; i + kLine <= n; i += kLine) {
+    gspc::prefetch(values + i);
+    T line = 0;
+    for (size_t k = 0; k < kLine; ++k) line |= values[i + k];
+    all |= line;
+  }
+  for (; i < n; ++i) all |= values[i];
+  return all;
+}
+
 void check_tables(const uint8_t* table, size_t n) {
-  uint8_t all = 0;
-  for (size_t i = 0; i < n; ++i) all |= table[i];
-  if (all >= gspc::kGaussianTables) throw nb::value_error("Gaussian table indices must be below 128");
+  if (any_bits(table, n) >= gspc::kGaussianTables) throw nb::value_error("Gaussian table indices must be below 128");
 }
 
 void check_tables(const uint16_t* table, size_t n) {
-  uint16_t all = 0;
-  for (size_t i = 0; i < n; ++i) all |= table[i];
-  if (all >= gspc::kTritTables) throw nb::value_error("trit table indices must be below 4096");
+  if (any_bits(table, n) >= gspc::kTritTables) throw nb::value_error("trit table indices must be below 4096");
+}
+
+// In cache-sized blocks, each checked right before it is used; a multiple of 32 symbols, so that lanes go on as in one run.
+template <class Table, class Work>
+void in_blocks(const Table* table, size_t n, Work work) {
+  constexpr size_t kBlock = size_t{1} << 14;
+  for (size_t start = 0; start < n; start += kBlock) {
+    const size_t count = std::min(kBlock, n - start);
+    check_tables(table + start, count);
+    work(start, count);
+  }
+}
+
+std::vector<uint32_t> decode_gaussian(RansDecoder& decoder, const uint8_t* table, int32_t* symbol, size_t n) {
+  std::vector<uint32_t> escapes, found;
+  in_blocks(table, n, [&](size_t start, size_t count) {
+    found.clear();
+    decoder.gaussian(table + start, symbol + start, count, found);
+    for (uint32_t i : found) escapes.push_back(static_cast<uint32_t>(start + i));
+  });
+  return escapes;
+}
+
+void decode_trits(RansDecoder& decoder, const uint16_t* table, int8_t* trit, size_t n) {
+  in_blocks(table, n, [&](size_t start, size_t count) { decoder.trits(table + start, trit + start, count); });
 }
 
 void check_index(int table, int limit) {
   if (table < 0 || table >= limit) throw nb::index_error("no such table");
 }
 
-// Owns its bytes, which the C++ decoder leaves to its caller.
+// Keeps the bytes that the C++ decoder leaves to its caller.
 struct Decoder {
-  std::vector<uint8_t> bytes;
+  nb::bytes bytes;
   RansDecoder decoder;
   explicit Decoder(nb::bytes data)
-      : bytes(reinterpret_cast<const uint8_t*>(data.data()), reinterpret_cast<const uint8_t*>(data.data()) + data.size()),
-        decoder(bytes.data(), bytes.size()) {}
+      : bytes(std::move(data)), decoder(static_cast<const uint8_t*>(bytes.data()), bytes.size()) {}
 };
 
 }  // namespace
@@ -77,8 +117,9 @@ void bind_rans(nb::module_& m) {
            [](RansEncoder& e, Input<uint16_t> table, Input<int8_t> trit) {
              if (table.size() != trit.size()) throw nb::value_error("one table per trit");
              check_tables(table.data(), table.size());
-             for (size_t i = 0; i < trit.size(); ++i)
-               if (trit.data()[i] < -1 || trit.data()[i] > 1) throw nb::value_error("trits must be -1, 0 or 1");
+             uint8_t all = 0;
+             for (size_t i = 0; i < trit.size(); ++i) all |= static_cast<uint8_t>(trit.data()[i] + 1) > 2;
+             if (all) throw nb::value_error("trits must be -1, 0 or 1");
              e.trits(table.data(), trit.data(), trit.size());
            })
       .def("finish", [](RansEncoder& e) {
@@ -89,18 +130,28 @@ void bind_rans(nb::module_& m) {
       .def(nb::init<nb::bytes>())
       .def("gaussian",
            [](Decoder& d, Input<uint8_t> table) {
-             check_tables(table.data(), table.size());
-             std::vector<uint32_t> escapes;
              auto symbol = empty<int32_t>(table.size());
-             d.decoder.gaussian(table.data(), symbol.data(), table.size(), escapes);
+             const auto escapes = decode_gaussian(d.decoder, table.data(), symbol.data(), table.size());
              return std::make_pair(symbol, array(escapes.data(), escapes.size()));
            })
       .def("trits",
            [](Decoder& d, Input<uint16_t> table) {
-             check_tables(table.data(), table.size());
              auto trit = empty<int8_t>(table.size());
-             d.decoder.trits(table.data(), trit.data(), table.size());
+             decode_trits(d.decoder, table.data(), trit.data(), table.size());
              return trit;
+           })
+      // Into the caller's array; returns the indices of the escaped symbols.
+      .def("gaussian_into",
+           [](Decoder& d, Input<uint8_t> table, InPlace<int32_t> symbol) {
+             if (table.size() != symbol.size()) throw nb::value_error("one table per symbol");
+             const auto escapes = decode_gaussian(d.decoder, table.data(), symbol.data(), symbol.size());
+             return array(escapes.data(), escapes.size());
+           })
+      .def("trits_into",
+           [](Decoder& d, Input<uint16_t> table, InPlace<int8_t> trit) {
+             if (table.size() != trit.size()) throw nb::value_error("one table per trit");
+             check_tables(table.data(), table.size());
+             d.decoder.trits(table.data(), trit.data(), trit.size());
            })
       .def("ok", [](const Decoder& d) { return d.decoder.ok(); })
       .def("finished", [](const Decoder& d) { return d.decoder.finished(); });

@@ -1,9 +1,11 @@
-"""Makes kernels/codec/tables_data.inc, the pinned integer tables of the format. Run once, offline; needs mpmath.
+"""Makes kernels/codec/tables_data.inc, the pinned integer tables of the format. Run once, offline; needs
+mpmath.
 
     python kernels/codec/make_tables.py [output]
 
-Everything is evaluated with 40 digits, so the result does not depend on any machine's libm. The output is part of the
-format: a change makes a new major version. Each Gaussian table is symmetric and stored as f[0], f[1..R], f[escape].
+Everything is evaluated with 40 digits, so the result does not depend on any machine's libm. The output is
+part of the format: a change makes a new major version. Each Gaussian table is symmetric and stored as
+f[0], f[1..R], f[escape].
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ TAIL_STEPS = 12.0  # symbols further out than this many sigma (plus a few) are n
 
 
 def gaussian_bins(index: int) -> list[float]:
-    """P(k), k = 0, 1, ... of a zero-mean Gaussian with sigma = 2^(-3 + index/12), integrated over [k - 1/2, k + 1/2]."""
+    """P(k), k = 0, 1, ... of a zero-mean Gaussian, sigma = 2^(-3 + index/12), over [k - 1/2, k + 1/2]."""
     root = mp.sqrt(2) * mp.power(2, mpf(index) / 12 - 3)
     count = int(TAIL_STEPS * 2 ** (index / 12 - 3)) + 4
     upper = [mp.erfc((mpf(2 * k - 1) / 2) / root) / 2 for k in range(1, count + 2)]
@@ -38,9 +40,10 @@ def exp_golomb_bits(value: int) -> int:
 
 
 def allocate(bins: list[float], support: int, escape: int) -> list[int] | None:
-    """Frequencies f[0..support] with f[0] + 2 sum f[1..] = TOTAL - escape that minimize the expected code length.
+    """Frequencies f[0..support], f[0] + 2 sum f[1..] = TOTAL - escape, that minimize the code length.
 
-    Starts below the optimum and hands out what is left, always where a slot saves most; a pair k, -k takes two slots.
+    Starts below the optimum and hands out what is left, always where a slot saves most; a pair k, -k takes
+    two slots.
     """
     f = [max(1, math.floor(p * TOTAL * 0.98)) for p in bins[: support + 1]]
     left = TOTAL - escape - f[0] - 2 * sum(f[1:])
@@ -118,7 +121,12 @@ def main() -> None:
     parts = [
         "// Written by make_tables.py. Part of the format: never edit.\n",
         rows("kSupport", "uint16_t", [len(t) - 2 for t in tables], "R of each Gaussian table"),
-        rows("kHalves", "uint16_t", [f for t in tables for f in t], "f[0], f[1..R], f[escape], table after table"),
+        rows(
+            "kHalves",
+            "uint16_t",
+            [f for t in tables for f in t],
+            "f[0], f[1..R], f[escape], table after table",
+        ),
         rows(
             "kTritZero",
             "uint16_t",
