@@ -281,7 +281,7 @@ def test_eval_shows_a_table(cli: Cli, evaluating: Any) -> None:
     assert ["1", "25.00", "0.8500", "n/a", "1,000"] in rows
     assert ["2", "27.50", "0.8500", "n/a", "2,000"] in rows
     assert "a.png" not in text
-    assert ran.err == "gspc: LPIPS n/a: no weights here\n"  # said once
+    assert ran.err == "gspc: no weights here\n"  # said once
     assert calls[0]["levels"] == (1, 2)
     assert calls[0]["directory"] == Path("photos")
     assert calls[0]["resolution"] is None

@@ -185,4 +185,4 @@ def _show(result: Evaluation, *, views: bool) -> None:
         shown.append(rows)
     console.show(*shown)
     if any(level.lpips is None for level in result.levels):
-        console.note(f"LPIPS n/a: {result.lpips_status}")
+        console.note(result.lpips_status)
