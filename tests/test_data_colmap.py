@@ -239,6 +239,9 @@ def test_missing_files(tmp_path: Path) -> None:
         ("points3D.txt", "1 0 0 0 1 2 3 0 5", "line 1: not a point"),
         ("points3D.txt", "1 0 0 0 1 2 3 0 5 x", "line 1: not a point"),
         ("points3D.txt", "1 0 0 0 1 2 300 0", "colors outside"),
+        ("points3D.txt", "99999999999999999999 0 0 0 1 2 3 0", "line 1: not a point"),
+        ("points3D.txt", "1 0 0 0 1 2 3 0 99999999999999999999 1", "line 1: not a point"),
+        ("points3D.txt", "# only a comment", "no points to start from"),
         ("points3D.txt", "1 0 0 0 1 2 3 0 -5 2", "impossible tracks"),
         ("points3D.txt", "# Number of points: 2, x\n1 0 0 0 1 2 3 0", "header says 2"),
     ],
@@ -314,7 +317,7 @@ def test_point_cloud_in_ply(tmp_path: Path) -> None:
         (
             b"ply\nformat binary_little_endian 1.0\nelement vertex 99999999999999\nproperty float x\n"
             b"property float y\nproperty float z\nend_header\n\0\0\0\0",
-            "not a PLY point cloud",
+            "99999999999999 elements do not fit into 132 bytes",
         ),
         (
             b"ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\nproperty float z\n"

@@ -1,4 +1,4 @@
-"""Fused Gaussian heads: values and gradients against the reference, finite differences, hostile input, threads."""
+"""Fused Gaussian heads: values and gradients against the reference, hostile input, threads."""
 
 from __future__ import annotations
 
@@ -76,6 +76,10 @@ def make_case(n: int, f: int, k: int, h: int, seed: int = 0) -> Case:
     return Case(leaves, normal(n, 3, scale=3.0), torch.tensor([0.5, -1.0, 4.0])).copy()
 
 
+def fields(outputs: NeuralGaussians) -> tuple[Tensor, ...]:
+    return (outputs.index, *(getattr(outputs, name) for name in OUTPUTS))
+
+
 def random_like(outputs: NeuralGaussians, seed: int = 1) -> list[Tensor]:
     rng = torch.Generator().manual_seed(seed)
     return [torch.randn(getattr(outputs, name).shape, generator=rng) for name in OUTPUTS]
@@ -133,9 +137,8 @@ def test_reference_gradients_by_finite_differences() -> None:
     names = tuple(case.leaves)
 
     def run(*leaves: Tensor) -> tuple[Tensor, ...]:
-        return Case(dict(zip(names, leaves, strict=True)), case.anchors, case.center).run(
-            reference.neural_gaussians
-        )[1:]
+        moved = Case(dict(zip(names, leaves, strict=True)), case.anchors, case.center)
+        return fields(moved.run(reference.neural_gaussians))[1:]
 
     assert torch.autograd.gradcheck(run, tuple(case.leaves.values()), eps=1e-7, atol=1e-6)
 
@@ -173,7 +176,7 @@ def test_bit_equal_for_any_number_of_threads(isa: str) -> None:
             torch.set_num_threads(threads)
             copy = case.copy()
             outputs = copy.run(neural_gaussians)
-            results.append((*outputs, *gradients(copy, outputs, random_like(outputs)).values()))
+            results.append((*fields(outputs), *gradients(copy, outputs, random_like(outputs)).values()))
     finally:
         torch.set_num_threads(before)
     for other in results[1:]:
@@ -186,7 +189,7 @@ def test_visible_equals_a_subset(isa: str) -> None:
     outputs = case.run(neural_gaussians, visible=visible)
     every = case.copy().run(neural_gaussians)
     chosen = visible[every.index // 4]
-    for actual, expected in zip(outputs, every, strict=True):
+    for actual, expected in zip(fields(outputs), fields(every), strict=True):
         assert torch.equal(actual, expected[chosen])
     exact = case.copy(torch.float64)
     grads = random_like(outputs)
@@ -212,13 +215,13 @@ def test_nothing_to_draw(kind: str, isa: str) -> None:
     if kind == "none visible":
         visible = torch.zeros(250, dtype=torch.bool)
     outputs = case.run(neural_gaussians, visible=visible)
-    assert [tuple(value.shape) for value in outputs] == [(0,), (0, 3), (0, 4), (0, 3), (0,), (0, 3)]
+    assert [tuple(value.shape) for value in fields(outputs)] == [(0,), (0, 3), (0, 4), (0, 3), (0,), (0, 3)]
     for name, value in gradients(case, outputs, random_like(outputs)).items():
         assert value.shape == case.leaves[name].shape and (value == 0).all(), name
 
 
 def test_hostile_values_stay_where_they_are(isa: str) -> None:
-    """NaN and infinite anchors draw nothing and harm nobody; an anchor at the camera and huge scalings stay finite."""
+    """NaN anchors draw nothing, nobody harms another; an anchor at the camera is finite."""
     case = make_case(300, 6, 4, 9)
     with torch.no_grad():
         case.leaves["features"][10] = torch.nan

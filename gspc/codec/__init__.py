@@ -1,0 +1,29 @@
+"""The codec: integers to `.pcgs` streams and back. Nothing here imports torch; `gspc.codec.export` does."""
+
+from gspc.codec.stream import decode, decode_symbols, encode, predict, truncate_levels
+from gspc.codec.types import (
+    Decoded,
+    IntegerLayer,
+    IntegerNetwork,
+    Networks,
+    QuantizedHeads,
+    QuantizedLayer,
+    QuantizedScene,
+    Symbols,
+)
+
+__all__ = [
+    "Decoded",
+    "IntegerLayer",
+    "IntegerNetwork",
+    "Networks",
+    "QuantizedHeads",
+    "QuantizedLayer",
+    "QuantizedScene",
+    "Symbols",
+    "decode",
+    "decode_symbols",
+    "encode",
+    "predict",
+    "truncate_levels",
+]

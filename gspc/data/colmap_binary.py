@@ -131,25 +131,22 @@ def read_points(path: Path) -> ColmapPoints:
         raise data.corrupt(f"ends inside the track of point {count - 1}")
     data.at = at
     data.end()
+    # Column by column: no index array is larger than the points: some models have many millions of sightings.
     buffer = np.frombuffer(raw, np.uint8)
-    fixed_part = (
-        buffer[starts[:, None] + np.arange(fixed)].view(_POINT)[:, 0] if count else np.zeros(0, _POINT)
-    )
-    track_start = np.concatenate([[0], np.cumsum(tracks)])
-    # entry j of point i lies at starts[i] + fixed + 8 (j - track_start[i])
-    entry = np.repeat(starts + fixed - track_start[:-1] * _TRACK.itemsize, tracks)
-    entry += np.arange(track_start[-1]) * _TRACK.itemsize
-    track = (
-        buffer[entry[:, None] + np.arange(_TRACK.itemsize)].view("<i4")
-        if len(entry)
-        else np.zeros((0, 2), "<i4")
-    )
+    fixed_part = np.empty((count, fixed), np.uint8)
+    in_track = np.ones(size, bool)
+    in_track[:8] = False
+    for column in range(fixed):
+        fixed_part[:, column] = buffer[starts + column]
+        in_track[starts + column] = False
+    record = fixed_part.view(_POINT)[:, 0]
+    track = buffer[in_track].view("<i4").reshape(-1, 2)
     return ColmapPoints(
-        ids=fixed_part["id"].astype(np.int64),
-        positions=np.ascontiguousarray(fixed_part["xyz"]),
-        colors=np.ascontiguousarray(fixed_part["rgb"]),
-        errors=np.ascontiguousarray(fixed_part["error"]),
-        track_start=track_start.astype(np.int64),
+        ids=record["id"].astype(np.int64),
+        positions=np.ascontiguousarray(record["xyz"]),
+        colors=np.ascontiguousarray(record["rgb"]),
+        errors=np.ascontiguousarray(record["error"]),
+        track_start=np.concatenate([[0], np.cumsum(tracks)]).astype(np.int64),
         track=track.astype(np.int32),
     )
 

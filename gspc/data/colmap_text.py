@@ -120,9 +120,9 @@ def read_points(path: Path) -> ColmapPoints:
             ids.append(int(fields[0]))
             values.append([float(value) for value in fields[1:8]])
             track = np.array(fields[8].split() if len(fields) > 8 else (), np.int64)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise lines.corrupt("not a point (id, x, y, z, r, g, b, error, track)") from None
-        if len(fields) < 8 or len(track) % 2:
+        if len(fields) < 8 or len(track) % 2 or not 0 <= ids[-1] < 2**63:
             raise lines.corrupt("not a point (id, x, y, z, r, g, b, error, track)")
         tracks.append(track)
     lines.check_count(len(ids), "points")

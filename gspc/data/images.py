@@ -68,9 +68,7 @@ def decode(photo: Photo, background: tuple[float, float, float] = (0.0, 0.0, 0.0
     else:
         convert = "RGBA" if photo.transparent else "RGB"  # palettes, CMYK, bilevel, YCbCr
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata are not the user's concern
-            pixels = iio.imread(photo.path, plugin="pillow", index=0, mode=convert)
+        pixels = iio.imread(photo.path, plugin="pillow", index=0, mode=convert)
     except FileNotFoundError:
         raise InputError(
             f"{photo.path}: no such image; check the folder of photographs (--images DIR)"

@@ -41,7 +41,10 @@ class GridPlane(NamedTuple):
 
 @dataclass(frozen=True)
 class GridSpec:
-    """Box and tables of a grid. Positions are voxel coordinates in [0, 2^21); raises ValueError beyond the limits."""
+    """Box and tables of a grid; positions are voxel coordinates in [0, 2^21).
+
+    Raises ValueError beyond the limits above.
+    """
 
     box_low: tuple[int, int, int]
     box_size: tuple[int, int, int]  # >= 1

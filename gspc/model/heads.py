@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gspc.model import fake_quant
-from gspc.ops.heads import HeadWeights
+from gspc.ops.heads import HeadTensors
 
 BLOCKS = ("opacity", "color", "cov")
 OUTPUTS_PER_OFFSET = {"opacity": 1, "color": 3, "cov": 7}
@@ -22,7 +22,7 @@ class GaussianHeads(nn.Module):
         self.first = nn.ModuleDict({name: nn.Linear(features + 4, hidden) for name in BLOCKS})
         self.second = nn.ModuleDict({name: nn.Linear(hidden, offsets * OUTPUTS_PER_OFFSET[name]) for name in BLOCKS})
 
-    def weights(self, quantized: bool) -> HeadWeights:
+    def weights(self, quantized: bool) -> HeadTensors:
         """Weights as the fused op takes them, on the 8-bit grid of the stream if asked."""
 
         def maybe(weight: Tensor) -> Tensor:
@@ -32,7 +32,7 @@ class GaussianHeads(nn.Module):
         for name in BLOCKS:
             layer = self.second[name]
             outputs[f"w_{name}"], outputs[f"b_{name}"] = maybe(layer.weight), layer.bias
-        return HeadWeights(
+        return HeadTensors(
             w1=torch.cat([maybe(self.first[name].weight) for name in BLOCKS]),
             b1=torch.cat([self.first[name].bias for name in BLOCKS]),
             distance_scale=self.distance_scale,

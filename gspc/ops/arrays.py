@@ -156,7 +156,7 @@ def ssim(image: F32, target: U8 | F32) -> float:  # [H, W, 3] each
     return photometric(image, target, 1.0, gradient=False).ssim
 
 
-# --- Context grid ----------------------------------------
+# ---------------------------------------------------------------- context grid
 
 
 class GridShape(Protocol):
@@ -181,7 +181,7 @@ def grid_shape_array(spec: GridShape) -> I32:
 
 
 def grid_sign_table(signs: NDArray[np.bool_] | F32, spec: GridShape) -> NDArray[np.uint8]:
-    """Signs [E, 4] (bool: True is +1; float: e >= 0 is +1) as the kernels take them: one byte per entry, padded."""
+    """Signs [E, 4] (bool: True is +1; float: e >= 0 is +1) as the kernels take them: bytes, padded."""
     if signs.shape != (spec.total_entries, 4):
         raise ValueError(f"signs have shape {signs.shape}, expected {(spec.total_entries, 4)}")
     table = np.empty(spec.total_entries + kernels().GRID_SIGN_PADDING, np.uint8)
@@ -191,7 +191,10 @@ def grid_sign_table(signs: NDArray[np.bool_] | F32, spec: GridShape) -> NDArray[
 
 
 def grid_context(positions: ArrayLike, signs: NDArray[np.bool_] | F32, spec: GridShape) -> F32:
-    """Context of voxel positions [N, 3] (clamped to [0, 2^21)) from signs [E, 4]: float32 [N, C] in [-1, 1], multiples of 1/512."""
+    """Context of voxel positions [N, 3] (clamped to [0, 2^21)) from signs [E, 4], see `gspc.ops.grid`.
+
+    Returns float32 [N, C] in [-1, 1], exact multiples of 1/512. Raises ValueError on a wrong shape.
+    """
     points = _positions(positions)
     out = np.empty((len(points), spec.context_size), np.float32)
     kernels().grid_forward(grid_shape_array(spec), grid_sign_table(signs, spec), points, out)
@@ -215,7 +218,7 @@ def _positions(positions: ArrayLike) -> I32:
     return points
 
 
-# --- Gaussian heads ----------------------------------------
+# ---------------------------------------------------------------- Gaussian heads
 
 HEAD_WEIGHTS = ("w1", "b1", "w_opacity", "b_opacity", "w_color", "b_color", "w_cov", "b_cov")
 
@@ -230,7 +233,7 @@ def neural_gaussians(
     heads: Heads,
     visible: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.int64], Gaussians]:
-    """The Gaussians that anchors show to a camera (method section 1), as in `gspc.ops.heads.neural_gaussians`.
+    """The Gaussians that anchors show to a camera, as in `gspc.ops.heads.neural_gaussians`.
 
     Args:
         features: [N, F]; log_scales: [N, 6]; offsets: [N, K, 3]; mask: [N, K]; anchors: [N, 3] world space.

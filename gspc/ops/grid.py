@@ -1,4 +1,4 @@
-"""Context of anchors from the binary multi-resolution grid: checks, then the C++ kernel (CPU) or plain torch (elsewhere)."""
+"""Context of anchors from the binary multi-resolution grid (torch autograd over `gspc._kernels`)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from gspc import _kernels
 from gspc.ops import cuda, reference
-from gspc.ops.arrays import GridShape, grid_shape_array
+from gspc.ops.arrays import GridShape, grid_shape_array, kernels
 
 
 def grid_context(positions: Tensor, embeddings: Tensor | Sequence[Tensor], spec: GridShape) -> Tensor:
@@ -20,7 +19,8 @@ def grid_context(positions: Tensor, embeddings: Tensor | Sequence[Tensor], spec:
 
     Args:
         positions: voxel positions, int32 [N, 3]; values outside [0, 2^21) are clamped.
-        embeddings: float32 [E, 4] or flat [4 E], or one such tensor per plane in plane order; E = spec.total_entries.
+        embeddings: float32 [E, 4] or flat [4 E], or one such tensor per plane in plane order;
+            E = spec.total_entries.
         spec: box and planes of the grid.
 
     Returns:
@@ -37,7 +37,8 @@ def grid_context(positions: Tensor, embeddings: Tensor | Sequence[Tensor], spec:
     )
     if table.dtype != torch.float32 or table.numel() != spec.total_entries * 4:
         raise ValueError(
-            f"embeddings are {table.dtype} with {table.numel()} values, expected float32 with {spec.total_entries * 4}"
+            f"embeddings are {table.dtype} with {table.numel()} values, "
+            f"expected float32 with {spec.total_entries * 4}"
         )
     table = table.reshape(-1, 4)
     if positions.dtype != torch.int32 or positions.ndim != 2 or positions.shape[1] != 3:
@@ -56,11 +57,11 @@ def grid_context(positions: Tensor, embeddings: Tensor | Sequence[Tensor], spec:
 class _GridContext(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, positions: Tensor, embeddings: Tensor, shape: np.ndarray, width: int) -> Tensor:
-        table = np.empty(len(embeddings) + _kernels.GRID_SIGN_PADDING, np.uint8)
+        table = np.empty(len(embeddings) + kernels().GRID_SIGN_PADDING, np.uint8)
         out = torch.empty(len(positions), width)
         points = positions.numpy()
-        _kernels.grid_pack_signs(embeddings.detach().numpy(), table)
-        _kernels.grid_forward(shape, table, points, out.numpy())
+        kernels().grid_pack_signs(embeddings.detach().numpy(), table)
+        kernels().grid_forward(shape, table, points, out.numpy())
         ctx.save_for_backward(positions, embeddings)
         ctx.shape = shape
         return out
@@ -70,7 +71,7 @@ class _GridContext(torch.autograd.Function):
     def backward(ctx: Any, grad_out: Tensor) -> tuple[None, Tensor, None, None]:
         positions, embeddings = ctx.saved_tensors
         grad = torch.empty_like(embeddings)
-        _kernels.grid_backward(
+        kernels().grid_backward(
             ctx.shape,
             embeddings.detach().numpy(),
             positions.numpy(),

@@ -1,4 +1,4 @@
-"""Neural Gaussians of a view from anchors: checks, then the fused C++ kernels (CPU) or plain torch (elsewhere)."""
+"""Neural Gaussians of a view from anchors (torch autograd over the fused heads of `gspc._kernels`)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from gspc import _kernels
 from gspc.ops import reference
-from gspc.ops.arrays import HEAD_WEIGHTS
+from gspc.ops.arrays import HEAD_WEIGHTS, kernels
 from gspc.ops.reference import NeuralGaussians
 
 __all__ = ["HeadTensors", "HeadWeights", "NeuralGaussians", "neural_gaussians"]
@@ -77,8 +76,8 @@ def neural_gaussians(
         visible: bool [N], the anchors to look at; None means all.
 
     Returns:
-        The Gaussians with opacity > 0 and mask > 0.5, ordered by index = n * K + k. Gradients flow to features,
-        log_scales, offsets, mask and every weight; a Gaussian that is not returned receives none.
+        The Gaussians with opacity > 0 and mask > 0.5, ordered by index = n * K + k. Gradients flow to
+        features, log_scales, offsets, mask and every weight; a Gaussian that is not returned receives none.
 
     Raises:
         ValueError: on a wrong shape or dtype, or tensors on different devices.
@@ -119,7 +118,15 @@ def neural_gaussians(
     center = tuple(float(value) for value in camera_center.detach())
     return NeuralGaussians(
         *_NeuralGaussians.apply(
-            anchors.detach(), center, float(heads.distance_scale), visible, features, log_scales, offsets, mask, *weights
+            anchors.detach(),
+            center,
+            float(heads.distance_scale),
+            visible,
+            features,
+            log_scales,
+            offsets,
+            mask,
+            *weights,
         )
     )
 
@@ -131,21 +138,29 @@ def _arrays(tensors: tuple[Tensor, ...]) -> list[np.ndarray]:
 class _NeuralGaussians(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, anchors: Tensor, center: tuple[float, ...], distance_scale: float, visible: Tensor | None, *leaves: Tensor
+        ctx: Any,
+        anchors: Tensor,
+        center: tuple[float, ...],
+        distance_scale: float,
+        visible: Tensor | None,
+        *leaves: Tensor,
     ) -> tuple[Tensor, ...]:
         inputs, weights = _arrays((*leaves[:4], anchors)), _arrays(leaves[4:])
         n, k = inputs[3].shape
         alpha, starts, active = np.empty((n, k), np.float32), np.empty(n + 1, np.int32), np.empty(n, np.int32)
         seen = None if visible is None else visible.contiguous().numpy().view(np.uint8)
-        total, n_active = _kernels.heads_select(
+        total, n_active = kernels().heads_select(
             weights, distance_scale, inputs, center, seen, alpha, starts, active
         )
         index = torch.empty(total, dtype=torch.int64)
-        outputs = [torch.empty(total, width) for width in (3, 4, 3)] + [torch.empty(total), torch.empty(total, 3)]
+        outputs = [torch.empty(total, width) for width in (3, 4, 3)] + [
+            torch.empty(total),
+            torch.empty(total, 3),
+        ]
         saved = [np.empty((total, 3), np.float32), np.empty(total, np.float32)]
         arrays = [*(output.numpy() for output in outputs), *saved]
         state = (center, alpha, starts, active, n_active)
-        _kernels.heads_forward(weights, distance_scale, inputs, *state, index.numpy(), arrays)
+        kernels().heads_forward(weights, distance_scale, inputs, *state, index.numpy(), arrays)
         ctx.save_for_backward(anchors, index, *leaves, *outputs)
         ctx.distance_scale, ctx.state, ctx.saved = distance_scale, state, saved
         ctx.mark_non_differentiable(index)
@@ -158,7 +173,7 @@ class _NeuralGaussians(torch.autograd.Function):
         anchors, index, *rest = ctx.saved_tensors
         leaves, outputs = rest[:12], rest[12:]
         gradients = [torch.empty(leaf.shape) for leaf in leaves]
-        _kernels.heads_backward(
+        kernels().heads_backward(
             _arrays(leaves[4:]),
             ctx.distance_scale,
             _arrays((*leaves[:4], anchors)),
@@ -168,5 +183,8 @@ class _NeuralGaussians(torch.autograd.Function):
             [None if grad is None else grad.contiguous().numpy() for grad in grad_outputs],
             [gradient.numpy() for gradient in gradients],
         )
-        wanted = (gradient if need else None for gradient, need in zip(gradients, ctx.needs_input_grad[4:], strict=True))
+        wanted = (
+            gradient if need else None
+            for gradient, need in zip(gradients, ctx.needs_input_grad[4:], strict=True)
+        )
         return None, None, None, None, *wanted

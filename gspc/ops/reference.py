@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -203,7 +203,7 @@ def photometric_loss(image: Tensor, target: Tensor, ssim_weight: float) -> tuple
     return (1 - ssim_weight) * l1 + ssim_weight * (1 - similarity), l1, similarity
 
 
-# --- Context grid (method section 3; the arithmetic of kernels/codec/context_grid.hpp) ----------
+# ---------------------------------------------------------------- context grid (method section 3)
 
 _PRIMES = (1, 2654435761, 805459861)
 _AXES = ((0, 1, 2), (0, 1), (0, 2), (1, 2))
@@ -261,9 +261,8 @@ def grid_context(positions: Tensor, embeddings: Tensor, spec: GridShape) -> Tens
     parts, start = [], 0
     for plane in spec.planes:
         index, weight = _grid_corners(u, plane)
-        corners = len(index[0]) if len(index) else index.shape[1]
         # Every partial sum is a multiple of 2^-24 (3D) or 2^-16 not above 1, so float32 holds it exactly.
-        soft = (signs[start + index] * (weight.float() / 256 ** (corners.bit_length() - 1))[..., None]).sum(1)
+        soft = (signs[start + index] * (weight.float() / 256 ** len(_AXES[plane[0]]))[..., None]).sum(1)
         exact = torch.floor(soft.detach().double() * 512 + 0.5) / 512
         parts.append(soft + (exact.float() - soft.detach()))
         dims, resolution, log2_size = plane
@@ -271,10 +270,11 @@ def grid_context(positions: Tensor, embeddings: Tensor, spec: GridShape) -> Tens
     return torch.cat(parts, 1) if parts else embeddings.new_zeros(len(positions), 0)
 
 
-# --- Gaussian heads (method section 1) ----------
+# ---------------------------------------------------------------- Gaussian heads (method section 1)
 
 
-class NeuralGaussians(NamedTuple):
+@dataclass(frozen=True)
+class NeuralGaussians:
     """The Gaussians drawn in one view; `index` = n * K + k tells where each comes from, ascending."""
 
     index: Tensor  # [M] int64

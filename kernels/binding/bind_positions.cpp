@@ -1,3 +1,111 @@
+// Binary coder and anchor positions for tests and tools: numpy arrays in, numpy arrays out.
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
 
-void bind_positions(nanobind::module_&) {}
+#include <utility>
+#include <vector>
+
+#include "codec/positions.hpp"
+
+namespace nb = nanobind;
+using namespace gspc;
+
+namespace {
+
+using Keys = nb::ndarray<const uint64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Words = nb::ndarray<const uint32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Coordinates = nb::ndarray<const int32_t, nb::shape<-1, 3>, nb::c_contig, nb::device::cpu>;
+
+nb::bytes to_bytes(const std::vector<uint8_t>& bytes) {
+  return nb::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+template <class T, class... Shape>
+auto to_numpy(std::vector<T>&& values, Shape... shape) {
+  auto* owner = new std::vector<T>(std::move(values));
+  nb::capsule free_it(owner, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
+  return nb::ndarray<nb::numpy, T>(owner->data(), {static_cast<size_t>(shape)...}, free_it);
+}
+
+KeySpan span(const Keys& keys) { return {keys.data(), keys.shape(0)}; }
+
+// A script of operations for tests of the coder. Each row of `ops` is (kind, a, b): 0 bit with model a of 256, value b;
+// 1 raw of a digits, value b; 2 number with model a of 16, value b; 3 signed number, value b as int32.
+template <class Coder>
+std::vector<uint32_t> run_script(Coder& coder, const uint32_t* ops, size_t n) {
+  std::vector<BinaryModel> bits(256);
+  std::vector<ExpGolombModel> numbers(16);
+  std::vector<uint32_t> values(n);
+  for (size_t i = 0; i < n; ++i) {
+    const uint32_t kind = ops[3 * i], a = ops[3 * i + 1], b = ops[3 * i + 2];
+    if (kind == 0) values[i] = static_cast<uint32_t>(coder.bit(bits[a & 255], b & 1));
+    if (kind == 1) values[i] = coder.raw(b, static_cast<int>(a > 32 ? 32 : a));
+    if (kind == 2) values[i] = coder.number(numbers[a & 15], b);
+    if (kind == 3) values[i] = static_cast<uint32_t>(coder.signed_number(numbers[a & 15], static_cast<int32_t>(b)));
+  }
+  return values;
+}
+
+}  // namespace
+
+void bind_positions(nb::module_& m) {
+  m.def("binary_encode", [](Words ops) {
+    BinaryEncoder coder;
+    run_script(coder, ops.data(), ops.shape(0) / 3);
+    return to_bytes(coder.finish());
+  });
+  m.def("binary_decode", [](nb::bytes data, Words ops) {
+    BinaryDecoder coder(reinterpret_cast<const uint8_t*>(data.c_str()), data.size());
+    auto values = run_script(coder, ops.data(), ops.shape(0) / 3);
+    const size_t n = values.size();
+    return nb::make_tuple(to_numpy(std::move(values), n), coder.overrun(), coder.finished());
+  });
+  m.def("encode_positions", [](Keys known, Keys fresh, uint64_t low, uint64_t high, int bits) {
+    BinaryEncoder coder;
+    bool good;
+    std::vector<uint8_t> bytes;
+    {
+      nb::gil_scoped_release release;
+      good = encode_positions(coder, span(known), span(fresh), {low, high}, bits);
+      bytes = coder.finish();
+    }
+    if (!good)
+      throw nb::value_error("encode_positions: keys must be sorted, distinct, in the interval, and not known already");
+    return to_bytes(bytes);
+  });
+  // None on damaged input.
+  m.def("decode_positions", [](nb::bytes data, Keys known, uint64_t low, uint64_t high, int bits, size_t n) -> nb::object {
+    BinaryDecoder coder(reinterpret_cast<const uint8_t*>(data.c_str()), data.size());
+    std::vector<uint64_t> keys;
+    bool good;
+    {
+      nb::gil_scoped_release release;
+      good = decode_positions(coder, span(known), {low, high}, bits, n, keys) && coder.finished();
+    }
+    if (!good) return nb::none();
+    const size_t count = keys.size();
+    return nb::cast(to_numpy(std::move(keys), count));
+  });
+  m.def("morton_keys", [](Coordinates positions) {
+    const size_t n = positions.shape(0);
+    std::vector<uint64_t> keys(n);
+    for (size_t i = 0; i < n; ++i) {
+      const int32_t* p = positions.data() + 3 * i;
+      if ((p[0] | p[1] | p[2]) >> kMaxPositionBits) throw nb::value_error("morton_keys: coordinates must be in [0, 2^21)");
+      keys[i] = morton_key(p[0], p[1], p[2]);
+    }
+    return to_numpy(std::move(keys), n);
+  });
+  m.def("morton_positions", [](Keys keys) {
+    const size_t n = keys.shape(0);
+    std::vector<int32_t> positions(3 * n);
+    for (size_t i = 0; i < n; ++i) {
+      uint32_t x, y, z;
+      morton_coordinates(keys.data()[i], x, y, z);
+      positions[3 * i] = static_cast<int32_t>(x);
+      positions[3 * i + 1] = static_cast<int32_t>(y);
+      positions[3 * i + 2] = static_cast<int32_t>(z);
+    }
+    return to_numpy(std::move(positions), n, 3);
+  });
+}

@@ -1,3 +1,185 @@
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/pair.h>
 
-void bind_rans(nanobind::module_&) {}
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "codec/rans.hpp"
+#include "codec/rans_step.hpp"
+#include "codec/tables.hpp"
+
+namespace nb = nanobind;
+using gspc::RansDecoder;
+using gspc::RansEncoder;
+
+namespace {
+
+template <class T>
+using Input = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using InPlace = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using Output = nb::ndarray<nb::numpy, T, nb::ndim<1>>;
+
+template <class T>
+Output<T> array(const T* data, size_t n) {
+  T* copy = new T[n ? n : 1];
+  if (n) std::memcpy(copy, data, n * sizeof(T));
+  nb::capsule owner(copy, [](void* p) noexcept { delete[] static_cast<T*>(p); });
+  return Output<T>(copy, {n}, owner);
+}
+
+template <class T>
+Output<T> empty(size_t n) {
+  T* data = new T[n ? n : 1];
+  nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<T*>(p); });
+  return Output<T>(data, {n}, owner);
+}
+
+// Bitwise or of all values: below a power of two exactly when all of them are. Prefetches, see rans_step.hpp.
+template <class T>
+T any_bits(const T* values, size_t n) {
+  constexpr size_t kLine = 64 / sizeof(T);
+  T all = 0;
+  size_t i = 0;
+  for (; i + kLine <= n; i += kLine) {
+    gspc::prefetch(values + i);
+    T line = 0;
+    for (size_t k = 0; k < kLine; ++k) line |= values[i + k];
+    all |= line;
+  }
+  for (; i < n; ++i) all |= values[i];
+  return all;
+}
+
+void check_tables(const uint8_t* table, size_t n) {
+  if (any_bits(table, n) >= gspc::kGaussianTables) throw nb::value_error("Gaussian table indices must be below 128");
+}
+
+void check_tables(const uint16_t* table, size_t n) {
+  if (any_bits(table, n) >= gspc::kTritTables) throw nb::value_error("trit table indices must be below 4096");
+}
+
+// In cache-sized blocks, each checked right before it is used; a multiple of 32 symbols, so that lanes go on as in one run.
+template <class Table, class Work>
+void in_blocks(const Table* table, size_t n, Work work) {
+  constexpr size_t kBlock = size_t{1} << 14;
+  for (size_t start = 0; start < n; start += kBlock) {
+    const size_t count = std::min(kBlock, n - start);
+    check_tables(table + start, count);
+    work(start, count);
+  }
+}
+
+std::vector<uint32_t> decode_gaussian(RansDecoder& decoder, const uint8_t* table, int32_t* symbol, size_t n) {
+  std::vector<uint32_t> escapes, found;
+  in_blocks(table, n, [&](size_t start, size_t count) {
+    found.clear();
+    decoder.gaussian(table + start, symbol + start, count, found);
+    for (uint32_t i : found) escapes.push_back(static_cast<uint32_t>(start + i));
+  });
+  return escapes;
+}
+
+void decode_trits(RansDecoder& decoder, const uint16_t* table, int8_t* trit, size_t n) {
+  in_blocks(table, n, [&](size_t start, size_t count) { decoder.trits(table + start, trit + start, count); });
+}
+
+void check_index(int table, int limit) {
+  if (table < 0 || table >= limit) throw nb::index_error("no such table");
+}
+
+// Keeps the bytes that the C++ decoder leaves to its caller.
+struct Decoder {
+  nb::bytes bytes;
+  RansDecoder decoder;
+  explicit Decoder(nb::bytes data)
+      : bytes(std::move(data)), decoder(static_cast<const uint8_t*>(bytes.data()), bytes.size()) {}
+};
+
+}  // namespace
+
+void bind_rans(nb::module_& m) {
+  nb::class_<RansEncoder>(m, "RansEncoder")
+      .def(nb::init<>())
+      .def("gaussian",
+           [](RansEncoder& e, Input<uint8_t> table, Input<int32_t> symbol) {
+             if (table.size() != symbol.size()) throw nb::value_error("one table per symbol");
+             check_tables(table.data(), table.size());
+             std::vector<uint32_t> escapes;
+             e.gaussian(table.data(), symbol.data(), symbol.size(), escapes);
+             return array(escapes.data(), escapes.size());
+           })
+      .def("trits",
+           [](RansEncoder& e, Input<uint16_t> table, Input<int8_t> trit) {
+             if (table.size() != trit.size()) throw nb::value_error("one table per trit");
+             check_tables(table.data(), table.size());
+             uint8_t all = 0;
+             for (size_t i = 0; i < trit.size(); ++i) all |= static_cast<uint8_t>(trit.data()[i] + 1) > 2;
+             if (all) throw nb::value_error("trits must be -1, 0 or 1");
+             e.trits(table.data(), trit.data(), trit.size());
+           })
+      .def("finish", [](RansEncoder& e) {
+        const std::vector<uint8_t> out = e.finish();
+        return nb::bytes(out.data(), out.size());
+      });
+  nb::class_<Decoder>(m, "RansDecoder")
+      .def(nb::init<nb::bytes>())
+      .def("gaussian",
+           [](Decoder& d, Input<uint8_t> table) {
+             auto symbol = empty<int32_t>(table.size());
+             const auto escapes = decode_gaussian(d.decoder, table.data(), symbol.data(), table.size());
+             return std::make_pair(symbol, array(escapes.data(), escapes.size()));
+           })
+      .def("trits",
+           [](Decoder& d, Input<uint16_t> table) {
+             auto trit = empty<int8_t>(table.size());
+             decode_trits(d.decoder, table.data(), trit.data(), table.size());
+             return trit;
+           })
+      // Into the caller's array; returns the indices of the escaped symbols.
+      .def("gaussian_into",
+           [](Decoder& d, Input<uint8_t> table, InPlace<int32_t> symbol) {
+             if (table.size() != symbol.size()) throw nb::value_error("one table per symbol");
+             const auto escapes = decode_gaussian(d.decoder, table.data(), symbol.data(), symbol.size());
+             return array(escapes.data(), escapes.size());
+           })
+      .def("trits_into",
+           [](Decoder& d, Input<uint16_t> table, InPlace<int8_t> trit) {
+             if (table.size() != trit.size()) throw nb::value_error("one table per trit");
+             check_tables(table.data(), table.size());
+             d.decoder.trits(table.data(), trit.data(), trit.size());
+           })
+      .def("ok", [](const Decoder& d) { return d.decoder.ok(); })
+      .def("finished", [](const Decoder& d) { return d.decoder.finished(); });
+
+  // Frequencies in slot order: 0, -1, 1, ... -R, R, escape.
+  m.def("gaussian_frequencies", [](int table) {
+    check_index(table, gspc::kGaussianTables);
+    const gspc::CodecTables& t = gspc::codec_tables();
+    std::vector<uint16_t> f((t.extent[table] >> 16) + 1);
+    for (size_t i = 0; i < f.size(); ++i) f[i] = static_cast<uint16_t>(t.entries[(t.extent[table] & 0xffff) + i] >> 16);
+    return array(f.data(), f.size());
+  });
+  m.def("gaussian_support", [](int table) {
+    check_index(table, gspc::kGaussianTables);
+    return gspc::gaussian_support(table);
+  });
+  // [4096 x 3] flat: frequencies of -1, 0, 1.
+  m.def("trit_frequencies", [] {
+    const gspc::CodecTables& t = gspc::codec_tables();
+    std::vector<uint16_t> f;
+    for (uint32_t bounds : t.trits) {
+      const uint32_t zero = bounds & 0xffff, plus = bounds >> 16;
+      for (uint32_t v : {zero, plus - zero, gspc::kTableTotal - plus}) f.push_back(static_cast<uint16_t>(v));
+    }
+    return array(f.data(), f.size());
+  });
+  m.def("step_table", [] { return array(gspc::step_table(), 128); });
+  m.def("log_step_table", [] { return array(gspc::log_step_table(), 128); });
+  m.def("inverse3", &gspc::inverse3);
+  m.def("log3", &gspc::log3);
+}

@@ -3,6 +3,10 @@
 #include <nanobind/stl/string.h>
 #include <omp.h>
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 #include "common/isa.hpp"
 
 namespace nb = nanobind;
@@ -11,6 +15,20 @@ void bind_raster(nb::module_& m);
 void bind_grid(nb::module_& m);
 void bind_ssim(nb::module_& m);
 void bind_heads(nb::module_& m);
+
+namespace {
+
+// A training step allocates and frees hundreds of megabytes; by default the C library maps and unmaps them each time, and
+// page faults then cost more than the arithmetic. Keeps freed memory in the heap instead.
+void keep_freed_memory() {
+#if defined(__GLIBC__)
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, 0x7fffffff);
+  mallopt(M_TOP_PAD, 64 << 20);
+#endif
+}
+
+}  // namespace
 
 NB_MODULE(_kernels, m) {
   m.def("active_isa", [] { return std::string(gspc::isa_name(gspc::active_isa())); });
@@ -22,6 +40,7 @@ NB_MODULE(_kernels, m) {
   });
   m.def("max_threads", [] { return omp_get_max_threads(); });
   m.def("set_threads", [](int threads) { omp_set_num_threads(threads); });
+  m.def("keep_freed_memory", &keep_freed_memory);
   bind_raster(m);
   bind_grid(m);
   bind_ssim(m);

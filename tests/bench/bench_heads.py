@@ -1,4 +1,4 @@
-"""Gaussian heads: forward and forward + backward, kernel beside the torch reference. One line per figure (median, ms)."""
+"""Gaussian heads, kernel beside the torch reference: one line per figure (median of runs, ms)."""
 
 from __future__ import annotations
 
@@ -16,18 +16,30 @@ from gspc.ops.heads import HeadTensors, NeuralGaussians, neural_gaussians
 OUTPUTS = ("means", "quats", "scales", "opacities", "colors")
 
 
-def make_inputs(n: int, f: int, k: int, h: int) -> tuple[list[torch.Tensor], torch.Tensor, torch.Tensor, HeadTensors]:
-    """Leaves (features, log_scales, offsets, mask), anchors, center and heads; about 45 % of the Gaussians are drawn."""
+def make_inputs(
+    n: int, f: int, k: int, h: int
+) -> tuple[list[torch.Tensor], torch.Tensor, torch.Tensor, HeadTensors]:
+    """Leaves, anchors, center and heads; about 45 % of the Gaussians are drawn."""
     rng = torch.Generator().manual_seed(0)
 
     def normal(*shape: int, scale: float = 1.0) -> torch.Tensor:
         return (scale * torch.randn(shape, generator=rng)).requires_grad_()
 
-    leaves = [normal(n, f), normal(n, 6), normal(n, k, 3), (torch.rand(n, k, generator=rng) < 0.9).float().requires_grad_()]
+    leaves = [
+        normal(n, f),
+        normal(n, 6),
+        normal(n, k, 3),
+        (torch.rand(n, k, generator=rng) < 0.9).float().requires_grad_(),
+    ]
     weights = [normal(3 * h, f + 4, scale=(f + 4) ** -0.5), normal(3 * h, scale=0.1)]
     for rows in (k, 3 * k, 7 * k):
         weights += [normal(rows, h, scale=h**-0.5), normal(rows, scale=0.1)]
-    return leaves, torch.randn(n, 3, generator=rng), torch.tensor([0.0, 0.0, -5.0]), HeadTensors(*weights, 0.1)
+    return (
+        leaves,
+        torch.randn(n, 3, generator=rng),
+        torch.tensor([0.0, 0.0, -5.0]),
+        HeadTensors(*weights, 0.1),
+    )
 
 
 def median_ms(run: Callable[[], object], repeats: int) -> float:
@@ -67,8 +79,8 @@ def main(n: int = 30_000, f: int = 32, k: int = 10, h: int = 50) -> None:
                     _kernels.set_isa(isa)
                     if _kernels.active_isa() != isa:
                         continue
-                one = median_ms(lambda f=function: forward(f), repeats)  # type: ignore[misc]
-                two = median_ms(lambda f=function: both(f), repeats)  # type: ignore[misc]
+                one = median_ms(lambda f=function: forward(f), repeats)
+                two = median_ms(lambda f=function: both(f), repeats)
                 print(f"heads forward          {setting} {name:9} {isa:4} {one:8.1f} ms")
                 print(f"heads forward+backward {setting} {name:9} {isa:4} {two:8.1f} ms")
 

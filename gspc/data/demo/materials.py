@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.floating]  # float32 where it matters for speed
 
 Color = tuple[float, float, float]
-EDGE = 0.025  # world units over which two colors of a pattern meet: about 1.5 pixels at 240 pixels width
+EDGE = 0.03  # world units over which two colors of a pattern meet: about 2 pixels at 240 pixels width
 
 
 def mix(a: Floats, b: Floats, weight: Floats) -> Floats:
@@ -75,7 +75,7 @@ def floor(points: Floats, normals: Floats) -> Floats:
     dark = mix(rgb((0.36, 0.17, 0.09)), rgb((0.22, 0.09, 0.05)), grain)
     color = mix(light, dark, odd) * (1 + 0.16 * shade_of(cell_x, cell_y) + 0.10 * waves(points[:2], 14, 2))
     gap = np.maximum(np.abs(in_x), np.abs(in_y)) - 0.29
-    color = mix(color, rgb((0.10, 0.09, 0.09)), edge(gap, 0.03))
+    color = mix(color, rgb((0.17, 0.12, 0.09)), edge(gap, 0.035))
     radius = np.sqrt(x * x + y * y)
     angle = np.arctan2(y, x)
     ring = edge(0.13 - np.abs(radius - 2.05))

@@ -1,0 +1,71 @@
+# gspc: `make help` lists what there is to do.
+
+VENV ?= .venv
+TORCH ?= torch==2.13.0
+PYTHON ?= python3
+DEMO_ITERATIONS ?= 1500
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+# Whatever the installed package is made of. A change of any of these, or of which there are, installs it again.
+SOURCES := $(shell find gspc kernels man pyproject.toml -type f \
+	! -path '*/__pycache__/*' ! -name '*.so' ! -name '.*' | LC_ALL=C sort)
+
+.PHONY: help install demo test check bench man clean FORCE
+
+help: ## list the targets
+	@echo 'make TARGET [VENV=$(VENV)] [TORCH="$(TORCH)"]'
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+$(VENV)/.made:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet $(TORCH)
+	$(PIP) install --quiet 'scikit-build-core>=0.11' 'nanobind>=2.4' 'cmake>=3.24' ninja
+	@touch $@
+
+$(VENV)/.sources: FORCE | $(VENV)/.made
+	@cmp --silent <(printf '%s\n' $(SOURCES)) $@ || printf '%s\n' $(SOURCES) > $@
+
+# Without build isolation and with a build folder that stays, only what changed is compiled again.
+$(VENV)/.installed: $(VENV)/.made $(VENV)/.sources $(SOURCES)
+	$(PIP) install --quiet --no-build-isolation --config-settings=build-dir=build/$(notdir $(VENV)) '.[test]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/.made
+	$(PIP) install --quiet 'ruff>=0.14' 'mypy>=1.18'
+	@touch $@
+
+install: $(VENV)/.installed ## install gspc into VENV, compiling what changed
+
+demo: export PATH := $(abspath $(BIN)):$(PATH)
+demo: install ## generate a scene, then fit, compress, inspect, evaluate and render it
+	rm -rf demo
+	gspc demo-scene demo/scene
+	gspc fit demo/scene -o demo/model.pt --levels 3 --iterations $(DEMO_ITERATIONS)
+	gspc compress demo/model.pt --levels 3 -o demo/scene.pcgs
+	gspc inspect-bitstream demo/scene.pcgs
+	gspc eval demo/scene.pcgs --data demo/scene
+	gspc decompress demo/scene.pcgs --upto 2 | gspc render -o demo/renders
+
+test: install ## run the tests
+	$(BIN)/pytest
+
+check: install $(VENV)/.dev ## lint, formatting, types, and whether the man pages are current
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m gspc.cli.man --check man
+
+bench: install ## measure speed, memory and sizes; JSON goes to tests/bench/results
+	$(BIN)/python tests/bench/run.py
+
+man: install ## write the man pages again from the commands' own help
+	$(BIN)/python -m gspc.cli.man man
+
+clean: ## remove everything that was built or generated here
+	rm -rf $(VENV) build dist demo renders .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find gspc tests -name __pycache__ -type d -prune -exec rm -rf {} +

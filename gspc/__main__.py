@@ -1,0 +1,8 @@
+"""`python -m gspc` is `gspc`."""
+
+import sys
+
+from gspc.cli.app import main
+
+if __name__ == "__main__":
+    sys.exit(main())

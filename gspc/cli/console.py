@@ -1,0 +1,181 @@
+"""All printing: data on stdout, everything else on stderr. Rich is loaded only where it draws something."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO
+
+from gspc.errors import OutputError
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+
+PIPED_WIDTH = 100  # columns of a table that goes to a file or a pipe
+
+
+@dataclass
+class Settings:
+    """What --debug and --stats of the running command ask for."""
+
+    debug: bool = False
+    stats: bool = False
+    started: float = field(default_factory=time.monotonic)
+
+
+settings = Settings()
+
+
+def clean(text: object) -> str:
+    """Text from a file without control characters, which could steer the terminal."""
+    return "".join(char if char.isprintable() else "?" for char in str(text))
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def note(text: str) -> None:
+    """A line of information on stderr."""
+    _say(f"gspc: {clean(text)}")
+
+
+def warn(text: str) -> None:
+    """A line about something the user should know, on stderr."""
+    _say(f"gspc: warning: {clean(text)}")
+
+
+def error(text: str) -> None:
+    """The one line that says why the command failed, on stderr."""
+    _say(f"gspc: error: {clean(text)}")
+
+
+def trace() -> None:
+    """The traceback of the error being handled, on stderr (--debug)."""
+    import traceback
+
+    traceback.print_exc()
+
+
+def err(text: str) -> None:
+    """A machine-readable line on stderr, where stdout carries binary data."""
+    _say(text)
+
+
+def out(text: str) -> None:
+    """Text that is the command's result, on stdout."""
+    print(text)
+
+
+def stats() -> None:
+    """Wall time and peak memory of this process, on stderr (--stats)."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak *= 1 if sys.platform == "darwin" else 1024
+    _say(
+        f"gspc: stats: {time.monotonic() - settings.started:.2f} s wall time, {peak / 1e6:.0f} MB peak memory"
+    )
+
+
+def stdout_console() -> Console:
+    """A rich console on stdout, wide enough for tables when piped."""
+    from rich.console import Console
+
+    return Console(
+        width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False, markup=False, emoji=False
+    )
+
+
+def stderr_console() -> Console:
+    """A rich console on stderr."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def show(*renderables: RenderableType) -> None:
+    """Tables and the like on stdout."""
+    console = stdout_console()
+    for renderable in renderables:
+        console.print(renderable)
+
+
+def table(title: str, *columns: str) -> Table:
+    """An empty table; column names that start with '>' are right-aligned."""
+    from rich import box
+    from rich.table import Table
+
+    result = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for column in columns:
+        right = column.startswith(">")
+        result.add_column(column.removeprefix(">"), justify="right" if right else "left", no_wrap=right)
+    return result
+
+
+def bar(part: float, width: int = 24) -> str:
+    """A bar of up to `width` cells for a fraction in 0..1; plain ASCII where stdout cannot show blocks."""
+    blocks = " ▏▎▍▌▋▊▉█" if (sys.stdout.encoding or "").lower().startswith("utf") else " #"
+    steps = len(blocks) - 1
+    eighths = round(max(0.0, min(part, 1.0)) * width * steps)
+    if part > 0:
+        eighths = max(eighths, 1)
+    return blocks[-1] * (eighths // steps) + (blocks[eighths % steps] if eighths % steps else "")
+
+
+def size(count: float) -> str:
+    """Bytes for people, in powers of ten."""
+    if count < 1000:
+        return f"{count:.0f} B"
+    for unit in ("kB", "MB"):
+        count /= 1000
+        if count < 999.95:
+            return f"{count:.1f} {unit}" if count >= 100 else f"{count:.2f} {unit}"
+    return f"{count / 1000:.2f} GB"
+
+
+def stdin_bytes(reason: str) -> bytes:
+    """All of stdin; `reason` says what is expected when it is a terminal."""
+    from gspc.errors import InputError, UsageError
+
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UsageError(reason)
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as problem:
+        raise InputError(f"stdin: cannot be read ({problem.strerror or problem})") from problem
+
+
+def binary_stdout(what: str) -> BinaryIO:
+    """Stdout for binary data. Raises OutputError when it is a terminal."""
+    if sys.stdout.isatty():
+        raise OutputError(
+            f"stdout: {what} is binary and stdout a terminal; name a file with -o or pipe it on"
+        )
+    return sys.stdout.buffer
+
+
+def discard_stdout() -> None:
+    """Points stdout and stderr to nowhere if their reader is gone, so that the last flush is quiet."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+@contextmanager
+def status(text: str) -> Iterator[Callable[[str], None]]:
+    """A spinner with a changing text on a terminal's stderr; silent elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with stderr_console().status(clean(text)) as spinner:
+        yield lambda line: spinner.update(clean(line))

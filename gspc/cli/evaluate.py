@@ -1,0 +1,188 @@
+"""`gspc eval`: quality and size per level."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gspc.cli import console, options, targets
+
+if TYPE_CHECKING:
+    from gspc.pipeline import Evaluation, LevelScore, ViewScore
+
+EXAMPLE = "gspc eval scene.pcgs --data photos --json scores.json"
+
+
+def command(
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data",
+            "-d",
+            metavar="DIR",
+            show_default=False,
+            help="The photographs the scene was trained on.",
+        ),
+    ],
+    source: options.Input = None,
+    levels: Annotated[
+        str | None, typer.Option("--levels", metavar="A,B,...", help="Levels to evaluate; by default all.")
+    ] = None,
+    upto: options.Upto = None,
+    views: Annotated[bool, typer.Option("--views", help="Show every view, too.")] = False,
+    json_file: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write all scores as JSON; - for stdout.")
+    ] = None,
+    csv_file: Annotated[
+        str | None, typer.Option("--csv", metavar="FILE", help="Write all scores as CSV; - for stdout.")
+    ] = None,
+    resolution: options.Resolution = None,
+    images: options.Images = None,
+    hold: Annotated[
+        int | None,
+        typer.Option(
+            "--hold", metavar="N", help="Evaluate every Nth view by name; by default as in training."
+        ),
+    ] = None,
+    background: Annotated[
+        options.Background | None,
+        typer.Option(
+            "--background",
+            metavar="auto|white|black",
+            help="Color behind transparent pixels; by default as in training.",
+        ),
+    ] = None,
+    device: options.RenderDevice = "cpu",
+    threads: options.Threads = 0,
+    force: options.Force = False,
+) -> None:
+    """Compare a scene with its held-out photographs, level by level.
+
+    Sizes are bytes on disk of the file up to that level. A model is evaluated as the stream it compresses to.
+    """
+    import json
+
+    wanted = _levels(levels, upto)
+    _check_reports(json_file, csv_file, force=force)
+    options.limit_threads(threads)
+    from gspc import pipeline
+
+    loaded = pipeline.load_source(options.read_source(source))
+    with console.status("evaluating") as report:
+        result = pipeline.evaluate(
+            loaded,
+            data,
+            resolution=resolution,
+            hold=hold,
+            background=background.value if background else None,
+            images=images,
+            levels=wanted,
+            device=device,
+            threads=threads,
+            report=report,
+        )
+    for warning in result.warnings:
+        console.warn(f"{result.source}: {warning}")
+    if not result.held_out:
+        console.note(f"{result.data}: holds out no views; these are training views")
+    if json_file is not None:
+        targets.text(json_file, json.dumps(as_json(result), indent=2, allow_nan=False) + "\n", force=force)
+    if csv_file is not None:
+        targets.text(csv_file, as_csv(result), force=force)
+    if "-" not in (json_file, csv_file):
+        _show(result, views=views)
+
+
+def _levels(levels: str | None, upto: int | None) -> tuple[int, ...] | None:
+    from gspc.errors import UsageError
+
+    if levels is None:
+        return None if upto is None else tuple(range(1, upto + 1))
+    if upto is not None:
+        raise UsageError("--levels and --upto say the same thing; give one")
+    parts = levels.split(",")
+    if not all(part.isdecimal() and 1 <= int(part) <= 255 for part in parts):
+        raise UsageError(f"--levels {levels}: give whole numbers with commas between, such as 1,3")
+    return tuple(sorted({int(part) for part in parts}))
+
+
+def _check_reports(json_file: str | None, csv_file: str | None, *, force: bool) -> None:
+    """Refuses impossible outputs before minutes of rendering."""
+    from gspc.errors import UsageError
+    from gspc.output import check_target
+
+    if json_file is not None and json_file == csv_file:
+        raise UsageError("--json and --csv cannot both write to the same place")
+    for name in (json_file, csv_file):
+        if name not in (None, "-"):
+            check_target(Path(str(name)), force=force)
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON has no infinity, the PSNR of equal images."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def as_json(result: Evaluation) -> dict[str, Any]:
+    """The evaluation as it is written to --json."""
+
+    def scores(row: LevelScore | ViewScore) -> dict[str, Any]:
+        return {"psnr": _finite(row.psnr), "ssim": _finite(row.ssim), "lpips": _finite(row.lpips)}
+
+    return {
+        "source": result.source,
+        "data": result.data,
+        "views": "test" if result.held_out else "train",
+        "lpips_status": result.lpips_status,
+        "levels": [
+            {"level": level.level, "bytes": level.size}
+            | scores(level)
+            | {"views": [{"view": view.view} | scores(view) for view in level.views]}
+            for level in result.levels
+        ],
+    }
+
+
+def as_csv(result: Evaluation) -> str:
+    """One row per level (view empty) and per view."""
+    import csv
+    import io
+
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["level", "view", "psnr", "ssim", "lpips", "bytes"])
+    for level in result.levels:
+        writer.writerow([level.level, "", level.psnr, level.ssim, _blank(level.lpips), _blank(level.size)])
+        for view in level.views:
+            writer.writerow([level.level, view.view, view.psnr, view.ssim, _blank(view.lpips), ""])
+    return buffer.getvalue()
+
+
+def _blank(value: float | None) -> float | str:
+    return "" if value is None else value
+
+
+def _cells(row: LevelScore | ViewScore) -> tuple[str, str, str]:
+    return f"{row.psnr:.2f}", f"{row.ssim:.4f}", "n/a" if row.lpips is None else f"{row.lpips:.4f}"
+
+
+def _show(result: Evaluation, *, views: bool) -> None:
+    kind = "held-out views" if result.held_out else "training views"
+    count = len(result.levels[0].views)
+    title = console.clean(f"{result.source}: {count} {kind} of {result.data}")
+    table = console.table(title, ">level", ">PSNR dB", ">SSIM", ">LPIPS", ">bytes on disk")
+    for level in result.levels:
+        table.add_row(str(level.level), *_cells(level), "n/a" if level.size is None else f"{level.size:,}")
+    shown: list[Any] = [table]
+    if views:
+        rows = console.table("", ">level", "view", ">PSNR dB", ">SSIM", ">LPIPS")
+        for level in result.levels:
+            for view in level.views:
+                rows.add_row(str(level.level), console.clean(view.view), *_cells(view))
+        shown.append(rows)
+    console.show(*shown)
+    if any(level.lpips is None for level in result.levels):
+        console.note(f"LPIPS n/a: {result.lpips_status}")

@@ -1,0 +1,224 @@
+"""The man pages, written from the commands' own help: `python -m gspc.cli.man [--check] DIRECTORY`."""
+
+from __future__ import annotations
+
+import enum
+import importlib
+import inspect
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from gspc import __version__
+from gspc.cli import app, console
+
+EXIT_STATUS = (
+    ("0", "Success. A truncated stream of which a level is whole is a success with a warning."),
+    ("1", "A bug in gspc."),
+    ("2", "Arguments that make no sense."),
+    ("3", "A scene, checkpoint or image that cannot be used."),
+    ("4", "A stream that is damaged, too new, beyond the limits, or cut before the level asked for."),
+    ("5", "No such device or kernel on this machine."),
+    ("6", "An output that exists, cannot be written, or does not fit on the disk."),
+    ("130", "Interrupted with Ctrl-C."),
+    ("141", "The reader of the output went away."),
+)
+
+# What help has no room for: page -> sections, a paragraph in capitals being a title.
+SECTIONS = {
+    "gspc": """
+        FILES
+
+        A trained model (model.pt) is what gspc fit writes. A stream (.pcgs, see pcgs(5)) holds a scene in
+        progressive levels, counted from 1, with everything needed to decode it. A decoded scene is a
+        safetensors file with one level of it. Commands recognize the three by content, from a path or,
+        with - or no name, from stdin.
+
+        Data goes to stdout, everything else to stderr. Binary data is not written to a terminal. Files
+        appear whole or not at all, and an existing one is overwritten with -f only.
+
+        ENVIRONMENT
+
+        GSPC_LPIPS_WEIGHTS names a directory with vgg16-397923af.pth and vgg.pth, the weights that gspc
+        eval needs for LPIPS, when torch's cache and the lpips package do not have them.
+        """,
+    "fit": """
+        SCENES
+
+        A COLMAP directory has images/ and sparse/0/ with a binary or text model whose cameras are PINHOLE
+        or SIMPLE_PINHOLE. Every Nth view by name, starting with the first, is held out for gspc eval;
+        Blender scenes keep their own split.
+
+        CHECKPOINTS
+
+        FILE.checkpoint beside the output is written every --checkpoint-every steps and on Ctrl-C, and
+        removed when training is done. --resume goes on from it and asks for the same options. The same
+        seed, device and number of threads give the same log.
+        """,
+    "decompress": """
+        TRUNCATED STREAMS
+
+        A stream that ends early is decoded to its last whole level, with a warning and exit status 0.
+        When --upto asks for more than is there, or not even level 1 is, the exit status is 4.
+        """,
+    "eval": """
+        SCORES
+
+        PSNR in dB, SSIM with an 11x11 Gaussian window and LPIPS with VGG16 on [0, 1] input are means over
+        views. Photographs are read as in training unless options say otherwise.
+        """,
+}
+
+
+def pages() -> dict[str, str]:
+    """File name -> roff of gspc(1) and one page per subcommand that help shows."""
+    group: Any = typer.main.get_command(app.app)
+    context = group.make_context("gspc", [], resilient_parsing=True)
+    names = [name for name in app.COMMANDS if name not in app.HIDDEN]
+    result = {"gspc.1": _main_page(group, context, names)}
+    for name in names:
+        command = group.get_command(context, name)
+        module = importlib.import_module(f"gspc.cli.{app.COMMANDS[name]}")
+        result[f"gspc-{name}.1"] = _command_page(name, command, module.EXAMPLE)
+    return result
+
+
+def _main_page(group: Any, context: Any, names: Sequence[str]) -> str:
+    lines = _head("gspc", _summary(group))
+    lines += [".SH SYNOPSIS", ".B gspc", ".RI [ OPTIONS ]", ".I COMMAND", ".RI [ ARGUMENTS ]"]
+    lines += [".SH DESCRIPTION", *_paragraphs(_body(group)), ".SH COMMANDS"]
+    for name in names:
+        lines += [
+            ".TP",
+            f".BR gspc\\-{_escape(name)} (1)",
+            _escape(_summary(group.get_command(context, name))),
+        ]
+    lines += [".SH OPTIONS", *_options(group), *_sections("gspc"), *_exit_status()]
+    lines += [".SH EXAMPLES", *_example(app.EXAMPLE)]
+    return _finish(lines, [f"gspc-{name}" for name in names])
+
+
+def _command_page(name: str, command: Any, example: str) -> str:
+    arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
+    lines = _head(f"gspc-{name}", _summary(command))
+    lines += [".SH SYNOPSIS", f".B gspc {_escape(name)}", ".RI [ OPTIONS ]"]
+    for argument in arguments:
+        metavar = _escape(_metavar(argument))
+        lines.append(f".I {metavar}" if argument.required else f".RI [ {metavar} ]")
+    lines += [".SH DESCRIPTION", *_paragraphs(f"{_summary(command)}\n\n{_body(command)}")]
+    if arguments:
+        lines.append(".SH ARGUMENTS")
+        for argument in arguments:
+            lines += [".TP", f".I {_escape(_metavar(argument))}", _escape(argument.help or "")]
+    lines += [".SH OPTIONS", *_options(command), *_sections(name), *_exit_status()]
+    lines += [".SH EXAMPLES", *_example(example)]
+    return _finish(lines, ["gspc"])
+
+
+def _head(name: str, summary: str) -> list[str]:
+    return [
+        '.\\" Written by python -m gspc.cli.man from the help of the commands; edit those.',
+        f'.TH {_escape(name.upper())} 1 "" "gspc {__version__}" "gspc manual"',
+        ".SH NAME",
+        f"{_escape(name)} \\- {_escape(summary[0].lower() + summary[1:].rstrip('.'))}",
+    ]
+
+
+def _summary(command: Any) -> str:
+    return str(command.help).split("\n\n", maxsplit=1)[0]
+
+
+def _body(command: Any) -> str:
+    return str(command.help).partition("\n\n")[2]
+
+
+def _paragraphs(text: str) -> list[str]:
+    lines: list[str] = []
+    for paragraph in filter(None, text.split("\n\n")):
+        lines += [".PP", _escape(" ".join(paragraph.split()))]
+    return lines[1:]
+
+
+def _metavar(parameter: Any) -> str:
+    return str(parameter.metavar or parameter.name.upper())
+
+
+def _options(command: Any) -> list[str]:
+    lines: list[str] = []
+    for option in command.params:
+        if option.param_type_name != "option" or getattr(option, "hidden", False):
+            continue
+        names = ", ".join(f"\\fB{_escape(name)}\\fP" for name in sorted(option.opts, key=len))
+        value = "" if option.is_flag else f" \\fI{_escape(_metavar(option))}\\fP"
+        text = " ".join((option.help or "").split())
+        lines += [".TP", names + value, _escape(text + _default(option))]
+    return [*lines, ".TP", "\\fB\\-\\-help\\fP", "Show the help and exit."]
+
+
+def _default(option: Any) -> str:
+    if option.required:
+        return " Required."
+    default = option.default
+    if default is None or default is False or default == "" or callable(default):
+        return ""
+    if isinstance(default, enum.Enum):
+        default = default.value
+    return f" Default: {default}."
+
+
+def _sections(page: str) -> list[str]:
+    lines: list[str] = []
+    follows_title = False
+    for paragraph in inspect.cleandoc(SECTIONS.get(page, "")).split("\n\n"):
+        if paragraph.isupper():
+            lines.append(f".SH {paragraph}")
+        elif paragraph:
+            lines += [*([] if follows_title else [".PP"]), _escape(" ".join(paragraph.split()))]
+        follows_title = paragraph.isupper()
+    return lines
+
+
+def _exit_status() -> list[str]:
+    lines = [".SH EXIT STATUS"]
+    for code, meaning in EXIT_STATUS:
+        lines += [".TP", f".B {code}", _escape(meaning)]
+    return lines
+
+
+def _example(example: str) -> list[str]:
+    return [".PP", ".nf", ".RS", _escape(example), ".RE", ".fi"]
+
+
+def _finish(lines: list[str], others: Sequence[str]) -> str:
+    references = [f".BR {_escape(name)} (1)," for name in others]
+    return "\n".join([*lines, ".SH SEE ALSO", *references, ".BR pcgs (5)"]) + "\n"
+
+
+def _escape(text: str) -> str:
+    escaped = text.replace("\\", "\\e").replace("-", "\\-")
+    return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped
+
+
+def run(args: Sequence[str]) -> int:
+    """Writes the pages into a directory, or with --check says which are not current (exit status 1)."""
+    check = "--check" in args
+    directory = Path(next((arg for arg in args if not arg.startswith("-")), "man"))
+    stale = 0
+    for name, text in pages().items():
+        path = directory / name
+        if path.is_file() and path.read_text() == text:
+            continue
+        stale += 1
+        if check:
+            console.error(f"{path}: is not current; run make man")
+        else:
+            path.write_text(text)
+            console.note(f"{path} written")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))

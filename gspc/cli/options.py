@@ -1,0 +1,138 @@
+"""Options that several subcommands share, and the readers of their values."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gspc.cli import console
+from gspc.errors import UsageError
+
+
+class Background(StrEnum):
+    """What lies behind transparent pixels."""
+
+    auto = "auto"
+    white = "white"
+    black = "black"
+
+
+def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds --debug and --stats to a command, so that both may stand after its name too."""
+
+    @functools.wraps(command)
+    def run(*, debug: bool, stats: bool, **arguments: Any) -> None:
+        console.settings.debug |= debug
+        console.settings.stats |= stats
+        command(**arguments)
+
+    extra = {
+        "stats": Annotated[bool, typer.Option("--stats", help="Print wall time and peak memory on stderr.")],
+        "debug": Annotated[bool, typer.Option("--debug", help="Print the traceback of an error.")],
+    }
+    signature = inspect.signature(command, eval_str=True)
+    parameters = [
+        *signature.parameters.values(),
+        *(
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
+            for name, kind in extra.items()
+        ),
+    ]
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters} | {
+        "return": None
+    }
+    return run
+
+
+Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite an existing output.")]
+Threads = Annotated[
+    int, typer.Option("--threads", metavar="N", min=0, help="Threads to use; 0 takes every core at hand.")
+]
+Upto = Annotated[
+    int | None, typer.Option("--upto", metavar="LEVEL", min=1, help="Stop after this level, counted from 1.")
+]
+Input = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="INPUT",
+        show_default=False,
+        help="A .pcgs stream, decoded scene or model.pt, recognized by content; - or nothing reads stdin.",
+    ),
+]
+StreamInput = Annotated[
+    str | None,
+    typer.Argument(metavar="INPUT", show_default=False, help="A .pcgs stream; - or nothing reads stdin."),
+]
+RenderDevice = Annotated[
+    str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to render; cuda needs gspc[cuda].")
+]
+Resolution = Annotated[
+    int | None,
+    typer.Option(
+        "--resolution",
+        "-r",
+        metavar="R",
+        help="1, 2, 4 or 8 divides the photographs' size, anything else is their width in pixels. By default "
+        "wider ones are scaled to 1600.",
+    ),
+]
+Images = Annotated[
+    Path | None, typer.Option("--images", metavar="DIR", help="Directory of the photographs, if not images/.")
+]
+MaxMemory = Annotated[
+    str,
+    typer.Option(
+        "--max-memory",
+        metavar="SIZE",
+        help="Refuse streams whose decoding takes more than this, such as 500MB.",
+    ),
+]
+
+
+def read_source(name: str | None) -> Path | bytes:
+    """The input an argument names: a path, or the bytes of stdin for '-' and nothing."""
+    if name not in (None, "-"):
+        return Path(str(name))
+    return console.stdin_bytes("no input: name a file, or pipe one in")
+
+
+def rate_weights(text: str | None) -> tuple[float, ...] | None:
+    """'4e-3,1e-3,2e-4' as numbers; UsageError for anything else."""
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(
+            f"--rate-weights {text}: give numbers with commas between, such as 0.004,0.001,0.0002"
+        ) from None
+
+
+def byte_count(text: str) -> int:
+    """'500MB', '4GB' or plain bytes as a number of bytes (powers of ten)."""
+    units = {"": 1, "b": 1, "k": 10**3, "kb": 10**3, "m": 10**6, "mb": 10**6, "g": 10**9, "gb": 10**9}
+    digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ")
+    unit = text[len(digits) :].strip().lower()
+    try:
+        count = float(digits) * units[unit]
+    except (ValueError, KeyError):
+        count = 0.0
+    if not 1 <= count < 2**63:
+        raise UsageError(f"--max-memory {text}: give a size such as 500MB or 4GB")
+    return int(count)
+
+
+def limit_threads(threads: int) -> None:
+    """Caps the threads of compute kernels that are not loaded yet; 0 leaves them alone."""
+    import os
+
+    if threads > 0 and "gspc._kernels" not in sys.modules:
+        os.environ["OMP_NUM_THREADS"] = str(threads)

@@ -1,0 +1,102 @@
+"""Progress of a fit on stderr: a live line with rich on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from gspc.cli import console
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from gspc.pipeline import FitProgress
+
+PLAIN_SECONDS = 10.0  # at most one plain line in this time, besides changes of phase
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as m:ss or h:mm:ss; '-:--' when unknown."""
+    if seconds is None or not math.isfinite(seconds):
+        return "-:--"
+    minutes, rest = divmod(round(max(seconds, 0.0)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None or not math.isfinite(value) else format(value, form)
+
+
+def describe(state: FitProgress) -> str:
+    """Loss, PSNR, anchors and estimated size of a step."""
+    size = "-" if not state.estimated_bytes else console.size(state.estimated_bytes)
+    return (
+        f"loss {_number(state.loss, '.4f')}  PSNR {_number(state.psnr, '.2f')} dB  "
+        f"{state.anchors:,} anchors  {size}"
+    )
+
+
+class FitView:
+    """Observer of a fit (see gspc.train.FitObserver) that shows it; use as a context manager."""
+
+    def __init__(self) -> None:
+        self._live: Progress | None = None
+        self._task: TaskID | None = None
+        self._said = -math.inf
+        self._phase: str | None = None
+
+    def __enter__(self) -> FitView:
+        if sys.stderr.isatty():
+            from rich.progress import BarColumn, Progress, TextColumn
+
+            self._live = Progress(
+                TextColumn("{task.fields[phase]}"),
+                BarColumn(bar_width=24),
+                TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+                TextColumn("{task.description}"),
+                TextColumn("{task.fields[left]} left"),
+                console=console.stderr_console(),
+                transient=True,
+            )
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def message(self, text: str) -> None:
+        """A line that stays."""
+        if self._live is None:
+            console.note(text)
+        else:
+            self._live.console.print(f"gspc: {console.clean(text)}", soft_wrap=True)
+
+    def progress(self, state: FitProgress) -> None:
+        """The state after a step."""
+        if self._live is None:
+            self._plain(state)
+            return
+        left = duration(state.seconds_left)
+        if self._task is None:
+            self._task = self._live.add_task("", total=state.iterations, phase="", left="")
+        self._live.update(
+            self._task, completed=state.iteration, description=describe(state), phase=state.phase, left=left
+        )
+
+    def _plain(self, state: FitProgress) -> None:
+        now = time.monotonic()
+        last = state.iteration >= state.iterations
+        if state.phase == self._phase and now - self._said < PLAIN_SECONDS and not last:
+            return
+        self._phase, self._said = state.phase, now
+        console.note(
+            f"{state.iteration}/{state.iterations} {state.phase}  {describe(state)}  "
+            f"{duration(state.seconds_left)} left"
+        )

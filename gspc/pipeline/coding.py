@@ -1,0 +1,139 @@
+"""Models to streams, streams to scenes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gspc.errors import BitstreamError, InputError, UsageError
+from gspc.pipeline.source import Source, naming
+
+if TYPE_CHECKING:
+    from gspc.scene import DecodedScene
+
+MAX_MEMORY = 4 << 30  # bytes a stream may make the decoder use unless asked otherwise
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """A stream of `levels` levels; `level_bytes[s - 1]` is the size of the file that stops after level s."""
+
+    data: bytes
+    levels: int
+    level_bytes: tuple[int, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A scene at one level. `truncated`: the stream ended before its last level."""
+
+    scene: DecodedScene
+    level: int
+    levels_in_file: int
+    truncated: bool
+    warnings: tuple[str, ...]
+    symbol_hash: str | None
+
+
+@dataclass(frozen=True)
+class Decompressed:
+    """`data`: the decoded scene as a safetensors file."""
+
+    data: bytes
+    restored: Restored
+
+
+def compress(source: Source, *, levels: int | None = None, threads: int = 0) -> Compressed:
+    """A model, or a stream to drop levels from, as a stream of its first `levels` levels (None: all)."""
+    with naming(source.name):
+        if source.kind == "scene":
+            raise InputError("is a decoded scene; compress the model or the .pcgs it came from")
+        from gspc.codec import truncate_levels
+
+        if source.kind == "model":
+            data, available = encode_model(source, levels, threads)
+            promised = available
+        else:
+            available, promised = _levels_of(source.data)
+            _check_levels(levels, available)
+            data = truncate_levels(source.data, levels or available)
+    written = levels if levels is not None else available
+    cut = f"the stream is truncated: {available} of {promised} levels are whole and were kept"
+    return Compressed(data, written, _level_bytes(data, written), (cut,) if available < promised else ())
+
+
+def decompress(
+    source: Source, *, upto: int | None = None, threads: int = 0, max_memory: int = MAX_MEMORY
+) -> Decompressed:
+    """Decodes a stream up to level `upto` (None: the last whole one). Needs the bytes only."""
+    from gspc.rendering.scene_file import write_scene
+
+    if source.kind != "pcgs":
+        what = "a decoded scene already" if source.kind == "scene" else "a model; run gspc compress first"
+        raise InputError(f"{source.name}: is {what}")
+    restored = restore(source, upto=upto, threads=threads, max_memory=max_memory)
+    return Decompressed(write_scene(restored.scene), restored)
+
+
+def restore(
+    source: Source, *, upto: int | None = None, threads: int = 0, max_memory: int = MAX_MEMORY
+) -> Restored:
+    """The scene of any source at level `upto`. A model goes through the codec: it looks as its file will."""
+    with naming(source.name):
+        if source.kind == "scene":
+            return _restore_scene(source, upto)
+        from gspc.codec import decode
+
+        data = source.data if source.kind == "pcgs" else encode_model(source, None, threads)[0]
+        decoded = decode(data, upto=upto, threads=threads, max_memory=max_memory)
+    return Restored(
+        decoded.scene,
+        decoded.level,
+        decoded.levels_in_file,
+        decoded.truncated,
+        decoded.warnings,
+        decoded.symbol_hash,
+    )
+
+
+def encode_model(source: Source, levels: int | None, threads: int) -> tuple[bytes, int]:
+    """The stream of a model's first levels, and how many levels the model has."""
+    from gspc.codec import encode
+    from gspc.codec.export import export_model
+
+    scene = export_model(source.data, source.name)
+    _check_levels(levels, scene.levels)
+    return encode(scene, levels=levels, threads=threads), scene.levels
+
+
+def _check_levels(levels: int | None, available: int) -> None:
+    if levels is not None and not 1 <= levels <= available:
+        raise UsageError(f"has {available} levels; choose --levels from 1 to {available}")
+
+
+def _levels_of(data: bytes) -> tuple[int, int]:
+    """Whole levels of a stream, and how many it should have. Raises BitstreamError when none is whole."""
+    from gspc.bitstream import describe
+
+    stream = describe(data)
+    if not stream.whole_levels:
+        raise BitstreamError("is cut before its first level ends; get the file again")
+    return stream.whole_levels, len(stream.levels)
+
+
+def _level_bytes(data: bytes, levels: int) -> tuple[int, ...]:
+    from gspc.codec import truncate_levels
+
+    return (*(len(truncate_levels(data, level)) for level in range(1, levels)), len(data))
+
+
+def _restore_scene(source: Source, upto: int | None) -> Restored:
+    from gspc.rendering.scene_file import read_scene
+
+    scene = read_scene(source.data, source.name)
+    if upto is not None and upto != scene.level:
+        raise UsageError(
+            f"is already decoded to level {scene.level}; run gspc decompress --upto {upto} on its .pcgs"
+        )
+    return Restored(scene, scene.level, scene.levels, False, (), None)

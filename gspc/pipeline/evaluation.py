@@ -1,0 +1,162 @@
+"""Scenes against their photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gspc.pipeline.coding import Restored, encode_model, restore
+from gspc.pipeline.source import Source, naming
+
+if TYPE_CHECKING:
+    from gspc.config import Background, DataOptions
+    from gspc.rendering import Renderer
+    from gspc.scene import View
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ViewScore:
+    """PSNR in dB, SSIM, LPIPS (None where its network is not at hand) of one view."""
+
+    view: str
+    psnr: float
+    ssim: float
+    lpips: float | None
+
+
+@dataclass(frozen=True)
+class LevelScore:
+    """Means over the views at one level. `size`: bytes on disk of the file that stops after this level."""
+
+    level: int
+    size: int | None
+    psnr: float
+    ssim: float
+    lpips: float | None
+    views: tuple[ViewScore, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores per level; `held_out` is False when there are no test views and training views were taken."""
+
+    source: str
+    data: str
+    held_out: bool
+    lpips_status: str
+    warnings: tuple[str, ...]
+    levels: tuple[LevelScore, ...]
+
+
+def evaluate(
+    source: Source,
+    directory: Path,
+    *,
+    resolution: int | None = None,
+    hold: int | None = None,
+    background: Background | None = None,
+    images: Path | None = None,
+    levels: tuple[int, ...] | None = None,
+    device: str = "cpu",
+    threads: int = 0,
+    report: Report = lambda text: None,
+) -> Evaluation:
+    """Compares the scene, level by level, with the held-out photographs of `directory`.
+
+    Options that are None come from what training wrote into the file. A model is exported, encoded and
+    decoded first, so its scores and sizes are those of its stream.
+    """
+    from gspc.data import load_scene
+    from gspc.metrics import lpips_status
+    from gspc.rendering import Renderer
+
+    if source.kind == "model":
+        report("encoding the model")
+        with naming(source.name):
+            source = replace(source, kind="pcgs", data=encode_model(source, None, threads)[0])
+    first = restore(source, threads=threads)  # fails early, and knows the options of training
+    wanted = levels if levels is not None else _levels_to_score(source, first)
+    data = load_scene(directory, _data_options(first.scene.metadata, resolution, hold, background, images))
+    views = data.test or data.train
+    scores = []
+    for level in wanted:
+        restored = first if level == first.level else restore(source, upto=level, threads=threads)
+        renderer = Renderer(restored.scene, device)
+        rows = []
+        for index, view in enumerate(views):
+            report(f"level {level}: view {index + 1} of {len(views)}")
+            rows.append(_score(renderer, view))
+        scores.append(_level_score(level, _size_at(source, level, first), rows))
+    return Evaluation(
+        source.name, str(directory), bool(data.test), lpips_status(), first.warnings, tuple(scores)
+    )
+
+
+def _data_options(
+    metadata: Mapping[str, str],
+    resolution: int | None,
+    hold: int | None,
+    background: Background | None,
+    images: Path | None,
+) -> DataOptions:
+    """How to read photographs: what was asked, else what training wrote into the file, else the defaults."""
+    from gspc.config import DataOptions
+
+    options = DataOptions()
+    if resolution is None and metadata.get("resolution", "").isdecimal():
+        resolution = int(metadata["resolution"])
+    if hold is None and metadata.get("hold", "").isdecimal():
+        hold = int(metadata["hold"])
+    if background is None and metadata.get("background") in ("white", "black"):
+        background = "white" if metadata["background"] == "white" else "black"
+    return replace(
+        options,
+        resolution=resolution,
+        hold=options.hold if hold is None else hold,
+        background=background or options.background,
+        images=images,
+    )
+
+
+def _levels_to_score(source: Source, last: Restored) -> tuple[int, ...]:
+    return (last.level,) if source.kind == "scene" else tuple(range(1, last.level + 1))
+
+
+def _size_at(source: Source, level: int, last: Restored) -> int | None:
+    """Bytes on disk at a level; a decoded scene is no longer a stream, so it has none."""
+    from gspc.codec import truncate_levels
+
+    if source.kind == "scene":
+        return None
+    if level == last.levels_in_file and not last.truncated:
+        return len(source.data)
+    return len(truncate_levels(source.data, level))
+
+
+def _score(renderer: Renderer, view: View) -> ViewScore:
+    from gspc import metrics
+
+    image, target = renderer.render(view.camera), view.load()
+    return ViewScore(
+        view.camera.name,
+        metrics.psnr(image, target),
+        metrics.ssim(image, target),
+        metrics.lpips(image, target),
+    )
+
+
+def _level_score(level: int, size: int | None, rows: list[ViewScore]) -> LevelScore:
+    count = len(rows)
+    lpips = [row.lpips for row in rows if row.lpips is not None]
+    return LevelScore(
+        level,
+        size,
+        sum(row.psnr for row in rows) / count,
+        sum(row.ssim for row in rows) / count,
+        sum(lpips) / count if len(lpips) == count else None,
+        tuple(rows),
+    )

@@ -1,0 +1,156 @@
+"""What an input is made of."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gspc.pipeline.source import Kind, Source, load_source, naming
+
+if TYPE_CHECKING:
+    from gspc.bitstream import StreamInfo
+
+
+@dataclass(frozen=True)
+class Part:
+    """Bytes of one component at one level; `level` is None for what all levels share."""
+
+    name: str
+    level: int | None
+    size: int
+
+
+@dataclass(frozen=True)
+class ChunkRow:
+    """One chunk of a stream; `status` is empty when nothing is wrong with it."""
+
+    tag: str
+    level: int | None
+    slice: int | None
+    offset: int
+    size: int
+    status: str
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What an input is made of. `prefix_bytes[s - 1]`: size of the file up to and including level s."""
+
+    source: str
+    kind: Kind
+    size: int
+    levels: int
+    whole_levels: int
+    facts: tuple[tuple[str, str], ...]
+    prefix_bytes: tuple[int, ...]
+    parts: tuple[Part, ...]
+    chunks: tuple[ChunkRow, ...]
+    problems: tuple[str, ...]
+
+
+def inspect(source: bytes | Path) -> Inspection:
+    """What a stream, a decoded scene or a model consists of, from its container alone.
+
+    A model is encoded first. Of a damaged stream what can be read is reported, with `problems`;
+    BitstreamError is raised when not even the header can.
+    """
+    found = load_source(source, expect_stream=True)
+    if found.kind == "scene":
+        return _inspect_scene(found)
+    if found.kind == "model":
+        from gspc.pipeline.coding import encode_model
+
+        found = replace(found, data=encode_model(found, None, 0)[0])
+    return _inspect_stream(found)
+
+
+def _inspect_stream(source: Source) -> Inspection:
+    from gspc.bitstream import COMPONENTS, describe
+
+    with naming(source.name):
+        stream = describe(source.data)
+    parts = sorted(
+        stream.component_bytes.items(), key=lambda item: (item[0][0], COMPONENTS.index(item[0][1]))
+    )
+    return Inspection(
+        source=source.name,
+        kind=source.kind,
+        size=stream.size,
+        levels=len(stream.levels),
+        whole_levels=stream.whole_levels,
+        facts=_facts(stream),
+        prefix_bytes=tuple(level.offset + level.length for level in stream.levels if level.whole),
+        parts=tuple(Part(name, level or None, size) for (level, name), size in parts),
+        chunks=tuple(
+            ChunkRow(
+                chunk.tag,
+                chunk.level or None,
+                chunk.slice,
+                chunk.offset,
+                chunk.length,
+                {True: "", False: "checksum error", None: "cut off"}[chunk.crc_ok],
+            )
+            for chunk in stream.chunks
+        ),
+        problems=_problems(stream),
+    )
+
+
+def _facts(stream: StreamInfo) -> tuple[tuple[str, str], ...]:
+    header = stream.header
+    anchors = sum(level.anchors for level in stream.levels)
+    hidden = (
+        f"steps {header.steps_hidden}, trunk {header.trunk_hidden}, trits {header.trit_features_hidden} and "
+        f"{header.trit_scaling_hidden}, heads {header.heads_hidden}"
+    )
+    solid = [str(plane.resolution) for plane in header.planes if plane.dims == 0]
+    flat = sorted({plane.resolution for plane in header.planes if plane.dims != 0})
+    return (
+        ("format", f"{stream.version[0]}.{stream.version[1]}, model family {header.family}"),
+        ("coder", ("32-lane rANS", "torchac")[header.coder]),
+        ("anchors", f"{anchors:,} in {len(stream.slice_keys)} slices"),
+        ("Gaussians", f"{sum(level.gaussians for level in stream.levels):,}"),
+        ("per anchor", f"{header.features} features, {header.offsets} offsets"),
+        ("hidden units", hidden),
+        ("grid", f"3D {' '.join(solid) or 'none'}; 2D {' '.join(map(str, flat)) or 'none'}"),
+        ("steps", "features {:g}, scaling {:g}, offsets {:g}".format(*header.step_base)),
+        ("positions", f"{header.position_bits} bits per axis, voxel size {header.voxel_size:g}"),
+        ("background", " ".join(f"{value:g}" for value in header.background)),
+    )
+
+
+def _problems(stream: StreamInfo) -> tuple[str, ...]:
+    found = [f"{chunk.name}: checksum error" for chunk in stream.damaged]
+    if stream.truncated:
+        found.append(
+            f"truncated: {stream.size:,} of {stream.file_bytes:,} bytes, "
+            f"{stream.whole_levels} of {len(stream.levels)} levels are whole"
+        )
+    return tuple(found)
+
+
+def _inspect_scene(source: Source) -> Inspection:
+    """The tensors of a decoded scene, from its safetensors header."""
+    from gspc.rendering.scene_file import read_scene
+
+    scene = read_scene(source.data, source.name)
+    length = 8 + int.from_bytes(source.data[:8], "little")
+    tensors = json.loads(source.data[8:length])
+    parts = [Part("header", None, length)]
+    for name, entry in tensors.items():
+        if name != "__metadata__":
+            begin, end = entry["data_offsets"]
+            parts.append(Part(name, scene.level, end - begin))
+    facts = [
+        ("anchors", f"{len(scene.anchors):,}"),
+        ("Gaussians", f"{int(scene.gaussian_mask.sum()):,}"),
+        ("level", f"{scene.level} of {scene.levels}"),
+        ("suggested cameras", str(len(scene.cameras))),
+        *sorted(scene.metadata.items()),
+    ]
+    size = len(source.data)
+    return Inspection(
+        source.name, source.kind, size, scene.levels, scene.level, tuple(facts), (), tuple(parts), (), ()
+    )

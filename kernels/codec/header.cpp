@@ -1,0 +1,113 @@
+#include "codec/header.hpp"
+
+#include <cmath>
+
+#include "codec/bytes.hpp"
+#include "codec/limits.hpp"
+
+namespace gspc {
+
+namespace {
+
+constexpr size_t kFamilyBytes = 12;
+constexpr int kCoderLanes = 0;  // the 32-lane coder; 1 is set aside for streams of the torchac extra
+
+bool hidden_ok(int n, int least) { return n >= least && n <= kMaxHidden; }
+
+bool usable(double v) { return std::isfinite(v) && v > 0; }
+
+}  // namespace
+
+const char* header_error(const StreamHeader& h) {
+  if (h.features < 1 || h.features > kMaxFeatures) return "features per anchor must be 1 to 256";
+  if (h.offsets < 1 || h.offsets > kMaxOffsets) return "offsets per anchor must be 1 to 32";
+  if (h.position_bits < 1 || h.position_bits > 21) return "position bits must be 1 to 21";
+  if (!hidden_ok(h.steps_hidden, 1) || !hidden_ok(h.trunk_hidden, 1) || !hidden_ok(h.trit_features_hidden, 0) ||
+      !hidden_ok(h.trit_scaling_hidden, 0) || !hidden_ok(h.heads_hidden, 1))
+    return "hidden layers must have 1 to 512 units";
+  if ((h.trit_features_hidden == 0) != (h.trit_scaling_hidden == 0)) return "one of the trit networks is missing";
+  for (int i = 0; i < 3; ++i) {
+    if (!usable(h.step_base[i])) return "quantization steps must be positive and finite";
+    if (!std::isfinite(h.origin[i]) || !std::isfinite(h.background[i])) return "origin or background is not finite";
+  }
+  if (!usable(h.voxel_size)) return "voxel size must be positive and finite";
+  if (h.grid.planes.empty()) return "the context grid has no planes";
+  return grid_spec_error(h.grid);
+}
+
+std::vector<uint8_t> write_header(const StreamHeader& h) {
+  ByteWriter out;
+  for (size_t i = 0; i < kFamilyBytes; ++i) out.u8(i < h.family.size() ? static_cast<uint8_t>(h.family[i]) : 0);
+  out.u8(kCoderLanes);
+  out.u8(static_cast<uint32_t>(h.position_bits));
+  out.u16(static_cast<uint32_t>(h.features));
+  out.u16(static_cast<uint32_t>(h.offsets));
+  out.u16(static_cast<uint32_t>(h.steps_hidden));
+  out.u16(static_cast<uint32_t>(h.trunk_hidden));
+  out.u16(static_cast<uint32_t>(h.trit_features_hidden));
+  out.u16(static_cast<uint32_t>(h.trit_scaling_hidden));
+  out.u16(static_cast<uint32_t>(h.heads_hidden));
+  for (double v : h.step_base) out.f64(v);
+  for (double v : h.origin) out.f64(v);
+  out.f64(h.voxel_size);
+  for (float v : h.background) out.f32(v);
+  for (int32_t v : h.grid.box_low) out.u32(static_cast<uint32_t>(v));
+  for (int32_t v : h.grid.box_size) out.u32(static_cast<uint32_t>(v));
+  out.u16(static_cast<uint32_t>(h.grid.planes.size()));
+  for (const GridPlane& plane : h.grid.planes) {
+    out.u8(static_cast<uint32_t>(plane.dims));
+    out.u8(static_cast<uint32_t>(plane.log2_size));
+    out.u16(static_cast<uint32_t>(plane.resolution));
+  }
+  return out.bytes;
+}
+
+StreamHeader read_header(const uint8_t* data, size_t size) {
+  ByteReader in(data, size, "chunk HEAD");
+  StreamHeader h;
+  h.family.clear();
+  const uint8_t* name = in.take(kFamilyBytes);
+  bool ended = false;
+  for (size_t i = 0; i < kFamilyBytes; ++i) {
+    if (name[i] == 0) {
+      ended = true;
+    } else if (ended || name[i] < 33 || name[i] > 126) {
+      stream_fail("chunk HEAD: malformed model family");
+    } else {
+      h.family += static_cast<char>(name[i]);
+    }
+  }
+  if (h.family != "plain")
+    stream_fail("model family '" + h.family + "' is not known here (this reader knows 'plain'); update gspc");
+  const int coder = in.u8();
+  if (coder == 1) stream_fail("symbols were coded with torchac, which this core does not read; recompress without --coder");
+  if (coder != kCoderLanes) stream_fail("chunk HEAD: unknown symbol coder " + std::to_string(coder));
+  h.position_bits = in.u8();
+  h.features = in.u16();
+  h.offsets = in.u16();
+  h.steps_hidden = in.u16();
+  h.trunk_hidden = in.u16();
+  h.trit_features_hidden = in.u16();
+  h.trit_scaling_hidden = in.u16();
+  h.heads_hidden = in.u16();
+  for (double& v : h.step_base) v = in.f64();
+  for (double& v : h.origin) v = in.f64();
+  h.voxel_size = in.f64();
+  for (float& v : h.background) v = in.f32();
+  for (int32_t& v : h.grid.box_low) v = static_cast<int32_t>(in.u32());
+  for (int32_t& v : h.grid.box_size) v = static_cast<int32_t>(in.u32());
+  const size_t planes = in.u16();
+  if (planes > GRID_MAX_PLANES) stream_fail("chunk HEAD: too many grid planes");
+  for (size_t i = 0; i < planes; ++i) {
+    GridPlane plane;
+    plane.dims = in.u8();
+    plane.log2_size = in.u8();
+    plane.resolution = in.u16();
+    h.grid.planes.push_back(plane);
+  }
+  in.finish();
+  if (const char* error = header_error(h)) stream_fail(std::string("chunk HEAD: ") + error);
+  return h;
+}
+
+}  // namespace gspc

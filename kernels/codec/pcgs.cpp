@@ -1,0 +1,109 @@
+#include "codec/pcgs.h"
+
+#include <cstring>
+#include <exception>
+#include <new>
+
+#include "codec/stream.hpp"
+
+struct pcgs_scene {
+  gspc::DecodedStream stream;
+  std::vector<float> weights[4];
+};
+
+namespace {
+
+const gspc::HeadLayer& head_of(const pcgs_scene& scene, int which) {
+  switch (which) {
+    case PCGS_OPACITY: return scene.stream.heads.opacity;
+    case PCGS_COLOR: return scene.stream.heads.color;
+    case PCGS_COV: return scene.stream.heads.cov;
+    default: return scene.stream.heads.hidden;
+  }
+}
+
+void fill_weights(pcgs_scene& scene) {
+  for (int which = 0; which < 4; ++which) {
+    const gspc::HeadLayer& layer = head_of(scene, which);
+    const size_t in = static_cast<size_t>(layer.in);
+    scene.weights[which].resize(layer.weight.size());
+    for (size_t i = 0; i < layer.weight.size(); ++i)
+      scene.weights[which][i] = static_cast<float>(layer.weight[i]) * layer.scale[i / in];
+  }
+}
+
+void report(char* error, size_t size, const char* text) {
+  if (error == nullptr || size == 0) return;
+  std::strncpy(error, text, size - 1);
+  error[size - 1] = 0;
+}
+
+}  // namespace
+
+extern "C" {
+
+pcgs_scene* pcgs_decode(const void* data, size_t size, const pcgs_options* options, char* error, size_t error_size) {
+  pcgs_scene* scene = nullptr;
+  try {
+    gspc::DecodeOptions decode;
+    if (options != nullptr) {
+      if (options->upto < 0) gspc::stream_fail("levels count from 1");
+      decode.upto = options->upto;
+      decode.threads = options->threads;
+      if (options->max_memory != 0) decode.max_memory = options->max_memory;
+    }
+    scene = new pcgs_scene;
+    scene->stream = gspc::decode_stream(static_cast<const uint8_t*>(data), size, decode);
+    fill_weights(*scene);
+    return scene;
+  } catch (const std::bad_alloc&) {
+    report(error, error_size, "out of memory");
+  } catch (const std::exception& e) {
+    report(error, error_size, e.what());
+  }
+  delete scene;
+  return nullptr;
+}
+
+void pcgs_free(pcgs_scene* scene) { delete scene; }
+
+int32_t pcgs_level(const pcgs_scene* s) { return s->stream.level; }
+int32_t pcgs_levels_in_file(const pcgs_scene* s) { return s->stream.levels_in_file; }
+int32_t pcgs_truncated(const pcgs_scene* s) { return s->stream.truncated ? 1 : 0; }
+uint64_t pcgs_symbol_hash(const pcgs_scene* s) { return s->stream.hash; }
+
+size_t pcgs_anchor_count(const pcgs_scene* s) { return s->stream.count; }
+int32_t pcgs_feature_count(const pcgs_scene* s) { return s->stream.header.features; }
+int32_t pcgs_offset_count(const pcgs_scene* s) { return s->stream.header.offsets; }
+const float* pcgs_anchors(const pcgs_scene* s) { return s->stream.anchors.data.get(); }
+const float* pcgs_features(const pcgs_scene* s) { return s->stream.features.data.get(); }
+const float* pcgs_log_scales(const pcgs_scene* s) { return s->stream.log_scales.data.get(); }
+const float* pcgs_offsets(const pcgs_scene* s) { return s->stream.offsets.data.get(); }
+const uint8_t* pcgs_gaussian_levels(const pcgs_scene* s) { return s->stream.gaussian_level.data.get(); }
+
+pcgs_layer pcgs_head(const pcgs_scene* s, int32_t which) {
+  const int at = which < 0 || which > 3 ? 0 : which;
+  const gspc::HeadLayer& layer = head_of(*s, at);
+  return {layer.in, layer.out, s->weights[at].data(), layer.bias.data()};
+}
+float pcgs_distance_scale(const pcgs_scene* s) { return s->stream.heads.distance_scale; }
+void pcgs_background(const pcgs_scene* s, float rgb[3]) { std::memcpy(rgb, s->stream.header.background, 12); }
+
+size_t pcgs_camera_count(const pcgs_scene* s) { return s->stream.cameras.size(); }
+pcgs_camera pcgs_camera_at(const pcgs_scene* s, size_t index) {
+  pcgs_camera out{};
+  if (index >= s->stream.cameras.size()) return out;
+  const gspc::StoredCamera& c = s->stream.cameras[index];
+  out.name = c.name.c_str();
+  out.width = c.width;
+  out.height = c.height;
+  out.focal_x = c.focal_x;
+  out.focal_y = c.focal_y;
+  out.center_x = c.center_x;
+  out.center_y = c.center_y;
+  std::memcpy(out.world_to_camera, c.world_to_camera, sizeof out.world_to_camera);
+  return out;
+}
+const char* pcgs_metadata(const pcgs_scene* s) { return s->stream.metadata.c_str(); }
+
+}  // extern "C"

@@ -1,0 +1,174 @@
+"""Who may import whom: the table of rooms, read from the imports themselves."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "gspc"
+
+# room -> the rooms it may import, besides itself, errors and scene, which everyone may.
+# `codec.export` is the part of the codec that may know the model; `grid_spec` is the part of the model that
+# describes the context grid in plain numbers, for both sides of the codec. Training calls the fused loss and
+# heads of ops itself.
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "scene": set(),
+    "config": set(),
+    "output": set(),
+    "cli": {"pipeline", "config", "output"},
+    "pipeline": {
+        "config",
+        "data",
+        "train",
+        "codec",
+        "codec.export",
+        "bitstream",
+        "rendering",
+        "metrics",
+        "output",
+    },
+    "data": {"config", "output"},
+    "model": {"ops", "config", "output", "grid_spec"},
+    "grid_spec": set(),
+    "train": {"model", "ops", "rendering", "data", "metrics", "config", "output", "grid_spec"},
+    "codec": {"bitstream", "grid_spec", "kernels"},
+    "codec.export": {"codec", "model", "bitstream", "grid_spec"},
+    "bitstream": set(),
+    "rendering": {"model", "ops", "output"},
+    "metrics": {"ops"},
+    "ops": {"kernels", "grid_spec"},
+}
+STANDARD_LIBRARY_ONLY = ("errors", "config", "bitstream", "output")
+NO_TORCH = (
+    "errors",
+    "scene",
+    "config",
+    "output",
+    "cli",
+    "pipeline",
+    "data",
+    "bitstream",
+    "codec",
+    "grid_spec",
+)
+
+
+def sources() -> list[Path]:
+    return sorted(
+        path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE
+    )
+
+
+def room_of(module: str) -> str:
+    """The room of a dotted module below gspc ('' for gspc itself)."""
+    parts = module.split(".")
+    if parts[0] in ("_kernels", "_codec"):
+        return "kernels"
+    if parts[:2] == ["codec", "export"]:
+        return "codec.export"
+    if parts[:2] == ["model", "grid_spec"]:
+        return "grid_spec"
+    return parts[0]
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """(line, absolute module) of every import anywhere in the file, names imported from packages included."""
+    package = ["gspc", *path.relative_to(PACKAGE).parent.parts]
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            for alias in node.names:
+                inner = PACKAGE.parent.joinpath(*module.split("."), alias.name)
+                is_module = module.split(".")[0] == "gspc" and (
+                    inner.with_suffix(".py").exists()
+                    or inner.is_dir()
+                    or alias.name in ("_kernels", "_codec")
+                )
+                yield node.lineno, f"{module}.{alias.name}" if is_module else module
+
+
+def third_party(path: Path) -> Iterator[tuple[int, str]]:
+    import sys
+
+    for line, module in imports(path):
+        top = module.split(".")[0]
+        if top != "gspc" and top not in sys.stdlib_module_names:
+            yield line, top
+
+
+def ids(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
+
+
+def test_every_room_is_in_the_table() -> None:
+    rooms = {room_of(module_of(path)) for path in sources()}
+    assert rooms - set(MAY_IMPORT) - {"__main__"} == set()
+
+
+@pytest.mark.parametrize("path", sources(), ids=ids)
+def test_imports_keep_to_the_table(path: Path) -> None:
+    room = room_of(module_of(path))
+    allowed = {"cli"} if room == "__main__" else MAY_IMPORT[room] | {room, "errors", "scene"}
+    broken = []
+    for line, module in imports(path):
+        if module == "gspc" or not module.startswith("gspc."):
+            continue
+        target = room_of(module.removeprefix("gspc."))
+        if target not in allowed:
+            broken.append(f"{path.relative_to(PACKAGE)}:{line}: {room} imports {module}")
+    assert not broken
+
+
+@pytest.mark.parametrize("path", sources(), ids=ids)
+def test_torch_and_packages_stay_where_they_belong(path: Path) -> None:
+    room = room_of(module_of(path))
+    broken = []
+    for line, package in third_party(path):
+        if room in STANDARD_LIBRARY_ONLY or (room in NO_TORCH and package in ("torch", "gsplat")):
+            broken.append(f"{path.relative_to(PACKAGE)}:{line}: {room} imports {package}")
+        if package in ("rich", "typer") and room != "cli":
+            broken.append(
+                f"{path.relative_to(PACKAGE)}:{line}: {room} imports {package}, which only cli does"
+            )
+    assert not broken
+
+
+@pytest.mark.parametrize("path", sources(), ids=ids)
+def test_only_the_command_line_prints(path: Path) -> None:
+    room = room_of(module_of(path))
+    calls = [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text(), str(path)))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert not calls or module_of(path) == "cli.console", f"{path}: lines {calls} print"
+    if room not in ("cli", "__main__"):
+        assert "sys.stdout.write" not in path.read_text()
+
+
+def test_the_test_sees_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Functions, relative imports and names of packages are all resolved."""
+    file = PACKAGE / "data" / "load.py"
+    found = {module for _, module in imports(file)}
+    assert "gspc.errors" in found
+    house = tmp_path / "gspc"
+    (house / "data").mkdir(parents=True)
+    (house / "cli").mkdir()
+    (house / "data" / "x.py").write_text(
+        "def f():\n    from gspc import cli\n    from ..cli import y\n    import torch.nn\n"
+    )
+    monkeypatch.setattr(f"{__name__}.PACKAGE", house)
+    found = {module for _, module in imports(house / "data" / "x.py")}
+    assert found == {"gspc.cli", "torch.nn"}

@@ -1,0 +1,325 @@
+"""The command line as a whole: help, exit codes, what it loads, man pages."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cli_tools import ROOT, Cli, environment, run_fresh
+
+from gspc import __version__, pipeline
+from gspc.cli import app, man
+from gspc.errors import (
+    BackendError,
+    BitstreamError,
+    GspcError,
+    InputError,
+    OutputError,
+    UsageError,
+)
+
+COMMANDS = [name for name in app.COMMANDS if name not in app.HIDDEN]
+
+
+def test_help_lists_the_commands_and_ends_with_an_example(cli: Cli) -> None:
+    ran = cli("--help")
+    text = ran.out.decode()
+    assert ran.code == 0
+    assert ran.err == ""
+    assert all(name in text for name in COMMANDS)
+    assert "demo-scene" not in text
+    assert (
+        "Example: gspc fit photos -o model.pt"
+        in text.rstrip().splitlines()[-2] + text.rstrip().splitlines()[-1]
+    )
+
+
+@pytest.mark.parametrize("name", app.COMMANDS)
+def test_the_help_of_every_command_ends_with_an_example(cli: Cli, name: str) -> None:
+    ran = cli(name, "--help")
+    assert ran.code == 0
+    text = " ".join(ran.out.decode().split())
+    start = text.rindex("Example: gspc ")
+    assert text[start:].startswith(f"Example: gspc {name} ")
+    assert "│" not in text[start:]
+    assert "--debug" in text
+    assert "--stats" in text
+
+
+def test_version(cli: Cli) -> None:
+    assert cli("--version").out == f"gspc {__version__}\n".encode()
+
+
+def test_no_arguments_show_the_help(cli: Cli) -> None:
+    ran = cli()
+    assert ran.code == 2
+    assert b"inspect-bitstream" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("args", "line"),
+    [
+        (["nosuch"], "gspc: error: No such command 'nosuch'; see gspc --help"),
+        (["fit"], "gspc: error: Missing argument 'SCENE'; see gspc fit --help"),
+        (["eval", "x.pcgs"], "gspc: error: Missing option '--data' / '-d'; see gspc eval --help"),
+        (["render", "x", "--upto", "0"], "gspc: error: Invalid value for '--upto'"),
+        (["render", "x", "--nosuch"], "gspc: error: No such option: --nosuch"),
+        (
+            ["fit", "x", "-o", "m.pt", "--rate-weights", "1,x"],
+            "gspc: error: --rate-weights 1,x: give numbers",
+        ),
+        (
+            ["fit", "x", "-o", "m.pt", "--rate-weights", "1,2"],
+            "gspc: error: --rate-weights: 2 weights for 4 levels",
+        ),
+        (["fit", "x", "-o", "m.pt", "--iterations", "0"], "gspc: error: --iterations 0: give at least 1"),
+        (
+            ["fit", "x", "-o", "m.pt", "--device", "tpu"],
+            "gspc: error: --device tpu: give auto, cpu, cuda or cuda:N",
+        ),
+        (
+            ["fit", "x", "-o", "m.pt", "--resolution", "3"],
+            "gspc: error: --resolution 3: give 1, 2, 4, 8 or a width",
+        ),
+        (
+            ["decompress", "x", "-o", "y", "--max-memory", "lots"],
+            "gspc: error: --max-memory lots: give a size",
+        ),
+        (["eval", "x", "--data", "d", "--levels", "0,1"], "gspc: error: --levels 0,1: give whole numbers"),
+        (
+            ["eval", "x", "--data", "d", "--levels", "1", "--upto", "2"],
+            "gspc: error: --levels and --upto say",
+        ),
+        (
+            ["eval", "x", "--data", "d", "--json", "-", "--csv", "-"],
+            "gspc: error: --json and --csv cannot both",
+        ),
+    ],
+)
+def test_wrong_arguments_exit_2_with_one_line(cli: Cli, tmp_path: Path, args: list[str], line: str) -> None:
+    cli.monkeypatch.chdir(tmp_path)
+    ran = cli(*args)
+    assert ran.code == 2
+    assert ran.out == b""
+    assert len(ran.lines) == 1
+    assert ran.err.startswith(line)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("problem", "code"),
+    [
+        (UsageError("f: u"), 2),
+        (InputError("f: i"), 3),
+        (BitstreamError("f: b"), 4),
+        (BackendError("f: d"), 5),
+        (OutputError("f: o"), 6),
+        (GspcError("f: g"), 1),
+    ],
+)
+def test_every_error_has_its_exit_code_and_line(cli: Cli, problem: GspcError, code: int) -> None:
+    def fail(*args: object, **options: object) -> None:
+        raise problem
+
+    cli.monkeypatch.setattr(pipeline, "write_demo_scene", fail)
+    ran = cli("demo-scene", "x")
+    assert ran.code == code
+    assert ran.err == f"gspc: error: {problem}\n"
+    for args in (["--debug", "demo-scene", "x"], ["demo-scene", "x", "--debug"]):
+        ran = cli(*args)
+        assert ran.code == code
+        assert ran.err.startswith("Traceback")
+        assert ran.lines[-1] == f"gspc: error: {problem}"
+
+
+def test_bugs_memory_and_interrupts(cli: Cli) -> None:
+    def failing(problem: BaseException) -> tuple[int, str]:
+        def fail(*args: object, **options: object) -> None:
+            raise problem
+
+        cli.monkeypatch.setattr(pipeline, "write_demo_scene", fail)
+        ran = cli("demo-scene", "x")
+        assert ran.out == b""
+        assert len(ran.lines) == 1
+        return ran.code, ran.err
+
+    code, line = failing(IndexError("list index out of range"))
+    assert code == 1
+    assert line.startswith(
+        "gspc: error: this is a bug in gspc: IndexError: list index out of range; run again"
+    )
+    assert failing(AssertionError())[1].startswith("gspc: error: this is a bug in gspc: AssertionError; run")
+    assert failing(MemoryError()) == (
+        5,
+        "gspc: error: out of memory; try a smaller --resolution or a machine with more\n",
+    )
+    assert failing(KeyboardInterrupt()) == (130, "gspc: interrupted\n")
+    assert failing(OSError(errno.ENOSPC, "No space left on device", "log"))[0] == 6
+
+
+def test_control_characters_do_not_reach_the_terminal(cli: Cli) -> None:
+    def fail(*args: object, **options: object) -> None:
+        raise InputError("a\x1b[2Jb\nc: bad")
+
+    cli.monkeypatch.setattr(pipeline, "write_demo_scene", fail)
+    assert cli("demo-scene", "x").err == "gspc: error: a?[2Jb?c: bad\n"
+
+
+@pytest.mark.parametrize(
+    "args", [["--stats", "--version"], ["--stats", "demo-scene", "x"], ["demo-scene", "x", "--stats"]]
+)
+def test_stats(cli: Cli, args: list[str]) -> None:
+    cli.monkeypatch.setattr(pipeline, "write_demo_scene", lambda directory: None)
+    ran = cli(*args)
+    assert ran.code == 0
+    if "--version" not in args:
+        words = ran.lines[-1].split()
+        assert words[:2] == ["gspc:", "stats:"]
+        assert 0 <= float(words[2]) < 60
+        assert 5 < float(words[6]) < 100_000
+
+
+def test_a_closed_pipe_is_quiet() -> None:
+    command = f"{sys.executable} -m gspc fit --help | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", command], env=environment(), capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    assert done.stdout.strip() in ("0", "141")  # 0 when the pipe took it all before it closed
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "gspc", "--help"],
+            env=environment(),
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_behind_stdout() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "gspc", "--help"],
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 6
+    assert done.stderr == "gspc: error: output: no space left on the device; free some or write elsewhere\n"
+
+
+def test_ctrl_c_while_waiting_for_input(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gspc", "decompress", "-", "-o", tmp_path / "scene"],
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    # Once the interpreter has opened the command's module it waits for stdin; interrupt it there.
+    for _ in range(200):
+        if "pipe" in _waits_in(process.pid):
+            break
+        signal.sigtimedwait([], 0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == "gspc: interrupted\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def _waits_in(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/wchan").read_text() + Path(f"/proc/{pid}/syscall").read_text().split()[
+            0
+        ].replace("0", "pipe")
+    except OSError:
+        return ""
+
+
+def cpu_seconds(*args: str) -> float:
+    """CPU time of a command, which on a busy machine says more than wall time."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert run_fresh(*args).code == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_help_answers_in_less_than_0_3_seconds() -> None:
+    assert min(cpu_seconds("--help") for _ in range(4)) < 0.3
+
+
+def loaded_modules(*args: object, stdin: bytes = b"") -> set[str]:
+    """Top-level modules in memory after a command, in a fresh process."""
+    code = (
+        "import sys; from gspc.cli.app import main; main(sys.argv[1:]); "
+        "print(*sorted(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, args)],
+        env=environment(),
+        input=stdin,
+        capture_output=True,
+        check=True,
+    )
+    return {name.partition(".")[0] for name in done.stderr.decode().splitlines()[-1].split()}
+
+
+@pytest.mark.parametrize("args", [["--help"], ["--version"], ["fit", "--help"], ["decompress", "--help"]])
+def test_help_imports_nothing_heavy(args: list[str]) -> None:
+    assert loaded_modules(*args) & {"torch", "numpy", "safetensors", "imageio", "PIL"} == set()
+
+
+def test_errors_do_not_load_torch(tmp_path: Path) -> None:
+    (tmp_path / "bad").write_bytes(b"no scene")
+    for command in ("decompress", "render", "inspect-bitstream"):
+        assert "torch" not in loaded_modules(command, tmp_path / "bad")
+
+
+def test_python_m_gspc() -> None:
+    ran = run_fresh("--version")
+    assert (ran.code, ran.out) == (0, f"gspc {__version__}\n".encode())
+
+
+def test_the_man_pages_are_current() -> None:
+    directory = Path(__file__).resolve().parent.parent / "man"
+    pages = man.pages()
+    assert set(pages) == {"gspc.1", *(f"gspc-{name}.1" for name in COMMANDS)}
+    for name, text in pages.items():
+        assert (directory / name).read_text() == text, f"{name} is not current: run make man"
+
+
+@pytest.mark.parametrize("name", sorted(man.pages()))
+def test_man_pages_are_complete(name: str) -> None:
+    text = man.pages()[name]
+    for section in ("NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS", "EXAMPLES", "SEE ALSO"):
+        assert f"\n.SH {section}\n" in text
+    assert all(len(line) < 1000 and not line.startswith("'") for line in text.splitlines())
+
+
+def test_man_check_says_what_is_stale(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert man.run([str(tmp_path)]) == 0
+    assert man.run(["--check", str(tmp_path)]) == 0
+    (tmp_path / "gspc.1").write_text("old")
+    capsys.readouterr()
+    assert man.run(["--check", str(tmp_path)]) == 1
+    assert "gspc.1: is not current; run make man" in capsys.readouterr().err
+    assert (tmp_path / "gspc.1").read_text() == "old"
+
+
+def test_the_package_under_test_is_this_one() -> None:
+    assert (ROOT / "gspc" / "cli" / "app.py").exists()

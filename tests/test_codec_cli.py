@@ -1,0 +1,91 @@
+"""A command-line reader built from pcgs.h and the core's sources alone, natively and for other machines."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synthetic
+
+from gspc.codec import decode, encode
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted([*(ROOT / "kernels/codec").glob("*.cpp"), *(ROOT / "kernels/common").glob("*.cpp")])
+MACHINES = {
+    "native": ("g++", "gcc", None),
+    "aarch64": ("aarch64-linux-gnu-g++", "aarch64-linux-gnu-gcc", "qemu-aarch64"),
+    "s390x (big-endian)": ("s390x-linux-gnu-g++", "s390x-linux-gnu-gcc", "qemu-s390x"),
+}
+
+
+def find(*names: str) -> str | None:
+    return next((path for name in names if (path := shutil.which(name))), None)
+
+
+@pytest.fixture(scope="module", params=list(MACHINES))
+def reader(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The command that runs pcgs_info."""
+    cxx, cc, emulator = MACHINES[request.param]
+    runner = find(emulator, f"{emulator}-static") if emulator else None
+    missing = [name for name in (cxx, cc) if shutil.which(name) is None]
+    if emulator and runner is None:
+        missing.append(emulator)
+    if missing:
+        pytest.skip(f"no {', '.join(missing)} here")
+    where = tmp_path_factory.mktemp("cli")
+    include = f"-I{ROOT / 'kernels'}"
+    base = ["-DGSPC_ISA_NAMESPACE=isa_base", "-DGSPC_ISA_IS_base=1", "-ffp-contract=off", "-pthread", "-O1"]
+
+    def build(source: Path) -> str:
+        target = where / f"{source.parent.name}_{source.stem}.o"
+        language = [cc, "-std=c99"] if source.suffix == ".c" else [cxx, "-std=c++17", *base]
+        command = [*language, "-Wall", "-Wextra", "-Werror=implicit", include, "-c", str(source), "-o", str(target)]
+        subprocess.run(command, check=True, capture_output=True)
+        return str(target)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        objects = list(pool.map(build, [*SOURCES, ROOT / "tests/codec_cli/pcgs_info.c"]))
+    program = where / "pcgs_info"
+    subprocess.run([cxx, "-static", *objects, "-pthread", "-o", str(program)], check=True)
+    return [*([runner] if runner else []), str(program)]
+
+
+def fields(text: str) -> dict[str, str]:
+    return dict(line.split(" ", 1) for line in text.splitlines())
+
+
+def test_reads_from_standard_input(reader: list[str]) -> None:
+    scene = synthetic.tiny(80, levels=3)
+    data = encode(scene, slice_anchors=30)
+    for level, threads in ((0, 1), (1, 2), (2, 3), (3, 2)):
+        run = subprocess.run([*reader, "-", str(level), str(threads)], input=data, capture_output=True, check=True)
+        got = fields(run.stdout.decode())
+        want = decode(data, upto=level or None)
+        assert got["level"] == f"{want.level} of 3"
+        assert got["hash"] == want.symbol_hash
+        assert got["anchors"] == f"{len(want.scene.anchors)} features 5 offsets 3"
+        arrays = (want.scene.anchors, want.scene.features, want.scene.log_scales, want.scene.offsets)
+        sums = [float(np.sum(a, dtype=np.float64)) for a in arrays]
+        np.testing.assert_allclose([float(v) for v in got["sums"].split()], sums, rtol=1e-5)
+        assert got["cameras"] == "2 first view_000.png"
+        assert '"source":"synthetic"' in got["metadata"]
+        hidden = float(np.sum(want.scene.heads.w1, dtype=np.float64))
+        assert float(got["hidden"].split()[-1]) == pytest.approx(hidden, rel=1e-4)
+
+
+def test_one_line_and_exit_4(reader: list[str], tmp_path: Path) -> None:
+    data = encode(synthetic.tiny(20))
+    for bad, message in ((data[:40], b"truncated"), (b"hello", b"bad magic"), (data + b"x", b"follow the end")):
+        path = tmp_path / "bad.pcgs"
+        path.write_bytes(bad)
+        run = subprocess.run([*reader, str(path)], capture_output=True, check=False)
+        assert run.returncode == 4
+        assert message in run.stderr and run.stderr.count(b"\n") == 1
+        assert run.stdout == b""
+    run = subprocess.run([*reader, "-", "0", "1"], input=data[:-1], capture_output=True, check=True)
+    assert b"(truncated)" in run.stdout
