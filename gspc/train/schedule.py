@@ -1,4 +1,5 @@
-"""When what happens: named phases and learning rates as shares of the run, so that they scale with the iterations."""
+"""When what happens: named phases and learning rates as shares of the run, so that they scale with the
+iterations."""
 
 from __future__ import annotations
 
@@ -27,7 +28,9 @@ class Rate:
 
     def at(self, progress: float) -> float:
         """Learning rate at a share of the run in [0, 1]."""
-        return math.exp(math.log(self.start) + (math.log(self.end) - math.log(self.start)) * min(max(progress, 0.0), 1.0))
+        return math.exp(
+            math.log(self.start) + (math.log(self.end) - math.log(self.start)) * min(max(progress, 0.0), 1.0)
+        )
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,8 @@ class Schedule:
         return self.statistics_from <= iteration / self.iterations <= self.densify_until
 
     def learning_rate(self, group: str, iteration: int) -> float:
-        """Learning rate of a parameter group, before the scene's factors. Rates of the entropy model start with its phase."""
+        """Learning rate of a parameter group, before the scene's factors. Rates of the entropy model start
+        with its phase."""
         progress = iteration / self.iterations
         if group in ("grid", "context"):
             progress = (progress - self.rate_from) / (1 - self.rate_from)

@@ -115,7 +115,9 @@ def morton_order(x: np.ndarray) -> np.ndarray:
     return spread(q[:, 0]) | spread(q[:, 1]) << np.uint64(1) | spread(q[:, 2]) << np.uint64(2)
 
 
-def files_of(keys: np.ndarray, rng: np.random.Generator) -> list[tuple[int, int, int, np.ndarray, np.ndarray]]:
+def files_of(
+    keys: np.ndarray, rng: np.random.Generator
+) -> list[tuple[int, int, int, np.ndarray, np.ndarray]]:
     """(bits, low, high, known, fresh) of a cloud: sliced and spread over levels."""
     bits = max(1, (int(keys[-1]).bit_length() + 2) // 3)
     size = int(rng.choice([len(keys), 16384, 16384, 4096]))
@@ -141,7 +143,17 @@ def run(paths: list[Path], work: Path) -> tuple[int, np.ndarray, np.ndarray]:
     source.write_text(PROGRAM)
     sources = [str(source), *map(str, sorted(HERE.glob("positions*.cpp")))]
     subprocess.run(
-        ["g++", "-std=c++17", "-O2", "-DGSPC_POSITIONS_TUNE", f"-I{HERE.parent}", *sources, "-o", str(program)], check=True
+        [
+            "g++",
+            "-std=c++17",
+            "-O2",
+            "-DGSPC_POSITIONS_TUNE",
+            f"-I{HERE.parent}",
+            *sources,
+            "-o",
+            str(program),
+        ],
+        check=True,
     )
     subprocess.run([str(program), str(work / "out"), *map(str, paths)], check=True)
     raw = np.fromfile(work / "out", np.uint8).reshape(len(paths), -1)
@@ -222,7 +234,15 @@ def main() -> None:
         sys.stderr.write(f"{len(paths)} files, {points} points, {8 * total / points:.4f} bits each\n")
         symbols, classes = fit(counts)
         size = counts.sum((1, 2))[:, None]
-        weights = np.array((HERE / "positions_priors.inc").read_text().split("{")[1].split("}")[0].replace("\n", "").split(",")[:-1], int)
+        weights = np.array(
+            (HERE / "positions_priors.inc")
+            .read_text()
+            .split("{")[1]
+            .split("}")[0]
+            .replace("\n", "")
+            .split(",")[:-1],
+            int,
+        )
         for _ in range(3):
             write(options.output, symbols, classes, weights)
             total, _, final = run(paths, work)
