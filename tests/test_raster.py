@@ -184,7 +184,7 @@ def test_gradients_against_central_differences() -> None:
 
 
 def test_same_bits_for_any_number_of_threads() -> None:
-    camera, scene = make_camera(200, 130, 200.0), make_scene(5000, 5)
+    camera, scene = make_camera(200, 130, 200.0), make_scene(9000, 5)
     results = []
     for threads in (1, 2, 3):
         KERNELS.set_threads(threads)

@@ -1,7 +1,7 @@
 """Rasterizer, 200,000 Gaussians of garden-like statistics at 960x540: kernel beside the torch reference.
 
-CPU time on one thread, medians; wall time for two threads. The reference runs on every 40th tile and is scaled
-up (its blending takes half a minute otherwise). One line per figure.
+CPU time on one thread, medians; wall time for two threads. The reference runs on every 40th tile, scaled up
+(its blending takes half a minute otherwise). One line per figure.
 """
 
 from __future__ import annotations
