@@ -14,7 +14,9 @@ class Phase(Enum):
     """Phases of a run (PCGS and method section 6)."""
 
     WARMUP = "warmup"  # plain anchors
-    NOISE = "noise"  # uniform noise of one Q0 on the attributes
+    # Uniform noise of the finest level's step before it is learned. The papers take a whole Q0 at every level; in a
+    # short run features have not grown to that size yet, and lego lost 1.1 dB.
+    NOISE = "noise"
     RATE = "rate"  # learned steps, contexts and masks at a sampled level
     FINISH = "finish"  # the same with simulated integer networks and heads
 
@@ -43,7 +45,6 @@ class Schedule:
     finish_from: float = 0.90
     densify_from: float = 0.05
     densify_until: float = 0.50
-    densify_every: int = 100
     statistics_from: float = 1 / 60
     learning_rates: dict[str, Rate] = field(
         default_factory=lambda: {
@@ -67,6 +68,12 @@ class Schedule:
         if progress < self.rate_from:
             return Phase.NOISE
         return Phase.RATE if progress < self.finish_from else Phase.FINISH
+
+    @property
+    def densify_every(self) -> int:
+        """Iterations between densifications: 100 in the reference's run, growing with the root of a run's length, so that
+        a short run still sees each anchor often enough in between."""
+        return max(10, round(100 * math.sqrt(self.iterations / REFERENCE_ITERATIONS)))
 
     def densifies(self, iteration: int) -> bool:
         """Whether anchors grow and are pruned after this iteration."""

@@ -190,9 +190,10 @@ class Trainer:
         if phase is Phase.WARMUP:
             return Attributes(features, log_scales, offsets, features.new_ones(offsets.shape[:2]))
         if phase is Phase.NOISE:
+            finer = quant.refinement(level)
             return Attributes(
-                _noisy(features, base.features),
-                _noisy(log_scales, base.scaling),
+                _noisy(features, base.features / finer),
+                _noisy(log_scales, base.scaling / finer),
                 _noisy(offsets, base.offsets),
                 features.new_ones(offsets.shape[:2]),
             )
