@@ -58,6 +58,8 @@ class Walk {
         if (left_ > 4) node.zeros = 0;
         if (left_ == 4) node.zeros = 2;
         if (left_ == 2 && node.zeros == 0) node.zeros = 1;
+        // A known key has that place already.
+        if (node.known0 < node.known1 && known_[node.known0] == node.prefix << (3 * left_)) node.zeros = 0;
       }
       if (!code_level() || !next_level() || coder_.overrun()) return false;
     }
@@ -172,7 +174,7 @@ class Walk {
                                 &m.slots.child_around[around][count > 4 ? 4 : count][c][siblings],
                                 &m.slots.child_lattice[lattice_][node.zeros][c][count > 0][q >> 2],
                                 &m.slots.child_known[k][c][before][q]};
-        bit = mixed_bit(coder_, slots, m.weights.child[c][any_known], truth >> c & 1);
+        bit = mixed_bit(coder_, slots, m.weights.child[before | (around_ > 3) << 2][any_known], truth >> c & 1);
       }
       mask |= bit << c;
       count += bit;
