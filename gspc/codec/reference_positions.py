@@ -245,14 +245,22 @@ class Node:
     many: int = 0  # those with two or more
 
 
-def coordinates(prefix: int) -> tuple[int, ...]:
-    """(x, y, z) of a Morton key."""
-    return tuple(sum((prefix >> (3 * i + a) & 1) << i for i in range(21)) for a in range(3))
+_SPREAD = [sum((v >> i & 1) << 3 * i for i in range(7)) for v in range(128)]
 
 
 def interleave(position: Sequence[int]) -> int:
-    """The Morton key of (x, y, z)."""
-    return sum((v >> i & 1) << (3 * i + a) for a, v in enumerate(position) for i in range(21))
+    """The Morton key of (x, y, z), 21 bits each."""
+    return sum(
+        (_SPREAD[v & 127] | _SPREAD[v >> 7 & 127] << 21 | _SPREAD[v >> 14] << 42) << axis
+        for axis, v in enumerate(position)
+    )
+
+
+def coordinates(key: int) -> tuple[int, ...]:
+    """(x, y, z) of a Morton key."""
+    return tuple(
+        sum((key >> (3 * i + axis) & 1) << i for i in range(key.bit_length() // 3 + 1)) for axis in range(3)
+    )
 
 
 def classify(value: int, starts: Sequence[int]) -> int:
@@ -316,7 +324,9 @@ class PositionsDecoder:
             if prefix << 3 * self.left in self.known_set:
                 node.zeros = 0
             self._look_around(prefix)
-            if node.fresh == 1 and self.around == 0 and prefix not in self.known_children:
+            alone = self.around == 0 and prefix not in self.known_children
+            first, end = prefix << 3 * self.left, (prefix + 1) << 3 * self.left
+            if node.fresh == 1 and alone and self.interval[0] <= first and end <= self.interval[1]:
                 self._rest(prefix, node)
                 continue
             if node.fresh == 2:
@@ -472,8 +482,6 @@ class PositionsDecoder:
         else:
             key = self._digits(key, high) << low
             key |= self._nonzero(low)
-        if not self.interval[0] <= key < self.interval[1]:
-            raise BitstreamError("positions: an anchor outside its slice")
         self.keys.append(key)
 
     def _digits(self, key: int, n: int) -> int:

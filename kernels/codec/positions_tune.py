@@ -2,11 +2,12 @@
 
     python kernels/codec/positions_tune.py CLOUD.npy [CLOUD.npy ...]
 
-Each cloud is float [N, 3]. From each come anchors as they arise in training: quantized points, points on one
-voxel lattice, points grown on nested lattices of 1, 4 and 16 voxels; whole or cut into slices; all at once or spread over
-levels at random or by density. A C++ program counts the decisions each slot sees; each slot gets the probability and
-the confidence (one of eight) that make the adaptive code of all files shortest, as a beta-binomial mixture has it. The
-mixing weights are the means of what they adapt to. The output is part of the format: changing it needs a new version.
+Each cloud is float [N, 3]. From each come anchors as they arise in training: quantized points, points on
+one voxel lattice, points grown on nested lattices of 1, 4 and 16 voxels; whole or cut into slices; all at
+once or spread over levels at random or by density. A C++ program counts the decisions each slot sees; each
+slot gets the probability and the confidence (one of eight) that make the adaptive code of all files
+shortest, as a beta-binomial mixture has it. The mixing weights are the means of what they adapt to. The
+output is part of the format: changing it needs a new version.
 """
 
 from __future__ import annotations
@@ -116,7 +117,9 @@ def morton_order(x: np.ndarray) -> np.ndarray:
     return spread(q[:, 0]) | spread(q[:, 1]) << np.uint64(1) | spread(q[:, 2]) << np.uint64(2)
 
 
-def files_of(keys: np.ndarray, rng: np.random.Generator) -> list[tuple[int, int, int, np.ndarray, np.ndarray]]:
+def files_of(
+    keys: np.ndarray, rng: np.random.Generator
+) -> list[tuple[int, int, int, np.ndarray, np.ndarray]]:
     """(bits, low, high, known, fresh) of a cloud: sliced and spread over levels."""
     bits = max(1, (int(keys[-1]).bit_length() + 2) // 3)
     size = int(rng.choice([len(keys), 16384, 16384, 4096]))
