@@ -15,11 +15,11 @@ from typing import IO, Any, Protocol
 
 import torch
 
-from gspc import _kernels
 from gspc.config import FitOptions, default_rate_weights
 from gspc.data import suggested_cameras
 from gspc.errors import OutputError, UsageError
 from gspc.model.anchors import ModelShape
+from gspc.ops.arrays import kernels
 from gspc.rendering.rasterizer import choose_backend
 from gspc.scene import SceneData
 from gspc.model import storage
@@ -83,7 +83,7 @@ def fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserv
     Raises UsageError when a checkpoint was made with other options, InputError, OutputError, BackendError.
     """
     started = time.monotonic()
-    _kernels.keep_freed_memory()
+    kernels().keep_freed_memory()
     if options.threads:
         torch.set_num_threads(options.threads)
     run = _Run(scene, output, options, observer)
