@@ -44,7 +44,17 @@ def reader(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     def build(source: Path) -> str:
         target = where / f"{source.parent.name}_{source.stem}.o"
         language = [cc, "-std=c99"] if source.suffix == ".c" else [cxx, "-std=c++17", *base]
-        command = [*language, "-Wall", "-Wextra", "-Werror=implicit", include, "-c", str(source), "-o", str(target)]
+        command = [
+            *language,
+            "-Wall",
+            "-Wextra",
+            "-Werror=implicit",
+            include,
+            "-c",
+            str(source),
+            "-o",
+            str(target),
+        ]
         subprocess.run(command, check=True, capture_output=True)
         return str(target)
 
@@ -63,7 +73,9 @@ def test_reads_from_standard_input(reader: list[str]) -> None:
     scene = synthetic.tiny(80, levels=3)
     data = encode(scene, slice_anchors=30)
     for level, threads in ((0, 1), (1, 2), (2, 3), (3, 2)):
-        run = subprocess.run([*reader, "-", str(level), str(threads)], input=data, capture_output=True, check=True)
+        run = subprocess.run(
+            [*reader, "-", str(level), str(threads)], input=data, capture_output=True, check=True
+        )
         got = fields(run.stdout.decode())
         want = decode(data, upto=level or None)
         assert got["level"] == f"{want.level} of 3"
@@ -80,7 +92,11 @@ def test_reads_from_standard_input(reader: list[str]) -> None:
 
 def test_one_line_and_exit_4(reader: list[str], tmp_path: Path) -> None:
     data = encode(synthetic.tiny(20))
-    for bad, message in ((data[:40], b"truncated"), (b"hello", b"bad magic"), (data + b"x", b"follow the end")):
+    for bad, message in (
+        (data[:40], b"truncated"),
+        (b"hello", b"bad magic"),
+        (data + b"x", b"follow the end"),
+    ):
         path = tmp_path / "bad.pcgs"
         path.write_bytes(bad)
         run = subprocess.run([*reader, str(path)], capture_output=True, check=False)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,12 +26,11 @@ def kernels() -> Any:
         BackendError: it was not built or does not load on this machine.
     """
     try:
-        from gspc import _kernels
+        return import_module("gspc._kernels")
     except ImportError as error:
         raise BackendError(
             f"gspc._kernels: cannot be loaded ({error}); reinstall gspc with `pip install .`"
         ) from error
-    return _kernels
 
 
 def check_array(
@@ -43,7 +43,8 @@ def check_array(
     if not fits or array.dtype != dtype or not array.flags.c_contiguous:
         sizes = ", ".join("any" if size is None else str(size) for size in shape)
         raise ValueError(
-            f"{name}: contiguous {np.dtype(dtype).name} [{sizes}] expected, got {array.dtype} {list(array.shape)}"
+            f"{name}: contiguous {np.dtype(dtype).name} [{sizes}] expected, "
+            f"got {array.dtype} {list(array.shape)}"
         )
 
 

@@ -25,7 +25,7 @@ class RasterOutput:
 
 class _Rasterize(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         means: Tensor,
         quats: Tensor,
@@ -46,7 +46,7 @@ class _Rasterize(torch.autograd.Function):
         return outputs
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         grad_image, grad_alpha = grads[0], grads[1]
         tensors = ctx.saved_tensors
         if grad_image is None:
@@ -86,10 +86,10 @@ def rasterize(
 ) -> RasterOutput:
     """Renders Gaussians with gsplat 1.5.3's conventions.
 
-    Pixel centres at +0.5; 0.3 added to the diagonal of the 2D covariance; alpha clamped to 0.999, skipped below 1/255;
-    a pixel stops before its transmittance would reach 1e-4; near plane 0.01. Gaussians with a parameter that is not
-    finite (or a null quaternion) are culled and get zero gradients. Differentiable in means, quats, scales, opacities
-    and colors, through `image` and `alpha`. Bit-equal for any number of threads.
+    Pixel centers at +0.5; 0.3 added to the diagonal of the 2D covariance; alpha clamped to 0.999, skipped
+    below 1/255; a pixel stops before its transmittance would reach 1e-4; near plane 0.01. Gaussians with a
+    parameter that is not finite (or a null quaternion) are culled and get zero gradients. Differentiable in
+    means, quats, scales, opacities and colors, through `image` and `alpha`. Bit-equal for any number of threads.
 
     Raises:
         ValueError: a shape, dtype, camera or size that does not fit.
@@ -105,7 +105,9 @@ def rasterize(
     colors = _check("colors", colors, (count, 3))
     matrix = torch.as_tensor(world_to_camera, dtype=torch.float64).detach().cpu()
     if tuple(matrix.shape) != (4, 4) or len(intrinsics) != 4 or len(background) != 3:
-        raise ValueError("rasterize: world_to_camera [4, 4], four intrinsics and three background values expected")
+        raise ValueError(
+            "rasterize: world_to_camera [4, 4], four intrinsics and three background values expected"
+        )
     camera = (
         matrix.reshape(16).tolist(),
         [float(x) for x in intrinsics],

@@ -71,8 +71,7 @@ def project(
     )
     x, y, z = (means @ rotation.T + translation).unbind(-1)
     seen = finite & (z >= NEAR) & (z <= FAR) & (opacities >= MIN_ALPHA)
-    # Values of culled Gaussians are replaced first: a NaN behind torch.where would still poison the
-    # gradients.
+    # Values of culled Gaussians are replaced first: a NaN behind torch.where would still poison gradients.
     x, y, z = (torch.where(seen, v, fallback) for v, fallback in ((x, 0.0), (y, 0.0), (z, 1.0)))
     quats = torch.where(seen[:, None], quats, torch.ones_like(quats))
     scales = torch.where(seen[:, None], scales, torch.ones_like(scales))
@@ -94,7 +93,7 @@ def project(
         half = reach[:, None] * torch.stack([a, c], -1).sqrt()
         size = half.new_tensor([width, height])
         inside = ((means2d + half.ceil() > 0) & (means2d - half.ceil() < size)).all(1)
-        half = torch.where((seen & inside & (determinant > 0))[:, None], half.clamp(min=1e-6), 0.0)
+        half = torch.where((seen & inside & (determinant > 0))[:, None], half, 0.0)
     return Projected(means2d, conics, z, half)
 
 
@@ -103,7 +102,7 @@ def blend(
     conics: Tensor,  # [n, 3]
     opacities: Tensor,  # [n]
     colors: Tensor,  # [n, 3]
-    pixels: Tensor,  # [P, 2] centres
+    pixels: Tensor,  # [P, 2] centers
 ) -> tuple[Tensor, Tensor]:  # [P, 3] without background, [P] alpha
     """Front-to-back alpha blending of all Gaussians over all given pixels."""
     delta = means2d[:, None, :] - pixels[None, :, :]  # [n, P, 2]
@@ -112,15 +111,14 @@ def blend(
     alpha = (opacities[:, None] * torch.exp(-sigma)).clamp(max=MAX_ALPHA)
     alpha = torch.where(alpha >= MIN_ALPHA, alpha, 0.0)
     after = torch.cumprod(1 - alpha, 0)
-    # Transmittance only falls, so a pixel's Gaussians up to its stop are those where `after` stays above the
-    # limit.
+    # Transmittance only falls: Gaussians up to a pixel's stop are those where `after` stays above the limit.
     before = torch.cat([torch.ones_like(after[:1]), after[:-1]])
     weights = torch.where(after > MIN_TRANSMITTANCE, alpha * before, 0.0)  # [n, P]
     return weights.T @ colors, weights.sum(0)
 
 
 def pixel_centers(left: int, top: int, right: int, bottom: int, like: Tensor) -> Tensor:
-    """Centres of the pixels of a box, row by row: [P, 2]."""
+    """Centers of the pixels of a box, row by row: [P, 2]."""
     xs = torch.arange(left, right, dtype=like.dtype, device=like.device) + 0.5
     ys = torch.arange(top, bottom, dtype=like.dtype, device=like.device) + 0.5
     return torch.stack(torch.meshgrid(xs, ys, indexing="xy"), -1).reshape(-1, 2)

@@ -1,4 +1,4 @@
-"""Structural similarity and the photometric loss, fused forward and backward (torch autograd over `gspc._kernels`)."""
+"""Structural similarity and the photometric loss, fused forward and backward, as torch autograd functions."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ class _Compare(torch.autograd.Function):
     """l1_weight * L1 + ssim_weight * SSIM, L1 and SSIM (the last two for information only)."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, image: Tensor, target: Tensor, l1_weight: float, ssim_weight: float, wanted: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         l1, similarity, gradient = kernels().photometric(
             image.detach(), target.detach(), l1_weight, ssim_weight, wanted
         )
         ctx.gradient = None if gradient is None else torch.from_numpy(gradient)
-        outputs = tuple(torch.tensor(value) for value in (l1_weight * l1 + ssim_weight * similarity, l1, similarity))
-        ctx.mark_non_differentiable(*outputs[1:])
-        return outputs  # type: ignore[return-value]
+        loss = torch.tensor(l1_weight * l1 + ssim_weight * similarity)
+        parts = torch.tensor(l1), torch.tensor(similarity)
+        ctx.mark_non_differentiable(*parts)
+        return loss, *parts
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         factor = float(grads[0])
         gradient = ctx.gradient if factor == 1.0 else ctx.gradient * factor
         return gradient, None, None, None, None
@@ -45,7 +46,7 @@ def _check(image: Tensor, target: Tensor) -> None:
 
 
 def ssim(image: Tensor, target: Tensor) -> Tensor:  # [H, W, 3] each
-    """Mean SSIM (Wang et al. 2004): 11x11 Gaussian window, sigma 1.5, zero padding. Gradient with respect to `image`.
+    """Mean SSIM (Wang et al. 2004): 11x11 Gaussian window, sigma 1.5, zero padding. Differentiable in image.
 
     Raises:
         ValueError: a shape, dtype or device that does not fit.

@@ -47,7 +47,7 @@ class Schedule:
             "features": Rate(0.0075, 0.00075),
             "log_scales": Rate(0.007, 0.0007),
             "offsets": Rate(0.01, 0.0001),  # times the scene's extent
-            "masks": Rate(0.01, 0.0005),  # times iterations_scale
+            "masks": Rate(0.05, 0.005),  # times 30000 / iterations: masks must travel as far in a short run
             "opacity": Rate(0.002, 0.0002),
             "color": Rate(0.008, 0.0005),
             "cov": Rate(0.004, 0.001),

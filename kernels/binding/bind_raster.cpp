@@ -107,6 +107,7 @@ std::tuple<Array, Array, Array, Array, Array, Array> backward(const std::shared_
 }  // namespace
 
 void bind_raster(nb::module_& m) {
+  nb::set_leak_warnings(false);  // an interrupted step may leave a state in a traceback until the interpreter is gone
   nb::class_<State>(m, "RasterState")
       .def_ro("pairs", &State::pairs, "(Gaussian, tile) pairs that were listed")
       .def_prop_ro("contributions", [](const State& s) {

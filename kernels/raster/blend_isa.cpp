@@ -25,9 +25,9 @@ constexpr int kPixels = kTile * kTile;
 enum Term { kOne, kTx, kTy, kTxx, kTxy, kTyy, kTerms };
 
 struct Batch {
-  alignas(64) float k[kTerms][kBatch];   // log2(alpha) = k . (1, x, y, xx, xy, yy), x and y from the tile's centre
+  alignas(64) float k[kTerms][kBatch];   // log2(alpha) = k . (1, x, y, xx, xy, yy), x and y from the tile's center
   alignas(64) float color[3][kBatch];
-  alignas(64) float dx[kBatch], dy[kBatch];  // tile centre - mean
+  alignas(64) float dx[kBatch], dy[kBatch];  // tile center - mean
   alignas(64) std::uint32_t mask[kBatch];
   alignas(64) std::int32_t gaussian[kBatch];
 };
@@ -74,7 +74,7 @@ GSPC_INLINE void load_batch(Batch& batch, const float* records, int count, float
   }
 }
 
-// Which blocks may hold a pixel centre inside the ellipse alpha >= 1/255: per band, the ellipse's extent in x.
+// Which blocks may hold a pixel center inside the ellipse alpha >= 1/255: per band, the ellipse's extent in x.
 GSPC_INLINE void mask_batch(Batch& batch, const float* records, int count) {
   for (int i = 0; i < count; i += W) {
     const vi index = load_int(batch.gaussian + i);
@@ -94,7 +94,7 @@ GSPC_INLINE void mask_batch(Batch& batch, const float* records, int count) {
       const vf half_right = vsqrt(vmax(fma(cy * at_right, at_right, level), zero) * scale);
       const vf half_left = vsqrt(vmax(fma(cy * at_left, at_left, level), zero) * scale);
       const vf right = fma(slope, at_right, mx + half_right), left = fma(slope, at_left, mx - half_left);
-      // First block whose last pixel centre (4 j + 3.5) is not left of the ellipse; one past the last whose first
+      // First block whose last pixel center (4 j + 3.5) is not left of the ellipse; one past the last whose first
       // (4 j + 0.5) is not right of it. Widened by 0.02 pixels.
       const vf first = vmin(vmax(fma(left, set1(0.25f), set1(-0.88f)), set1(-1.0f)), set1(4.0f));
       const vf last = vmin(vmax(fma(right, set1(0.25f), set1(-0.12f)), set1(-1.0f)), set1(4.0f));
@@ -342,7 +342,7 @@ GSPC_INLINE void pull_pair(const Batch& batch, int i, BackCanvas& canvas, float*
   }
   float sums[8];
   sum8(s, sums);
-  // From the tile's centre to the Gaussian's.
+  // From the tile's center to the Gaussian's.
   const float dx = batch.dx[i], dy = batch.dy[i];
   const float g = sums[kSum], gx = sums[kDx], gy = sums[kDy];
   slot[kSum] = g;

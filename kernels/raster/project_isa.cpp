@@ -35,7 +35,12 @@ Limits tangent_limits(const View& v) {
           -(v.cy / v.fy + 0.3f * tan_y), (static_cast<float>(v.height) - v.cy) / v.fy + 0.3f * tan_y};
 }
 
-GSPC_INLINE vf absolute(vf a) { return reinterpret_float(reinterpret_int(a) & set1i(0x7fffffff)); }
+// Smallest whole number not below a, for a >= 0; at most 10^9.
+GSPC_INLINE vf ceiling(vf a) {
+  const vf bounded = vmin(a, set1(1e9f));
+  const vf whole = __builtin_convertvector(truncate(bounded), vf);
+  return whole + zero_unless(gt(bounded, whole), set1(1.0f));
+}
 
 GSPC_INLINE Footprint footprint(const Scene& scene, const View& view, const Limits& lim, vi index) {
   Footprint f;
@@ -138,17 +143,19 @@ void raster_project(const Scene& scene, const View& view, std::int64_t begin, st
     store(lane[0], opacity);
     for (int l = 0; l < W; ++l) lane[1][l] = lane[0][l] >= kMinAlpha ? log2_of(lane[0][l]) : 0.0f;
     const vf log_opacity = load(lane[1]);
-    // Squared Mahalanobis radius at which alpha falls below 1/255, slightly enlarged against rounding.
-    const vf level = fma(log_opacity + set1(-kLog2MinAlpha), set1(1.3862944f), set1(1e-4f));
-    const vf reach = vmin(set1(3.33f), vsqrt(vmax(level, zero)));
-    const vf half_x = reach * vsqrt(cov.a), half_y = reach * vsqrt(cov.c);
-    seen = both(seen, both(gt(mx + half_x + set1(1.0f), zero), gt(set1(static_cast<float>(view.width) + 1.0f), mx - half_x)));
-    seen = both(seen, both(gt(my + half_y + set1(1.0f), zero), gt(set1(static_cast<float>(view.height) + 1.0f), my - half_y)));
+    // Squared Mahalanobis radius at which alpha falls below 1/255; for the tile tests slightly enlarged against rounding.
+    const vf exact = vmax(log_opacity + set1(-kLog2MinAlpha), zero) * set1(1.3862944f);
+    const vf level = exact + set1(1e-4f);
+    const vf reach = vmin(set1(3.33f), vsqrt(exact));
+    const vf half_x = ceiling(reach * vsqrt(cov.a)), half_y = ceiling(reach * vsqrt(cov.c));
+    seen = both(seen, both(gt(mx + half_x, zero), gt(set1(static_cast<float>(view.width)), mx - half_x)));
+    seen = both(seen, both(gt(my + half_y, zero), gt(set1(static_cast<float>(view.height)), my - half_y)));
+    seen = both(seen, gt(vmax(half_x, half_y), zero));
     const vf inv_c = set1(1.0f) / cov.c;
     const vf h = set1(-0.72134752f);  // -log2(e) / 2
     const vf curve_y = h * inv_c, curve_u = h * cov.c / cov.det, slope = cov.b * inv_c;
-    const vf height = fma(vsqrt(vmax(level, zero) * cov.c), set1(1.00001f), set1(1e-3f));
-    const vf tip = cov.b * vsqrt(vmax(level, zero) / cov.a);
+    const vf height = fma(vsqrt(level * cov.c), set1(1.00001f), set1(1e-3f));
+    const vf tip = cov.b * vsqrt(level / cov.a);
     vf sound = curve_u * zero + slope * zero + tip * zero + height * zero;
     seen = both(seen, both(ge(sound, zero), gt(zero, curve_u)));
     store(lane[kX], mx);
@@ -162,7 +169,7 @@ void raster_project(const Scene& scene, const View& view, std::int64_t begin, st
     store(lane[kBlue], blue);
     store(lane[kHeight], height);
     store(lane[kTip], tip);
-    store(lane[kUnused], vmin(vmax(half_x, half_y), set1(1e9f)));
+    store(lane[kUnused], vmax(half_x, half_y));
     store(lane[12], f.z);
     const unsigned mask = bits(seen);
     for (int l = 0; l < W && i + l < end; ++l) {
@@ -172,8 +179,7 @@ void raster_project(const Scene& scene, const View& view, std::int64_t begin, st
       }
       float* record = records + (i + l) * kRecord;
       for (int k = 0; k < kRecord; ++k) record[k] = lane[k][l];
-      const int whole = static_cast<int>(lane[kUnused][l]);
-      radii[i + l] = whole + (static_cast<float>(whole) < lane[kUnused][l] ? 1 : 0);
+      radii[i + l] = static_cast<std::int32_t>(lane[kUnused][l]);
       depths[i + l] = lane[12][l];
     }
   }

@@ -94,7 +94,7 @@ struct TileRows {
   int first, last;
 };
 
-// Rows of tiles whose pixel centres the ellipse reaches.
+// Rows of tiles whose pixel centers the ellipse reaches.
 TileRows tile_rows(const float* record, int tiles_y) {
   const float scale = 1.0f / kTile;
   const float top = (record[kY] - record[kHeight] - (kTile - 0.5f)) * scale;
@@ -105,7 +105,7 @@ TileRows tile_rows(const float* record, int tiles_y) {
   return {first, std::max(first, last)};
 }
 
-// Tiles of one row whose pixel centres the ellipse reaches: its extent in x within the row.
+// Tiles of one row whose pixel centers the ellipse reaches: its extent in x within the row.
 Span tile_span(const float* record, int row, int tiles_x) {
   const float top = static_cast<float>(row * kTile) + 0.5f - record[kY];
   const float height = record[kHeight], tip = record[kTip];

@@ -1,5 +1,5 @@
 // Rasterizer of 3D Gaussians on a CPU: projection, depth sort, binning into 16x16 tiles, blending, and their gradients.
-// Conventions are gsplat 1.5.3's: pixel centres at +0.5, 0.3 added to the diagonal of the 2D covariance, alpha clamped to
+// Conventions are gsplat 1.5.3's: pixel centers at +0.5, 0.3 added to the diagonal of the 2D covariance, alpha clamped to
 // 0.999 and skipped below 1/255, a pixel stops before its transmittance would reach 1e-4, near plane 0.01.
 // A Gaussian with any parameter that is not finite, or with a null quaternion, is culled.
 // All arrays are row-major float32. Results are bit-equal for any number of threads.

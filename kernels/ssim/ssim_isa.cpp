@@ -1,5 +1,5 @@
 // A strip of rows streams through two rings of eleven filtered rows: the moments, then the derivatives of SSIM with
-// respect to them. Rows stay interleaved (RGBRGB...): the horizontal neighbour of a value lies three floats away.
+// respect to them. Rows stay interleaved (RGBRGB...): the horizontal neighbor of a value lies three floats away.
 #include <cstdint>
 
 #include "raster/simd.hpp"

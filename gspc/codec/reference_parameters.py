@@ -1,0 +1,205 @@
+"""Grid signs, network weights and heads of a stream in readable Python (pcgs(5), GRID, NETWORKS, HEADS)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gspc.bitstream import HeaderInfo
+from gspc.codec.reference_binary import BinaryDecoder, BinaryModel, NumberModel, models
+from gspc.codec.types import (
+    F32,
+    I8,
+    I16,
+    I32,
+    Bool,
+    IntegerLayer,
+    IntegerNetwork,
+    Networks,
+    QuantizedHeads,
+    QuantizedLayer,
+)
+from gspc.model.grid_spec import GridPlane, GridSpec
+
+
+def grid_spec(header: HeaderInfo) -> GridSpec:
+    """The grid that a header describes."""
+    planes = tuple(GridPlane(plane.dims, plane.resolution, plane.log2_size) for plane in header.planes)
+    return GridSpec(header.box_low, header.box_size, planes)
+
+
+@dataclass
+class Counts:
+    """Probability from plain counts, halved when there are many."""
+
+    ones: int = 1
+    total: int = 2
+
+    def read(self, coder: BinaryDecoder) -> int:
+        """One decision."""
+        bit = coder.code((self.ones << 16) // self.total)
+        self.ones += bit
+        self.total += 1
+        if self.total == 1 << 15:
+            self.ones, self.total = max(self.ones >> 1, 1), self.total >> 1
+        return bit
+
+
+def read_grid(data: bytes, spec: GridSpec) -> tuple[Bool, ...]:
+    """Signs [entries, 4] of each plane."""
+    coder = BinaryDecoder(data)
+    planes = []
+    for plane in spec.planes:
+        counts = [[Counts() for _ in range(4)] for _ in range(4)]  # [feature][two entries before]
+        rows = [[0] * 4, [0] * 4]
+        for _ in range(plane.entries):
+            one, two = rows[-1], rows[-2]
+            rows.append([counts[f][2 * one[f] + two[f]].read(coder) for f in range(4)])
+        planes.append(np.array(rows[2:], dtype=np.bool_).reshape(-1, 4))
+    coder.check_end("chunk GRID")
+    return tuple(planes)
+
+
+@dataclass
+class WeightModels:
+    """Models of the weights of one layer."""
+
+    length: list[BinaryModel] = field(default_factory=lambda: models(8))
+    top: list[list[BinaryModel]] = field(default_factory=lambda: [models(4) for _ in range(8)])
+
+
+def read_weight(coder: BinaryDecoder, weights: WeightModels) -> int:
+    """One weight, -127..127."""
+    digits = coder.tree(weights.length, 3)
+    if digits == 0:
+        return 0
+    below = digits - 1
+    value = 1
+    if below == 1:
+        value = 2 | coder.bit(weights.top[digits][1])
+    elif below >= 2:
+        value = 4 | coder.tree(weights.top[digits], 2)
+        value = value << (below - 2) | coder.raw(below - 2)
+    return -value if coder.raw(1) else value
+
+
+def read_weights(coder: BinaryDecoder, outputs: int, inputs: int) -> I8:
+    """A matrix, row by row."""
+    weights = WeightModels()
+    values = [read_weight(coder, weights) for _ in range(outputs * inputs)]
+    return np.array(values, dtype=np.int8).reshape(outputs, inputs)
+
+
+def read_floats(coder: BinaryDecoder, count: int) -> F32:
+    """float32 values that share how many digits of the mantissa are in use."""
+    digits = coder.raw(5)
+    exponents, sign = models(256), BinaryModel()
+    bits = []
+    for _ in range(count):
+        top = coder.bit(sign) << 31
+        top |= coder.tree(exponents, 8) << 23
+        bits.append(top | coder.raw(digits) << (23 - digits))
+    return np.array(bits, dtype=np.uint32).view(np.float32)
+
+
+def read_heads(data: bytes, header: HeaderInfo) -> QuantizedHeads:
+    """The GHED chunk."""
+    coder = BinaryDecoder(data)
+
+    def layer(outputs: int, inputs: int) -> QuantizedLayer:
+        weight = read_weights(coder, outputs, inputs)
+        scale = read_floats(coder, outputs)
+        return QuantizedLayer(weight, scale, read_floats(coder, outputs))
+
+    units, k = header.heads_hidden, header.offsets
+    heads = QuantizedHeads(
+        hidden=layer(3 * units, header.features + 4),
+        opacity=layer(k, units),
+        color=layer(3 * k, units),
+        cov=layer(7 * k, units),
+        distance_scale=float(read_floats(coder, 1)[0]),
+    )
+    coder.check_end("chunk GHED")
+    return heads
+
+
+@dataclass
+class _Rows:
+    weight: I8
+    bias: I32
+    multipliers: list[I16] = field(default_factory=list)
+    shifts: list[int] = field(default_factory=list)
+
+    def layer(self) -> IntegerLayer:
+        return IntegerLayer(
+            self.weight, self.bias, np.stack(self.multipliers), np.array(self.shifts, dtype=np.uint8)
+        )
+
+
+class NetworkReader:
+    """Networks as the NETS chunks of levels 1, 2, ... add to them."""
+
+    def __init__(self, header: HeaderInfo) -> None:
+        self.header = header
+        self.context = 4 * len(header.planes)
+        self.rows: dict[str, _Rows] = {}
+
+    def _read_rows(self, coder: BinaryDecoder, name: str, outputs: int, inputs: int) -> None:
+        weight = read_weights(coder, outputs, inputs)
+        model = NumberModel()
+        bias = np.array([coder.signed_number(model) for _ in range(outputs)], dtype=np.int32)
+        self.rows[name] = _Rows(weight, bias)
+
+    def _read_gain(self, coder: BinaryDecoder, name: str) -> None:
+        rows = self.rows[name]
+        rows.shifts.append(coder.raw(6))
+        model = NumberModel()
+        multiplier = [coder.signed_number(model) for _ in range(len(rows.bias))]
+        rows.multipliers.append(np.array(multiplier, dtype=np.int16))
+
+    def add_level(self, data: bytes, level: int) -> None:
+        """Reads the NETS chunk of `level`."""
+        coder, h = BinaryDecoder(data), self.header
+        center = h.features + 6 + 6 * h.offsets
+        if level == 1:
+            for name, outputs, inputs in (
+                ("steps_hidden", h.steps_hidden, self.context),
+                ("steps_out", 3, h.steps_hidden),
+                ("trunk", h.trunk_hidden, self.context),
+                ("center", center, h.trunk_hidden),
+                ("scale", h.features + 6, h.trunk_hidden),
+            ):
+                self._read_rows(coder, name, outputs, inputs)
+                self._read_gain(coder, name)
+        self._read_gain(coder, "trunk")
+        if level == 2:
+            for name, outputs, inputs in (
+                ("trit_features_hidden", h.trit_features_hidden, self.context + h.features),
+                ("trit_features_out", 2 * h.features, h.trit_features_hidden),
+                ("trit_scaling_hidden", h.trit_scaling_hidden, self.context + 6),
+                ("trit_scaling_out", 12, h.trit_scaling_hidden),
+            ):
+                self._read_rows(coder, name, outputs, inputs)
+            self._read_gain(coder, "trit_features_out")
+            self._read_gain(coder, "trit_scaling_out")
+        if level >= 2:
+            self._read_gain(coder, "trit_features_hidden")
+            self._read_gain(coder, "trit_scaling_hidden")
+        coder.check_end("chunk NETS")
+
+    def networks(self) -> Networks:
+        """What was read so far."""
+
+        def network(*names: str) -> IntegerNetwork:
+            return IntegerNetwork(tuple(self.rows[name].layer() for name in names))
+
+        trits = "trit_features_hidden" in self.rows
+        return Networks(
+            steps=network("steps_hidden", "steps_out"),
+            trunk=network("trunk"),
+            center=network("center"),
+            scale=network("scale"),
+            trit_features=network("trit_features_hidden", "trit_features_out") if trits else None,
+            trit_scaling=network("trit_scaling_hidden", "trit_scaling_out") if trits else None,
+        )

@@ -1,0 +1,144 @@
+"""The independent container reader, and the format page, against the code."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synthetic
+
+from gspc.bitstream import COMPONENTS, check, describe, limits
+from gspc.codec import decode_symbols, encode
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "man/pcgs.5").read_text()
+CORE = (ROOT / "kernels/codec/limits.hpp").read_text() + (ROOT / "kernels/codec/context_grid.hpp").read_text()
+
+
+def core_value(name: str) -> int:
+    """A constant of the C++ core."""
+    text = re.search(rf"\b{name} = ([^;]+);", CORE)
+    assert text is not None, name
+    number = r"(?:size_t|int64_t)\{(\d+)\}|(\d+)u\b"
+    expression = re.sub(number, lambda m: m[1] or m[2], text[1])
+    assert re.fullmatch(r"[\d() <+*-]+", expression), expression
+    return int(eval(expression))
+
+
+def page_limit(name: str) -> int:
+    """A value of the LIMITS table of pcgs(5)."""
+    text = re.search(rf"^{name}@(\d+)@", PAGE, re.MULTILINE)
+    assert text is not None, name
+    return int(text[1])
+
+
+@pytest.mark.parametrize(
+    ("page", "python", "core"),
+    [
+        ("levels", limits.MAX_LEVELS, "kMaxLevels"),
+        ("first bytes", limits.INDEX_WINDOW, "kIndexWindow"),
+        ("slices", limits.MAX_SLICES, "kMaxSlices"),
+        ("features, F", limits.MAX_FEATURES, "kMaxFeatures"),
+        ("offsets, K", limits.MAX_OFFSETS, "kMaxOffsets"),
+        ("hidden units", limits.MAX_HIDDEN, "kMaxHidden"),
+        ("planes", limits.MAX_PLANES, "GRID_MAX_PLANES"),
+        ("grid entries", 1 << 24, "GRID_MAX_ENTRIES"),
+        ("chunk bytes", limits.MAX_CHUNK_BYTES, "kMaxChunkBytes"),
+        ("cameras", limits.MAX_CAMERAS, "kMaxCameras"),
+        ("metadata bytes", limits.MAX_METADATA_BYTES, "kMaxMetadataBytes"),
+        ("anchors per byte", limits.MAX_ANCHORS_PER_BYTE, "kMaxAnchorsPerByte"),
+        ("symbol", (1 << 23) - 1, "kMaxSymbol"),
+    ],
+)
+def test_limits_are_the_same_everywhere(page: str, python: int, core: str) -> None:
+    assert page_limit(page) == python == core_value(core)
+
+
+def test_page_states_the_container() -> None:
+    assert core_value("kVersionMajor") == limits.VERSION_MAJOR
+    assert core_value("kVersionMinor") == limits.VERSION_MINOR
+    assert f"format version {limits.VERSION_MAJOR}.{limits.VERSION_MINOR}" in PAGE
+    assert limits.MAGIC.hex(" ").upper() in PAGE
+    assert core_value("kChunkHeaderBytes") == limits.CHUNK_HEADER_BYTES
+    assert f"chunk header, {limits.CHUNK_HEADER_BYTES} bytes" in PAGE
+    for tag in ("INDX", "HEAD", "cams", "meta", "GRID", "GHED", "NETS", "SLIC"):
+        assert f".SS {tag}\n" in PAGE
+
+
+def test_page_renders() -> None:
+    if shutil.which("groff") is None:
+        pytest.skip("no groff here")
+    command = ["groff", "-t", "-man", "-Tutf8", "-wmac", "-rLL=120n", str(ROOT / "man/pcgs.5")]
+    run = subprocess.run(command, capture_output=True, check=True)
+    assert run.stderr == b""
+    assert len(run.stdout) > 20_000
+
+
+def test_describe_a_stream() -> None:
+    scene = synthetic.scene(500, levels=3, seed=1)
+    data = encode(scene, slice_anchors=200)
+    info = check(data)
+    assert info.version == (1, 0)
+    header = info.header
+    assert (header.family, header.coder, header.features, header.offsets) == ("plain", 0, 50, 10)
+    assert (header.steps_hidden, header.trunk_hidden, header.trit_features_hidden) == (50, 100, 150)
+    assert (header.trit_scaling_hidden, header.heads_hidden, header.position_bits) == (18, 50, 12)
+    assert header.step_base == scene.step_base and header.voxel_size == scene.voxel_size
+    assert header.origin == tuple(scene.origin) and header.background == scene.background
+    assert header.box_low == scene.grid.box_low and header.box_size == scene.grid.box_size
+    planes = [(p.dims, p.resolution, p.log2_size) for p in header.planes]
+    assert planes == [tuple(p) for p in scene.grid.planes]
+
+    symbols = decode_symbols(data)
+    first = np.where(symbols.gaussian_level > 0, symbols.gaussian_level, 99).min(axis=1)
+    for level in info.levels:
+        assert level.whole and level.slices == 3
+        assert level.anchors == np.count_nonzero(first == level.level)
+        assert level.gaussians == np.count_nonzero(symbols.gaussian_level == level.level)
+        own = [s for s in info.slices if s.level == level.level]
+        assert sum(s.anchors for s in own) == level.anchors
+        # What lies in a level's bytes is what the level's components count.
+        total = sum(size for (at, _), size in info.component_bytes.items() if at == level.level)
+        assert total == level.length
+    assert info.size == info.file_bytes == len(data) == sum(info.component_bytes.values())
+    assert {component for _, component in info.component_bytes} <= set(COMPONENTS)
+    assert not info.truncated and info.damaged == ()
+    assert [c.name for c in info.chunks[:3]] == ["chunk INDX", "chunk HEAD", "chunk cams"]
+    assert info.chunks[-1].name == "chunk SLIC level 3 slice 2"
+    assert info.component("grid") > 0 and info.component("nothing") == 0
+
+
+def test_nothing_of_later_levels_before_the_first_picture() -> None:
+    """Level 1 of a file with three levels is, byte for byte, level 1 of a file that has no others."""
+    scene = synthetic.tiny(100, levels=3, seed=4)
+    three, one = encode(scene), encode(scene, levels=1)
+    a, b = describe(three).levels[0], describe(one).levels[0]
+    assert three[a.offset : a.offset + a.length] == one[b.offset : b.offset + b.length]
+    only_first = scene.gaussian_level.copy()
+    only_first[only_first > 1] = 0
+    keep = only_first.any(axis=1)
+    assert describe(one).levels[0].anchors == keep.sum()
+
+
+def test_container_overhead() -> None:
+    """Index, chunk headers and slice headers stay below half a percent at 1 MB."""
+    scene = synthetic.scene(22_000, levels=3)
+    data = encode(scene)
+    info = describe(data)
+    overhead = sum(info.component(name) for name in ("index", "header", "framing"))
+    assert len(data) > 900_000
+    assert overhead <= 0.005 * len(data)
+
+
+def test_import_is_quick_and_light() -> None:
+    code = "import sys, gspc.bitstream; print(sorted({'numpy', 'torch', 'gspc._codec'} & set(sys.modules)))"
+    start = time.perf_counter()
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+    assert time.perf_counter() - start < 5

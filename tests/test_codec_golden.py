@@ -1,0 +1,50 @@
+"""Golden streams of format version 1 give the same symbols for ever, on every path through the decoders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gspc import _codec
+from gspc.bitstream import check
+from gspc.codec import decode, decode_symbols, truncate_levels
+from gspc.codec.reference import decode_reference
+
+GOLDEN = Path(__file__).parent / "golden"
+HASHES: dict[str, list[str]] = json.loads((GOLDEN / "hashes.json").read_text())
+
+
+def stream(name: str) -> bytes:
+    return (GOLDEN / f"{name}.pcgs").read_bytes()
+
+
+def test_all_streams_have_hashes() -> None:
+    assert sorted(path.stem for path in GOLDEN.glob("*.pcgs")) == sorted(HASHES)
+    assert sum(len(stream(name)) for name in HASHES) < 100_000
+
+
+@pytest.mark.parametrize("name", HASHES)
+@pytest.mark.parametrize("isa", ["base", "v3", "v4"])
+def test_core(name: str, isa: str) -> None:
+    data = stream(name)
+    assert len(check(data).levels) == len(HASHES[name])
+    before = _codec.active_isa()
+    try:
+        _codec.set_isa(isa)
+        for level, expected in enumerate(HASHES[name], start=1):
+            for threads in (1, 2):
+                assert decode(data, upto=level, threads=threads).symbol_hash == expected
+            assert decode_symbols(data, level, reverse=True, threads=1).symbol_hash == expected
+            assert decode(truncate_levels(data, level)).symbol_hash == expected
+    finally:
+        _codec.set_isa(before)
+
+
+@pytest.mark.parametrize("name", HASHES)
+def test_reference_decoder(name: str) -> None:
+    data = stream(name)
+    for level in {1, len(HASHES[name])}:
+        symbols, _ = decode_reference(data, level)
+        assert symbols.symbol_hash == HASHES[name][level - 1]

@@ -1,0 +1,99 @@
+"""What only a GPU can show: gsplat and our CUDA kernels agree with the CPU there. Skipped where there is none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from rendering_scenes import random_scene
+
+from gspc.model.grid_spec import GridPlane, GridSpec
+from gspc.ops import cuda, reference
+from gspc.ops import grid as grid_ops
+from gspc.rendering import Renderer, choose_backend, rasterize
+from gspc.rendering.heads import reference_gaussians
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
+
+
+@pytest.fixture(scope="module")
+def backend():
+    chosen = choose_backend("auto")
+    if chosen.name != "cuda":
+        pytest.skip(chosen.reason)
+    return chosen
+
+
+def test_pictures_of_a_decoded_scene(backend) -> None:
+    scene = random_scene(500)
+    ours, theirs = Renderer(scene), Renderer(scene, backend)
+    for view in scene.cameras:
+        difference = np.abs(ours.render(view) - theirs.render(view))
+        assert difference.max() < 5e-3 and difference.mean() < 1e-4  # gsplat is built with fast math
+
+
+def test_gradients_of_the_rasterizer(backend) -> None:
+    scene = random_scene(60)
+    view = scene.cameras[0]
+    gaussians = reference_gaussians(scene, view)
+    values = (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities, gaussians.colors)
+    weight = torch.from_numpy(np.random.default_rng(0).standard_normal((36, 48, 3)).astype(np.float32))
+    results = []
+    for chosen in (choose_backend("cpu"), backend):
+        means, quats, scales, opacities, colors = (
+            torch.tensor(value, device=chosen.device, requires_grad=True) for value in values
+        )
+        output = rasterize(chosen, means, quats, scales, opacities, colors, view, (0.2, 0.4, 0.6))
+        (output.image * weight.to(chosen.device)).sum().backward()
+        leaves = (means, quats, scales, opacities, colors)
+        gradients = [leaf.grad for leaf in leaves] + [output.means2d_grad]
+        results.append([gradient.cpu() for gradient in gradients if gradient is not None])
+    assert len(results[0]) == len(results[1]) == 6
+    for a, b in zip(*results, strict=True):
+        assert float((a - b).norm() / a.norm()) < 0.01
+
+
+def kernels_or_skip() -> None:
+    reason = cuda.why_not()
+    if reason is not None:
+        pytest.skip(reason)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.uint8])
+def test_our_photometric_kernels(kind: torch.dtype) -> None:
+    kernels_or_skip()
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(187, 250, 3, generator=generator).cuda().requires_grad_()
+    target = torch.rand(187, 250, 3, generator=generator)
+    target = ((target * 255).to(kind) if kind == torch.uint8 else target).cuda()
+    ours = cuda.photometric(image, target)
+    (0.8 * ours[0] + 0.2 * (1 - ours[1])).backward()
+    twin = image.detach().clone().requires_grad_()
+    loss, l1, similarity = reference.photometric_loss(twin, target, 0.2)
+    loss.backward()
+    torch.testing.assert_close(ours.detach(), torch.stack([l1, similarity]).detach(), rtol=1e-5, atol=1e-5)
+    assert image.grad is not None and twin.grad is not None
+    torch.testing.assert_close(image.grad, twin.grad, rtol=1e-3, atol=1e-3 * float(twin.grad.abs().max()))
+    assert torch.equal(cuda.photometric(image, target), ours)
+
+
+def test_our_grid_kernels() -> None:
+    kernels_or_skip()
+    planes = (GridPlane(0, 18, 13), GridPlane(0, 201, 13), GridPlane(1, 130, 15), GridPlane(3, 1026, 15))
+    spec = GridSpec((100, -50, 0), (1000, 2000, 500), planes)
+    rng = np.random.default_rng(0)
+    positions = torch.from_numpy(rng.integers(-10, 2500, (20_000, 3), dtype=np.int32))
+    table = torch.from_numpy(rng.standard_normal((spec.total_entries, 4)).astype(np.float32))
+    grad = torch.from_numpy(rng.standard_normal((20_000, 16)).astype(np.float32))
+    ours = [table.cuda().requires_grad_() for _ in range(2)]
+    theirs = table.clone().requires_grad_()
+    expected = grid_ops.grid_context(positions, theirs, spec)
+    expected.backward(grad)
+    for leaf in ours:
+        context = cuda.grid_context(positions.cuda(), leaf, spec)
+        assert torch.equal(context.detach().cpu(), expected.detach())
+        context.backward(grad.cuda())
+    first, second = (leaf.grad for leaf in ours)
+    assert first is not None and second is not None and theirs.grad is not None
+    assert torch.equal(first, second)  # whatever the timing
+    torch.testing.assert_close(first.cpu(), theirs.grad, rtol=1e-4, atol=1e-4)

@@ -1,0 +1,197 @@
+"""Fused SSIM and photometric loss against the reference, known values, finite differences, hostile values."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from gspc.ops import arrays, reference
+from gspc.ops.ssim import photometric_loss, ssim
+
+KERNELS = arrays.kernels()
+LEVELS = ["base", "v3", "v4"]
+ISAS = LEVELS[: LEVELS.index(KERNELS.supported_isa()) + 1]
+SIZES = [(1, 1), (1, 40), (37, 1), (5, 7), (11, 11), (53, 75), (64, 128), (130, 33)]
+
+
+@pytest.fixture(autouse=True)
+def _restore() -> Iterator[None]:
+    yield
+    KERNELS.set_isa("v4")
+    KERNELS.set_threads(torch.get_num_threads())
+
+
+def make_pair(height: int, width: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """An image and a photograph (uint8) that resembles it."""
+    g = torch.Generator().manual_seed(seed)
+    photo = torch.rand(height, width, 3, generator=g)
+    image = photo + 0.1 * torch.randn(height, width, 3, generator=g)
+    return image, (photo * 255).to(torch.uint8)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_values_and_gradient_match_reference(height: int, width: int, isa: str) -> None:
+    KERNELS.set_isa(isa)
+    image, target = make_pair(height, width)
+    for weight in (0.2, 0.0, 1.0):
+        x, y = image.clone().requires_grad_(), image.double().requires_grad_()
+        got, want = photometric_loss(x, target, weight), reference.photometric_loss(y, target, weight)
+        for a, b in zip(got, want, strict=True):
+            assert a.item() == pytest.approx(b.item(), abs=2e-6)
+        got[0].backward()
+        want[0].backward()
+        assert x.grad is not None and y.grad is not None
+        scale = y.grad.abs().max()
+        assert ((x.grad.double() - y.grad).abs().max() / scale).item() < 1e-5
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_ssim_alone(isa: str) -> None:
+    KERNELS.set_isa(isa)
+    image, target = make_pair(40, 61, 1)
+    for other in (target, target.float() / 255):
+        x = image.clone().requires_grad_()
+        y = image.double().requires_grad_()
+        value, want = ssim(x, other), reference.ssim(y, target.double() / 255)
+        assert value.item() == pytest.approx(want.item(), abs=1e-6)
+        (3 * value).backward()
+        want.backward()
+        assert x.grad is not None and y.grad is not None
+        torch.testing.assert_close(x.grad.double(), 3 * y.grad, atol=1e-8, rtol=1e-4)
+
+
+def test_known_values() -> None:
+    flat = torch.full((30, 30, 3), 0.5)
+    assert ssim(flat, flat).item() == pytest.approx(1.0, abs=1e-6)
+    loss, l1, similarity = photometric_loss(flat, torch.full((30, 30, 3), 127, dtype=torch.uint8), 0.2)
+    assert l1.item() == pytest.approx(0.5 - 127 / 255, rel=1e-5)
+    assert similarity.item() > 0.999
+    assert loss.item() == pytest.approx(0.8 * l1.item() + 0.2 * (1 - similarity.item()), rel=1e-5)
+    # Far from the edges a flat pair has no variance: SSIM is its luminance term.
+    dark, bright = torch.full((60, 60, 3), 0.2), torch.full((60, 60, 3), 0.6)
+    middle = (2 * 0.2 * 0.6 + 1e-4) / (0.2**2 + 0.6**2 + 1e-4)
+    wide = ssim(dark.repeat(10, 10, 1), bright.repeat(10, 10, 1)).item()
+    assert wide == pytest.approx(middle, abs=0.02)
+
+
+def test_reference_against_central_differences() -> None:
+    image, target = make_pair(9, 13, 2)
+    x = image.double().requires_grad_()
+    reference.photometric_loss(x, target, 0.3)[0].backward()
+    assert x.grad is not None
+    g = torch.Generator().manual_seed(0)
+    for _ in range(5):
+        direction = torch.randn(x.shape, generator=g, dtype=torch.float64)
+        ends = [
+            reference.photometric_loss(image.double() + s * direction, target, 0.3)[0].item()
+            for s in (1e-7, -1e-7)
+        ]
+        assert (x.grad * direction).sum().item() == pytest.approx((ends[0] - ends[1]) / 2e-7, rel=1e-4)
+
+
+def test_same_bits_for_any_number_of_threads() -> None:
+    image, target = make_pair(211, 97, 3)
+    results = []
+    for threads in (1, 2, 3, 5):
+        KERNELS.set_threads(threads)
+        found = arrays.photometric(image.numpy(), target.numpy(), 0.2)
+        assert found.gradient is not None
+        results.append(found)
+    for other in results[1:]:
+        assert (other.loss, other.l1, other.ssim) == (results[0].loss, results[0].l1, results[0].ssim)
+        assert np.array_equal(other.gradient, results[0].gradient)
+
+
+def test_instruction_sets_agree() -> None:
+    image, target = make_pair(70, 90, 4)
+    results = []
+    for isa in ISAS:
+        KERNELS.set_isa(isa)
+        results.append(arrays.photometric(image.numpy(), target.numpy(), 0.2))
+    for other in results[1:]:
+        assert other.loss == pytest.approx(results[0].loss, rel=1e-6)
+        assert np.allclose(other.gradient, results[0].gradient, atol=1e-9, rtol=1e-4)
+
+
+@pytest.mark.parametrize("poison", [math.nan, math.inf, -math.inf])
+def test_one_bad_pixel_shows_in_the_loss_and_stays_local(poison: float) -> None:
+    image, target = make_pair(40, 50, 5)
+    clean = arrays.photometric(image.numpy(), target.numpy(), 0.2)
+    image[3, 4, 1] = poison
+    found = arrays.photometric(image.numpy(), target.numpy(), 0.2)
+    assert not math.isfinite(found.loss)
+    assert found.gradient is not None and clean.gradient is not None
+    assert np.array_equal(found.gradient[20:], clean.gradient[20:])
+    assert np.array_equal(found.gradient[:, 20:], clean.gradient[:, 20:])
+
+
+def test_extreme_values() -> None:
+    """Images far outside [0, 1], as early in a fit."""
+    target = torch.zeros(20, 20, 3, dtype=torch.uint8)
+    for value in (0.0, 1e-30, -3.0, 1e4):
+        x = torch.full((20, 20, 3), value, requires_grad=True)
+        loss, l1, _ = photometric_loss(x, target, 0.2)
+        loss.backward()
+        assert l1.item() == pytest.approx(abs(value), rel=1e-6)
+        assert x.grad is not None and x.grad.isfinite().all()
+
+
+def test_without_gradient() -> None:
+    image, target = make_pair(20, 20)
+    with torch.no_grad():
+        loss, l1, similarity = photometric_loss(image.requires_grad_(), target, 0.2)
+    assert not loss.requires_grad
+    live = photometric_loss(image, target, 0.2)
+    assert live[0].item() == loss.item()
+    assert live[0].requires_grad
+    assert not live[1].requires_grad
+    assert not live[2].requires_grad
+    assert arrays.ssim(image.detach().numpy(), target.numpy()) == pytest.approx(similarity.item(), rel=1e-6)
+    assert arrays.photometric(image.detach().numpy(), target.numpy(), 0.2, gradient=False).gradient is None
+    assert l1.item() > 0
+
+
+def test_views_are_accepted() -> None:
+    image, target = make_pair(20, 30)
+    want = photometric_loss(image.permute(1, 0, 2).contiguous(), target.permute(1, 0, 2).contiguous(), 0.2)
+    got = photometric_loss(image.permute(1, 0, 2), target.permute(1, 0, 2), 0.2)
+    assert [v.item() for v in got] == [v.item() for v in want]
+
+
+def test_numpy_entries_without_torch() -> None:
+    code = (
+        "import sys, numpy as np\n"
+        "from gspc.ops import arrays\n"
+        "x = np.full((9, 9, 3), 0.5, np.float32)\n"
+        "assert abs(arrays.ssim(x, x) - 1) < 1e-6\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_errors() -> None:
+    image, target = make_pair(8, 8)
+    with pytest.raises(ValueError, match="image: float32"):
+        ssim(image.double(), target)
+    with pytest.raises(ValueError, match="image: float32"):
+        ssim(image[..., :2], target)
+    with pytest.raises(ValueError, match="image: float32"):
+        ssim(image[:0], target[:0])
+    with pytest.raises(ValueError, match=r"target: uint8 or float32 \[8, 8, 3\]"):
+        photometric_loss(image, target[:4], 0.2)
+    with pytest.raises(ValueError, match="target: uint8 or float32"):
+        photometric_loss(image, target.int(), 0.2)
+    with pytest.raises(ValueError, match="target: is on meta"):
+        photometric_loss(image, target.to("meta"), 0.2)
+    with pytest.raises(ValueError, match="image: contiguous float32"):
+        arrays.photometric(image.numpy()[::2], target.numpy()[::2], 0.2)
+    with pytest.raises(ValueError, match="target: contiguous"):
+        arrays.photometric(image.numpy(), target.numpy().astype(np.float64), 0.2)

@@ -1,0 +1,100 @@
+"""Growing and pruning, and that Adam's state follows."""
+
+import math
+
+import pytest
+import torch
+
+from gspc.model.anchors import PER_ANCHOR, AnchorModel, ModelShape
+from gspc.model.grid import choose_spec
+from gspc.train.densify import FAINT, Statistics, densify
+from gspc.train.optimizer import make_optimizer
+
+K, F = 4, 8
+INTERVAL = 100
+THRESHOLD = 2e-4
+
+
+def tiny_model(anchors=6):
+    torch.manual_seed(0)
+    positions = (torch.arange(anchors)[:, None] * torch.tensor([64, 32, 0]) + (1 << 20)).int()
+    shape = ModelShape(levels=2, rate_weights=(1e-3, 1e-4), features=F, offsets=K)
+    spec = choose_spec(positions.numpy(), log2_3d=8, log2_2d=8)
+    origin = torch.full((3,), -0.01 * (1 << 20), dtype=torch.float64)
+    model = AnchorModel(shape, spec, 0.01, origin, 1.0, anchors)
+    model.positions.copy_(positions)
+    with torch.no_grad():
+        model.features.normal_()
+        model.offsets.normal_(std=0.5)
+        model.log_scales.fill_(math.log(0.2))
+    optimizer = make_optimizer(model)
+    for name in PER_ANCHOR:
+        parameter = getattr(model, name)
+        parameter.grad = torch.rand_like(parameter)
+    optimizer.step()
+    return model, optimizer
+
+
+def seen(model, gradient, opacity=1.0, times=INTERVAL):
+    statistics = Statistics.empty(model)
+    every, anchors = torch.arange(model.anchors * K), torch.arange(model.anchors)
+    for _ in range(times):
+        statistics.add(torch.full((model.anchors * K,), gradient), every, anchors, torch.full((model.anchors,), opacity))
+    return statistics
+
+
+def keys(model):
+    return [tuple(p) for p in model.positions.tolist()]
+
+
+def test_quiet_gaussians_change_nothing():
+    model, optimizer = tiny_model()
+    before = model.features.clone()
+    densify(model, optimizer, seen(model, THRESHOLD / 2), THRESHOLD, INTERVAL)
+    assert model.anchors == 6 and torch.equal(model.features, before)
+
+
+def test_growth_adds_distinct_anchors_near_their_gaussians():
+    model, optimizer = tiny_model()
+    old = keys(model)
+    gaussians = (model.world()[:, None] + model.offsets * torch.exp(model.log_scales[:, None, :3])).detach()
+    statistics = densify(model, optimizer, seen(model, THRESHOLD * 5), THRESHOLD, INTERVAL)
+    assert model.anchors > 6
+    assert keys(model)[:6] == old and len(set(keys(model))) == model.anchors
+    fresh = model.world()[6:].double()
+    distance = torch.cdist(fresh, gaussians.reshape(-1, 3).double()).amin(1)
+    stride = torch.exp(model.log_scales[6:, 0]).double()
+    assert (distance <= stride * math.sqrt(3) / 2 + 1e-4).all()
+    lattice = torch.round(stride / model.voxel_size).long()
+    assert (model.positions[6:].long() % lattice[:, None] == 0).all()
+    assert len(statistics.visible) == model.anchors and len(statistics.drawn) == model.anchors * K
+
+
+def test_adam_state_follows_the_anchors():
+    model, optimizer = tiny_model()
+    moments = {name: optimizer.state[getattr(model, name)]["exp_avg"].clone() for name in PER_ANCHOR}
+    densify(model, optimizer, seen(model, THRESHOLD * 5), THRESHOLD, INTERVAL)
+    for name in PER_ANCHOR:
+        got = optimizer.state[getattr(model, name)]["exp_avg"]
+        assert got.shape == getattr(model, name).shape
+        assert torch.equal(got[:6], moments[name]) and (got[6:] == 0).all()
+
+
+@pytest.mark.parametrize(("factor", "left"), [(0.5, 0), (2.0, 6)])
+def test_faint_anchors_go(factor, left):
+    model, optimizer = tiny_model()
+    statistics = seen(model, 0.0, FAINT * factor)
+    statistics.opacity[0] = INTERVAL  # one bright anchor stays in either case
+    densify(model, optimizer, statistics, THRESHOLD, INTERVAL)
+    assert model.anchors == max(left, 1)
+    assert optimizer.state[model.masks]["exp_avg"].shape == model.masks.shape
+
+
+def test_what_was_rarely_seen_keeps_counting():
+    model, optimizer = tiny_model()
+    statistics = seen(model, THRESHOLD * 5, 0.0, times=30)
+    after = densify(model, optimizer, statistics, THRESHOLD, INTERVAL)
+    assert model.anchors == 6
+    assert (after.visible == 30).all() and (after.drawn == 30).all()
+    after = densify(model, optimizer, seen(model, 0.0, 1.0), THRESHOLD, INTERVAL)
+    assert (after.visible == 0).all() and (after.drawn == 0).all()

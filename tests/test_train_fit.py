@@ -1,0 +1,150 @@
+"""A fit as a whole: it learns, logs, survives SIGKILL and Ctrl-C, and writes a model that loads safely."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from gspc.config import DataOptions, FitOptions
+from gspc.data import load_scene
+from gspc.data.demo import write_demo_scene
+from gspc.errors import InputError, UsageError
+from gspc.model.storage import load_model
+from gspc.train import fit
+from gspc.train.fit import checkpoint_path
+
+ITERATIONS = 90
+EVERY = 20
+
+
+class Quiet:
+    def __init__(self):
+        self.messages, self.rows = [], []
+
+    def message(self, text):
+        self.messages.append(text)
+
+    def progress(self, progress):
+        self.rows.append(progress)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("scene")
+    write_demo_scene(path, views=9, width=64, height=48, points=400)
+    return path
+
+
+def options(log: Path | None = None, **changes):
+    values = {"iterations": ITERATIONS, "levels": 2, "threads": 1, "checkpoint_every": EVERY, "log": log}
+    return FitOptions(**{**values, **changes})
+
+
+def run(folder: Path, output: Path, opts: FitOptions):
+    observer = Quiet()
+    return fit(load_scene(folder, DataOptions()), output, opts, observer), observer
+
+
+@pytest.fixture(scope="module")
+def straight(folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("straight")
+    result, observer = run(folder, out / "model.pt", options(out / "log.jsonl"))
+    return out, result, observer
+
+
+def test_it_learns_and_leaves_only_the_model(straight):
+    out, result, observer = straight
+    rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert rows[-1]["iteration"] == ITERATIONS and rows[-1]["psnr"] > rows[0]["psnr"] + 2
+    assert {row["phase"] for row in rows} == {"warmup", "noise", "rate", "finish"}
+    assert sorted(p.name for p in out.iterdir()) == ["log.jsonl", "model.pt"]
+    assert observer.rows[-1].iteration == ITERATIONS and observer.rows[-1].estimated_bytes > 1000
+    assert result.anchors == load_model(out / "model.pt").model.anchors
+
+
+def test_same_seed_same_log(folder, straight, tmp_path):
+    run(folder, tmp_path / "model.pt", options(tmp_path / "log.jsonl"))
+    assert (tmp_path / "log.jsonl").read_bytes() == (straight[0] / "log.jsonl").read_bytes()
+    run(folder, tmp_path / "other.pt", options(tmp_path / "other.jsonl", seed=1))
+    assert (tmp_path / "other.jsonl").read_bytes() != (tmp_path / "log.jsonl").read_bytes()
+
+
+def command(folder: Path, out: Path) -> list[str]:
+    code = (
+        "from pathlib import Path\n"
+        "from gspc.config import DataOptions, FitOptions\n"
+        "from gspc.data import load_scene\n"
+        "from gspc.train import fit\n"
+        "class Quiet:\n"
+        "    def message(self, text): pass\n"
+        "    def progress(self, progress): pass\n"
+        f"options = FitOptions(iterations={ITERATIONS}, levels=2, threads=1, checkpoint_every={EVERY},"
+        f" log=Path({str(out / 'log.jsonl')!r}))\n"
+        f"fit(load_scene(Path({str(folder)!r}), DataOptions()), Path({str(out / 'model.pt')!r}), options, Quiet())\n"
+    )
+    return [sys.executable, "-c", code]
+
+
+def interrupt(folder: Path, out: Path, number: int) -> int:
+    """Starts a fit, sends a signal once a checkpoint is there and the log has gone on; returns its exit status."""
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command(folder, out), env=env, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        log = out / "log.jsonl"
+        if checkpoint_path(out / "model.pt").exists() and log.exists() and log.read_text().count("\n") >= 3:
+            break
+        time.sleep(0.005)
+    process.send_signal(number)
+    return process.wait(60)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_interrupted_and_resumed_gives_the_log_of_an_uninterrupted_run(folder, straight, tmp_path, number):
+    status = interrupt(folder, tmp_path, number)
+    assert status != 0, "the fit ended before the signal came"
+    assert not (tmp_path / "model.pt").exists()
+    _, observer = run(folder, tmp_path / "model.pt", options(tmp_path / "log.jsonl", resume=True))
+    assert any("resumed at iteration" in text for text in observer.messages)
+    assert (tmp_path / "log.jsonl").read_bytes() == (straight[0] / "log.jsonl").read_bytes()
+    got, want = (load_model(p / "model.pt").model for p in (tmp_path, straight[0]))
+    assert torch.equal(got.features, want.features)
+    assert not checkpoint_path(tmp_path / "model.pt").exists()
+
+
+def test_resuming_with_other_options_is_refused(folder, tmp_path):
+    interrupt(folder, tmp_path, signal.SIGKILL)
+    with pytest.raises(UsageError, match="another seed"):
+        run(folder, tmp_path / "model.pt", options(resume=True, seed=5))
+
+
+def test_resuming_from_nothing_starts_from_the_beginning(folder, tmp_path):
+    _, observer = run(folder, tmp_path / "model.pt", options(iterations=4, resume=True))
+    assert any("no checkpoint" in text for text in observer.messages)
+    assert (tmp_path / "model.pt").exists()
+
+
+def test_damaged_models_are_input_errors(straight, tmp_path):
+    whole = (straight[0] / "model.pt").read_bytes()
+    for name, data in {"empty": b"", "cut": whole[: len(whole) // 2], "text": b"not a model at all"}.items():
+        path = tmp_path / name
+        path.write_bytes(data)
+        with pytest.raises(InputError, match=name):
+            load_model(path)
+    torch.save({"format": "something else"}, tmp_path / "other.pt")
+    with pytest.raises(InputError, match="not a gspc-model"):
+        load_model(tmp_path / "other.pt")
+    values = torch.load(straight[0] / "model.pt", weights_only=True)
+    torch.save({**values, "version": 99}, tmp_path / "newer.pt")
+    with pytest.raises(InputError, match="another version"):
+        load_model(tmp_path / "newer.pt")
+    del values["model"]["state"]["features"]
+    torch.save(values, tmp_path / "less.pt")
+    with pytest.raises(InputError, match="incomplete"):
+        load_model(tmp_path / "less.pt")
