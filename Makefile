@@ -60,8 +60,8 @@ check: install $(VENV)/.dev ## lint, formatting, types, and whether the man page
 	$(BIN)/mypy
 	$(BIN)/python -m gspc.cli.man --check man
 
-bench: install ## measure speed, memory and sizes; JSON goes to tests/bench/results
-	$(BIN)/python tests/bench/run.py
+bench: install ## measure the speed of the kernels and the coder
+	for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
 man: install ## write the man pages again from the commands' own help
 	$(BIN)/python -m gspc.cli.man man

@@ -70,7 +70,7 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 def run_fresh(
-    *args: object, cwd: Path | None = None, stdin: bytes = b"", timeout: float = 120, **extra: str
+    *args: object, cwd: Path | None = None, stdin: bytes = b"", timeout: float = 500, **extra: str
 ) -> Ran:
     """Runs `python -m gspc` in a fresh process."""
     done = subprocess.run(

@@ -154,6 +154,25 @@ def test_inspect_adds_up(cli: Cli, stream: bytes) -> None:
     assert "positions" in text
 
 
+def test_inspect_rates(cli: Cli) -> None:
+    scene = synthetic.scene(3000)
+    ran = cli("inspect-bitstream", "--rates", "--json", stdin=encode(scene))
+    assert ran.code == 0
+    report = json.loads(ran.out)
+    counts = {(rate["level"], rate["name"]): rate["symbols"] for rate in report["rates"]}
+    first = np.where(scene.gaussian_level == 0, 255, scene.gaussian_level).min(axis=1)
+    assert counts[1, "features"] == (first == 1).sum() * scene.features.shape[1]
+    assert counts[3, "trits"] == (first < 3).sum() * (scene.features.shape[1] + 6)
+    assert counts[2, "offsets"] == 3 * (scene.gaussian_level == 2).sum()
+    assert (1, "trits") not in counts
+    coded = sum(part["bytes"] for part in report["components"] if part["name"] in ("symbols", "escapes"))
+    model = sum(rate["model_bits"] for rate in report["rates"]) / 8
+    assert 1.0 <= coded / model < 1.02
+    text = cli("inspect-bitstream", "--rates", stdin=encode(scene)).out.decode()
+    assert "What symbols cost" in text
+    assert f"{counts[1, 'features']:,}" in text
+
+
 def test_inspect_checks(cli: Cli, stream: bytes) -> None:
     flipped = bytearray(stream)
     flipped[-3] ^= 1

@@ -18,6 +18,12 @@ SHOWN_CHUNKS = 40  # rows of the chunk table before it is shortened; --json list
 def command(
     source: options.Input = None,
     json_report: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    rates: Annotated[
+        bool,
+        typer.Option(
+            "--rates", help="Decode, too: bits per symbol, and what the coder adds to its model's bits."
+        ),
+    ] = False,
     check: Annotated[
         bool,
         typer.Option("--check", help="Verify every checksum and length; exit 4 when anything is damaged."),
@@ -25,12 +31,12 @@ def command(
 ) -> None:
     """Show the header, the chunks and where the bytes go.
 
-    Reads the container only: nothing is decoded.
+    Reads the container only; nothing is decoded unless --rates asks for it.
     """
     from gspc import pipeline
     from gspc.errors import BitstreamError
 
-    result = pipeline.inspect(options.read_source(source))
+    result = pipeline.inspect(options.read_source(source), rates=rates)
     if json_report:
         import json
 
@@ -57,6 +63,10 @@ def as_json(result: Inspection) -> dict[str, Any]:
         "header": dict(result.facts),
         "bytes_up_to_level": list(result.prefix_bytes),
         "components": [{"name": part.name, "level": part.level, "bytes": part.size} for part in result.parts],
+        "rates": [
+            {"level": rate.level, "name": rate.name, "symbols": rate.symbols, "model_bits": rate.bits}
+            for rate in result.rates
+        ],
         "chunks": [
             {
                 "tag": chunk.tag,
@@ -89,6 +99,8 @@ def _show(result: Inspection) -> None:
         facts,
         _parts(result),
     )
+    if result.rates:
+        console.show(_rates(result))
     if result.chunks:
         console.show(_chunks(result))
 
@@ -117,6 +129,24 @@ def _parts(result: Inspection) -> Any:
         table.add_row(
             str(level), "file up to here", f"{size:,}", f"{100.0 * size / max(result.size, 1):.1f}", ""
         )
+    return table
+
+
+def _rates(result: Inspection) -> Any:
+    """Bits per symbol by kind, and per level the bytes in the file against those the tables promise."""
+    table = console.table(
+        "What symbols cost", ">level", "symbols", ">count", ">bits each", ">model bytes", ">coded"
+    )
+    for level in sorted({rate.level for rate in result.rates}):
+        rows = [rate for rate in result.rates if rate.level == level]
+        for rate in rows:
+            bits = f"{rate.bits / rate.symbols:.4f}"
+            table.add_row(str(level), rate.name, f"{rate.symbols:,}", bits, f"{rate.bits / 8:,.0f}", "")
+        model, coded = sum(rate.bits for rate in rows) / 8, result.coded_bytes(level)
+        added = f"{coded:,} ({100.0 * (coded / model - 1):+.2f} %)" if model else f"{coded:,}"
+        count = sum(rate.symbols for rate in rows)
+        table.add_row(str(level), "all", f"{count:,}", f"{8 * model / count:.4f}", f"{model:,.0f}", added)
+        table.add_section()
     return table
 
 

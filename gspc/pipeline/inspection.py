@@ -35,8 +35,21 @@ class ChunkRow:
 
 
 @dataclass(frozen=True)
+class Rate:
+    """Symbols of one kind that a level codes, and what their integer tables promise: -sum log2 p."""
+
+    level: int
+    name: str
+    symbols: int
+    bits: float
+
+
+@dataclass(frozen=True)
 class Inspection:
-    """What an input is made of. `prefix_bytes[s - 1]`: size of the file up to and including level s."""
+    """What an input is made of. `prefix_bytes[s - 1]`: size of the file up to and including level s.
+
+    `rates` is empty unless asked for; it takes decoding.
+    """
 
     source: str
     kind: Kind
@@ -48,10 +61,17 @@ class Inspection:
     parts: tuple[Part, ...]
     chunks: tuple[ChunkRow, ...]
     problems: tuple[str, ...]
+    rates: tuple[Rate, ...] = ()
+
+    def coded_bytes(self, level: int) -> int:
+        """Bytes that the symbols of a level take in the file."""
+        return sum(
+            part.size for part in self.parts if part.level == level and part.name in ("symbols", "escapes")
+        )
 
 
-def inspect(source: bytes | Path) -> Inspection:
-    """What a stream, a decoded scene or a model consists of, from its container alone.
+def inspect(source: bytes | Path, *, rates: bool = False) -> Inspection:
+    """What a stream, a decoded scene or a model consists of, from its container alone but for `rates`.
 
     A model is encoded first. Of a damaged stream what can be read is reported, with `problems`;
     BitstreamError is raised when not even the header can.
@@ -63,7 +83,36 @@ def inspect(source: bytes | Path) -> Inspection:
         from gspc.pipeline.coding import encode_model
 
         found = replace(found, data=encode_model(found, None, 0)[0])
-    return _inspect_stream(found)
+    result = _inspect_stream(found)
+    return replace(result, rates=_rates(found)) if rates else result
+
+
+def _rates(source: Source) -> tuple[Rate, ...]:
+    """Counts follow from the masks: what appears at a level is coded by Gaussians, what was there by trits."""
+    import numpy as np
+
+    from gspc.codec import decode_symbols
+
+    with naming(source.name):
+        symbols = decode_symbols(source.data)
+    alive = np.where(symbols.gaussian_level == 0, 255, symbols.gaussian_level)
+    first = alive.min(axis=1)
+    features, scaling = symbols.features.shape[1], symbols.scaling.shape[1]
+    found = []
+    for level in range(1, symbols.level + 1):
+        fresh, old = int((first == level).sum()), int((first < level).sum())
+        counts = {
+            "features": fresh * features,
+            "scaling": fresh * scaling,
+            "offsets": 3 * int((alive == level).sum()),
+            "trits": old * (features + scaling),
+        }
+        found += [
+            Rate(level, name, count, symbols.ideal_bits[level, name])
+            for name, count in counts.items()
+            if count
+        ]
+    return tuple(found)
 
 
 def _inspect_stream(source: Source) -> Inspection:
