@@ -88,7 +88,8 @@ def inspect(source: bytes | Path, *, rates: bool = False) -> Inspection:
 
 
 def _rates(source: Source) -> tuple[Rate, ...]:
-    """Counts follow from the masks: what appears at a level is coded by Gaussians, what was there by trits."""
+    """Counts follow from the masks: what appears at a level is coded by Gaussians, what was there by
+    trits."""
     import numpy as np
 
     from gspc.codec import decode_symbols
