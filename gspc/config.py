@@ -64,8 +64,9 @@ class FitOptions:
     resume: go on from the checkpoint beside the output.
     log: file that receives the progress as JSON lines.
     features: feature channels of an anchor (F).
-    densify_threshold: mean screen-space gradient, in normalized device units, from which a Gaussian grows anchors.
-    metadata: what the model and its streams say about their making, beside the trainer's own entries.
+    densify_threshold: mean screen-space gradient, in normalized device units, from which a Gaussian grows
+    anchors. metadata: what the model and its streams say about their making, beside the trainer's own
+    entries.
     """
 
     iterations: int | None = None

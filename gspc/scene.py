@@ -42,7 +42,13 @@ class Camera:
         """The same view on another pixel grid."""
         sx, sy = width / self.width, height / self.height
         return replace(
-            self, width=width, height=height, fx=self.fx * sx, fy=self.fy * sy, cx=self.cx * sx, cy=self.cy * sy
+            self,
+            width=width,
+            height=height,
+            fx=self.fx * sx,
+            fy=self.fy * sy,
+            cx=self.cx * sx,
+            cy=self.cy * sy,
         )
 
 
@@ -87,9 +93,9 @@ class Gaussians:
 class Heads:
     """Weights of the Gaussian heads (method section 1): three two-layer ReLU networks that share their input.
 
-    The input of an anchor is [feature (F), unit view direction from camera to anchor (3), distance * distance_scale (1)].
-    The three hidden layers (opacity, color, cov, H units each) are stacked into w1, b1. Outputs are ordered
-    offset-major: rows [k * C, (k + 1) * C) belong to offset k.
+    The input of an anchor is [feature (F), unit view direction from camera to anchor (3), distance *
+    distance_scale (1)]. The three hidden layers (opacity, color, cov, H units each) are stacked into w1, b1.
+    Outputs are ordered offset-major: rows [k * C, (k + 1) * C) belong to offset k.
     """
 
     w1: F32  # [3H, F + 4]
@@ -105,7 +111,8 @@ class Heads:
 
 @dataclass(frozen=True)
 class DecodedScene:
-    """A scene restored from a stream (or exported from a model) at one level: all a renderer needs, nothing trainable."""
+    """A scene restored from a stream (or exported from a model) at one level: all a renderer needs,
+    nothing trainable."""
 
     level: int  # level this scene was restored to, counted from 1
     levels: int  # levels the stream holds

@@ -1,5 +1,6 @@
 """Progressive masks (PCGS Eq. 1 and 2)."""
 
+import itertools
 import math
 
 import torch
@@ -15,7 +16,7 @@ def test_masks_never_shrink_with_the_level():
     p = parameters()
     masks = [gaussian_mask(p, level) for level in range(5)]
     assert masks[0].sum() == 0
-    for before, after in zip(masks, masks[1:], strict=False):
+    for before, after in itertools.pairwise(masks):
         assert (after >= before).all()
     assert masks[1].sum() < masks[4].sum()
 
@@ -50,7 +51,9 @@ def test_gradient_is_that_of_the_sigmoid():
 
 
 def test_an_anchor_lives_when_any_gaussian_does():
-    mask = torch.tensor([[0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]], requires_grad=True)
+    mask = torch.tensor(
+        [[0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]], requires_grad=True
+    )
     alive = anchor_mask(mask)
     assert alive.tolist() == [0.0, 1.0, 1.0]
     alive.sum().backward()

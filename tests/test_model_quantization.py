@@ -38,7 +38,12 @@ def test_trits_rebuild_the_symbol(symbol):
 
 
 def test_ties_go_to_the_right():
-    assert quant.quantize(torch.tensor([-1.5, -0.5, 0.5, 1.5]), torch.tensor(1.0)).tolist() == [-1.0, 0.0, 1.0, 2.0]
+    assert quant.quantize(torch.tensor([-1.5, -0.5, 0.5, 1.5]), torch.tensor(1.0)).tolist() == [
+        -1.0,
+        0.0,
+        1.0,
+        2.0,
+    ]
 
 
 def test_scales_stay_within_the_tables():

@@ -23,9 +23,12 @@ SIZES = [(1, 1), (1, 40), (37, 1), (5, 7), (11, 11), (53, 75), (64, 128), (130, 
 
 @pytest.fixture(autouse=True)
 def _restore() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     yield
     KERNELS.set_isa("v4")
-    KERNELS.set_threads(torch.get_num_threads())
+    torch.set_num_threads(threads)
+    KERNELS.set_threads(threads)
 
 
 def make_pair(height: int, width: int, seed: int = 0) -> tuple[Tensor, Tensor]:

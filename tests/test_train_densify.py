@@ -39,7 +39,9 @@ def seen(model, gradient, opacity=1.0, times=INTERVAL):
     statistics = Statistics.empty(model)
     every, anchors = torch.arange(model.anchors * K), torch.arange(model.anchors)
     for _ in range(times):
-        statistics.add(torch.full((model.anchors * K,), gradient), every, anchors, torch.full((model.anchors,), opacity))
+        statistics.add(
+            torch.full((model.anchors * K,), gradient), every, anchors, torch.full((model.anchors,), opacity)
+        )
     return statistics
 
 

@@ -86,13 +86,15 @@ def command(folder: Path, out: Path) -> list[str]:
         "    def progress(self, progress): pass\n"
         f"options = FitOptions(iterations={ITERATIONS}, levels=2, threads=1, checkpoint_every={EVERY},"
         f" log=Path({str(out / 'log.jsonl')!r}))\n"
-        f"fit(load_scene(Path({str(folder)!r}), DataOptions()), Path({str(out / 'model.pt')!r}), options, Quiet())\n"
+        f"scene = load_scene(Path({str(folder)!r}), DataOptions())\n"
+        f"fit(scene, Path({str(out / 'model.pt')!r}), options, Quiet())\n"
     )
     return [sys.executable, "-c", code]
 
 
 def interrupt(folder: Path, out: Path, number: int) -> int:
-    """Starts a fit, sends a signal once a checkpoint is there and the log has gone on; returns its exit status."""
+    """Starts a fit, sends a signal once a checkpoint is there and the log has gone on; returns its exit
+    status."""
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command(folder, out), env=env, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120

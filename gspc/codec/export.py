@@ -1,7 +1,9 @@
-"""From a trained model to integers: what the stream holds, nothing else. The only room of the codec that imports torch."""
+"""From a trained model to integers: what the stream holds, nothing else. The only room of the codec that
+imports torch."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +23,10 @@ from gspc.codec.types import (
 from gspc.errors import InputError
 from gspc.model import quantization as quant
 from gspc.model.anchors import AnchorModel
+from gspc.model.calibrate import calibrate
 from gspc.model.context import ContextNets, TwoLayer
 from gspc.model.fake_quant import INPUT_UNITS, row_scales
-from gspc.model.heads import BLOCKS
 from gspc.model.masks import first_level
-from gspc.model.calibrate import calibrate
 from gspc.model.storage import TrainedModel, load_model
 
 TRIT_ZERO_UNITS, TRIT_SIGN_UNITS, TRIT_CENTER = 4.0, 8.0, 32.0
@@ -41,8 +42,8 @@ def export_model(source: Path | bytes, name: str = "model") -> QuantizedScene:
 
 @torch.no_grad()
 def export_trained(trained: TrainedModel) -> QuantizedScene:
-    """Quantizes a trained model as the stream will hold it: dead anchors dropped, networks in integers, attributes as symbols
-    around the centers that those integer networks predict."""
+    """Quantizes a trained model as the stream will hold it: dead anchors dropped, networks in integers,
+    attributes as symbols around the centers that those integer networks predict."""
     model = trained.model
     if not model.quantized:
         calibrate(model)
@@ -53,8 +54,8 @@ def export_trained(trained: TrainedModel) -> QuantizedScene:
     positions = model.positions.numpy()[alive].astype(np.int64)
     shift = positions.min(0) // LATTICE * LATTICE
     spec = model.grid.spec
-    low = tuple(int(v) for v in np.array(spec.box_low) - shift)
-    grid = type(spec)(box_low=low, box_size=spec.box_size, planes=spec.planes)
+    x, y, z = (int(v) for v in np.array(spec.box_low) - shift)
+    grid = replace(spec, box_low=(x, y, z))
     positions = (positions - shift).astype(np.int32)
     signs = _grid_signs(model)
     networks = integer_networks(model.context)
@@ -130,7 +131,7 @@ def integer_networks(nets: ContextNets) -> Networks:
     trits = {}
     if nets.levels > 1:
         for name, count in (("features", f), ("scaling", 6)):
-            net, gain = getattr(nets, f"trit_{name}"), getattr(nets, f"trit_{name}_gain")
+            net, gain = nets.trit_net(name)
             units = torch.tensor([TRIT_ZERO_UNITS] * count + [TRIT_SIGN_UNITS] * count)
             hidden = _hidden(net, [gain(level) for level in levels[1:]])
             out = _output(net.second, net.units, units, torch.full_like(units, TRIT_CENTER))
@@ -158,11 +159,16 @@ def _hidden(net: TwoLayer, gains: list[Tensor]) -> IntegerLayer:
     return _layer(weight / scale, bias * INPUT_UNITS / scale[:, 0], factors)
 
 
-def _output(layer: nn.Linear, units_in: Tensor, units_out: Tensor, center: Tensor | None = None) -> IntegerLayer:
-    """Second layer: inputs in `units_in` per 1.0; output j is an integer of `units_out[j]` per 1.0 plus `center[j]`."""
+def _output(
+    layer: nn.Linear, units_in: Tensor, units_out: Tensor, center: Tensor | None = None
+) -> IntegerLayer:
+    """Second layer: inputs in `units_in` per 1.0; output j is an integer of `units_out[j]` per 1.0 plus
+    `center[j]`."""
     bias = layer.bias if center is None else layer.bias + center / units_out
     scale = row_scales(layer.weight, bias, units_in)
-    return _layer(layer.weight / scale, bias * units_in / scale[:, 0], (units_out * scale[:, 0] / units_in)[None])
+    return _layer(
+        layer.weight / scale, bias * units_in / scale[:, 0], (units_out * scale[:, 0] / units_in)[None]
+    )
 
 
 def _layer(weight: Tensor, bias: Tensor, factors: Tensor) -> IntegerLayer:
@@ -181,11 +187,14 @@ def _layer(weight: Tensor, bias: Tensor, factors: Tensor) -> IntegerLayer:
 
 def _heads(model: AnchorModel) -> QuantizedHeads:
     heads = model.heads
-    outputs = {name: _heads_layer(heads.second[name].weight, heads.second[name].bias) for name in BLOCKS}
-    hidden = [heads.first[name] for name in BLOCKS]
-    weight = torch.cat([layer.weight for layer in hidden])
-    bias = torch.cat([layer.bias for layer in hidden])
-    return QuantizedHeads(hidden=_heads_layer(weight, bias), distance_scale=heads.distance_scale, **outputs)
+    weights = heads.weights(quantized=False)
+    return QuantizedHeads(
+        hidden=_heads_layer(weights.w1, weights.b1),
+        opacity=_heads_layer(weights.w_opacity, weights.b_opacity),
+        color=_heads_layer(weights.w_color, weights.b_color),
+        cov=_heads_layer(weights.w_cov, weights.b_cov),
+        distance_scale=heads.distance_scale,
+    )
 
 
 def _heads_layer(weight: Tensor, bias: Tensor) -> QuantizedLayer:
@@ -195,6 +204,7 @@ def _heads_layer(weight: Tensor, bias: Tensor) -> QuantizedLayer:
 
 
 def _short(values: Tensor) -> Tensor:
-    """Floats with 11 bits of mantissa: half as many bytes in the stream, far below the error of the 8-bit weights."""
+    """Floats with 11 bits of mantissa: half as many bytes in the stream, far below the error of the 8-bit
+    weights."""
     mantissa, exponent = torch.frexp(values.detach().float())
     return torch.ldexp(torch.round(mantissa * 2**11) / 2**11, exponent)

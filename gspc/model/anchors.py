@@ -1,4 +1,5 @@
-"""The trainable model: anchors on a voxel grid, their attributes, heads, context grid and entropy networks."""
+"""The trainable model: anchors on a voxel grid, their attributes, heads, context grid and entropy
+networks."""
 
 from __future__ import annotations
 
@@ -16,7 +17,9 @@ from gspc.model.masks import START
 from gspc.model.quantization import StepBase
 
 PER_ANCHOR = ("features", "log_scales", "offsets", "masks")
-POSITION_CENTER = 1 << 20  # integer position of the scene's middle while training: 21 bits per axis, 16 divides it
+POSITION_CENTER = (
+    1 << 20
+)  # integer position of the scene's middle while training: 21 bits per axis, 16 divides it
 
 
 @dataclass(frozen=True)
@@ -50,15 +53,21 @@ class ModelShape:
 class AnchorModel(nn.Module):
     """Anchors and all that is learned about them.
 
-    positions int32 [N, 3] on the voxel grid (world = position * voxel_size + origin); features [N, F]; log_scales [N, 6];
-    offsets [N, K, 3]; masks [N, K, S]. Anchors do not move.
+    positions int32 [N, 3] on the voxel grid (world = position * voxel_size + origin); features [N, F];
+    log_scales [N, 6]; offsets [N, K, 3]; masks [N, K, S]. Anchors do not move.
     """
 
     positions: Tensor
     origin: Tensor
 
     def __init__(
-        self, shape: ModelShape, spec: GridSpec, voxel_size: float, origin: Tensor, distance_scale: float, anchors: int
+        self,
+        shape: ModelShape,
+        spec: GridSpec,
+        voxel_size: float,
+        origin: Tensor,
+        distance_scale: float,
+        anchors: int,
     ) -> None:
         super().__init__()
         self.shape = shape

@@ -15,7 +15,8 @@ HEADROOM = 1.25  # what lies beyond saturates, which costs less than coarse step
 
 @torch.no_grad()
 def calibrate(model: AnchorModel) -> None:
-    """Sets the activation units of every entropy network from a sample of anchors; from then on they are quantized."""
+    """Sets the activation units of every entropy network from a sample of anchors; from then on they are
+    quantized."""
     stride = max(1, model.anchors // SAMPLE)
     index = torch.arange(0, model.anchors, stride, device=model.features.device)
     nets, levels, base = model.context, model.shape.levels, model.shape.step_base
@@ -35,9 +36,9 @@ def calibrate(model: AnchorModel) -> None:
         ):
             step = quant.step(q0, prediction.r[:, i : i + 1]) / quant.refinement(level - 1)
             so_far = quant.quantize(values - q0 * center, step) * step / (8 * q0)
-            net: TwoLayer = getattr(nets, f"trit_{name}")
+            net, gain = nets.trit_net(name)
             rows = net.hidden(torch.cat([context, so_far.clamp(-SO_FAR_LIMIT, SO_FAR_LIMIT)], 1))
-            largest = (rows * getattr(nets, f"trit_{name}_gain")(level)).amax()
+            largest = (rows * gain(level)).amax()
             found[net] = torch.maximum(found.get(net, largest), largest)
     for net, largest in found.items():
         net.units.copy_(ACTIVATION_LIMIT / (HEADROOM * largest.clamp_min(1e-3)))

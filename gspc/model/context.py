@@ -1,7 +1,9 @@
-"""Entropy networks: from an anchor's context and level to steps, centers, scales and trit distributions (method section 3).
+"""Entropy networks: from an anchor's context and level to steps, centers, scales and trit distributions
+(method section 3).
 
-Nothing here sees the level but through one gain per hidden unit, `relu(h (1 + Linear(exp(k_s lambda_s + c_s))))`, so that
-export can bake a level into integer multipliers. Steps and centers are level-free, or the levels' grids would not nest.
+Nothing here sees the level but through one gain per hidden unit, `relu(h (1 + Linear(exp(k_s lambda_s +
+c_s))))`, so that export can bake a level into integer multipliers. Steps and centers are level-free, or the
+levels' grids would not nest.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gspc.model import fake_quant
-
 
 # Largest centered value that the trit networks see, in units of 8 Q0: 11 bits at 512 integers per unit.
 SO_FAR_LIMIT = fake_quant.ACTIVATION_LIMIT / fake_quant.INPUT_UNITS
@@ -38,6 +39,8 @@ class TwoLayer(nn.Module):
     `gains` gives the [hidden] multipliers 1 + g of a level, or None for level-free networks.
     """
 
+    units: Tensor
+
     def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
         super().__init__()
         self.first = nn.Linear(inputs, hidden)
@@ -60,7 +63,9 @@ class TwoLayer(nn.Module):
         """Second layer, or another one that reads the same activations."""
         layer = layer or self.second
         weight, bias = layer.weight, layer.bias
-        return F.linear(active, fake_quant.quantize_weight(weight, bias, self.units) if self.units > 0 else weight, bias)
+        return F.linear(
+            active, fake_quant.quantize_weight(weight, bias, self.units) if self.units > 0 else weight, bias
+        )
 
     def forward(self, x: Tensor, gain: Tensor | None = None) -> Tensor:
         """[n, inputs] -> [n, outputs]."""
@@ -68,7 +73,10 @@ class TwoLayer(nn.Module):
 
 
 class LevelGain(nn.Module):
-    """Multipliers of a hidden layer per level, driven by the rate weight (PCGS): 1 + Linear(exp(k_s lambda_s + c_s))."""
+    """Multipliers of a hidden layer per level, driven by the rate weight (PCGS): 1 + Linear(exp(k_s
+    lambda_s + c_s))."""
+
+    rate_weights: Tensor
 
     def __init__(self, levels: int, hidden: int, rate_weights: tuple[float, ...]) -> None:
         super().__init__()
@@ -81,7 +89,9 @@ class LevelGain(nn.Module):
 
     def forward(self, level: int) -> Tensor:  # -> [hidden]
         """Gain of `level`, counted from 1."""
-        drive = torch.exp((self.slope[level - 1] * self.rate_weights[level - 1] + self.shift[level - 1]).clamp(-4, 4))
+        drive = torch.exp(
+            (self.slope[level - 1] * self.rate_weights[level - 1] + self.shift[level - 1]).clamp(-4, 4)
+        )
         return 1.0 + self.linear(drive[None])
 
 
@@ -124,6 +134,13 @@ class ContextNets(nn.Module):
             self.scale.bias.fill_(3.0)
             self.trunk.second.bias[-3 * self.sizes.offsets :].fill_(4.0)
 
+    def trit_net(self, attribute: str) -> tuple[TwoLayer, LevelGain]:
+        """The trit network of "features" or "scaling" and its gains; only models of two levels or more
+        have them."""
+        if attribute == "features":
+            return self.trit_features, self.trit_features_gain
+        return self.trit_scaling, self.trit_scaling_gain
+
     def step_parameters(self, context: Tensor) -> Tensor:  # [n, C] -> [n, 3]
         """r of features, scaling and offsets."""
         return self.steps(context)
@@ -140,13 +157,14 @@ class ContextNets(nn.Module):
         """Scale outputs of features and scaling for anchors first coded at `level`."""
         return self.trunk.output(self.trunk.activate(hidden, self.trunk_gain(level)), self.scale)
 
-    def trit_logits(self, context: Tensor, so_far: Tensor, level: int, attribute: str) -> tuple[Tensor, Tensor]:
+    def trit_logits(
+        self, context: Tensor, so_far: Tensor, level: int, attribute: str
+    ) -> tuple[Tensor, Tensor]:
         """Logits (zero against nonzero, +1 against -1) of the trits of `attribute` at `level` >= 2.
 
         `so_far` is the centered value at the level before, in units of 8 Q0 (integers / 512 of the stream).
         """
-        net: TwoLayer = getattr(self, f"trit_{attribute}")
-        gain: LevelGain = getattr(self, f"trit_{attribute}_gain")
+        net, gain = self.trit_net(attribute)
         out = net(torch.cat([context, so_far], 1), gain(level))
         zero, sign = out.chunk(2, dim=1)
         return zero, sign

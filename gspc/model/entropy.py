@@ -13,7 +13,8 @@ _SQRT_HALF = math.sqrt(0.5)
 
 
 def gaussian_bits(distance: Tensor, step: Tensor, scale: Tensor) -> Tensor:
-    """-log2 of the Gaussian's mass in the bin of width `step` around `distance` (value minus mean); elementwise.
+    """-log2 of the Gaussian's mass in the bin of width `step` around `distance` (value minus mean);
+    elementwise.
 
     Both edges are mirrored to the negative side, where erfc keeps its relative precision.
     """
@@ -26,7 +27,8 @@ def gaussian_bits(distance: Tensor, step: Tensor, scale: Tensor) -> Tensor:
 
 
 def trit_bits(zero_logit: Tensor, sign_logit: Tensor, trits: Tensor) -> Tensor:
-    """-log2 of trits in {-1, 0, 1} under p(0) = sigmoid(zero), p(+1 | nonzero) = sigmoid(sign); elementwise."""
+    """-log2 of trits in {-1, 0, 1} under p(0) = sigmoid(zero), p(+1 | nonzero) = sigmoid(sign);
+    elementwise."""
     nonzero = F.softplus(zero_logit) + F.softplus(-trits * sign_logit)
     return torch.where(trits == 0, F.softplus(-zero_logit), nonzero) / math.log(2.0)
 

@@ -1,6 +1,7 @@
 """Simulated integer arithmetic for the last phase of training: what is trained is what the codec evaluates.
 
-Weights become 8-bit integers times a scale per output row, activations 11-bit integers; gradients pass straight through.
+Weights become 8-bit integers times a scale per output row, activations 11-bit integers; gradients pass
+straight through.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from torch import Tensor
 WEIGHT_LIMIT = 127
 ACTIVATION_LIMIT = 2047
 INPUT_UNITS = 512  # integers per 1.0 of a network's inputs (context and value so far)
-# The stream demands sum |W| * 2047 + |b| < 2^24 of every row, so that float32 products are exact in any order.
+# The stream demands sum |W| * 2047 + |b| < 2^24 of every row, so that float32 products are exact in any
+# order.
 WEIGHT_SUM_LIMIT = 7000
 BIAS_LIMIT = 2**24 - (WEIGHT_SUM_LIMIT + 200) * ACTIVATION_LIMIT
 
@@ -22,9 +24,11 @@ def straight_through(value: Tensor, rounded: Tensor) -> Tensor:
 
 
 def row_scales(weight: Tensor, bias: Tensor | None = None, units: Tensor | float = INPUT_UNITS) -> Tensor:
-    """Scale of each output row, [out, 1]: as fine as 8 bits allow, coarser where the row's accumulator would overflow.
+    """Scale of each output row, [out, 1]: as fine as 8 bits allow, coarser where the row's accumulator would
+    overflow.
 
-    weight [out, in]; bias [out] of a layer whose inputs have `units` integers per 1.0, None for the heads' rows.
+    weight [out, in]; bias [out] of a layer whose inputs have `units` integers per 1.0, None for the heads'
+    rows.
     """
     magnitude = weight.detach().abs()
     scale = magnitude.amax(1, keepdim=True) / WEIGHT_LIMIT
@@ -34,7 +38,9 @@ def row_scales(weight: Tensor, bias: Tensor | None = None, units: Tensor | float
     return scale.clamp_min(1e-8)
 
 
-def quantize_weight(weight: Tensor, bias: Tensor | None = None, units: Tensor | float = INPUT_UNITS) -> Tensor:
+def quantize_weight(
+    weight: Tensor, bias: Tensor | None = None, units: Tensor | float = INPUT_UNITS
+) -> Tensor:
     """Weights on their 8-bit grid; arguments as `row_scales`."""
     scale = row_scales(weight, bias, units)
     return straight_through(weight, torch.round(weight.detach() / scale) * scale)

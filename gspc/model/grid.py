@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gspc.model.entropy import sign_bits
-from gspc.model.grid_spec import GridSpec
+from gspc.model.grid_spec import GridPlane, GridSpec
 from gspc.ops.grid import grid_context
 
 RESOLUTIONS_3D = (18, 24, 33, 44, 59, 80, 108, 148, 201, 275, 376, 514)
@@ -17,19 +17,19 @@ RESOLUTIONS_2D = (130, 258, 514, 1026)
 
 
 def choose_spec(positions: np.ndarray, log2_3d: int | None = None, log2_2d: int | None = None) -> GridSpec:
-    """Grid over integer anchor positions [N, 3]: a robust box, so that stray points do not eat the resolution, and
-    tables that grow with the number of anchors (the reference's 2^13 and 2^15 weigh as much as a small scene)."""
+    """Grid over integer anchor positions [N, 3]: a robust box, so that stray points do not eat the
+    resolution, and tables that grow with the number of anchors (the reference's 2^13 and 2^15 weigh as much
+    as a small scene)."""
     low, high = np.percentile(positions, (1.0, 99.0), axis=0)
     margin = 0.05 * (high - low) + 8.0
     low, high = np.floor(low - margin).astype(np.int64), np.ceil(high + margin).astype(np.int64)
     size = round(math.log2(max(len(positions), 1)))
     log2_3d = log2_3d or min(max(size - 2, 8), 13)
     log2_2d = log2_2d or min(max(size - 1, 9), 15)
-    planes = [(0, r, log2_3d) for r in RESOLUTIONS_3D]
-    planes += [(axis, r, log2_2d) for axis in (1, 2, 3) for r in RESOLUTIONS_2D]
-    return GridSpec(
-        box_low=tuple(int(v) for v in low), box_size=tuple(int(v) for v in high - low), planes=tuple(planes)
-    )
+    planes = [GridPlane(0, r, log2_3d) for r in RESOLUTIONS_3D]
+    planes += [GridPlane(axis, r, log2_2d) for axis in (1, 2, 3) for r in RESOLUTIONS_2D]
+    (x, y, z), (w, h, d) = low.tolist(), (high - low).tolist()
+    return GridSpec(box_low=(x, y, z), box_size=(w, h, d), planes=tuple(planes))
 
 
 class HashGrid(nn.Module):
@@ -38,7 +38,9 @@ class HashGrid(nn.Module):
     def __init__(self, spec: GridSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.embeddings = nn.Parameter((torch.rand(spec.total_entries, spec.features_per_entry) * 2 - 1) * 0.1)
+        self.embeddings = nn.Parameter(
+            (torch.rand(spec.total_entries, spec.features_per_entry) * 2 - 1) * 0.1
+        )
 
     def forward(self, positions: Tensor) -> Tensor:  # int32 [n, 3] -> [n, C]
         """Context of integer positions, exact in units of 1 / 512."""

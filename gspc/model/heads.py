@@ -1,4 +1,5 @@
-"""Gaussian heads (method section 1): anchor feature and view to the neural Gaussians' opacity, color and covariance."""
+"""Gaussian heads (method section 1): anchor feature and view to the neural Gaussians' opacity, color and
+covariance."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ class GaussianHeads(nn.Module):
         self.features, self.offsets, self.hidden = features, offsets, hidden
         self.distance_scale = distance_scale
         self.first = nn.ModuleDict({name: nn.Linear(features + 4, hidden) for name in BLOCKS})
-        self.second = nn.ModuleDict({name: nn.Linear(hidden, offsets * OUTPUTS_PER_OFFSET[name]) for name in BLOCKS})
+        self.second = nn.ModuleDict(
+            {name: nn.Linear(hidden, offsets * OUTPUTS_PER_OFFSET[name]) for name in BLOCKS}
+        )
 
     def weights(self, quantized: bool) -> HeadTensors:
         """Weights as the fused op takes them, on the 8-bit grid of the stream if asked."""
@@ -28,13 +31,21 @@ class GaussianHeads(nn.Module):
         def maybe(weight: Tensor) -> Tensor:
             return fake_quant.quantize_weight(weight) if quantized else weight
 
-        outputs = {}
-        for name in BLOCKS:
-            layer = self.second[name]
-            outputs[f"w_{name}"], outputs[f"b_{name}"] = maybe(layer.weight), layer.bias
+        first, second = self.first, self.second
         return HeadTensors(
-            w1=torch.cat([maybe(self.first[name].weight) for name in BLOCKS]),
-            b1=torch.cat([self.first[name].bias for name in BLOCKS]),
+            w1=torch.cat([maybe(_linear(first, name).weight) for name in BLOCKS]),
+            b1=torch.cat([_linear(first, name).bias for name in BLOCKS]),
+            w_opacity=maybe(_linear(second, "opacity").weight),
+            b_opacity=_linear(second, "opacity").bias,
+            w_color=maybe(_linear(second, "color").weight),
+            b_color=_linear(second, "color").bias,
+            w_cov=maybe(_linear(second, "cov").weight),
+            b_cov=_linear(second, "cov").bias,
             distance_scale=self.distance_scale,
-            **outputs,
         )
+
+
+def _linear(layers: nn.ModuleDict, name: str) -> nn.Linear:
+    layer = layers[name]
+    assert isinstance(layer, nn.Linear)
+    return layer

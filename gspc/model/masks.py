@@ -11,7 +11,8 @@ START = 1.0  # every mask parameter of a new anchor
 
 
 def mask_logits(parameters: Tensor, level: int) -> Tensor:  # [N, K, S] -> [N, K]
-    """Base plane plus the softplus of the planes 2..level; the redundant first plane of the paper's sum is left out."""
+    """Base plane plus the softplus of the planes 2..level; the redundant first plane of the paper's sum is
+    left out."""
     logits = parameters[..., 0]
     if level > 1:
         logits = logits + F.softplus(parameters[..., 1:level]).sum(-1)
@@ -19,7 +20,8 @@ def mask_logits(parameters: Tensor, level: int) -> Tensor:  # [N, K, S] -> [N, K
 
 
 def gaussian_mask(parameters: Tensor, level: int) -> Tensor:  # [N, K, S] -> [N, K] of 0.0 / 1.0
-    """Mask of every Gaussian at `level`, counted from 1, with a straight-through gradient; level 0 has no Gaussians."""
+    """Mask of every Gaussian at `level`, counted from 1, with a straight-through gradient; level 0 has no
+    Gaussians."""
     if level == 0:
         return parameters.new_zeros(parameters.shape[:2])
     soft = torch.sigmoid(mask_logits(parameters, level))
@@ -28,7 +30,8 @@ def gaussian_mask(parameters: Tensor, level: int) -> Tensor:  # [N, K, S] -> [N,
 
 
 def anchor_mask(mask: Tensor) -> Tensor:  # [N, K] -> [N]
-    """1 where any Gaussian of an anchor lives; the gradient is that of the share of Gaussians alive (HAC++)."""
+    """1 where any Gaussian of an anchor lives; the gradient is that of the share of Gaussians alive
+    (HAC++)."""
     share = mask.mean(-1)
     return (share.detach() > 0).to(share.dtype) + (share - share.detach())
 

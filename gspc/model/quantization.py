@@ -1,8 +1,9 @@
 """The only quantization-step formula, and the grids that nest (method section 2).
 
-Attributes are centered: the grid of an anchor's values is laid around a mean that the context alone predicts, so that
-it is the same at every level. The step of level 1 is `q_1 = Q0 (1 + tanh r)`, r one number per anchor and attribute,
-predicted from the context alone; level s refines it three-fold: `q_s = q_1 / 3^(s - 1)`. Offsets keep q_1.
+Attributes are centered: the grid of an anchor's values is laid around a mean that the context alone predicts,
+so that it is the same at every level. The step of level 1 is `q_1 = Q0 (1 + tanh r)`, r one number per anchor
+and attribute, predicted from the context alone; level s refines it three-fold: `q_s = q_1 / 3^(s - 1)`.
+Offsets keep q_1.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ MEAN_RESOLUTION = 64  # integer means per Q0
 
 @dataclass(frozen=True)
 class StepBase:
-    """Q0 of each attribute: features, log-space scaling, offsets (PCGS reference: 1, -, 0.2; scaling is ours, in log space)."""
+    """Q0 of each attribute: features, log-space scaling, offsets (PCGS reference: 1, -, 0.2; scaling is
+    ours, in log space)."""
 
     features: float = 1.0
     scaling: float = 0.2
@@ -49,7 +51,8 @@ def refinement(level: int) -> int:
 
 
 def quantize(centered: Tensor, finest_step: Tensor) -> Tensor:
-    """Nearest multiple, ties to the right as in the paper (half-to-even would break nesting). Returns integers as floats."""
+    """Nearest multiple, ties to the right as in the paper (half-to-even would break nesting). Returns
+    integers as floats."""
     return torch.floor(centered / finest_step + 0.5)
 
 

@@ -1,4 +1,5 @@
-"""Files of training: the checkpoint to resume from and the finished `model.pt`. Both load with `weights_only=True`."""
+"""Files of training: the checkpoint to resume from and the finished `model.pt`. Both load with
+`weights_only=True`."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ import torch
 
 from gspc.errors import InputError, OutputError
 from gspc.model.anchors import AnchorModel, ModelShape
-from gspc.model.grid_spec import GridSpec
+from gspc.model.grid_spec import GridPlane, GridSpec
 from gspc.scene import Camera
 
 FORMAT = "gspc-model"
@@ -45,7 +46,8 @@ def camera_to_dict(camera: Camera) -> dict[str, Any]:
 def camera_from_dict(values: dict[str, Any]) -> Camera:
     """The reverse of `camera_to_dict`."""
     width, height = values["size"]
-    return Camera(values["name"], width, height, *values["intrinsics"], values["world_to_camera"].numpy())
+    fx, fy, cx, cy = values["intrinsics"]
+    return Camera(values["name"], width, height, fx, fy, cx, cy, values["world_to_camera"].numpy())
 
 
 def model_to_dict(model: AnchorModel) -> dict[str, Any]:
@@ -70,7 +72,7 @@ def model_from_dict(values: dict[str, Any]) -> AnchorModel:
     spec = GridSpec(
         box_low=tuple(grid["box_low"]),
         box_size=tuple(grid["box_size"]),
-        planes=tuple(tuple(plane) for plane in grid["planes"]),
+        planes=tuple(GridPlane(*plane) for plane in grid["planes"]),
     )
     state = values["state"]
     model = AnchorModel(
@@ -107,12 +109,22 @@ def load(source: Path | bytes, name: str, expected: str) -> dict[str, Any]:
         values = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise InputError(f"{name}: no such file") from error
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile, ValueError, KeyError) as error:
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+        ValueError,
+        KeyError,
+    ) as error:
         raise InputError(f"{name}: not a gspc model, or damaged; run `gspc fit` again") from error
     if not isinstance(values, dict) or values.get("format") != expected:
         raise InputError(f"{name}: not a {expected} file; give the output of `gspc fit`")
     if values.get("version") != VERSION:
-        raise InputError(f"{name}: written by another version of gspc (format {values.get('version')}, here {VERSION})")
+        raise InputError(
+            f"{name}: written by another version of gspc (format {values.get('version')}, here {VERSION})"
+        )
     return values
 
 

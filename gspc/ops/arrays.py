@@ -261,3 +261,8 @@ def neural_gaussians(
     out = [np.empty(shape, np.float32) for shape in shapes]
     kernels().heads_forward(weights, scale, inputs, center, alpha, starts, active, n_active, index, out)
     return index, Gaussians(*out[:5])
+
+
+def keep_freed_memory() -> None:
+    """Makes the C library keep freed memory: training steps allocate and free hundreds of megabytes each."""
+    kernels().keep_freed_memory()

@@ -89,7 +89,7 @@ def rasterize(
     Pixel centers at +0.5; 0.3 added to the diagonal of the 2D covariance; alpha clamped to 0.999, skipped
     below 1/255; a pixel stops before its transmittance would reach 1e-4; near plane 0.01. Gaussians with a
     parameter that is not finite (or a null quaternion) are culled and get zero gradients. Differentiable in
-    means, quats, scales, opacities and colors, through `image` and `alpha`. Bit-equal for any number of threads.
+    means, quats, scales, opacities and colors through image and alpha. Bit-equal for any number of threads.
 
     Raises:
         ValueError: a shape, dtype, camera or size that does not fit.

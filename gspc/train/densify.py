@@ -36,8 +36,8 @@ class Statistics:
         return Statistics(per_gaussian, per_gaussian.clone(), per_anchor, per_anchor.clone())
 
     def add(self, gradient: Tensor, drawn: Tensor, visible: Tensor, opacity: Tensor) -> None:
-        """One iteration: gradient norms [m] in normalized device units of the Gaussians `drawn` (int64 [m], n * K + k), and
-        the summed opacity [v] of the anchors `visible` (int64 [v])."""
+        """One iteration: gradient norms [m] in normalized device units of the Gaussians `drawn` (int64 [m], n
+        * K + k), and the summed opacity [v] of the anchors `visible` (int64 [v])."""
         self.gradient[drawn] += gradient
         self.drawn[drawn] += 1
         self.opacity[visible] += opacity
@@ -58,7 +58,12 @@ class Statistics:
 
     def tensors(self) -> dict[str, Tensor]:
         """For a checkpoint."""
-        return {"gradient": self.gradient, "drawn": self.drawn, "opacity": self.opacity, "visible": self.visible}
+        return {
+            "gradient": self.gradient,
+            "drawn": self.drawn,
+            "opacity": self.opacity,
+            "visible": self.visible,
+        }
 
 
 def _position_keys(positions: Tensor) -> Tensor:  # int [n, 3] -> int64 [n]
@@ -72,8 +77,8 @@ def densify(
 ) -> Statistics:
     """Adds anchors where Gaussians pull hard, removes faint ones; returns the statistics to go on with.
 
-    What was seen often enough to be judged starts anew, the rest keeps counting: anchors that few views show would
-    otherwise never be judged.
+    What was seen often enough to be judged starts anew, the rest keeps counting: anchors that few views show
+    would otherwise never be judged.
     """
     judged_gaussians = statistics.drawn > interval * SEEN_TO_GROW
     judged_anchors = statistics.visible > interval * SEEN_TO_PRUNE
@@ -91,7 +96,11 @@ def densify(
 
 
 def _grow(
-    model: AnchorModel, optimizer: torch.optim.Adam, statistics: Statistics, eligible: Tensor, threshold: float
+    model: AnchorModel,
+    optimizer: torch.optim.Adam,
+    statistics: Statistics,
+    eligible: Tensor,
+    threshold: float,
 ) -> None:
     k = model.shape.offsets
     mean = statistics.gradient / statistics.drawn.clamp_min(1)
@@ -119,7 +128,9 @@ def _grow(
         _append(model, optimizer, keys[fresh], features[fresh], math.log(stride * model.voxel_size))
 
 
-def _append(model: AnchorModel, optimizer: torch.optim.Adam, keys: Tensor, features: Tensor, log_scale: float) -> None:
+def _append(
+    model: AnchorModel, optimizer: torch.optim.Adam, keys: Tensor, features: Tensor, log_scale: float
+) -> None:
     mask = (1 << 21) - 1
     positions = torch.stack([keys >> 42, (keys >> 21) & mask, keys & mask], 1).int()
     model.positions = torch.cat([model.positions, positions])

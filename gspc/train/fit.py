@@ -18,11 +18,11 @@ import torch
 from gspc.config import FitOptions, default_rate_weights
 from gspc.data import suggested_cameras
 from gspc.errors import OutputError, UsageError
+from gspc.model import storage
 from gspc.model.anchors import ModelShape
-from gspc.ops.arrays import kernels
+from gspc.ops.arrays import keep_freed_memory
 from gspc.rendering.rasterizer import choose_backend
 from gspc.scene import SceneData
-from gspc.model import storage
 from gspc.train.densify import Statistics
 from gspc.train.initialize import initial_model
 from gspc.train.optimizer import make_optimizer
@@ -77,13 +77,14 @@ def checkpoint_path(output: Path) -> Path:
 def fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserver) -> FitResult:
     """Trains a model of `scene` and writes it to `output`.
 
-    A checkpoint beside the output is written every `options.checkpoint_every` iterations and on Ctrl-C, which then raises
-    KeyboardInterrupt; `options.resume` goes on from it. Same seed, device and thread count: same log.
+    A checkpoint beside the output is written every `options.checkpoint_every` iterations and on Ctrl-C, which
+    then raises KeyboardInterrupt; `options.resume` goes on from it. Same seed, device and thread count: same
+    log.
 
     Raises UsageError when a checkpoint was made with other options, InputError, OutputError, BackendError.
     """
     started = time.monotonic()
-    kernels().keep_freed_memory()
+    keep_freed_memory()
     if options.threads:
         torch.set_num_threads(options.threads)
     run = _Run(scene, output, options, observer)
@@ -122,13 +123,17 @@ class _Run:
         torch.manual_seed(options.seed)
         saved = self._saved()
         model = (
-            storage.model_from_dict(saved["model"]) if saved else initial_model(scene, shape, options.voxel_size)
+            storage.model_from_dict(saved["model"])
+            if saved
+            else initial_model(scene, shape, options.voxel_size)
         )
         schedule = Schedule(self.iterations)
         self.trainer = Trainer(scene, model, schedule, backend, options.densify_threshold)
         if saved:
             self._restore(saved)
-        observer.message(f"{model.anchors} anchors, voxel size {model.voxel_size:.4g}, {len(scene.train)} views")
+        observer.message(
+            f"{model.anchors} anchors, voxel size {model.voxel_size:.4g}, {len(scene.train)} views"
+        )
 
     def train(self) -> None:
         """All iterations that are left."""
@@ -233,7 +238,8 @@ class _Run:
         for key, value in self.settings.items():
             if saved["settings"].get(key) != value:
                 raise UsageError(
-                    f"{self.checkpoint}: was made with another {key}; give the same options or start without --resume"
+                    f"{self.checkpoint}: was made with another {key}; "
+                    "give the same options or start without --resume"
                 )
         return saved
 

@@ -30,7 +30,8 @@ def neighbor_distances(points: NDArray[np.float64], count: int) -> NDArray[np.fl
 
 
 def choose_voxel_size(points: NDArray[np.float64], extent: float) -> float:
-    """Half the median distance between neighbours: fine enough not to merge points, and integer coordinates stay short."""
+    """Half the median distance between neighbours: fine enough not to merge points, and integer
+    coordinates stay short."""
     nearest = neighbor_distances(points, 1)
     nearest = nearest[np.isfinite(nearest) & (nearest > 0)]
     return float(np.median(nearest)) / 2 if len(nearest) else extent / 1000
@@ -49,7 +50,9 @@ def initial_model(scene: SceneData, shape: ModelShape, voxel_size: float | None)
     voxels = np.round((points - center) / size).astype(np.int64)
     inside = (np.abs(voxels) < POSITION_CENTER - max(LATTICES)).all(1)
     if not inside.any():
-        raise InputError(f"{scene.name}: voxel size {size:g} is too small for this scene; choose a larger --voxel-size")
+        raise InputError(
+            f"{scene.name}: voxel size {size:g} is too small for this scene; choose a larger --voxel-size"
+        )
     voxels = np.unique(voxels[inside], axis=0)
     origin = center - POSITION_CENTER * size
     positions = voxels + POSITION_CENTER
@@ -58,5 +61,7 @@ def initial_model(scene: SceneData, shape: ModelShape, voxel_size: float | None)
     model.positions.copy_(torch.from_numpy(positions.astype(np.int32)))
     spacing = np.nan_to_num(neighbor_distances(voxels * size, 3), nan=extent / 100)
     with torch.no_grad():
-        model.log_scales.copy_(torch.from_numpy(np.log(np.maximum(spacing, size))).float()[:, None].expand(-1, 6))
+        model.log_scales.copy_(
+            torch.from_numpy(np.log(np.maximum(spacing, size))).float()[:, None].expand(-1, 6)
+        )
     return model

@@ -13,7 +13,9 @@ from gspc.model.heads import BLOCKS
 
 def make_optimizer(model: AnchorModel) -> torch.optim.Adam:
     """One group per name of the schedule's learning rates; eps as in the reference."""
-    groups: list[dict[str, object]] = [{"params": [getattr(model, name)], "name": name} for name in PER_ANCHOR]
+    groups: list[dict[str, object]] = [
+        {"params": [getattr(model, name)], "name": name} for name in PER_ANCHOR
+    ]
     for name in BLOCKS:
         params = [*model.heads.first[name].parameters(), *model.heads.second[name].parameters()]
         groups.append({"params": params, "name": name})
@@ -22,7 +24,9 @@ def make_optimizer(model: AnchorModel) -> torch.optim.Adam:
     return torch.optim.Adam(groups, lr=0.0, eps=1e-15, fused=True)
 
 
-def edit_anchors(model: AnchorModel, optimizer: torch.optim.Adam, edit: Callable[[str, Tensor, bool], Tensor]) -> None:
+def edit_anchors(
+    model: AnchorModel, optimizer: torch.optim.Adam, edit: Callable[[str, Tensor, bool], Tensor]
+) -> None:
     """Replaces every per-anchor parameter by `edit(name, values, is_state)`, its Adam moments alike."""
     for group in optimizer.param_groups:
         name = group["name"]

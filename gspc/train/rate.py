@@ -34,8 +34,9 @@ class LevelBits:
 def level_bits(model: AnchorModel, index: Tensor, level: int, *, noisy: bool) -> LevelBits:
     """Bits that `level` adds for the anchors `index` (int64 [n]).
 
-    Training (`noisy`): Gaussian bits on values with uniform noise of one step, which keeps the gradient; three-way bits on
-    hard symbols; masks straight-through, those of the level before detached. Otherwise everything is hard.
+    Training (`noisy`): Gaussian bits on values with uniform noise of one step, which keeps the gradient;
+    three-way bits on hard symbols; masks straight-through, those of the level before detached. Otherwise
+    everything is hard.
     """
     shape, nets = model.shape, model.context
     context = model.grid(model.positions[index])
@@ -81,7 +82,13 @@ def _appearance_bits(centered: Tensor, step: Tensor, q0: float, octaves: Tensor,
 
 
 def _refinement_bits(
-    model: AnchorModel, context: Tensor, centered: Tensor, first_step: Tensor, q0: float, level: int, name: str
+    model: AnchorModel,
+    context: Tensor,
+    centered: Tensor,
+    first_step: Tensor,
+    q0: float,
+    level: int,
+    name: str,
 ) -> Tensor:
     """Three-way bits of the trits that refine level - 1 to `level`; only networks and grid get gradients."""
     levels = model.shape.levels
@@ -95,7 +102,8 @@ def _refinement_bits(
 
 @torch.no_grad()
 def estimate_bytes(model: AnchorModel) -> int:
-    """Estimated size of the whole stream, for progress reports: hard symbols of a sample of anchors, at all levels."""
+    """Estimated size of the whole stream, for progress reports: hard symbols of a sample of anchors, at
+    all levels."""
     count = min(model.anchors, ESTIMATE_SAMPLE)
     index = torch.linspace(0, model.anchors - 1, count, device=model.features.device).long()
     levels = range(1, model.shape.levels + 1)

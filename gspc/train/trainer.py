@@ -11,12 +11,13 @@ from torch import Tensor
 
 from gspc.model import quantization as quant
 from gspc.model.anchors import AnchorModel
+from gspc.model.calibrate import calibrate
 from gspc.model.masks import gaussian_mask
 from gspc.ops.heads import neural_gaussians
+from gspc.ops.raster import RasterOutput
 from gspc.ops.ssim import photometric_loss
 from gspc.rendering.rasterizer import Backend, rasterize
 from gspc.scene import Camera, SceneData
-from gspc.model.calibrate import calibrate
 from gspc.train.densify import Statistics, densify
 from gspc.train.initialize import scene_extent
 from gspc.train.optimizer import make_optimizer
@@ -51,11 +52,27 @@ class Attributes:
     mask: Tensor
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """What one iteration drew: indices of the visible anchors [v], of the Gaussians among them (n * K + k)
+    [m]."""
+
+    visible: Tensor
+    index: Tensor
+    opacities: Tensor  # [m]
+    picture: RasterOutput
+
+
 class Trainer:
     """State of a fit between iterations; `step` advances it by one."""
 
     def __init__(
-        self, scene: SceneData, model: AnchorModel, schedule: Schedule, backend: Backend, densify_threshold: float
+        self,
+        scene: SceneData,
+        model: AnchorModel,
+        schedule: Schedule,
+        backend: Backend,
+        densify_threshold: float,
     ) -> None:
         self.scene = scene
         self.model = model.to(backend.device)
@@ -93,7 +110,9 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         if self.schedule.densifies(self.iteration):
             interval = self.schedule.densify_every
-            self.statistics = densify(self.model, self.optimizer, self.statistics, self.densify_threshold, interval)
+            self.statistics = densify(
+                self.model, self.optimizer, self.statistics, self.densify_threshold, interval
+            )
         psnr = -10 * math.log10(max(squared, 1e-10))
         self.psnr = psnr if self.iteration == 0 else SMOOTHING * self.psnr + (1 - SMOOTHING) * psnr
         self.iteration += 1
@@ -131,7 +150,7 @@ class Trainer:
 
     def _distortion(
         self, camera: Camera, target: Tensor, phase: Phase, level: int
-    ) -> tuple[Tensor, float, tuple[Tensor, ...]]:
+    ) -> tuple[Tensor, float, Drawn]:
         """Scaffold-GS loss of one view, its squared error, and what densification wants to know."""
         model = self.model
         world = model.world()
@@ -161,7 +180,7 @@ class Trainer:
             loss = loss + SCALE_WEIGHT * gaussians.scales.prod(1).mean()
         with torch.no_grad():
             squared = float(((drawn.image.clamp(0, 1) - target.float() / 255) ** 2).mean())
-        return loss, squared, (visible, gaussians.index, gaussians.opacities.detach(), drawn)
+        return loss, squared, Drawn(visible, gaussians.index, gaussians.opacities.detach(), drawn)
 
     def _attributes(self, visible: Tensor, phase: Phase, level: int) -> Attributes:
         """Attributes with the noise that stands for quantization at `level` (method sections 2 and 6)."""
@@ -171,8 +190,13 @@ class Trainer:
         if phase is Phase.WARMUP:
             return Attributes(features, log_scales, offsets, features.new_ones(offsets.shape[:2]))
         if phase is Phase.NOISE:
-            noisy = (_noisy(v, q) for v, q in zip((features, log_scales, offsets), base.as_tuple(), strict=True))
-            return Attributes(*noisy, features.new_ones(offsets.shape[:2]))
+            finer = quant.refinement(level)
+            return Attributes(
+                _noisy(features, base.features / finer),
+                _noisy(log_scales, base.scaling / finer),
+                _noisy(offsets, base.offsets),
+                features.new_ones(offsets.shape[:2]),
+            )
         r = model.context.step_parameters(model.grid(model.positions[visible]))
         finer = quant.refinement(level)
         return Attributes(
@@ -192,16 +216,15 @@ class Trainer:
         return model.shape.rate_weights[level - 1] * per_value, float(bits.detach())
 
     @torch.no_grad()
-    def _gather(self, draw: tuple[Tensor, ...], camera: Camera) -> None:
-        visible, index, opacities, drawn = draw
+    def _gather(self, drawn: Drawn, camera: Camera) -> None:
         k = self.model.shape.offsets
-        seen = drawn.radii > 0
+        seen = drawn.picture.radii > 0
         to_ndc = torch.tensor([camera.width / 2, camera.height / 2], device=self.device)
-        gradient = (drawn.means2d_grad[seen] * to_ndc).norm(dim=1)
-        index = index[seen]
-        opacity = torch.zeros(len(visible), device=self.device)
-        opacity.index_add_(0, draw[1] // k, opacities)
-        self.statistics.add(gradient, visible[index // k] * k + index % k, visible, opacity)
+        gradient = (drawn.picture.means2d_grad[seen] * to_ndc).norm(dim=1)
+        index = drawn.index[seen]
+        opacity = torch.zeros(len(drawn.visible), device=self.device)
+        opacity.index_add_(0, drawn.index // k, drawn.opacities)
+        self.statistics.add(gradient, drawn.visible[index // k] * k + index % k, drawn.visible, opacity)
 
 
 def _noisy(values: Tensor, step: Tensor | float) -> Tensor:

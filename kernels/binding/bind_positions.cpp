@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "codec/positions.hpp"
+#include "codec/positions_model.hpp"
 
 namespace nb = nanobind;
 using namespace gspc;
@@ -30,7 +31,7 @@ auto to_numpy(std::vector<T>&& values, Shape... shape) {
 KeySpan span(const Keys& keys) { return {keys.data(), keys.shape(0)}; }
 
 // A script of operations for tests of the coder. Each row of `ops` is (kind, a, b): 0 bit with model a of 256, value b;
-// 1 raw of a digits, value b; 2 number with model a of 16, value b; 3 signed number, value b as int32.
+// 1 raw of a digits, value b; 2 number with model a of 16, value b; 3 signed number, value b as int32; 4 one of a values.
 template <class Coder>
 std::vector<uint32_t> run_script(Coder& coder, const uint32_t* ops, size_t n) {
   std::vector<BinaryModel> bits(256);
@@ -42,6 +43,7 @@ std::vector<uint32_t> run_script(Coder& coder, const uint32_t* ops, size_t n) {
     if (kind == 1) values[i] = coder.raw(b, static_cast<int>(a > 32 ? 32 : a));
     if (kind == 2) values[i] = coder.number(numbers[a & 15], b);
     if (kind == 3) values[i] = static_cast<uint32_t>(coder.signed_number(numbers[a & 15], static_cast<int32_t>(b)));
+    if (kind == 4) values[i] = coder.uniform(b, a < 1 ? 1 : a > 65536 ? 65536 : a);
   }
   return values;
 }
@@ -85,6 +87,15 @@ void bind_positions(nb::module_& m) {
     if (!good) return nb::none();
     const size_t count = keys.size();
     return nb::cast(to_numpy(std::move(keys), count));
+  });
+  // Start state: slots uint16 [n, 2] (probability, count) and weights int32 [w].
+  m.def("position_priors", [] {
+    const positions::Models& models = positions::initial_models();
+    const auto* slots = reinterpret_cast<const uint16_t*>(&models.slots);
+    const auto* weights = reinterpret_cast<const int32_t*>(&models.weights);
+    std::vector<uint16_t> s(slots, slots + 2 * positions::kSlotCount);
+    std::vector<int32_t> w(weights, weights + positions::kWeightCount);
+    return nb::make_tuple(to_numpy(std::move(s), positions::kSlotCount, 2), to_numpy(std::move(w), positions::kWeightCount));
   });
   m.def("morton_keys", [](Coordinates positions) {
     const size_t n = positions.shape(0);

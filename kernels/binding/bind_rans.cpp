@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "codec/rans.hpp"
-#include "codec/rans_step.hpp"
 #include "codec/tables.hpp"
 
 namespace nb = nanobind;
@@ -39,28 +38,12 @@ Output<T> empty(size_t n) {
   return Output<T>(data, {n}, owner);
 }
 
-// Bitwise or of all values: below a power of two exactly when all of them are. Prefetches, see rans_step.hpp.
-template <class T>
-T any_bits(const T* values, size_t n) {
-  constexpr size_t kLine = 64 / sizeof(T);
-  T all = 0;
-  size_t i = 0;
-  for (; i + kLine <= n; i += kLine) {
-    gspc::prefetch(values + i);
-    T line = 0;
-    for (size_t k = 0; k < kLine; ++k) line |= values[i + k];
-    all |= line;
-  }
-  for (; i < n; ++i) all |= values[i];
-  return all;
-}
-
 void check_tables(const uint8_t* table, size_t n) {
-  if (any_bits(table, n) >= gspc::kGaussianTables) throw nb::value_error("Gaussian table indices must be below 128");
+  if (!gspc::valid_tables(table, n)) throw nb::value_error("Gaussian table indices must be below 128");
 }
 
 void check_tables(const uint16_t* table, size_t n) {
-  if (any_bits(table, n) >= gspc::kTritTables) throw nb::value_error("trit table indices must be below 4096");
+  if (!gspc::valid_tables(table, n)) throw nb::value_error("trit table indices must be below 4096");
 }
 
 // In cache-sized blocks, each checked right before it is used; a multiple of 32 symbols, so that lanes go on as in one run.
@@ -117,9 +100,7 @@ void bind_rans(nb::module_& m) {
            [](RansEncoder& e, Input<uint16_t> table, Input<int8_t> trit) {
              if (table.size() != trit.size()) throw nb::value_error("one table per trit");
              check_tables(table.data(), table.size());
-             uint8_t all = 0;
-             for (size_t i = 0; i < trit.size(); ++i) all |= static_cast<uint8_t>(trit.data()[i] + 1) > 2;
-             if (all) throw nb::value_error("trits must be -1, 0 or 1");
+             if (!gspc::valid_trits(trit.data(), trit.size())) throw nb::value_error("trits must be -1, 0 or 1");
              e.trits(table.data(), trit.data(), trit.size());
            })
       .def("finish", [](RansEncoder& e) {

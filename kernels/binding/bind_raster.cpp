@@ -115,11 +115,6 @@ void bind_raster(nb::module_& m) {
         for (std::int64_t i = 0; i < s.pairs; ++i) n += __builtin_popcount(s.masks[static_cast<std::size_t>(i)]);
         return n;
       }, "(Gaussian, block of pixels) pairs that contributed to the image")
-      .def_prop_ro("live", [](const State& s) {
-        std::int64_t n = 0;
-        for (std::int64_t i = 0; i < s.pairs; ++i) n += s.masks[static_cast<std::size_t>(i)]!=0;
-        return n;
-      })
       .def_prop_ro("tiles", [](const State& s) { return s.tiles_x * s.tiles_y; });
   m.def("raster_forward", &forward, nb::arg("means"), nb::arg("quats"), nb::arg("scales"), nb::arg("opacities"),
         nb::arg("colors"), nb::arg("world_to_camera"), nb::arg("intrinsics"), nb::arg("width"), nb::arg("height"),

@@ -24,10 +24,10 @@ struct BinaryRates {
 };
 inline constexpr BinaryRates kBinaryRates{};
 
-// Probability of a one in 1/65536: the mean of a fast estimate (window of about 18) and a slow one (about 256), both of
+// Probability of a one in 1/65536: the mean of a fast estimate (window of about 60) and a slow one (about 256), both of
 // which start as plain frequencies.
 struct BinaryModel {
-  static constexpr uint32_t kFastLimit = 16;
+  static constexpr uint32_t kFastLimit = 60;
   static constexpr uint32_t kSlowLimit = 255;
 
   uint16_t fast = 32768;

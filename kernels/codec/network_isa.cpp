@@ -57,24 +57,29 @@ struct Vec {
 constexpr size_t kTileRows = 4;
 #endif
 
-// A tile of kTileRows rows and N vectors of outputs stays in registers over all inputs.
-template <size_t N>
-inline void tile(const int16_t* weight, const int32_t* bias, size_t pairs, size_t out, const int16_t* x, size_t stride,
-                 int32_t* y) {
-  Vec sum[kTileRows][N];
-  for (size_t r = 0; r < kTileRows; ++r)
-    for (size_t j = 0; j < N; ++j) sum[r][j] = Vec::load(bias + j * Vec::width);
-  for (size_t p = 0; p < pairs; ++p) {
-    Vec w[N];
-    for (size_t j = 0; j < N; ++j) w[j] = Vec::load(weight + (p * out + j * Vec::width) * 2);
-    for (size_t r = 0; r < kTileRows; ++r) {
-      const Vec a = Vec::broadcast(x + r * stride + 2 * p);
-      for (size_t j = 0; j < N; ++j) sum[r][j].add_products(a, w[j]);
-    }
+#include "codec/network_tile.hpp"
+
+#if defined(GSPC_ISA_IS_v4)
+// Processors with VNNI multiply and add in one instruction; the sums are the same.
+#pragma GCC push_options
+#pragma GCC target("avx512vnni")
+namespace vnni {
+struct Vec {
+  static constexpr size_t width = 16;
+  __m512i v;
+  static Vec load(const void* p) { return {_mm512_loadu_si512(p)}; }
+  static Vec broadcast(const int16_t* pair) {
+    int32_t both;
+    __builtin_memcpy(&both, pair, 4);
+    return {_mm512_set1_epi32(both)};
   }
-  for (size_t r = 0; r < kTileRows; ++r)
-    for (size_t j = 0; j < N; ++j) sum[r][j].store(y + r * out + j * Vec::width);
-}
+  void add_products(Vec a, Vec b) { v = _mm512_dpwssd_epi32(v, a.v, b.v); }
+  void store(int32_t* p) const { _mm512_storeu_si512(p, v); }
+};
+#include "codec/network_tile.hpp"
+}  // namespace vnni
+#pragma GCC pop_options
+#endif
 
 #endif
 
@@ -84,16 +89,11 @@ inline void tile(const int16_t* weight, const int32_t* bias, size_t pairs, size_
 
 void linear_kernel(const int16_t* weight, const int32_t* bias, size_t pairs, size_t out, const int16_t* x, size_t stride,
                    size_t rows, int32_t* y) {
-  for (size_t o = 0; o < out;) {
-    const bool two = out - o >= 2 * Vec::width;
-    for (size_t r = 0; r < rows; r += kTileRows) {
-      if (two)
-        tile<2>(weight + 2 * o, bias + o, pairs, out, x + r * stride, stride, y + r * out + o);
-      else
-        tile<1>(weight + 2 * o, bias + o, pairs, out, x + r * stride, stride, y + r * out + o);
-    }
-    o += two ? 2 * Vec::width : Vec::width;
-  }
+#if defined(GSPC_ISA_IS_v4)
+  static const bool dot = __builtin_cpu_supports("avx512vnni");
+  if (dot) return vnni::linear_tiles(weight, bias, pairs, out, x, stride, rows, y);
+#endif
+  linear_tiles(weight, bias, pairs, out, x, stride, rows, y);
 }
 
 #else

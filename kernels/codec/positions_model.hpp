@@ -33,7 +33,7 @@ struct SlotRates {
 };
 inline constexpr SlotRates kSlotRates{};
 
-// Hooks of tune_positions.py, which makes the priors; nothing in a library.
+// Hooks of positions_tune.py, which makes the priors; nothing in a library.
 #ifdef GSPC_POSITIONS_TUNE
 void tune_slot(const Slot* slot, int bit);
 void tune_begin(const void* models);
@@ -92,7 +92,7 @@ struct Models {
 // The state in which every slice and level starts: pinned constants, part of the format (positions_priors.inc).
 extern const Models& initial_models();
 
-inline constexpr int kWeightShift = 16;
+inline constexpr int kWeightShift = 15;
 
 // One decision from Inputs slots; slots and weights adapt to it.
 template <int Inputs, class Coder>

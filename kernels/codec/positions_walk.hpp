@@ -58,6 +58,8 @@ class Walk {
         if (left_ > 4) node.zeros = 0;
         if (left_ == 4) node.zeros = 2;
         if (left_ == 2 && node.zeros == 0) node.zeros = 1;
+        // A known key has that place already.
+        if (node.known0 < node.known1 && known_[node.known0] == node.prefix << (3 * left_)) node.zeros = 0;
       }
       if (!code_level() || !next_level() || coder_.overrun()) return false;
     }
@@ -95,15 +97,21 @@ class Walk {
       if (shape.fresh == 2) {
         look_around<true>(i, node);
         good = code_children(node, shape);
-      } else if (node.link_count > 0 || node.known0 < node.known1) {
+      } else if (node.link_count > 0 || node.known0 < node.known1 || !inside(node)) {
         look_around<false>(i, node);
         good = code_side(node, shape);
       } else {
-        good = code_rest(node, shape);
+        code_rest(node, shape);
+        good = true;
       }
       if (!good) return false;
     }
     return true;
+  }
+
+  bool inside(const Node& node) const {
+    const int below = 3 * left_;
+    return node.prefix << below >= interval_.low && (node.prefix + 1) << below <= interval_.high;
   }
 
   // Sums up what the neighbors give to the children: those already coded, or without fresh keys, are fully known.
@@ -172,7 +180,7 @@ class Walk {
                                 &m.slots.child_around[around][count > 4 ? 4 : count][c][siblings],
                                 &m.slots.child_lattice[lattice_][node.zeros][c][count > 0][q >> 2],
                                 &m.slots.child_known[k][c][before][q]};
-        bit = mixed_bit(coder_, slots, m.weights.child[c][any_known], truth >> c & 1);
+        bit = mixed_bit(coder_, slots, m.weights.child[before | (around_ > 3) << 2][any_known], truth >> c & 1);
       }
       mask |= bit << c;
       count += bit;
@@ -266,7 +274,7 @@ class Walk {
 
   // A lone fresh key with nothing near: all digits left. Within the last four levels it is first said whether the key
   // sits on the lattice of 16 voxels, then of 4; what an answer rules out is not given a code.
-  bool code_rest(const Node& node, Shape& shape) {
+  void code_rest(const Node& node, Shape& shape) {
     const uint64_t truth = node.fresh0 < node.fresh1 ? fresh_[node.fresh0] : 0;
     uint64_t key = node.prefix;
     int level = left_, zeros = node.zeros;
@@ -288,10 +296,8 @@ class Walk {
       key = code_digits(key, truth, high, low);
       key = key << low | code_nonzero(below, low);
     }
-    if (key < interval_.low || key >= interval_.high) return false;
     keys_.push_back(key);
     shape.fresh = 3;
-    return true;
   }
 
   // The next n binary digits of a key, above the lowest `below` ones.

@@ -14,6 +14,20 @@ constexpr size_t kSafety = 2 * kLanes;  // bytes a group may read or a vector st
 
 int exponent(uint32_t state) { return 15 - __builtin_clz(state); }
 
+// Bitwise or of all values: below a power of two exactly when all of them are.
+template <class T>
+T any_bits(const T* values, size_t n) {
+  constexpr size_t kLine = 64 / sizeof(T);
+  T all = 0;
+  size_t i = 0;
+  for (; i + kLine <= n; i += kLine) {
+    prefetch(values + i);
+    for (size_t k = 0; k < kLine; ++k) all |= values[i + k];
+  }
+  for (; i < n; ++i) all |= values[i];
+  return all;
+}
+
 // ---- writing -------------------------------------------------------------------------------------------------------
 
 struct Tail {
@@ -87,6 +101,18 @@ void append_states(std::vector<uint8_t>& out, const uint32_t* state) {
 }
 
 }  // namespace
+
+bool valid_tables(const uint8_t* table, size_t n) { return any_bits(table, n) < kGaussianTables; }
+bool valid_tables(const uint16_t* table, size_t n) { return any_bits(table, n) < kTritTables; }
+
+bool valid_trits(const int8_t* trit, size_t n) {
+  int8_t low = 0, high = 0;
+  for (size_t i = 0; i < n; ++i) {
+    low = std::min(low, trit[i]);
+    high = std::max(high, trit[i]);
+  }
+  return low >= -1 && high <= 1;
+}
 
 void RansEncoder::gaussian(const uint8_t* table, const int32_t* symbol, size_t n, std::vector<uint32_t>& escapes) {
   if (n == 0) return;

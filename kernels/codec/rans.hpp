@@ -77,6 +77,11 @@ class RansEncoder {
   std::vector<size_t> runs_;       // lengths
 };
 
+// Whether all indices are below 128, below 4096; all trits in {-1, 0, 1}. The coder takes indices modulo these.
+bool valid_tables(const uint8_t* table, size_t n);
+bool valid_tables(const uint16_t* table, size_t n);
+bool valid_trits(const int8_t* trit, size_t n);
+
 // Decodes from memory that must outlive it. Never reads outside [data, data + size), whatever the bytes are: a damaged
 // stream gives arbitrary (valid) symbols, zeros after its end, and finished() == false.
 class RansDecoder {

@@ -82,7 +82,9 @@ static inline Quad load4(const float* p) { return *reinterpret_cast<const QuadUn
 static inline void store4(float* p, Quad v) { *reinterpret_cast<QuadUnaligned*>(p) = v; }
 static inline Quad load3(const float* p) {
 #if defined(__SSE2__)
-  return (Quad)_mm_movelh_ps(_mm_castpd_ps(_mm_load_sd(reinterpret_cast<const double*>(p))), _mm_load_ss(p + 2));
+  typedef double PairUnaligned __attribute__((aligned(4), may_alias));
+  const __m128d low = _mm_set_sd(*reinterpret_cast<const PairUnaligned*>(p));
+  return (Quad)_mm_movelh_ps(_mm_castpd_ps(low), _mm_load_ss(p + 2));
 #else
   return Quad{p[0], p[1], p[2], 0.0f};
 #endif

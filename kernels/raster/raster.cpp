@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 namespace gspc::raster {
@@ -64,22 +65,32 @@ Pooled<Keyed> sort_by_depth(const std::int32_t* radii, const float* depths, std:
       from[at++] = {key, static_cast<std::int32_t>(i)};
     }
   });
+  const int parts = seen < 4096 ? 1 : std::clamp(omp_get_max_threads(), 1, 16);
   constexpr int kDigit = 11, kBuckets = 1 << kDigit;
-  std::vector<std::uint32_t> start(3 * kBuckets, 0);
-  for (std::int64_t i = 0; i < seen; ++i)
-    for (int d = 0; d < 3; ++d) ++start[d * kBuckets + (from[i].depth >> (d * kDigit) & (kBuckets - 1))];
-  for (int d = 0; d < 3; ++d) {
-    std::uint32_t* bucket = start.data() + d * kBuckets;
+  std::vector<std::uint32_t> start(static_cast<std::size_t>(parts) * kBuckets);
+  for (int shift = 0; shift < 3 * kDigit; shift += kDigit) {
+    const auto bucket_of = [&](const Keyed& k) { return k.depth >> shift & (kBuckets - 1); };
+    const auto cut = [&](int part) { return seen * part / parts; };
+#pragma omp parallel for schedule(static, 1) if (parts > 1)
+    for (int part = 0; part < parts; ++part) {
+      std::uint32_t* own = start.data() + static_cast<std::size_t>(part) * kBuckets;
+      std::fill(own, own + kBuckets, 0u);
+      for (std::int64_t i = cut(part); i < cut(part + 1); ++i) ++own[bucket_of(from[i])];
+    }
     std::uint32_t total = 0;
     bool one_bucket = false;
     for (int b = 0; b < kBuckets; ++b) {
-      const std::uint32_t n = bucket[b];
-      one_bucket = one_bucket || n == seen;
-      bucket[b] = total;
-      total += n;
+      const std::uint32_t before = total;
+      for (int part = 0; part < parts; ++part)
+        total += std::exchange(start[static_cast<std::size_t>(part) * kBuckets + b], total);
+      one_bucket = one_bucket || total - before == seen;
     }
     if (one_bucket) continue;
-    for (std::int64_t i = 0; i < seen; ++i) to[bucket[from[i].depth >> (d * kDigit) & (kBuckets - 1)]++] = from[i];
+#pragma omp parallel for schedule(static, 1) if (parts > 1)
+    for (int part = 0; part < parts; ++part) {
+      std::uint32_t* own = start.data() + static_cast<std::size_t>(part) * kBuckets;
+      for (std::int64_t i = cut(part); i < cut(part + 1); ++i) to[own[bucket_of(from[i])]++] = from[i];
+    }
     std::swap(from, to);
   }
   return from;
@@ -181,20 +192,28 @@ void bin(State& state, const float* depths) {
 
   // Pairs per tile, from the ends of spans.
   state.tile_first.resize(static_cast<std::size_t>(tiles + 1));
-  std::vector<std::int32_t> edges(static_cast<std::size_t>(state.tiles_y) * (state.tiles_x + 1), 0);
-  for (std::int64_t i = 0; i < count; ++i) {
-    std::int32_t* row = edges.data() + static_cast<std::size_t>(state.radii[i] > 0 ? first_row[i] : 0) * (state.tiles_x + 1);
-    for (std::int32_t s = first_span[i]; s < first_span[i + 1]; ++s, row += state.tiles_x + 1) {
-      ++row[spans[s].first];
-      --row[spans[s].last];
+  const int parts = std::clamp(omp_get_max_threads(), 1, 16);
+  const std::size_t stride = static_cast<std::size_t>(state.tiles_x) + 1, size = state.tiles_y * stride;
+  std::vector<std::int32_t> edges(static_cast<std::size_t>(parts) * size, 0);
+#pragma omp parallel for schedule(static, 1) if (parts > 1)
+  for (int part = 0; part < parts; ++part) {
+    for (std::int64_t i = count * part / parts; i < count * (part + 1) / parts; ++i) {
+      if (state.radii[i] <= 0) continue;
+      std::int32_t* row = edges.data() + static_cast<std::size_t>(part) * size + first_row[i] * stride;
+      for (std::int32_t s = first_span[i]; s < first_span[i + 1]; ++s, row += stride) {
+        ++row[spans[s].first];
+        --row[spans[s].last];
+      }
     }
   }
+  for (int part = 1; part < parts; ++part)
+    for (std::size_t k = 0; k < size; ++k) edges[k] += edges[static_cast<std::size_t>(part) * size + k];
   std::int32_t total = 0;
   std::vector<std::int32_t> row_total(static_cast<std::size_t>(state.tiles_y) + 1, 0);
   for (int y = 0; y < state.tiles_y; ++y) {
     std::int32_t inside = 0;
     for (int x = 0; x < state.tiles_x; ++x) {
-      inside += edges[static_cast<std::size_t>(y) * (state.tiles_x + 1) + x];
+      inside += edges[static_cast<std::size_t>(y) * stride + static_cast<std::size_t>(x)];
       state.tile_first[y * state.tiles_x + x] = total;
       total += inside;
     }

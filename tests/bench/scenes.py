@@ -1,6 +1,8 @@
-"""The whole job on real scenes, as a user runs it: fit, compress, decompress, eval; one comparable line per figure.
+"""The whole job on real scenes, as a user runs it: fit, compress, decompress, eval; one comparable line per
+figure.
 
-    python tests/bench/scenes.py fox lego [--data DIR] [--iterations 3000] [--levels 3] [--work DIR] [--json FILE]
+    python tests/bench/scenes.py fox lego [--data DIR] [--iterations 3000] [--levels 3] [--work DIR] [--json
+    FILE]
 
 Every command is a process of its own, timed from outside. Nothing here fails on a figure.
 """
@@ -69,7 +71,9 @@ def machine() -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("scenes", nargs="+")
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[3] / "shared" / "data")
     parser.add_argument("--work", type=Path, default=Path("/tmp/gspc-bench"))

@@ -1,12 +1,13 @@
 """Makes positions_priors.inc, the state in which the positions coder starts every slice and level.
 
-    python kernels/codec/tune_positions.py CLOUD.npy [CLOUD.npy ...] [--output FILE]
+    python kernels/codec/positions_tune.py CLOUD.npy [CLOUD.npy ...]
 
-Each cloud is float [N, 3]. From each come anchors as they arise in training: quantized points, points on one
-voxel lattice, points grown on nested lattices of 1, 4 and 16 voxels; whole or cut into slices; all at once or spread over
-levels at random or by density. A C++ program counts the decisions each slot sees; each slot gets the probability and
-the confidence (one of eight) that make the adaptive code of all files shortest, as a beta-binomial mixture has it. The
-mixing weights are the means of what they adapt to. The output is part of the format: changing it needs a new version.
+Each cloud is float [N, 3]. From each come anchors as they arise in training: quantized points, points on
+one voxel lattice, points grown on nested lattices of 1, 4 and 16 voxels; whole or cut into slices; all at
+once or spread over levels at random or by density. A C++ program counts the decisions each slot sees; each
+slot gets the probability and the confidence (one of eight) that make the adaptive code of all files
+shortest, as a beta-binomial mixture has it. The mixing weights are the means of what they adapt to. The
+output is part of the format: changing it needs a new version.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 import torch
 
 HERE = Path(__file__).resolve().parent
+PRIORS = HERE / "positions_priors.inc"
 CONFIDENCE = np.array([0, 1, 3, 7, 15, 35, 90, 250])
 PROGRAM = r"""
 #include <cstdio>
@@ -115,7 +117,9 @@ def morton_order(x: np.ndarray) -> np.ndarray:
     return spread(q[:, 0]) | spread(q[:, 1]) << np.uint64(1) | spread(q[:, 2]) << np.uint64(2)
 
 
-def files_of(keys: np.ndarray, rng: np.random.Generator) -> list[tuple[int, int, int, np.ndarray, np.ndarray]]:
+def files_of(
+    keys: np.ndarray, rng: np.random.Generator
+) -> list[tuple[int, int, int, np.ndarray, np.ndarray]]:
     """(bits, low, high, known, fresh) of a cloud: sliced and spread over levels."""
     bits = max(1, (int(keys[-1]).bit_length() + 2) // 3)
     size = int(rng.choice([len(keys), 16384, 16384, 4096]))
@@ -140,12 +144,11 @@ def run(paths: list[Path], work: Path) -> tuple[int, np.ndarray, np.ndarray]:
     program, source = work / "tune", work / "tune.cpp"
     source.write_text(PROGRAM)
     sources = [str(source), *map(str, sorted(HERE.glob("positions*.cpp")))]
-    subprocess.run(
-        ["g++", "-std=c++17", "-O2", "-DGSPC_POSITIONS_TUNE", f"-I{HERE.parent}", *sources, "-o", str(program)], check=True
-    )
+    flags = ["-std=c++17", "-O2", "-DGSPC_POSITIONS_TUNE", f"-I{HERE.parent}"]
+    subprocess.run(["g++", *flags, *sources, "-o", str(program)], check=True)
     subprocess.run([str(program), str(work / "out"), *map(str, paths)], check=True)
     raw = np.fromfile(work / "out", np.uint8).reshape(len(paths), -1)
-    weights = (HERE / "positions_priors.inc").read_text().split("{")[1].count(",")
+    weights = PRIORS.read_text().split("{")[1].count(",")
     total = int(raw[:, :8].copy().view(np.uint64).sum())
     counts = raw[:, 8 : -4 * weights].copy().view(np.uint32).reshape(len(paths), -1, 2)
     return total, counts.astype(np.float64), raw[:, -4 * weights :].copy().view(np.int32)
@@ -153,6 +156,7 @@ def run(paths: list[Path], work: Path) -> tuple[int, np.ndarray, np.ndarray]:
 
 def fit(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Probability symbol (0..90) and confidence class (0..7) of each slot."""
+    torch.set_num_threads(1)
     symbols = np.full(counts.shape[1], 45)
     classes = np.zeros(counts.shape[1], int)
     grid = 1 / (1 + np.exp(-(np.arange(91) - 45) * 44 / 256))
@@ -161,10 +165,11 @@ def fit(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         c = c[c.sum(1) > 0]
         if len(c) == 0:
             continue
+        c = c[:: len(c) // 100 + 1]
         share = np.minimum(1, 300 / c.sum(1))[:, None]
         mean = ((c * share).sum(0)[1] + 0.4) / ((c * share).sum() + 0.8)
         middle = int(np.abs(grid - mean).argmin())
-        near = np.unique(np.clip(np.arange(middle - 8, middle + 9, 2), 0, 90))
+        near = np.unique(np.clip(np.arange(middle - 6, middle + 7, 3), 0, 90))
         p = torch.from_numpy(grid[near])[:, None, None]
         strength = torch.from_numpy(CONFIDENCE + 0.5)[None, :, None]
         a, b = strength * p, strength * (1 - p)
@@ -191,7 +196,7 @@ def write(path: Path, symbols: np.ndarray, classes: np.ndarray, weights: np.ndar
     lines = [f'    "{text[i : i + 110]}"' for i in range(0, len(text), 110)]
     rows = ["    " + " ".join(f"{int(w)}," for w in weights[i : i + 16]) for i in range(0, len(weights), 16)]
     path.write_text(
-        "// Made by tune_positions.py; part of the format.\n"
+        "// Made by positions_tune.py; part of the format.\n"
         "const char kPriorSlots[] =\n" + "\n".join(lines) + ";\n\n"
         "const int16_t kPriorWeights[] = {\n" + "\n".join(rows) + "};\n"
     )
@@ -200,7 +205,6 @@ def write(path: Path, symbols: np.ndarray, classes: np.ndarray, weights: np.ndar
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clouds", nargs="+", type=Path)
-    parser.add_argument("--output", type=Path, default=HERE / "positions_priors.inc")
     options = parser.parse_args()
     rng = np.random.default_rng(1)
     with tempfile.TemporaryDirectory() as name:
@@ -222,9 +226,10 @@ def main() -> None:
         sys.stderr.write(f"{len(paths)} files, {points} points, {8 * total / points:.4f} bits each\n")
         symbols, classes = fit(counts)
         size = counts.sum((1, 2))[:, None]
-        weights = np.array((HERE / "positions_priors.inc").read_text().split("{")[1].split("}")[0].replace("\n", "").split(",")[:-1], int)
+        text = PRIORS.read_text().split("{")[1].split("}")[0]
+        weights = np.array([int(w) for w in text.split(",")[:-1]])
         for _ in range(3):
-            write(options.output, symbols, classes, weights)
+            write(PRIORS, symbols, classes, weights)
             total, _, final = run(paths, work)
             sys.stderr.write(f"{8 * total / points:.4f} bits each\n")
             weights = np.round((final * np.minimum(size, 2e5)).sum(0) / np.minimum(size, 2e5).sum() / 256)
