@@ -54,10 +54,11 @@ demo: install ## generate a scene, then fit, compress, inspect, evaluate and ren
 test: install ## run the tests
 	$(BIN)/pytest
 
-check: install $(VENV)/.dev ## lint, formatting, types, and whether the man pages are current
+check: install $(VENV)/.dev ## lint, formatting, types, who imports whom, and whether the man pages are current
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/pytest tests/test_architecture.py
 	$(BIN)/python -m gspc.cli.man --check man
 
 bench: install ## measure the speed of the kernels and the coder

@@ -339,16 +339,13 @@ def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Path:
         isas |= {"v3": ["-march=x86-64-v3"], "v4": ["-march=x86-64-v4"]}
     objects = []
     for name, march in isas.items():
-        objects.append(str(build / f"{name}.o"))
         names = [f"-DGSPC_ISA_NAMESPACE=isa_{name}", f"-DGSPC_ISA_IS_{name}=1"]
-        source = str(KERNELS / "codec" / "rans_isa.cpp")
-        subprocess.run([compiler, *flags, *march, *names, "-c", source, "-o", objects[-1]], check=True)
-    sources = [
-        KERNELS / "codec" / "rans.cpp",
-        KERNELS / "codec" / "tables.cpp",
-        KERNELS / "common" / "isa.cpp",
-    ]
-    sources.append(Path(__file__).parent / "native" / "rans_fuzz.cpp")
+        for part in ("rans_isa", "mixture_isa"):
+            objects.append(str(build / f"{part}_{name}.o"))
+            source = str(KERNELS / "codec" / f"{part}.cpp")
+            subprocess.run([compiler, *flags, *march, *names, "-c", source, "-o", objects[-1]], check=True)
+    sources = [KERNELS / "codec" / f"{part}.cpp" for part in ("rans", "mixture", "tables")]
+    sources += [KERNELS / "common" / "isa.cpp", Path(__file__).parent / "native" / "rans_fuzz.cpp"]
     program = build / "rans_fuzz"
     linked = subprocess.run(
         [compiler, *flags, *map(str, sources), *objects, "-o", str(program)],

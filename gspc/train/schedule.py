@@ -14,8 +14,8 @@ class Phase(Enum):
     """Phases of a run (PCGS and method section 6)."""
 
     WARMUP = "warmup"  # plain anchors
-    # Uniform noise of the finest level's step before it is learned. The papers take a whole Q0 at every level; in a
-    # short run features have not grown to that size yet, and lego lost 1.1 dB.
+    # Uniform noise of the finest level's step before it is learned. The papers take a whole Q0 at every
+    # level; in a short run features have not grown to that size yet, and lego lost 1.1 dB.
     NOISE = "noise"
     RATE = "rate"  # learned steps, contexts and masks at a sampled level
     FINISH = "finish"  # the same with simulated integer networks and heads
@@ -71,8 +71,8 @@ class Schedule:
 
     @property
     def densify_every(self) -> int:
-        """Iterations between densifications: 100 in the reference's run, growing with the root of a run's length, so that
-        a short run still sees each anchor often enough in between."""
+        """Iterations between densifications: 100 in the reference's run, growing with the root of a run's
+        length, so that a short run still sees each anchor often enough in between."""
         return max(10, round(100 * math.sqrt(self.iterations / REFERENCE_ITERATIONS)))
 
     def densifies(self, iteration: int) -> bool:
