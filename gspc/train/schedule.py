@@ -71,8 +71,8 @@ class Schedule:
 
     @property
     def mask_haste(self) -> float:
-        """Factor on the masks' learning rate: they must travel as far in a short run. Bounded, or the first steps of a very
-        short one would close all of them."""
+        """Factor on the masks' learning rate: they must travel as far in a short run. Bounded, or the first
+        steps of a very short one would close all of them."""
         return min(max(REFERENCE_ITERATIONS / self.iterations, 1.0), 20.0)
 
     @property
