@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -67,6 +68,14 @@ def environment(**extra: str) -> dict[str, str]:
     """An environment in which a fresh interpreter finds this gspc from any directory."""
     found = os.environ.get("PYTHONPATH", "")
     return os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{found}", "COLUMNS": "100"} | extra
+
+
+def interruptible() -> None:
+    """For Popen's preexec_fn: lets SIGINT interrupt a child even where the tests' own process ignores it.
+
+    Shells start background jobs that way, and children inherit it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run_fresh(

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_tools import ROOT, Cli, environment, run_fresh
+from cli_tools import ROOT, Cli, environment, interruptible, run_fresh
 
 from gspc import __version__, pipeline
 from gspc.cli import app, man
@@ -228,6 +228,7 @@ def test_ctrl_c_while_waiting_for_input(tmp_path: Path) -> None:
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=interruptible,  # noqa: PLW1509  no threads here
     )
     assert process.stdin is not None
     # Once the interpreter has opened the command's module it waits for stdin; interrupt it there.

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_tools import environment, run_fresh
+from cli_tools import environment, interruptible, run_fresh
 
 from gspc.data.demo import write_demo_scene
 
@@ -113,6 +113,7 @@ def test_an_interrupted_fit_resumes_to_the_same_log(work: Path, tmp_path: Path, 
         env=environment(),
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=interruptible,  # noqa: PLW1509  no threads here
     )
     log = tmp_path / "log.jsonl"
     while process.poll() is None and not (log.exists() and log.read_text().count("\n") >= 4):

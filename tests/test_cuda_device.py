@@ -1,4 +1,5 @@
-"""What only a GPU can show: gsplat and our CUDA kernels agree with the CPU there. Skipped where there is none."""
+"""What only a GPU can show: gsplat and our CUDA kernels agree with the CPU there. Skipped where there is
+none."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import torch
 from gspc.model.masks import gaussian_mask
 from gspc.ops import reference
 from gspc.ops.arrays import kernels
-from gspc.ops.rows import mask_rows, noisy_rows
+from gspc.ops.rows import mask_rows, noisy_rows, positive_share
 from gspc.train.densify import Statistics
 
 N, K, S = 700, 10, 3
@@ -143,3 +143,20 @@ def test_statistics_are_plain_sums():
     torch.testing.assert_close(
         statistics.opacity, torch.zeros(N).index_add_(0, index[drawn // K], 2 * opacity)
     )
+
+
+@pytest.mark.parametrize("rows", [1, 333, 40_000])
+def test_share_of_signs_is_the_reference(isa, rows):
+    found = []
+    for function in (positive_share, reference.positive_share):
+        torch.manual_seed(8)
+        values = torch.randn(rows, 4)
+        values[0, :3] = torch.tensor([0.0, 1.0, -1.0])
+        values.requires_grad_()
+        share = function(values)
+        (3 * share).backward()
+        found.append((share, values.grad))
+    for got, want in zip(*found, strict=True):
+        torch.testing.assert_close(got, want)
+    with pytest.raises(ValueError, match="float32"):
+        positive_share(torch.zeros(4))

@@ -36,8 +36,8 @@ def tiny_model(anchors=6):
 
 
 def seen(model, gradient, opacity=1.0, times=INTERVAL):
-    """Every Gaussian drawn `times` times with this gradient (in units of half a picture of 8x2), every anchor of
-    this opacity."""
+    """Every Gaussian drawn `times` times with this gradient (in units of half a picture of 8x2), every
+    anchor of this opacity."""
     statistics = Statistics.empty(model)
     count = model.anchors * K
     pull = torch.tensor([0.6 * gradient / 4.0, 0.8 * gradient]).repeat(count, 1)

@@ -1,7 +1,7 @@
 """The slow, readable decoder: numpy and plain Python, written from pcgs(5), to hold the C++ core against.
 
-Everything between the container and the symbols is here or in reference_*.py, but for two things that come
-from the core: the pinned tables, and the octree of positions.
+Everything between the container and the symbols is here or in reference_*.py; only the pinned tables and
+priors come from the core.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from gspc import _codec
 from gspc.bitstream import ChunkInfo, SliceInfo, StreamInfo, check, limits
 from gspc.codec import reference_networks as nets
-from gspc.codec.reference_binary import BinaryDecoder, NumberModel, models
+from gspc.codec.reference_binary import BinaryDecoder, ExpGolombModel, models
 from gspc.codec.reference_parameters import NetworkReader, grid_spec, read_grid, read_heads
+from gspc.codec.reference_positions import decode_positions
 from gspc.codec.reference_rans import Decoder as LaneDecoder
 from gspc.codec.types import I32, U8, Bool, Networks, QuantizedHeads, Symbols
 from gspc.errors import BitstreamError
@@ -83,7 +84,7 @@ class Parts:
     masks: BinaryDecoder
     escapes: BinaryDecoder
     lanes: LaneDecoder
-    escape_model: NumberModel = field(default_factory=NumberModel)
+    escape_model: ExpGolombModel = field(default_factory=ExpGolombModel)
 
 
 def read_masks(coder: BinaryDecoder, mask: U8, old: int, level: int) -> None:
@@ -114,7 +115,7 @@ def read_gaussian(parts: Parts, tables: U8) -> I32:
     flat = tables.reshape(-1)
     symbols, escaped = parts.lanes.gaussian(flat)
     for i in escaped:
-        negative = parts.escapes.raw(1)
+        negative = parts.escapes.digits(1)
         magnitude = _codec.gaussian_support(int(flat[i])) + 1 + parts.escapes.number(parts.escape_model)
         if magnitude >= 1 << 23:
             raise BitstreamError("an escaped symbol is beyond 23 bits")
@@ -126,12 +127,11 @@ def read_positions(
     model: Model, state: SliceState, data: bytes, interval: tuple[int, int], fresh: int
 ) -> U64:
     """Sorted Morton keys of the fresh anchors."""
-    if fresh == 0:
-        return np.zeros(0, dtype=np.uint64)
-    keys = _codec.decode_positions(data, np.sort(state.keys), *interval, model.position_bits, fresh)
-    if keys is None:
-        raise BitstreamError("positions are damaged")
-    return np.asarray(keys, dtype=np.uint64)
+    known = np.sort(state.keys).tolist()
+    priors = _codec.position_priors()
+    return np.array(
+        decode_positions(data, known, interval, model.position_bits, fresh, priors), dtype=np.uint64
+    )
 
 
 def append_anchors(model: Model, state: SliceState, keys: U64) -> None:
@@ -140,7 +140,13 @@ def append_anchors(model: Model, state: SliceState, keys: U64) -> None:
     context = nets.grid_context(positions, model.grid, model.grid_signs)
     steps = nets.step_indices(model.networks, context)
     means, offset_tables = nets.centers(model.networks, context, steps)
-    new = {"keys": keys, "positions": positions, "context": context, "steps": steps, "means": means}
+    new: dict[str, np.ndarray] = {
+        "keys": keys,
+        "positions": positions,
+        "context": context,
+        "steps": steps,
+        "means": means,
+    }
     new["offset_tables"] = offset_tables
     for name, values in vars(state).items():
         shape = (len(keys), *values.shape[1:])

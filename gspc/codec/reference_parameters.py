@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gspc.bitstream import HeaderInfo
-from gspc.codec.reference_binary import BinaryDecoder, BinaryModel, NumberModel, models
+from gspc.codec.reference_binary import BinaryDecoder, BinaryModel, ExpGolombModel, models
 from gspc.codec.types import (
     F32,
     I8,
@@ -80,8 +80,8 @@ def read_weight(coder: BinaryDecoder, weights: WeightModels) -> int:
         value = 2 | coder.bit(weights.top[digits][1])
     elif below >= 2:
         value = 4 | coder.tree(weights.top[digits], 2)
-        value = value << (below - 2) | coder.raw(below - 2)
-    return -value if coder.raw(1) else value
+        value = value << (below - 2) | coder.digits(below - 2)
+    return -value if coder.digits(1) else value
 
 
 def read_weights(coder: BinaryDecoder, outputs: int, inputs: int) -> I8:
@@ -93,13 +93,13 @@ def read_weights(coder: BinaryDecoder, outputs: int, inputs: int) -> I8:
 
 def read_floats(coder: BinaryDecoder, count: int) -> F32:
     """float32 values that share how many digits of the mantissa are in use."""
-    digits = coder.raw(5)
+    digits = coder.digits(5)
     exponents, sign = models(256), BinaryModel()
     bits = []
     for _ in range(count):
         top = coder.bit(sign) << 31
         top |= coder.tree(exponents, 8) << 23
-        bits.append(top | coder.raw(digits) << (23 - digits))
+        bits.append(top | coder.digits(digits) << (23 - digits))
     return np.array(bits, dtype=np.uint32).view(np.float32)
 
 
@@ -147,14 +147,14 @@ class NetworkReader:
 
     def _read_rows(self, coder: BinaryDecoder, name: str, outputs: int, inputs: int) -> None:
         weight = read_weights(coder, outputs, inputs)
-        model = NumberModel()
+        model = ExpGolombModel()
         bias = np.array([coder.signed_number(model) for _ in range(outputs)], dtype=np.int32)
         self.rows[name] = _Rows(weight, bias)
 
     def _read_gain(self, coder: BinaryDecoder, name: str) -> None:
         rows = self.rows[name]
-        rows.shifts.append(coder.raw(6))
-        model = NumberModel()
+        rows.shifts.append(coder.digits(6))
+        model = ExpGolombModel()
         multiplier = [coder.signed_number(model) for _ in range(len(rows.bias))]
         rows.multipliers.append(np.array(multiplier, dtype=np.int16))
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -103,7 +104,9 @@ def rasterize(
     scales = _check("scales", scales, (count, 3))
     opacities = _check("opacities", opacities, (count,))
     colors = _check("colors", colors, (count, 3))
-    matrix = torch.as_tensor(world_to_camera, dtype=torch.float64).detach().cpu()
+    if isinstance(world_to_camera, Tensor):
+        world_to_camera = world_to_camera.detach().cpu().numpy()
+    matrix = np.asarray(world_to_camera, dtype=np.float64)
     if tuple(matrix.shape) != (4, 4) or len(intrinsics) != 4 or len(background) != 3:
         raise ValueError(
             "rasterize: world_to_camera [4, 4], four intrinsics and three background values expected"

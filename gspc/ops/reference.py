@@ -359,3 +359,10 @@ def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[T
     soft = 1 - 1 / (1 + odds)
     hard = (odds.detach() > _MASK_ODDS).to(masks.dtype)
     return hard + (soft - soft.detach()), masks[also]
+
+
+def positive_share(values: Tensor) -> Tensor:
+    """See `gspc.ops.rows.positive_share`."""
+    soft = values.clamp(-1, 1)
+    sign = torch.where(soft >= 0, 1.0, -1.0)
+    return ((sign + (soft - soft.detach()) + 1) / 2).mean()

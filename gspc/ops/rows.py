@@ -36,7 +36,8 @@ def noisy_rows(
     """
     if values.dtype != torch.float32 or index.dtype != torch.int64 or also.dtype != torch.int64:
         raise ValueError(
-            f"rows: float32 values and int64 indices expected, got {values.dtype}, {index.dtype}, {also.dtype}"
+            f"rows: float32 values and int64 indices expected, got {values.dtype}, {index.dtype}, "
+            f"{also.dtype}"
         )
     if step is not None and (step.dtype != torch.float32 or step.shape != index.shape):
         raise ValueError(
@@ -52,14 +53,41 @@ def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[T
     """Masks of the Gaussians at `level` (`gspc.model.masks.gaussian_mask`) for the anchors `index`, and the
     mask parameters of the anchors `also`.
 
-    masks float32 [N, K, S]; index int64 [v] ascending without repeats; also int64 [a]; level from 1. Returns [v, K]
-    of 0.0 or 1.0 and [a, K, S]. Raises ValueError as `noisy_rows`.
+    masks float32 [N, K, S]; index int64 [v] ascending without repeats; also int64 [a]; level from 1. Returns
+    [v, K] of 0.0 or 1.0 and [a, K, S]. Raises ValueError as `noisy_rows`.
     """
     if masks.dtype != torch.float32 or masks.ndim != 3:
         raise ValueError(f"rows: masks are {masks.dtype} {tuple(masks.shape)}, expected float32 [N, K, S]")
     if masks.device.type != "cpu":
         return reference.mask_rows(masks, index, also, level)
     return _Masks.apply(masks, index, also, level)
+
+
+def positive_share(values: Tensor) -> Tensor:
+    """Share of `values` (float32 [n, w]) that are >= 0; its gradient is that of the mean of values / 2 where
+    |value| <= 1 (straight-through), else 0. Raises ValueError on another dtype or shape."""
+    if values.dtype != torch.float32 or values.ndim != 2:
+        raise ValueError(f"rows: values are {values.dtype} {tuple(values.shape)}, expected float32 [n, w]")
+    if values.device.type != "cpu":
+        return reference.positive_share(values)
+    share: Tensor = _PositiveShare.apply(values)
+    return share
+
+
+class _PositiveShare(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        ctx.save_for_backward(values)
+        return torch.tensor(kernels().rows_count_positive(_array(values)) / max(values.numel(), 1))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (values,) = ctx.saved_tensors
+        found = torch.empty_like(values)
+        amount = float(grad) / (2 * max(values.numel(), 1))
+        kernels().rows_within_one(_array(values), amount, found.numpy())
+        return found
 
 
 def _array(tensor: Tensor | None) -> np.ndarray | None:

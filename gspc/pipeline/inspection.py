@@ -71,7 +71,7 @@ class Inspection:
 
 
 def inspect(source: bytes | Path, *, rates: bool = False) -> Inspection:
-    """What a stream, a decoded scene or a model consists of, from its container alone but for `rates`.
+    """What a stream, a decoded scene or a model consists of, from its container alone, except `rates`.
 
     A model is encoded first. Of a damaged stream what can be read is reported, with `problems`;
     BitstreamError is raised when not even the header can.
@@ -88,7 +88,7 @@ def inspect(source: bytes | Path, *, rates: bool = False) -> Inspection:
 
 
 def _rates(source: Source) -> tuple[Rate, ...]:
-    """Counts follow from the masks: what appears at a level is coded by Gaussians, what was there by trits."""
+    """Counts follow from the masks: what appears is coded by Gaussians, what was there by trits."""
     import numpy as np
 
     from gspc.codec import decode_symbols

@@ -45,8 +45,9 @@ class Statistics:
         opacities: Tensor,
         half: tuple[float, float],
     ) -> None:
-        """One iteration: the anchors `visible` (int64 [v], ascending) showed the Gaussians `index` (int64 [m],
-        row * K + k, ascending) with radii int32 [m] and gradients of their screen positions [m, 2] in pixels;
+        """One iteration: the anchors `visible` (int64 [v], ascending) showed the Gaussians `index` (int64
+        [m], row * K + k, ascending) with radii int32 [m] and gradients of their screen positions [m, 2] in
+        pixels;
         `half` is half the picture's size."""
         if visible.device.type == "cpu":
             if len(self.visible):

@@ -14,8 +14,8 @@ class Phase(Enum):
     """Phases of a run (PCGS and method section 6)."""
 
     WARMUP = "warmup"  # plain anchors
-    # Uniform noise of the finest level's step before it is learned. The papers take a whole Q0 at every level; in a
-    # short run features have not grown to that size yet, and lego lost 1.1 dB.
+    # Uniform noise of the finest level's step before it is learned. The papers take a whole Q0 at every
+    # level; in a short run features have not grown to that size yet, and lego lost 1.1 dB.
     NOISE = "noise"
     RATE = "rate"  # learned steps, contexts and masks at a sampled level
     FINISH = "finish"  # the same with simulated integer networks and heads
@@ -51,7 +51,7 @@ class Schedule:
             "features": Rate(0.0075, 0.00075),
             "log_scales": Rate(0.007, 0.0007),
             "offsets": Rate(0.01, 0.0001),  # times the scene's extent
-            "masks": Rate(0.05, 0.005),  # times 30000 / iterations: masks must travel as far in a short run
+            "masks": Rate(0.05, 0.005),  # times mask_haste
             "opacity": Rate(0.002, 0.0002),
             "color": Rate(0.008, 0.0005),
             "cov": Rate(0.004, 0.001),
@@ -70,9 +70,15 @@ class Schedule:
         return Phase.RATE if progress < self.finish_from else Phase.FINISH
 
     @property
+    def mask_haste(self) -> float:
+        """Factor on the masks' learning rate: they must travel as far in a short run. Bounded, or the first
+        steps of a very short one would close all of them."""
+        return min(max(REFERENCE_ITERATIONS / self.iterations, 1.0), 20.0)
+
+    @property
     def densify_every(self) -> int:
-        """Iterations between densifications: 100 in the reference's run, growing with the root of a run's length, so that
-        a short run still sees each anchor often enough in between."""
+        """Iterations between densifications: 100 in the reference's run, growing with the root of a run's
+        length, so that a short run still sees each anchor often enough in between."""
         return max(10, round(100 * math.sqrt(self.iterations / REFERENCE_ITERATIONS)))
 
     def densifies(self, iteration: int) -> bool:

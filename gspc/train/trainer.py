@@ -23,7 +23,7 @@ from gspc.train.densify import Statistics, densify
 from gspc.train.initialize import scene_extent
 from gspc.train.optimizer import make_optimizer
 from gspc.train.rate import AnchorRows, estimate_bytes, level_bits
-from gspc.train.schedule import REFERENCE_ITERATIONS, Phase, Schedule
+from gspc.train.schedule import Phase, Schedule
 
 SSIM_WEIGHT = 0.2
 SCALE_WEIGHT = 0.01  # on the mean product of the Gaussians' scales
@@ -133,7 +133,7 @@ class Trainer:
         return self.order.pop()
 
     def _set_learning_rates(self) -> None:
-        scale = {"offsets": self.extent, "masks": REFERENCE_ITERATIONS / self.schedule.iterations}
+        scale = {"offsets": self.extent, "masks": self.schedule.mask_haste}
         for group in self.optimizer.param_groups:
             name = group["name"]
             group["lr"] = self.schedule.learning_rate(name, self.iteration) * scale.get(name, 1.0)
@@ -218,13 +218,16 @@ class Trainer:
             mask, sample_masks = mask_rows(model.masks, visible, sample, level)
         else:
             mask, sample_masks = model.masks.new_ones(len(visible), model.shape.offsets), model.masks[sample]
-        parameters = (model.features, model.log_scales, model.offsets)
-        pairs = [
+        features, log_scales, offsets = (
             noisy_rows(values, visible, sample, step, scale, seed)
-            for values, step, scale, seed in zip(parameters, steps, scales, seeds, strict=True)
-        ]
-        noisy, plain = zip(*pairs, strict=True)
-        return Attributes(*noisy, mask), AnchorRows(*plain, sample_masks)
+            for values, step, scale, seed in zip(
+                (model.features, model.log_scales, model.offsets), steps, scales, seeds, strict=True
+            )
+        )
+        return (
+            Attributes(features[0], log_scales[0], offsets[0], mask),
+            AnchorRows(features[1], log_scales[1], offsets[1], sample_masks),
+        )
 
     def _sample(self) -> Tensor:
         """Anchors whose rate is evaluated in this iteration."""

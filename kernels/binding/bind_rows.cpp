@@ -94,6 +94,15 @@ void bind_rows(nb::module_& m) {
                                  grad_masks.data());
       },
       nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg());
+  m.def("rows_count_positive", [](const Matrix& values) {
+    nb::gil_scoped_release release;
+    return gspc::rows_count_positive(values.data(), values.size());
+  });
+  m.def("rows_within_one", [](const Matrix& values, float amount, const Array<float, 2>& to) {
+    require(to.size() == values.size(), "rows: values and their gradient of one size expected");
+    nb::gil_scoped_release release;
+    gspc::rows_within_one(values.data(), values.size(), amount, to.data());
+  });
   m.def("rows_statistics", [](const Index& visible, const Index& index, const Array<const int32_t, 1>& radii,
                               const Matrix& means2d_grad, const Array<const float, 1>& opacities, float half_width,
                               float half_height, const Array<float, 1>& gradient, const Array<float, 1>& drawn,

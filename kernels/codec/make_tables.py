@@ -154,6 +154,27 @@ def main() -> None:
             "[s]: round(12 (s - 1) log2 3); [0] unused",
         ),
     ]
+    sigmas = [mp.power(2, mpf(i) / 12 - 3) for i in range(GAUSSIANS)]
+    parts += [
+        rows(
+            "kNormal",
+            "uint32_t",
+            [rounded(2**16 * mp.ncdf(mpf(i) / 128)) for i in range(576 + 1)],
+            "round(2^16 Phi(i / 128)): the half of the normal distribution that mixtures are summed from",
+        ),
+        rows(
+            "kInverseSigma",
+            "uint32_t",
+            [rounded(2**23 / s) for s in sigmas],
+            "round(2^23 / sigma)",
+        ),
+        rows(
+            "kReach",
+            "uint16_t",
+            [rounded(16 * 4 * s) + 8 for s in sigmas],
+            "round(4 sigma) + 1/2 in 1/16 steps: what a mixture's support covers to both sides of a mean",
+        ),
+    ]
     output.write_text("\n".join(parts))
 
 

@@ -137,6 +137,17 @@ void RansEncoder::trits(const uint16_t* table, const int8_t* trit, size_t n) {
   runs_.push_back(n);
 }
 
+void RansEncoder::mixture(const Mixture& mixture, const int32_t* symbol, size_t n, std::vector<uint32_t>& escapes) {
+  if (n == 0) return;
+  const size_t offset = entries_.size();
+  entries_.grow(offset, n);
+  uint32_t* const entry = entries_.data() + offset;
+  if (GSPC_DISPATCH(mixture_entries)(codec_tables(), mixture, symbol, n, entry))
+    for (size_t i = 0; i < n; ++i)
+      if ((entry[i] & 0xffff) == kMixtureEnd) escapes.push_back(static_cast<uint32_t>(i));
+  runs_.push_back(n);
+}
+
 std::vector<uint8_t> RansEncoder::finish() {
   std::vector<uint8_t> out;
   if (entries_.size() > 0) {
@@ -289,35 +300,68 @@ void RansDecoder::start_tail() {
   if (tail_state_ < kStateLow) damaged_ = true;
 }
 
+// Lanes, then the tail; zeros after damage. Returns how many symbols were decoded.
+template <class Kernel, class Step>
+size_t RansDecoder::run(int32_t* symbol, size_t n, Kernel kernel, Step step) {
+  size_t i = lanes(n, kernel, step);
+  if (i < n && lane_symbols_ == 0) start_tail();
+  for (; i < n && !damaged_; ++i) {
+    tail_state_ = step(i, tail_state_);
+    if (tail_state_ < kStateLow) tail_state_ = tail_state_ << 16 | word();
+  }
+  std::fill(symbol + i, symbol + n, 0);
+  return i;
+}
+
+namespace {
+
+void collect_escapes(int32_t* symbol, size_t n, size_t start, std::vector<uint32_t>& escapes) {
+  for (size_t k = 0; k < n; ++k)
+    if (symbol[k] == kEscaped) {
+      symbol[k] = 0;
+      escapes.push_back(static_cast<uint32_t>(start + k));
+    }
+}
+
+}  // namespace
+
+// Both go on in blocks that end on a group, so that lanes go on where they were.
 void RansDecoder::gaussian(const uint8_t* table, int32_t* symbol, size_t n, std::vector<uint32_t>& escapes) {
   const CodecTables& t = codec_tables();
-  for (size_t start = 0; start < n;) {
-    // A block ends on a group, so that lanes go on where they were.
+  for (size_t start = 0; start < n; start += kBlock, table += kBlock, symbol += kBlock) {
     const size_t count = std::min(kBlock, n - start);
     uint32_t escaped = 0;
-    size_t i = lanes(
-        count,
+    const size_t done = run(
+        symbol, count,
         [&](size_t at, size_t groups, const uint8_t* end) {
-          return GSPC_DISPATCH(gaussian_groups)(t, lanes_, end, table + start + at, symbol + start + at, groups, escaped);
+          return GSPC_DISPATCH(gaussian_groups)(t, lanes_, end, table + at, symbol + at, groups, escaped);
         },
         [&](size_t at, uint32_t state) {
-          const uint32_t x = gaussian_step(t, state, table[start + at], symbol + start + at);
-          escaped |= symbol[start + at] == kEscaped;
+          const uint32_t x = gaussian_step(t, state, table[at], symbol + at);
+          escaped |= symbol[at] == kEscaped;
           return x;
         });
-    if (i < count && lane_symbols_ == 0) start_tail();
-    for (; i < count && !damaged_; ++i) {
-      tail_state_ = gaussian_step(t, tail_state_, table[start + i], symbol + start + i);
-      escaped |= symbol[start + i] == kEscaped;
-      if (tail_state_ < kStateLow) tail_state_ = tail_state_ << 16 | word();
-    }
-    std::fill(symbol + start + i, symbol + start + count, 0);
-    for (size_t k = 0; escaped && k < i; ++k)
-      if (symbol[start + k] == kEscaped) {
-        symbol[start + k] = 0;
-        escapes.push_back(static_cast<uint32_t>(start + k));
-      }
-    start += count;
+    if (escaped) collect_escapes(symbol, done, start, escapes);
+  }
+}
+
+void RansDecoder::mixture(const Mixture& mixture, int32_t* symbol, size_t n, std::vector<uint32_t>& escapes) {
+  const CodecTables& t = codec_tables();
+  for (size_t start = 0; start < n; start += kBlock, symbol += kBlock) {
+    const size_t count = std::min(kBlock, n - start);
+    const Mixture block = mixture.from(start);
+    uint32_t escaped = 0;
+    const size_t done = run(
+        symbol, count,
+        [&](size_t at, size_t groups, const uint8_t* end) {
+          return GSPC_DISPATCH(mixture_groups)(t, lanes_, end, block.from(at), symbol + at, groups, escaped);
+        },
+        [&](size_t at, uint32_t state) {
+          const uint32_t x = mixture_step(t, state, block.from(at), symbol + at);
+          escaped |= symbol[at] == kEscaped;
+          return x;
+        });
+    if (escaped) collect_escapes(symbol, done, start, escapes);
   }
 }
 

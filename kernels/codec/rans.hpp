@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "codec/mixture.hpp"
 #include "codec/tables.hpp"
 
 namespace gspc {
@@ -67,6 +68,8 @@ class RansEncoder {
   void gaussian(const uint8_t* table, const int32_t* symbol, size_t n, std::vector<uint32_t>& escapes);
   // n trits in {-1, 0, 1} under trit table[i] = a * 64 + b.
   void trits(const uint16_t* table, const int8_t* trit, size_t n);
+  // n symbols under two-component mixtures, see mixture.hpp; symbols outside low..high are escaped.
+  void mixture(const Mixture& mixture, const int32_t* symbol, size_t n, std::vector<uint32_t>& escapes);
   // The stream; the encoder is empty again afterwards, but keeps its memory.
   std::vector<uint8_t> finish();
   size_t symbols() const { return entries_.size(); }
@@ -92,12 +95,15 @@ class RansDecoder {
   // The run written by RansEncoder::gaussian; escaped symbols are 0 and their indices are appended to `escapes`.
   void gaussian(const uint8_t* table, int32_t* symbol, size_t n, std::vector<uint32_t>& escapes);
   void trits(const uint16_t* table, int8_t* trit, size_t n);
+  void mixture(const Mixture& mixture, int32_t* symbol, size_t n, std::vector<uint32_t>& escapes);
   bool ok() const { return !damaged_; }  // nothing wrong seen so far
   bool finished() const;                 // all symbols decoded, all states back at the start, all words consumed
 
  private:
   template <class Kernel, class Step>
   size_t lanes(size_t n, Kernel kernel, Step step);
+  template <class Kernel, class Step>
+  size_t run(int32_t* symbol, size_t n, Kernel kernel, Step step);
   bool near_end();
   void start_tail();
   uint16_t word();

@@ -82,6 +82,16 @@ inline uint32_t trit_entry(const CodecTables& t, uint32_t table, int32_t trit) {
   return (end - first) << 16 | first;
 }
 
+// Scalar, for kernels that are slow beside it.
+inline void renormalize_lanes(RansLanes& lanes) {
+  for (uint32_t& state : lanes.state) {
+    const uint32_t renewed = state << 16 | load_word(lanes.next);
+    const bool need = state < kStateLow;
+    state = need ? renewed : state;
+    lanes.next += need ? 2 : 0;
+  }
+}
+
 // True when the state has to give up a word before a symbol of this entry.
 inline bool must_emit(uint32_t state, uint32_t entry) { return state >> 18 >= entry >> 16; }
 

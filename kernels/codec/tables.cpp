@@ -47,7 +47,7 @@ void fill_buckets(const uint32_t* entries, uint32_t count, int shift, GaussianBu
 
 }  // namespace
 
-CodecTables::CodecTables() : trit_zero(kTritZero), trit_plus(kTritPlus) {
+CodecTables::CodecTables() : trit_zero(kTritZero), trit_plus(kTritPlus), inverse_sigma(kInverseSigma) {
   const uint16_t* half = kHalves;
   for (int i = 0; i < kGaussianTables; ++i) {
     const uint32_t count = 2 * kSupport[i] + 2u;
@@ -76,6 +76,16 @@ CodecTables::CodecTables() : trit_zero(kTritZero), trit_plus(kTritPlus) {
       if (plus > rest - 1) plus = rest - 1;
       trits[a * 64 + b] = (kTableTotal - plus) << 16 | (rest - plus);
     }
+  const auto normal_at = [](int i) { return i >= 0 ? kNormal[i] : 65536u - kNormal[-i]; };
+  for (int i = -kNormalHalf; i <= kNormalHalf; ++i) {
+    const uint32_t value = normal_at(i);
+    normal[i + kNormalHalf] = value << 8 | (i < kNormalHalf ? normal_at(i + 1) - value : 0u);
+  }
+  // Beyond 4.5 sigma nothing changes: x / 16 sigma >= 4.5 is x * inverse_sigma / 2^12 >= 4.5 * 2^15.
+  for (int i = 0; i < kGaussianTables; ++i) {
+    const uint32_t limit = (static_cast<uint32_t>(kNormalHalf) << 20) / kInverseSigma[i] + 1;
+    reach[i] = limit << 16 | kReach[i];
+  }
 }
 
 const CodecTables& codec_tables() {

@@ -156,6 +156,18 @@ void rows_mask_backward(const RowsIndex& rows, const float* masks, size_t offset
   add_also(rows, width, grad_also, grad_masks);
 }
 
+size_t rows_count_positive(const float* values, size_t n) { return GSPC_DISPATCH(rows_count_positive)(values, n); }
+
+void rows_within_one(const float* values, size_t n, float amount, float* to) {
+  constexpr size_t kPart = 1 << 16;
+  const int64_t parts = static_cast<int64_t>((n + kPart - 1) / kPart);
+#pragma omp parallel for schedule(static)
+  for (int64_t part = 0; part < parts; ++part) {
+    const size_t begin = static_cast<size_t>(part) * kPart;
+    GSPC_DISPATCH(rows_within_one)(values + begin, std::min(kPart, n - begin), amount, to + begin);
+  }
+}
+
 void rows_statistics(const int64_t* visible, size_t visible_count, size_t offsets, const int64_t* index, size_t count,
                      const int32_t* radii, const float* means2d_grad, const float* opacities, float half_width,
                      float half_height, const RowsStatistics& to) {

@@ -37,6 +37,11 @@ void rows_mask(const RowsIndex& rows, const float* masks, size_t offsets, size_t
 void rows_mask_backward(const RowsIndex& rows, const float* masks, size_t offsets, size_t planes, size_t level,
                         const float* grad_out, const float* grad_also, float* grad_masks);
 
+// Share of signs that are positive: how many of n values are >= 0, and the straight-through gradient `amount` where
+// |value| <= 1, else 0.
+size_t rows_count_positive(const float* values, size_t n);
+void rows_within_one(const float* values, size_t n, float amount, float* to);
+
 // What densification gathers of one iteration. Gaussian i of anchor visible[index[i] / K]: its summed opacity and, where
 // radii[i] > 0, the length of its screen-space gradient in units of half the picture.
 struct RowsStatistics {

@@ -62,6 +62,21 @@ float rows_noise_product(const float* grad, size_t width, uint32_t first, uint64
   return total;
 }
 
+size_t rows_count_positive(const float* values, size_t n) {
+  size_t total = 0;
+  for (size_t begin = 0; begin < n; begin += 1 << 16) {  // 32-bit counts keep the loop in whole vectors
+    const size_t end = n - begin < 1 << 16 ? n : begin + (1 << 16);
+    uint32_t count = 0;
+    for (size_t i = begin; i < end; ++i) count += values[i] >= 0.0f;
+    total += count;
+  }
+  return total;
+}
+
+void rows_within_one(const float* values, size_t n, float amount, float* to) {
+  for (size_t i = 0; i < n; ++i) to[i] = __builtin_fabsf(values[i]) <= 1.0f ? amount : 0.0f;
+}
+
 void rows_mask_planes(const float* planes, size_t stride, size_t count, size_t level, float* to) {
   for (size_t i = 0; i < count; i += LANES) {
     Vec odds = vexp(load(planes + i));  // exp(m_0) * product of (1 + exp(m_j)) = exp of the logit

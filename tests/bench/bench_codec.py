@@ -42,9 +42,23 @@ def main() -> None:
     assert isinstance(data, bytes)
     print(f"{len(data)} bytes, {8 * len(data) / count:.1f} bits per anchor")
     info = describe(data)
-    for name in ("positions", "masks", "escapes", "symbols", "networks", "heads", "grid", "index", "header", "framing"):
+    for name in (
+        "positions",
+        "masks",
+        "escapes",
+        "symbols",
+        "networks",
+        "heads",
+        "grid",
+        "index",
+        "header",
+        "framing",
+    ):
         size = info.component(name)
-        print(f"  {name:12s} {size:9d} bytes {8 * size / count:8.2f} bits per anchor {100 * size / len(data):6.2f} %")
+        print(
+            f"  {name:12s} {size:9d} bytes {8 * size / count:8.2f} bits per anchor "
+            f"{100 * size / len(data):6.2f} %"
+        )
     ideal = sum(decode_symbols(data).ideal_bits.values()) / 8
     print(f"  symbols above -sum log2 p: {100 * (info.component('symbols') / ideal - 1):.3f} %")
     timed("truncate to level 1", lambda: truncate_levels(data, 1))
@@ -54,7 +68,9 @@ def main() -> None:
         if _codec.active_isa() != isa:
             continue
         for threads in (1, 2):
-            timed(f"decode level 1, {isa}, {threads} threads", lambda n=threads: decode(data, upto=1, threads=n))
+            timed(
+                f"decode level 1, {isa}, {threads} threads", lambda n=threads: decode(data, upto=1, threads=n)
+            )
             whole = timed(f"decode, {isa}, {threads} threads", lambda n=threads: decode(data, threads=n))
             hashes.add(whole.symbol_hash)  # type: ignore[attr-defined]
     assert len(hashes) == 1

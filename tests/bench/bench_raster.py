@@ -97,13 +97,9 @@ def main() -> None:
         alone = median_times(step, options.repeats, time.perf_counter)
         kernels.set_threads(2)
         paired = median_times(step, options.repeats, time.perf_counter)
-        print(
-            f"{label} {isa:4} fwd+bwd wall 1 -> 2 threads {alone:.3f} -> {paired:.3f} s, {alone / paired:.2f} x"
-        )
+        print(f"{label} {isa:4} wall, 1 -> 2 threads {alone:.3f} -> {paired:.3f} s: {alone / paired:.2f} x")
     state = forward().state
-    print(
-        f"{label} {state.pairs} (Gaussian, tile) pairs, {state.contributions} (Gaussian, block) contributions"
-    )
+    print(f"{label} pairs: {state.pairs} Gaussian-tile, {state.contributions} contributing Gaussian-block")
 
 
 if __name__ == "__main__":

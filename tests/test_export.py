@@ -1,0 +1,125 @@
+"""From a trained model to a stream: what is exported is what was trained, and costs what was estimated."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gspc.bitstream import describe
+from gspc.codec import decode, decode_symbols, encode, predict
+from gspc.codec.export import export_trained, step_table
+from gspc.config import DataOptions, FitOptions
+from gspc.data import load_scene
+from gspc.data.demo import write_demo_scene
+from gspc.model import quantization as quant
+from gspc.model.masks import first_level
+from gspc.model.storage import TrainedModel, load_model
+from gspc.train import fit
+from gspc.train.rate import level_bits
+
+LEVELS = 3
+
+
+class Quiet:
+    def message(self, text):
+        pass
+
+    def progress(self, progress):
+        pass
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> TrainedModel:
+    folder = tmp_path_factory.mktemp("scene")
+    write_demo_scene(folder, views=12, width=80, height=60, points=1500)
+    options = FitOptions(iterations=240, levels=LEVELS, checkpoint_every=0)
+    path = Path(folder) / "model.pt"
+    fit(load_scene(folder, DataOptions()), path, options, Quiet())
+    return load_model(path)
+
+
+@pytest.fixture(scope="module")
+def exported(trained):
+    return export_trained(trained)
+
+
+def alive(trained) -> torch.Tensor:
+    return (first_level(trained.model.masks) > 0).any(1)
+
+
+def test_positions_stay_where_they_were(trained, exported):
+    world = exported.positions * exported.voxel_size + exported.origin
+    np.testing.assert_allclose(world, trained.model.world().numpy()[alive(trained).numpy()], atol=1e-4)
+    assert exported.positions.min() >= 0 and exported.positions.min(0).max() < 16
+
+
+def test_finest_values_are_within_half_a_step_of_the_trained_ones(trained, exported):
+    """Centers and steps come from the integer networks; the symbols must bring every value back around
+    them."""
+    means, steps = predict(exported.positions, exported.grid, exported.grid_signs, exported.networks)
+    model, kept = trained.model, alive(trained).numpy()
+    table, column = step_table(), 0
+    pairs = (
+        (model.features, exported.features, quant.refinement(LEVELS)),
+        (model.log_scales, exported.scaling, quant.refinement(LEVELS)),
+        (model.offsets.flatten(1), exported.offsets.reshape(len(means), -1), 1),
+    )
+    for i, (values, symbols, finer) in enumerate(pairs):
+        q0 = exported.step_base[i]
+        step = q0 * table[steps[:, i : i + 1]] / finer
+        restored = means[:, column : column + symbols.shape[1]] * (q0 / 64) + symbols * step
+        column += symbols.shape[1]
+        error = np.abs(restored - values.detach().numpy()[kept])
+        assert (error <= step * 0.5001).all()
+
+
+def test_decoding_restores_every_symbol(exported):
+    symbols = decode_symbols(encode(exported), LEVELS)
+    order = np.lexsort(exported.positions.T)
+    found = np.lexsort(symbols.positions.T)
+    assert np.array_equal(symbols.positions[found], exported.positions[order])
+    assert np.array_equal(symbols.gaussian_level[found], exported.gaussian_level[order])
+    assert np.array_equal(symbols.features[found], exported.features[order])
+    assert np.array_equal(symbols.scaling[found], exported.scaling[order])
+    drawn = (exported.gaussian_level > 0)[order]
+    assert np.array_equal(symbols.offsets[found][drawn], exported.offsets[order][drawn])
+
+
+def test_simulated_integers_of_training_are_those_of_the_codec(trained, exported):
+    """Centers and steps of the float networks with simulated quantization, against the integer networks."""
+    means, steps = predict(exported.positions, exported.grid, exported.grid_signs, exported.networks)
+    model = trained.model
+    with torch.no_grad():
+        context = model.grid(model.positions[alive(trained)])
+        prediction, _ = model.context.predict(context)
+    centers = [prediction.center_features, prediction.center_scaling, prediction.center_offsets]
+    want = torch.cat(centers, 1).numpy() * quant.MEAN_RESOLUTION
+    assert np.abs(means - want).max() <= 2.0
+    assert np.mean(np.abs(means - want) <= 0.75) > 0.99
+    index = np.clip(np.round(prediction.r.numpy() * quant.STEP_RESOLUTION) + quant.STEP_CENTER, 0, 127)
+    assert np.abs(steps - index).max() <= 1
+    assert np.mean(steps == index) > 0.95
+
+
+def test_estimated_bits_are_the_bytes_on_disk(trained, exported):
+    """Hard symbols under the float model against symbols and escapes of the file: within 2 % (plus lane
+    flushes)."""
+    info = describe(encode(exported))
+    index = alive(trained).nonzero().squeeze(1)
+    for level in range(1, LEVELS + 1):
+        with torch.no_grad():
+            estimate = float(level_bits(trained.model, index, level, noisy=False).total) / 8
+        parts = info.component_bytes
+        coded = parts[level, "symbols"] + parts.get((level, "escapes"), 0)
+        assert coded == pytest.approx(estimate, rel=0.02, abs=160), f"level {level}"
+
+
+def test_file_and_model_are_the_same_scene_at_every_level(exported):
+    whole = encode(exported)
+    for level in range(1, LEVELS + 1):
+        short = encode(exported, levels=level)
+        one, other = decode(whole, upto=level), decode(short)
+        assert one.symbol_hash == other.symbol_hash and one.level == other.level == level
+        for name in ("anchors", "features", "log_scales", "offsets", "gaussian_mask"):
+            assert np.array_equal(getattr(one.scene, name), getattr(other.scene, name))
