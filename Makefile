@@ -64,7 +64,7 @@ check: install $(VENV)/.dev ## lint, formatting, types, who imports whom, and wh
 	$(BIN)/python -m gspc.cli.man --check man
 
 bench: install ## measure the speed of the kernels and the coder
-	for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+	$(BIN)/python tests/bench/run.py
 
 man: install ## write the man pages again from the commands' own help
 	$(BIN)/python -m gspc.cli.man man
