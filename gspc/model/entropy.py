@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 SMALLEST_PROBABILITY = 2.0**-24
-_SQRT_HALF = math.sqrt(0.5)
 
 
 def gaussian_bits(distance: Tensor, step: Tensor, scale: Tensor) -> Tensor:
