@@ -113,6 +113,11 @@ class FitOptions:
             raise UsageError(f"--densify-threshold {self.densify_threshold}: give a positive number")
 
 
+def checkpoint_path(output: Path) -> Path:
+    """Where a fit to `output` keeps what it needs to resume."""
+    return output.with_name(output.name + ".checkpoint")
+
+
 COARSEST_RATE_WEIGHT, FINEST_RATE_WEIGHT = 6e-3, 6e-4
 
 

@@ -503,8 +503,20 @@ def test_fit_refuses_an_existing_output_unless_it_resumes(cli: Cli) -> None:
     cli.monkeypatch.setattr(pipeline, "fit", lambda scene, output, *rest: Result(output))
     Path("m.pt").write_bytes(b"old")
     assert cli("fit", "photos", "-o", "m.pt").code == 6
-    assert cli("fit", "photos", "-o", "m.pt", "--resume").code == 0
     assert cli("fit", "photos", "-o", "m.pt", "-f").code == 0
+    # Without a checkpoint there is nothing to go on from, and a finished model would be lost.
+    assert cli("fit", "photos", "-o", "m.pt", "--resume").code == 6
+    Path("m.pt.checkpoint").write_bytes(b"")
+    assert cli("fit", "photos", "-o", "m.pt", "--resume").code == 0
+
+
+def test_fit_refuses_an_existing_or_impossible_log(cli: Cli) -> None:
+    cli.monkeypatch.setattr(pipeline, "fit", lambda scene, output, *rest: Result(output))
+    Path("log").write_bytes(b"old")
+    ran = cli("fit", "photos", "-o", "m.pt", "--log", "log")
+    assert (ran.code, ran.err) == (6, "gspc: error: log: exists already; add -f to overwrite it\n")
+    assert cli("fit", "photos", "-o", "m.pt", "--log", "log", "-f").code == 0
+    assert cli("fit", "photos", "-o", "m.pt", "--log", "no/log").code == 6
 
 
 def test_fit_interrupted_exits_130(cli: Cli) -> None:
