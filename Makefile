@@ -42,14 +42,16 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.made
 install: $(VENV)/.installed ## install gspc into VENV, compiling what changed
 
 demo: export PATH := $(abspath $(BIN)):$(PATH)
-demo: install ## generate a scene, then fit, compress, inspect, evaluate and render it
+demo: install ## generate a scene, then fit, compress, decompress, render, inspect and evaluate it
 	rm -rf demo
 	gspc demo-scene demo/scene
 	gspc fit demo/scene -o demo/model.pt --levels 3 --iterations $(DEMO_ITERATIONS)
 	gspc compress demo/model.pt --levels 3 -o demo/scene.pcgs
+	gspc decompress demo/scene.pcgs --upto 2 | gspc render -o demo/renders > demo/pictures.txt
 	gspc inspect-bitstream demo/scene.pcgs
 	gspc eval demo/scene.pcgs --data demo/scene
-	gspc decompress demo/scene.pcgs --upto 2 | gspc render -o demo/renders
+	@echo "$$(wc -l < demo/pictures.txt) pictures of level 2:"
+	@sed -n '1~12p' demo/pictures.txt | sed 's/^/  /; $$s/$$/ .../'
 
 test: install ## run the tests
 	$(BIN)/pytest

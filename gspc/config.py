@@ -80,7 +80,7 @@ class FitOptions:
     resume: bool = False
     log: Path | None = None
     features: int = 32
-    densify_threshold: float = 1e-4
+    densify_threshold: float = 8e-5
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -113,11 +113,12 @@ class FitOptions:
             raise UsageError(f"--densify-threshold {self.densify_threshold}: give a positive number")
 
 
-COARSEST_RATE_WEIGHT, FINEST_RATE_WEIGHT = 4e-3, 2.5e-4
+COARSEST_RATE_WEIGHT, FINEST_RATE_WEIGHT = 6e-3, 6e-4
 
 
 def default_rate_weights(levels: int) -> tuple[float, ...]:
-    """Lambda of each level: evenly spread on a log scale between the papers' coarsest and finest."""
+    """Lambda of each level, evenly spread on a log scale. The papers go from 4e-3 to 2e-4; measured on fox
+    and lego, levels as fine as that spend a quarter of the file on the last 0.05 dB."""
     if levels == 1:
         return (FINEST_RATE_WEIGHT,)
     ratio = (FINEST_RATE_WEIGHT / COARSEST_RATE_WEIGHT) ** (1 / (levels - 1))

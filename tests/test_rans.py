@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import shutil
@@ -322,6 +323,45 @@ def test_encoder_is_empty_after_finish() -> None:
         first.append(encoder.finish())
     assert first[0] == first[1] == first[2]
     assert encoder.finish() == b""
+
+
+def test_mixtures(isa: str) -> None:
+    """The reference's tables, the same bytes, close to the exact mixture."""
+    n, rng = 1500, np.random.default_rng(18)
+    scales = [rng.integers(0, 90, n).astype(np.uint8) for _ in range(2)]
+    means = [rng.integers(-40, 40, n).astype(np.int16) for _ in range(2)]
+    weight = rng.integers(0, 256, n).astype(np.uint8)
+    second = rng.integers(0, 256, n) < weight
+    mean, scale = np.where(second, means[1], means[0]), np.where(second, scales[1], scales[0])
+    symbols = np.rint(mean / 16 + rng.normal(size=n) * 2.0 ** (-3 + scale / 12)).astype(np.int32)
+    symbols[::100] = -(2**30)
+    entries, exact, coded = [], 0.0, 0.0
+    for i, k in enumerate(symbols.tolist()):
+        pair, at = (int(scales[0][i]), int(scales[1][i])), (int(means[0][i]), int(means[1][i]))
+        low, first = reference.mixture_table(pair, at, int(weight[i]))
+        order = k - low if 0 <= k - low < len(first) - 2 else len(first) - 2
+        entries.append((first[order + 1] - first[order], first[order]))
+        if order < len(first) - 2:
+            share, p = weight[i] / 256, 0.0
+            for part, j, m in ((1 - share, pair[0], at[0]), (share, pair[1], at[1])):
+                root = 2 ** (j / 12 - 3) * np.sqrt(2)
+                p += part * (math.erf((k + 0.5 - m / 16) / root) - math.erf((k - 0.5 - m / 16) / root)) / 2
+            exact -= np.log2(max(p, 2**-14))
+            coded += 14 - np.log2(entries[-1][0])
+    encoder = _codec.RansEncoder()
+    escapes = encoder.mixture(*scales, *means, weight, symbols)
+    data = encoder.finish()
+    assert data == reference.encode([entries])
+    assert coded <= 1.003 * exact
+    decoder = _codec.RansDecoder(data)
+    decoded, found = decoder.mixture(*scales, *means, weight)
+    assert decoder.finished()
+    assert np.array_equal(found, escapes)
+    assert set(range(0, n, 100)) <= set(escapes.tolist())
+    decoded[found] = symbols[found]
+    assert np.array_equal(decoded, symbols)
+    with pytest.raises(ValueError, match="below 128"):
+        encoder.mixture(np.full(n, 128, np.uint8), scales[1], *means, weight, symbols)
 
 
 @pytest.fixture(scope="module")

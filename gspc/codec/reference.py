@@ -144,7 +144,13 @@ def append_anchors(model: Model, state: SliceState, keys: U64) -> None:
     context = nets.grid_context(positions, model.grid, model.grid_signs)
     steps = nets.step_indices(model.networks, context)
     means, offset_tables = nets.centers(model.networks, context, steps)
-    new = {"keys": keys, "positions": positions, "context": context, "steps": steps, "means": means}
+    new: dict[str, np.ndarray] = {
+        "keys": keys,
+        "positions": positions,
+        "context": context,
+        "steps": steps,
+        "means": means,
+    }
     new["offset_tables"] = offset_tables
     for name, values in vars(state).items():
         shape = (len(keys), *values.shape[1:])

@@ -24,6 +24,7 @@ initial state (high, low) and what it reads, padded with zeros to 32. The tail's
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -62,6 +63,33 @@ def trit_table(index: int) -> np.ndarray:  # [3] int64
 def _first_slots(kind: str, index: int) -> tuple[int, ...]:
     table = gaussian_table(index) if kind == "gaussian" else trit_table(index)
     return (0, *np.cumsum(table).tolist())
+
+
+def mixture_table(scales: tuple[int, int], means: tuple[int, int], weight: int) -> tuple[int, list[int]]:
+    """Lowest symbol and first slots (of each symbol, of the escape, and 2^14) of a two-component mixture.
+
+    Scale indices, means in 1/16 steps, the second component's weight in 1/256; see kernels/codec/mixture.hpp.
+    """
+
+    def normal(j: int) -> int:
+        return math.floor(2**16 * math.erfc(-j / 128 / math.sqrt(2)) / 2 + 0.5)
+
+    def cdf(x: int, index: int) -> int:
+        inverse = math.floor(2**23 / 2 ** (index / 12 - 3) + 0.5)
+        z = min(max(x * inverse >> 12, -576 << 8), 576 << 8)
+        start = normal(z >> 8)
+        return start + ((normal((z >> 8) + 1) - start) * (z & 255) >> 8)
+
+    reach = [math.floor(64 * 2 ** (i / 12 - 3) + 0.5) + 8 for i in scales]
+    low = min((m - r) // 16 for m, r in zip(means, reach, strict=True))
+    high = min(max((m + r + 15) // 16 for m, r in zip(means, reach, strict=True)), low + 4095)
+    scaled = TOTAL - 1 - (high - low + 1)
+    first = [0]
+    for k in range(low + 1, high + 1):
+        x = 16 * k - 8
+        total = (256 - weight) * cdf(x - means[0], scales[0]) + weight * cdf(x - means[1], scales[1])
+        first.append(k - low + ((total >> 6) * scaled >> 18))
+    return low, [*first, TOTAL - 1, TOTAL]
 
 
 def gaussian_order(symbol: int, index: int) -> int:

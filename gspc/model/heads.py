@@ -26,7 +26,7 @@ class GaussianHeads(nn.Module):
         )
 
     def weights(self, quantized: bool) -> HeadTensors:
-        """Weights as the fused op takes them, on the 8-bit grid of the stream if asked."""
+        """Weights as the fused op takes them, on the grid of the stream if asked."""
 
         def maybe(weight: Tensor) -> Tensor:
             return fake_quant.quantize_weight(weight) if quantized else weight

@@ -51,7 +51,7 @@ class Schedule:
             "features": Rate(0.0075, 0.00075),
             "log_scales": Rate(0.007, 0.0007),
             "offsets": Rate(0.01, 0.0001),  # times the scene's extent
-            "masks": Rate(0.05, 0.005),  # times 30000 / iterations: masks must travel as far in a short run
+            "masks": Rate(0.05, 0.005),  # times mask_haste
             "opacity": Rate(0.002, 0.0002),
             "color": Rate(0.008, 0.0005),
             "cov": Rate(0.004, 0.001),
@@ -68,6 +68,12 @@ class Schedule:
         if progress < self.rate_from:
             return Phase.NOISE
         return Phase.RATE if progress < self.finish_from else Phase.FINISH
+
+    @property
+    def mask_haste(self) -> float:
+        """Factor on the masks' learning rate: they must travel as far in a short run. Bounded, or the first
+        steps of a very short one would close all of them."""
+        return min(max(REFERENCE_ITERATIONS / self.iterations, 1.0), 20.0)
 
     @property
     def densify_every(self) -> int:

@@ -22,7 +22,7 @@ from gspc.train.densify import Statistics, densify
 from gspc.train.initialize import scene_extent
 from gspc.train.optimizer import make_optimizer
 from gspc.train.rate import estimate_bytes, level_bits
-from gspc.train.schedule import REFERENCE_ITERATIONS, Phase, Schedule
+from gspc.train.schedule import Phase, Schedule
 
 SSIM_WEIGHT = 0.2
 SCALE_WEIGHT = 0.01  # on the mean product of the Gaussians' scales
@@ -128,7 +128,7 @@ class Trainer:
         return self.order.pop()
 
     def _set_learning_rates(self) -> None:
-        scale = {"offsets": self.extent, "masks": REFERENCE_ITERATIONS / self.schedule.iterations}
+        scale = {"offsets": self.extent, "masks": self.schedule.mask_haste}
         for group in self.optimizer.param_groups:
             name = group["name"]
             group["lr"] = self.schedule.learning_rate(name, self.iteration) * scale.get(name, 1.0)

@@ -71,6 +71,17 @@ void decode_trits(RansDecoder& decoder, const uint16_t* table, int8_t* trit, siz
   in_blocks(table, n, [&](size_t start, size_t count) { decoder.trits(table + start, trit + start, count); });
 }
 
+// Views of five arrays of one length.
+gspc::Mixture mixture_of(Input<uint8_t> scale0, Input<uint8_t> scale1, Input<int16_t> mean0, Input<int16_t> mean1,
+                         Input<uint8_t> weight) {
+  const size_t n = weight.size();
+  if (scale0.size() != n || scale1.size() != n || mean0.size() != n || mean1.size() != n)
+    throw nb::value_error("one scale, mean and weight per symbol");
+  check_tables(scale0.data(), n);
+  check_tables(scale1.data(), n);
+  return {{scale0.data(), scale1.data()}, {mean0.data(), mean1.data()}, weight.data()};
+}
+
 void check_index(int table, int limit) {
   if (table < 0 || table >= limit) throw nb::index_error("no such table");
 }
@@ -103,6 +114,15 @@ void bind_rans(nb::module_& m) {
              if (!gspc::valid_trits(trit.data(), trit.size())) throw nb::value_error("trits must be -1, 0 or 1");
              e.trits(table.data(), trit.data(), trit.size());
            })
+      .def("mixture",
+           [](RansEncoder& e, Input<uint8_t> scale0, Input<uint8_t> scale1, Input<int16_t> mean0, Input<int16_t> mean1,
+              Input<uint8_t> weight, Input<int32_t> symbol) {
+             const gspc::Mixture mixture = mixture_of(scale0, scale1, mean0, mean1, weight);
+             if (symbol.size() != weight.size()) throw nb::value_error("one mixture per symbol");
+             std::vector<uint32_t> escapes;
+             e.mixture(mixture, symbol.data(), symbol.size(), escapes);
+             return array(escapes.data(), escapes.size());
+           })
       .def("finish", [](RansEncoder& e) {
         const std::vector<uint8_t> out = e.finish();
         return nb::bytes(out.data(), out.size());
@@ -133,6 +153,15 @@ void bind_rans(nb::module_& m) {
              if (table.size() != trit.size()) throw nb::value_error("one table per trit");
              check_tables(table.data(), table.size());
              d.decoder.trits(table.data(), trit.data(), trit.size());
+           })
+      .def("mixture",
+           [](Decoder& d, Input<uint8_t> scale0, Input<uint8_t> scale1, Input<int16_t> mean0, Input<int16_t> mean1,
+              Input<uint8_t> weight) {
+             const gspc::Mixture mixture = mixture_of(scale0, scale1, mean0, mean1, weight);
+             std::vector<uint32_t> escapes;
+             auto symbol = empty<int32_t>(weight.size());
+             d.decoder.mixture(mixture, symbol.data(), weight.size(), escapes);
+             return std::make_pair(symbol, array(escapes.data(), escapes.size()));
            })
       .def("ok", [](const Decoder& d) { return d.decoder.ok(); })
       .def("finished", [](const Decoder& d) { return d.decoder.finished(); });

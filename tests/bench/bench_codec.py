@@ -56,7 +56,8 @@ def main() -> None:
     ):
         size = info.component(name)
         print(
-            f"  {name:12s} {size:9d} bytes {8 * size / count:8.2f} bits per anchor {100 * size / len(data):6.2f} %"
+            f"  {name:12s} {size:9d} bytes {8 * size / count:8.2f} bits per anchor "
+            f"{100 * size / len(data):6.2f} %"
         )
     ideal = sum(decode_symbols(data).ideal_bits.values()) / 8
     print(f"  symbols above -sum log2 p: {100 * (info.component('symbols') / ideal - 1):.3f} %")
