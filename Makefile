@@ -56,11 +56,11 @@ demo: install ## generate a scene, then fit, compress, decompress, render, inspe
 test: install ## run the tests
 	$(BIN)/pytest
 
-check: install $(VENV)/.dev ## lint, formatting, types, who imports whom, and whether the man pages are current
+check: install $(VENV)/.dev ## lint, formatting, types, who imports whom, the C header, and whether the man pages are current
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest tests/test_architecture.py
+	$(BIN)/pytest tests/test_architecture.py tests/test_codec_cli.py::test_header_alone
 	$(BIN)/python -m gspc.cli.man --check man
 
 bench: install ## measure the speed of the kernels and the coder
