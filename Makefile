@@ -64,7 +64,7 @@ check: install $(VENV)/.dev ## lint, formatting, types, who imports whom, the C 
 	$(BIN)/python -m gspc.cli.man --check man
 
 bench: install ## measure the speed of the kernels and the coder
-	for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+	$(BIN)/python tests/bench/run.py
 
 # The core for the web, one thread. Its own exceptions, so that the module imports next to nothing; linked at -O1
 # because Debian's emscripten cannot run its later optimizer under Debian's node. kernels/wasm/pcgs.mjs loads it.

@@ -28,12 +28,14 @@ class DataOptions:
     background: color behind transparent pixels and behind the scene. "auto" takes white where the photographs
         are transparent or surrounded by pure white, else black.
     images: folder of the photographs when it is not `images/` beside the model.
+    image_cache: gigabytes of decoded photographs kept; those beyond are decoded each time they are used.
     """
 
     resolution: int | None = None
     hold: int = 8
     background: Background = "auto"
     images: Path | None = None
+    image_cache: float = 2.0
 
     def __post_init__(self) -> None:
         """Raise UsageError for values out of range."""
@@ -45,6 +47,8 @@ class DataOptions:
             )
         if self.hold < 0:
             raise UsageError(f"--hold {self.hold}: give 0 (no test views) or a positive number")
+        if not 0 <= self.image_cache < 1e6:
+            raise UsageError(f"--image-cache {self.image_cache}: give gigabytes, 0 or more")
         if self.background not in get_args(Background):
             raise UsageError(f"--background {self.background}: give one of {', '.join(get_args(Background))}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -211,19 +212,37 @@ def test_cache_is_bounded_and_safe() -> None:
     assert cache.get(("a",)) is small and cache.get(("b",)) is None and cache.bytes == 60
 
 
-def test_loader_gives_fresh_arrays(tmp_path: Path) -> None:
+def test_loader_shares_what_it_keeps(tmp_path: Path) -> None:
     iio.imwrite(tmp_path / "a.png", picture(1, 12, 8))
     cache = images.PixelCache()
     loader = images.PhotoLoader(images.inspect_photo(tmp_path / "a.png"), 6, 4, BLACK, cache)
     first = loader()
-    expected = first.copy()
-    first[:] = 0
     (tmp_path / "a.png").unlink()
-    second = loader()  # from the cache: the file is gone
-    np.testing.assert_array_equal(second, expected)
-    second[:] = 0
-    np.testing.assert_array_equal(loader(), expected)
+    assert loader() is first  # no copy, and the file is gone
+    with pytest.raises(ValueError, match="read-only"):
+        first[:] = 0
     assert cache.bytes == 6 * 4 * 3
+
+
+def test_memory_is_flat_in_the_number_of_views(tmp_path: Path) -> None:
+    pixels = picture(1, 320, 240)
+    for index in range(80):
+        iio.imwrite(tmp_path / f"{index}.png", pixels)
+
+    def peak(views: int) -> int:
+        cache = images.PixelCache(4 * pixels.nbytes)
+        photos = [images.inspect_photo(tmp_path / f"{index}.png") for index in range(views)]
+        loaders = [images.PhotoLoader(photo, 320, 240, BLACK, cache) for photo in photos]
+        loaders[0]()  # imports
+        tracemalloc.start()
+        for loader in loaders * 2:
+            loader()
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert cache.bytes == cache.limit_bytes
+        return most
+
+    assert peak(80) < 1.1 * peak(8)
 
 
 def test_background_choice(tmp_path: Path) -> None:

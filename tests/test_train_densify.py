@@ -36,11 +36,19 @@ def tiny_model(anchors=6):
 
 
 def seen(model, gradient, opacity=1.0, times=INTERVAL):
+    """Every Gaussian drawn `times` times with this gradient (in units of half a picture of 8x2), every
+    anchor of this opacity."""
     statistics = Statistics.empty(model)
-    every, anchors = torch.arange(model.anchors * K), torch.arange(model.anchors)
+    count = model.anchors * K
+    pull = torch.tensor([0.6 * gradient / 4.0, 0.8 * gradient]).repeat(count, 1)
     for _ in range(times):
         statistics.add(
-            torch.full((model.anchors * K,), gradient), every, anchors, torch.full((model.anchors,), opacity)
+            torch.arange(model.anchors),
+            torch.arange(count),
+            torch.ones(count, dtype=torch.int32),
+            pull,
+            torch.full((count,), opacity / K),
+            (4.0, 1.0),
         )
     return statistics
 

@@ -19,7 +19,7 @@ from gspc.model.storage import load_model
 from gspc.train import fit
 from gspc.train.fit import _rows_until, checkpoint_path
 
-ITERATIONS = 100
+ITERATIONS = 120
 EVERY = 20
 
 

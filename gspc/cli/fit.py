@@ -58,6 +58,14 @@ def command(
             help="Color behind transparent pixels and the scene; auto looks at the photographs.",
         ),
     ] = options.Background.auto,
+    image_cache: Annotated[
+        float,
+        typer.Option(
+            "--image-cache",
+            metavar="GB",
+            help="Memory for decoded photographs; those beyond are decoded each time they are used.",
+        ),
+    ] = DataOptions.image_cache,
     voxel_size: Annotated[
         float | None,
         typer.Option(
@@ -104,7 +112,13 @@ def command(
     from gspc import pipeline
     from gspc.output import check_target
 
-    data = DataOptions(resolution=resolution, hold=hold, background=background.value, images=images)
+    data = DataOptions(
+        resolution=resolution,
+        hold=hold,
+        background=background.value,
+        images=images,
+        image_cache=image_cache,
+    )
     fit = FitOptions(
         iterations=iterations,
         levels=levels,

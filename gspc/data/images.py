@@ -22,7 +22,6 @@ from gspc.scene import U8
 DEFAULT_WIDTH = (
     1600  # pixels; the field's convention: wider photographs are reduced to it unless asked otherwise
 )
-CACHE_BYTES = 2 * 10**9
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".JPG", ".JPEG", ".PNG", ".webp", ".tif", ".tiff", ".bmp")
 
 
@@ -145,7 +144,7 @@ class PixelCache:
     """Decoded images by key, up to a number of bytes. What came first stays: training draws views in ever new
     order, where dropping the oldest would only trade one miss for another. Safe across threads."""
 
-    def __init__(self, limit_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, limit_bytes: int = 2 * 10**9) -> None:
         self.limit_bytes = limit_bytes
         self.bytes = 0
         self._images: dict[tuple, U8] = {}
@@ -166,7 +165,7 @@ class PixelCache:
 
 @dataclass(frozen=True)
 class PhotoLoader:
-    """View.load of a photograph: its pixels [height, width, 3], a fresh array each time."""
+    """View.load of a photograph: its pixels [height, width, 3], read-only since others may hold them too."""
 
     photo: Photo
     width: int
@@ -175,13 +174,14 @@ class PhotoLoader:
     cache: PixelCache | None = field(default=None, compare=False, repr=False)
 
     def __call__(self) -> U8:
-        """Decode, compose, reduce; or a copy of what the cache holds. Raises InputError."""
+        """What the cache holds; else decode, compose, reduce. Raises InputError."""
         key = (self.photo.path, self.width, self.height, self.background)
         if self.cache is not None and (kept := self.cache.get(key)) is not None:
-            return kept.copy()
+            return kept
         pixels = reduce_image(decode(self.photo, self.background), self.width, self.height)
+        pixels.flags.writeable = False
         if self.cache is not None:
-            self.cache.put(key, pixels.copy())
+            self.cache.put(key, pixels)
         return pixels
 
 

@@ -50,7 +50,7 @@ def _load_colmap(path: Path, model: Path, options: DataOptions) -> SceneData:
     photos, reduced = _colmap_photos(path, model, shot, options)
     points = colmap.read_points(model)
     background = choose_background(options.background, photos)
-    views = _views(shot, photos, 1 if reduced else options.resolution, background, PixelCache())
+    views = _views(shot, photos, 1 if reduced else options.resolution, background, _cache(options))
     train, test = _split(path, views, options.hold)
     return SceneData(_name(path), train, test, points.positions, points.colors, background)
 
@@ -64,7 +64,7 @@ def _load_transforms(files: transforms.TransformFiles, options: DataOptions) -> 
     parts = [tuple(sorted(part, key=lambda frame: frame.camera.name)) for part in parts]
     photos = [tuple(inspect_photo(frame.path) for frame in part) for part in parts]
     background = choose_background(options.background, [photo for part in photos for photo in part])
-    cache = PixelCache()
+    cache = _cache(options)
     views = [
         _views([frame.camera for frame in part], part_photos, options.resolution, background, cache)
         for part, part_photos in zip(parts, photos, strict=True)
@@ -78,6 +78,10 @@ def _load_transforms(files: transforms.TransformFiles, options: DataOptions) -> 
     cameras = [view.camera for view in (*train, *test)]
     positions, colors = transforms.read_points(files, cameras)
     return SceneData(_name(files.folder), train, test, positions, colors, background)
+
+
+def _cache(options: DataOptions) -> PixelCache:
+    return PixelCache(round(options.image_cache * 1e9))
 
 
 def _name(path: Path) -> str:

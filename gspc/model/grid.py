@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from gspc.model.entropy import sign_bits
 from gspc.model.grid_spec import GridPlane, GridSpec
 from gspc.ops.grid import grid_context
+from gspc.ops.rows import positive_share
 
 RESOLUTIONS_3D = (18, 24, 33, 44, 59, 80, 108, 148, 201, 275, 376, 514)
 RESOLUTIONS_2D = (130, 258, 514, 1026)
@@ -48,7 +49,4 @@ class HashGrid(nn.Module):
 
     def bits(self) -> Tensor:
         """Size of the coded tables; differentiable through the share of +1 (straight-through)."""
-        soft = self.embeddings.clamp(-1, 1)
-        sign = torch.where(soft >= 0, 1.0, -1.0)
-        share = ((sign + (soft - soft.detach()) + 1) / 2).mean()
-        return sign_bits(share, self.embeddings.numel())
+        return sign_bits(positive_share(self.embeddings), self.embeddings.numel())

@@ -318,3 +318,51 @@ def neural_gaussians(
         opacities=alpha.flatten()[index] * gate,
         colors=color.flatten(0, 1)[index],
     )
+
+
+# ---------------------------------------------------------------- rows of per-anchor parameters
+
+_MASK_ODDS = 0.01 / 0.99  # of the masks' threshold (PCGS Eq. 1)
+
+
+def row_noise(index: Tensor, width: int, seed: int) -> Tensor:
+    """Uniform noise in [-1/2, 1/2] of the elements (n, c) of rows `index`: float32 [v, width], a hash of seed
+    and n * width + c."""
+    word = (1 << 64) - 1
+    key = ((seed ^ (seed >> 30)) * 0xBF58476D1CE4E5B9) & word
+    key = ((key ^ (key >> 27)) * 0x94D049BB133111EB) & word
+    key ^= key >> 31
+    columns = torch.arange(width, device=index.device)
+    x = (index[:, None] * width + columns + (key & 0xFFFFFFFF)) & 0xFFFFFFFF
+    x = ((x ^ (x >> 16)) * 0x7FEB352D) & 0xFFFFFFFF
+    x = x ^ (key >> 32)
+    x = ((x ^ (x >> 15)) * 0x846CA68B) & 0xFFFFFFFF
+    x = x ^ (x >> 16)
+    signed = torch.where(x >= 1 << 31, x - (1 << 32), x)
+    return signed.float() / 2.0**32
+
+
+def noisy_rows(
+    values: Tensor, index: Tensor, also: Tensor, step: Tensor | None, scale: float, seed: int
+) -> tuple[Tensor, Tensor]:
+    """See `gspc.ops.rows.noisy_rows`."""
+    rows = values.flatten(1)[index]
+    noise = row_noise(index, rows.shape[1], seed) * scale
+    noisy = rows + (noise if step is None else noise * step[:, None])
+    return noisy.reshape(-1, *values.shape[1:]), values[also]
+
+
+def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[Tensor, Tensor]:
+    """See `gspc.ops.rows.mask_rows`; values beyond exp(+-87) saturate."""
+    logits = masks[index].clamp(-87.0, 87.0)
+    odds = torch.exp(logits[..., 0]) * (1 + torch.exp(logits[..., 1:level])).prod(-1)
+    soft = 1 - 1 / (1 + odds)
+    hard = (odds.detach() > _MASK_ODDS).to(masks.dtype)
+    return hard + (soft - soft.detach()), masks[also]
+
+
+def positive_share(values: Tensor) -> Tensor:
+    """See `gspc.ops.rows.positive_share`."""
+    soft = values.clamp(-1, 1)
+    sign = torch.where(soft >= 0, 1.0, -1.0)
+    return ((sign + (soft - soft.detach()) + 1) / 2).mean()

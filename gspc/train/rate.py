@@ -31,8 +31,20 @@ class LevelBits:
         return self.features + self.scaling + self.offsets
 
 
-def level_bits(model: AnchorModel, index: Tensor, level: int, *, noisy: bool) -> LevelBits:
-    """Bits that `level` adds for the anchors `index` (int64 [n]).
+@dataclass(frozen=True)
+class AnchorRows:
+    """Parameters of some anchors, gathered."""
+
+    features: Tensor
+    log_scales: Tensor
+    offsets: Tensor
+    masks: Tensor
+
+
+def level_bits(
+    model: AnchorModel, index: Tensor, level: int, *, noisy: bool, rows: AnchorRows | None = None
+) -> LevelBits:
+    """Bits that `level` adds for the anchors `index` (int64 [n]), whose parameters are `rows` if gathered.
 
     Training (`noisy`): Gaussian bits on values with uniform noise of one step, which keeps the gradient;
     three-way bits on hard symbols; masks straight-through, those of the level before detached. Otherwise
@@ -42,7 +54,10 @@ def level_bits(model: AnchorModel, index: Tensor, level: int, *, noisy: bool) ->
     context = model.grid(model.positions[index])
     prediction, hidden = nets.predict(context)
     scale_octaves = nets.scales(hidden, level)
-    masks = model.masks[index]
+    rows = rows or AnchorRows(
+        model.features[index], model.log_scales[index], model.offsets[index], model.masks[index]
+    )
+    masks = rows.masks
     now, before = gaussian_mask(masks, level), gaussian_mask(masks, level - 1).detach()
     anchor_now, anchor_before = anchor_mask(now), anchor_mask(before).detach()
     base = shape.step_base
@@ -50,8 +65,8 @@ def level_bits(model: AnchorModel, index: Tensor, level: int, *, noisy: bool) ->
     columns = 0
     for i, (name, values, center, q0) in enumerate(
         (
-            ("features", model.features[index], prediction.center_features, base.features),
-            ("scaling", model.log_scales[index], prediction.center_scaling, base.scaling),
+            ("features", rows.features, prediction.center_features, base.features),
+            ("scaling", rows.log_scales, prediction.center_scaling, base.scaling),
         )
     ):
         first_step = quant.step(q0, prediction.r[:, i : i + 1])
@@ -65,7 +80,7 @@ def level_bits(model: AnchorModel, index: Tensor, level: int, *, noisy: bool) ->
             bits = _refinement_bits(model, context, centered.detach(), first_step.detach(), q0, level, name)
             totals[name] = totals[name] + (bits.sum(1) * anchor_before).sum()
     offset_step = quant.step(base.offsets, prediction.r[:, 2:3])
-    centered = model.offsets[index].flatten(1) - base.offsets * prediction.center_offsets
+    centered = rows.offsets.flatten(1) - base.offsets * prediction.center_offsets
     bits = _appearance_bits(centered, offset_step, base.offsets, prediction.scale_offsets, noisy)
     appearing = (now - before).repeat_interleave(3, dim=1)
     return LevelBits(totals["features"], totals["scaling"], (bits * appearing).sum())

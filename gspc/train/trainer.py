@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,16 +13,16 @@ from torch import Tensor
 from gspc.model import quantization as quant
 from gspc.model.anchors import AnchorModel
 from gspc.model.calibrate import calibrate
-from gspc.model.masks import gaussian_mask
 from gspc.ops.heads import neural_gaussians
 from gspc.ops.raster import RasterOutput
+from gspc.ops.rows import mask_rows, noisy_rows
 from gspc.ops.ssim import photometric_loss
 from gspc.rendering.rasterizer import Backend, rasterize
-from gspc.scene import Camera, SceneData
+from gspc.scene import Camera, SceneData, View
 from gspc.train.densify import Statistics, densify
 from gspc.train.initialize import scene_extent
 from gspc.train.optimizer import make_optimizer
-from gspc.train.rate import estimate_bytes, level_bits
+from gspc.train.rate import AnchorRows, estimate_bytes, level_bits
 from gspc.train.schedule import Phase, Schedule
 
 SSIM_WEIGHT = 0.2
@@ -61,6 +62,7 @@ class Drawn:
     index: Tensor
     opacities: Tensor  # [m]
     picture: RasterOutput
+    sample: AnchorRows  # parameters of the anchors whose rate is evaluated
 
 
 class Trainer:
@@ -86,6 +88,8 @@ class Trainer:
         self.order: list[int] = []
         self.iteration = 0
         self.psnr = 0.0
+        self._world: tuple[Tensor, Tensor] | None = None  # integer positions and where they lie
+        self._no_rows = torch.zeros(0, dtype=torch.int64, device=self.device)
 
     def step(self) -> StepReport:
         """One iteration: a view, a level, a gradient step; densification where the schedule has it."""
@@ -96,12 +100,13 @@ class Trainer:
         levels = self.model.shape.levels
         level = int(torch.randint(1, levels + 1, ())) if coded else levels
         view = self.scene.train[self._next_view()]
-        target = torch.from_numpy(view.load()).to(self.device)
+        target = _pixels(view).to(self.device)
         self._set_learning_rates()
-        loss, squared, draw = self._distortion(view.camera, target, phase, level)
+        sample = self._sample() if coded else self._no_rows
+        loss, squared, draw = self._distortion(view.camera, target, phase, level, sample)
         bits = 0.0
         if coded:
-            rate, bits = self._rate(level)
+            rate, bits = self._rate(level, sample, draw.sample)
             loss = loss + rate
         loss.backward()
         if self.schedule.gathers(self.iteration):
@@ -134,14 +139,23 @@ class Trainer:
             group["lr"] = self.schedule.learning_rate(name, self.iteration) * scale.get(name, 1.0)
 
     @torch.no_grad()
+    def _positions(self) -> Tensor:
+        """World positions of the anchors, which move only when densification edits them."""
+        positions = self.model.positions
+        if self._world is None or self._world[0] is not positions:
+            self._world = positions, self.model.world()
+        return self._world[1]
+
+    @torch.no_grad()
     def _visible(self, camera: Camera, world: Tensor) -> Tensor:
         """Indices of the anchors whose Gaussians may touch the picture: in front, and near the frustum."""
         pose = torch.from_numpy(np.asarray(camera.world_to_camera, dtype=np.float32)).to(self.device)
         local = world @ pose[:3, :3].T + pose[:3, 3]
         z = local[:, 2]
         # Offsets reach about exp(l[:3]), the Gaussians three standard deviations of exp(l[3:]) further.
-        reach = torch.exp(self.model.log_scales.detach())
-        margin = 2 * reach[:, :3].amax(1) + 3 * reach[:, 3:].amax(1)
+        a, b, c, d, e, f = self.model.log_scales.detach().unbind(1)  # amax over rows this short is slow
+        margin = 2 * torch.exp(torch.maximum(torch.maximum(a, b), c))
+        margin += 3 * torch.exp(torch.maximum(torch.maximum(d, e), f))
         left, right = camera.cx / camera.fx, (camera.width - camera.cx) / camera.fx
         top, bottom = camera.cy / camera.fy, (camera.height - camera.cy) / camera.fy
         inside = (local[:, 0] > -left * z - margin) & (local[:, 0] < right * z + margin)
@@ -149,13 +163,14 @@ class Trainer:
         return ((z > 0.01) & inside).nonzero().squeeze(1)
 
     def _distortion(
-        self, camera: Camera, target: Tensor, phase: Phase, level: int
+        self, camera: Camera, target: Tensor, phase: Phase, level: int, sample: Tensor
     ) -> tuple[Tensor, float, Drawn]:
-        """Scaffold-GS loss of one view, its squared error, and what densification wants to know."""
+        """Scaffold-GS loss of one view, its squared error, and what densification and the rate of the
+        anchors `sample` want to know."""
         model = self.model
-        world = model.world()
+        world = self._positions()
         visible = self._visible(camera, world)
-        attributes = self._attributes(visible, phase, level)
+        attributes, rows = self._attributes(visible, sample, phase, level)
         gaussians = neural_gaussians(
             attributes.features,
             attributes.log_scales,
@@ -177,55 +192,67 @@ class Trainer:
         )
         loss, _, _ = photometric_loss(drawn.image, target, SSIM_WEIGHT)
         if len(gaussians.scales):
-            loss = loss + SCALE_WEIGHT * gaussians.scales.prod(1).mean()
+            x, y, z = gaussians.scales.unbind(1)  # the backward pass of prod is slow
+            loss = loss + SCALE_WEIGHT * (x * y * z).mean()
         with torch.no_grad():
-            squared = float(((drawn.image.clamp(0, 1) - target.float() / 255) ** 2).mean())
-        return loss, squared, Drawn(visible, gaussians.index, gaussians.opacities.detach(), drawn)
+            squared = float(target.float().div_(255).sub_(drawn.image.clamp(0, 1)).square_().mean())
+        return loss, squared, Drawn(visible, gaussians.index, gaussians.opacities.detach(), drawn, rows)
 
-    def _attributes(self, visible: Tensor, phase: Phase, level: int) -> Attributes:
-        """Attributes with the noise that stands for quantization at `level` (method sections 2 and 6)."""
+    def _attributes(
+        self, visible: Tensor, sample: Tensor, phase: Phase, level: int
+    ) -> tuple[Attributes, AnchorRows]:
+        """Attributes of the visible anchors with the noise that stands for quantization at `level` (method
+        sections 2 and 6), and the parameters of the anchors `sample` as they are."""
         model, base = self.model, self.model.shape.step_base
-        features, log_scales = model.features[visible], model.log_scales[visible]
-        offsets = model.offsets[visible]
+        finer = 1.0 / quant.refinement(level)
+        scales = (base.features * finer, base.scaling * finer, base.offsets)
+        steps: tuple[Tensor | None, ...] = (None, None, None)
+        seeds = [0, 0, 0]
         if phase is Phase.WARMUP:
-            return Attributes(features, log_scales, offsets, features.new_ones(offsets.shape[:2]))
-        if phase is Phase.NOISE:
-            finer = quant.refinement(level)
-            return Attributes(
-                _noisy(features, base.features / finer),
-                _noisy(log_scales, base.scaling / finer),
-                _noisy(offsets, base.offsets),
-                features.new_ones(offsets.shape[:2]),
+            scales = (0.0, 0.0, 0.0)
+        else:
+            seeds = torch.randint(1 << 62, (3,)).tolist()
+        if phase in (Phase.RATE, Phase.FINISH):
+            r = model.context.step_parameters(model.grid(model.positions[visible]))
+            steps = tuple(quant.step(1.0, column) for column in r.unbind(1))
+            mask, sample_masks = mask_rows(model.masks, visible, sample, level)
+        else:
+            mask, sample_masks = model.masks.new_ones(len(visible), model.shape.offsets), model.masks[sample]
+        features, log_scales, offsets = (
+            noisy_rows(values, visible, sample, step, scale, seed)
+            for values, step, scale, seed in zip(
+                (model.features, model.log_scales, model.offsets), steps, scales, seeds, strict=True
             )
-        r = model.context.step_parameters(model.grid(model.positions[visible]))
-        finer = quant.refinement(level)
-        return Attributes(
-            _noisy(features, quant.step(base.features, r[:, 0:1]) / finer),
-            _noisy(log_scales, quant.step(base.scaling, r[:, 1:2]) / finer),
-            _noisy(offsets, quant.step(base.offsets, r[:, 2:3])[:, None]),
-            gaussian_mask(model.masks[visible], level),
+        )
+        return (
+            Attributes(features[0], log_scales[0], offsets[0], mask),
+            AnchorRows(features[1], log_scales[1], offsets[1], sample_masks),
         )
 
-    def _rate(self, level: int) -> tuple[Tensor, float]:
+    def _sample(self) -> Tensor:
+        """Anchors whose rate is evaluated in this iteration."""
+        anchors = self.model.anchors
+        count = min(anchors, max(RATE_AT_LEAST, int(RATE_SHARE * anchors)))
+        return torch.randint(anchors, (count,), device=self.device)
+
+    def _rate(self, level: int, index: Tensor, rows: AnchorRows) -> tuple[Tensor, float]:
         """Rate loss of PCGS Eq. 8 and the bits it stands for."""
         model = self.model
-        count = min(model.anchors, max(RATE_AT_LEAST, int(RATE_SHARE * model.anchors)))
-        index = torch.randint(model.anchors, (count,), device=self.device)
-        bits = level_bits(model, index, level, noisy=True).total * (model.anchors / count)
+        bits = level_bits(model, index, level, noisy=True, rows=rows).total * (model.anchors / len(index))
         per_value = (bits + model.grid.bits()) / (model.anchors * model.values_per_anchor())
         return model.shape.rate_weights[level - 1] * per_value, float(bits.detach())
 
     @torch.no_grad()
     def _gather(self, drawn: Drawn, camera: Camera) -> None:
-        k = self.model.shape.offsets
-        seen = drawn.picture.radii > 0
-        to_ndc = torch.tensor([camera.width / 2, camera.height / 2], device=self.device)
-        gradient = (drawn.picture.means2d_grad[seen] * to_ndc).norm(dim=1)
-        index = drawn.index[seen]
-        opacity = torch.zeros(len(drawn.visible), device=self.device)
-        opacity.index_add_(0, drawn.index // k, drawn.opacities)
-        self.statistics.add(gradient, drawn.visible[index // k] * k + index % k, drawn.visible, opacity)
+        picture = drawn.picture
+        half = (camera.width / 2, camera.height / 2)  # pixels per normalized device unit
+        self.statistics.add(
+            drawn.visible, drawn.index, picture.radii, picture.means2d_grad, drawn.opacities, half
+        )
 
 
-def _noisy(values: Tensor, step: Tensor | float) -> Tensor:
-    return values + (torch.rand_like(values) - 0.5) * step
+def _pixels(view: View) -> Tensor:
+    """A view's photograph; shared and read-only, which torch cannot express and warns of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.from_numpy(view.load())

@@ -7,6 +7,7 @@
 #include <nanobind/stl/tuple.h>
 
 #include <array>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -121,6 +122,15 @@ void bind_raster(nb::module_& m) {
         nb::arg("background"));
   m.def("raster_backward", &backward, nb::arg("state"), nb::arg("means"), nb::arg("quats"), nb::arg("scales"),
         nb::arg("opacities"), nb::arg("colors"), nb::arg("grad_image"), nb::arg("grad_alpha").none());
+  // (part, wall seconds, CPU seconds) since the process began.
+  m.def("raster_timings", [] {
+    const gspc::raster::Timings t = gspc::raster::timings();
+    constexpr const char* names[] = {"projection", "sorting+binning", "blending", "blending backward", "projection backward"};
+    static_assert(std::size(names) == gspc::raster::kParts);
+    nb::list parts;
+    for (int i = 0; i < gspc::raster::kParts; ++i) parts.append(nb::make_tuple(names[i], t.wall[i], t.cpu[i]));
+    return parts;
+  });
   m.def("pool_kept_bytes", &gspc::pool_kept_bytes);
   m.def("pool_trim", &gspc::pool_trim);
 }

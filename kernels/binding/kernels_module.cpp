@@ -15,6 +15,7 @@ void bind_raster(nb::module_& m);
 void bind_grid(nb::module_& m);
 void bind_ssim(nb::module_& m);
 void bind_heads(nb::module_& m);
+void bind_rows(nb::module_& m);
 
 namespace {
 
@@ -45,4 +46,5 @@ NB_MODULE(_kernels, m) {
   bind_grid(m);
   bind_ssim(m);
   bind_heads(m);
+  bind_rows(m);
 }

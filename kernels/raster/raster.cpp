@@ -3,8 +3,11 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstring>
+#include <ctime>
+#include <mutex>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -37,6 +40,29 @@ void parallel_items(std::int64_t n, int grain, const Work& work) {
 #define GSPC_CALL_V4(function, ...) isa_base::function(__VA_ARGS__)
 #define GSPC_CALL_V3(function, ...) isa_base::function(__VA_ARGS__)
 #endif
+
+Timings g_timings{};
+std::mutex g_timings_mutex;
+
+// Adds the time since the last lap to a part.
+class Laps {
+ public:
+  void lap(Part part) {
+    const auto wall = std::chrono::steady_clock::now();
+    const std::clock_t cpu = std::clock();
+    {
+      const std::lock_guard<std::mutex> lock(g_timings_mutex);
+      g_timings.wall[part] += std::chrono::duration<double>(wall - wall_).count();
+      g_timings.cpu[part] += static_cast<double>(cpu - cpu_) / CLOCKS_PER_SEC;
+    }
+    wall_ = wall;
+    cpu_ = cpu;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point wall_ = std::chrono::steady_clock::now();
+  std::clock_t cpu_ = std::clock();
+};
 
 struct Keyed {
   std::uint32_t depth;  // bits of a positive float: ordered like the float
@@ -262,8 +288,14 @@ void check(const Scene& scene, const View& view) {
 
 }  // namespace
 
+Timings timings() {
+  const std::lock_guard<std::mutex> lock(g_timings_mutex);
+  return g_timings;
+}
+
 std::unique_ptr<State> forward(const Scene& scene, const View& view, float* image, float* alpha, std::int32_t* radii) {
   check(scene, view);
+  Laps laps;
   auto state = std::make_unique<State>();
   state->isa = active_isa();
   state->view = view;
@@ -281,28 +313,34 @@ std::unique_ptr<State> forward(const Scene& scene, const View& view, float* imag
               state->records.get(), state->radii.get(), depths.get());
   });
   std::copy(state->radii.get(), state->radii.get() + count, radii);
+  laps.lap(kProject);
   bin(*state, depths.get());
+  laps.lap(kBin);
   state->masks.resize(static_cast<std::size_t>(state->pairs));
   state->pixels.resize(static_cast<std::size_t>(tiles) * 4 * kTile * kTile);
   parallel_items(tiles, 4, [&](std::int64_t t) {
     GSPC_CALL(state->isa, raster_tile, *state, static_cast<int>(t), image, alpha);
   });
+  laps.lap(kBlend);
   return state;
 }
 
 void backward(const State& state, const Scene& scene, const float* grad_image, const float* grad_alpha,
               const Gradients& out) {
   if (scene.count != state.count) throw std::invalid_argument("rasterize backward: not the Gaussians of the forward pass");
+  Laps laps;
   Pooled<float> slots(static_cast<std::size_t>(state.pairs) * kSlot);
   Pooled<std::uint8_t> used(static_cast<std::size_t>(state.pairs));
   std::memset(used.get(), 0, static_cast<std::size_t>(state.pairs));
   parallel_items(static_cast<std::int64_t>(state.tiles_x) * state.tiles_y, 4, [&](std::int64_t t) {
     GSPC_CALL(state.isa, raster_tile_backward, state, static_cast<int>(t), grad_image, grad_alpha, slots.get(), used.get());
   });
+  laps.lap(kBlendBackward);
   parallel_items((state.count + kChunk - 1) / kChunk, 2, [&](std::int64_t c) {
     GSPC_CALL(state.isa, raster_project_backward, state, scene, c * kChunk, std::min(state.count, (c + 1) * kChunk),
               slots.get(), used.get(), out);
   });
+  laps.lap(kProjectBackward);
 }
 
 }  // namespace gspc::raster

@@ -80,6 +80,13 @@ struct State {
   Pooled<float> pixels;              // [tiles, 4, 256] red, green, blue (with background), transmittance
 };
 
+// Seconds spent in each part since the process began, by the clock on the wall and by all cores together.
+enum Part { kProject, kBin, kBlend, kBlendBackward, kProjectBackward, kParts };
+struct Timings {
+  double wall[kParts], cpu[kParts];
+};
+Timings timings();
+
 // image [H, W, 3], alpha [H, W], radii [M] (0: culled). Throws std::invalid_argument, std::length_error, std::bad_alloc.
 std::unique_ptr<State> forward(const Scene& scene, const View& view, float* image, float* alpha, std::int32_t* radii);
 

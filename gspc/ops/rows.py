@@ -1,0 +1,154 @@
+"""Rows of per-anchor parameters for a training step, and one gradient for all their uses (torch autograd over
+`gspc._kernels`; the definition is in `gspc.ops.reference` and runs on every device)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from gspc.ops import reference
+from gspc.ops.arrays import kernels
+
+
+def noisy_rows(
+    values: Tensor, index: Tensor, also: Tensor, step: Tensor | None, scale: float, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Rows of `values` with the uniform noise that stands for quantization, and other rows as they are.
+
+    Args:
+        values: float32 [N, ...].
+        index: int64 [v], ascending without repeats.
+        also: int64 [a], any rows.
+        step: float32 [v] or None; width of the noise per row, times `scale`.
+        scale: 0 for no noise.
+        seed: of the noise, 0 <= seed < 2^64; element (n, c) has the same noise on every device and for every
+            number of threads.
+
+    Returns:
+        [v, ...] and [a, ...]. Gradients flow to values and step.
+
+    Raises:
+        ValueError: on a wrong shape or dtype, or rows that are not there.
+    """
+    if values.dtype != torch.float32 or index.dtype != torch.int64 or also.dtype != torch.int64:
+        raise ValueError(
+            f"rows: float32 values and int64 indices expected, got {values.dtype}, {index.dtype}, "
+            f"{also.dtype}"
+        )
+    if step is not None and (step.dtype != torch.float32 or step.shape != index.shape):
+        raise ValueError(
+            f"rows: step is {step.dtype} {tuple(step.shape)}, expected float32 {tuple(index.shape)}"
+        )
+    if values.device.type != "cpu":
+        return reference.noisy_rows(values, index, also, step, scale, seed)
+    noisy, plain = _Noisy.apply(values.flatten(1), index, also, step, scale, seed)
+    return noisy.reshape(-1, *values.shape[1:]), plain.reshape(-1, *values.shape[1:])
+
+
+def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[Tensor, Tensor]:
+    """Masks of the Gaussians at `level` (`gspc.model.masks.gaussian_mask`) for the anchors `index`, and the
+    mask parameters of the anchors `also`.
+
+    masks float32 [N, K, S]; index int64 [v] ascending without repeats; also int64 [a]; level from 1. Returns
+    [v, K] of 0.0 or 1.0 and [a, K, S]. Raises ValueError as `noisy_rows`.
+    """
+    if masks.dtype != torch.float32 or masks.ndim != 3:
+        raise ValueError(f"rows: masks are {masks.dtype} {tuple(masks.shape)}, expected float32 [N, K, S]")
+    if masks.device.type != "cpu":
+        return reference.mask_rows(masks, index, also, level)
+    return _Masks.apply(masks, index, also, level)
+
+
+def positive_share(values: Tensor) -> Tensor:
+    """Share of `values` (float32 [n, w]) that are >= 0; its gradient is that of the mean of values / 2 where
+    |value| <= 1 (straight-through), else 0. Raises ValueError on another dtype or shape."""
+    if values.dtype != torch.float32 or values.ndim != 2:
+        raise ValueError(f"rows: values are {values.dtype} {tuple(values.shape)}, expected float32 [n, w]")
+    if values.device.type != "cpu":
+        return reference.positive_share(values)
+    share: Tensor = _PositiveShare.apply(values)
+    return share
+
+
+class _PositiveShare(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        ctx.save_for_backward(values)
+        return torch.tensor(kernels().rows_count_positive(_array(values)) / max(values.numel(), 1))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (values,) = ctx.saved_tensors
+        found = torch.empty_like(values)
+        amount = float(grad) / (2 * max(values.numel(), 1))
+        kernels().rows_within_one(_array(values), amount, found.numpy())
+        return found
+
+
+def _array(tensor: Tensor | None) -> np.ndarray | None:
+    return None if tensor is None else tensor.detach().contiguous().numpy()
+
+
+class _Noisy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        values: Tensor,
+        index: Tensor,
+        also: Tensor,
+        step: Tensor | None,
+        scale: float,
+        seed: int,
+    ) -> tuple[Tensor, Tensor]:
+        width = values.shape[1]
+        noisy, plain = torch.empty(len(index), width), torch.empty(len(also), width)
+        kernels().rows_noisy(
+            *(_array(values), _array(index), _array(also), _array(step), scale, seed),
+            *(noisy.numpy(), plain.numpy()),
+        )
+        ctx.save_for_backward(index, also)
+        ctx.arguments = (scale, seed, tuple(values.shape), step is not None)
+        ctx.set_materialize_grads(False)
+        return noisy, plain
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        index, also = ctx.saved_tensors
+        scale, seed, shape, stepped = ctx.arguments
+        grad, grad_step = torch.empty(shape), torch.empty(len(index)) if stepped else None
+        kernels().rows_noisy_backward(
+            *(_array(index), _array(also), scale, seed, _array(grads[0]), _array(grads[1])),
+            *(grad.numpy(), _array(grad_step)),
+        )
+        return grad, None, None, grad_step, None, None
+
+
+class _Masks(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[Tensor, Tensor]:
+        mask, plain = torch.empty(len(index), masks.shape[1]), torch.empty(len(also), *masks.shape[1:])
+        kernels().rows_mask(
+            *(_array(masks), _array(index), _array(also), level),
+            *(mask.numpy(), plain.numpy()),
+        )
+        ctx.save_for_backward(masks, index, also)
+        ctx.level = level
+        ctx.set_materialize_grads(False)
+        return mask, plain
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        masks, index, also = ctx.saved_tensors
+        grad = torch.empty_like(masks)
+        kernels().rows_mask_backward(
+            *(_array(masks), _array(index), _array(also), ctx.level),
+            *(_array(grads[0]), _array(grads[1]), grad.numpy()),
+        )
+        return grad, None, None, None

@@ -1,0 +1,124 @@
+// gspc._kernels: gathered and scattered rows of per-anchor parameters; see rows/rows.hpp.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "rows/rows.hpp"
+
+namespace nb = nanobind;
+
+namespace {
+
+template <class T, int D>
+using Array = nb::ndarray<T, nb::ndim<D>, nb::c_contig, nb::device::cpu>;
+using Index = Array<const int64_t, 1>;
+using Matrix = Array<const float, 2>;
+using Optional = std::optional<Matrix>;
+
+constexpr size_t MAX_PLANES = 8;
+
+void require(bool fits, const char* what) {
+  if (!fits) throw nb::value_error(what);
+}
+
+gspc::RowsIndex rows_of(size_t n, const Index& index, const Index& also) {
+  const gspc::RowsIndex rows{n, index.data(), index.shape(0), also.data(), also.shape(0)};
+  if (const char* error = gspc::rows_error(rows)) throw nb::value_error(error);
+  return rows;
+}
+
+template <class T>
+bool shaped(const T& array, size_t rows, size_t columns) {
+  return array.shape(0) == rows && array.shape(1) == columns;
+}
+
+bool shaped(const Optional& array, size_t rows, size_t columns) { return !array || shaped(*array, rows, columns); }
+
+const float* data(const Optional& array) { return array ? array->data() : nullptr; }
+
+}  // namespace
+
+void bind_rows(nb::module_& m) {
+  m.def(
+      "rows_noisy",
+      [](const Matrix& values, const Index& index, const Index& also, const std::optional<Array<const float, 1>>& step,
+         float scale, uint64_t seed, const Array<float, 2>& out, const Array<float, 2>& out_also) {
+        const size_t width = values.shape(1);
+        require(shaped(out, index.shape(0), width) && shaped(out_also, also.shape(0), width) &&
+                    (!step || step->shape(0) == index.shape(0)),
+                "rows: values [N, W], step [v], out [v, W] and [a, W] expected");
+        const gspc::RowsIndex rows = rows_of(values.shape(0), index, also);
+        nb::gil_scoped_release release;
+        gspc::rows_noisy(rows, values.data(), width, step ? step->data() : nullptr, scale, seed, out.data(), out_also.data());
+      },
+      nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg(), nb::arg(), nb::arg());
+  m.def(
+      "rows_noisy_backward",
+      [](const Index& index, const Index& also, float scale, uint64_t seed, const Optional& grad_out,
+         const Optional& grad_also, const Array<float, 2>& grad_values, const std::optional<Array<float, 1>>& grad_step) {
+        const size_t width = grad_values.shape(1);
+        require(shaped(grad_out, index.shape(0), width) && shaped(grad_also, also.shape(0), width) &&
+                    (!grad_step || grad_step->shape(0) == index.shape(0)),
+                "rows: gradients [v, W], [a, W], [N, W] and [v] expected");
+        const gspc::RowsIndex rows = rows_of(grad_values.shape(0), index, also);
+        nb::gil_scoped_release release;
+        gspc::rows_noisy_backward(rows, width, scale, seed, data(grad_out), data(grad_also), grad_values.data(),
+                                  grad_step ? grad_step->data() : nullptr);
+      },
+      nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg(), nb::arg().none());
+  m.def("rows_mask", [](const Array<const float, 3>& masks, const Index& index, const Index& also, size_t level,
+                        const Array<float, 2>& out, const Array<float, 3>& out_also) {
+    const size_t k = masks.shape(1), s = masks.shape(2);
+    require(level >= 1 && level <= std::min(s, MAX_PLANES) && shaped(out, index.shape(0), k) &&
+                shaped(out_also, also.shape(0), k) && out_also.shape(2) == s,
+            "rows: masks [N, K, S], 1 <= level <= S <= 8, out [v, K] and [a, K, S] expected");
+    const gspc::RowsIndex rows = rows_of(masks.shape(0), index, also);
+    nb::gil_scoped_release release;
+    gspc::rows_mask(rows, masks.data(), k, s, level, out.data(), out_also.data());
+  });
+  m.def(
+      "rows_mask_backward",
+      [](const Array<const float, 3>& masks, const Index& index, const Index& also, size_t level, const Optional& grad_out,
+         const std::optional<Array<const float, 3>>& grad_also, const Array<float, 3>& grad_masks) {
+        const size_t k = masks.shape(1), s = masks.shape(2);
+        require(level >= 1 && level <= std::min(s, MAX_PLANES) && shaped(grad_out, index.shape(0), k) &&
+                    (!grad_also || (shaped(*grad_also, also.shape(0), k) && grad_also->shape(2) == s)) &&
+                    shaped(grad_masks, masks.shape(0), k) && grad_masks.shape(2) == s,
+                "rows: masks [N, K, S], 1 <= level <= S <= 8, gradients [v, K], [a, K, S] and [N, K, S] expected");
+        const gspc::RowsIndex rows = rows_of(masks.shape(0), index, also);
+        nb::gil_scoped_release release;
+        gspc::rows_mask_backward(rows, masks.data(), k, s, level, data(grad_out), grad_also ? grad_also->data() : nullptr,
+                                 grad_masks.data());
+      },
+      nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg());
+  m.def("rows_count_positive", [](const Matrix& values) {
+    nb::gil_scoped_release release;
+    return gspc::rows_count_positive(values.data(), values.size());
+  });
+  m.def("rows_within_one", [](const Matrix& values, float amount, const Array<float, 2>& to) {
+    require(to.size() == values.size(), "rows: values and their gradient of one size expected");
+    nb::gil_scoped_release release;
+    gspc::rows_within_one(values.data(), values.size(), amount, to.data());
+  });
+  m.def("rows_statistics", [](const Index& visible, const Index& index, const Array<const int32_t, 1>& radii,
+                              const Matrix& means2d_grad, const Array<const float, 1>& opacities, float half_width,
+                              float half_height, const Array<float, 1>& gradient, const Array<float, 1>& drawn,
+                              const Array<float, 1>& opacity, const Array<float, 1>& seen) {
+    const size_t anchors = opacity.shape(0), count = index.shape(0);
+    require(anchors > 0 && seen.shape(0) == anchors && gradient.shape(0) % anchors == 0 &&
+                drawn.shape(0) == gradient.shape(0) && gradient.shape(0) > 0 && radii.shape(0) == count &&
+                shaped(means2d_grad, count, 2) && opacities.shape(0) == count,
+            "rows: statistics [N * K] and [N], Gaussians [M] expected");
+    const size_t offsets = gradient.shape(0) / anchors;
+    rows_of(anchors, visible, visible);
+    const gspc::RowsIndex gaussians{visible.shape(0) * offsets, index.data(), count, nullptr, 0};
+    if (const char* error = gspc::rows_error(gaussians)) throw nb::value_error(error);
+    nb::gil_scoped_release release;
+    gspc::rows_statistics(visible.data(), visible.shape(0), offsets, index.data(), count, radii.data(),
+                          means2d_grad.data(), opacities.data(), half_width, half_height,
+                          {gradient.data(), drawn.data(), opacity.data(), seen.data()});
+  });
+}

@@ -1,0 +1,191 @@
+#include "rows/rows.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "rows/rows_isa.hpp"
+
+namespace gspc {
+namespace {
+
+constexpr int64_t kBlock = 64;  // rows per task
+
+// Calls work(first row, last row + 1) for fixed blocks of rows in parallel.
+template <class Work>
+void each_block(const RowsIndex& rows, const Work& work) {
+  const int64_t blocks = (static_cast<int64_t>(rows.count) + kBlock - 1) / kBlock;
+#pragma omp parallel for schedule(static)
+  for (int64_t block = 0; block < blocks; ++block)
+    work(static_cast<size_t>(block) * kBlock, std::min(rows.count, static_cast<size_t>(block + 1) * kBlock));
+}
+
+// Calls work(row, source row) for all rows of `index` in parallel.
+template <class Work>
+void each_row(const RowsIndex& rows, const Work& work) {
+  each_block(rows, [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) work(i, static_cast<size_t>(rows.index[i]));
+  });
+}
+
+// Seeds that differ in a bit become keys that differ in half of them (the finish of splitmix64).
+uint64_t key_of(uint64_t seed) {
+  seed = (seed ^ seed >> 30) * 0xbf58476d1ce4e5b9u;
+  seed = (seed ^ seed >> 27) * 0x94d049bb133111ebu;
+  return seed ^ seed >> 31;
+}
+
+void copy_also(const RowsIndex& rows, const float* values, size_t width, float* out) {
+  for (size_t i = 0; i < rows.also_count; ++i)
+    std::memcpy(out + i * width, values + static_cast<size_t>(rows.also[i]) * width, width * sizeof(float));
+}
+
+// Zeroes the gradient between the row before `i` and `i`, and after the last.
+void zero_gaps(const RowsIndex& rows, size_t width, float* grad, size_t i, size_t n) {
+  const size_t from = i == 0 ? 0 : static_cast<size_t>(rows.index[i - 1]) + 1;
+  std::memset(grad + from * width, 0, (n - from) * width * sizeof(float));
+  if (i + 1 == rows.count) std::memset(grad + (n + 1) * width, 0, (rows.n - n - 1) * width * sizeof(float));
+}
+
+// Adds the extra rows in order, once those of `index` are written.
+void add_also(const RowsIndex& rows, size_t width, const float* grad_also, float* grad) {
+  if (rows.count == 0) std::memset(grad, 0, rows.n * width * sizeof(float));
+  if (grad_also == nullptr) return;
+  for (size_t i = 0; i < rows.also_count; ++i) {
+    float* to = grad + static_cast<size_t>(rows.also[i]) * width;
+    for (size_t c = 0; c < width; ++c) to[c] += grad_also[i * width + c];
+  }
+}
+
+size_t padded(size_t count) { return (count + 15) / 16 * 16; }
+
+// Zeroed once, so that lanes beyond the count hold numbers.
+float* scratch(size_t floats) {
+  thread_local std::vector<float> memory;
+  if (memory.size() < floats) memory.assign(floats, 0.0f);
+  return memory.data();
+}
+
+// Planes [level][stride] of the masks of rows [begin, end).
+void by_plane(const RowsIndex& rows, const float* masks, size_t offsets, size_t planes, size_t level, size_t begin, size_t end,
+              float* parts, size_t stride) {
+  for (size_t i = begin; i < end; ++i) {
+    const float* from = masks + static_cast<size_t>(rows.index[i]) * offsets * planes;
+    float* to = parts + (i - begin) * offsets;
+    for (size_t k = 0; k < offsets; ++k)
+      for (size_t j = 0; j < level; ++j) to[j * stride + k] = from[k * planes + j];
+  }
+}
+
+}  // namespace
+
+const char* rows_error(const RowsIndex& rows) {
+  int64_t before = -1;
+  for (size_t i = 0; i < rows.count; ++i) {
+    if (rows.index[i] <= before) return "rows: index must ascend from 0";
+    before = rows.index[i];
+  }
+  if (before >= static_cast<int64_t>(rows.n)) return "rows: index is out of range";
+  for (size_t i = 0; i < rows.also_count; ++i)
+    if (rows.also[i] < 0 || rows.also[i] >= static_cast<int64_t>(rows.n)) return "rows: also is out of range";
+  return nullptr;
+}
+
+void rows_noisy(const RowsIndex& rows, const float* values, size_t width, const float* step, float scale, uint64_t seed,
+                float* out, float* out_also) {
+  const uint64_t key = key_of(seed);
+  each_row(rows, [&](size_t i, size_t n) {
+    GSPC_DISPATCH(rows_noisy_row)
+    (values + n * width, width, static_cast<uint32_t>(n * width), key, step != nullptr ? scale * step[i] : scale, out + i * width);
+  });
+  copy_also(rows, values, width, out_also);
+}
+
+void rows_noisy_backward(const RowsIndex& rows, size_t width, float scale, uint64_t seed, const float* grad_out,
+                         const float* grad_also, float* grad_values, float* grad_step) {
+  const uint64_t key = key_of(seed);
+  each_row(rows, [&](size_t i, size_t n) {
+    float* to = grad_values + n * width;
+    zero_gaps(rows, width, grad_values, i, n);
+    if (grad_out == nullptr) {
+      std::memset(to, 0, width * sizeof(float));
+      if (grad_step != nullptr) grad_step[i] = 0.0f;
+      return;
+    }
+    const float* from = grad_out + i * width;
+    std::memcpy(to, from, width * sizeof(float));
+    if (grad_step != nullptr)
+      grad_step[i] = scale * GSPC_DISPATCH(rows_noise_product)(from, width, static_cast<uint32_t>(n * width), key);
+  });
+  add_also(rows, width, grad_also, grad_values);
+}
+
+void rows_mask(const RowsIndex& rows, const float* masks, size_t offsets, size_t planes, size_t level, float* out, float* out_also) {
+  const size_t width = offsets * planes;
+  each_block(rows, [&](size_t begin, size_t end) {
+    const size_t count = (end - begin) * offsets, stride = padded(count);
+    float* parts = scratch((level + 1) * stride);
+    by_plane(rows, masks, offsets, planes, level, begin, end, parts, stride);
+    GSPC_DISPATCH(rows_mask_planes)(parts, stride, count, level, parts + level * stride);
+    std::memcpy(out + begin * offsets, parts + level * stride, count * sizeof(float));
+  });
+  copy_also(rows, masks, width, out_also);
+}
+
+void rows_mask_backward(const RowsIndex& rows, const float* masks, size_t offsets, size_t planes, size_t level,
+                        const float* grad_out, const float* grad_also, float* grad_masks) {
+  const size_t width = offsets * planes;
+  each_block(rows, [&](size_t begin, size_t end) {
+    const size_t count = (end - begin) * offsets, stride = padded(count);
+    float* parts = scratch((level + 1) * stride);
+    by_plane(rows, masks, offsets, planes, level, begin, end, parts, stride);
+    float* grad = parts + level * stride;
+    if (grad_out != nullptr) std::memcpy(grad, grad_out + begin * offsets, count * sizeof(float));
+    else std::memset(grad, 0, count * sizeof(float));
+    GSPC_DISPATCH(rows_mask_planes_backward)(parts, stride, count, level, grad);
+    for (size_t i = begin; i < end; ++i) {
+      const size_t n = static_cast<size_t>(rows.index[i]);
+      zero_gaps(rows, width, grad_masks, i, n);
+      float* to = grad_masks + n * width;
+      const float* from = parts + (i - begin) * offsets;
+      for (size_t k = 0; k < offsets; ++k)
+        for (size_t j = 0; j < planes; ++j) to[k * planes + j] = j < level ? from[j * stride + k] : 0.0f;
+    }
+  });
+  add_also(rows, width, grad_also, grad_masks);
+}
+
+size_t rows_count_positive(const float* values, size_t n) { return GSPC_DISPATCH(rows_count_positive)(values, n); }
+
+void rows_within_one(const float* values, size_t n, float amount, float* to) {
+  constexpr size_t kPart = 1 << 16;
+  const int64_t parts = static_cast<int64_t>((n + kPart - 1) / kPart);
+#pragma omp parallel for schedule(static)
+  for (int64_t part = 0; part < parts; ++part) {
+    const size_t begin = static_cast<size_t>(part) * kPart;
+    GSPC_DISPATCH(rows_within_one)(values + begin, std::min(kPart, n - begin), amount, to + begin);
+  }
+}
+
+void rows_statistics(const int64_t* visible, size_t visible_count, size_t offsets, const int64_t* index, size_t count,
+                     const int32_t* radii, const float* means2d_grad, const float* opacities, float half_width,
+                     float half_height, const RowsStatistics& to) {
+  for (size_t i = 0; i < visible_count; ++i) to.visible[visible[i]] += 1.0f;
+  for (size_t i = 0; i < count;) {
+    const size_t row = static_cast<size_t>(index[i]) / offsets;
+    const size_t n = static_cast<size_t>(visible[row]), end = (row + 1) * offsets;
+    float opacity = 0.0f;
+    for (; i < count && static_cast<size_t>(index[i]) < end; ++i) {
+      opacity += opacities[i];
+      if (radii[i] <= 0) continue;
+      const size_t slot = n * offsets + (static_cast<size_t>(index[i]) - row * offsets);
+      const float x = means2d_grad[2 * i] * half_width, y = means2d_grad[2 * i + 1] * half_height;
+      to.gradient[slot] += std::sqrt(x * x + y * y);
+      to.drawn[slot] += 1.0f;
+    }
+    to.opacity[n] += opacity;
+  }
+}
+
+}  // namespace gspc

@@ -1,0 +1,230 @@
+"""One training step by part, in the rate phase: CPU and wall milliseconds, medians over steps; one line per
+figure.
+
+    python tests/bench/bench_step.py [--anchors 10000 50000 200000] [--threads 1 2] [--steps 9] [--scene DIR]
+    [--json FILE]
+
+The scene is fox at half size when its photographs are there, else the generated demo scene at about that size. Anchors
+are its points, repeated with jitter; heads are set so that a trained model's share of Gaussians is drawn.
+CPU time counts every thread, also those that wait for others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from gspc.config import DataOptions, default_rate_weights
+from gspc.data import load_scene
+from gspc.data.demo import write_demo_scene
+from gspc.model.anchors import AnchorModel, ModelShape
+from gspc.model.context import ContextNets
+from gspc.ops import arrays
+from gspc.ops import grid as grid_ops
+from gspc.ops import heads as heads_ops
+from gspc.ops import rows as rows_ops
+from gspc.ops import ssim as ssim_ops
+from gspc.rendering.rasterizer import choose_backend
+from gspc.scene import SceneData
+from gspc.train import trainer as trainer_module
+from gspc.train.densify import densify
+from gspc.train.initialize import initial_model
+from gspc.train.schedule import Schedule
+from gspc.train.trainer import Trainer
+
+FOX = Path(__file__).resolve().parents[3] / "shared" / "data" / "fox"
+DRAWN = 0.23  # share of the Gaussians that a trained fox draws
+ITERATION = 1400  # of 3000: rates are learned and densification still gathers
+
+# Milliseconds of the prototype that design/kernels.md lists for fox with two threads (wall).
+PROTOTYPE = {
+    "heads": 2.0,
+    "heads backward": 5.0,
+    "projection": 9.0,
+    "projection backward": 17.0,
+    "sorting+binning": 6.0,
+    "blending": 17.0,
+    "blending backward": 23.0,
+    "SSIM and loss": 5.0,
+    "optimizer": 3.0,
+}
+
+
+class Clock:
+    """Exclusive time per part: what a part calls is not counted in it."""
+
+    def __init__(self) -> None:
+        self.wall: dict[str, float] = defaultdict(float)
+        self.cpu: dict[str, float] = defaultdict(float)
+        self.stack: list[list[float]] = []
+
+    def wrap(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def timed(*args: Any, **keywords: Any) -> Any:
+            self.stack.append([0.0, 0.0])
+            wall, cpu = time.perf_counter(), time.process_time()
+            try:
+                return function(*args, **keywords)
+            finally:
+                spent = time.perf_counter() - wall, time.process_time() - cpu
+                inner = self.stack.pop()
+                self.wall[part] += spent[0] - inner[0]
+                self.cpu[part] += spent[1] - inner[1]
+                if self.stack:
+                    self.stack[-1][0] += spent[0]
+                    self.stack[-1][1] += spent[1]
+
+        return timed
+
+    def patch(self, owner: Any, name: str, part: str) -> None:
+        static = isinstance(vars(owner).get(name), staticmethod)
+        function = self.wrap(part, getattr(owner, name))
+        setattr(owner, name, staticmethod(function) if static else function)
+
+    def take(self) -> dict[str, tuple[float, float]]:
+        parts = {part: (self.cpu[part], self.wall[part]) for part in self.wall}
+        self.wall.clear()
+        self.cpu.clear()
+        return parts
+
+
+def instrument(clock: Clock) -> None:
+    """Names of parts for the functions that make up a step."""
+    kernels = arrays.kernels()
+    clock.patch(Trainer, "step", "rest")
+    clock.patch(Trainer, "_visible", "culling")
+    clock.patch(Trainer, "_rate", "rate")
+    clock.patch(Trainer, "_gather", "densification")
+    clock.patch(ContextNets, "step_parameters", "steps network")
+    clock.patch(torch.Tensor, "backward", "rate and networks backward")
+    for owner, part in (
+        (rows_ops._Noisy, "gather"),
+        (rows_ops._Masks, "gather"),
+        (grid_ops._GridContext, "grid"),
+        (heads_ops._NeuralGaussians, "heads"),
+    ):
+        clock.patch(owner, "forward", part)
+        clock.patch(owner, "backward", part + " backward")
+    clock.patch(ssim_ops._Compare, "forward", "SSIM and loss")
+    clock.patch(kernels, "raster_forward", "raster")
+    clock.patch(kernels, "raster_backward", "raster")
+    clock.patch(trainer_module, "_pixels", "photographs")
+
+
+def make_scene(source: Path | None, work: Path) -> SceneData:
+    if source is None and FOX.is_dir():
+        source = FOX
+    if source is not None:
+        return load_scene(source, DataOptions(resolution=2))
+    write_demo_scene(work / "demo", views=12, width=400, height=314, points=5000)
+    return load_scene(work / "demo", DataOptions())
+
+
+def make_model(scene: SceneData, anchors: int) -> AnchorModel:
+    """About `anchors` of them around the scene's points."""
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    shape = ModelShape(levels=3, rate_weights=default_rate_weights(3))
+    voxel = initial_model(scene, shape, None).voxel_size / 4
+    points = scene.points[rng.integers(0, len(scene.points), anchors)]
+    points = points + rng.normal(size=points.shape) * voxel * 6
+    model = initial_model(replace(scene, points=points), shape, voxel)
+    with torch.no_grad():
+        model.features.normal_()
+        model.offsets.normal_(std=0.5)
+        model.masks.add_(torch.randn_like(model.masks))
+        head = model.heads.second["opacity"]
+        head.weight.mul_(4)
+        inputs = torch.cat([model.features, torch.nn.functional.normalize(torch.randn(len(model.features), 4))], 1)
+        logits = head(torch.relu(model.heads.first["opacity"](inputs[:4096])))
+        head.bias -= torch.quantile(logits.flatten()[:400_000], 1 - DRAWN)
+    return model
+
+
+def measure(scene: SceneData, anchors: int, threads: int, steps: int, clock: Clock) -> dict[str, Any]:
+    torch.set_num_threads(threads)
+    arrays.kernels().set_threads(threads)
+    model = make_model(scene, anchors)
+    schedule = Schedule(3000)
+    trainer = Trainer(scene, model, schedule, choose_backend("cpu"), 1e-4)
+    trainer.optimizer.step = clock.wrap("optimizer", trainer.optimizer.step)  # type: ignore[method-assign]
+    trainer.optimizer.zero_grad = clock.wrap("optimizer", trainer.optimizer.zero_grad)  # type: ignore[method-assign]
+    rows: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for step in range(steps + 2):
+        trainer.iteration = ITERATION
+        if schedule.densifies(ITERATION):
+            raise SystemExit("this iteration densifies; choose another")
+        before = arrays.kernels().raster_timings()
+        clock.take()
+        trainer.step()
+        parts = clock.take()
+        raster = parts.pop("raster", (0.0, 0.0))
+        for (name, wall, cpu), (_, wall_before, cpu_before) in zip(
+            arrays.kernels().raster_timings(), before, strict=True
+        ):
+            parts[name] = (cpu - cpu_before, wall - wall_before)
+            raster = (raster[0] - cpu + cpu_before, raster[1] - wall + wall_before)
+        rest = parts["rest"]
+        parts["rest"] = (rest[0] + raster[0], rest[1] + raster[1])
+        parts["step"] = tuple(sum(part[i] for part in parts.values()) for i in range(2))  # type: ignore[assignment]
+        if step >= 2:
+            for name, spent in parts.items():
+                rows[name].append(spent)
+    result = {name: [1e3 * statistics.median(row[i] for row in spent) for i in range(2)] for name, spent in rows.items()}
+    cpu, wall = time.process_time(), time.perf_counter()
+    densify(trainer.model, trainer.optimizer, trainer.statistics, 1e-4, schedule.densify_every)
+    share = 1e3 / schedule.densify_every
+    result["densification"][0] += (time.process_time() - cpu) * share
+    result["densification"][1] += (time.perf_counter() - wall) * share
+    return {"anchors": model.anchors, "threads": threads, "parts": {k: {"cpu_ms": v[0], "wall_ms": v[1]} for k, v in result.items()}}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--anchors", type=int, nargs="+", default=[10_000, 50_000, 200_000])
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--steps", type=int, default=9)
+    parser.add_argument("--scene", type=Path)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    arrays.keep_freed_memory()
+    clock = Clock()
+    results = []
+    with tempfile.TemporaryDirectory() as work:
+        scene = make_scene(args.scene, Path(work))
+        for view in scene.train:
+            view.load()  # decoded and kept, as after the first pass of a fit
+        instrument(clock)
+        camera = scene.train[0].camera
+        for threads in args.threads:
+            for anchors in args.anchors:
+                result = measure(scene, anchors, threads, args.steps, clock)
+                results.append(result)
+                whole = result["parts"]["step"]
+                for part, spent in sorted(result["parts"].items(), key=lambda item: -item[1]["cpu_ms"]):
+                    label = f"step {scene.name} {camera.width}x{camera.height} anchors={anchors} threads={threads}"
+                    prototype = PROTOTYPE.get(part) if anchors == 50_000 and threads == 2 else None
+                    print(
+                        f"{label} {part:27} {spent['cpu_ms']:8.2f} ms cpu {spent['wall_ms']:8.2f} ms wall "
+                        f"{100 * spent['cpu_ms'] / whole['cpu_ms']:5.1f} %"
+                        + (f"  prototype {prototype:.0f} ms wall" if prototype else ""),
+                        flush=True,
+                    )
+    if args.json:
+        args.json.write_text(json.dumps({"scene": scene.name, "results": results}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

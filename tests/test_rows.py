@@ -1,0 +1,162 @@
+"""Rows of parameters: values and gradients as in the readable definition, noise that is uniform and
+repeatable, one gradient for two uses, and what is refused."""
+
+import pytest
+import torch
+
+from gspc.model.masks import gaussian_mask
+from gspc.ops import reference
+from gspc.ops.arrays import kernels
+from gspc.ops.rows import mask_rows, noisy_rows, positive_share
+from gspc.train.densify import Statistics
+
+N, K, S = 700, 10, 3
+SEED = 0x1234_5678_9ABC_DEF0
+
+
+@pytest.fixture(params=["base", "v3", "v4"])
+def isa(request):
+    kernels().set_isa(request.param)
+    if kernels().active_isa() != request.param:
+        pytest.skip(f"this processor has no {request.param}")
+    yield request.param
+    kernels().set_isa(kernels().supported_isa())
+
+
+def selection(seed=0):
+    rng = torch.Generator().manual_seed(seed)
+    index = (torch.rand(N, generator=rng) < 0.6).nonzero().squeeze(1)
+    return index, torch.randint(N, (90,), generator=rng)
+
+
+@pytest.mark.parametrize("shape", [(32,), (6,), (10, 3), (1,)])
+@pytest.mark.parametrize("stepped", [False, True])
+def test_rows_are_the_reference(isa, shape, stepped):
+    index, also = selection()
+    found = []
+    for function in (noisy_rows, reference.noisy_rows):
+        torch.manual_seed(1)
+        values = torch.randn(N, *shape, requires_grad=True)
+        step = torch.rand(len(index), requires_grad=True) if stepped else None
+        noisy, plain = function(values, index, also, step, 0.5, SEED)
+        loss = (noisy * torch.randn_like(noisy)).sum() + (plain * torch.randn_like(plain)).sum()
+        loss.backward()
+        found.append((noisy, plain, values.grad, step.grad if stepped else torch.zeros(1)))
+    assert found[0][0].shape == (len(index), *shape)
+    for got, want in zip(*found, strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-6)
+
+
+def test_noise_is_uniform_and_belongs_to_its_row():
+    index = torch.arange(N)
+    values, none = torch.zeros(N, 64), torch.zeros(0, dtype=torch.int64)
+    noise = noisy_rows(values, index, none, None, 1.0, SEED)[0]
+    assert noise.abs().max() <= 0.5 and abs(float(noise.mean())) < 0.005
+    assert abs(float(noise.var()) - 1 / 12) < 0.002
+    assert abs(float((noise[:, 1:] * noise[:, :-1]).mean())) < 0.002
+    assert torch.equal(noisy_rows(values, index[5:9], none, None, 1.0, SEED)[0], noise[5:9])
+    for other in (SEED + 1, SEED + (1 << 32)):
+        different = noisy_rows(values, index, none, None, 1.0, other)[0]
+        assert abs(float((noise * different).mean())) < 0.002
+    assert torch.equal(noisy_rows(values + 0.3, index, none, None, 0.0, SEED)[0], values + 0.3)
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_masks_are_the_models(isa, level):
+    index, also = selection(2)
+    torch.manual_seed(3)
+    start = torch.randn(N, K, S) * 4 - 3
+    found = []
+    for kernel in (True, False):
+        masks = start.clone().requires_grad_()
+        if kernel:
+            mask, plain = mask_rows(masks, index, also, level)
+        else:
+            mask, plain = gaussian_mask(masks[index], level), masks[also]
+        torch.manual_seed(4)
+        loss = (mask * torch.randn_like(mask)).sum() + (plain * torch.randn_like(plain)).sum()
+        loss.backward()
+        found.append((mask, plain, masks.grad))
+    assert set(found[0][0].unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(found[0][0], found[1][0].round()) and torch.equal(found[0][1], found[1][1])
+    torch.testing.assert_close(found[0][2], found[1][2], rtol=2e-5, atol=1e-6)
+
+
+def test_extreme_masks_have_finite_gradients():
+    masks = torch.tensor([[[1e30, 1e30], [-1e30, -1e30], [100.0, -100.0]]], requires_grad=True)
+    index, none = torch.zeros(1, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
+    mask = mask_rows(masks, index, none, 2)[0]
+    mask.sum().backward()
+    assert mask.tolist() == [[1.0, 0.0, 1.0]] and bool(torch.isfinite(masks.grad).all())
+
+
+def test_same_bits_for_any_number_of_threads():
+    index, also = selection()
+    results = []
+    for threads in (1, 3):
+        torch.manual_seed(5)
+        torch.set_num_threads(threads)
+        values, step = torch.randn(N, 10, 3, requires_grad=True), torch.rand(len(index), requires_grad=True)
+        noisy, plain = noisy_rows(values, index, also, step, 0.5, SEED)
+        ((noisy**2).sum() + (plain**2).sum()).backward()
+        results.append((noisy, values.grad, step.grad))
+    torch.set_num_threads(1)
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+def test_unused_outputs_and_no_rows():
+    values, none = torch.randn(5, 4, requires_grad=True), torch.zeros(0, dtype=torch.int64)
+    noisy, plain = noisy_rows(values, none, torch.tensor([3, 3]), None, 1.0, 1)
+    assert noisy.shape == (0, 4)
+    plain.sum().backward()
+    assert values.grad.sum(1).tolist() == [0, 0, 0, 8, 0]
+
+
+@pytest.mark.parametrize("index", [[-1], [5], [1, 1], [2, 1]])
+def test_bad_rows_are_refused(index):
+    values, none = torch.zeros(5, 4), torch.zeros(0, dtype=torch.int64)
+    with pytest.raises(ValueError, match="rows"):
+        noisy_rows(values, torch.tensor(index), none, None, 1.0, 1)
+    with pytest.raises(ValueError, match="rows"):
+        mask_rows(torch.zeros(5, 2, 2), none, torch.tensor([5]), 1)
+    with pytest.raises(ValueError, match="level"):
+        mask_rows(torch.zeros(5, 2, 2), none, none, 3)
+    with pytest.raises(ValueError, match="float32"):
+        noisy_rows(values.double(), none, none, None, 1.0, 1)
+
+
+def test_statistics_are_plain_sums():
+    rng = torch.Generator().manual_seed(6)
+    index, _ = selection(7)
+    drawn = (torch.rand(len(index) * K, generator=rng) < 0.4).nonzero().squeeze(1)
+    radii = torch.randint(0, 3, (len(drawn),), generator=rng, dtype=torch.int32)
+    pull, opacity = torch.randn(len(drawn), 2, generator=rng), torch.rand(len(drawn), generator=rng)
+    zeros = torch.zeros(N * K), torch.zeros(N * K), torch.zeros(N), torch.zeros(N)
+    statistics = Statistics(*zeros)
+    for _ in range(2):
+        statistics.add(index, drawn, radii, pull, opacity, (40.0, 30.0))
+    flat, seen = index[drawn // K] * K + drawn % K, radii > 0
+    gradient = torch.zeros(N * K)
+    gradient[flat] = 2 * (pull * torch.tensor([40.0, 30.0])).norm(dim=1) * seen
+    torch.testing.assert_close(statistics.gradient, gradient)
+    assert statistics.drawn.sum() == 2 * seen.sum() and statistics.visible.sum() == 2 * len(index)
+    torch.testing.assert_close(
+        statistics.opacity, torch.zeros(N).index_add_(0, index[drawn // K], 2 * opacity)
+    )
+
+
+@pytest.mark.parametrize("rows", [1, 333, 40_000])
+def test_share_of_signs_is_the_reference(isa, rows):
+    found = []
+    for function in (positive_share, reference.positive_share):
+        torch.manual_seed(8)
+        values = torch.randn(rows, 4)
+        values[0, :3] = torch.tensor([0.0, 1.0, -1.0])
+        values.requires_grad_()
+        share = function(values)
+        (3 * share).backward()
+        found.append((share, values.grad))
+    for got, want in zip(*found, strict=True):
+        torch.testing.assert_close(got, want)
+    with pytest.raises(ValueError, match="float32"):
+        positive_share(torch.zeros(4))
