@@ -40,7 +40,9 @@ def first_picture(stream: Path, folder: Path) -> list[tuple[float, float]]:
     command = ["-m", "gspc", "render", str(stream), "--view", "0", "--size", size, "-f"]
     for _ in range(REPEATS):
         wall, cpu = time.perf_counter(), sum(os.times()[2:4])
-        subprocess.run([sys.executable, *command, "-o", str(folder / "a.png")], check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, *command, "-o", str(folder / "a.png")], check=True, capture_output=True
+        )
         found.append((time.perf_counter() - wall, sum(os.times()[2:4]) - cpu))
     return found
 

@@ -4,9 +4,9 @@ figure.
     python tests/bench/bench_step.py [--anchors 10000 50000 200000] [--threads 1 2] [--steps 9] [--scene DIR]
     [--json FILE]
 
-The scene is fox at half size when its photographs are there, else the generated demo scene at about that size. Anchors
-are its points, repeated with jitter; heads are set so that a trained model's share of Gaussians is drawn.
-CPU time counts every thread, also those that wait for others.
+The scene is fox at half size when its photographs are there, else the generated demo scene at about that
+size. Anchors are its points, repeated with jitter; heads are set so that a trained model's share of Gaussians
+is drawn. CPU time counts every thread, also those that wait for others.
 """
 
 from __future__ import annotations
@@ -147,7 +147,9 @@ def make_model(scene: SceneData, anchors: int) -> AnchorModel:
         model.masks.add_(torch.randn_like(model.masks))
         head = model.heads.second["opacity"]
         head.weight.mul_(4)
-        inputs = torch.cat([model.features, torch.nn.functional.normalize(torch.randn(len(model.features), 4))], 1)
+        inputs = torch.cat(
+            [model.features, torch.nn.functional.normalize(torch.randn(len(model.features), 4))], 1
+        )
         logits = head(torch.relu(model.heads.first["opacity"](inputs[:4096])))
         head.bias -= torch.quantile(logits.flatten()[:400_000], 1 - DRAWN)
     return model
@@ -182,17 +184,26 @@ def measure(scene: SceneData, anchors: int, threads: int, steps: int, clock: Clo
         if step >= 2:
             for name, spent in parts.items():
                 rows[name].append(spent)
-    result = {name: [1e3 * statistics.median(row[i] for row in spent) for i in range(2)] for name, spent in rows.items()}
+    result = {
+        name: [1e3 * statistics.median(row[i] for row in spent) for i in range(2)]
+        for name, spent in rows.items()
+    }
     cpu, wall = time.process_time(), time.perf_counter()
     densify(trainer.model, trainer.optimizer, trainer.statistics, 1e-4, schedule.densify_every)
     share = 1e3 / schedule.densify_every
     result["densification"][0] += (time.process_time() - cpu) * share
     result["densification"][1] += (time.perf_counter() - wall) * share
-    return {"anchors": model.anchors, "threads": threads, "parts": {k: {"cpu_ms": v[0], "wall_ms": v[1]} for k, v in result.items()}}
+    return {
+        "anchors": model.anchors,
+        "threads": threads,
+        "parts": {k: {"cpu_ms": v[0], "wall_ms": v[1]} for k, v in result.items()},
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--anchors", type=int, nargs="+", default=[10_000, 50_000, 200_000])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--steps", type=int, default=9)
