@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SOURCES := $(shell find gspc kernels man pyproject.toml -type f \
 	! -path '*/__pycache__/*' ! -name '*.so' ! -name '.*' | LC_ALL=C sort)
 
-.PHONY: help install demo test check bench man clean FORCE
+.PHONY: help install demo test check bench wasm man clean FORCE
 
 help: ## list the targets
 	@echo 'make TARGET [VENV=$(VENV)] [TORCH="$(TORCH)"]'
@@ -56,15 +56,35 @@ demo: install ## generate a scene, then fit, compress, decompress, render, inspe
 test: install ## run the tests
 	$(BIN)/pytest
 
-check: install $(VENV)/.dev ## lint, formatting, types, who imports whom, and whether the man pages are current
+check: install $(VENV)/.dev ## lint, formatting, types, who imports whom, the C header, and whether the man pages are current
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest tests/test_architecture.py
+	$(BIN)/pytest tests/test_architecture.py tests/test_codec_cli.py::test_header_alone
 	$(BIN)/python -m gspc.cli.man --check man
 
 bench: install ## measure the speed of the kernels and the coder
 	$(BIN)/python tests/bench/run.py
+
+# The core for the web, one thread. Its own exceptions, so that the module imports next to nothing; linked at -O1
+# because Debian's emscripten cannot run its later optimizer under Debian's node. kernels/wasm/pcgs.mjs loads it.
+EMCC ?= emcc
+WASM_SOURCES := $(wildcard kernels/codec/*.cpp kernels/common/*.cpp)
+WASM_FLAGS := -std=c++17 -Ikernels -DGSPC_ISA_NAMESPACE=isa_base -DGSPC_ISA_IS_base=1 -DNDEBUG \
+	-fwasm-exceptions -ffp-contract=off -fno-math-errno
+WASM_EXPORTS := $(shell sed -nE '/^typedef/!s/^[a-z].*[ *](pcgs_[a-z_]+).(const|pcgs_scene).*/_\1,/p' kernels/codec/pcgs.h | tr -d '\n')_malloc,_free
+
+wasm: ## build the decoder for the web, build/wasm/pcgs.wasm (needs emcc)
+	@command -v $(EMCC) >/dev/null || { echo 'make wasm: no $(EMCC) here; apt-get install emscripten' >&2; exit 1; }
+	@$(MAKE) --no-print-directory build/wasm/pcgs.wasm
+
+build/wasm/%.o: kernels/%.cpp $(wildcard kernels/codec/*.h* kernels/codec/*.inc kernels/common/*.h*) Makefile
+	@mkdir -p $(@D)
+	$(EMCC) -O2 $(WASM_FLAGS) -c $< -o $@
+
+build/wasm/pcgs.wasm: $(WASM_SOURCES:kernels/%.cpp=build/wasm/%.o)
+	$(EMCC) -O1 -fwasm-exceptions -sSTANDALONE_WASM -sWASM_BIGINT -sALLOW_MEMORY_GROWTH --no-entry \
+		-sEXPORTED_FUNCTIONS=$(WASM_EXPORTS) $^ -o $@
 
 man: install ## write the man pages again from the commands' own help
 	$(BIN)/python -m gspc.cli.man man

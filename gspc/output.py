@@ -18,6 +18,7 @@ _REASONS: dict[int, str] = {
     errno.EACCES: "permission denied; choose a place you may write to",
     errno.EPERM: "permission denied; choose a place you may write to",
     errno.EROFS: "the file system is read-only; write elsewhere",
+    errno.EEXIST: "is a file where a directory should be; name another",
     errno.ENOENT: "the directory does not exist; create it first",
     errno.ENOTDIR: "a part of the path is not a directory; check the path",
     errno.EISDIR: "is a directory; name a file",

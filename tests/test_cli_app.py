@@ -218,7 +218,29 @@ def test_a_full_disk_behind_stdout() -> None:
             check=False,
         )
     assert done.returncode == 6
-    assert done.stderr == "gspc: error: output: no space left on the device; free some or write elsewhere\n"
+    assert done.stderr == "gspc: error: stdout: no space left on the device; free some or write elsewhere\n"
+
+
+def test_unbuffered_output_is_whole_or_an_error(tmp_path: Path) -> None:
+    """An unbuffered stdout writes what fits and does not complain; what is lost must be noticed."""
+    code = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000));"
+        "from gspc.cli.app import main; sys.exit(main(['fit', '--help']))"
+    )
+    out = tmp_path / "out"
+    with out.open("wb") as stdout:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment(PYTHONUNBUFFERED="1"),
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert out.stat().st_size == 1000
+    assert (done.returncode, len(done.stderr.splitlines())) == (6, 1)
+    assert done.stderr.startswith("gspc: error: stdout: the file is too large")
 
 
 def test_ctrl_c_while_waiting_for_input(tmp_path: Path) -> None:

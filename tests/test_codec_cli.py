@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -23,13 +24,19 @@ MACHINES = {
 }
 
 
+PROGRAMS = ("pcgs_info", "pcgs_edges")
+GOLDEN = ROOT / "tests/golden"
+
+
 def find(*names: str) -> str | None:
     return next((path for name in names if (path := shutil.which(name))), None)
 
 
 @pytest.fixture(scope="module", params=list(MACHINES))
-def reader(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The command that runs pcgs_info."""
+def programs(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, list[str]]:
+    """The commands that run pcgs_info and pcgs_edges."""
     cxx, cc, emulator = MACHINES[request.param]
     runner = find(emulator, f"{emulator}-static") if emulator else None
     missing = [name for name in (cxx, cc) if shutil.which(name) is None]
@@ -59,10 +66,19 @@ def reader(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         return str(target)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        objects = list(pool.map(build, [*SOURCES, ROOT / "tests/codec_cli/pcgs_info.c"]))
-    program = where / "pcgs_info"
-    subprocess.run([cxx, "-static", *objects, "-pthread", "-o", str(program)], check=True)
-    return [*([runner] if runner else []), str(program)]
+        *core, info, edges = pool.map(build, [*SOURCES, *(ROOT / f"tests/codec_cli/{n}.c" for n in PROGRAMS)])
+    commands = {}
+    for name, main in zip(PROGRAMS, (info, edges), strict=True):
+        program = where / name
+        subprocess.run([cxx, "-static", *core, main, "-pthread", "-o", str(program)], check=True)
+        commands[name] = [*([runner] if runner else []), str(program)]
+    return commands
+
+
+@pytest.fixture
+def reader(programs: dict[str, list[str]]) -> list[str]:
+    """The command that runs pcgs_info."""
+    return programs["pcgs_info"]
 
 
 def fields(text: str) -> dict[str, str]:
@@ -88,6 +104,36 @@ def test_reads_from_standard_input(reader: list[str]) -> None:
         assert '"source":"synthetic"' in got["metadata"]
         hidden = float(np.sum(want.scene.heads.w1, dtype=np.float64))
         assert float(got["hidden"].split()[-1]) == pytest.approx(hidden, rel=1e-4)
+
+
+def test_golden_streams(reader: list[str]) -> None:
+    for name, hashes in json.loads((GOLDEN / "hashes.json").read_text()).items():
+        for level, expected in enumerate(hashes, start=1):
+            command = [*reader, str(GOLDEN / f"{name}.pcgs"), str(level), "2"]
+            out = subprocess.run(command, capture_output=True, check=True).stdout.decode()
+            assert fields(out)["hash"] == expected, (name, level)
+
+
+def test_nulls_and_short_buffers(programs: dict[str, list[str]]) -> None:
+    data = (GOLDEN / "three-levels.pcgs").read_bytes()
+    run = subprocess.run(programs["pcgs_edges"], input=data, capture_output=True, check=False)
+    assert (run.stdout, run.returncode) == (b"ok\n", 0)
+
+
+@pytest.mark.parametrize("compiler", [["gcc", "-std=c99"], ["gcc", "-std=c11"], ["g++", "-std=c++17"]])
+def test_header_alone(compiler: list[str], tmp_path: Path) -> None:
+    """pcgs.h needs nothing before it and upsets no compiler."""
+    if shutil.which(compiler[0]) is None:
+        pytest.skip(f"no {compiler[0]} here")
+    source = tmp_path / ("use.cpp" if compiler[0] == "g++" else "use.c")
+    use = "int main(void) { pcgs_free(pcgs_decode(0, 0, 0, 0, 0)); return PCGS_HIDDEN; }\n"
+    source.write_text('#include "codec/pcgs.h"\n#include "codec/pcgs.h"\n' + use)
+    strict = ["-Wall", "-Wextra", "-pedantic", "-Werror", "-Wconversion", "-Wstrict-prototypes"]
+    if compiler[0] == "g++":
+        strict.remove("-Wstrict-prototypes")
+    command = [*compiler, *strict, f"-I{ROOT / 'kernels'}", "-fsyntax-only", str(source)]
+    run = subprocess.run(command, capture_output=True, check=False)
+    assert (run.returncode, run.stderr) == (0, b"")
 
 
 def test_one_line_and_exit_4(reader: list[str], tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def test_frames_on_disk(tmp_path: Path) -> None:
         np.testing.assert_allclose(picture, np.clip(render_view(scene, view), 0, 1), atol=0.5001 / 255)
     before = paths[4].stat().st_mtime_ns
     paths[0].unlink()
-    with pytest.raises(OutputError, match=r"view_01.png: exists; use -f to overwrite"):
+    with pytest.raises(OutputError, match=r"view_01.png: exists already; add -f to overwrite it"):
         write_frames(scene, scene.cameras, tmp_path / "renders")
     assert not paths[0].exists() and paths[4].stat().st_mtime_ns == before
     write_frames(scene, scene.cameras, tmp_path / "renders", overwrite=True)
@@ -149,7 +149,7 @@ def test_frames_on_disk(tmp_path: Path) -> None:
 
 def test_a_file_where_the_directory_should_be(tmp_path: Path) -> None:
     (tmp_path / "renders").write_text("in the way")
-    with pytest.raises(OutputError, match="renders: cannot be made: File exists"):
+    with pytest.raises(OutputError, match="renders: is a file where a directory should be"):
         write_frames(random_scene(1), random_scene(1).cameras, tmp_path / "renders")
 
 

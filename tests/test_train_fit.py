@@ -14,10 +14,10 @@ import torch
 from gspc.config import DataOptions, FitOptions
 from gspc.data import load_scene
 from gspc.data.demo import write_demo_scene
-from gspc.errors import InputError, UsageError
+from gspc.errors import InputError, OutputError, UsageError
 from gspc.model.storage import load_model
 from gspc.train import fit
-from gspc.train.fit import checkpoint_path
+from gspc.train.fit import _rows_until, checkpoint_path
 
 ITERATIONS = 120
 EVERY = 20
@@ -150,3 +150,23 @@ def test_damaged_models_are_input_errors(straight, tmp_path):
     torch.save(values, tmp_path / "less.pt")
     with pytest.raises(InputError, match="incomplete"):
         load_model(tmp_path / "less.pt")
+
+
+def test_a_log_that_cannot_be_written_is_named(folder, tmp_path):
+    with pytest.raises(OutputError, match="/dev/full: no space left on the device"):
+        run(folder, tmp_path / "model.pt", options(Path("/dev/full"), iterations=10))
+    with pytest.raises(OutputError, match="no/log: the directory does not exist"):
+        run(folder, tmp_path / "model.pt", options(tmp_path / "no/log", iterations=10))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_a_log_of_ours_is_gone_on_with(tmp_path):
+    log = tmp_path / "log"
+    assert _rows_until(log, 10) == []
+    log.write_text('{"iteration": 10}\n{"iteration": 20}\n{"iter')
+    assert _rows_until(log, 10) == ['{"iteration": 10}\n']
+    assert len(_rows_until(log, 30)) == 2
+    for text in ("my diary\n", '{"epoch": 1}\n', "[1]\n"):
+        log.write_text(text)
+        with pytest.raises(InputError, match="log: is not the log of the run to resume"):
+            _rows_until(log, 10)

@@ -102,7 +102,9 @@ app.callback(help=_unwrapped(gspc), no_args_is_help=True)(gspc)
 def main(args: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code; prints one line on stderr for whatever went wrong."""
     console.settings = console.Settings(debug="--debug" in (sys.argv if args is None else args))
+    code = 0
     try:
+        console.buffer_stdout()
         code = _guarded(sys.argv[1:] if args is None else list(args))
         sys.stdout.flush()
         if console.settings.stats:
@@ -111,12 +113,8 @@ def main(args: Sequence[str] | None = None) -> int:
         console.discard_stdout()
         return EXIT_CLOSED_PIPE
     except OSError as problem:  # the last of the output did not fit
-        from gspc.output import output_error
-
-        failure = output_error("stdout", problem)
-        console.error(str(failure))
         console.discard_stdout()
-        return failure.exit_code
+        return code or _output_failed(problem)
     return code
 
 
@@ -139,13 +137,9 @@ def _guarded(args: list[str]) -> int:
         console.error(str(problem))
         return problem.exit_code
     except OSError as problem:
-        if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if problem.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return _bug(problem)
-        from gspc.output import output_error
-
-        failure = output_error(problem.filename or "output", problem)
-        console.error(str(failure))
-        return failure.exit_code
+        return _output_failed(problem)
     except MemoryError:
         if console.settings.debug:
             console.trace()
@@ -153,6 +147,14 @@ def _guarded(args: list[str]) -> int:
         return EXIT_BACKEND
     except Exception as problem:
         return _bug(problem)
+
+
+def _output_failed(problem: OSError) -> int:
+    from gspc.output import output_error
+
+    failure = output_error(problem.filename or "stdout", problem)
+    console.error(str(failure))
+    return failure.exit_code
 
 
 def _bug(problem: Exception) -> int:

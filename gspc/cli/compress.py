@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -9,6 +10,13 @@ import typer
 from gspc.cli import console, options, targets
 
 EXAMPLE = "gspc compress model.pt --levels 3 -o scene.pcgs"
+
+
+class Coder(StrEnum):
+    """What codes the symbols."""
+
+    lanes = "lanes"
+    torchac = "torchac"
 
 
 def command(
@@ -30,6 +38,13 @@ def command(
             "--output", "-o", metavar="FILE", help="The stream to write; - or nothing writes to stdout."
         ),
     ] = None,
+    coder: Annotated[
+        Coder,
+        typer.Option(
+            "--coder",
+            help="What codes the symbols: torchac, from the extra gspc[torchac], is slow and for comparison.",
+        ),
+    ] = Coder.lanes,
     threads: options.Threads = 0,
     force: options.Force = False,
 ) -> None:
@@ -42,7 +57,7 @@ def command(
     from gspc import pipeline
 
     data = pipeline.load_source(options.read_source(source))
-    result = pipeline.compress(data, levels=levels, threads=threads)
+    result = pipeline.compress(data, levels=levels, threads=threads, coder=coder.value)
     for warning in result.warnings:
         console.warn(f"{data.name}: {warning}")
     target.write(result.data)

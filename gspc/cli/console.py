@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import time
@@ -158,6 +159,15 @@ def binary_stdout(what: str) -> BinaryIO:
             f"stdout: {what} is binary and stdout a terminal; name a file with -o or pipe it on"
         )
     return sys.stdout.buffer
+
+
+def buffer_stdout() -> None:
+    """Puts a buffer between us and an unbuffered stdout (PYTHONUNBUFFERED), whose writes may stop half way
+    at a full disk or a closed pipe without an error."""
+    if isinstance(getattr(sys.stdout, "buffer", None), io.RawIOBase):
+        sys.stdout.flush()
+        buffered = io.BufferedWriter(sys.stdout.buffer)
+        sys.stdout = io.TextIOWrapper(buffered, sys.stdout.encoding, sys.stdout.errors, line_buffering=True)
 
 
 def discard_stdout() -> None:

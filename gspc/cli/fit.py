@@ -9,7 +9,7 @@ import typer
 
 from gspc.cli import console, options
 from gspc.cli.progress import FitView, duration
-from gspc.config import DataOptions, FitOptions
+from gspc.config import DataOptions, FitOptions, checkpoint_path
 
 EXAMPLE = "gspc fit photos -o model.pt --resolution 2 --levels 3"
 
@@ -133,7 +133,9 @@ def command(
         features=features,
         densify_threshold=densify_threshold,
     )
-    check_target(output, force=force or resume)
+    for path in (output, log):
+        if path is not None:
+            check_target(path, force=force or (resume and checkpoint_path(output).exists()))
     options.limit_threads(threads)
     with FitView() as view:
         result = pipeline.fit(scene, output, data, fit, view)

@@ -1,5 +1,6 @@
 """The codec: integers to `.pcgs` streams and back. Nothing here imports torch; `gspc.codec.export` does."""
 
+from gspc.codec.recode import recode
 from gspc.codec.stream import decode, decode_symbols, encode, predict, truncate_levels
 from gspc.codec.types import (
     Decoded,
@@ -25,5 +26,6 @@ __all__ = [
     "decode_symbols",
     "encode",
     "predict",
+    "recode",
     "truncate_levels",
 ]

@@ -6,6 +6,7 @@ priors come from the core.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -134,6 +135,9 @@ def read_positions(
     )
 
 
+PositionReader = Callable[[Model, SliceState, bytes, tuple[int, int], int], U64]
+
+
 def append_anchors(model: Model, state: SliceState, keys: U64) -> None:
     """Room for fresh anchors, with what their position alone predicts."""
     positions = np.asarray(_codec.morton_positions(keys), dtype=np.int32)
@@ -155,11 +159,18 @@ def append_anchors(model: Model, state: SliceState, keys: U64) -> None:
 
 
 def decode_slice_level(
-    model: Model, state: SliceState, parts: Parts, level: int, interval: tuple[int, int], fresh: int
+    model: Model,
+    state: SliceState,
+    parts: Parts,
+    level: int,
+    interval: tuple[int, int],
+    fresh: int,
+    *,
+    positions: PositionReader = read_positions,
 ) -> None:
     """One level of one slice, in coding order."""
     old = len(state.keys)
-    append_anchors(model, state, read_positions(model, state, parts.positions, interval, fresh))
+    append_anchors(model, state, positions(model, state, parts.positions, interval, fresh))
     read_masks(parts.masks, state.mask, old, level)
     networks = model.networks
     if old:

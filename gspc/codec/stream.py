@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gspc import _codec
+from gspc.bitstream import describe
+from gspc.codec.recode import Coder, coder_of, recode
 from gspc.codec.types import (
     I32,
     U8,
@@ -50,12 +52,18 @@ def predict(
 
 
 def encode(
-    scene: QuantizedScene, *, levels: int | None = None, slice_anchors: int = SLICE_ANCHORS, threads: int = 0
+    scene: QuantizedScene,
+    *,
+    levels: int | None = None,
+    slice_anchors: int = SLICE_ANCHORS,
+    threads: int = 0,
+    coder: Coder = "lanes",
 ) -> bytes:
     """The `.pcgs` stream of the first `levels` levels (all by default).
 
-    What `truncate_levels(encode(scene), levels)` gives, byte for byte. Raises InputError for a scene that the
-    format cannot hold.
+    What `truncate_levels(encode(scene), levels)` gives, byte for byte. `coder` torchac needs the extra of
+    that name, takes long and is there for comparison. Raises InputError for a scene that the format cannot
+    hold.
     """
     heads = scene.heads
     header = _header(scene.grid, scene.networks) | {
@@ -72,7 +80,7 @@ def encode(
             f"its networks {header['features']} and {header['offsets']}"
         )
     try:
-        return _codec.encode_stream(
+        data = _codec.encode_stream(
             header,
             scene.levels,
             _layers(scene.networks),
@@ -92,6 +100,7 @@ def encode(
         )
     except ValueError as error:
         raise InputError(f"cannot encode this scene of {count} anchors: {error}") from None
+    return recode(data, coder)
 
 
 def decode(
@@ -100,7 +109,8 @@ def decode(
     """The scene at level `upto`, or at the last whole level.
 
     A truncated stream gives its last whole level and a warning. Raises BitstreamError when the stream is
-    damaged, too new, beyond `max_memory` bytes, or lacks the level asked for.
+    damaged, too new, beyond `max_memory` bytes, or lacks the level asked for; BackendError when it was coded
+    with torchac and that is not installed.
     """
     d = _decode(data, upto, threads, max_memory, symbols=False, ideal=False)
     scene = DecodedScene(
@@ -189,10 +199,18 @@ def _decode(
 ) -> dict[str, Any]:
     if upto is not None and upto < 1:
         raise BitstreamError(f"levels count from 1; level {upto} was asked for")
+    lanes = bytes(data)
+    if coder_of(lanes) != "lanes":
+        lanes = recode(lanes, "lanes", upto=upto, max_memory=max_memory)
     try:
-        return _codec.decode_stream(bytes(data), upto or 0, threads, max_memory, symbols, ideal, reverse)
+        found: dict[str, Any] = _codec.decode_stream(
+            lanes, upto or 0, threads, max_memory, symbols, ideal, reverse
+        )
     except _codec.StreamError as error:
         _fail(error)
+    if lanes is not data and coder_of(data) != "lanes":  # levels beyond `upto` were left out
+        found["truncated"] = describe(data).truncated
+    return found
 
 
 def _int32(values: NDArray[np.integer]) -> I32:

@@ -8,7 +8,6 @@ Offsets keep q_1.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -76,6 +75,3 @@ def log2_scale(z: Tensor) -> Tensor:
 def clamp_log2_scale_in_steps(value: Tensor) -> Tensor:
     """Limits log2(sigma / step) to what the pinned Gaussian tables hold."""
     return value.clamp(LOG2_SMALLEST_SCALE, LOG2_SMALLEST_SCALE + (SCALE_COUNT - 1) / SCALES_PER_OCTAVE)
-
-
-LOG2_E = math.log2(math.e)

@@ -4,19 +4,19 @@
 from __future__ import annotations
 
 import io
-import os
 import pickle
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 
-from gspc.errors import InputError, OutputError
+from gspc.errors import InputError
 from gspc.model.anchors import AnchorModel, ModelShape
 from gspc.model.grid_spec import GridPlane, GridSpec
+from gspc.output import write_atomically
 from gspc.scene import Camera
 
 FORMAT = "gspc-model"
@@ -88,18 +88,17 @@ def model_from_dict(values: dict[str, Any]) -> AnchorModel:
 
 
 def save(path: Path, values: dict[str, Any]) -> None:
-    """Writes whole or not at all: a killed process leaves the file before."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Writes whole or not at all: a killed process leaves the file before. Raises OutputError."""
+    write_atomically(path, lambda file: _write(values, file))
+
+
+def _write(values: dict[str, Any], file: BinaryIO) -> None:
     try:
-        with temporary.open("wb") as file:
-            torch.save(values, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        torch.save(values, file)
+    except RuntimeError as error:  # how torch's zip writer passes on what the file says, on its way out
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
 
 
 def load(source: Path | bytes, name: str, expected: str) -> dict[str, Any]:

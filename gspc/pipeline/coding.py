@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from gspc.errors import BitstreamError, InputError, UsageError
 from gspc.pipeline.source import Source, naming
@@ -11,6 +11,7 @@ from gspc.pipeline.source import Source, naming
 if TYPE_CHECKING:
     from gspc.scene import DecodedScene
 
+Coder = Literal["lanes", "torchac"]
 MAX_MEMORY = 4 << 30  # bytes a stream may make the decoder use unless asked otherwise
 
 
@@ -44,12 +45,17 @@ class Decompressed:
     restored: Restored
 
 
-def compress(source: Source, *, levels: int | None = None, threads: int = 0) -> Compressed:
-    """A model, or a stream to drop levels from, as a stream of its first `levels` levels (None: all)."""
+def compress(
+    source: Source, *, levels: int | None = None, threads: int = 0, coder: Coder = "lanes"
+) -> Compressed:
+    """A model, or a stream to drop levels from, as a stream of its first `levels` levels (None: all).
+
+    `coder` torchac codes the symbols with that package, if it is installed (BackendError), for comparison.
+    """
     with naming(source.name):
         if source.kind == "scene":
             raise InputError("is a decoded scene; compress the model or the .pcgs it came from")
-        from gspc.codec import truncate_levels
+        from gspc.codec import recode, truncate_levels
 
         if source.kind == "model":
             data, available = encode_model(source, levels, threads)
@@ -58,6 +64,7 @@ def compress(source: Source, *, levels: int | None = None, threads: int = 0) -> 
             available, promised = _levels_of(source.data)
             _check_levels(levels, available)
             data = truncate_levels(source.data, levels or available)
+        data = recode(data, coder)
     written = levels if levels is not None else available
     cut = f"the stream is truncated: {available} of {promised} levels are whole and were kept"
     return Compressed(data, written, _level_bytes(data, written), (cut,) if available < promised else ())

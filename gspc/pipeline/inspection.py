@@ -159,7 +159,7 @@ def _facts(stream: StreamInfo) -> tuple[tuple[str, str], ...]:
     return (
         ("format", f"{stream.version[0]}.{stream.version[1]}, model family {header.family}"),
         ("coder", ("32-lane rANS", "torchac")[header.coder]),
-        ("anchors", f"{anchors:,} in {len(stream.slice_keys)} slices"),
+        ("anchors", f"{anchors:,} in {len(stream.slice_keys)} slice{'s' * (len(stream.slice_keys) != 1)}"),
         ("Gaussians", f"{sum(level.gaussians for level in stream.levels):,}"),
         ("per anchor", f"{header.features} features, {header.offsets} offsets"),
         ("hidden units", hidden),

@@ -6,7 +6,6 @@ alone give photograph-like pictures within a tenth of the usual encoders' size i
 
 from __future__ import annotations
 
-import os
 import re
 import struct
 import zlib
@@ -17,7 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gspc.errors import InputError, OutputError, UsageError
+from gspc.errors import InputError, UsageError
+from gspc.output import check_target, write_atomically, writing
 from gspc.rendering.rasterizer import Backend
 from gspc.rendering.render import Renderer
 from gspc.scene import F32, U8, Camera, DecodedScene
@@ -158,14 +158,10 @@ def write_frames(
     not set (before anything is drawn) or cannot be written, BackendError, InputError.
     """
     paths = tuple(directory / name for name in frame_names(cameras))
-    if not overwrite:
-        for path in paths:
-            if path.exists():
-                raise OutputError(f"{path}: exists; use -f to overwrite")
-    try:
+    with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{directory}: cannot be made: {error.strerror}") from None
+    for path in paths:
+        check_target(path, force=overwrite)
     renderer = Renderer(scene, backend)
     with ThreadPoolExecutor(1) as pool:
         pending: list[tuple[Path, Future[None]]] = []
@@ -187,13 +183,4 @@ def write_frames(
 
 def write_png(path: Path, image: F32 | U8) -> None:
     """One PNG, whole or not at all; replaces an existing file. Raises OutputError."""
-    data = encode_png(image)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        try:
-            partial.write_bytes(data)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
+    write_atomically(path, encode_png(image))

@@ -15,12 +15,13 @@ from typing import IO, Any, Protocol
 
 import torch
 
-from gspc.config import FitOptions, default_rate_weights
+from gspc.config import FitOptions, checkpoint_path, default_rate_weights
 from gspc.data import suggested_cameras
-from gspc.errors import OutputError, UsageError
+from gspc.errors import InputError, UsageError
 from gspc.model import storage
 from gspc.model.anchors import ModelShape
 from gspc.ops.arrays import keep_freed_memory
+from gspc.output import writing
 from gspc.rendering.rasterizer import choose_backend
 from gspc.scene import SceneData
 from gspc.train.densify import Statistics
@@ -67,11 +68,6 @@ class FitObserver(Protocol):
 
     def progress(self, progress: FitProgress) -> None:
         """Every few iterations."""
-
-
-def checkpoint_path(output: Path) -> Path:
-    """Where a fit to `output` keeps what it needs to resume."""
-    return output.with_name(output.name + ".checkpoint")
 
 
 def fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserver) -> FitResult:
@@ -184,8 +180,9 @@ class _Run:
             "level_bits": report.bits,
             "estimated_bytes": estimated,
         }
-        log.write(json.dumps(row) + "\n")
-        log.flush()
+        with writing(log.name):
+            log.write(json.dumps(row) + "\n")
+            log.flush()
 
     @contextmanager
     def _log(self) -> Iterator[IO[str] | None]:
@@ -193,19 +190,15 @@ class _Run:
         if path is None:
             yield None
             return
-        kept: list[str] = []
-        if self.trainer.iteration and path.exists():
-            for line in path.read_text().splitlines(keepends=True):
-                if not line.endswith("\n") or json.loads(line)["iteration"] > self.trainer.iteration:
-                    break
-                kept.append(line)
-        try:
+        kept = _rows_until(path, self.trainer.iteration) if self.trainer.iteration else []
+        with writing(path):
             file = path.open("w")
-        except OSError as error:
-            raise OutputError(f"{path}: the log cannot be written ({error.strerror})") from error
-        with file:
+        try:
             file.writelines(kept)
             yield file
+        finally:
+            with writing(path):
+                file.close()
 
     def _save(self, log: IO[str] | None) -> None:
         trainer = self.trainer
@@ -254,6 +247,21 @@ class _Run:
         if saved["random_cuda"] and torch.cuda.is_available():
             torch.cuda.set_rng_state_all(saved["random_cuda"])
         self.observer.message(f"resumed at iteration {trainer.iteration}")
+
+
+def _rows_until(path: Path, iteration: int) -> list[str]:
+    """Lines of an interrupted run's log up to an iteration. Raises InputError when it is no such log."""
+    kept: list[str] = []
+    if not path.is_file():
+        return kept
+    try:
+        for line in path.read_text().splitlines(keepends=True):
+            if not line.endswith("\n") or json.loads(line)["iteration"] > iteration:
+                break
+            kept.append(line)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path}: is not the log of the run to resume; name another with --log") from error
+    return kept
 
 
 @contextmanager

@@ -11,7 +11,14 @@
 
 namespace gspc {
 
+#if defined(__EMSCRIPTEN__) && !defined(__EMSCRIPTEN_PTHREADS__)
+#define GSPC_NO_THREADS 1
+#endif
+
 inline size_t worker_count(int asked, size_t items) {
+#if defined(GSPC_NO_THREADS)
+  return static_cast<void>(asked), static_cast<void>(items), 1;
+#endif
   size_t n = asked > 0 ? static_cast<size_t>(asked) : std::max(1u, std::thread::hardware_concurrency());
   return std::max<size_t>(1, std::min({n, items, size_t{256}}));
 }
@@ -37,6 +44,10 @@ void parallel_items(size_t workers, size_t items, Work work) {
       }
     }
   };
+#if defined(GSPC_NO_THREADS)
+  static_cast<void>(workers);
+  run(0);
+#else
   std::vector<std::thread> threads;
   for (size_t w = 1; w < workers; ++w) {
     try {
@@ -47,6 +58,7 @@ void parallel_items(size_t workers, size_t items, Work work) {
   }
   run(0);
   for (std::thread& thread : threads) thread.join();
+#endif
   if (error) std::rethrow_exception(error);
 }
 

@@ -1,5 +1,6 @@
 #include "codec/pcgs.h"
 
+#include <algorithm>
 #include <cstring>
 #include <exception>
 #include <new>
@@ -34,8 +35,9 @@ void fill_weights(pcgs_scene& scene) {
 
 void report(char* error, size_t size, const char* text) {
   if (error == nullptr || size == 0) return;
-  std::strncpy(error, text, size - 1);
-  error[size - 1] = 0;
+  const size_t n = std::min(std::strlen(text), size - 1);
+  std::memcpy(error, text, n);
+  error[n] = 0;
 }
 
 }  // namespace
@@ -45,6 +47,7 @@ extern "C" {
 pcgs_scene* pcgs_decode(const void* data, size_t size, const pcgs_options* options, char* error, size_t error_size) {
   pcgs_scene* scene = nullptr;
   try {
+    if (data == nullptr && size > 0) gspc::stream_fail("no data");
     gspc::DecodeOptions decode;
     if (options != nullptr) {
       if (options->upto < 0) gspc::stream_fail("levels count from 1");
@@ -67,32 +70,36 @@ pcgs_scene* pcgs_decode(const void* data, size_t size, const pcgs_options* optio
 
 void pcgs_free(pcgs_scene* scene) { delete scene; }
 
-int32_t pcgs_level(const pcgs_scene* s) { return s->stream.level; }
-int32_t pcgs_levels_in_file(const pcgs_scene* s) { return s->stream.levels_in_file; }
-int32_t pcgs_truncated(const pcgs_scene* s) { return s->stream.truncated ? 1 : 0; }
-uint64_t pcgs_symbol_hash(const pcgs_scene* s) { return s->stream.hash; }
+int32_t pcgs_level(const pcgs_scene* s) { return s ? s->stream.level : 0; }
+int32_t pcgs_levels_in_file(const pcgs_scene* s) { return s ? s->stream.levels_in_file : 0; }
+int32_t pcgs_truncated(const pcgs_scene* s) { return s && s->stream.truncated ? 1 : 0; }
+uint64_t pcgs_symbol_hash(const pcgs_scene* s) { return s ? s->stream.hash : 0; }
 
-size_t pcgs_anchor_count(const pcgs_scene* s) { return s->stream.count; }
-int32_t pcgs_feature_count(const pcgs_scene* s) { return s->stream.header.features; }
-int32_t pcgs_offset_count(const pcgs_scene* s) { return s->stream.header.offsets; }
-const float* pcgs_anchors(const pcgs_scene* s) { return s->stream.anchors.data.get(); }
-const float* pcgs_features(const pcgs_scene* s) { return s->stream.features.data.get(); }
-const float* pcgs_log_scales(const pcgs_scene* s) { return s->stream.log_scales.data.get(); }
-const float* pcgs_offsets(const pcgs_scene* s) { return s->stream.offsets.data.get(); }
-const uint8_t* pcgs_gaussian_levels(const pcgs_scene* s) { return s->stream.gaussian_level.data.get(); }
+size_t pcgs_anchor_count(const pcgs_scene* s) { return s ? s->stream.count : 0; }
+int32_t pcgs_feature_count(const pcgs_scene* s) { return s ? s->stream.header.features : 0; }
+int32_t pcgs_offset_count(const pcgs_scene* s) { return s ? s->stream.header.offsets : 0; }
+const float* pcgs_anchors(const pcgs_scene* s) { return s ? s->stream.anchors.data.get() : nullptr; }
+const float* pcgs_features(const pcgs_scene* s) { return s ? s->stream.features.data.get() : nullptr; }
+const float* pcgs_log_scales(const pcgs_scene* s) { return s ? s->stream.log_scales.data.get() : nullptr; }
+const float* pcgs_offsets(const pcgs_scene* s) { return s ? s->stream.offsets.data.get() : nullptr; }
+const uint8_t* pcgs_gaussian_levels(const pcgs_scene* s) { return s ? s->stream.gaussian_level.data.get() : nullptr; }
 
 pcgs_layer pcgs_head(const pcgs_scene* s, int32_t which) {
-  const int at = which < 0 || which > 3 ? 0 : which;
-  const gspc::HeadLayer& layer = head_of(*s, at);
-  return {layer.in, layer.out, s->weights[at].data(), layer.bias.data()};
+  if (s == nullptr || which < 0 || which > 3) return {0, 0, nullptr, nullptr};
+  const gspc::HeadLayer& layer = head_of(*s, which);
+  return {layer.in, layer.out, s->weights[which].data(), layer.bias.data()};
 }
-float pcgs_distance_scale(const pcgs_scene* s) { return s->stream.heads.distance_scale; }
-void pcgs_background(const pcgs_scene* s, float rgb[3]) { std::memcpy(rgb, s->stream.header.background, 12); }
+float pcgs_distance_scale(const pcgs_scene* s) { return s ? s->stream.heads.distance_scale : 0; }
+void pcgs_background(const pcgs_scene* s, float rgb[3]) {
+  if (rgb == nullptr) return;
+  for (int i = 0; i < 3; ++i) rgb[i] = s ? s->stream.header.background[i] : 0;
+}
 
-size_t pcgs_camera_count(const pcgs_scene* s) { return s->stream.cameras.size(); }
+size_t pcgs_camera_count(const pcgs_scene* s) { return s ? s->stream.cameras.size() : 0; }
 pcgs_camera pcgs_camera_at(const pcgs_scene* s, size_t index) {
   pcgs_camera out{};
-  if (index >= s->stream.cameras.size()) return out;
+  out.name = "";
+  if (s == nullptr || index >= s->stream.cameras.size()) return out;
   const gspc::StoredCamera& c = s->stream.cameras[index];
   out.name = c.name.c_str();
   out.width = c.width;
@@ -104,6 +111,6 @@ pcgs_camera pcgs_camera_at(const pcgs_scene* s, size_t index) {
   std::memcpy(out.world_to_camera, c.world_to_camera, sizeof out.world_to_camera);
   return out;
 }
-const char* pcgs_metadata(const pcgs_scene* s) { return s->stream.metadata.c_str(); }
+const char* pcgs_metadata(const pcgs_scene* s) { return s ? s->stream.metadata.c_str() : ""; }
 
 }  // extern "C"

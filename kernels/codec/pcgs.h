@@ -11,6 +11,7 @@
  *
  * N = pcgs_anchor_count, F = pcgs_feature_count, K = pcgs_offset_count. Arrays are row-major, belong to the scene and
  * live until pcgs_free. No function keeps a pointer into `data`. Scenes may be used from several threads for reading.
+ * A NULL scene holds nothing: counts are 0, arrays NULL, texts "". So does a head or a camera that there is not.
  */
 #ifndef PCGS_H
 #define PCGS_H

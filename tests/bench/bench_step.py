@@ -6,8 +6,7 @@ figure.
 
 The scene is fox at half size when its photographs are there, else the generated demo scene at about that
 size. Anchors are its points, repeated with jitter; heads are set so that a trained model's share of Gaussians
-is drawn.
-CPU time counts every thread, also those that wait for others.
+is drawn. CPU time counts every thread, also those that wait for others.
 """
 
 from __future__ import annotations

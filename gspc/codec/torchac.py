@@ -1,0 +1,178 @@
+"""Symbols coded by torchac, a reference coder that users may install as an extra (it is GPL).
+
+Same tables, same symbols, same runs as the lanes; pcgs(5) has the layout. torchac gets the pinned integer
+frequencies times 4 (it counts in 2^16), so nothing here depends on floating point. It compiles itself when it
+is first imported, which is why it is imported as late as possible.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gspc import _codec
+from gspc.codec.types import I32, U8
+from gspc.errors import BackendError, BitstreamError
+
+U16 = NDArray[np.uint16]
+Index = NDArray[np.int64]
+MAX_ENTRIES = 1 << 25  # table entries handed over in one call, 2 bytes each
+MISSING = "the stream's coder torchac is not installed; pip install 'gspc[torchac]'"
+
+
+@contextmanager
+def _stdout_to_stderr() -> Iterator[None]:
+    """torchac's build talks on file descriptor 1, where a stream may be going."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+@cache
+def load() -> tuple[Any, Any]:
+    """The modules torchac and torch. Raises BackendError where torchac is missing or does not build."""
+    try:
+        with _stdout_to_stderr():
+            import torch
+            import torchac
+    except ImportError as error:
+        raise BackendError(f"{MISSING} ({error})") from None
+    except (OSError, RuntimeError) as error:
+        first = str(error).partition("\n")[0]
+        raise BackendError(
+            f"torchac does not build here; it needs ninja and a C++ compiler ({first})"
+        ) from None
+    return torchac, torch
+
+
+@cache
+def _cumulative(kind: str, table: int) -> U16:
+    """[slots + 1]: first slot of each symbol times 4; the 2^16 at the end is 0, as torchac has it."""
+    if kind == "gaussian":
+        frequencies = np.asarray(_codec.gaussian_frequencies(table))
+    else:
+        frequencies = _trit_frequencies()[table]
+    sums = np.concatenate([[0], np.cumsum(frequencies, dtype=np.int64)]) * 4
+    return (sums & 0xFFFF).astype(np.uint16)
+
+
+@cache
+def _trit_frequencies() -> NDArray[Any]:
+    return np.asarray(_codec.trit_frequencies()).reshape(-1, 3)
+
+
+@cache
+def _slots() -> Index:
+    """Slots of each Gaussian table: 2R + 2, the last one's is the escape."""
+    return np.array([2 * _codec.gaussian_support(table) + 2 for table in range(128)], dtype=np.int64)
+
+
+def batches(slots: Index) -> Iterator[Index]:
+    """Which symbols of a run each call codes: those with equally many slots, fewest first, in their order."""
+    order = np.argsort(slots, kind="stable")
+    for group in np.split(order, np.flatnonzero(np.diff(slots[order])) + 1):
+        if len(group):
+            most = MAX_ENTRIES // (int(slots[group[0]]) + 1)
+            for at in range(0, len(group), most):
+                yield group[at : at + most]
+
+
+def _rows(kind: str, tables: NDArray[Any]) -> NDArray[np.int16]:
+    """[n, slots + 1], a row for each symbol, in the type torchac wants."""
+    used, which = np.unique(tables, return_inverse=True)
+    return np.stack([_cumulative(kind, int(table)) for table in used])[which].view(np.int16)
+
+
+class Encoder:
+    """Codes runs as they come. Takes what gspc._codec.RansEncoder takes."""
+
+    def __init__(self) -> None:
+        self._torchac, self._torch = load()
+        self._out = bytearray()
+
+    def gaussian(self, tables: U8, symbols: I32) -> None:
+        slots = _slots()[tables]
+        order = np.where(symbols >= 0, 2 * symbols, -2 * symbols - 1)
+        self._run("gaussian", tables, slots, np.minimum(order, slots - 1))
+
+    def trits(self, tables: U16, trits: NDArray[np.int8]) -> None:
+        self._run("trit", tables, np.full(len(tables), 3), trits.astype(np.int64) + 1)
+
+    def finish(self) -> bytes:
+        return bytes(self._out)
+
+    def _run(self, kind: str, tables: NDArray[Any], slots: Index, order: Index) -> None:
+        for batch in batches(slots):
+            rows = self._torch.from_numpy(_rows(kind, tables[batch]))
+            symbols = self._torch.from_numpy(order[batch].astype(np.int16))
+            data = self._torchac.encode_int16_normalized_cdf(rows, symbols)
+            self._out += varint(len(data)) + data
+
+
+class Decoder:
+    """Decodes runs in the order they were coded in. BitstreamError where the bytes end too early."""
+
+    def __init__(self, data: bytes) -> None:
+        self._torchac, self._torch = load()
+        self._data = data
+        self._at = 0
+
+    def gaussian(self, tables: U8) -> tuple[I32, Index]:
+        """Symbols, 0 for escaped ones, and the indices of those."""
+        slots = _slots()[tables]
+        order = self._run("gaussian", tables, slots)
+        escaped = np.flatnonzero(order == slots - 1)
+        symbols = np.where(order % 2 == 1, -(order + 1) // 2, order // 2).astype(np.int32)
+        symbols[escaped] = 0
+        return symbols, escaped
+
+    def trits(self, tables: U16) -> NDArray[np.int8]:
+        return (self._run("trit", tables, np.full(len(tables), 3)) - 1).astype(np.int8)
+
+    def finished(self) -> bool:
+        return self._at == len(self._data)
+
+    def _run(self, kind: str, tables: NDArray[Any], slots: Index) -> Index:
+        order = np.zeros(len(tables), dtype=np.int64)
+        for batch in batches(slots):
+            rows = self._torch.from_numpy(_rows(kind, tables[batch]))
+            order[batch] = self._torchac.decode_int16_normalized_cdf(rows, self._piece()).numpy()
+        return order
+
+    def _piece(self) -> bytes:
+        size, shift = 0, 0
+        while True:
+            if self._at >= len(self._data) or shift > 28:
+                raise BitstreamError("torchac symbols: malformed length")
+            byte = self._data[self._at]
+            self._at += 1
+            size |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                break
+        if size > len(self._data) - self._at:
+            raise BitstreamError("torchac symbols: shorter than their contents")
+        self._at += size
+        return self._data[self._at - size : self._at]
+
+
+def varint(value: int) -> bytes:
+    """Seven bits a byte, least significant first."""
+    out = bytearray()
+    while value >= 128:
+        out.append(value % 128 + 128)
+        value //= 128
+    return bytes([*out, value])

@@ -1,0 +1,81 @@
+/* What pcgs.h promises about NULL and short buffers. Reads a whole stream on stdin; prints "ok" or the line that fails. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/pcgs.h"
+
+#define CHECK(condition)                                       \
+  do {                                                         \
+    if (!(condition)) {                                        \
+      printf("line %d: %s\n", __LINE__, #condition);           \
+      return 1;                                                \
+    }                                                          \
+  } while (0)
+
+static int null_scene(void) {
+  float rgb[3] = {1, 1, 1};
+  const pcgs_layer head = pcgs_head(NULL, PCGS_HIDDEN);
+  const pcgs_camera camera = pcgs_camera_at(NULL, 0);
+  pcgs_free(NULL);
+  CHECK(pcgs_level(NULL) == 0 && pcgs_levels_in_file(NULL) == 0 && pcgs_truncated(NULL) == 0);
+  CHECK(pcgs_symbol_hash(NULL) == 0 && pcgs_anchor_count(NULL) == 0);
+  CHECK(pcgs_feature_count(NULL) == 0 && pcgs_offset_count(NULL) == 0);
+  CHECK(pcgs_anchors(NULL) == NULL && pcgs_features(NULL) == NULL && pcgs_log_scales(NULL) == NULL);
+  CHECK(pcgs_offsets(NULL) == NULL && pcgs_gaussian_levels(NULL) == NULL);
+  CHECK(head.inputs == 0 && head.outputs == 0 && head.weight == NULL && head.bias == NULL);
+  CHECK(pcgs_distance_scale(NULL) == 0 && pcgs_camera_count(NULL) == 0 && strcmp(pcgs_metadata(NULL), "") == 0);
+  CHECK(camera.width == 0 && strcmp(camera.name, "") == 0);
+  pcgs_background(NULL, rgb);
+  pcgs_background(NULL, NULL);
+  CHECK(rgb[0] == 0 && rgb[1] == 0 && rgb[2] == 0);
+  return 0;
+}
+
+static int short_buffers(const unsigned char* data, size_t size) {
+  char error[8] = "xxxxxxx";
+  pcgs_options options = {-1, 1, 0};
+  CHECK(pcgs_decode(NULL, 0, NULL, NULL, 0) == NULL);
+  CHECK(pcgs_decode(NULL, 12, NULL, error, sizeof error) == NULL && strcmp(error, "no data") == 0);
+  CHECK(pcgs_decode(data, 0, NULL, error, sizeof error) == NULL && strcmp(error, "the str") == 0);
+  memset(error, 'x', sizeof error);
+  CHECK(pcgs_decode("hello", 5, NULL, error, 1) == NULL && error[0] == 0 && error[1] == 'x');
+  error[0] = 'y';
+  CHECK(pcgs_decode("hello", 5, NULL, error, 0) == NULL && error[0] == 'y');
+  CHECK(pcgs_decode("hello", 5, NULL, NULL, 100) == NULL);
+  CHECK(pcgs_decode(data, size, &options, error, sizeof error) == NULL && strcmp(error, "levels ") == 0);
+  options.upto = 9;
+  CHECK(pcgs_decode(data, size, &options, error, sizeof error) == NULL);
+  options.upto = 0;
+  options.max_memory = 100;
+  CHECK(pcgs_decode(data, size, &options, error, sizeof error) == NULL && strcmp(error, "decodin") == 0);
+  for (size_t n = 0; n < 1000 && n < size; ++n) {  /* the exact bytes, so that a sanitizer sees reads beyond them */
+    unsigned char* part = malloc(n + 1);
+    memcpy(part, data, n);
+    CHECK(pcgs_decode(part, n, NULL, error, sizeof error) == NULL && strlen(error) == 7);
+    free(part);
+  }
+  return 0;
+}
+
+static int whole_scene(const unsigned char* data, size_t size) {
+  pcgs_scene* scene = pcgs_decode(data, size, NULL, NULL, 0);
+  CHECK(scene != NULL);
+  for (int which = -2; which < 7; ++which) {
+    const pcgs_layer head = pcgs_head(scene, which);
+    CHECK((head.weight != NULL) == (which >= PCGS_HIDDEN && which <= PCGS_COV));
+  }
+  CHECK(pcgs_camera_count(scene) == 2 && pcgs_camera_at(scene, 1).width > 0);
+  CHECK(strcmp(pcgs_camera_at(scene, 2).name, "") == 0 && pcgs_camera_at(scene, (size_t)-1).width == 0);
+  pcgs_background(scene, NULL);
+  pcgs_free(scene);
+  return 0;
+}
+
+int main(void) {
+  static unsigned char data[1 << 16];
+  const size_t size = fread(data, 1, sizeof data, stdin);
+  if (null_scene() || short_buffers(data, size) || whole_scene(data, size)) return 1;
+  puts("ok");
+  return 0;
+}

@@ -1,0 +1,229 @@
+"""`--coder torchac`: streams recoded to the extra and back, with the package itself where it is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import fake_torchac
+import numpy as np
+import pytest
+import synthetic
+import torch
+from cli_tools import Cli, environment
+
+from gspc import _codec
+from gspc.bitstream import check, describe, limits
+from gspc.codec import decode, decode_symbols, encode, recode, truncate_levels
+from gspc.codec import torchac as extra
+from gspc.codec.recode import _assemble, _chunk, coder_of
+from gspc.errors import BackendError, BitstreamError
+
+GOLDEN = Path(__file__).parent / "golden"
+HASHES: dict[str, list[str]] = json.loads((GOLDEN / "hashes.json").read_text())
+
+
+def stream(name: str) -> bytes:
+    return (GOLDEN / f"{name}.pcgs").read_bytes()
+
+
+@pytest.fixture(params=["fake", "installed"])
+def coder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """torchac as a fake with its interface, and the real one."""
+    if request.param == "fake":
+        monkeypatch.setattr(extra, "load", lambda: (fake_torchac, torch))
+    elif importlib.util.find_spec("torchac") is None:
+        pytest.skip("torchac is not installed; pip install 'gspc[torchac]'")
+    return request.param
+
+
+@pytest.fixture
+def missing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No torchac, whatever is installed."""
+    extra.load.cache_clear()
+    monkeypatch.setitem(sys.modules, "torchac", None)
+    yield
+    extra.load.cache_clear()
+
+
+@pytest.mark.parametrize("name", HASHES)
+def test_there_and_back(name: str, coder: str) -> None:
+    lanes = stream(name)
+    coded = recode(lanes, "torchac")
+    assert check(coded).header.coder == 1 and coder_of(coded) == "torchac"
+    assert recode(coded, "torchac") == coded and recode(coded, "lanes") == lanes
+    for level, expected in enumerate(HASHES[name], start=1):
+        assert decode(coded, upto=level).symbol_hash == expected
+        shorter = truncate_levels(coded, level)
+        assert shorter == recode(truncate_levels(lanes, level), "torchac")
+        assert decode(shorter).symbol_hash == expected
+    assert decode_symbols(coded).ideal_bits == decode_symbols(lanes).ideal_bits
+
+
+def test_size(coder: str) -> None:
+    """The same tables, hence about the same size; what is added is a few bytes for each call."""
+    scene = synthetic.tiny(3000, levels=2, seed=5)
+    lanes = encode(scene)
+    coded = encode(scene, coder="torchac")
+    symbols = sum(decode_symbols(lanes).ideal_bits.values()) / 8
+    assert describe(lanes).component("symbols") > symbols
+    assert symbols < describe(coded).component("symbols") < 1.01 * symbols + 1000
+    assert recode(coded, "lanes") == lanes
+
+
+def test_core_refuses(coder: str) -> None:
+    data = recode(stream("one-level"), "torchac")
+    for call in (
+        lambda: _codec.decode_stream(data, 0, 1, 1 << 30, False, False, False),
+        lambda: _codec.decode_stream(data, 1, 1, 1 << 30, True, True, False),
+    ):
+        with pytest.raises(_codec.StreamError, match=r"^symbols were coded with torchac, which this core"):
+            call()
+
+
+def test_many_calls(coder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are cut where the tables of one call would take too much memory."""
+    monkeypatch.setattr(extra, "MAX_ENTRIES", 1 << 11)
+    slots = np.array([4, 900, 4, 6, 900, 900, 4])
+    found = [batch.tolist() for batch in extra.batches(slots)]
+    assert found == [[0, 2, 6], [3], [1, 4], [5]]
+    lanes = stream("escapes")
+    assert recode(recode(lanes, "torchac"), "lanes") == lanes
+
+
+def test_missing(missing: None) -> None:
+    with pytest.raises(BackendError, match=r"pip install 'gspc\[torchac\]'"):
+        encode(synthetic.tiny(10), coder="torchac")
+    assert decode(stream("one-level")).symbol_hash == HASHES["one-level"][0]
+
+
+def test_missing_is_exit_5(missing: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli = Cli(monkeypatch)
+    path, out = tmp_path / "a.pcgs", tmp_path / "b.pcgs"
+    path.write_bytes(stream("one-level"))
+    ran = cli("compress", path, "--coder", "torchac", "-o", out)
+    assert ran.code == 5 and not out.exists()
+    assert len(ran.lines) == 1 and "pip install 'gspc[torchac]'" in ran.lines[0] and "a.pcgs" in ran.lines[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(extra, "load", lambda: (fake_torchac, torch))
+        path.write_bytes(recode(stream("one-level"), "torchac"))
+    for command in (("decompress", path), ("compress", path), ("inspect-bitstream", path, "--rates")):
+        ran = cli(*command)
+        assert ran.code == 5 and ran.out == b"" and len(ran.lines) == 1
+    assert cli("inspect-bitstream", path, "--check").code == 0  # needs no torchac
+
+
+def test_commands(coder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli = Cli(monkeypatch)
+    lanes = stream("three-levels")
+    coded = cli("compress", "--coder", "torchac", "--levels", 2, stdin=lanes)
+    assert coded.code == 0 and coded.out == recode(truncate_levels(lanes, 2), "torchac")
+    shown = cli("inspect-bitstream", stdin=coded.out)
+    assert shown.code == 0 and b"torchac" in shown.out
+    want, got = (cli("decompress", stdin=data) for data in (truncate_levels(lanes, 2), coded.out))
+    assert want.code == got.code == 0 and want.out == got.out
+    back = cli("compress", stdin=coded.out)
+    assert back.code == 0 and back.out == truncate_levels(lanes, 2)
+    assert cli("compress", "--coder", "zip", stdin=lanes).code == 2
+
+
+def test_standard_output_stays_clean(tmp_path: Path) -> None:
+    """torchac builds itself when imported and says so on file descriptor 1."""
+    source = Path(fake_torchac.__file__).read_text()
+    (tmp_path / "torchac.py").write_text(
+        f"import os\nos.write(1, b'[1/2] c++')\nprint('loading')\n{source}".replace(
+            "from __future__ import annotations\n", ""
+        )
+    )
+    env = environment()
+    env["PYTHONPATH"] = f"{tmp_path}:{env['PYTHONPATH']}"
+    command = [sys.executable, "-m", "gspc", "compress", "--coder", "torchac"]
+    ran = subprocess.run(command, input=stream("one-level"), capture_output=True, env=env, check=True)
+    assert ran.stdout.startswith(limits.MAGIC) and coder_of(ran.stdout) == "torchac"
+    assert b"[1/2] c++" in ran.stderr and b"loading" in ran.stderr
+
+
+def test_truncated(coder: str) -> None:
+    data = recode(stream("three-levels"), "torchac")
+    second = describe(data).levels[1]
+    for end in (second.offset, second.offset + 10, second.offset + second.length - 1):
+        got = decode(data[:end])
+        assert (got.level, got.levels_in_file, got.truncated) == (1, 3, True)
+        assert "level 1 of 3" in got.warnings[0] and got.symbol_hash == HASHES["three-levels"][0]
+        with pytest.raises(BitstreamError, match="truncated: level 2"):
+            decode(data[:end], upto=2)
+    with pytest.raises(BitstreamError, match="truncated"):
+        decode(data[: second.offset - 1])
+    with pytest.raises(BitstreamError, match="level 4 was asked for"):
+        decode(data, upto=4)
+    whole = decode(data, upto=1)
+    assert (whole.level, whole.levels_in_file, whole.truncated, whole.warnings) == (1, 3, False, ())
+
+
+def test_a_slice_less_in_the_last_level(coder: str) -> None:
+    """As compress may leave slices out of the last level; made by hand here."""
+    partial = without_last_slice(stream("three-levels"))
+    coded = recode(partial, "torchac")
+    assert recode(coded, "lanes") == partial
+    assert decode(coded).symbol_hash == decode(partial).symbol_hash != HASHES["three-levels"][2]
+
+
+def without_last_slice(data: bytes) -> bytes:
+    """Drops the last chunk of a stream of three levels, and corrects the index."""
+    info = describe(data)
+    last = info.chunks[-1]
+    anchors = next(s.anchors for s in info.slices if (s.level, s.slice) == (3, last.slice))
+    chunk = info.chunks[0]
+    begin = chunk.offset + limits.CHUNK_HEADER_BYTES
+    index = bytearray(data[begin : begin + chunk.length])
+    row = 8 + 20 * 2
+    length = info.levels[2].length - limits.CHUNK_HEADER_BYTES - last.length
+    struct.pack_into("<QI", index, row + 8, length, info.levels[2].anchors - anchors)
+    struct.pack_into("<I", index, chunk.length - 4, 0)
+    return data[: chunk.offset] + _chunk(data, chunk, bytes(index)) + data[begin + chunk.length : last.offset]
+
+
+def test_damage(coder: str) -> None:
+    data = recode(stream("one-level"), "torchac")
+    for at in range(0, len(data), 37):
+        flipped = bytearray(data)
+        flipped[at] ^= 16
+        try:
+            got = decode(bytes(flipped)).symbol_hash
+        except BitstreamError:
+            continue
+        assert got == HASHES["one-level"][0]  # an ancillary chunk
+
+
+def test_hostile_symbols(coder: str) -> None:
+    """Bytes that the checksums vouch for: an error or other symbols, nothing else."""
+    data = recode(stream("escapes"), "torchac")
+    info = describe(data)
+    chunk = next(c for c in info.chunks if c.tag == "SLIC")
+    place = next(s for s in info.slices if (s.level, s.slice) == (chunk.level, chunk.slice))
+    start = chunk.offset + limits.CHUNK_HEADER_BYTES
+    payload = data[start : start + chunk.length]
+    rng = np.random.default_rng(1)
+    errors = 0
+    for _ in range(60):
+        bad = bytearray(payload)
+        for at in rng.integers(len(payload) - place.symbols, len(payload), 3):
+            bad[at] = rng.integers(256)
+        hostile = _assemble(data, info, 2, "torchac", {chunk.offset: bytes(bad)})
+        try:
+            decode(hostile)
+        except BitstreamError as error:
+            errors += 1
+            assert "\n" not in str(error)
+    assert errors > 0
+
+
+def test_memory_limit(coder: str) -> None:
+    data = recode(stream("one-level"), "torchac")
+    with pytest.raises(BitstreamError, match="MiB of memory, the limit is 1; raise --max-memory"):
+        decode(data, max_memory=1 << 20)
