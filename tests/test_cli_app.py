@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -272,18 +271,6 @@ def _waits_in(pid: int) -> str:
         ].replace("0", "pipe")
     except OSError:
         return ""
-
-
-def cpu_seconds(*args: str) -> float:
-    """CPU time of a command, which on a busy machine says more than wall time."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert run_fresh(*args).code == 0
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-def test_help_answers_in_less_than_0_3_seconds() -> None:
-    assert min(cpu_seconds("--help") for _ in range(4)) < 0.3
 
 
 def loaded_modules(*args: object, stdin: bytes = b"") -> set[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -186,16 +185,9 @@ def test_inspect_checks(cli: Cli, stream: bytes) -> None:
     assert cli("inspect-bitstream", stdin=b"what").code == 4
 
 
-def test_inspect_is_quick_and_light(stream: bytes, tmp_path: Path) -> None:
+def test_inspect_imports_little(stream: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.pcgs").write_bytes(stream)
 
-    def seconds() -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert run_fresh("inspect-bitstream", tmp_path / "a.pcgs").code == 0
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    assert min(seconds() for _ in range(4)) < 0.3
     code = (
         "import sys; from gspc.cli.app import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
     )
