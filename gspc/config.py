@@ -84,7 +84,7 @@ class FitOptions:
     resume: bool = False
     log: Path | None = None
     features: int = 32
-    densify_threshold: float = 8e-5
+    densify_threshold: float = 1e-4
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -122,7 +122,7 @@ def checkpoint_path(output: Path) -> Path:
     return output.with_name(output.name + ".checkpoint")
 
 
-COARSEST_RATE_WEIGHT, FINEST_RATE_WEIGHT = 6e-3, 6e-4
+COARSEST_RATE_WEIGHT, FINEST_RATE_WEIGHT = 8e-3, 8e-4
 
 
 def default_rate_weights(levels: int) -> tuple[float, ...]:

@@ -57,9 +57,8 @@ class View:
     """A photograph: its camera (already at the training resolution) and how to get its pixels."""
 
     camera: Camera
-    load: Callable[[], U8] = field(
-        compare=False, repr=False
-    )  # -> [H, W, 3] at the camera's size, may be read-only
+    # -> [H, W, 3] at the camera's size, may be read-only
+    load: Callable[[], U8] = field(compare=False, repr=False)
     path: Path | None = None
 
 

@@ -215,8 +215,8 @@ def test_unknown_content(cli: Cli) -> None:
 def test_compress_says_the_sizes(cli: Cli) -> None:
     calls = []
 
-    def compress(source: Any, *, levels: int | None, threads: int) -> pipeline.Compressed:
-        calls.append((source.kind, levels, threads))
+    def compress(source: Any, *, levels: int | None, threads: int, coder: str) -> pipeline.Compressed:
+        calls.append((source.kind, levels, threads, coder))
         return pipeline.Compressed(b"\x89data", 2, (1234, 5678))
 
     cli.monkeypatch.setattr(pipeline, "compress", compress)
@@ -226,7 +226,8 @@ def test_compress_says_the_sizes(cli: Cli) -> None:
     assert ran.err == "gspc: scene.pcgs: 5 bytes; up to level 1: 1,234, 2: 5,678\n"
     assert Path("scene.pcgs").read_bytes() == b"\x89data"
     assert cli("compress", stdin=STREAM).out == b"\x89data"
-    assert calls == [("model", 2, 0), ("pcgs", None, 0)]
+    assert cli("compress", "--coder", "torchac", stdin=STREAM).code == 0
+    assert calls == [("model", 2, 0, "lanes"), ("pcgs", None, 0, "lanes"), ("pcgs", None, 0, "torchac")]
 
 
 def test_compress_refuses_a_decoded_scene(cli: Cli) -> None:

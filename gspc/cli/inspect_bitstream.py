@@ -28,6 +28,7 @@ def command(
         bool,
         typer.Option("--check", help="Verify every checksum and length; exit 4 when anything is damaged."),
     ] = False,
+    threads: options.Threads = 0,
 ) -> None:
     """Show the header, the chunks and where the bytes go.
 
@@ -36,7 +37,7 @@ def command(
     from gspc import pipeline
     from gspc.errors import BitstreamError
 
-    result = pipeline.inspect(options.read_source(source), rates=rates)
+    result = pipeline.inspect(options.read_source(source), rates=rates, threads=threads)
     if json_report:
         import json
 

@@ -70,7 +70,7 @@ class Inspection:
         )
 
 
-def inspect(source: bytes | Path, *, rates: bool = False) -> Inspection:
+def inspect(source: bytes | Path, *, rates: bool = False, threads: int = 0) -> Inspection:
     """What a stream, a decoded scene or a model consists of, from its container alone, except `rates`.
 
     A model is encoded first. Of a damaged stream what can be read is reported, with `problems`;
@@ -84,17 +84,17 @@ def inspect(source: bytes | Path, *, rates: bool = False) -> Inspection:
 
         found = replace(found, data=encode_model(found, None, 0)[0])
     result = _inspect_stream(found)
-    return replace(result, rates=_rates(found)) if rates else result
+    return replace(result, rates=_rates(found, threads)) if rates else result
 
 
-def _rates(source: Source) -> tuple[Rate, ...]:
+def _rates(source: Source, threads: int) -> tuple[Rate, ...]:
     """Counts follow from the masks: what appears is coded by Gaussians, what was there by trits."""
     import numpy as np
 
     from gspc.codec import decode_symbols
 
     with naming(source.name):
-        symbols = decode_symbols(source.data)
+        symbols = decode_symbols(source.data, threads=threads)
     alive = np.where(symbols.gaussian_level == 0, 255, symbols.gaussian_level)
     first = alive.min(axis=1)
     features, scaling = symbols.features.shape[1], symbols.scaling.shape[1]

@@ -10,7 +10,7 @@ from torch import Tensor
 from gspc.model import quantization as quant
 from gspc.model.anchors import AnchorModel
 from gspc.model.context import SO_FAR_LIMIT
-from gspc.model.entropy import gaussian_bits, trit_bits
+from gspc.model.entropy import trit_bits, unit_gaussian_bits
 from gspc.model.masks import anchor_mask, first_level, gaussian_mask
 
 POSITION_BITS = 18.0  # per anchor; what octree coding of a trained cloud costs, for the estimate only
@@ -93,7 +93,7 @@ def _appearance_bits(centered: Tensor, step: Tensor, q0: float, octaves: Tensor,
     else:
         value = quant.quantize(centered, step) * step
     in_steps = quant.clamp_log2_scale_in_steps(quant.log2_scale(octaves) - torch.log2(step / q0))
-    return gaussian_bits(value / step, torch.ones_like(value), torch.exp2(in_steps))
+    return unit_gaussian_bits(value / step, torch.exp2(in_steps))
 
 
 def _refinement_bits(

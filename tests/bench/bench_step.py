@@ -225,7 +225,8 @@ def main() -> None:
                 results.append(result)
                 whole = result["parts"]["step"]
                 for part, spent in sorted(result["parts"].items(), key=lambda item: -item[1]["cpu_ms"]):
-                    label = f"step {scene.name} {camera.width}x{camera.height} anchors={anchors} threads={threads}"
+                    size = f"{camera.width}x{camera.height}"
+                    label = f"step {scene.name} {size} anchors={anchors} threads={threads}"
                     prototype = PROTOTYPE.get(part) if anchors == 50_000 and threads == 2 else None
                     print(
                         f"{label} {part:27} {spent['cpu_ms']:8.2f} ms cpu {spent['wall_ms']:8.2f} ms wall "
