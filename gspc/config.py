@@ -122,7 +122,7 @@ def checkpoint_path(output: Path) -> Path:
     return output.with_name(output.name + ".checkpoint")
 
 
-COARSEST_RATE_WEIGHT, FINEST_RATE_WEIGHT = 8e-3, 8e-4
+COARSEST_RATE_WEIGHT, FINEST_RATE_WEIGHT = 5e-3, 3e-4
 
 
 def default_rate_weights(levels: int) -> tuple[float, ...]:
