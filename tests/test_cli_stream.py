@@ -147,7 +147,7 @@ def test_inspect_adds_up(cli: Cli, stream: bytes) -> None:
     report = json.loads(ran.out)
     assert report["bytes"] == len(stream) == sum(part["bytes"] for part in report["components"])
     assert report["bytes_up_to_level"][-1] == len(stream)
-    assert report["header"]["anchors"] == f"{len(TINY.positions)} in 1 slices"
+    assert report["header"]["anchors"] == f"{len(TINY.positions)} in 1 slice"
     assert {chunk["status"] for chunk in report["chunks"]} == {""}
     text = cli("inspect-bitstream", stdin=stream).out.decode()
     assert "3 levels" in text
