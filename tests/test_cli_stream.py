@@ -146,7 +146,7 @@ def test_inspect_adds_up(cli: Cli, stream: bytes) -> None:
     report = json.loads(ran.out)
     assert report["bytes"] == len(stream) == sum(part["bytes"] for part in report["components"])
     assert report["bytes_up_to_level"][-1] == len(stream)
-    assert report["header"]["anchors"] == f"{len(TINY.positions)} in 1 slices"
+    assert report["header"]["anchors"] == f"{len(TINY.positions)} in 1 slice"
     assert {chunk["status"] for chunk in report["chunks"]} == {""}
     text = cli("inspect-bitstream", stdin=stream).out.decode()
     assert "3 levels" in text
@@ -225,7 +225,8 @@ def photographs(stream: bytes, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any
         seen.update(path=path, options=options)
         test = () if options.hold == 0 else seen["views"]
         rest = seen["views"] if options.hold == 0 else ()
-        return SceneData("x", rest, test, np.zeros((0, 3)), np.zeros((0, 3), np.uint8), (0.0, 0.0, 0.0))
+        behind = (1.0, 1.0, 1.0) if options.background == "white" else (0.0, 0.0, 0.0)
+        return SceneData("x", rest, test, np.zeros((0, 3)), np.zeros((0, 3), np.uint8), behind)
 
     monkeypatch.setattr(gspc.data, "load_scene", load)
     return seen
@@ -260,6 +261,25 @@ def test_evaluate_some_levels_and_a_decoded_scene(stream: bytes, photographs: di
         pipeline.evaluate(decoded, Path("p"), levels=(1,))
     with pytest.raises(BitstreamError, match="level 4 was asked for"):
         pipeline.evaluate(source, Path("p"), levels=(4,))
+
+
+def test_evaluate_on_another_background_renders_on_it(
+    stream: bytes, photographs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    class Spy(Renderer):
+        def __init__(self, scene: Any, *rest: Any) -> None:
+            seen.append(scene.background)
+            super().__init__(scene, *rest)
+
+    monkeypatch.setattr("gspc.rendering.Renderer", Spy)
+    source = pipeline.load_source(stream)
+    own = pipeline.restore(source).scene.background
+    pipeline.evaluate(source, Path("p"), levels=(3,))
+    pipeline.evaluate(source, Path("p"), levels=(3,), background="white")
+    pipeline.evaluate(source, Path("p"), levels=(3,), background="black")
+    assert seen == [own, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)]
 
 
 def test_evaluate_a_truncated_stream_and_training_views(stream: bytes, photographs: dict[str, Any]) -> None:

@@ -52,7 +52,7 @@ def command(
         typer.Option(
             "--background",
             metavar="auto|white|black",
-            help="Color behind transparent pixels; by default as in training.",
+            help="Color behind transparent pixels and the scene; by default as in training.",
         ),
     ] = None,
     device: options.RenderDevice = "cpu",

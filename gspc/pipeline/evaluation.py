@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gspc.pipeline.coding import Restored, encode_model, restore
 from gspc.pipeline.source import Source, naming
@@ -82,10 +82,11 @@ def evaluate(
     wanted = levels if levels is not None else _levels_to_score(source, first)
     data = load_scene(directory, _data_options(first.scene.metadata, resolution, hold, background, images))
     views = data.test or data.train
+    behind: dict[str, Any] = {} if background is None else {"background": data.background}
     scores = []
     for level in wanted:
         restored = first if level == first.level else restore(source, upto=level, threads=threads)
-        renderer = Renderer(restored.scene, device)
+        renderer = Renderer(replace(restored.scene, **behind), device)
         rows = []
         for index, view in enumerate(views):
             report(f"level {level}: view {index + 1} of {len(views)}")
