@@ -145,6 +145,13 @@ def _guarded(args: list[str]) -> int:
             console.trace()
         console.error("out of memory; try a smaller --resolution or a machine with more")
         return EXIT_BACKEND
+    except ModuleNotFoundError as problem:
+        if problem.name is None or problem.name.startswith("gspc"):
+            return _bug(problem)
+        if console.settings.debug:
+            console.trace()
+        console.error(f"the Python package {problem.name} is missing; install gspc with all it depends on")
+        return EXIT_BACKEND
     except Exception as problem:
         return _bug(problem)
 
