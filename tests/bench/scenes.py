@@ -13,9 +13,9 @@ import argparse
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -23,10 +23,14 @@ RESOLUTION = {"fox": 2, "fern": 1, "lego": 1, "bonsai-small": 1}
 
 
 def run(*command: str) -> tuple[float, float]:
-    """Wall seconds and peak memory in MB (largest child so far) of a command."""
+    """Wall seconds and peak memory in MB of a command."""
     started = time.monotonic()
-    subprocess.run([sys.executable, "-m", "gspc", *command], check=True, cwd=Path(command[-1]).parent)
-    return time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    process = subprocess.Popen([sys.executable, "-m", "gspc", *command])
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise SystemExit(f"gspc {command[0]} exited with {process.returncode}")
+    return time.monotonic() - started, usage.ru_maxrss / 1024
 
 
 def line(scene: str, what: str, value: float, unit: str) -> None:
@@ -57,7 +61,9 @@ def bench(scene: str, data: Path, work: Path, args: argparse.Namespace) -> dict[
     for row in scores["levels"]:
         for key, unit in (("psnr", "dB"), ("ssim", ""), ("bytes", "bytes")):
             line(scene, f"level {row['level']} {key}", float(row[key]), unit)
-    figures["eval"] = scores
+    figures["levels"] = [
+        {key: row[key] for key in ("level", "psnr", "ssim", "bytes")} for row in scores["levels"]
+    ]
     return figures
 
 
@@ -76,7 +82,7 @@ def main() -> None:
     )
     parser.add_argument("scenes", nargs="+")
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[3] / "shared" / "data")
-    parser.add_argument("--work", type=Path, default=Path("/tmp/gspc-bench"))
+    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "gspc-bench")
     parser.add_argument("--iterations", type=int, default=3000)
     parser.add_argument("--levels", type=int, default=3)
     parser.add_argument("--resolution", type=int)
