@@ -62,7 +62,8 @@ def test_there_and_back(name: str, coder: str) -> None:
         shorter = truncate_levels(coded, level)
         assert shorter == recode(truncate_levels(lanes, level), "torchac")
         assert decode(shorter).symbol_hash == expected
-    assert decode_symbols(coded).ideal_bits == decode_symbols(lanes).ideal_bits
+    ideal = decode_symbols(lanes).ideal_bits
+    assert decode_symbols(coded).ideal_bits == pytest.approx(ideal)  # sums of threads, in any order
 
 
 def test_size(coder: str) -> None:
