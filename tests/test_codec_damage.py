@@ -254,7 +254,7 @@ def test_header_fields(stream: bytes, at: int, value: bytes, message: str) -> No
 
 
 def test_lanes_called_torchac(stream: bytes) -> None:
-    """The core refuses; the Python side refuses the package's absence or, with it, what its calls do not fill."""
+    """The core refuses; the Python side refuses the absence of the package, or what its calls do not fill."""
     with pytest.raises((BitstreamError, BackendError)):
         decode(head_change(stream, 12, b"\x01"))
 
