@@ -102,6 +102,29 @@ def test_simulated_integers_of_training_are_those_of_the_codec(trained, exported
     assert np.mean(steps == index) > 0.95
 
 
+def twin(layer, x, variant=0, low=-(2**30), high=2**30) -> torch.Tensor:
+    """An integer layer in torch: a float32 matrix product, exact while sums stay below 2^24, then int64."""
+    product = x.float() @ torch.from_numpy(layer.weight).float().T
+    y = product.long() + torch.from_numpy(layer.bias).long()
+    shift = int(layer.shift[variant])
+    z = (y * torch.from_numpy(layer.multiplier[variant]).long() + (1 << (shift - 1))) >> shift
+    return z.clamp(low, high)
+
+
+def test_torch_gives_the_same_integers_as_the_codec(trained, exported):
+    means, steps = predict(exported.positions, exported.grid, exported.grid_signs, exported.networks)
+    with torch.no_grad():
+        context = trained.model.grid(trained.model.positions[alive(trained)]) * 512
+    assert torch.equal(context, context.round())
+    networks = exported.networks
+    hidden = twin(networks.trunk.layers[0], context, 0, 0, 2047)
+    center = twin(networks.center.layers[0], hidden, 0, -32767, 32767)
+    assert np.array_equal(center[:, : means.shape[1]].numpy(), means)
+    first, second = networks.steps.layers
+    index = (twin(second, twin(first, context, 0, 0, 2047)) + 64).clamp(0, 127)
+    assert np.array_equal(index.numpy(), steps)
+
+
 def test_estimated_bits_are_the_bytes_on_disk(trained, exported):
     """Hard symbols under the float model against symbols and escapes of the file: within 2 % (plus lane
     flushes)."""
