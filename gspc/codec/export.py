@@ -25,7 +25,7 @@ from gspc.model import quantization as quant
 from gspc.model.anchors import AnchorModel
 from gspc.model.calibrate import calibrate
 from gspc.model.context import ContextNets, TwoLayer
-from gspc.model.fake_quant import INPUT_UNITS, WEIGHT_LIMIT, row_scales
+from gspc.model.fake_quant import HEAD_WEIGHT_LIMIT, INPUT_UNITS, row_scales
 from gspc.model.masks import first_level
 from gspc.model.storage import TrainedModel, load_model
 
@@ -199,12 +199,12 @@ def _heads(model: AnchorModel) -> QuantizedHeads:
 
 def _heads_layer(weight: Tensor, bias: Tensor) -> QuantizedLayer:
     scale = _short(row_scales(weight))
-    rounded = torch.round(weight / scale).clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT)
+    rounded = torch.round(weight / scale).clamp(-HEAD_WEIGHT_LIMIT, HEAD_WEIGHT_LIMIT)
     return QuantizedLayer(rounded.to(torch.int8).numpy(), scale[:, 0].numpy(), _short(bias).numpy())
 
 
 def _short(values: Tensor) -> Tensor:
-    """Floats with 11 bits of mantissa: half as many bytes in the stream, far below the error of the 7-bit
+    """Floats with 11 bits of mantissa: half as many bytes in the stream, far below the error of the rounded
     weights."""
     mantissa, exponent = torch.frexp(values.detach().float())
     return torch.ldexp(torch.round(mantissa * 2**11) / 2**11, exponent)

@@ -7,6 +7,7 @@ by coordinates. It follows the text of pcgs(5); tests hold the C++ coder against
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -48,16 +49,16 @@ class ExpGolombModel:
     sign: BinaryModel = field(default_factory=BinaryModel)
 
 
-class BinaryCoder:
+class BinaryCoder(ABC):
     """What both directions share. Each call returns the value coded; a decoder ignores the one passed in."""
 
+    @abstractmethod
     def code(self, p: int, bit: int = 0) -> int:
         """One decision with P(one) = p / 65536."""
-        raise NotImplementedError
 
+    @abstractmethod
     def uniform(self, value: int, count: int) -> int:
         """One of `count` (1..65536) equally likely values."""
-        raise NotImplementedError
 
     def bit(self, model: BinaryModel, bit: int = 0) -> int:
         bit = self.code(model.probability(), bit)
