@@ -22,8 +22,8 @@ inline __m512i renormalize(__m512i x, const uint8_t*& next) {
 
 #else
 
-// Byte shuffles of eight 16-bit words by a mask of lanes: spread gives the n-th set lane word n; pack moves the words of
-// the set lanes to the end of the vector, in order.
+// Byte shuffles of eight 16-bit words by a mask of lanes: spread gives the n-th set lane word n, the others 0; pack moves
+// the words of the set lanes to the end of the vector, in order.
 struct WordShuffles {
   alignas(16) uint8_t spread[256][16] = {};
   alignas(16) uint8_t pack[256][16] = {};
@@ -33,7 +33,10 @@ struct WordShuffles {
       for (int lane = 0; lane < 8; ++lane) count += mask >> lane & 1;
       int n = 0;
       for (int lane = 0; lane < 8; ++lane) {
-        if (!(mask >> lane & 1)) continue;
+        if (!(mask >> lane & 1)) {
+          spread[mask][2 * lane] = spread[mask][2 * lane + 1] = 0x80;
+          continue;
+        }
         const int place = 8 - count + n;
         for (int byte = 0; byte < 2; ++byte) {
           spread[mask][2 * lane + byte] = static_cast<uint8_t>(2 * n + byte);
@@ -55,7 +58,8 @@ inline __m256i renormalize(__m256i x, const uint8_t*& next) {
   const auto mask = static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(need)));
   const __m128i words = _mm_shuffle_epi8(load128(next), load128(kShuffles.spread[mask]));
   next += 2 * _mm_popcnt_u32(mask);
-  return pick(x, _mm256_or_si256(_mm256_slli_epi32(x, 16), _mm256_cvtepu16_epi32(words)), need);
+  const __m256i shifted = _mm256_sllv_epi32(x, _mm256_and_si256(need, _mm256_set1_epi32(16)));
+  return _mm256_or_si256(shifted, _mm256_cvtepu16_epi32(words));
 }
 
 #endif

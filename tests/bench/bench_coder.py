@@ -134,7 +134,8 @@ def exact_bits(tables: np.ndarray, symbols: np.ndarray) -> float:
 
 def ours_gaussian(n: int, repeat: int) -> Figure:
     tables, _, symbols = gaussians(n)
-    encoder, out, streams = _codec.RansEncoder(), np.zeros(n, np.int32), []
+    encoder, out = _codec.RansEncoder(), np.zeros(n, np.int32)
+    streams: list[bytes] = []
 
     def encode() -> None:
         encoder.gaussian(tables, symbols)
@@ -156,7 +157,8 @@ def ours_gaussian(n: int, repeat: int) -> Figure:
 
 def ours_trits(n: int, repeat: int) -> Figure:
     tables, values = trits(n)
-    encoder, out, streams = _codec.RansEncoder(), np.zeros(n, np.int8), []
+    encoder, out = _codec.RansEncoder(), np.zeros(n, np.int8)
+    streams: list[bytes] = []
 
     def encode() -> None:
         encoder.trits(tables, values)
@@ -254,7 +256,8 @@ def compressai_rans(n: int, repeat: int) -> Figure | None:
         cdfs.append([0, *np.cumsum(f).tolist()])
         sizes.append(len(cdfs[-1]))
         offsets.append(-reach)
-    values, streams = symbols.tolist(), []
+    values = symbols.tolist()
+    streams: list[bytes] = []
 
     def encode() -> None:
         streams[:] = [ans.RansEncoder().encode_with_indexes(values, indices, cdfs, sizes, offsets)]
