@@ -93,9 +93,10 @@ inline __m512i trits16(__m512i x, __m512i bounds, int8_t* trit) {
   const __m512i zero = _mm512_and_si512(bounds, _mm512_set1_epi32(0xffff)), plus = _mm512_srli_epi32(bounds, 16);
   const __m512i slot = _mm512_and_si512(x, _mm512_set1_epi32(kTableTotal - 1));
   const __mmask16 above = _mm512_cmpge_epu32_mask(slot, zero), top = _mm512_cmpge_epu32_mask(slot, plus);
+  const __m512i frequency0 = _mm512_sub_epi32(plus, zero);
+  const __m512i frequency2 = _mm512_sub_epi32(_mm512_set1_epi32(kTableTotal), plus);
+  const __m512i frequency = _mm512_mask_mov_epi32(_mm512_mask_mov_epi32(zero, above, frequency0), top, frequency2);
   const __m512i first = _mm512_mask_mov_epi32(_mm512_maskz_mov_epi32(above, zero), top, plus);
-  const __m512i end = _mm512_mask_mov_epi32(_mm512_mask_mov_epi32(zero, above, plus), top, _mm512_set1_epi32(kTableTotal));
-  const __m512i frequency = _mm512_sub_epi32(end, first);
   const __m128i one = _mm_set1_epi8(1);
   const __m128i low = _mm_mask_mov_epi8(_mm_set1_epi8(-1), above, _mm_setzero_si128());
   _mm_storeu_si128(reinterpret_cast<__m128i*>(trit), _mm_mask_mov_epi8(low, top, one));
