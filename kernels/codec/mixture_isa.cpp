@@ -76,9 +76,9 @@ struct Tables {
   // N at 1/16 steps x from the lowest symbol's centre less a half. Clamped x and its factors fit 16 bits.
   Ints normal(const CodecTables& t, Ints x, int c) const {
     const Ints inside = smaller(larger(x - mean[c], -limit[c]), limit[c]);
-    const Ints z = product16(inside, whole[c]) + (product16(inside, part[c]) >> 12), bound = Ints{} + kNormalLimit;
-    const Ints in = smaller(larger(z, -bound), bound), entry = gather(t.normal, (in >> 8) + kNormalHalf);
-    return (Ints)((Words)entry >> 8) + (product16(in & 255, entry & 255) >> 8);
+    const Ints z = product16(inside, whole[c]) + (product16(inside, part[c]) >> 12);
+    const Ints entry = gather(t.normal + kNormalHalf + kNormalPadding, z >> 8);
+    return (Ints)((Words)entry >> 8) + (product16(z & 255, entry & 255) >> 8);
   }
 
   // First slot of symbol k, 0 <= k < count.
