@@ -358,8 +358,13 @@ def test_mixtures(isa: str) -> None:
     assert decoder.finished()
     assert np.array_equal(found, escapes)
     assert set(range(0, n, 100)) <= set(escapes.tolist())
+    again = np.full(n, 7, np.int32)
+    assert np.array_equal(_codec.RansDecoder(data).mixture_into(*scales, *means, weight, again), escapes)
+    assert np.array_equal(again, decoded)
     decoded[found] = symbols[found]
     assert np.array_equal(decoded, symbols)
+    with pytest.raises(ValueError, match="one mixture per symbol"):
+        _codec.RansDecoder(data).mixture_into(*scales, *means, weight, again[1:])
     with pytest.raises(ValueError, match="below 128"):
         encoder.mixture(np.full(n, 128, np.uint8), scales[1], *means, weight, symbols)
 

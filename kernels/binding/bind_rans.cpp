@@ -163,6 +163,15 @@ void bind_rans(nb::module_& m) {
              d.decoder.mixture(mixture, symbol.data(), weight.size(), escapes);
              return std::make_pair(symbol, array(escapes.data(), escapes.size()));
            })
+      .def("mixture_into",
+           [](Decoder& d, Input<uint8_t> scale0, Input<uint8_t> scale1, Input<int16_t> mean0, Input<int16_t> mean1,
+              Input<uint8_t> weight, InPlace<int32_t> symbol) {
+             const gspc::Mixture mixture = mixture_of(scale0, scale1, mean0, mean1, weight);
+             if (symbol.size() != weight.size()) throw nb::value_error("one mixture per symbol");
+             std::vector<uint32_t> escapes;
+             d.decoder.mixture(mixture, symbol.data(), symbol.size(), escapes);
+             return array(escapes.data(), escapes.size());
+           })
       .def("ok", [](const Decoder& d) { return d.decoder.ok(); })
       .def("finished", [](const Decoder& d) { return d.decoder.finished(); });
 

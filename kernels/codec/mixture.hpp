@@ -21,7 +21,6 @@ namespace gspc {
 
 constexpr int kMixtureSpan = 4096;                      // symbols at most
 constexpr uint32_t kMixtureEnd = kTableTotal - 1;       // slot of the escape
-constexpr int32_t kNormalLimit = kNormalHalf << 8;
 
 struct Mixture {
   const uint8_t* scale[2];  // below 128 (taken modulo 128)
@@ -65,8 +64,8 @@ struct MixtureTable {
  private:
   int32_t normal(const CodecTables& t, int32_t x, int c) const {
     const int32_t inside = std::min(std::max(x - mean[c], -limit[c]), limit[c]);
-    const int32_t z = std::min(std::max(inside * inverse[c] >> 12, -kNormalLimit), kNormalLimit);
-    const uint32_t entry = t.normal[(z >> 8) + kNormalHalf];
+    const int32_t z = inside * inverse[c] >> 12;  // may leave +-4.5 * 2^15, for the padding
+    const uint32_t entry = t.normal[(z >> 8) + kNormalHalf + kNormalPadding];
     return static_cast<int32_t>((entry >> 8) + ((entry & 255) * static_cast<uint32_t>(z & 255) >> 8));
   }
 };

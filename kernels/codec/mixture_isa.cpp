@@ -9,6 +9,8 @@
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
 
+#include "codec/rans_renormalize.hpp"
+
 namespace gspc::GSPC_ISA_NAMESPACE {
 
 namespace {
@@ -18,16 +20,22 @@ constexpr int kWidth = 16;
 #else
 constexpr int kWidth = 8;
 #endif
+constexpr int kVectors = kLanes / kWidth;
 typedef int32_t Ints __attribute__((vector_size(4 * kWidth)));
 typedef uint32_t Words __attribute__((vector_size(4 * kWidth)));
 
 #if defined(GSPC_ISA_IS_v4)
 inline Ints gather(const uint32_t* base, Ints i) { return (Ints)_mm512_i32gather_epi32((__m512i)i, base, 4); }
+// Products of the lower halves; the upper half of b must be 0. Half the latency of a product of 32 bits.
+inline Ints product16(Ints a, Ints b) { return (Ints)_mm512_madd_epi16((__m512i)a, (__m512i)b); }
+inline Words renewed(Words x, const uint8_t*& next) { return (Words)renormalize((__m512i)x, next); }
 inline bool any(Ints mask) { return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0; }
 inline Ints widen(const uint8_t* p) { return (Ints)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p)); }
 inline Ints widen(const int16_t* p) { return (Ints)_mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i*)p)); }
 #else
 inline Ints gather(const uint32_t* base, Ints i) { return (Ints)_mm256_i32gather_epi32((const int*)base, (__m256i)i, 4); }
+inline Ints product16(Ints a, Ints b) { return (Ints)_mm256_madd_epi16((__m256i)a, (__m256i)b); }
+inline Words renewed(Words x, const uint8_t*& next) { return (Words)renormalize((__m256i)x, next); }
 inline bool any(Ints mask) { return !_mm256_testz_si256((__m256i)mask, (__m256i)mask); }
 inline Ints widen(const uint8_t* p) { return (Ints)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)p)); }
 inline Ints widen(const int16_t* p) { return (Ints)_mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i*)p)); }
@@ -42,74 +50,93 @@ inline void store(T* p, V v) { __builtin_memcpy(p, &v, sizeof(v)); }
 inline Ints smaller(Ints a, Ints b) { return a < b ? a : b; }
 inline Ints larger(Ints a, Ints b) { return a > b ? a : b; }
 
-// MixtureTable for kWidth symbols.
+// MixtureTable for kWidth symbols; symbols count from their lowest one here.
 struct Tables {
-  const CodecTables& t;
-  Ints low, high, range, weight, mean[2], limit[2], inverse[2];
+  Ints low, count, range, weight, mean[2], limit[2], whole[2], part[2];
 
-  Tables(const CodecTables& tables, const Mixture& m) : t(tables) {
+  void load(const CodecTables& t, const Mixture& m) {
     Ints from[2], to[2];
     for (int c = 0; c < 2; ++c) {
       const Ints i = widen(m.scale[c]) & (kGaussianTables - 1), reaches = gather(t.reach, i);
-      const Ints reach = reaches & 0xffff;
+      const Ints reach = reaches & 0xffff, inverse = gather(t.inverse_sigma, i);
       limit[c] = (Ints)((Words)reaches >> 16);
-      inverse[c] = gather(t.inverse_sigma, i);
+      whole[c] = inverse >> 12;
+      part[c] = inverse & 4095;
       mean[c] = widen(m.mean[c]);
       from[c] = (mean[c] - reach) >> 4;
       to[c] = (mean[c] + reach + 15) >> 4;
     }
     weight = widen(m.weight);
     low = smaller(from[0], from[1]);
-    high = smaller(larger(to[0], to[1]), low + (kMixtureSpan - 1));
-    range = static_cast<int32_t>(kMixtureEnd) - (high - low + 1);
+    count = smaller(larger(to[0], to[1]) - low + 1, Ints{} + kMixtureSpan);
+    range = static_cast<int32_t>(kMixtureEnd) - count;
+    for (Ints& m16 : mean) m16 += 8 - 16 * low;
   }
 
-  Ints normal(Ints x, int c) const {
+  // N at 1/16 steps x from the lowest symbol's centre less a half. Clamped x and its factors fit 16 bits.
+  Ints normal(const CodecTables& t, Ints x, int c) const {
     const Ints inside = smaller(larger(x - mean[c], -limit[c]), limit[c]);
-    const Ints bound = Ints{} + kNormalLimit, z = smaller(larger(inside * inverse[c] >> 12, -bound), bound);
-    const Ints entry = gather(t.normal, (z >> 8) + kNormalHalf);
-    return (entry >> 8) + ((entry & 255) * (z & 255) >> 8);
+    const Ints z = product16(inside, whole[c]) + (product16(inside, part[c]) >> 12);
+    const Ints entry = gather(t.normal + kNormalHalf + kNormalPadding, z >> 8);
+    return (Ints)((Words)entry >> 8) + (product16(z & 255, entry & 255) >> 8);
   }
 
-  // First slot of k, low <= k <= high.
-  Ints first(Ints k) const {
-    const Ints x = 16 * k - 8;
-    const Words sum = (Words)((256 - weight) * normal(x, 0) + weight * normal(x, 1));
-    return (k - low + (Ints)((sum >> 6) * (Words)range >> 18)) & (k > low);
+  // First slot of symbol k, 0 <= k < count.
+  Ints first(const CodecTables& t, Ints k) const {
+    const Ints x = k << 4, n0 = normal(t, x, 0), n1 = normal(t, x, 1);
+    const Words sum = (Words)((n0 << 8) + weight * (n1 - n0));
+    return (k + (Ints)((sum >> 6) * (Words)range >> 18)) & (k > 0);
   }
 };
 
-// Decodes kWidth symbols by bisection; the states are left before renormalization.
-inline void decode(const CodecTables& t, uint32_t* state, const Mixture& m, int32_t* symbol, uint32_t& escaped) {
-  const Tables tables(t, m);
-  const Words x = (Words)load(reinterpret_cast<const int32_t*>(state));
-  const Ints slot = (Ints)(x & (kTableTotal - 1)), one = Ints{} + 1;
-  Ints low = tables.low, high = tables.high + 1, from = Ints{}, to = Ints{} + static_cast<int32_t>(kMixtureEnd);
-  while (any(high - low > 1)) {
-    const Ints middle = (low + high) >> 1, first = tables.first(middle), above = slot >= first;
-    low = above ? middle : low;
-    from = above ? first : from;
-    high = above ? high : middle;
-    to = above ? to : first;
+// Decodes a group by bisection; the states are left before renormalization. The vectors of a group go in step: each one's
+// gathers and products wait for the step before, so that a vector alone would leave most of the processor idle.
+inline void decode(const CodecTables& t, Words (&x)[kVectors], const Mixture& m, int32_t* symbol, uint32_t& escaped) {
+  Tables tables[kVectors];
+  Ints slot[kVectors], low[kVectors], high[kVectors], from[kVectors], to[kVectors], widest = Ints{};
+  for (int v = 0; v < kVectors; ++v) {
+    tables[v].load(t, m.from(v * kWidth));
+    slot[v] = (Ints)(x[v] & (kTableTotal - 1));
+    low[v] = from[v] = Ints{};
+    high[v] = tables[v].count;
+    to[v] = Ints{} + static_cast<int32_t>(kMixtureEnd);
+    widest = larger(widest, high[v]);
   }
-  const Ints escape = slot == static_cast<int32_t>(kMixtureEnd);
-  from = escape ? slot : from;
-  to = escape ? slot + one : to;
-  store(symbol, escape ? Ints{} + kEscaped : low);
-  store(state, (Words)(to - from) * (x >> kTableBits) + (Words)(slot - from));
-  escaped |= any(escape);
+  for (; any(widest > 1); widest = (widest + 1) >> 1) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      const Ints middle = (low[v] + high[v]) >> 1, first = tables[v].first(t, middle), below = first > slot[v];
+      low[v] = below ? low[v] : middle;
+      from[v] = below ? from[v] : first;
+      high[v] = below ? middle : high[v];
+      to[v] = below ? first : to[v];
+    }
+  }
+  Ints escapes = Ints{};
+  for (int v = 0; v < kVectors; ++v) {
+    const Ints escape = slot[v] == static_cast<int32_t>(kMixtureEnd);
+    const Ints start = escape ? slot[v] : from[v], size = escape ? Ints{} + 1 : to[v] - from[v];
+    store(symbol + v * kWidth, escape ? Ints{} + kEscaped : tables[v].low + low[v]);
+    x[v] = (Words)size * (x[v] >> kTableBits) + (Words)(slot[v] - start);
+    escapes |= escape;
+  }
+  escaped |= any(escapes);
 }
 
 }  // namespace
 
 size_t mixture_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end, const Mixture& mixture, int32_t* symbol,
                       size_t groups, uint32_t& escaped) {
+  Words x[kVectors];
+  for (int v = 0; v < kVectors; ++v) x[v] = (Words)load(reinterpret_cast<const int32_t*>(lanes.state + v * kWidth));
+  const uint8_t* next = lanes.next;
   size_t done = 0;
-  for (; done < groups && end - lanes.next >= 2 * kLanes; ++done, symbol += kLanes) {
-    for (int lane = 0; lane < kLanes; lane += kWidth)
-      decode(t, lanes.state + lane, mixture.from(done * kLanes + lane), symbol + lane, escaped);
-    renormalize_lanes(lanes);
+  for (; done < groups && end - next >= 2 * kLanes; ++done, symbol += kLanes) {
+    decode(t, x, mixture.from(done * kLanes), symbol, escaped);
+    for (int v = 0; v < kVectors; ++v) x[v] = renewed(x[v], next);
   }
+  for (int v = 0; v < kVectors; ++v) store(lanes.state + v * kWidth, x[v]);
+  lanes.next = next;
   return done;
 }
 
@@ -118,11 +145,13 @@ bool mixture_entries(const CodecTables& t, const Mixture& mixture, const int32_t
   const Ints end = Ints{} + static_cast<int32_t>(kMixtureEnd);
   size_t i = 0;
   for (; i + kWidth <= n; i += kWidth) {
-    const Tables tables(t, mixture.from(i));
-    const Ints k = load(symbol + i), outside = (k < tables.low) | (k > tables.high);
-    const Ints inside = smaller(larger(k, tables.low), tables.high);
-    const Ints next = inside < tables.high ? tables.first(inside + 1) : end;
-    const Ints from = outside ? end : tables.first(inside), to = outside ? end + 1 : next;
+    Tables tables;
+    tables.load(t, mixture.from(i));
+    // Far symbols wrap around to where they are outside as well.
+    const Ints k = (Ints)((Words)load(symbol + i) - (Words)tables.low), last = tables.count - 1;
+    const Ints outside = (Words)k > (Words)last, inside = outside ? last : k;
+    const Ints next = inside < last ? tables.first(t, inside + 1) : end;
+    const Ints from = outside ? end : tables.first(t, inside), to = outside ? end + 1 : next;
     store(entry + i, (to - from) << 16 | from);
     escaped |= any(outside);
   }

@@ -3,47 +3,12 @@
 
 #include <immintrin.h>
 
+#include "codec/rans_renormalize.hpp"
 #include "codec/rans_step.hpp"
 
 namespace gspc::GSPC_ISA_NAMESPACE {
 
 namespace {
-
-// Byte shuffles of eight 16-bit words by a mask of lanes: spread gives the n-th set lane word n; pack moves the words of
-// the set lanes to the end of the vector, in order.
-struct WordShuffles {
-  alignas(16) uint8_t spread[256][16] = {};
-  alignas(16) uint8_t pack[256][16] = {};
-  constexpr WordShuffles() {
-    for (int mask = 0; mask < 256; ++mask) {
-      int count = 0;
-      for (int lane = 0; lane < 8; ++lane) count += mask >> lane & 1;
-      int n = 0;
-      for (int lane = 0; lane < 8; ++lane) {
-        if (!(mask >> lane & 1)) continue;
-        const int place = 8 - count + n;
-        for (int byte = 0; byte < 2; ++byte) {
-          spread[mask][2 * lane + byte] = static_cast<uint8_t>(2 * n + byte);
-          pack[mask][2 * place + byte] = static_cast<uint8_t>(2 * lane + byte);
-        }
-        ++n;
-      }
-    }
-  }
-};
-constexpr WordShuffles kShuffles;
-
-inline __m128i load128(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
-inline __m256i load256(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
-inline __m256i pick(__m256i a, __m256i b, __m256i mask) { return _mm256_blendv_epi8(a, b, mask); }
-
-inline __m256i renormalize(__m256i x, const uint8_t*& next) {
-  const __m256i need = _mm256_cmpeq_epi32(_mm256_srli_epi32(x, 16), _mm256_setzero_si256());
-  const auto mask = static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(need)));
-  const __m128i words = _mm_shuffle_epi8(load128(next), load128(kShuffles.spread[mask]));
-  next += 2 * _mm_popcnt_u32(mask);
-  return pick(x, _mm256_or_si256(_mm256_slli_epi32(x, 16), _mm256_cvtepu16_epi32(words)), need);
-}
 
 inline __m256i bucket_base(__m256i table, __m256i& shift) {
   const __m256i wide = _mm256_cmpgt_epi32(table, _mm256_set1_epi32(kNarrowTables - 1));
@@ -100,17 +65,21 @@ inline __m256i trit_bounds(const CodecTables& t, const uint16_t* table) {
   return _mm256_i32gather_epi32(reinterpret_cast<const int*>(t.trits), _mm256_cvtepu16_epi32(tables), 4);
 }
 
-// Returns the state; `trit` gets -1 - above - top of the two comparisons, as 32-bit lanes.
+// Returns the state; `trit` gets the trits less 1, as 32-bit lanes. Both boundaries of a lane are compared at once, as
+// 16-bit halves; the distances to the nearest ones on both sides are the least of the two halves.
 inline __m256i trits8(const CodecTables& t, __m256i x, const uint16_t* table, __m256i& trit) {
   const __m256i bounds = trit_bounds(t, table);
-  const __m256i zero = _mm256_and_si256(bounds, _mm256_set1_epi32(0xffff)), plus = _mm256_srli_epi32(bounds, 16);
-  const __m256i slot = _mm256_and_si256(x, _mm256_set1_epi32(kTableTotal - 1));
-  const __m256i below = _mm256_cmpgt_epi32(zero, slot), low = _mm256_cmpgt_epi32(plus, slot);  // -1 where true
-  const __m256i first = pick(plus, _mm256_andnot_si256(below, zero), low);
-  const __m256i end = pick(_mm256_set1_epi32(kTableTotal), pick(plus, zero, below), low);
-  trit = _mm256_add_epi32(_mm256_add_epi32(below, low), _mm256_set1_epi32(1));
-  const __m256i product = _mm256_mullo_epi32(_mm256_sub_epi32(end, first), _mm256_srli_epi32(x, kTableBits));
-  return _mm256_add_epi32(product, _mm256_sub_epi32(slot, first));
+  const __m256i twice = _mm256_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13,  //
+                                         0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13);
+  const __m256i total = _mm256_set1_epi16(static_cast<int16_t>(kTableTotal));
+  const __m256i slot = _mm256_and_si256(_mm256_shuffle_epi8(x, twice), _mm256_set1_epi16(kTableTotal - 1));
+  const __m256i below = _mm256_cmpgt_epi16(bounds, slot);  // -1 where true
+  const __m256i back = _mm256_sub_epi16(slot, _mm256_andnot_si256(below, bounds));
+  const __m256i ahead = _mm256_sub_epi16(_mm256_max_epi16(_mm256_andnot_si256(below, total), bounds), slot);
+  const __m256i rest = _mm256_min_epi16(back, _mm256_srli_epi32(back, 16));
+  const __m256i frequency = _mm256_add_epi32(rest, _mm256_min_epi16(ahead, _mm256_srli_epi32(ahead, 16)));
+  trit = _mm256_madd_epi16(below, _mm256_set1_epi16(1));
+  return _mm256_add_epi32(_mm256_mullo_epi32(frequency, _mm256_srli_epi32(x, kTableBits)), rest);
 }
 
 inline __m256i encode8(__m256i x, __m256i entry, uint8_t*& out) {
@@ -166,7 +135,8 @@ size_t trit_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end, c
     for (int v = 0; v < 4; ++v) x[v] = trits8(t, x[v], table + 8 * v, value[v]);
     for (int v = 0; v < 4; ++v) x[v] = renormalize(x[v], next);
     const __m256i words = _mm256_packs_epi16(_mm256_packs_epi32(value[0], value[1]), _mm256_packs_epi32(value[2], value[3]));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(trit), _mm256_permutevar8x32_epi32(words, order));
+    const __m256i trits = _mm256_add_epi8(_mm256_permutevar8x32_epi32(words, order), _mm256_set1_epi8(1));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(trit), trits);
   }
   for (int v = 0; v < 4; ++v) _mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes.state + 8 * v), x[v]);
   lanes.next = next;

@@ -7,19 +7,12 @@
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // gcc 12's own intrinsics
 #endif
 
+#include "codec/rans_renormalize.hpp"
 #include "codec/rans_step.hpp"
 
 namespace gspc::GSPC_ISA_NAMESPACE {
 
 namespace {
-
-// Lanes below 2^16 take a word each, in lane order.
-inline __m512i renormalize(__m512i x, const uint8_t*& next) {
-  const __mmask16 need = _mm512_cmplt_epu32_mask(x, _mm512_set1_epi32(kStateLow));
-  const __m512i words = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(next)));
-  next += 2 * _mm_popcnt_u32(need);
-  return _mm512_mask_or_epi32(x, need, _mm512_slli_epi32(x, 16), _mm512_maskz_expand_epi32(need, words));
-}
 
 // Index of a table's bucket for float bits 0 after their shift, and that shift.
 inline __m512i bucket_base(__m512i table, __m512i& shift) {

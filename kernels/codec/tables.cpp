@@ -77,11 +77,13 @@ CodecTables::CodecTables() : trit_zero(kTritZero), trit_plus(kTritPlus), inverse
       trits[a * 64 + b] = (kTableTotal - plus) << 16 | (rest - plus);
     }
   const auto normal_at = [](int i) { return i >= 0 ? kNormal[i] : 65536u - kNormal[-i]; };
-  for (int i = -kNormalHalf; i <= kNormalHalf; ++i) {
-    const uint32_t value = normal_at(i);
-    normal[i + kNormalHalf] = value << 8 | (i < kNormalHalf ? normal_at(i + 1) - value : 0u);
+  for (int i = -kNormalHalf - kNormalPadding; i <= kNormalHalf + kNormalPadding; ++i) {
+    const int at = i < -kNormalHalf ? -kNormalHalf : i > kNormalHalf ? kNormalHalf : i;
+    const uint32_t value = normal_at(at);
+    normal[i + kNormalHalf + kNormalPadding] = value << 8 | (at == i && i < kNormalHalf ? normal_at(i + 1) - value : 0u);
   }
-  // Beyond 4.5 sigma nothing changes: x / 16 sigma >= 4.5 is x * inverse_sigma / 2^12 >= 4.5 * 2^15.
+  // Beyond 4.5 sigma nothing changes: x / 16 sigma >= 4.5 is x * inverse_sigma / 2^12 >= 4.5 * 2^15. The limit exceeds that by
+  // 1 at most, z by inverse_sigma / 2^12 <= 2^14: 64 entries.
   for (int i = 0; i < kGaussianTables; ++i) {
     const uint32_t limit = (static_cast<uint32_t>(kNormalHalf) << 20) / kInverseSigma[i] + 1;
     reach[i] = limit << 16 | kReach[i];

@@ -13,6 +13,7 @@ constexpr int kGaussianTables = 128;                // table i: zero mean, sigma
 constexpr int kTritTables = 64 * 64;                // table a * 64 + b: p0 = sigmoid((a-32)/4), p+ = sigmoid((b-32)/8)
 constexpr int kTableLevels = 8;
 constexpr int kNormalHalf = 576;                    // the normal distribution is tabled up to 4.5 sigma in steps of 1/128
+constexpr int kNormalPadding = 64;                  // entries beyond, which the largest |x| of interest can reach
 
 // Symbols of a Gaussian table in the order of their slots: 0, -1, 1, -2, 2, ... -R, R, escape. Most probable first, so
 // that boundaries get denser towards the last slot and a logarithmic bucket of what is left holds at most one of them.
@@ -41,8 +42,9 @@ struct CodecTables {
   std::vector<GaussianBucket> buckets;             // narrow tables, then wide ones
   uint32_t trits[kTritTables];                     // first slot of +1 << 16 | first slot of 0; order -1, 0, +1
   const uint16_t *trit_zero, *trit_plus;           // [64] what the trit tables are computed from, see tables.cpp
-  // Mixtures: round(2^16 Phi(z)) << 8 | difference to the next, z = (i - 576) / 128; see mixture.hpp.
-  uint32_t normal[2 * kNormalHalf + 1];
+  // Mixtures: round(2^16 Phi(z)) << 8 | difference to the next, z = (i - 640) / 128; see mixture.hpp.
+  // The ends repeat in the padding.
+  uint32_t normal[2 * (kNormalHalf + kNormalPadding) + 1];
   const uint32_t* inverse_sigma;                   // [128] round(2^23 / sigma)
   uint32_t reach[kGaussianTables];                 // largest |x| of interest << 16 | reach of the support, 1/16 steps
   CodecTables();

@@ -3,8 +3,9 @@
     python tests/bench/bench_coder.py [--symbols 10000000] [--repeat 5] [--isa base,v3,v4] [--json]
 
 Every symbol has its own Gaussian (sigma 2^(-3 + i/12), i uniform in 12..37: about 1.25 bits a symbol),
-every trit its own table. constriction (pip install constriction) codes the same symbols under the exact
-Gaussians; CompressAI's rANS (if the package `compressai` is there) under 64 scales of its own,
+every trit its own table; mixtures are of two such Gaussians, means within 2.5 steps of 0, any weight, one
+of 2048 drawn for each symbol. constriction (pip install constriction) codes the same Gaussian symbols under
+the exact Gaussians; CompressAI's rANS (if the package `compressai` is there) under 64 scales of its own,
 mean-centred. `over` is the size above -sum log2 p of each coder's own tables, where we know them, else
 above the exact Gaussians."""
 
@@ -23,6 +24,7 @@ from types import ModuleType
 import numpy as np
 
 from gspc import _codec
+from gspc.codec import reference_rans
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,50 @@ def trits(n: int) -> tuple[np.ndarray, np.ndarray]:
     return tables, ((u >= p[:, 0]).astype(np.int8) + (u >= p[:, 1]) - 1).astype(np.int8)
 
 
+@dataclass(frozen=True)
+class Mixtures:
+    scales: tuple[np.ndarray, np.ndarray]
+    means: tuple[np.ndarray, np.ndarray]
+    weight: np.ndarray
+
+    def at(self, index: np.ndarray) -> Mixtures:
+        (s0, s1), (m0, m1) = self.scales, self.means
+        return Mixtures((s0[index], s1[index]), (m0[index], m1[index]), self.weight[index])
+
+    @property
+    def arguments(self) -> tuple[np.ndarray, ...]:
+        return *self.scales, *self.means, self.weight
+
+
+def mixtures(n: int) -> tuple[Mixtures, np.ndarray, np.ndarray]:
+    """The distinct mixtures, which of them each symbol has, and symbols."""
+    rng = np.random.default_rng(3)
+
+    def pair(low: int, high: int, kind: type[np.generic]) -> tuple[np.ndarray, np.ndarray]:
+        return rng.integers(low, high, 2048).astype(kind), rng.integers(low, high, 2048).astype(kind)
+
+    distinct = Mixtures(
+        pair(12, 38, np.uint8), pair(-40, 41, np.int16), rng.integers(0, 256, 2048).astype(np.uint8)
+    )
+    index = rng.integers(0, 2048, n)
+    own = distinct.at(index)
+    second = rng.integers(0, 256, n) < own.weight
+    sigma = 2.0 ** (-3 + np.where(second, own.scales[1], own.scales[0]) / 12)
+    mean = np.where(second, own.means[1], own.means[0]) / 16
+    return distinct, index, np.rint(mean + rng.normal(size=n) * sigma).astype(np.int32)
+
+
+def mixture_bits(distinct: Mixtures, index: np.ndarray, symbols: np.ndarray) -> float:
+    bits = np.full((len(distinct.weight), 64), np.nan)
+    lows, escapes = (np.zeros(len(bits), np.int64) for _ in range(2))
+    for i, (s0, s1, m0, m1, w) in enumerate(np.stack(distinct.arguments, axis=1).tolist()):
+        lows[i], first = reference_rans.mixture_table((s0, s1), (m0, m1), w)
+        escapes[i] = len(first) - 2
+        bits[i, : len(first) - 1] = 14 - np.log2(np.diff(first))
+    order, escape = symbols - lows[index], escapes[index]
+    return float(bits[index, np.where((order < 0) | (order > escape), escape, order)].sum())
+
+
 def table_bits(tables: np.ndarray, symbols: np.ndarray) -> float:
     bits = np.full((128, 2 * 615 + 2), np.nan)
     for i in range(128):
@@ -88,7 +134,8 @@ def exact_bits(tables: np.ndarray, symbols: np.ndarray) -> float:
 
 def ours_gaussian(n: int, repeat: int) -> Figure:
     tables, _, symbols = gaussians(n)
-    encoder, out, streams = _codec.RansEncoder(), np.zeros(n, np.int32), []
+    encoder, out = _codec.RansEncoder(), np.zeros(n, np.int32)
+    streams: list[bytes] = []
 
     def encode() -> None:
         encoder.gaussian(tables, symbols)
@@ -110,7 +157,8 @@ def ours_gaussian(n: int, repeat: int) -> Figure:
 
 def ours_trits(n: int, repeat: int) -> Figure:
     tables, values = trits(n)
-    encoder, out, streams = _codec.RansEncoder(), np.zeros(n, np.int8), []
+    encoder, out = _codec.RansEncoder(), np.zeros(n, np.int8)
+    streams: list[bytes] = []
 
     def encode() -> None:
         encoder.trits(tables, values)
@@ -125,6 +173,29 @@ def ours_trits(n: int, repeat: int) -> Figure:
     return figure(
         f"gspc trits {_codec.active_isa()}", n, encode_time, decode_time, 8 * len(streams[0]), ideal
     )
+
+
+def ours_mixtures(n: int, repeat: int) -> Figure:
+    distinct, index, symbols = mixtures(n)
+    arguments = distinct.at(index).arguments
+    encoder, out = _codec.RansEncoder(), np.zeros(n, np.int32)
+    streams: list[bytes] = []
+
+    def encode() -> None:
+        encoder.mixture(*arguments, symbols)
+        streams[:] = [encoder.finish()]
+
+    def decode() -> np.ndarray:
+        return _codec.RansDecoder(streams[0]).mixture_into(*arguments, out)
+
+    encode_time, decode_time = best(repeat, encode), best(repeat, decode)
+    escaped = decode()
+    out[escaped] = symbols[escaped]
+    if not np.array_equal(out, symbols):
+        raise AssertionError("round trip")
+    ideal = mixture_bits(distinct, index, symbols)
+    bits = 8 * len(streams[0])
+    return figure(f"gspc mixtures {_codec.active_isa()}", n, encode_time, decode_time, bits, ideal)
 
 
 def constriction_range(n: int, repeat: int) -> Figure | None:
@@ -185,7 +256,8 @@ def compressai_rans(n: int, repeat: int) -> Figure | None:
         cdfs.append([0, *np.cumsum(f).tolist()])
         sizes.append(len(cdfs[-1]))
         offsets.append(-reach)
-    values, streams = symbols.tolist(), []
+    values = symbols.tolist()
+    streams: list[bytes] = []
 
     def encode() -> None:
         streams[:] = [ans.RansEncoder().encode_with_indexes(values, indices, cdfs, sizes, offsets)]
@@ -221,6 +293,7 @@ def main() -> None:
         if _codec.active_isa() == isa:
             found += [
                 ours_gaussian(options.symbols, options.repeat),
+                ours_mixtures(options.symbols, options.repeat),
                 ours_trits(options.symbols, options.repeat),
             ]
     # The others are slower: a fifth of the symbols gives the same figures.
