@@ -126,8 +126,8 @@ COARSEST_RATE_WEIGHT, FINEST_RATE_WEIGHT = 5e-3, 3e-4
 
 
 def default_rate_weights(levels: int) -> tuple[float, ...]:
-    """Lambda of each level, evenly spread on a log scale. The papers go from 4e-3 to 2e-4; measured on fox
-    and lego, levels as fine as that spend a quarter of the file on the last 0.05 dB."""
+    """Lambda of each level, evenly spread on a log scale. The papers go from 4e-3 to 2e-4; these
+    ends were chosen on held-out views of fox (bytes) and lego (PSNR), 3000 iterations, three levels."""
     if levels == 1:
         return (FINEST_RATE_WEIGHT,)
     ratio = (FINEST_RATE_WEIGHT / COARSEST_RATE_WEIGHT) ** (1 / (levels - 1))
