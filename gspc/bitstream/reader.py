@@ -79,11 +79,6 @@ class ChunkInfo:
     crc_ok: bool | None
 
     @property
-    def critical(self) -> bool:
-        """A reader that does not know this chunk must refuse the stream."""
-        return self.tag[0].isupper()
-
-    @property
     def name(self) -> str:
         """ "chunk SLIC level 2 slice 3"."""
         level = f" level {self.level}" if self.level else ""
