@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from gspc.errors import UsageError
+from gspc.presets import GSPC, Recipe
 
 Background = Literal["auto", "white", "black"]
 
@@ -57,9 +58,9 @@ class DataOptions:
 class FitOptions:
     """How a model is trained.
 
-    iterations: None takes 30000 on CUDA and 3000 on a CPU; schedules scale with it.
-    levels: number of progressive levels.
-    rate_weights: lambda of each level, from level 1 on; None takes the defaults for `levels`.
+    iterations: None takes the recipe's, or else 30000 on CUDA and 3000 on a CPU; schedules scale with it.
+    levels: number of progressive levels; None takes the recipe's.
+    rate_weights: lambda of each level, from level 1 on; None takes the recipe's.
     voxel_size: edge of the anchors' voxels in world units; None derives it from the points.
     seed: seed of every random choice; the same seed, device and thread count give the same log.
     device: "auto", "cpu", "cuda" or "cuda:N".
@@ -67,14 +68,12 @@ class FitOptions:
     checkpoint_every: iterations between checkpoints; 0 writes only the last.
     resume: go on from the checkpoint beside the output.
     log: file that receives the progress as JSON lines.
-    features: feature channels of an anchor (F).
-    densify_threshold: mean screen-space gradient, in normalized device units, from which a Gaussian grows
-    anchors. metadata: what the model and its streams say about their making, beside the trainer's own
-    entries.
+    recipe: what is learned and how; see `gspc.presets`.
+    metadata: what the model and its streams say about their making, beside the trainer's own entries.
     """
 
     iterations: int | None = None
-    levels: int = 4
+    levels: int | None = None
     rate_weights: tuple[float, ...] | None = None
     voxel_size: float | None = None
     seed: int = 0
@@ -83,20 +82,19 @@ class FitOptions:
     checkpoint_every: int = 500
     resume: bool = False
     log: Path | None = None
-    features: int = 32
-    densify_threshold: float = 1e-4
+    recipe: Recipe = GSPC
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raise UsageError for values out of range."""
         if self.iterations is not None and self.iterations < 1:
             raise UsageError(f"--iterations {self.iterations}: give at least 1")
-        if not 1 <= self.levels <= MAX_LEVELS:
+        if not 1 <= self.level_count <= MAX_LEVELS:
             raise UsageError(f"--levels {self.levels}: give 1 to {MAX_LEVELS}")
         if self.rate_weights is not None:
-            if len(self.rate_weights) != self.levels:
+            if len(self.rate_weights) != self.level_count:
                 raise UsageError(
-                    f"--rate-weights: {len(self.rate_weights)} weights for {self.levels} levels; "
+                    f"--rate-weights: {len(self.rate_weights)} weights for {self.level_count} levels; "
                     "give one per level"
                 )
             if not all(math.isfinite(weight) and weight >= 0 for weight in self.rate_weights):
@@ -111,24 +109,19 @@ class FitOptions:
             raise UsageError(f"--threads {self.threads}: give at least 1")
         if self.checkpoint_every < 0:
             raise UsageError(f"--checkpoint-every {self.checkpoint_every}: give 0 or a positive number")
-        if not 1 <= self.features <= 256:
-            raise UsageError(f"--features {self.features}: give 1 to 256")
-        if not (math.isfinite(self.densify_threshold) and self.densify_threshold > 0):
-            raise UsageError(f"--densify-threshold {self.densify_threshold}: give a positive number")
+
+    @property
+    def level_count(self) -> int:
+        """Levels to train."""
+        return self.recipe.levels if self.levels is None else self.levels
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Rate weight of each level."""
+        return self.rate_weights or self.recipe.rate_weights(self.level_count)
 
 
 def checkpoint_path(output: Path) -> Path:
     """Where a fit to `output` keeps what it needs to resume."""
     return output.with_name(output.name + ".checkpoint")
 
-
-COARSEST_RATE_WEIGHT, FINEST_RATE_WEIGHT = 5e-3, 3e-4
-
-
-def default_rate_weights(levels: int) -> tuple[float, ...]:
-    """Lambda of each level, evenly spread on a log scale. The papers go from 4e-3 to 2e-4; these
-    ends were chosen on held-out views of fox (bytes) and lego (PSNR), 3000 iterations, three levels."""
-    if levels == 1:
-        return (FINEST_RATE_WEIGHT,)
-    ratio = (FINEST_RATE_WEIGHT / COARSEST_RATE_WEIGHT) ** (1 / (levels - 1))
-    return tuple(COARSEST_RATE_WEIGHT * ratio**i for i in range(levels))

@@ -3,39 +3,74 @@ networks."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gspc.model.context import ContextNets, ContextSizes
-from gspc.model.grid import HashGrid
+from gspc.model import quantization as quant
+from gspc.model.context import ContextNets, ContextSizes, TwoLayer
+from gspc.model.fake_quant import straight_through
+from gspc.model.grid import PLANES, HashGrid
 from gspc.model.grid_spec import GridSpec
 from gspc.model.heads import GaussianHeads
 from gspc.model.masks import START
 from gspc.model.quantization import StepBase
+from gspc.presets import Recipe
 
+ATTRIBUTES = ("features", "scaling", "offsets")
 PER_ANCHOR = ("features", "log_scales", "offsets", "masks")
 POSITION_CENTER = (
     1 << 20
 )  # integer position of the scene's middle while training: 21 bits per axis, 16 divides it
 
 
+TRIT_MODELS = ("learned", "gaussian", "rounded")  # by their number in the stream
+POOL_UNITS = 1024  # integers per 1.0 of the pool's features in the stream
+
+
 @dataclass(frozen=True)
 class ModelShape:
-    """Everything that sizes a model; stored in checkpoints."""
+    """Everything that sizes a model; stored in checkpoints. Fields as in `gspc.presets.Recipe`."""
 
     levels: int
     rate_weights: tuple[float, ...]
     features: int = 32
     offsets: int = 10
     head_hidden: int = 50
+    pool: int = 0
+    pool_hidden: int = 64
+    pool_planes: int = 0  # last planes of the grid, which only the pool reads
+    residual_hidden: int = 0
     steps_hidden: int = 32
     trunk_hidden: int = 80
     trit_features_hidden: int = 64
     trit_scaling_hidden: int = 18
+    trit_offsets_hidden: int = 64
+    chunks: int = 0
+    chunk_hidden: int = 24
+    progressive_masks: bool = True
+    refined: int = 3  # 1 features, 2 scaling, 4 offsets
+    trits: str = "learned"
     step_base: StepBase = field(default_factory=StepBase)
+
+    @staticmethod
+    def of(recipe: Recipe, levels: int, rate_weights: tuple[float, ...]) -> ModelShape:
+        """The shape that a recipe asks for."""
+        own = {entry.name for entry in fields(ModelShape)}
+        same = {entry.name: getattr(recipe, entry.name) for entry in fields(recipe) if entry.name in own}
+        same |= {"levels": levels, "rate_weights": rate_weights, "refined": recipe.refined}
+        planes = PLANES if recipe.pool_grid == "own" else 0
+        return ModelShape(**same, pool_planes=planes)
+
+    def is_refined(self, attribute: str) -> bool:
+        """Whether trits refine an attribute from level to level."""
+        return bool(self.refined >> ATTRIBUTES.index(attribute) & 1)
+
+    def refinement(self, attribute: str, level: int) -> int:
+        """How many steps of an attribute at `level` fit into one of level 1."""
+        return quant.refinement(level) if self.is_refined(attribute) else 1
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a checkpoint."""
@@ -53,12 +88,14 @@ class ModelShape:
 class AnchorModel(nn.Module):
     """Anchors and all that is learned about them.
 
-    positions int32 [N, 3] on the voxel grid (world = position * voxel_size + origin); features [N, F];
-    log_scales [N, 6]; offsets [N, K, 3]; masks [N, K, S]. Anchors do not move.
+    positions int32 [N, 3] on the voxel grid (world = position * voxel_size + origin); features [N, F], with a
+    pool the residuals; log_scales [N, 6]; offsets [N, K, 3]; masks [N, K, S], or [N, K, 1] without progressive
+    masks. Anchors do not move.
     """
 
     positions: Tensor
     origin: Tensor
+    pool: TwoLayer | None
 
     def __init__(
         self,
@@ -77,19 +114,29 @@ class AnchorModel(nn.Module):
         self.features = nn.Parameter(torch.zeros(anchors, shape.features))
         self.log_scales = nn.Parameter(torch.zeros(anchors, 6))
         self.offsets = nn.Parameter(torch.zeros(anchors, shape.offsets, 3))
-        self.masks = nn.Parameter(torch.full((anchors, shape.offsets, shape.levels), START))
+        planes = shape.levels if shape.progressive_masks else 1
+        self.masks = nn.Parameter(torch.full((anchors, shape.offsets, planes), START))
         self.grid = HashGrid(spec)
-        self.heads = GaussianHeads(shape.features, shape.offsets, shape.head_hidden, distance_scale)
+        self.heads = GaussianHeads(
+            shape.pool, shape.features, shape.offsets, shape.head_hidden, distance_scale, shape.residual_hidden
+        )
+        own = shape.pool_planes * spec.features_per_entry
+        self.context_size = spec.context_size - own
         sizes = ContextSizes(
             features=shape.features,
             offsets=shape.offsets,
-            context=spec.context_size,
+            context=self.context_size,
             steps_hidden=shape.steps_hidden,
             trunk_hidden=shape.trunk_hidden,
             trit_features_hidden=shape.trit_features_hidden,
             trit_scaling_hidden=shape.trit_scaling_hidden,
+            trit_offsets_hidden=shape.trit_offsets_hidden,
+            trits=tuple(name for name in ATTRIBUTES if shape.is_refined(name) and shape.trits != "gaussian"),
+            chunks=shape.chunks,
+            chunk_hidden=shape.chunk_hidden,
         )
         self.context = ContextNets(sizes, shape.levels, shape.rate_weights)
+        self.pool = TwoLayer(own or spec.context_size, shape.pool_hidden, shape.pool) if shape.pool else None
 
     @property
     def anchors(self) -> int:
@@ -109,3 +156,17 @@ class AnchorModel(nn.Module):
     def values_per_anchor(self) -> int:
         """F + 6 + 3K, the divisor of the rate loss."""
         return self.shape.features + 6 + 3 * self.shape.offsets
+
+    def split_grid(self, values: Tensor) -> tuple[Tensor, Tensor]:  # [n, C_all] -> [n, C], [n, Cp]
+        """What the contexts and what the pool read of the grid."""
+        if not self.shape.pool_planes:
+            return values, values
+        return values[:, : self.context_size], values[:, self.context_size :]
+
+    def predicted(self, pool_values: Tensor) -> Tensor:  # [n, Cp] -> [n, P]
+        """f_c of Predict-GS: what the spatial feature pool predicts, on the stream's grid once calibrated."""
+        assert self.pool is not None
+        out: Tensor = self.pool(pool_values)
+        if self.quantized:
+            out = straight_through(out, torch.round(out.detach() * POOL_UNITS) / POOL_UNITS)
+        return out

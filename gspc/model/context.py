@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gspc.model import fake_quant
+from gspc.model import quantization as quant
 
 # Largest centered value that the trit networks see, in units of 8 Q0: 11 bits at 512 integers per unit.
 SO_FAR_LIMIT = fake_quant.ACTIVATION_LIMIT / fake_quant.INPUT_UNITS
@@ -31,6 +32,18 @@ class ContextSizes:
     trunk_hidden: int = 80
     trit_features_hidden: int = 64
     trit_scaling_hidden: int = 18
+    trit_offsets_hidden: int = 64
+    trits: tuple[str, ...] = ("features", "scaling")  # attributes that have a trit network
+    chunks: int = 0  # of the intra-anchor context; 0: none
+    chunk_hidden: int = 24
+
+    def values(self, attribute: str) -> int:
+        """Values of an attribute per anchor."""
+        return {"features": self.features, "scaling": 6, "offsets": 3 * self.offsets}[attribute]
+
+    def chunk(self, number: int) -> tuple[int, int]:
+        """First channel and the one after the last of an intra-anchor chunk, counted from 0."""
+        return number * self.features // self.chunks, (number + 1) * self.features // self.chunks
 
 
 class TwoLayer(nn.Module):
@@ -106,8 +119,17 @@ class Prediction:
     scale_offsets: Tensor  # [n, 3K] octaves, see quantization.log2_scale
 
 
+@dataclass(frozen=True)
+class ChunkPrediction:
+    """Second component of the mixtures of a chunk's channels (HAC++, intra-anchor context); [n, channels]."""
+
+    mean: Tensor  # in units of Q0
+    octaves: Tensor  # see quantization.log2_scale
+    weight_logit: Tensor  # weight = sigmoid
+
+
 class ContextNets(nn.Module):
-    """All entropy networks of the plain model."""
+    """All entropy networks."""
 
     def __init__(self, sizes: ContextSizes, levels: int, rate_weights: tuple[float, ...]) -> None:
         super().__init__()
@@ -118,11 +140,22 @@ class ContextNets(nn.Module):
         self.trunk = TwoLayer(c, sizes.trunk_hidden, f + 6 + 6 * k)  # second layer: center
         self.scale = nn.Linear(sizes.trunk_hidden, f + 6)
         self.trunk_gain = LevelGain(levels, sizes.trunk_hidden, rate_weights)
-        if levels > 1:
-            self.trit_features = TwoLayer(c + f, sizes.trit_features_hidden, 2 * f)
-            self.trit_scaling = TwoLayer(c + 6, sizes.trit_scaling_hidden, 12)
-            self.trit_features_gain = LevelGain(levels, sizes.trit_features_hidden, rate_weights)
-            self.trit_scaling_gain = LevelGain(levels, sizes.trit_scaling_hidden, rate_weights)
+        hidden = {
+            "features": sizes.trit_features_hidden,
+            "scaling": sizes.trit_scaling_hidden,
+            "offsets": sizes.trit_offsets_hidden,
+        }
+        self.trit_nets, self.trit_gains = nn.ModuleDict(), nn.ModuleDict()
+        for name in sizes.trits if levels > 1 else ():
+            values = sizes.values(name)
+            self.trit_nets[name] = TwoLayer(c + values, hidden[name], 2 * values)
+            self.trit_gains[name] = LevelGain(levels, hidden[name], rate_weights)
+        self.chunk_nets, self.chunk_gains = nn.ModuleList(), nn.ModuleList()
+        for number in range(1, sizes.chunks):
+            first, end = sizes.chunk(number)
+            own = end - first
+            self.chunk_nets.append(TwoLayer(2 * own + first, sizes.chunk_hidden, 3 * own))
+            self.chunk_gains.append(LevelGain(levels, sizes.chunk_hidden, rate_weights))
         self._start()
 
     def _start(self) -> None:
@@ -133,13 +166,27 @@ class ContextNets(nn.Module):
                 layer.bias.zero_()
             self.scale.bias.fill_(3.0)
             self.trunk.second.bias[-3 * self.sizes.offsets :].fill_(4.0)
+            for net in self.chunk_nets:
+                assert isinstance(net, TwoLayer)
+                own = net.second.out_features // 3
+                net.second.weight.mul_(0.1)
+                net.second.bias.zero_()
+                net.second.bias[own : 2 * own].fill_(3.0)
 
     def trit_net(self, attribute: str) -> tuple[TwoLayer, LevelGain]:
-        """The trit network of "features" or "scaling" and its gains; only models of two levels or more
+        """The trit network of an attribute of `sizes.trits` and its gains; only models of two levels or more
         have them."""
-        if attribute == "features":
-            return self.trit_features, self.trit_features_gain
-        return self.trit_scaling, self.trit_scaling_gain
+        net, gain = self.trit_nets[attribute], self.trit_gains[attribute]
+        assert isinstance(net, TwoLayer)
+        assert isinstance(gain, LevelGain)
+        return net, gain
+
+    def chunk_net(self, number: int) -> tuple[TwoLayer, LevelGain]:
+        """The network of intra-anchor chunk `number` >= 1 and its gains."""
+        net, gain = self.chunk_nets[number - 1], self.chunk_gains[number - 1]
+        assert isinstance(net, TwoLayer)
+        assert isinstance(gain, LevelGain)
+        return net, gain
 
     def step_parameters(self, context: Tensor) -> Tensor:  # [n, C] -> [n, 3]
         """r of features, scaling and offsets."""
@@ -157,14 +204,32 @@ class ContextNets(nn.Module):
         """Scale outputs of features and scaling for anchors first coded at `level`."""
         return self.trunk.output(self.trunk.activate(hidden, self.trunk_gain(level)), self.scale)
 
-    def trit_logits(
-        self, context: Tensor, so_far: Tensor, level: int, attribute: str
-    ) -> tuple[Tensor, Tensor]:
-        """Logits (zero against nonzero, +1 against -1) of the trits of `attribute` at `level` >= 2.
+    def trit_outputs(self, context: Tensor, so_far: Tensor, level: int, attribute: str) -> tuple[Tensor, Tensor]:
+        """Two values per value of `attribute` for its trits at `level` >= 2: logits of zero against nonzero
+        and of +1 against -1; of an unbounded model mean in steps and octaves (`quantization.trit_scale`).
 
         `so_far` is the centered value at the level before, in units of 8 Q0 (integers / 512 of the stream).
         """
         net, gain = self.trit_net(attribute)
-        out = net(torch.cat([context, so_far], 1), gain(level))
-        zero, sign = out.chunk(2, dim=1)
-        return zero, sign
+        first, second = net(torch.cat([context, so_far], 1), gain(level)).chunk(2, dim=1)
+        return first, second
+
+    def chunk_inputs(
+        self, number: int, log2_in_steps: Tensor, center: Tensor, so_far: Tensor
+    ) -> Tensor:  # -> [n, 2 own + first]
+        """What a chunk's network sees (the stream's integers / 512): scales and centers of its own channels,
+        then the values of the chunks before.
+
+        log2_in_steps [n, F] of the first component; center [n, F] in units of Q0; so_far [n, F], centered
+        values at this level in units of 8 Q0.
+        """
+        first, end = self.sizes.chunk(number)
+        index = (log2_in_steps[:, first:end] - quant.LOG2_SMALLEST_SCALE) * quant.SCALES_PER_OCTAVE
+        scales = (index - quant.SCALE_COUNT // 2) / 32
+        means = (center[:, first:end] / 8).clamp(-SO_FAR_LIMIT, SO_FAR_LIMIT)
+        return torch.cat([scales, means, so_far[:, :first]], 1)
+
+    def chunk_prediction(self, number: int, inputs: Tensor, level: int) -> ChunkPrediction:
+        """Second components of chunk `number` >= 1 at `level`."""
+        net, gain = self.chunk_net(number)
+        return ChunkPrediction(*net(inputs, gain(level)).chunk(3, dim=1))

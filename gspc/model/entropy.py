@@ -55,6 +55,28 @@ class _UnitGaussianBits(torch.autograd.Function):
         return grad * by_distance, grad * by_scale
 
 
+def mixture_bits(distance: Tensor, scale: Tensor, mean: Tensor, other: Tensor, weight_logit: Tensor) -> Tensor:
+    """The same under a mixture of two Gaussians (HAC++): one around 0 of standard deviation `scale`, one
+    around `mean` of `other`, whose weight is the sigmoid of `weight_logit`; all in steps, one shape."""
+    first = -unit_gaussian_bits(distance, scale) * math.log(2.0) + F.logsigmoid(-weight_logit)
+    second = -unit_gaussian_bits(distance - mean, other) * math.log(2.0) + F.logsigmoid(weight_logit)
+    return torch.logaddexp(first, second) / -math.log(2.0)
+
+
+def three_way_bits(previous: Tensor, trits: Tensor, scale: Tensor) -> Tensor:
+    """-log2 of trits by a Gaussian's share of the three bins 3 `previous` + {-1, 0, 1} of width 1 (PCGS's
+    ablation "trits with a Gaussian")."""
+    masses = torch.stack([-unit_gaussian_bits(3 * previous + t, scale) for t in (-1.0, 0.0, 1.0)]) * math.log(2.0)
+    chosen = torch.where(trits < 0, masses[0], torch.where(trits == 0, masses[1], masses[2]))
+    return (torch.logsumexp(masses, 0) - chosen) / math.log(2.0)
+
+
+def binary_entropy(share: Tensor) -> Tensor:
+    """Bits per binary symbol whose share of ones is `share`."""
+    p = share.clamp(1e-6, 1 - 1e-6)
+    return -(p * torch.log2(p) + (1 - p) * torch.log2(1 - p))
+
+
 def trit_bits(zero_logit: Tensor, sign_logit: Tensor, trits: Tensor) -> Tensor:
     """-log2 of trits in {-1, 0, 1} under p(0) = sigmoid(zero), p(+1 | nonzero) = sigmoid(sign);
     elementwise."""
@@ -64,5 +86,4 @@ def trit_bits(zero_logit: Tensor, sign_logit: Tensor, trits: Tensor) -> Tensor:
 
 def sign_bits(share_positive: Tensor, count: int) -> Tensor:
     """Bits of `count` signs coded with one adaptive binary model, from the share of +1."""
-    p = share_positive.clamp(1e-6, 1 - 1e-6)
-    return -count * (p * torch.log2(p) + (1 - p) * torch.log2(1 - p))
+    return count * binary_entropy(share_positive)

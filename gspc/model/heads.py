@@ -3,6 +3,8 @@ covariance."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -11,41 +13,91 @@ from gspc.ops.heads import HeadTensors
 
 BLOCKS = ("opacity", "color", "cov")
 OUTPUTS_PER_OFFSET = {"opacity": 1, "color": 3, "cov": 7}
+RESIDUAL_OUTPUTS = {"shape": 7, "appearance": 4}  # appearance: opacities of all offsets, then colors
 
 
 class GaussianHeads(nn.Module):
-    """Three two-layer ReLU networks of `hidden` units over [feature, view direction, distance]."""
+    """Three two-layer ReLU networks of `hidden` units over [feature, view direction, distance].
 
-    def __init__(self, features: int, offsets: int, hidden: int, distance_scale: float) -> None:
+    With `residual_hidden` a multi-head residual decoder (Predict-GS section 3.2) beside them: its shape head
+    (scale, rotation) and appearance head (opacity, color) read [residual, view direction, distance] and add
+    to the logits of the heads, which then read the pool's `predicted` channels alone. Without it the heads
+    read pool and residual as one vector.
+    """
+
+    def __init__(
+        self,
+        predicted: int,
+        residuals: int,
+        offsets: int,
+        hidden: int,
+        distance_scale: float,
+        residual_hidden: int = 0,
+    ) -> None:
         super().__init__()
-        self.features, self.offsets, self.hidden = features, offsets, hidden
+        self.predicted, self.residuals, self.residual_hidden = predicted, residuals, residual_hidden
+        self.offsets, self.hidden = offsets, hidden
         self.distance_scale = distance_scale
-        self.first = nn.ModuleDict({name: nn.Linear(features + 4, hidden) for name in BLOCKS})
+        read = predicted if residual_hidden else predicted + residuals
+        self.first = nn.ModuleDict({name: nn.Linear(read + 4, hidden) for name in BLOCKS})
         self.second = nn.ModuleDict(
             {name: nn.Linear(hidden, offsets * OUTPUTS_PER_OFFSET[name]) for name in BLOCKS}
         )
+        self.residual_first, self.residual_second = nn.ModuleDict(), nn.ModuleDict()
+        for name, outputs in RESIDUAL_OUTPUTS.items() if residual_hidden else ():
+            self.residual_first[name] = nn.Linear(residuals + 4, residual_hidden)
+            self.residual_second[name] = nn.Linear(residual_hidden, offsets * outputs)
+            nn.init.zeros_(linear(self.residual_second, name).weight)  # no correction at first
+            nn.init.zeros_(linear(self.residual_second, name).bias)
 
     def weights(self, quantized: bool) -> HeadTensors:
         """Weights as the fused op takes them, on the grid of the stream if asked."""
 
-        def maybe(weight: Tensor) -> Tensor:
-            return fake_quant.quantize_weight(weight) if quantized else weight
+        def maybe(layer: nn.Linear) -> Tensor:
+            return fake_quant.quantize_weight(layer.weight) if quantized else layer.weight
 
-        first, second = self.first, self.second
+        first = {name: (maybe(linear(self.first, name)), linear(self.first, name).bias) for name in BLOCKS}
+        second = {name: (maybe(linear(self.second, name)), linear(self.second, name).bias) for name in BLOCKS}
+        if self.residual_hidden:
+            self._beside(first, second, maybe)
         return HeadTensors(
-            w1=torch.cat([maybe(_linear(first, name).weight) for name in BLOCKS]),
-            b1=torch.cat([_linear(first, name).bias for name in BLOCKS]),
-            w_opacity=maybe(_linear(second, "opacity").weight),
-            b_opacity=_linear(second, "opacity").bias,
-            w_color=maybe(_linear(second, "color").weight),
-            b_color=_linear(second, "color").bias,
-            w_cov=maybe(_linear(second, "cov").weight),
-            b_cov=_linear(second, "cov").bias,
+            w1=torch.cat([first[name][0] for name in BLOCKS]),
+            b1=torch.cat([first[name][1] for name in BLOCKS]),
+            w_opacity=second["opacity"][0],
+            b_opacity=second["opacity"][1],
+            w_color=second["color"][0],
+            b_color=second["color"][1],
+            w_cov=second["cov"][0],
+            b_cov=second["cov"][1],
             distance_scale=self.distance_scale,
         )
 
+    def _beside(
+        self,
+        first: dict[str, tuple[Tensor, Tensor]],
+        second: dict[str, tuple[Tensor, Tensor]],
+        maybe: Callable[[nn.Linear], Tensor],
+    ) -> None:
+        """Puts the residual decoder's units beside the heads', so that one network gives the summed logits."""
+        p, r, k = self.predicted, self.residuals, self.offsets
+        shape, appearance = (linear(self.residual_second, name) for name in RESIDUAL_OUTPUTS)
+        wide, rows = maybe(appearance), slice(0, k)
+        added = {
+            "opacity": ("appearance", wide[rows], appearance.bias[rows]),
+            "color": ("appearance", wide[k:], appearance.bias[k:]),
+            "cov": ("shape", maybe(shape), shape.bias),
+        }
+        for name, (source, weight, bias) in added.items():
+            layer = linear(self.residual_first, source)
+            own, other = first[name][0], maybe(layer)
+            own = torch.cat([own[:, :p], own.new_zeros(len(own), r), own[:, p:]], 1)
+            other = torch.cat([other.new_zeros(len(other), p), other], 1)
+            first[name] = torch.cat([own, other]), torch.cat([first[name][1], layer.bias])
+            second[name] = torch.cat([second[name][0], weight], 1), second[name][1] + bias
 
-def _linear(layers: nn.ModuleDict, name: str) -> nn.Linear:
+
+def linear(layers: nn.ModuleDict, name: str) -> nn.Linear:
+    """A layer by name."""
     layer = layers[name]
     assert isinstance(layer, nn.Linear)
     return layer

@@ -75,3 +75,9 @@ def log2_scale(z: Tensor) -> Tensor:
 def clamp_log2_scale_in_steps(value: Tensor) -> Tensor:
     """Limits log2(sigma / step) to what the pinned Gaussian tables hold."""
     return value.clamp(LOG2_SMALLEST_SCALE, LOG2_SMALLEST_SCALE + (SCALE_COUNT - 1) / SCALES_PER_OCTAVE)
+
+
+def trit_scale(z: Tensor) -> Tensor:
+    """Standard deviation in steps of an unbounded refinement, from a trit network's second output (in
+    octaves around that of index 64)."""
+    return torch.exp2(clamp_log2_scale_in_steps(z + LOG2_SMALLEST_SCALE + (SCALE_COUNT // 2) / SCALES_PER_OCTAVE))

@@ -46,7 +46,7 @@ def noisy_rows(
     if values.device.type != "cpu":
         return reference.noisy_rows(values, index, also, step, scale, seed)
     noisy, plain = _Noisy.apply(values.flatten(1), index, also, step, scale, seed)
-    return noisy.reshape(-1, *values.shape[1:]), plain.reshape(-1, *values.shape[1:])
+    return noisy.reshape(len(index), *values.shape[1:]), plain.reshape(len(also), *values.shape[1:])
 
 
 def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[Tensor, Tensor]:

@@ -163,7 +163,7 @@ def _append(
         new = values.new_zeros(len(keys), *values.shape[1:])
         if not is_state:
             if name == "features":
-                new = features
+                new = torch.zeros_like(features) if model.pool is not None else features
             elif name == "log_scales":
                 new.fill_(log_scale)
             elif name == "masks":

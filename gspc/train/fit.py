@@ -9,13 +9,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 import torch
 
-from gspc.config import FitOptions, checkpoint_path, default_rate_weights
+from gspc.config import FitOptions, checkpoint_path
 from gspc.data import suggested_cameras
 from gspc.errors import InputError, UsageError
 from gspc.model import storage
@@ -103,14 +103,16 @@ class _Run:
         self.checkpoint = checkpoint_path(output)
         backend = choose_backend(options.device)
         observer.message(backend.reason)
-        self.iterations = options.iterations or (30_000 if backend.name == "cuda" else 3_000)
-        weights = options.rate_weights or default_rate_weights(options.levels)
-        shape = ModelShape(levels=options.levels, rate_weights=weights, features=options.features)
+        recipe = options.recipe
+        self.iterations = (
+            options.iterations or recipe.iterations or (30_000 if backend.name == "cuda" else 3_000)
+        )
+        shape = ModelShape.of(recipe, options.level_count, options.weights)
         self.settings: dict[str, Any] = {
             "iterations": self.iterations,
             "seed": options.seed,
             "voxel_size": options.voxel_size or 0.0,
-            "densify_threshold": options.densify_threshold,
+            "recipe": asdict(recipe),
             "shape": shape.to_dict(),
             "scene": scene.name,
             "views": [view.camera.name for view in scene.train],
@@ -121,10 +123,10 @@ class _Run:
         model = (
             storage.model_from_dict(saved["model"])
             if saved
-            else initial_model(scene, shape, options.voxel_size)
+            else initial_model(scene, shape, options.voxel_size, reference_grid=recipe.grid == "reference")
         )
-        schedule = Schedule(self.iterations)
-        self.trainer = Trainer(scene, model, schedule, backend, options.densify_threshold)
+        schedule = Schedule.of(recipe, self.iterations)
+        self.trainer = Trainer(scene, model, schedule, backend, recipe)
         if saved:
             self._restore(saved)
         observer.message(
@@ -216,6 +218,7 @@ class _Run:
                 "order": trainer.order,
                 "iteration": trainer.iteration,
                 "psnr": trainer.psnr,
+                "picture_loss": trainer.picture_loss,
                 "random": torch.get_rng_state(),
                 "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             },
@@ -243,6 +246,7 @@ class _Run:
         trainer.statistics = Statistics(**{k: v.to(trainer.device) for k, v in saved["statistics"].items()})
         trainer.order = list(saved["order"])
         trainer.iteration, trainer.psnr = saved["iteration"], saved["psnr"]
+        trainer.picture_loss = saved["picture_loss"]
         torch.set_rng_state(saved["random"])
         if saved["random_cuda"] and torch.cuda.is_available():
             torch.cuda.set_rng_state_all(saved["random_cuda"])

@@ -37,7 +37,9 @@ def choose_voxel_size(points: NDArray[np.float64], extent: float) -> float:
     return float(np.median(nearest)) / 2 if len(nearest) else extent / 1000
 
 
-def initial_model(scene: SceneData, shape: ModelShape, voxel_size: float | None) -> AnchorModel:
+def initial_model(
+    scene: SceneData, shape: ModelShape, voxel_size: float | None, *, reference_grid: bool = False
+) -> AnchorModel:
     """Anchors on the voxels of the scene's points, everything else at its starting value.
 
     Raises InputError when no point lies within the 21 bits per axis that positions have.
@@ -56,7 +58,7 @@ def initial_model(scene: SceneData, shape: ModelShape, voxel_size: float | None)
     voxels = np.unique(voxels[inside], axis=0)
     origin = center - POSITION_CENTER * size
     positions = voxels + POSITION_CENTER
-    spec = choose_spec(positions)
+    spec = choose_spec(positions, reference=reference_grid, own_pool=shape.pool_planes > 0)
     model = AnchorModel(shape, spec, size, torch.from_numpy(origin), 1.0 / extent, len(positions))
     model.positions.copy_(torch.from_numpy(positions.astype(np.int32)))
     spacing = np.nan_to_num(neighbor_distances(voxels * size, 3), nan=extent / 100)

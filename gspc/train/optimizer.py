@@ -19,6 +19,11 @@ def make_optimizer(model: AnchorModel) -> torch.optim.Adam:
     for name in BLOCKS:
         params = [*model.heads.first[name].parameters(), *model.heads.second[name].parameters()]
         groups.append({"params": params, "name": name})
+    residual = [*model.heads.residual_first.parameters(), *model.heads.residual_second.parameters()]
+    if residual:
+        groups.append({"params": residual, "name": "residual"})
+    if model.pool is not None:
+        groups.append({"params": list(model.pool.parameters()), "name": "pool"})
     groups.append({"params": list(model.grid.parameters()), "name": "grid"})
     groups.append({"params": list(model.context.parameters()), "name": "context"})
     return torch.optim.Adam(groups, lr=0.0, eps=1e-15, fused=True)

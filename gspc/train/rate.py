@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from gspc.model import quantization as quant
-from gspc.model.anchors import AnchorModel
+from gspc.model.anchors import ATTRIBUTES, AnchorModel
 from gspc.model.context import SO_FAR_LIMIT
-from gspc.model.entropy import trit_bits, unit_gaussian_bits
-from gspc.model.masks import anchor_mask, first_level, gaussian_mask
+from gspc.model.entropy import binary_entropy, mixture_bits, three_way_bits, trit_bits, unit_gaussian_bits
+from gspc.model.masks import anchor_mask, gaussian_mask
 
-POSITION_BITS = 18.0  # per anchor; what octree coding of a trained cloud costs, for the estimate only
+POSITION_BITS = 8.0  # per anchor; what octree coding of trained clouds costs, level 1 of fox and lego
 ESTIMATE_SAMPLE = 4096
+BITS_PER_WEIGHT = 6  # of the networks, as coded
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,12 @@ class LevelBits:
     features: Tensor
     scaling: Tensor
     offsets: Tensor
+    positions: Tensor
+    masks: Tensor
 
     @property
-    def total(self) -> Tensor:
-        """All attributes."""
+    def attributes(self) -> Tensor:
+        """The sum of PCGS Eq. 7."""
         return self.features + self.scaling + self.offsets
 
 
@@ -41,6 +44,19 @@ class AnchorRows:
     masks: Tensor
 
 
+@dataclass(frozen=True)
+class _Attribute:
+    """One attribute of some anchors, [n, values], and what the contexts say about it at a level."""
+
+    name: str
+    base: float  # Q0
+    center: Tensor  # in units of Q0
+    centered: Tensor
+    first_step: Tensor  # [n, 1]
+    step: Tensor  # [n, 1], of the level
+    log2_in_steps: Tensor  # of the first appearance's standard deviation
+
+
 def level_bits(
     model: AnchorModel, index: Tensor, level: int, *, noisy: bool, rows: AnchorRows | None = None
 ) -> LevelBits:
@@ -50,69 +66,114 @@ def level_bits(
     three-way bits on hard symbols; masks straight-through, those of the level before detached. Otherwise
     everything is hard.
     """
-    shape, nets = model.shape, model.context
-    context = model.grid(model.positions[index])
-    prediction, hidden = nets.predict(context)
-    scale_octaves = nets.scales(hidden, level)
+    shape = model.shape
+    context, _ = model.split_grid(model.grid(model.positions[index]))
     rows = rows or AnchorRows(
         model.features[index], model.log_scales[index], model.offsets[index], model.masks[index]
     )
-    masks = rows.masks
-    now, before = gaussian_mask(masks, level), gaussian_mask(masks, level - 1).detach()
+    now, before = gaussian_mask(rows.masks, level), gaussian_mask(rows.masks, level - 1).detach()
     anchor_now, anchor_before = anchor_mask(now), anchor_mask(before).detach()
-    base = shape.step_base
-    totals: dict[str, Tensor] = {}
-    columns = 0
-    for i, (name, values, center, q0) in enumerate(
-        (
-            ("features", rows.features, prediction.center_features, base.features),
-            ("scaling", rows.log_scales, prediction.center_scaling, base.scaling),
+    fresh, old = (anchor_now - anchor_before)[:, None], anchor_before[:, None]
+    totals = {}
+    for attribute in _attributes(model, context, rows, level):
+        appears, refined = fresh, old
+        if attribute.name == "offsets":
+            appears = (now - before).repeat_interleave(3, dim=1)
+            refined = before.repeat_interleave(3, dim=1)
+        bits = _appearance_bits(model, attribute, level, noisy) * appears
+        totals[attribute.name] = bits.sum()
+        if level > 1 and shape.is_refined(attribute.name):
+            bits = _refinement_bits(model, context, attribute, level) * refined
+            totals[attribute.name] = totals[attribute.name] + bits.sum()
+    candidates = ((1 - before) * anchor_now[:, None]).sum()
+    appearing = (now - before).sum() / candidates.clamp_min(1.0)
+    return LevelBits(
+        **totals,
+        positions=POSITION_BITS * fresh.sum(),
+        masks=candidates * binary_entropy(appearing),
+    )
+
+
+def _attributes(model: AnchorModel, context: Tensor, rows: AnchorRows, level: int) -> list[_Attribute]:
+    shape, nets = model.shape, model.context
+    prediction, hidden = nets.predict(context)
+    f = shape.features
+    octaves = nets.scales(hidden, level)
+    values = (rows.features, rows.log_scales, rows.offsets.flatten(1))
+    centers = (prediction.center_features, prediction.center_scaling, prediction.center_offsets)
+    scales = (octaves[:, :f], octaves[:, f:], prediction.scale_offsets)
+    found = []
+    for i, name in enumerate(ATTRIBUTES):
+        base = shape.step_base.as_tuple()[i]
+        first_step = quant.step(base, prediction.r[:, i : i + 1])
+        step = first_step / shape.refinement(name, level)
+        in_steps = quant.clamp_log2_scale_in_steps(quant.log2_scale(scales[i]) - torch.log2(step / base))
+        found.append(
+            _Attribute(
+                name=name,
+                base=base,
+                center=centers[i],
+                centered=values[i] - base * centers[i],
+                first_step=first_step,
+                step=step,
+                log2_in_steps=in_steps,
+            )
         )
-    ):
-        first_step = quant.step(q0, prediction.r[:, i : i + 1])
-        step = first_step / quant.refinement(level)
-        octaves = scale_octaves[:, columns : columns + values.shape[1]]
-        columns += values.shape[1]
-        centered = values - q0 * center
-        bits = _appearance_bits(centered, step, q0, octaves, noisy)
-        totals[name] = (bits.sum(1) * (anchor_now - anchor_before)).sum()
-        if level > 1:
-            bits = _refinement_bits(model, context, centered.detach(), first_step.detach(), q0, level, name)
-            totals[name] = totals[name] + (bits.sum(1) * anchor_before).sum()
-    offset_step = quant.step(base.offsets, prediction.r[:, 2:3])
-    centered = rows.offsets.flatten(1) - base.offsets * prediction.center_offsets
-    bits = _appearance_bits(centered, offset_step, base.offsets, prediction.scale_offsets, noisy)
-    appearing = (now - before).repeat_interleave(3, dim=1)
-    return LevelBits(totals["features"], totals["scaling"], (bits * appearing).sum())
+    return found
 
 
-def _appearance_bits(centered: Tensor, step: Tensor, q0: float, octaves: Tensor, noisy: bool) -> Tensor:
-    """Gaussian bits of centered values at `step`; the scale is limited to what the pinned tables hold."""
-    if noisy:
-        value = centered + (torch.rand_like(centered) - 0.5) * step
-    else:
-        value = quant.quantize(centered, step) * step
-    in_steps = quant.clamp_log2_scale_in_steps(quant.log2_scale(octaves) - torch.log2(step / q0))
-    return unit_gaussian_bits(value / step, torch.exp2(in_steps))
+def _appearance_bits(model: AnchorModel, attribute: _Attribute, level: int, noisy: bool) -> Tensor:
+    """Bits of centered values that appear at `level`, [n, values]; the scale is limited to what the pinned
+    tables hold."""
+    distance = attribute.centered / attribute.step
+    distance = distance + (torch.rand_like(distance) - 0.5) if noisy else torch.floor(distance + 0.5)
+    scale = torch.exp2(attribute.log2_in_steps)
+    if attribute.name != "features" or not model.shape.chunks:
+        return unit_gaussian_bits(distance, scale)
+    nets = model.context
+    _, end = nets.sizes.chunk(0)
+    parts = [unit_gaussian_bits(distance[:, :end], scale[:, :end])]
+    # Later chunks see what a decoder sees of the earlier ones: rounded values.
+    so_far = _so_far(torch.floor(distance.detach() + 0.5), attribute.step.detach(), attribute.base)
+    per_base = attribute.base / attribute.step
+    for number in range(1, nets.sizes.chunks):
+        first, end = nets.sizes.chunk(number)
+        inputs = nets.chunk_inputs(number, attribute.log2_in_steps, attribute.center, so_far)
+        second = nets.chunk_prediction(number, inputs, level)
+        other = quant.clamp_log2_scale_in_steps(quant.log2_scale(second.octaves) + torch.log2(per_base))
+        parts.append(
+            mixture_bits(
+                distance[:, first:end],
+                scale[:, first:end],
+                second.mean * per_base,
+                torch.exp2(other),
+                second.weight_logit,
+            )
+        )
+    return torch.cat(parts, 1)
 
 
-def _refinement_bits(
-    model: AnchorModel,
-    context: Tensor,
-    centered: Tensor,
-    first_step: Tensor,
-    q0: float,
-    level: int,
-    name: str,
-) -> Tensor:
-    """Three-way bits of the trits that refine level - 1 to `level`; only networks and grid get gradients."""
-    levels = model.shape.levels
+def _so_far(symbols: Tensor, step: Tensor, base: float) -> Tensor:
+    """Decoded values as the networks see them, in units of 8 Q0."""
+    return (symbols * step / (8 * base)).clamp(-SO_FAR_LIMIT, SO_FAR_LIMIT)
+
+
+def _refinement_bits(model: AnchorModel, context: Tensor, attribute: _Attribute, level: int) -> Tensor:
+    """Bits of the trits that refine level - 1 to `level`, [n, values]; only networks and grid get
+    gradients."""
+    levels, name = model.shape.levels, attribute.name
+    first_step, centered = attribute.first_step.detach(), attribute.centered.detach()
     finest = quant.quantize(centered, first_step / quant.refinement(levels))
     symbols = quant.coarsen(finest, levels - level)
     previous = quant.coarsen(symbols, 1)
-    so_far = previous * (first_step / quant.refinement(level - 1)) / (8 * q0)
-    zero, sign = model.context.trit_logits(context, so_far.clamp(-SO_FAR_LIMIT, SO_FAR_LIMIT), level, name)
-    return trit_bits(zero, sign, symbols - 3 * previous)
+    trits = symbols - 3 * previous
+    if model.shape.trits == "gaussian":
+        return three_way_bits(previous, trits, torch.exp2(attribute.log2_in_steps))
+    so_far = _so_far(previous, first_step / quant.refinement(level - 1), attribute.base)
+    first, second = model.context.trit_outputs(context, so_far, level, name)
+    if model.shape.trits == "rounded":
+        return unit_gaussian_bits(trits - first, quant.trit_scale(second))
+    return trit_bits(first, second, trits)
 
 
 @torch.no_grad()
@@ -122,15 +183,10 @@ def estimate_bytes(model: AnchorModel) -> int:
     count = min(model.anchors, ESTIMATE_SAMPLE)
     index = torch.linspace(0, model.anchors - 1, count, device=model.features.device).long()
     levels = range(1, model.shape.levels + 1)
-    attributes = torch.stack([level_bits(model, index, level, noisy=False).total for level in levels]).sum()
-    first = first_level(model.masks[index])
-    alive = (first > 0).any(1).sum()
-    masks = first[first.amax(1) > 0].numel() * _entropy(first)
-    bits = (attributes + alive * POSITION_BITS + masks) * (model.anchors / count)
-    fixed = sum(p.numel() for net in (model.context, model.heads) for p in net.parameters()) * 7
+    found = [level_bits(model, index, level, noisy=False) for level in levels]
+    bits = torch.stack([f.attributes + f.positions + f.masks for f in found]).sum()
+    bits = bits * (model.anchors / count)
+    networks = (model.context, model.heads, *([model.pool] if model.pool else []))
+    fixed = sum(p.numel() for net in networks for p in net.parameters()) * BITS_PER_WEIGHT
     return int((float(bits) + float(model.grid.bits()) + fixed) / 8)
 
-
-def _entropy(symbols: Tensor) -> float:
-    share = torch.bincount(symbols.flatten().long()).double() / symbols.numel()
-    return float(-(share[share > 0] * torch.log2(share[share > 0])).sum())

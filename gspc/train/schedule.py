@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass, field
 from enum import Enum
 
+from gspc.presets import Downsampling, Recipe
+
 REFERENCE_ITERATIONS = 30_000  # the papers' schedule, from which the shares below are taken
 
 
@@ -46,6 +48,11 @@ class Schedule:
     densify_from: float = 0.05
     densify_until: float = 0.50
     statistics_from: float = 1 / 60
+    pool_alone: float = 0.0  # until this share residuals are switched off (Predict-GS, two-stage training)
+    pooled: bool = False  # whether a pool reads the grid from the start
+    downsampling: Downsampling = "none"
+    downsampling_start: float = 0.7
+    downsampling_until: float = 0.3
     learning_rates: dict[str, Rate] = field(
         default_factory=lambda: {
             "features": Rate(0.0075, 0.00075),
@@ -55,6 +62,8 @@ class Schedule:
             "opacity": Rate(0.002, 0.0002),
             "color": Rate(0.008, 0.0005),
             "cov": Rate(0.004, 0.001),
+            "residual": Rate(0.004, 0.0005),  # residual decoder
+            "pool": Rate(0.005, 0.0005),  # fusion network
             "grid": Rate(0.005, 0.0005),
             "context": Rate(0.005, 0.0005),
         }
@@ -68,6 +77,34 @@ class Schedule:
         if progress < self.rate_from:
             return Phase.NOISE
         return Phase.RATE if progress < self.finish_from else Phase.FINISH
+
+    @staticmethod
+    def of(recipe: Recipe, iterations: int) -> Schedule:
+        """The schedule that a recipe asks for."""
+        return Schedule(
+            iterations,
+            pool_alone=recipe.pool_alone if recipe.pool else 0.0,
+            pooled=recipe.pool > 0,
+            downsampling=recipe.downsampling,
+            downsampling_start=recipe.downsampling_start,
+            downsampling_until=recipe.downsampling_until,
+        )
+
+    def residuals(self, iteration: int) -> bool:
+        """Whether residuals take part in this iteration."""
+        return iteration >= self.pool_alone * self.iterations
+
+    def view_scale(self, iteration: int) -> float:
+        """Size of the training views relative to their full one (Predict-GS Eq. 6 and its ablations)."""
+        end = self.downsampling_until * self.iterations
+        if self.downsampling == "none" or iteration >= end:
+            return 1.0
+        missing = 1.0 - self.downsampling_start
+        if self.downsampling == "fixed":
+            return 1.0 - missing
+        if self.downsampling == "linear":
+            return 1.0 - missing * (1 - iteration / end)
+        return 1.0 - 0.5 * missing * (1 + math.cos(math.pi * iteration / end))
 
     @property
     def mask_haste(self) -> float:
@@ -94,6 +131,8 @@ class Schedule:
         """Learning rate of a parameter group, before the scene's factors. Rates of the entropy model start
         with its phase."""
         progress = iteration / self.iterations
-        if group in ("grid", "context"):
+        if group == "context" or (group == "grid" and not self.pooled):
             progress = (progress - self.rate_from) / (1 - self.rate_from)
+        if group == "grid" and self.pooled and self.phase(iteration) is Phase.FINISH:
+            return 0.0  # a sign that flips late moves every prediction
         return self.learning_rates[group].at(progress)

@@ -8,15 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from gspc.model import quantization as quant
-from gspc.model.anchors import AnchorModel
+from gspc.model.anchors import ATTRIBUTES, AnchorModel
 from gspc.model.calibrate import calibrate
+from gspc.model.masks import mask_logits
 from gspc.ops.heads import neural_gaussians
 from gspc.ops.raster import RasterOutput
 from gspc.ops.rows import mask_rows, noisy_rows
 from gspc.ops.ssim import photometric_loss
+from gspc.presets import Recipe
 from gspc.rendering.rasterizer import Backend, rasterize
 from gspc.scene import Camera, SceneData, View
 from gspc.train.densify import Statistics, densify
@@ -29,7 +32,8 @@ SSIM_WEIGHT = 0.2
 SCALE_WEIGHT = 0.01  # on the mean product of the Gaussians' scales
 RATE_SHARE = 0.05  # of the anchors are rate-evaluated per iteration
 RATE_AT_LEAST = 2048
-SMOOTHING = 0.98  # of the reported PSNR
+SMOOTHING = 0.98  # of the reported PSNR and of the pictures' loss
+TYPICAL_LOSS = 0.025  # of pictures late in a run on photographs (fox), to which relative rate weights relate
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,8 @@ class Drawn:
     index: Tensor
     opacities: Tensor  # [m]
     picture: RasterOutput
-    sample: AnchorRows  # parameters of the anchors whose rate is evaluated
+    sample: Tensor  # anchors whose rate is evaluated
+    rows: AnchorRows  # their parameters
 
 
 class Trainer:
@@ -74,13 +79,13 @@ class Trainer:
         model: AnchorModel,
         schedule: Schedule,
         backend: Backend,
-        densify_threshold: float,
+        recipe: Recipe,
     ) -> None:
         self.scene = scene
         self.model = model.to(backend.device)
         self.schedule = schedule
         self.backend = backend
-        self.densify_threshold = densify_threshold
+        self.recipe = recipe
         self.device = torch.device(backend.device)
         self.extent = scene_extent(scene)
         self.optimizer = make_optimizer(self.model)
@@ -88,6 +93,7 @@ class Trainer:
         self.order: list[int] = []
         self.iteration = 0
         self.psnr = 0.0
+        self.picture_loss = 0.0  # smoothed, without the rate
         self._world: tuple[Tensor, Tensor] | None = None  # integer positions and where they lie
         self._no_rows = torch.zeros(0, dtype=torch.int64, device=self.device)
 
@@ -99,29 +105,49 @@ class Trainer:
             calibrate(self.model)
         levels = self.model.shape.levels
         level = int(torch.randint(1, levels + 1, ())) if coded else levels
-        view = self.scene.train[self._next_view()]
-        target = _pixels(view).to(self.device)
+        camera, target = self._next_picture()
         self._set_learning_rates()
-        sample = self._sample() if coded else self._no_rows
-        loss, squared, draw = self._distortion(view.camera, target, phase, level, sample)
+        loss, squared, draw = self._distortion(camera, target, phase, level, coded)
+        self._note(float(loss.detach()), squared)
         bits = 0.0
         if coded:
-            rate, bits = self._rate(level, sample, draw.sample)
+            rate, bits = self._rate(level, draw)
             loss = loss + rate
+            if self.recipe.accumulate == "rate-and-fidelity":
+                for earlier in range(1, level):
+                    loss = loss + self._distortion(camera, target, phase, earlier, False)[0]
         loss.backward()
         if self.schedule.gathers(self.iteration):
-            self._gather(draw, view.camera)
+            self._gather(draw, camera)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if self.schedule.densifies(self.iteration):
             interval = self.schedule.densify_every
             self.statistics = densify(
-                self.model, self.optimizer, self.statistics, self.densify_threshold, interval
+                self.model, self.optimizer, self.statistics, self.recipe.densify_threshold, interval
             )
-        psnr = -10 * math.log10(max(squared, 1e-10))
-        self.psnr = psnr if self.iteration == 0 else SMOOTHING * self.psnr + (1 - SMOOTHING) * psnr
         self.iteration += 1
-        return StepReport(phase, level, float(loss.detach()), psnr, bits)
+        return StepReport(phase, level, float(loss.detach()), -10 * math.log10(max(squared, 1e-10)), bits)
+
+    def _note(self, loss: float, squared: float) -> None:
+        """Smoothed figures of the pictures."""
+        psnr = -10 * math.log10(max(squared, 1e-10))
+        keep = SMOOTHING if self.iteration else 0.0
+        self.psnr = keep * self.psnr + (1 - keep) * psnr
+        self.picture_loss = keep * self.picture_loss + (1 - keep) * loss
+
+    def _next_picture(self) -> tuple[Camera, Tensor]:
+        """The next view at the size that the schedule gives it: camera and pixels, uint8 [H, W, 3]."""
+        view = self.scene.train[self._next_view()]
+        camera, target = view.camera, _pixels(view).to(self.device)
+        scale = self.schedule.view_scale(self.iteration)
+        if scale < 1:
+            width, height = (max(16, round(n * scale)) for n in (camera.width, camera.height))
+            camera = camera.resized(width, height)
+            image = target.permute(2, 0, 1)[None].float()
+            image = F.interpolate(image, (height, width), mode="bilinear", align_corners=False)
+            target = image[0].permute(1, 2, 0).round().clamp(0, 255).byte().contiguous()
+        return camera, target
 
     def estimated_bytes(self) -> int:
         """Size of the stream if the model were coded now."""
@@ -163,13 +189,14 @@ class Trainer:
         return ((z > 0.01) & inside).nonzero().squeeze(1)
 
     def _distortion(
-        self, camera: Camera, target: Tensor, phase: Phase, level: int, sample: Tensor
+        self, camera: Camera, target: Tensor, phase: Phase, level: int, coded: bool
     ) -> tuple[Tensor, float, Drawn]:
-        """Scaffold-GS loss of one view, its squared error, and what densification and the rate of the
-        anchors `sample` want to know."""
+        """Scaffold-GS loss of one view, its squared error, and what densification and, if `coded`, the rate
+        want to know."""
         model = self.model
         world = self._positions()
         visible = self._visible(camera, world)
+        sample = self._sample(visible) if coded else self._no_rows
         attributes, rows = self._attributes(visible, sample, phase, level)
         gaussians = neural_gaussians(
             attributes.features,
@@ -196,51 +223,80 @@ class Trainer:
             loss = loss + SCALE_WEIGHT * (x * y * z).mean()
         with torch.no_grad():
             squared = float(target.float().div_(255).sub_(drawn.image.clamp(0, 1)).square_().mean())
-        return loss, squared, Drawn(visible, gaussians.index, gaussians.opacities.detach(), drawn, rows)
+        drew = Drawn(visible, gaussians.index, gaussians.opacities.detach(), drawn, sample, rows)
+        return loss, squared, drew
 
     def _attributes(
         self, visible: Tensor, sample: Tensor, phase: Phase, level: int
     ) -> tuple[Attributes, AnchorRows]:
         """Attributes of the visible anchors with the noise that stands for quantization at `level` (method
         sections 2 and 6), and the parameters of the anchors `sample` as they are."""
-        model, base = self.model, self.model.shape.step_base
-        finer = 1.0 / quant.refinement(level)
-        scales = (base.features * finer, base.scaling * finer, base.offsets)
+        model, shape = self.model, self.model.shape
+        base = shape.step_base.as_tuple()
+        coded = phase in (Phase.RATE, Phase.FINISH)
+        finest = coded or self.recipe.noise == "finest"
+        scales = [q0 / (shape.refinement(name, level) if finest else 1) for name, q0 in zip(ATTRIBUTES, base, strict=True)]
         steps: tuple[Tensor | None, ...] = (None, None, None)
         seeds = [0, 0, 0]
         if phase is Phase.WARMUP:
-            scales = (0.0, 0.0, 0.0)
+            scales = [0.0, 0.0, 0.0]
         else:
             seeds = torch.randint(1 << 62, (3,)).tolist()
-        if phase in (Phase.RATE, Phase.FINISH):
-            r = model.context.step_parameters(model.grid(model.positions[visible]))
+        predicted: list[Tensor] = []
+        if coded or model.pool is not None:
+            context, pool_values = model.split_grid(model.grid(model.positions[visible]))
+            if model.pool is not None:
+                predicted = [model.predicted(pool_values)]
+        if coded:
+            r = model.context.step_parameters(context)
             steps = tuple(quant.step(1.0, column) for column in r.unbind(1))
-            mask, sample_masks = mask_rows(model.masks, visible, sample, level)
+            mask, sample_masks = mask_rows(model.masks, visible, sample, min(level, model.masks.shape[2]))
         else:
-            mask, sample_masks = model.masks.new_ones(len(visible), model.shape.offsets), model.masks[sample]
+            mask, sample_masks = model.masks.new_ones(len(visible), shape.offsets), model.masks[sample]
         features, log_scales, offsets = (
             noisy_rows(values, visible, sample, step, scale, seed)
             for values, step, scale, seed in zip(
                 (model.features, model.log_scales, model.offsets), steps, scales, seeds, strict=True
             )
         )
+        own = features[0]
+        if not self.schedule.residuals(self.iteration):
+            own = torch.zeros_like(own)
         return (
-            Attributes(features[0], log_scales[0], offsets[0], mask),
+            Attributes(torch.cat([*predicted, own], 1) if predicted else own, log_scales[0], offsets[0], mask),
             AnchorRows(features[1], log_scales[1], offsets[1], sample_masks),
         )
 
-    def _sample(self) -> Tensor:
+    @torch.no_grad()
+    def _sample(self, visible: Tensor) -> Tensor:
         """Anchors whose rate is evaluated in this iteration."""
-        anchors = self.model.anchors
-        count = min(anchors, max(RATE_AT_LEAST, int(RATE_SHARE * anchors)))
-        return torch.randint(anchors, (count,), device=self.device)
+        among = visible if self.recipe.rate_anchors == "visible" and len(visible) else None
+        total = self.model.anchors if among is None else len(among)
+        count = min(total, max(RATE_AT_LEAST, int(RATE_SHARE * total)))
+        chosen = torch.randint(total, (count,), device=self.device)
+        return chosen if among is None else among[chosen]
 
-    def _rate(self, level: int, index: Tensor, rows: AnchorRows) -> tuple[Tensor, float]:
+    def _rate(self, level: int, draw: Drawn) -> tuple[Tensor, float]:
         """Rate loss of PCGS Eq. 8 and the bits it stands for."""
-        model = self.model
-        bits = level_bits(model, index, level, noisy=True, rows=rows).total * (model.anchors / len(index))
+        model, recipe = self.model, self.recipe
+        scale = model.anchors / len(draw.sample)
+        total = torch.zeros((), device=self.device)
+        for counted in range(1 if recipe.accumulate != "none" else level, level + 1):
+            found = level_bits(model, draw.sample, counted, noisy=True, rows=draw.rows)
+            total = total + found.attributes
+            if recipe.position_rate:
+                total = total + found.positions
+            if recipe.mask_rate:
+                total = total + found.masks
+        bits = total * scale
         per_value = (bits + model.grid.bits()) / (model.anchors * model.values_per_anchor())
-        return model.shape.rate_weights[level - 1] * per_value, float(bits.detach())
+        weight = model.shape.rate_weights[level - 1]
+        if recipe.relative_rate:
+            weight *= self.picture_loss / TYPICAL_LOSS
+        loss = weight * per_value
+        if recipe.mask_loss:
+            loss = loss + recipe.mask_loss * torch.sigmoid(mask_logits(draw.rows.masks, level)).mean()
+        return loss, float(bits.detach())
 
     @torch.no_grad()
     def _gather(self, drawn: Drawn, camera: Camera) -> None:

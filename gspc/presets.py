@@ -1,0 +1,204 @@
+"""Recipes: what is learned, how it is quantized and coded, and by which schedule; and the presets.
+
+Every ingredient of the two papers is one field and can be switched alone (`gspc fit --set NAME=VALUE`, or a
+TOML file). A preset is a recipe with a name. No torch here: `gspc fit --help` prints this file's contents.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, get_args, get_type_hints
+
+from gspc.errors import UsageError
+
+GridSize = Literal["scene", "reference"]
+PoolGrid = Literal["shared", "own"]
+Trits = Literal["learned", "gaussian", "rounded"]
+Accumulate = Literal["none", "rate", "rate-and-fidelity"]
+Noise = Literal["finest", "first"]
+Downsampling = Literal["none", "fixed", "linear", "cosine"]
+RateAnchors = Literal["all", "visible"]
+
+
+def _of(default: Any, text: str, low: float = -math.inf, high: float = math.inf) -> Any:
+    return field(default=default, metadata={"help": text, "low": low, "high": high})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way of making a scene. Raises UsageError for values that make no sense alone or together."""
+
+    # Representation
+    features: int = _of(32, "channels of an anchor's feature or, with a pool, of its residual", 0, 256)
+    pool: int = _of(0, "channels that the spatial feature pool predicts; 0 is the plain model", 0, 256)
+    pool_hidden: int = _of(64, "hidden units of the pool's fusion network", 1, 256)
+    pool_grid: PoolGrid = _of("shared", "whether the pool reads the contexts' grid or one of its own")
+    residual_hidden: int = _of(
+        0, "hidden units of the multi-head residual decoder; 0: heads read pool and residual together", 0, 128
+    )
+    head_hidden: int = _of(50, "hidden units of each Gaussian head", 1, 128)
+    grid: GridSize = _of("scene", "tables sized by the scene, or of the papers' size")
+    # Levels
+    progressive_masks: bool = _of(True, "masks of each level's own; off: every Gaussian appears at level 1")
+    progressive_quantization: bool = _of(True, "trits refine features and scaling level by level")
+    progressive_offsets: bool = _of(False, "trits refine offsets, too")
+    trits: Trits = _of("learned", "three-way context, a Gaussian's share of the three bins, or an unbounded one")
+    accumulate: Accumulate = _of("none", "rate (and fidelity) of all levels up to the drawn one in the loss")
+    # Contexts
+    chunks: int = _of(0, "intra-anchor chunks of the features' context; 0 switches it off", 0, 8)
+    chunk_hidden: int = _of(24, "hidden units of a chunk's network", 1, 256)
+    steps_hidden: int = _of(32, "hidden units of the steps network", 1, 256)
+    trunk_hidden: int = _of(80, "hidden units of the context's trunk", 1, 256)
+    trit_features_hidden: int = _of(64, "hidden units of the features' trit network", 1, 256)
+    trit_scaling_hidden: int = _of(18, "hidden units of the scaling's trit network", 1, 256)
+    trit_offsets_hidden: int = _of(64, "hidden units of the offsets' trit network", 1, 256)
+    # Rate
+    coarsest_rate_weight: float = _of(5e-3, "rate weight (lambda) of level 1", 0, 10)
+    finest_rate_weight: float = _of(3e-4, "rate weight of the last level; those between are even in log", 0, 10)
+    relative_rate: bool = _of(False, "rate weights relative to the picture's loss, alike in dB for every scene")
+    position_rate: bool = _of(False, "positions in the rate")
+    mask_rate: bool = _of(False, "masks in the rate")
+    mask_loss: float = _of(0.0, "weight of the mean soft mask (HAC's mask loss)", 0, 10)
+    rate_anchors: RateAnchors = _of("all", "anchors whose rate is sampled")
+    # Schedule
+    noise: Noise = _of("finest", "noise before steps are learned: the finest level's or a whole step")
+    densify_threshold: float = _of(1e-4, "screen-space gradient from which anchors grow", 1e-9, 1)
+    pool_alone: float = _of(1 / 6, "share of the run in which the pool learns without residuals", 0, 0.9)
+    downsampling: Downsampling = _of("none", "how the training views grow to their size")
+    downsampling_start: float = _of(0.7, "scale of the views at the start", 0.1, 1)
+    downsampling_until: float = _of(0.3, "share of the run until the views have their size", 0, 1)
+    iterations: int = _of(0, "iterations when none are asked for; 0: 30000 on CUDA, 3000 on a CPU", 0, 10**7)
+    levels: int = _of(4, "levels when none are asked for", 1, 8)
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            low, high = entry.metadata["low"], entry.metadata["high"]
+            if isinstance(value, (int, float)) and not (math.isfinite(value) and low <= value <= high):
+                raise UsageError(f"{entry.name} = {value}: give {low:g} to {high:g}")
+            choices = get_args(_types()[entry.name])
+            if choices and value not in choices:
+                raise UsageError(f"{entry.name} = {value}: give one of {', '.join(choices)}")
+        if not self.pool:
+            if not self.features:
+                raise UsageError("features = 0: only a model with a pool can do without features")
+            if self.residual_hidden or self.pool_grid == "own":
+                raise UsageError("residual_hidden and pool_grid = own need a pool; set pool, too")
+        if self.chunks == 1 or self.chunks > max(self.features, 0):
+            raise UsageError(f"chunks = {self.chunks}: give 0 or 2 to the number of features")
+        if self.progressive_offsets and not self.progressive_quantization:
+            raise UsageError("progressive_offsets needs progressive_quantization")
+
+    @property
+    def refined(self) -> int:
+        """Attributes that trits refine, as the stream's bits: 1 features, 2 scaling, 4 offsets."""
+        return (3 if self.progressive_quantization else 0) | (4 if self.progressive_offsets else 0)
+
+    def rate_weights(self, levels: int) -> tuple[float, ...]:
+        """Lambda of each level, evenly spread on a log scale."""
+        first, last = self.coarsest_rate_weight, self.finest_rate_weight
+        if levels == 1:
+            return (last,)
+        if first == 0 or last == 0:
+            return tuple(first + (last - first) * i / (levels - 1) for i in range(levels))
+        return tuple(first * (last / first) ** (i / (levels - 1)) for i in range(levels))
+
+
+def _types() -> dict[str, Any]:
+    return get_type_hints(Recipe)
+
+
+GSPC = Recipe()
+
+PCGS = replace(
+    GSPC,
+    features=50,
+    grid="reference",
+    chunks=5,
+    chunk_hidden=40,
+    steps_hidden=50,
+    trunk_hidden=100,
+    trit_features_hidden=150,
+    trit_scaling_hidden=18,
+    coarsest_rate_weight=4e-3,
+    finest_rate_weight=2e-4,
+    relative_rate=False,
+    noise="first",
+    densify_threshold=2e-4,
+    levels=4,
+)
+
+PREDICT_GS = replace(
+    PCGS,
+    features=25,
+    pool=50,
+    pool_hidden=100,
+    pool_grid="own",
+    residual_hidden=50,
+    chunks=0,
+    finest_rate_weight=4e-3,
+    mask_loss=5e-4,
+    rate_anchors="visible",
+    downsampling="cosine",
+    levels=1,
+)
+
+FAST = replace(GSPC, iterations=1000, levels=3)
+
+PRESETS: Mapping[str, tuple[Recipe, str]] = {
+    "gspc": (GSPC, "the best we know"),
+    "fast": (FAST, "the same, with a usable scene soon"),
+    "pcgs": (PCGS, "PCGS as published: HAC++ contexts, progressive masks and trits"),
+    "predict-gs": (PREDICT_GS, "Predict-GS as published: one level, pool, residual decoder, growing views"),
+}
+
+
+def preset(name: str) -> Recipe:
+    """The recipe of a preset. Raises UsageError."""
+    if name not in PRESETS:
+        raise UsageError(f"--preset {name}: give one of {', '.join(PRESETS)}")
+    return PRESETS[name][0]
+
+
+def with_switches(recipe: Recipe, switches: Mapping[str, Any], where: str = "--set") -> Recipe:
+    """A recipe with some ingredients replaced; texts are read as their field's type. Raises UsageError."""
+    return replace(recipe, **{name: _value(name, value, where) for name, value in switches.items()})
+
+
+def _value(name: str, value: Any, where: str) -> Any:
+    kinds = _types()
+    if name not in kinds:
+        near = difflib.get_close_matches(name, kinds, 1)
+        raise UsageError(f"{where}: no ingredient {name}" + (f"; do you mean {near[0]}?" if near else ""))
+    kind = kinds[name]
+    text = isinstance(value, str)
+    if kind is bool:
+        found = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
+        if isinstance(value, bool):
+            return value
+        if text and value.lower() in found:
+            return found[value.lower()]
+        raise UsageError(f"{where} {name}={value}: give on or off")
+    if kind in (int, float):
+        try:
+            if isinstance(value, bool) or (kind is int and isinstance(value, float)):
+                raise ValueError
+            return kind(value)
+        except (TypeError, ValueError):
+            word = "a whole number" if kind is int else "a number"
+            raise UsageError(f"{where} {name}={value}: give {word}") from None
+    return value
+
+
+def describe(name: str) -> dict[str, Any]:
+    """What a preset sets that differs from the default preset."""
+    base = PRESETS["gspc"][0]
+    recipe = preset(name)
+    return {
+        entry.name: getattr(recipe, entry.name)
+        for entry in fields(recipe)
+        if getattr(recipe, entry.name) != getattr(base, entry.name)
+    }
