@@ -52,20 +52,22 @@ class Networks:
     (means of features, scaling, offsets, then offset scales); scale Ht -> F + 6.
 
     Trit networks, hidden layers with variants for levels 2..S: trit_features C + F -> Hf -> 2F, trit_scaling
-    C + 6 -> Hg -> 12, trit_offsets C + 3K -> Ho -> 6K; outputs are all first parameters, then all second ones.
-    One is there exactly when S > 1, its attribute is refined and the scene's trit_model is 0 or 2.
+    C + 6 -> Hg -> 12, trit_offsets C + 3K -> Ho -> 6K; outputs are all first parameters, then all second
+    ones. One is there exactly when S > 1, its attribute has values and is refined, and the scene's trit_model
+    is 0 or 2.
 
     chunks: networks of feature chunks 1..G-1, so one fewer than there are chunks; empty without intra-anchor
     context (G = 0). Chunk j covers channels [c0, c1) = [j F // G, (j + 1) F // G), n of them:
     2n + c0 -> Hc (the same for all; variant s - 1 for level s, all of 1..S) -> 3n.
-      Inputs: (t - 64) * 16 of the chunk's n table indices t, then their n means clamped to +-2047, then the c0
-      earlier channels' values D = clamp((k * STEP * INV3) >> 24, -2047, 2047) at the level they appear at.
+      Inputs: (t - 64) * 16 of the chunk's n table indices t, then their n means clamped to +-2047, then the
+      c0 earlier channels' values D = clamp((k * STEP * INV3) >> 24, -2047, 2047) at the level they appear at.
       Outputs of the second component, n each: mean in units of Q0 / 64 from the first one's, scale in 1/12
       octaves of Q0 as the scale network's, weight logit w: 256 * sigmoid(w / 4) of 256.
 
-    pool: Cp -> Hp -> P of the predictive family, one variant; outputs are 1024 per 1.0 (f_c = z / 1024, clamped
-    to +-32767 / 1024). Cp is 4 per plane that the pool reads: the last `pool_planes` of the grid, or all of
-    them when pool_planes = 0. C is then 4 per plane that is left to the contexts: all without own planes.
+    pool: Cp -> Hp -> P of the predictive family, one variant; outputs are 1024 per 1.0 (f_c = z / 1024,
+    clamped to +-32767 / 1024). Cp is 4 per plane that the pool reads: the last `pool_planes` of the grid, or
+    all of them when pool_planes = 0. C is then 4 per plane that is left to the contexts: all without own
+    planes.
     """
 
     steps: IntegerNetwork
@@ -168,8 +170,8 @@ class QuantizedScene:
     """A scene as integers, ready to be coded; anchors in any order, positions distinct.
 
     Predictive family: `networks.pool` is there; F may be 0 (the pool alone drives the heads). Symbols of an
-    attribute that `refined` names are those of level S, k = floor((v - mean) / q_S + 1/2); an attribute that it
-    does not name has step q_1 at every level, and its symbols are the same at every level.
+    attribute that `refined` names are those of level S, k = floor((v - mean) / q_S + 1/2); an attribute that
+    it does not name has step q_1 at every level, and its symbols are the same at every level.
     """
 
     levels: int  # S
@@ -190,9 +192,7 @@ class QuantizedScene:
     rate_weights: tuple[float, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     refined: int = 3  # bits: 1 features, 2 scaling, 4 offsets are refined by trits at later levels
-    trit_model: int = (
-        0  # 0 learned three-way, 1 Gaussian three-way (no trit networks), 2 Gaussian without bounds
-    )
+    trit_model: int = 0  # 0 learned three-way, 1 Gaussian three-way (no networks), 2 Gaussian without bounds
     pool_planes: int = 0  # how many of the grid's last planes only the pool reads; 0: it shares all of them
 
     @property
