@@ -124,4 +124,3 @@ class FitOptions:
 def checkpoint_path(output: Path) -> Path:
     """Where a fit to `output` keeps what it needs to resume."""
     return output.with_name(output.name + ".checkpoint")
-

@@ -23,8 +23,8 @@ Downsampling = Literal["none", "fixed", "linear", "cosine"]
 RateAnchors = Literal["all", "visible"]
 
 
-def _of(default: Any, text: str, low: float = -math.inf, high: float = math.inf) -> Any:
-    return field(default=default, metadata={"help": text, "low": low, "high": high})
+def _about(text: str, low: float = -math.inf, high: float = math.inf) -> dict[str, Any]:
+    return {"help": text, "low": low, "high": high}
 
 
 @dataclass(frozen=True)
@@ -32,46 +32,101 @@ class Recipe:
     """One way of making a scene. Raises UsageError for values that make no sense alone or together."""
 
     # Representation
-    features: int = _of(32, "channels of an anchor's feature or, with a pool, of its residual", 0, 256)
-    pool: int = _of(0, "channels that the spatial feature pool predicts; 0 is the plain model", 0, 256)
-    pool_hidden: int = _of(64, "hidden units of the pool's fusion network", 1, 256)
-    pool_grid: PoolGrid = _of("shared", "whether the pool reads the contexts' grid or one of its own")
-    residual_hidden: int = _of(
-        0, "hidden units of the multi-head residual decoder; 0: heads read pool and residual together", 0, 128
+    features: int = field(
+        default=32,
+        metadata=_about("channels of an anchor's feature or, with a pool, of its residual", 0, 256),
     )
-    head_hidden: int = _of(50, "hidden units of each Gaussian head", 1, 128)
-    grid: GridSize = _of("scene", "tables sized by the scene, or of the papers' size")
+    pool: int = field(
+        default=0,
+        metadata=_about("channels that the spatial feature pool predicts; 0 is the plain model", 0, 256),
+    )
+    pool_hidden: int = field(default=64, metadata=_about("hidden units of the pool's fusion network", 1, 256))
+    pool_grid: PoolGrid = field(
+        default="shared", metadata=_about("whether the pool reads the contexts' grid or one of its own")
+    )
+    residual_hidden: int = field(
+        default=0,
+        metadata=_about(
+            "hidden units of the multi-head residual decoder; 0: heads read pool and residual together",
+            0,
+            128,
+        ),
+    )
+    head_hidden: int = field(default=50, metadata=_about("hidden units of each Gaussian head", 1, 128))
+    grid: GridSize = field(
+        default="scene", metadata=_about("tables sized by the scene, or of the papers' size")
+    )
     # Levels
-    progressive_masks: bool = _of(True, "masks of each level's own; off: every Gaussian appears at level 1")
-    progressive_quantization: bool = _of(True, "trits refine features and scaling level by level")
-    progressive_offsets: bool = _of(False, "trits refine offsets, too")
-    trits: Trits = _of("learned", "three-way context, a Gaussian's share of the three bins, or an unbounded one")
-    accumulate: Accumulate = _of("none", "rate (and fidelity) of all levels up to the drawn one in the loss")
+    progressive_masks: bool = field(
+        default=True, metadata=_about("masks of each level's own; off: every Gaussian appears at level 1")
+    )
+    progressive_quantization: bool = field(
+        default=True, metadata=_about("trits refine features and scaling level by level")
+    )
+    progressive_offsets: bool = field(default=False, metadata=_about("trits refine offsets, too"))
+    trits: Trits = field(
+        default="learned",
+        metadata=_about("three-way context, a Gaussian's share of the three bins, or an unbounded one"),
+    )
+    accumulate: Accumulate = field(
+        default="none", metadata=_about("rate (and fidelity) of all levels up to the drawn one in the loss")
+    )
     # Contexts
-    chunks: int = _of(0, "intra-anchor chunks of the features' context; 0 switches it off", 0, 8)
-    chunk_hidden: int = _of(24, "hidden units of a chunk's network", 1, 256)
-    steps_hidden: int = _of(32, "hidden units of the steps network", 1, 256)
-    trunk_hidden: int = _of(80, "hidden units of the context's trunk", 1, 256)
-    trit_features_hidden: int = _of(64, "hidden units of the features' trit network", 1, 256)
-    trit_scaling_hidden: int = _of(18, "hidden units of the scaling's trit network", 1, 256)
-    trit_offsets_hidden: int = _of(64, "hidden units of the offsets' trit network", 1, 256)
+    chunks: int = field(
+        default=0, metadata=_about("intra-anchor chunks of the features' context; 0 switches it off", 0, 8)
+    )
+    chunk_hidden: int = field(default=24, metadata=_about("hidden units of a chunk's network", 1, 256))
+    steps_hidden: int = field(default=32, metadata=_about("hidden units of the steps network", 1, 256))
+    trunk_hidden: int = field(default=80, metadata=_about("hidden units of the context's trunk", 1, 256))
+    trit_features_hidden: int = field(
+        default=64, metadata=_about("hidden units of the features' trit network", 1, 256)
+    )
+    trit_scaling_hidden: int = field(
+        default=18, metadata=_about("hidden units of the scaling's trit network", 1, 256)
+    )
+    trit_offsets_hidden: int = field(
+        default=64, metadata=_about("hidden units of the offsets' trit network", 1, 256)
+    )
     # Rate
-    coarsest_rate_weight: float = _of(5e-3, "rate weight (lambda) of level 1", 0, 10)
-    finest_rate_weight: float = _of(3e-4, "rate weight of the last level; those between are even in log", 0, 10)
-    relative_rate: bool = _of(False, "rate weights relative to the picture's loss, alike in dB for every scene")
-    position_rate: bool = _of(False, "positions in the rate")
-    mask_rate: bool = _of(False, "masks in the rate")
-    mask_loss: float = _of(0.0, "weight of the mean soft mask (HAC's mask loss)", 0, 10)
-    rate_anchors: RateAnchors = _of("all", "anchors whose rate is sampled")
+    coarsest_rate_weight: float = field(
+        default=5e-3, metadata=_about("rate weight (lambda) of level 1", 0, 10)
+    )
+    finest_rate_weight: float = field(
+        default=3e-4, metadata=_about("rate weight of the last level; those between are even in log", 0, 10)
+    )
+    relative_rate: bool = field(
+        default=False,
+        metadata=_about("rate weights relative to the picture's loss, alike in dB for every scene"),
+    )
+    position_rate: bool = field(default=False, metadata=_about("positions in the rate"))
+    mask_rate: bool = field(default=False, metadata=_about("masks in the rate"))
+    mask_loss: float = field(
+        default=0.0, metadata=_about("weight of the mean soft mask (HAC's mask loss)", 0, 10)
+    )
+    rate_anchors: RateAnchors = field(default="all", metadata=_about("anchors whose rate is sampled"))
     # Schedule
-    noise: Noise = _of("finest", "noise before steps are learned: the finest level's or a whole step")
-    densify_threshold: float = _of(1e-4, "screen-space gradient from which anchors grow", 1e-9, 1)
-    pool_alone: float = _of(1 / 6, "share of the run in which the pool learns without residuals", 0, 0.9)
-    downsampling: Downsampling = _of("none", "how the training views grow to their size")
-    downsampling_start: float = _of(0.7, "scale of the views at the start", 0.1, 1)
-    downsampling_until: float = _of(0.3, "share of the run until the views have their size", 0, 1)
-    iterations: int = _of(0, "iterations when none are asked for; 0: 30000 on CUDA, 3000 on a CPU", 0, 10**7)
-    levels: int = _of(4, "levels when none are asked for", 1, 8)
+    noise: Noise = field(
+        default="finest",
+        metadata=_about("noise before steps are learned: the finest level's or a whole step"),
+    )
+    densify_threshold: float = field(
+        default=1e-4, metadata=_about("screen-space gradient from which anchors grow", 1e-9, 1)
+    )
+    pool_alone: float = field(
+        default=1 / 6, metadata=_about("share of the run in which the pool learns without residuals", 0, 0.9)
+    )
+    downsampling: Downsampling = field(
+        default="none", metadata=_about("how the training views grow to their size")
+    )
+    downsampling_start: float = field(default=0.7, metadata=_about("scale of the views at the start", 0.1, 1))
+    downsampling_until: float = field(
+        default=0.3, metadata=_about("share of the run until the views have their size", 0, 1)
+    )
+    iterations: int = field(
+        default=0,
+        metadata=_about("iterations when none are asked for; 0: 30000 on CUDA, 3000 on a CPU", 0, 10**7),
+    )
+    levels: int = field(default=4, metadata=_about("levels when none are asked for", 1, 8))
 
     def __post_init__(self) -> None:
         for entry in fields(self):

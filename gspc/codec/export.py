@@ -18,18 +18,22 @@ from gspc.codec.types import (
     Networks,
     QuantizedHeads,
     QuantizedLayer,
+    QuantizedResidualDecoder,
     QuantizedScene,
 )
 from gspc.errors import InputError
 from gspc.model import quantization as quant
-from gspc.model.anchors import AnchorModel
+from gspc.model.anchors import ATTRIBUTES, POOL_UNITS, TRIT_MODELS, AnchorModel
 from gspc.model.calibrate import calibrate
 from gspc.model.context import ContextNets, TwoLayer
 from gspc.model.fake_quant import HEAD_WEIGHT_LIMIT, INPUT_UNITS, row_scales
+from gspc.model.heads import BLOCKS, RESIDUAL_OUTPUTS, GaussianHeads, linear
 from gspc.model.masks import first_level
 from gspc.model.storage import TrainedModel, load_model
 
 TRIT_ZERO_UNITS, TRIT_SIGN_UNITS, TRIT_CENTER = 4.0, 8.0, 32.0
+TRIT_MEAN_UNITS = 16.0  # per step
+WEIGHT_UNITS = 4.0  # of the mixtures' logits
 MULTIPLIER_LIMIT = 32767
 SYMBOL_LIMIT = 2**23 - 1
 LATTICE = 16  # positions are moved by multiples of this, so that densification's lattices stay lattices
@@ -58,13 +62,14 @@ def export_trained(trained: TrainedModel) -> QuantizedScene:
     grid = replace(spec, box_low=(x, y, z))
     positions = (positions - shift).astype(np.int32)
     signs = _grid_signs(model)
-    networks = integer_networks(model.context)
-    base = model.shape.step_base
-    means, steps = predict(positions, grid, signs, networks)
+    networks = integer_networks(model)
+    shape, base = model.shape, model.shape.step_base.as_tuple()
+    means, steps = predict(positions, grid, signs, networks, pool_planes=shape.pool_planes)
+    finer = [shape.refinement(name, shape.levels) for name in ATTRIBUTES]
     values = [model.features, model.log_scales, model.offsets.flatten(1)]
-    symbols = _symbols([v.numpy()[alive] for v in values], means, steps, base.as_tuple(), model.shape.levels)
+    symbols = _symbols([v.numpy()[alive] for v in values], means, steps, base, finer)
     return QuantizedScene(
-        levels=model.shape.levels,
+        levels=shape.levels,
         positions=positions,
         features=symbols[0],
         scaling=symbols[1],
@@ -74,13 +79,16 @@ def export_trained(trained: TrainedModel) -> QuantizedScene:
         grid_signs=signs,
         networks=networks,
         heads=_heads(model),
-        step_base=base.as_tuple(),
+        step_base=base,
         origin=model.origin.numpy() + shift * model.voxel_size,
         voxel_size=model.voxel_size,
         background=trained.background,
         cameras=trained.cameras,
-        rate_weights=model.shape.rate_weights,
+        rate_weights=shape.rate_weights,
         metadata=trained.metadata,
+        refined=shape.refined,
+        trit_model=TRIT_MODELS.index(shape.trits),
+        pool_planes=shape.pool_planes,
     )
 
 
@@ -89,7 +97,7 @@ def _symbols(
     means: NDArray[np.int32],
     steps: NDArray[np.uint8],
     bases: tuple[float, float, float],
-    levels: int,
+    finer: list[int],
 ) -> list[NDArray[np.int32]]:
     """Symbols at the finest level: k = floor((v - mean) / q + 1/2), in double precision."""
     table = step_table()
@@ -97,8 +105,7 @@ def _symbols(
     for i, (value, q0) in enumerate(zip(values, bases, strict=True)):
         mean = means[:, column : column + value.shape[1]] * (q0 / quant.MEAN_RESOLUTION)
         column += value.shape[1]
-        finer = 1 if i == 2 else quant.refinement(levels)
-        step = q0 * table[steps[:, i : i + 1]] / finer
+        step = q0 * table[steps[:, i : i + 1]] / finer[i]
         found = np.floor((value.astype(np.float64) - mean) / step + 0.5)
         symbols.append(np.clip(found, -SYMBOL_LIMIT, SYMBOL_LIMIT).astype(np.int32))
     return symbols
@@ -115,8 +122,9 @@ def _grid_signs(model: AnchorModel) -> tuple[NDArray[np.bool_], ...]:
     return tuple(np.split(signs, np.cumsum(model.grid.spec.entries)[:-1]))
 
 
-def integer_networks(nets: ContextNets) -> Networks:
-    """The entropy networks in integers, level gains baked into the multipliers of their hidden layers."""
+def integer_networks(model: AnchorModel) -> Networks:
+    """All networks that integers run, level gains baked into the multipliers of their hidden layers."""
+    nets = model.context
     f, k3 = nets.sizes.features, 3 * nets.sizes.offsets
     levels = range(1, nets.levels + 1)
     plain = torch.ones(nets.sizes.trunk_hidden)
@@ -128,14 +136,6 @@ def integer_networks(nets: ContextNets) -> Networks:
             torch.full((k3,), float(quant.SCALES_PER_OCTAVE)),
         ]
     )
-    trits = {}
-    if nets.levels > 1:
-        for name, count in (("features", f), ("scaling", 6)):
-            net, gain = nets.trit_net(name)
-            units = torch.tensor([TRIT_ZERO_UNITS] * count + [TRIT_SIGN_UNITS] * count)
-            hidden = _hidden(net, [gain(level) for level in levels[1:]])
-            out = _output(net.second, net.units, units, torch.full_like(units, TRIT_CENTER))
-            trits[f"trit_{name}"] = IntegerNetwork((hidden, out))
     steps_units = torch.full((3,), float(quant.STEP_RESOLUTION))
     return Networks(
         steps=IntegerNetwork(
@@ -147,8 +147,41 @@ def integer_networks(nets: ContextNets) -> Networks:
         trunk=IntegerNetwork((trunk,)),
         center=IntegerNetwork((_output(nets.trunk.second, nets.trunk.units, center_units),)),
         scale=IntegerNetwork((_output(nets.scale, nets.trunk.units, octaves),)),
-        **trits,
+        **{f"trit_{name}": _trit_network(model, name) for name in nets.trit_nets},
+        chunks=tuple(_chunk_network(nets, number) for number in range(1, nets.sizes.chunks)),
+        pool=_pool_network(model.pool),
     )
+
+
+def _trit_network(model: AnchorModel, attribute: str) -> IntegerNetwork:
+    """Two outputs per value: logits of the three-way model, or mean and octaves of the unbounded one."""
+    nets = model.context
+    net, gain = nets.trit_net(attribute)
+    count = nets.sizes.values(attribute)
+    learned = model.shape.trits == "learned"
+    first = TRIT_ZERO_UNITS if learned else TRIT_MEAN_UNITS
+    second = TRIT_SIGN_UNITS if learned else float(quant.SCALES_PER_OCTAVE)
+    units = torch.tensor([first] * count + [second] * count)
+    center = torch.full_like(units, TRIT_CENTER if learned else 0.0)
+    hidden = _hidden(net, [gain(level) for level in range(2, nets.levels + 1)])
+    return IntegerNetwork((hidden, _output(net.second, net.units, units, center)))
+
+
+def _chunk_network(nets: ContextNets, number: int) -> IntegerNetwork:
+    """Means in units of Q0 / 64, scales in twelfths of an octave, weight logits in quarters."""
+    net, gain = nets.chunk_net(number)
+    own = net.second.out_features // 3
+    units = [float(quant.MEAN_RESOLUTION)] * own + [float(quant.SCALES_PER_OCTAVE)] * own
+    out = _output(net.second, net.units, torch.tensor(units + [WEIGHT_UNITS] * own))
+    return IntegerNetwork((_hidden(net, [gain(level) for level in range(1, nets.levels + 1)]), out))
+
+
+def _pool_network(pool: TwoLayer | None) -> IntegerNetwork | None:
+    if pool is None:
+        return None
+    units = torch.full((pool.second.out_features,), float(POOL_UNITS))
+    hidden = _hidden(pool, [torch.ones(pool.first.out_features)])
+    return IntegerNetwork((hidden, _output(pool.second, pool.units, units)))
 
 
 def _hidden(net: TwoLayer, gains: list[Tensor]) -> IntegerLayer:
@@ -187,14 +220,25 @@ def _layer(weight: Tensor, bias: Tensor, factors: Tensor) -> IntegerLayer:
 
 def _heads(model: AnchorModel) -> QuantizedHeads:
     heads = model.heads
-    weights = heads.weights(quantized=False)
+    layers = {name: linear(heads.second, name) for name in BLOCKS}
+    first = [linear(heads.first, name) for name in BLOCKS]
     return QuantizedHeads(
-        hidden=_heads_layer(weights.w1, weights.b1),
-        opacity=_heads_layer(weights.w_opacity, weights.b_opacity),
-        color=_heads_layer(weights.w_color, weights.b_color),
-        cov=_heads_layer(weights.w_cov, weights.b_cov),
+        hidden=_heads_layer(torch.cat([f.weight for f in first]), torch.cat([f.bias for f in first])),
+        **{name: _heads_layer(layer.weight, layer.bias) for name, layer in layers.items()},
         distance_scale=heads.distance_scale,
+        residual=_residual_decoder(heads),
     )
+
+
+def _residual_decoder(heads: GaussianHeads) -> QuantizedResidualDecoder | None:
+    if not heads.residual_hidden:
+        return None
+    layers = {
+        f"{name}_{part}": _heads_layer(linear(modules, name).weight, linear(modules, name).bias)
+        for name in RESIDUAL_OUTPUTS
+        for part, modules in (("hidden", heads.residual_first), ("out", heads.residual_second))
+    }
+    return QuantizedResidualDecoder(**layers)
 
 
 def _heads_layer(weight: Tensor, bias: Tensor) -> QuantizedLayer:

@@ -118,7 +118,12 @@ class AnchorModel(nn.Module):
         self.masks = nn.Parameter(torch.full((anchors, shape.offsets, planes), START))
         self.grid = HashGrid(spec)
         self.heads = GaussianHeads(
-            shape.pool, shape.features, shape.offsets, shape.head_hidden, distance_scale, shape.residual_hidden
+            shape.pool,
+            shape.features,
+            shape.offsets,
+            shape.head_hidden,
+            distance_scale,
+            shape.residual_hidden,
         )
         own = shape.pool_planes * spec.features_per_entry
         self.context_size = spec.context_size - own

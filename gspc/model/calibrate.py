@@ -38,7 +38,9 @@ def calibrate(model: AnchorModel) -> None:
     for i, name in enumerate(ATTRIBUTES):
         first_step = quant.step(base[i], prediction.r[:, i : i + 1])
         for level in range(2, levels + 1) if name in nets.sizes.trits else ():
-            so_far = _so_far(values[i] - base[i] * centers[i], first_step / quant.refinement(level - 1), base[i])
+            so_far = _so_far(
+                values[i] - base[i] * centers[i], first_step / quant.refinement(level - 1), base[i]
+            )
             net, gain = nets.trit_net(name)
             note(net, net.hidden(torch.cat([context, so_far], 1)) * gain(level))
     for level in range(1, levels + 1) if nets.sizes.chunks else ():

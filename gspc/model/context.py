@@ -204,7 +204,9 @@ class ContextNets(nn.Module):
         """Scale outputs of features and scaling for anchors first coded at `level`."""
         return self.trunk.output(self.trunk.activate(hidden, self.trunk_gain(level)), self.scale)
 
-    def trit_outputs(self, context: Tensor, so_far: Tensor, level: int, attribute: str) -> tuple[Tensor, Tensor]:
+    def trit_outputs(
+        self, context: Tensor, so_far: Tensor, level: int, attribute: str
+    ) -> tuple[Tensor, Tensor]:
         """Two values per value of `attribute` for its trits at `level` >= 2: logits of zero against nonzero
         and of +1 against -1; of an unbounded model mean in steps and octaves (`quantization.trit_scale`).
 

@@ -55,7 +55,9 @@ class _UnitGaussianBits(torch.autograd.Function):
         return grad * by_distance, grad * by_scale
 
 
-def mixture_bits(distance: Tensor, scale: Tensor, mean: Tensor, other: Tensor, weight_logit: Tensor) -> Tensor:
+def mixture_bits(
+    distance: Tensor, scale: Tensor, mean: Tensor, other: Tensor, weight_logit: Tensor
+) -> Tensor:
     """The same under a mixture of two Gaussians (HAC++): one around 0 of standard deviation `scale`, one
     around `mean` of `other`, whose weight is the sigmoid of `weight_logit`; all in steps, one shape."""
     first = -unit_gaussian_bits(distance, scale) * math.log(2.0) + F.logsigmoid(-weight_logit)
@@ -66,7 +68,9 @@ def mixture_bits(distance: Tensor, scale: Tensor, mean: Tensor, other: Tensor, w
 def three_way_bits(previous: Tensor, trits: Tensor, scale: Tensor) -> Tensor:
     """-log2 of trits by a Gaussian's share of the three bins 3 `previous` + {-1, 0, 1} of width 1 (PCGS's
     ablation "trits with a Gaussian")."""
-    masses = torch.stack([-unit_gaussian_bits(3 * previous + t, scale) for t in (-1.0, 0.0, 1.0)]) * math.log(2.0)
+    masses = torch.stack([-unit_gaussian_bits(3 * previous + t, scale) for t in (-1.0, 0.0, 1.0)]) * math.log(
+        2.0
+    )
     chosen = torch.where(trits < 0, masses[0], torch.where(trits == 0, masses[1], masses[2]))
     return (torch.logsumexp(masses, 0) - chosen) / math.log(2.0)
 

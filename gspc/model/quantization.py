@@ -80,4 +80,6 @@ def clamp_log2_scale_in_steps(value: Tensor) -> Tensor:
 def trit_scale(z: Tensor) -> Tensor:
     """Standard deviation in steps of an unbounded refinement, from a trit network's second output (in
     octaves around that of index 64)."""
-    return torch.exp2(clamp_log2_scale_in_steps(z + LOG2_SMALLEST_SCALE + (SCALE_COUNT // 2) / SCALES_PER_OCTAVE))
+    return torch.exp2(
+        clamp_log2_scale_in_steps(z + LOG2_SMALLEST_SCALE + (SCALE_COUNT // 2) / SCALES_PER_OCTAVE)
+    )

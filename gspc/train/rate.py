@@ -189,4 +189,3 @@ def estimate_bytes(model: AnchorModel) -> int:
     networks = (model.context, model.heads, *([model.pool] if model.pool else []))
     fixed = sum(p.numel() for net in networks for p in net.parameters()) * BITS_PER_WEIGHT
     return int((float(bits) + float(model.grid.bits()) + fixed) / 8)
-

@@ -235,7 +235,10 @@ class Trainer:
         base = shape.step_base.as_tuple()
         coded = phase in (Phase.RATE, Phase.FINISH)
         finest = coded or self.recipe.noise == "finest"
-        scales = [q0 / (shape.refinement(name, level) if finest else 1) for name, q0 in zip(ATTRIBUTES, base, strict=True)]
+        scales = [
+            q0 / (shape.refinement(name, level) if finest else 1)
+            for name, q0 in zip(ATTRIBUTES, base, strict=True)
+        ]
         steps: tuple[Tensor | None, ...] = (None, None, None)
         seeds = [0, 0, 0]
         if phase is Phase.WARMUP:
@@ -263,7 +266,9 @@ class Trainer:
         if not self.schedule.residuals(self.iteration):
             own = torch.zeros_like(own)
         return (
-            Attributes(torch.cat([*predicted, own], 1) if predicted else own, log_scales[0], offsets[0], mask),
+            Attributes(
+                torch.cat([*predicted, own], 1) if predicted else own, log_scales[0], offsets[0], mask
+            ),
             AnchorRows(features[1], log_scales[1], offsets[1], sample_masks),
         )
 
