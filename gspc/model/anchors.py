@@ -89,8 +89,8 @@ class AnchorModel(nn.Module):
     """Anchors and all that is learned about them.
 
     positions int32 [N, 3] on the voxel grid (world = position * voxel_size + origin); features [N, F], with a
-    pool the residuals; log_scales [N, 6]; offsets [N, K, 3]; masks [N, K, S], or [N, K, 1] without progressive
-    masks. Anchors do not move.
+    pool the residuals; log_scales [N, 6]; offsets [N, K, 3]; masks [N, K, S], or [N, K, 1] without
+    progressive masks. Anchors do not move.
     """
 
     positions: Tensor

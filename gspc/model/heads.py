@@ -56,8 +56,11 @@ class GaussianHeads(nn.Module):
         def maybe(layer: nn.Linear) -> Tensor:
             return fake_quant.quantize_weight(layer.weight) if quantized else layer.weight
 
-        first = {name: (maybe(linear(self.first, name)), linear(self.first, name).bias) for name in BLOCKS}
-        second = {name: (maybe(linear(self.second, name)), linear(self.second, name).bias) for name in BLOCKS}
+        def pair(layer: nn.Linear) -> tuple[Tensor, Tensor]:
+            return maybe(layer), layer.bias
+
+        first = {name: pair(linear(self.first, name)) for name in BLOCKS}
+        second = {name: pair(linear(self.second, name)) for name in BLOCKS}
         if self.residual_hidden:
             self._beside(first, second, maybe)
         return HeadTensors(
@@ -78,7 +81,7 @@ class GaussianHeads(nn.Module):
         second: dict[str, tuple[Tensor, Tensor]],
         maybe: Callable[[nn.Linear], Tensor],
     ) -> None:
-        """Puts the residual decoder's units beside the heads', so that one network gives the summed logits."""
+        """Puts the residual decoder's units beside the heads', so that one network gives the sums of logits."""
         p, r, k = self.predicted, self.residuals, self.offsets
         shape, appearance = (linear(self.residual_second, name) for name in RESIDUAL_OUTPUTS)
         wide, rows = maybe(appearance), slice(0, k)
