@@ -3,56 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-SMALLEST_PROBABILITY = 2.0**-24
-_SQRT_HALF = math.sqrt(0.5)
-_DENSITY = 1 / (math.sqrt(2 * math.pi) * math.log(2))  # of the normal distribution, in bits
+from gspc.ops.bits import gaussian_bits as unit_gaussian_bits
 
 
 def gaussian_bits(distance: Tensor, step: Tensor, scale: Tensor) -> Tensor:
     """-log2 of the Gaussian's mass in the bin of width `step` around `distance` (value minus mean);
-    elementwise."""
+    elementwise, at most 24."""
     return unit_gaussian_bits(*torch.broadcast_tensors(distance / step, scale / step))
-
-
-def unit_gaussian_bits(distance: Tensor, scale: Tensor) -> Tensor:
-    """The same for bins of width 1; both arguments have one shape."""
-    bits: Tensor = _UnitGaussianBits.apply(distance, scale)
-    return bits
-
-
-class _UnitGaussianBits(torch.autograd.Function):
-    """Derivatives in closed form, made while the edges are at hand: autograd would go over the values some
-    forty times."""
-
-    @staticmethod
-    def forward(ctx: Any, distance: Tensor, scale: Tensor) -> Tensor:
-        # Both edges are mirrored to the negative side, where erfc keeps its relative precision.
-        away, inverse = distance.abs(), scale.reciprocal()
-        upper, lower = (0.5 - away) * inverse, (-0.5 - away) * inverse
-        mass = (torch.erfc(upper * -_SQRT_HALF) - torch.erfc(lower * -_SQRT_HALF)).mul_(0.5)
-        # The bound keeps the gradient: far-off values must still find their way back.
-        mass.clamp_min_(SMALLEST_PROBABILITY)
-        bits = torch.log2(mass).neg_()
-        if any(ctx.needs_input_grad):
-            factor = inverse.div_(mass).mul_(_DENSITY)
-            at_upper, at_lower = (torch.exp(edge.square().mul_(-0.5)).mul_(factor) for edge in (upper, lower))
-            by_distance = (at_upper - at_lower).mul_(distance.sign())
-            by_scale = upper.mul_(at_upper).sub_(lower.mul_(at_lower))
-            ctx.save_for_backward(by_distance, by_scale)
-        return bits
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
-        by_distance, by_scale = ctx.saved_tensors
-        return grad * by_distance, grad * by_scale
 
 
 def trit_bits(zero_logit: Tensor, sign_logit: Tensor, trits: Tensor) -> Tensor:
