@@ -149,9 +149,9 @@ def test_shapes_views_and_unneeded_gradients():
 
 
 def test_arguments_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="scale is torch.float32 \\(3,\\)"):
+    with pytest.raises(ValueError, match=r"scale is torch\.float32 \(3,\)"):
         gaussian_bits(torch.zeros(2), torch.zeros(3))
-    with pytest.raises(ValueError, match="weight_logit is torch.float64"):
+    with pytest.raises(ValueError, match=r"weight_logit is torch\.float64"):
         mixture_bits(*[torch.ones(2)] * 4, torch.ones(2, dtype=torch.float64))
     with pytest.raises(ValueError, match="one size"):
         kernels().bits_gaussian(
