@@ -1,4 +1,4 @@
-"""Bits of quantized values: the kernels against the readable definition and exact probabilities, derivatives
+"""Bits of symbols: the kernels against the readable definition and exact probabilities, derivatives
 against finite differences, hostile values, any number of threads, and what is refused."""
 
 import mpmath
@@ -7,7 +7,7 @@ import torch
 
 from gspc.ops import reference
 from gspc.ops.arrays import kernels
-from gspc.ops.bits import gaussian_bits, mixture_bits
+from gspc.ops.bits import gaussian_bits, mixture_bits, trit_bits
 
 
 @pytest.fixture(params=["base", "v3", "v4"])
@@ -157,3 +157,45 @@ def test_arguments_that_do_not_fit_are_refused():
         kernels().bits_gaussian(
             [torch.zeros(2).numpy(), torch.zeros(3).numpy()], torch.zeros(2).numpy(), None
         )
+
+
+def trit_arguments(count):
+    rng = torch.Generator().manual_seed(count)
+    logits = [torch.randn(count, generator=rng) * 6 for _ in range(2)]
+    return [*logits, torch.randint(-1, 2, (count,), generator=rng).float()]
+
+
+@pytest.mark.parametrize("count", [1, 17, 20_005])
+def test_trits_are_the_definition(isa, count):
+    values = trit_arguments(count)
+    found = []
+    for function, dtype in ((trit_bits, torch.float32), (reference.trit_bits, torch.float64)):
+        zero, sign = (value.to(dtype).detach().clone().requires_grad_() for value in values[:2])
+        bits = function(zero, sign, values[2].to(dtype))
+        (bits * torch.linspace(0.5, 2, count, dtype=dtype)).sum().backward()
+        found.append((bits.detach(), zero.grad, sign.grad))
+    for got, want in zip(*found, strict=True):
+        torch.testing.assert_close(got, want.float(), rtol=1e-5, atol=1e-6)
+
+
+def test_hostile_trits(isa):
+    a, b = (v.flatten() for v in torch.meshgrid(*[torch.tensor(HOSTILE)] * 2, indexing="ij"))
+    finite = [v.clamp(-1e30, 1e30).requires_grad_() for v in (a, b)]
+    for trit in (-1.0, 0.0, 1.0):
+        bits = trit_bits(*finite, torch.full_like(a, trit))
+        torch.testing.assert_close(bits, reference.trit_bits(*finite, torch.full_like(a, trit)))
+        grads = torch.autograd.grad(bits.sum(), finite)
+        assert all(bool(torch.isfinite(grad).all()) and grad.abs().max() < 1.45 for grad in grads)
+    nan = torch.tensor([float("nan"), 1.0])
+    assert trit_bits(nan, nan.flip(0), torch.ones(2)).isnan().all()
+
+
+def test_trits_of_any_number_of_threads_and_bad_ones():
+    values, results = trit_arguments(9_001), []
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        results.append(trit_bits(*values))
+    torch.set_num_threads(1)
+    assert torch.equal(*results)
+    with pytest.raises(ValueError, match=r"trits is torch\.float32 \(3,\).*zero_logit"):
+        trit_bits(torch.zeros(2), torch.zeros(2), torch.zeros(3))

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from gspc.ops.bits import gaussian_bits as unit_gaussian_bits
+from gspc.ops.bits import trit_bits
+
+__all__ = ["gaussian_bits", "sign_bits", "trit_bits", "unit_gaussian_bits"]
 
 
 def gaussian_bits(distance: Tensor, step: Tensor, scale: Tensor) -> Tensor:
     """-log2 of the Gaussian's mass in the bin of width `step` around `distance` (value minus mean);
     elementwise, at most 24."""
     return unit_gaussian_bits(*torch.broadcast_tensors(distance / step, scale / step))
-
-
-def trit_bits(zero_logit: Tensor, sign_logit: Tensor, trits: Tensor) -> Tensor:
-    """-log2 of trits in {-1, 0, 1} under p(0) = sigmoid(zero), p(+1 | nonzero) = sigmoid(sign);
-    elementwise."""
-    nonzero = F.softplus(zero_logit) + F.softplus(-trits * sign_logit)
-    return torch.where(trits == 0, F.softplus(-zero_logit), nonzero) / math.log(2.0)
 
 
 def sign_bits(share_positive: Tensor, count: int) -> Tensor:

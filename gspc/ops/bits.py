@@ -1,8 +1,10 @@
-"""Bits of quantized values under a Gaussian or a mixture of two (torch autograd over `gspc._kernels`, values
-and derivatives in one pass; the definition is in `gspc.ops.reference` and runs on every device)."""
+"""Bits of symbols under a Gaussian, a mixture of two or a three-way distribution (torch autograd over
+`gspc._kernels`, values and derivatives in one pass; the definition is in `gspc.ops.reference` and runs on
+every device)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -27,7 +29,7 @@ def gaussian_bits(distance: Tensor, scale: Tensor) -> Tensor:
     Raises:
         ValueError: shapes, dtypes or devices differ.
     """
-    return _bits("bits_gaussian", reference.gaussian_bits, distance=distance, scale=scale)
+    return _bits("bits_gaussian", reference.gaussian_bits, {"distance": distance, "scale": scale})
 
 
 def mixture_bits(
@@ -52,20 +54,31 @@ def mixture_bits(
     return _bits(
         "bits_mixture",
         reference.mixture_bits,
-        distance=distance,
-        scale1=scale1,
-        mean2=mean2,
-        scale2=scale2,
-        weight_logit=weight_logit,
+        {
+            "distance": distance,
+            "scale1": scale1,
+            "mean2": mean2,
+            "scale2": scale2,
+            "weight_logit": weight_logit,
+        },
     )
 
 
-def _bits(kernel: str, definition: Any, **arguments: Tensor) -> Tensor:
-    first = arguments["distance"]
+def trit_bits(zero_logit: Tensor, sign_logit: Tensor, trits: Tensor) -> Tensor:
+    """-log2 of trits in {-1, 0, 1} under p(0) = sigmoid(zero_logit), p(+1 | nonzero) = sigmoid(sign_logit).
+
+    All of one shape and float dtype; gradients flow to both logits. Raises ValueError as `gaussian_bits`.
+    """
+    arguments = {"zero_logit": zero_logit, "sign_logit": sign_logit, "trits": trits.detach()}
+    return _bits("bits_trits", reference.trit_bits, arguments)
+
+
+def _bits(kernel: str, definition: Callable[..., Tensor], arguments: dict[str, Tensor]) -> Tensor:
+    first_name, first = next(iter(arguments.items()))
     for name, tensor in arguments.items():
         if tensor.shape != first.shape or tensor.dtype != first.dtype or tensor.device != first.device:
             raise ValueError(
-                f"bits: {name} is {tensor.dtype} {tuple(tensor.shape)} on {tensor.device}, distance is "
+                f"bits: {name} is {tensor.dtype} {tuple(tensor.shape)} on {tensor.device}, {first_name} is "
                 f"{first.dtype} {tuple(first.shape)} on {first.device}"
             )
     fused = first.device.type == "cpu" and first.dtype == torch.float32
@@ -77,7 +90,9 @@ class _Bits(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, kernel: str, *arguments: Tensor) -> Tensor:
         bits = torch.empty(arguments[0].shape)
-        slopes = [torch.empty(bits.shape) for _ in arguments] if any(ctx.needs_input_grad) else None
+        slopes = None
+        if any(ctx.needs_input_grad):
+            slopes = [torch.empty(bits.shape) for _ in arguments[: 2 if kernel == "bits_trits" else None]]
         getattr(kernels(), kernel)(
             [argument.detach().contiguous().numpy() for argument in arguments],
             bits.numpy(),
@@ -90,5 +105,6 @@ class _Bits(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        wanted = zip(ctx.saved_tensors, ctx.needs_input_grad[1:], strict=True)
-        return None, *(grad * slope if need else None for slope, need in wanted)
+        slopes = [*ctx.saved_tensors, None]  # one less for trits, which have none
+        wanted = zip(slopes, ctx.needs_input_grad[1:], strict=False)
+        return None, *(grad * slope if need and slope is not None else None for slope, need in wanted)

@@ -369,7 +369,7 @@ def positive_share(values: Tensor) -> Tensor:
     return ((sign + (soft - soft.detach()) + 1) / 2).mean()
 
 
-# ---------------------------------------------------------------- bits of quantized values
+# ---------------------------------------------------------------- bits of symbols
 
 SMALLEST_PROBABILITY = 2.0**-24
 _SMALLEST_SCALE = 1e-6
@@ -401,3 +401,10 @@ def mixture_bits(
     """See `gspc.ops.bits.mixture_bits`."""
     first, second = torch.sigmoid(-weight_logit), torch.sigmoid(weight_logit)
     return _mass_bits(first * _bin_mass(distance, scale1) + second * _bin_mass(distance - mean2, scale2))
+
+
+def trit_bits(zero_logit: Tensor, sign_logit: Tensor, trits: Tensor) -> Tensor:
+    """See `gspc.ops.bits.trit_bits`."""
+    softplus = torch.nn.functional.softplus
+    nonzero = softplus(zero_logit) + softplus(-trits * sign_logit)
+    return torch.where(trits == 0, softplus(-zero_logit), nonzero) / math.log(2.0)

@@ -28,4 +28,8 @@ void mixture_bits(const MixtureBits& values, size_t n) {
   each_block(n, [&](size_t begin, size_t end) { GSPC_DISPATCH(mixture_bits_range)(values, begin, end); });
 }
 
+void trit_bits(const TritBits& values, size_t n) {
+  each_block(n, [&](size_t begin, size_t end) { GSPC_DISPATCH(trit_bits_range)(values, begin, end); });
+}
+
 }  // namespace gspc

@@ -8,6 +8,7 @@ namespace {
 constexpr float SMALLEST = 0x1p-24f;   // probability
 constexpr float SMALLEST_SCALE = 1e-6f;
 constexpr float FARTHEST = 40.0f;      // standard deviations
+constexpr float SMALLEST_BELL = 1e-20f;
 constexpr float INVERSE_ROOT_2PI = 0.398942280f;
 constexpr float INVERSE_LN_2 = 1.44269504f;
 
@@ -19,7 +20,7 @@ struct Edge {
 
 inline Edge edge(Vec u) {
   const Vec x = u < 0.0f ? -u : u;
-  const Vec bell = vexp(u * u * -0.5f);
+  const Vec exponential = vexp(u * u * -0.5f), bell = exponential < SMALLEST_BELL ? Vec{} : exponential;
   const Vec r = 1.0f / (x + 4.0f), y = 1.0f - 8.0f * r;
   Vec p = splat(-1.573205696e-04f);
   p = p * y + 1.293256814e-04f;
@@ -81,6 +82,16 @@ inline Mass mass_of(Vec distance, Vec scale) {
 
 inline Vec at_least_smallest(Vec mass) { return mass < SMALLEST ? splat(SMALLEST) : mass; }
 
+// log2(1 + exp(x)) and sigmoid(x).
+struct Soft {
+  Vec plus, sigmoid;
+};
+
+inline Soft soft(Vec x) {
+  const Vec odds = vexp(x < 0.0f ? x : -x), sum = 1.0f + odds, whole = 1.0f / sum;
+  return {vlog2(sum) + (x > 0.0f ? x * INVERSE_LN_2 : x * 0.0f), x < 0.0f ? odds * whole : whole};
+}
+
 // Calls work(load_lanes, store_lanes) per vector; the last one goes through a buffer.
 template <class Work>
 inline void each_vector(size_t begin, size_t end, const Work& work) {
@@ -134,6 +145,18 @@ void mixture_bits_range(const MixtureBits& v, size_t begin, size_t end) {
     put(v.by_mean2, -by_mean);
     put(v.by_scale2, two.by_scale * slope2);
     put(v.by_logit, (two.mass - one.mass) * (slope1 * second));
+  });
+}
+
+void trit_bits_range(const TritBits& v, size_t begin, size_t end) {
+  each_vector(begin, end, [&](auto&& get, auto&& put) {
+    const Vec zero_logit = get(v.zero), sign_logit = get(v.sign), trit = get(v.trits);
+    const auto none = trit == 0.0f;
+    const Soft zero = soft(none ? -zero_logit : zero_logit), sign = soft(-trit * sign_logit);
+    put(v.bits, zero.plus + (none ? Vec{} : sign.plus));
+    if (v.by_zero == nullptr) return;
+    put(v.by_zero, (none ? -zero.sigmoid : zero.sigmoid) * INVERSE_LN_2);
+    put(v.by_sign, none ? Vec{} : -trit * sign.sigmoid * INVERSE_LN_2);
   });
 }
 
