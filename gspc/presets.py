@@ -100,6 +100,9 @@ class Recipe:
     )
     position_rate: bool = field(default=False, metadata=_about("positions in the rate"))
     mask_rate: bool = field(default=False, metadata=_about("masks in the rate"))
+    prune_by_masks: bool = field(
+        default=True, metadata=_about("anchors whose masks are closed at every level leave the training")
+    )
     mask_loss: float = field(
         default=0.0, metadata=_about("weight of the mean soft mask (HAC's mask loss)", 0, 10)
     )

@@ -81,7 +81,7 @@ class GaussianHeads(nn.Module):
         second: dict[str, tuple[Tensor, Tensor]],
         maybe: Callable[[nn.Linear], Tensor],
     ) -> None:
-        """Puts the residual decoder's units beside the heads', so that one network gives the sums of logits."""
+        """Puts the residual decoder's units beside the heads': one network then gives the sums of logits."""
         p, r, k = self.predicted, self.residuals, self.offsets
         shape, appearance = (linear(self.residual_second, name) for name in RESIDUAL_OUTPUTS)
         wide, rows = maybe(appearance), slice(0, k)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gspc.model.anchors import POSITION_CENTER, AnchorModel
-from gspc.model.masks import START
+from gspc.model.masks import START, first_level
 from gspc.ops.arrays import kernels
 from gspc.train.initialize import LATTICES
 from gspc.train.optimizer import edit_anchors
@@ -171,6 +171,17 @@ def _append(
         return torch.cat([values, new])
 
     edit_anchors(model, optimizer, edit)
+
+
+@torch.no_grad()
+def prune_closed(model: AnchorModel, optimizer: torch.optim.Adam, statistics: Statistics) -> Statistics:
+    """Removes anchors whose masks are closed at every level (HAC++): nothing draws them any more, so nothing
+    can open them again."""
+    keep = first_level(model.masks).any(1)
+    if not bool(keep.any()):
+        return statistics
+    _prune(model, optimizer, keep)
+    return statistics.resized(keep, model)
 
 
 def _prune(model: AnchorModel, optimizer: torch.optim.Adam, keep: Tensor) -> None:

@@ -219,6 +219,7 @@ class _Run:
                 "iteration": trainer.iteration,
                 "psnr": trainer.psnr,
                 "picture_loss": trainer.picture_loss,
+                "pruned": trainer.pruned,
                 "random": torch.get_rng_state(),
                 "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             },
@@ -246,7 +247,7 @@ class _Run:
         trainer.statistics = Statistics(**{k: v.to(trainer.device) for k, v in saved["statistics"].items()})
         trainer.order = list(saved["order"])
         trainer.iteration, trainer.psnr = saved["iteration"], saved["psnr"]
-        trainer.picture_loss = saved["picture_loss"]
+        trainer.picture_loss, trainer.pruned = saved["picture_loss"], saved["pruned"]
         torch.set_rng_state(saved["random"])
         if saved["random_cuda"] and torch.cuda.is_available():
             torch.cuda.set_rng_state_all(saved["random_cuda"])

@@ -123,6 +123,13 @@ class Schedule:
         inside = self.densify_from <= (iteration + 1) / self.iterations <= self.densify_until
         return inside and (iteration + 1) % self.densify_every == 0
 
+    def prunes(self, iteration: int) -> bool:
+        """Whether anchors whose masks have closed are removed after this iteration: once densification is
+        over, which has its own pruning."""
+        return (iteration + 1) / self.iterations > self.densify_until and (
+            iteration + 1
+        ) % self.densify_every == 0
+
     def gathers(self, iteration: int) -> bool:
         """Whether this iteration adds to the statistics of densification."""
         return self.statistics_from <= iteration / self.iterations <= self.densify_until

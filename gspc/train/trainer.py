@@ -22,7 +22,7 @@ from gspc.ops.ssim import photometric_loss
 from gspc.presets import Recipe
 from gspc.rendering.rasterizer import Backend, rasterize
 from gspc.scene import Camera, SceneData, View
-from gspc.train.densify import Statistics, densify
+from gspc.train.densify import Statistics, densify, prune_closed
 from gspc.train.initialize import scene_extent
 from gspc.train.optimizer import make_optimizer
 from gspc.train.rate import AnchorRows, estimate_bytes, level_bits
@@ -94,6 +94,7 @@ class Trainer:
         self.iteration = 0
         self.psnr = 0.0
         self.picture_loss = 0.0  # smoothed, without the rate
+        self.pruned = 0  # anchors removed because their masks closed
         self._world: tuple[Tensor, Tensor] | None = None  # integer positions and where they lie
         self._no_rows = torch.zeros(0, dtype=torch.int64, device=self.device)
 
@@ -126,6 +127,10 @@ class Trainer:
             self.statistics = densify(
                 self.model, self.optimizer, self.statistics, self.recipe.densify_threshold, interval
             )
+        if coded and self.recipe.prune_by_masks and self.schedule.prunes(self.iteration):
+            before = self.model.anchors
+            self.statistics = prune_closed(self.model, self.optimizer, self.statistics)
+            self.pruned += before - self.model.anchors
         self.iteration += 1
         return StepReport(phase, level, float(loss.detach()), -10 * math.log10(max(squared, 1e-10)), bits)
 
@@ -294,7 +299,8 @@ class Trainer:
             if recipe.mask_rate:
                 total = total + found.masks
         bits = total * scale
-        per_value = (bits + model.grid.bits()) / (model.anchors * model.values_per_anchor())
+        # Anchors that are gone still count: a rate weight keeps its meaning while masks close.
+        per_value = (bits + model.grid.bits()) / ((model.anchors + self.pruned) * model.values_per_anchor())
         weight = model.shape.rate_weights[level - 1]
         if recipe.relative_rate:
             weight *= self.picture_loss / TYPICAL_LOSS
