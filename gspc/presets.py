@@ -61,8 +61,9 @@ class Recipe:
         default=True, metadata=_about("masks of each level's own; off: every Gaussian appears at level 1")
     )
     progressive_quantization: bool = field(
-        default=True, metadata=_about("trits refine features and scaling level by level")
+        default=True, metadata=_about("trits refine features, and scaling and offsets if asked to")
     )
+    progressive_scaling: bool = field(default=True, metadata=_about("trits refine scaling, too"))
     progressive_offsets: bool = field(default=False, metadata=_about("trits refine offsets, too"))
     trits: Trits = field(
         default="learned",
@@ -153,7 +154,9 @@ class Recipe:
     @property
     def refined(self) -> int:
         """Attributes that trits refine, as the stream's bits: 1 features, 2 scaling, 4 offsets."""
-        return (3 if self.progressive_quantization else 0) | (4 if self.progressive_offsets else 0)
+        if not self.progressive_quantization:
+            return 0
+        return 1 | (2 if self.progressive_scaling else 0) | (4 if self.progressive_offsets else 0)
 
     def rate_weights(self, levels: int) -> tuple[float, ...]:
         """Lambda of each level, evenly spread on a log scale."""
