@@ -252,7 +252,7 @@ def _bjontegaard(name: str, reference: Curve, test: Curve) -> Difference:
     fewest = min(len(reference), len(test))
     if fewest < BD_POINTS:
         return Difference(None, shared, f"{fewest} point{'s' * (fewest != 1)}, {BD_POINTS} needed")
-    if shared < BD_OVERLAP:
+    if shared < BD_OVERLAP - 1e-9:
         return Difference(None, shared, f"overlap {math.floor(100 * shared)} %")
     import bjontegaard  # brings matplotlib: loaded only here
 

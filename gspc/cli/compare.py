@@ -9,8 +9,8 @@ from gspc.cli import console, targets
 from gspc.errors import UsageError
 
 if TYPE_CHECKING:
-    from gspc.metrics import Difference
     from gspc.pipeline import Comparison, Point
+    from gspc.pipeline.comparison import Difference
 
 
 def run(
@@ -91,7 +91,7 @@ def as_json(result: Comparison) -> dict[str, Any]:
 
 
 def as_csv(result: Comparison) -> str:
-    """One row per arm that is compared; a figure that does not exist is empty and its reason stands beside."""
+    """One row per arm but the first; where there is no figure its reason stands beside."""
     import csv
     import io
 
@@ -117,6 +117,12 @@ def _figure(one: Difference | None, form: str) -> str:
     return f"n/a: {one.why}" if one.value is None else form.format(one.value)
 
 
+def _span(sizes: list[int]) -> str:
+    if not sizes:
+        return "n/a"
+    return f"{min(sizes):,}" + (f" to {max(sizes):,}" if max(sizes) > min(sizes) else "")
+
+
 def _show(result: Comparison) -> None:
     count = len(result.views)
     kind = f"{'held-out' if result.held_out else 'training'} view{'s' * (count != 1)}"
@@ -130,22 +136,19 @@ def _show(result: Comparison) -> None:
         curves.add_row(
             console.clean(arm.name),
             f"{len(arm.points)} of {len(arm.points) + len(arm.beaten)}" if arm.beaten else str(len(sizes)),
-            f"{min(sizes):,} to {max(sizes):,}" if sizes else "",
+            _span(sizes),
             f"{min(values):.2f} to {max(values):.2f}" if sizes else "",
             (f"{min(fixed):,}" + (f" to {max(fixed):,}" if max(fixed) > min(fixed) else ""))
             if fixed
             else "n/a",
         )
     title = f"Bjontegaard differences from {result.reference.name}"
-    table = console.table(
-        console.clean(title), "arm", ">BD-rate", ">BD-PSNR", ">BD-rate, no fixed", ">BD-PSNR, no fixed"
-    )
+    table = console.table(console.clean(title), "arm", "counting", ">BD-rate", ">BD-PSNR")
     for row in result.differences:
-        table.add_row(
-            console.clean(row.arm),
-            _figure(row.rate, "{:+.2f} %"),
-            _figure(row.psnr, "{:+.3f} dB"),
-            _figure(row.rate_without_fixed, "{:+.2f} %"),
-            _figure(row.psnr_without_fixed, "{:+.3f} dB"),
-        )
+        cells = _figure(row.rate, "{:+.2f} %"), _figure(row.psnr, "{:+.3f} dB")
+        table.add_row(console.clean(row.arm), "all bytes", *cells)
+        if row.rate_without_fixed is not None:
+            figures = row.rate_without_fixed, row.psnr_without_fixed
+            cells = _figure(figures[0], "{:+.2f} %"), _figure(figures[1], "{:+.3f} dB")
+            table.add_row("", "without fixed bytes", *cells)
     console.show(curves, table)

@@ -23,8 +23,8 @@ def command(
         typer.Argument(
             metavar="INPUT",
             show_default=False,
-            help="A .pcgs stream, decoded scene or model.pt, recognized by content; - or nothing reads stdin. "
-            "With --compare, two arms or more.",
+            help="A .pcgs stream, decoded scene or model.pt, recognized by content; - or nothing reads "
+            "stdin. With --compare, two arms or more.",
         ),
     ] = None,
     data: Annotated[

@@ -198,7 +198,7 @@ def _legend(axes: Any, voxels: Voxels, anchors: int) -> None:
         "above: a ball's volume shows\nhow many anchors are in its voxel\n"
         f"(largest: {full_voxel(voxels):,.0f} or more), its color\n"
         "the bits of the symbols that the\nlevel adds (kB: all of them)\n\n"
-        "right: voxels with newly decoded\nanchors in red, sized by those"
+        "right: voxels with newly decoded\nanchors in red"
     )
     axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, fontsize=9)
     _bare(axes)
