@@ -126,3 +126,5 @@ class DecodedScene:
     background: tuple[float, float, float]
     cameras: tuple[Camera, ...]  # suggested views, at most 64
     metadata: Mapping[str, str] = field(default_factory=dict)
+    # How many of the last features are stored residuals; those before come from the pool. 0: no pool.
+    residuals: int = 0

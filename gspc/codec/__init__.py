@@ -9,6 +9,7 @@ from gspc.codec.types import (
     Networks,
     QuantizedHeads,
     QuantizedLayer,
+    QuantizedResidualDecoder,
     QuantizedScene,
     Symbols,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "Networks",
     "QuantizedHeads",
     "QuantizedLayer",
+    "QuantizedResidualDecoder",
     "QuantizedScene",
     "Symbols",
     "decode",

@@ -322,4 +322,6 @@ def _decoded_camera(fields: tuple[Any, ...]) -> Camera:
 
 def _decoded_heads(d: dict[str, Any]) -> QuantizedHeads:
     layers = {name: QuantizedLayer(*d[name]) for name in ("hidden", "opacity", "color", "cov")}
-    return QuantizedHeads(**layers, distance_scale=d["distance_scale"])
+    return QuantizedHeads(
+        layers["hidden"], layers["opacity"], layers["color"], layers["cov"], d["distance_scale"]
+    )
