@@ -31,6 +31,8 @@ COMPONENTS = (
     "framing",
     "other",
 )
+FAMILIES = ("plain", "predictive")
+_HEAD = "<12sBB12H4B3d3dd3f3i3IH"
 _WHOLE = {"cams": "cameras", "meta": "metadata", "GRID": "grid", "GHED": "heads", "NETS": "networks"}
 
 
@@ -57,6 +59,15 @@ class HeaderInfo:
     trit_features_hidden: int
     trit_scaling_hidden: int
     heads_hidden: int
+    trit_offsets_hidden: int
+    chunk_hidden: int
+    pool_features: int  # P
+    pool_hidden: int
+    residual_hidden: int
+    refined: int  # bits: 1 features, 2 scaling, 4 offsets
+    trit_model: int  # 0 = learned three-way, 1 = Gaussian three-way, 2 = Gaussian without bounds
+    chunks: int  # G
+    pool_planes: int  # planes that only the pool reads; 0 = it reads all
     step_base: tuple[float, float, float]
     origin: tuple[float, float, float]
     voxel_size: float
@@ -242,38 +253,49 @@ def _read_index(payload: bytes) -> _Index:
 
 def _read_header(payload: bytes) -> HeaderInfo:
     what = "chunk HEAD"
-    fields = _unpack("<12sBBHHHHHHH3d3dd3f3i3IH", payload, 0, what)
-    (family, coder, bits), sizes = fields[:3], fields[3:10]
+    fields = _unpack(_HEAD, payload, 0, what)
+    (family, coder, bits), sizes, flags = fields[:3], fields[3:15], fields[15:19]
     assert isinstance(family, bytes)
     name = family.rstrip(b"\0")
     if not name.isascii() or not name.decode("ascii").isprintable():
         raise BitstreamError(f"{what}: malformed model family")
-    if name != b"plain":
+    if name.decode() not in FAMILIES:
         raise BitstreamError(
-            f"model family '{name.decode()}' is not known here (this reader knows 'plain'); update gspc"
+            f"model family '{name.decode()}' is not known here (this reader knows 'plain' and 'predictive'); "
+            "update gspc"
         )
-    planes_at = struct.calcsize("<12sBBHHHHHHH3d3dd3f3i3IH")
+    planes_at = struct.calcsize(_HEAD)
     count = fields[-1]
     if count > limits.MAX_PLANES or len(payload) != planes_at + 4 * count:
         raise BitstreamError(f"{what}: length does not fit its contents")
     if coder > 1:
         raise BitstreamError(f"{what}: unknown symbol coder {coder}")
-    if not (1 <= sizes[0] <= limits.MAX_FEATURES and 1 <= sizes[1] <= limits.MAX_OFFSETS):
+    features, offsets, *_, pool, _, _ = sizes
+    if not (features <= limits.MAX_FEATURES and 1 <= offsets <= limits.MAX_OFFSETS):
         raise BitstreamError(f"{what}: features or offsets per anchor are beyond the limits")
-    if not 1 <= bits <= limits.MAX_POSITION_BITS or max(sizes[2:]) > limits.MAX_HIDDEN:
+    if (pool > 0) != (name == b"predictive") or pool > limits.MAX_FEATURES or features + pool == 0:
+        raise BitstreamError(f"{what}: the model family does not fit its pool features")
+    hidden = (*sizes[2:9], *sizes[10:])
+    if not 1 <= bits <= limits.MAX_POSITION_BITS or max(hidden) > limits.MAX_HIDDEN:
         raise BitstreamError(f"{what}: position bits or hidden layers are beyond the limits")
+    refined, trit_model, chunks, pool_planes = flags
+    if refined > 7 or trit_model > 2:
+        raise BitstreamError(f"{what}: unknown refined attributes or trit model")
+    if chunks == 1 or chunks > min(limits.MAX_CHUNKS, features) or pool_planes >= count:
+        raise BitstreamError(f"{what}: feature chunks or planes of the pool are beyond the limits")
     planes = tuple(struct.unpack_from("<BBH", payload, planes_at + 4 * i) for i in range(count))
     return HeaderInfo(
         name.decode("ascii"),
         coder,
         bits,
         *sizes,
-        step_base=(fields[10], fields[11], fields[12]),
-        origin=(fields[13], fields[14], fields[15]),
-        voxel_size=fields[16],
-        background=(fields[17], fields[18], fields[19]),
-        box_low=(fields[20], fields[21], fields[22]),
-        box_size=(fields[23], fields[24], fields[25]),
+        *flags,
+        step_base=(fields[19], fields[20], fields[21]),
+        origin=(fields[22], fields[23], fields[24]),
+        voxel_size=fields[25],
+        background=(fields[26], fields[27], fields[28]),
+        box_low=(fields[29], fields[30], fields[31]),
+        box_size=(fields[32], fields[33], fields[34]),
         planes=tuple(PlaneInfo(dims, resolution, log2) for dims, log2, resolution in planes),
     )
 

@@ -87,6 +87,6 @@ def gaussian_trit_table(k: int, scale: int) -> int:
 
 
 def gaussian_trit_tables(k: I32, tables: U8) -> U16:
-    """`gaussian_trit_table` of symbols k [n] of the level before under their Gaussian tables [n] of this one."""
+    """Likewise of symbols k [n] of the level before, with their Gaussian tables [n] at this one."""
     pairs = zip(k.tolist(), tables.tolist(), strict=True)
     return np.array([gaussian_trit_table(*pair) for pair in pairs], dtype=np.uint16)

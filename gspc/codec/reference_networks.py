@@ -102,7 +102,7 @@ def step_indices(networks: Networks, context: I64) -> U8:
     return np.clip(64 + output(last, hidden(first, context)), 0, 127).astype(np.uint8)
 
 
-def centers(networks: Networks, context: I64) -> tuple[I32, I32]:
+def center_outputs(networks: Networks, context: I64) -> tuple[I32, I32]:
     """Means [N, F + 6 + 3K] and scale outputs of the offsets [N, 3K]."""
     z = output(networks.center.layers[0], hidden(networks.trunk.layers[0], context, 0)).astype(np.int32)
     offsets = (z.shape[1] - networks.scale.layers[0].weight.shape[0]) // 2
@@ -128,8 +128,28 @@ def centered(k: I32, step: U8, level: int) -> I64:
 def trit_outputs(network: IntegerNetwork, context: I64, k: I32, step: U8, level: int) -> tuple[I64, I64]:
     """What a trit network says [N, n], [N, n] of the values k [N, n] at `level` - 1; step [N]."""
     first, last = network.layers
-    z = output(last, hidden(first, np.concatenate([context, centered(k, step, level - 1)], axis=1), level - 2))
+    z = output(
+        last, hidden(first, np.concatenate([context, centered(k, step, level - 1)], axis=1), level - 2)
+    )
     return z[:, : k.shape[1]], z[:, k.shape[1] :]
+
+
+def centers(networks: Networks, context: I64, steps: U8) -> tuple[I32, U8]:
+    """Means [N, F + 6 + 3K] and Gaussian tables of the offsets [N, 3K] in steps of level 1."""
+    means, scale = center_outputs(networks, context)
+    return means, gaussian_tables(scale, steps[:, 2], 1)
+
+
+def first_tables(networks: Networks, context: I64, steps: U8, level: int) -> tuple[U8, U8]:
+    """Gaussian tables [N, F] and [N, 6] of refined features and scaling that appear at `level`."""
+    z = scales(networks, context, level)
+    return gaussian_tables(z[:, :-6], steps[:, 0], level), gaussian_tables(z[:, -6:], steps[:, 1], level)
+
+
+def trit_tables(network: IntegerNetwork, context: I64, k: I32, step: U8, level: int) -> U16:
+    """Learned three-way tables [N, n] of the values k [N, n] at `level` - 1; step [N]."""
+    a, b = trit_outputs(network, context, k, step, level)
+    return (np.clip(a, 0, 63) * 64 + np.clip(b, 0, 63)).astype(np.uint16)
 
 
 def pool_features(network: IntegerNetwork, context: I64) -> NDArray[np.float32]:

@@ -152,19 +152,19 @@ class NetworkReader:
         c, f = 4 * (len(h.planes) - own), h.features
         self.rows: dict[str, _Rows] = {}
         self.chunks = [f"chunk_{j}" for j in range(1, h.chunks)]
-        self.first = {  # name: outputs, inputs; of level 1, with a gain each
+        self.first = {  # name: outputs, inputs; what level 1 has
             "steps_hidden": (h.steps_hidden, c),
             "steps_out": (3, h.steps_hidden),
             "trunk": (h.trunk_hidden, c),
             "center": (f + 6 + 6 * h.offsets, h.trunk_hidden),
             "scale": (f + 6, h.trunk_hidden),
         }
-        if h.pool_features:
-            self.first["pool_hidden"] = (h.pool_hidden, 4 * (own or len(h.planes)))
-            self.first["pool_out"] = (h.pool_features, h.pool_hidden)
         for name, (begin, end) in zip(self.chunks, chunk_bounds(f, h.chunks)[1:], strict=True):
             self.first[f"{name}_hidden"] = (h.chunk_hidden, 2 * (end - begin) + begin)
             self.first[f"{name}_out"] = (3 * (end - begin), h.chunk_hidden)
+        if h.pool_features:
+            self.first["pool_hidden"] = (h.pool_hidden, 4 * (own or len(h.planes)))
+            self.first["pool_out"] = (h.pool_features, h.pool_hidden)
         self.trits = {  # hidden units, values
             name: (units, values)
             for name, units, values in (
@@ -193,13 +193,14 @@ class NetworkReader:
         """Reads the NETS chunk of `level`."""
         coder = BinaryDecoder(data)
         if level == 1:
-            for name, (outputs, inputs) in self.first.items():
-                self._read_rows(coder, name, outputs, inputs)
-                self._read_gain(coder, name)
+            levels = [f"{name}_hidden" for name in self.chunks]  # whose gains all belong to levels
+            for name, shape in self.first.items():
+                self._read_rows(coder, name, *shape)
+                if name not in levels:
+                    self._read_gain(coder, name)
         self._read_gain(coder, "trunk")
-        if level >= 2:
-            for name in self.chunks:
-                self._read_gain(coder, f"{name}_hidden")
+        for name in self.chunks:
+            self._read_gain(coder, f"{name}_hidden")
         if level == 2:
             for name, (units, values) in self.trits.items():
                 self._read_rows(coder, f"{name}_hidden", units, self.context + values)

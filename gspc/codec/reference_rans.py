@@ -265,9 +265,7 @@ class Decoder:
     ) -> tuple[list[int], list[int]]:
         """A run of symbols under mixtures: the symbols, 0 for escaped ones, and the indices of those."""
         fields = ([int(v) for v in values] for values in (scale0, scale1, mean0, mean1, weight))
-        tables = [
-            mixture_table((s0, s1), (m0, m1), w) for s0, s1, m0, m1, w in zip(*fields, strict=True)
-        ]
+        tables = [mixture_table((s0, s1), (m0, m1), w) for s0, s1, m0, m1, w in zip(*fields, strict=True)]
         orders = self._run([first for _, first in tables])
         escapes = [i for i, (_, first) in enumerate(tables) if orders[i] == len(first) - 2]
         symbols = [low + order for (low, _), order in zip(tables, orders, strict=True)]

@@ -180,7 +180,7 @@ def append_anchors(model: Model, state: SliceState, keys: U64) -> None:
     """Room for fresh anchors, with what their position alone predicts."""
     positions = np.asarray(_codec.morton_positions(keys), dtype=np.int32)
     context = model.context(positions, model.context_planes)
-    means, offset_scales = nets.centers(model.networks, context)
+    means, offset_scales = nets.center_outputs(model.networks, context)
     new: dict[str, np.ndarray] = {
         "keys": keys,
         "positions": positions,
@@ -198,7 +198,6 @@ def append_anchors(model: Model, state: SliceState, keys: U64) -> None:
 def read_trits(
     model: Model,
     parts: Parts,
-    attribute: int,
     network: IntegerNetwork | None,
     k: I32,
     chosen: Bool,
@@ -212,16 +211,16 @@ def read_trits(
     if model.header.trit_model == 1:
         tables = nets.gaussian_tables(scales, step, level)
         trits = parts.lanes.trits(mixtures.gaussian_trit_tables(k[chosen], tables[chosen]))
+    elif network is None:
+        raise BitstreamError("a trit network is missing")
+    elif model.header.trit_model == 0:
+        tables = nets.trit_tables(network, context, k, step, level)
+        trits = parts.lanes.trits(tables[chosen])
     else:
-        assert network is not None
-        a, b = nets.trit_outputs(network, context, k, step, level)
-        if model.header.trit_model == 0:
-            table = np.clip(a, 0, 63) * 64 + np.clip(b, 0, 63)
-            trits = parts.lanes.trits(table[chosen].astype(np.uint16))
-        else:
-            trits = read_mixtures(parts, mixtures.trit_gaussians(a, b).where(chosen))
-            if np.abs(trits).max(initial=0) > 1:
-                raise BitstreamError("a trit is beyond -1..1")
+        outputs = nets.trit_outputs(network, context, k, step, level)
+        trits = read_mixtures(parts, mixtures.trit_gaussians(*outputs).where(chosen))
+        if np.abs(trits).max(initial=0) > 1:
+            raise BitstreamError("a trit is beyond -1..1")
     k[chosen] = 3 * k[chosen] + np.array(trits, dtype=np.int32)
     if np.abs(k).max(initial=0) > MAX_SYMBOL:
         raise BitstreamError("a refined symbol is beyond 23 bits")
@@ -245,7 +244,6 @@ def refine(model: Model, state: SliceState, parts: Parts, level: int, old: int) 
             read_trits(
                 model,
                 parts,
-                attribute,
                 network,
                 k,
                 chosen,
