@@ -8,13 +8,28 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gspc.codec.reference_networks import I64, INVSTEP, LOG3, LOGQ, MIX, U16, centered, hidden, output
-from gspc.codec.reference_rans import cdf
 from gspc.codec.types import I16, I32, U8, Bool, IntegerNetwork
 
+_HALF = [math.floor(2**16 * math.erfc(-j / 128 / math.sqrt(2)) / 2 + 0.5) for j in range(577)]
+_SIGMAS = [2 ** (i / 12 - 3) for i in range(128)]
+# Pinned tables; none of these values lies near a half.
+NORMAL: I64 = np.array([(1 << 16) - v for v in _HALF[:0:-1]] + _HALF)  # round(2^16 Phi(j / 128)), |j| <= 576
+INVERSE_SIGMA: I64 = np.array([math.floor(2**23 / s + 0.5) for s in _SIGMAS])  # [128]
+REACH: I64 = np.array([math.floor(64 * s + 0.5) + 8 for s in _SIGMAS])  # [128], 1/16 steps
+ZERO_SHARES = [math.floor(2**16 / (1 + math.exp((31.5 - j) / 4)) + 0.5) for j in range(63)]
+PLUS_SHARES = [math.floor(2**16 / (1 + math.exp((31.5 - j) / 8)) + 0.5) for j in range(63)]
 MEAN_LIMIT = 1 << 14  # of a second mean, 1/16 steps
 TRIT_MEAN_LIMIT = 1 << 10
+
+
+def normal_cdf(x: I64, scale: NDArray[np.integer]) -> I64:
+    """The normal distribution function in 1/2^16 of scale indices, x in 1/16 steps."""
+    z = np.clip(x * INVERSE_SIGMA[scale] >> 12, -576 << 8, 576 << 8)
+    start, end = NORMAL[(z >> 8) + 576], NORMAL[np.minimum((z >> 8) + 577, 1152)]
+    return start + ((end - start) * (z & 255) >> 8)
 
 
 @dataclass(frozen=True)
@@ -33,10 +48,8 @@ class Mixtures:
 
     def rows(self) -> tuple[U8, U8, I16, I16, U8]:
         """Flat arrays in the order that coders take them."""
-        s0, s1, m0, m1, weights = (
-            np.ascontiguousarray(values).reshape(-1) for values in (*self.scales, *self.means, self.weights)
-        )
-        return s0, s1, m0, m1, weights
+        (s0, s1), (m0, m1) = self.scales, self.means
+        return s0.ravel(), s1.ravel(), m0.ravel(), m1.ravel(), self.weights.ravel()
 
 
 def chunk_bounds(features: int, chunks: int) -> list[tuple[int, int]]:
@@ -73,20 +86,16 @@ def trit_gaussians(mean: I64, scale: I64) -> Mixtures:
     return Mixtures((scales, scales), (means, means), np.zeros(means.shape, np.uint8))
 
 
-ZERO_SHARES = [math.floor(2**16 / (1 + math.exp((31.5 - j) / 4)) + 0.5) for j in range(63)]
-PLUS_SHARES = [math.floor(2**16 / (1 + math.exp((31.5 - j) / 8)) + 0.5) for j in range(63)]
-
-
-def gaussian_trit_table(k: int, scale: int) -> int:
-    """Trit model 1: the trit table nearest to a normal distribution around 0 on 3k - 1, 3k, 3k + 1."""
-    edges = [cdf(48 * k + x, scale) for x in (-24, -8, 8, 24)]
-    minus, zero, plus = (b - a + 1 for a, b in pairwise(edges))
-    a = sum(zero << 16 >= share * (minus + zero + plus) for share in ZERO_SHARES)
-    b = sum(plus << 16 >= share * (minus + plus) for share in PLUS_SHARES)
-    return 64 * a + b
-
-
 def gaussian_trit_tables(k: I32, tables: U8) -> U16:
-    """Likewise of symbols k [n] of the level before, with their Gaussian tables [n] at this one."""
-    pairs = zip(k.tolist(), tables.tolist(), strict=True)
-    return np.array([gaussian_trit_table(*pair) for pair in pairs], dtype=np.uint16)
+    """Trit model 1: the trit tables nearest to zero-mean Gaussians on 3k - 1, 3k, 3k + 1.
+
+    Symbols k [n] of the level before, Gaussian tables [n] of this one.
+    """
+    center = 48 * k.astype(np.int64)
+    edges = [normal_cdf(center + x, tables) for x in (-24, -8, 8, 24)]
+    minus, zero, plus = (end - start + 1 for start, end in pairwise(edges))
+    result = np.zeros(len(k), dtype=np.uint16)
+    for zero_share, plus_share in zip(ZERO_SHARES, PLUS_SHARES, strict=True):
+        result += 64 * (zero << 16 >= zero_share * (minus + zero + plus)).astype(np.uint16)
+        result += plus << 16 >= plus_share * (minus + plus)
+    return result

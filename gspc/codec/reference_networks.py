@@ -102,11 +102,11 @@ def step_indices(networks: Networks, context: I64) -> U8:
     return np.clip(64 + output(last, hidden(first, context)), 0, 127).astype(np.uint8)
 
 
-def center_outputs(networks: Networks, context: I64) -> tuple[I32, I32]:
+def center_outputs(networks: Networks, context: I64) -> tuple[I32, I64]:
     """Means [N, F + 6 + 3K] and scale outputs of the offsets [N, 3K]."""
-    z = output(networks.center.layers[0], hidden(networks.trunk.layers[0], context, 0)).astype(np.int32)
+    z = output(networks.center.layers[0], hidden(networks.trunk.layers[0], context, 0))
     offsets = (z.shape[1] - networks.scale.layers[0].weight.shape[0]) // 2
-    return z[:, :-offsets], z[:, -offsets:]
+    return z[:, :-offsets].astype(np.int32), z[:, -offsets:]
 
 
 def scales(networks: Networks, context: I64, level: int) -> I64:

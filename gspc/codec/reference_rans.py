@@ -87,7 +87,9 @@ def mixture_support(scales: tuple[int, int], means: tuple[int, int]) -> tuple[in
     return low, min(high, low + 4095)
 
 
-def mixture_table(scales: tuple[int, int], means: tuple[int, int], weight: int) -> tuple[int, list[int]]:
+def mixture_table(
+    scales: tuple[int, int], means: tuple[int, int], weight: int
+) -> tuple[int, tuple[int, ...]]:
     """Lowest symbol and first slots (of each symbol, of the escape, and 2^14) of a two-component mixture.
 
     Scale indices, means in 1/16 steps, the second component's weight in 1/256; see kernels/codec/mixture.hpp.
@@ -99,7 +101,7 @@ def mixture_table(scales: tuple[int, int], means: tuple[int, int], weight: int) 
         x = 16 * k - 8
         total = (256 - weight) * cdf(x - means[0], scales[0]) + weight * cdf(x - means[1], scales[1])
         first.append(k - low + ((total >> 6) * scaled >> 18))
-    return low, [*first, TOTAL - 1, TOTAL]
+    return low, (*first, TOTAL - 1, TOTAL)
 
 
 def gaussian_order(symbol: int, index: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from gspc.codec.types import I32, U8, Bool, IntegerNetwork, Networks, QuantizedH
 from gspc.errors import BitstreamError
 from gspc.model.grid_spec import GridSpec
 
+I64 = NDArray[np.int64]
 U64 = NDArray[np.uint64]
 MAX_SYMBOL = (1 << 23) - 1
 
@@ -49,7 +51,7 @@ class Model:
         own = self.header.pool_planes
         return slice(len(self.grid.planes) - own if own else 0, len(self.grid.planes))
 
-    def context(self, positions: I32, planes: slice) -> NDArray[np.int64]:
+    def context(self, positions: I32, planes: slice) -> I64:
         """Context values of some planes at positions [N, 3]."""
         part = GridSpec(self.grid.box_low, self.grid.box_size, self.grid.planes[planes])
         return nets.grid_context(positions, part, self.grid_signs[planes])
@@ -70,10 +72,10 @@ class SliceState:
     keys: U64
     positions: I32  # [n, 3]
     mask: U8  # [n, K]
-    context: NDArray[np.int64]  # [n, C]
+    context: I64  # [n, C]
     means: I32  # [n, F + 6 + 3K]
     steps: U8  # [n, 3]
-    offset_scales: I32  # [n, 3K]
+    offset_scales: I64  # [n, 3K]
     features: I32  # [n, F]
     scaling: I32  # [n, 6]
     offsets: I32  # [n, K, 3]
@@ -93,7 +95,7 @@ class SliceState:
             context=zeros(np.int64, c),
             means=zeros(np.int32, f + 6 + 3 * k),
             steps=zeros(np.uint8, 3),
-            offset_scales=zeros(np.int32, 3 * k),
+            offset_scales=zeros(np.int64, 3 * k),
             features=zeros(np.int32, f),
             scaling=zeros(np.int32, 6),
             offsets=zeros(np.int32, k, 3),
@@ -202,15 +204,16 @@ def read_trits(
     k: I32,
     chosen: Bool,
     *,
-    context: NDArray[np.int64],
+    context: I64,
     step: U8,
-    scales: NDArray[np.int64],
+    scales: I64,
     level: int,
 ) -> None:
     """Refines the chosen ones of k [n, m] from `level` - 1 to `level`; scales are of this level."""
+    trits: Any
     if model.header.trit_model == 1:
-        tables = nets.gaussian_tables(scales, step, level)
-        trits = parts.lanes.trits(mixtures.gaussian_trit_tables(k[chosen], tables[chosen]))
+        gaussians = nets.gaussian_tables(scales, step, level)
+        trits = parts.lanes.trits(mixtures.gaussian_trit_tables(k[chosen], gaussians[chosen]))
     elif network is None:
         raise BitstreamError("a trit network is missing")
     elif model.header.trit_model == 0:
