@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import pytest
 import synthetic
 
 from gspc.bitstream import COMPONENTS, check, describe, limits
+from gspc.bitstream.reader import HEAD_FORMAT
 from gspc.codec import decode_symbols, encode
 
 ROOT = Path(__file__).parent.parent
@@ -47,6 +49,8 @@ def page_limit(name: str) -> int:
         ("features, F", limits.MAX_FEATURES, "kMaxFeatures"),
         ("offsets, K", limits.MAX_OFFSETS, "kMaxOffsets"),
         ("hidden units", limits.MAX_HIDDEN, "kMaxHidden"),
+        ("pool features, P", limits.MAX_POOL, "kMaxPool"),
+        ("groups, G", limits.MAX_CHUNKS, "kMaxChunks"),
         ("planes", limits.MAX_PLANES, "GRID_MAX_PLANES"),
         ("grid entries", 1 << 24, "GRID_MAX_ENTRIES"),
         ("chunk bytes", limits.MAX_CHUNK_BYTES, "kMaxChunkBytes"),
@@ -69,6 +73,22 @@ def test_page_states_the_container() -> None:
     assert f"chunk header, {limits.CHUNK_HEADER_BYTES} bytes" in PAGE
     for tag in ("INDX", "HEAD", "cams", "meta", "GRID", "GHED", "NETS", "SLIC"):
         assert f".SS {tag}\n" in PAGE
+
+
+def test_page_states_head() -> None:
+    """Offsets and types of the fields are those that the reader unpacks."""
+    table = re.search(r"^\.SS HEAD\n.*?^\.SS cams", PAGE, re.MULTILINE | re.DOTALL)
+    assert table is not None
+    rows = re.findall(r"^(\d+)@(?:(\d+) )?(\w+)( each)?@T\{", table[0], re.MULTILINE)
+    letters = {"u8": "B", "u16": "H", "i32": "i", "f32": "f", "f64": "d"}
+    form = "<"
+    for offset, count, kind, each in rows:
+        assert struct.calcsize(form) == int(offset), offset
+        form += "" if each else f"{count}s" if kind == "bytes" else int(count or 1) * letters[kind]
+    values = struct.Struct(form).unpack(bytes(struct.calcsize(form)))
+    assert struct.calcsize(form) == struct.calcsize(HEAD_FORMAT)
+    zeros = struct.unpack(HEAD_FORMAT, bytes(struct.calcsize(HEAD_FORMAT)))
+    assert [type(v) for v in values] == [type(v) for v in zeros]
 
 
 def test_page_renders() -> None:

@@ -32,7 +32,7 @@ COMPONENTS = (
     "other",
 )
 FAMILIES = ("plain", "predictive")
-_HEAD = "<12sBB12H4B3d3dd3f3i3IH"
+HEAD_FORMAT = "<12sBB12H4B3d3dd3f3i3IH"
 _WHOLE = {"cams": "cameras", "meta": "metadata", "GRID": "grid", "GHED": "heads", "NETS": "networks"}
 
 
@@ -253,7 +253,7 @@ def _read_index(payload: bytes) -> _Index:
 
 def _read_header(payload: bytes) -> HeaderInfo:
     what = "chunk HEAD"
-    fields = _unpack(_HEAD, payload, 0, what)
+    fields = _unpack(HEAD_FORMAT, payload, 0, what)
     (family, coder, bits), sizes, flags = fields[:3], fields[3:15], fields[15:19]
     assert isinstance(family, bytes)
     name = family.rstrip(b"\0")
@@ -264,7 +264,7 @@ def _read_header(payload: bytes) -> HeaderInfo:
             f"model family '{name.decode()}' is not known here (this reader knows 'plain' and 'predictive'); "
             "update gspc"
         )
-    planes_at = struct.calcsize(_HEAD)
+    planes_at = struct.calcsize(HEAD_FORMAT)
     count = fields[-1]
     if count > limits.MAX_PLANES or len(payload) != planes_at + 4 * count:
         raise BitstreamError(f"{what}: length does not fit its contents")
@@ -273,7 +273,7 @@ def _read_header(payload: bytes) -> HeaderInfo:
     features, offsets, *_, pool, _, _ = sizes
     if not (features <= limits.MAX_FEATURES and 1 <= offsets <= limits.MAX_OFFSETS):
         raise BitstreamError(f"{what}: features or offsets per anchor are beyond the limits")
-    if (pool > 0) != (name == b"predictive") or pool > limits.MAX_FEATURES or features + pool == 0:
+    if (pool > 0) != (name == b"predictive") or pool > limits.MAX_POOL or features + pool == 0:
         raise BitstreamError(f"{what}: the model family does not fit its pool features")
     hidden = (*sizes[2:9], *sizes[10:])
     if not 1 <= bits <= limits.MAX_POSITION_BITS or max(hidden) > limits.MAX_HIDDEN:
