@@ -3,8 +3,11 @@ tables that its random networks predict. No torch, no data."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from gspc.codec import reference_mixtures as mixtures
 from gspc.codec import reference_networks as reference
 from gspc.codec.types import (
     IntegerLayer,
@@ -12,6 +15,7 @@ from gspc.codec.types import (
     Networks,
     QuantizedHeads,
     QuantizedLayer,
+    QuantizedResidualDecoder,
     QuantizedScene,
 )
 from gspc.model.grid_spec import GridPlane, GridSpec
@@ -69,6 +73,31 @@ def layer(
     )
 
 
+@dataclass(frozen=True)
+class Kind:
+    """What a scene has beyond a plain one."""
+
+    chunks: int = 0  # of the features; 0 = no intra-anchor context
+    pool: int = 0  # features that follow from the position
+    pool_planes: int = 0  # that only the pool reads
+    residual_hidden: int = 0  # 0 = the heads read pool features and residuals as one vector
+    refined: int = 3  # bits: 1 features, 2 scaling, 4 offsets
+    trit_model: int = 0
+
+    def refines(self, attribute: int) -> bool:
+        return bool(self.refined >> attribute & 1)
+
+
+def stacked(*layers: IntegerLayer) -> IntegerLayer:
+    """One layer of all outputs; gains share the first one's shifts."""
+    return IntegerLayer(
+        np.concatenate([part.weight for part in layers]),
+        np.concatenate([part.bias for part in layers]),
+        np.concatenate([part.multiplier for part in layers], axis=1),
+        layers[0].shift,
+    )
+
+
 def networks(
     rng: np.random.Generator,
     context: int,
@@ -76,8 +105,13 @@ def networks(
     offsets: int,
     levels: int,
     hidden: tuple[int, int, int, int] = (50, 100, 150, 18),
+    kind: Kind = Kind(),
+    planes: int = 0,
 ) -> Networks:
-    """Random networks with sensible outputs: mostly small scales at the first level, trits mostly zero."""
+    """Random networks with sensible outputs: mostly small scales at the first level, trits mostly zero.
+
+    `context` counts the values that contexts read, `planes` the planes of the pool.
+    """
     steps, trunk, trit_features, trit_scaling = hidden
     means = features + 6 + 3 * offsets
     center = layer(rng, trunk, means + 3 * offsets, 1, 60, 0, 300)
@@ -88,9 +122,23 @@ def networks(
     bias[means:], weight[means:], multiplier[:, means:] = tail.bias, tail.weight, tail.multiplier
     center = IntegerLayer(weight, bias, multiplier, center.shift)
 
-    def trit(inputs: int, units: int, values: int) -> IntegerNetwork:
-        out = layer(rng, units, 2 * values, 1, 4, 34, 300)
-        return IntegerNetwork((layer(rng, inputs, units, levels - 1, 400, 100, 250), out))
+    def trit(attribute: int, units: int, values: int) -> IntegerNetwork | None:
+        if levels == 1 or values == 0 or not kind.refines(attribute) or kind.trit_model == 1:
+            return None
+        if kind.trit_model == 0:
+            out = layer(rng, units, 2 * values, 1, 4, 34, 300)
+        else:
+            out = stacked(layer(rng, units, values, 1, 20, 0, 300), layer(rng, units, values, 1, 4, -40, 300))
+        return IntegerNetwork((layer(rng, context + values, units, levels - 1, 400, 100, 250), out))
+
+    def chunk(begin: int, end: int) -> IntegerNetwork:
+        n, units = end - begin, 9
+        out = [layer(rng, units, n, 1, *shape, 300) for shape in ((60, 0), (8, 22), (8, 0))]
+        return IntegerNetwork((layer(rng, 2 * n + begin, units, levels, 400, 100, 250), stacked(*out)))
+
+    def pool() -> IntegerNetwork:
+        first = layer(rng, 4 * planes, 12, 1, 400, 100, 200)
+        return IntegerNetwork((first, layer(rng, 12, kind.pool, 1, 900, 0, 300)))
 
     return Networks(
         steps=IntegerNetwork(
@@ -99,13 +147,19 @@ def networks(
         trunk=IntegerNetwork((layer(rng, context, trunk, levels + 1, 400, 100, 200),)),
         center=IntegerNetwork((center,)),
         scale=IntegerNetwork((layer(rng, trunk, features + 6, 1, 8, 22, 300),)),
-        trit_features=trit(context + features, trit_features, features) if levels > 1 else None,
-        trit_scaling=trit(context + 6, trit_scaling, 6) if levels > 1 else None,
+        trit_features=trit(0, trit_features, features),
+        trit_scaling=trit(1, trit_scaling, 6),
+        trit_offsets=trit(2, 14, 3 * offsets),
+        chunks=tuple(chunk(*bounds) for bounds in mixtures.chunk_bounds(features, kind.chunks)[1:]),
+        pool=pool() if kind.pool else None,
     )
 
 
-def heads(rng: np.random.Generator, features: int, offsets: int, hidden: int = 50) -> QuantizedHeads:
-    """Random heads, scales and biases rounded to a few mantissa bits."""
+def heads(
+    rng: np.random.Generator, features: int, offsets: int, hidden: int = 50, kind: Kind = Kind()
+) -> QuantizedHeads:
+    """Random heads, scales and biases rounded to a few mantissa bits; `features` are the stored ones."""
+    more = kind.residual_hidden
 
     def short(values: np.ndarray) -> np.ndarray:
         bits = values.astype(np.float32).view(np.uint32) & np.uint32(0xFFFF8000)
@@ -118,11 +172,19 @@ def heads(rng: np.random.Generator, features: int, offsets: int, hidden: int = 5
         )
 
     return QuantizedHeads(
-        hidden=one(features + 4, 3 * hidden),
+        hidden=one(kind.pool + (0 if more else features) + 4, 3 * hidden),
         opacity=one(hidden, offsets),
         color=one(hidden, 3 * offsets),
         cov=one(hidden, 7 * offsets),
         distance_scale=0.125,
+        residual=QuantizedResidualDecoder(
+            shape_hidden=one(features + 4, more),
+            shape_out=one(more, 7 * offsets),
+            appearance_hidden=one(features + 4, more),
+            appearance_out=one(more, 4 * offsets),
+        )
+        if more
+        else None,
     )
 
 
@@ -163,27 +225,92 @@ def _masks(rng: np.random.Generator, count: int, offsets: int, levels: int) -> n
     return level
 
 
+def _mixtures(rng: np.random.Generator, run: mixtures.Mixtures) -> np.ndarray:
+    second = rng.random(run.weights.shape, dtype=np.float32) < run.weights / 256
+    mean, scale = (np.where(second, pair[1], pair[0]) for pair in (run.means, run.scales))
+    sigma = 2.0 ** (-3 + scale / 12)
+    return np.rint(mean / 16 + sigma * rng.standard_normal(mean.shape)).astype(np.int32)
+
+
+def _refined(
+    rng: np.random.Generator,
+    kind: Kind,
+    network: IntegerNetwork | None,
+    context: np.ndarray,
+    k: np.ndarray,
+    step: np.ndarray,
+    scales: np.ndarray,
+    level: int,
+) -> np.ndarray:
+    """k [n, m] of `level`, from those of the level before."""
+    if kind.trit_model == 1:
+        tables = reference.gaussian_tables(scales, step, level)
+        trits = _trits(rng, mixtures.gaussian_trit_tables(k.ravel(), tables.ravel())).reshape(k.shape)
+    elif kind.trit_model == 0:
+        trits = _trits(rng, reference.trit_tables(network, context, k, step, level))
+    else:
+        outputs = reference.trit_outputs(network, context, k, step, level)
+        trits = np.clip(_mixtures(rng, mixtures.trit_gaussians(*outputs)), -1, 1)
+    return 3 * k + trits
+
+
+def _features(
+    rng: np.random.Generator,
+    nets: Networks,
+    kind: Kind,
+    tables: np.ndarray,
+    means: np.ndarray,
+    step: np.ndarray,
+    level: int,
+) -> np.ndarray:
+    """k [n, F] of features that appear at `level`."""
+    if not kind.chunks:
+        return _gaussian(rng, tables)
+    (_, end), *rest = mixtures.chunk_bounds(tables.shape[1], kind.chunks)
+    k = _gaussian(rng, tables[:, :end])
+    for network, (begin, end) in zip(nets.chunks, rest, strict=True):
+        own, refined = slice(begin, end), kind.refines(0)
+        run = mixtures.chunk_mixtures(network, tables[:, own], means[:, own], k, step, level, refined=refined)
+        k = np.concatenate([k, _mixtures(rng, run)], axis=1)
+    return k
+
+
 def _symbols(
-    rng: np.random.Generator, nets: Networks, context: np.ndarray, mask: np.ndarray, levels: int
+    rng: np.random.Generator, nets: Networks, context: np.ndarray, mask: np.ndarray, levels: int, kind: Kind
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """k of features and scaling at the finest level and of offsets, drawn from the predicted tables."""
+    """k of features, scaling and offsets at the finest level, drawn from the predicted tables."""
     count, offsets = mask.shape
     first = np.where(mask > 0, mask, levels + 1).min(axis=1)
     steps = reference.step_indices(nets, context)
-    _, offset_tables = reference.centers(nets, context, steps)
-    k_offsets = _gaussian(rng, offset_tables).reshape(count, offsets, 3) * (mask > 0)[:, :, None]
-    values = nets.scale.layers[0].weight.shape[0] - 6
-    features, scaling = np.zeros((count, values), np.int32), np.zeros((count, 6), np.int32)
+    means, offset_scales = reference.center_outputs(nets, context)
+    k_offsets = np.zeros((count, 3 * offsets), np.int32)
+    if not kind.refines(2):
+        alive = np.repeat(mask > 0, 3, axis=1)
+        k_offsets = _gaussian(rng, reference.gaussian_tables(offset_scales, steps[:, 2], 1)) * alive
+    f = nets.scale.layers[0].weight.shape[0] - 6
+    features, scaling = np.zeros((count, f), np.int32), np.zeros((count, 6), np.int32)
     for level in range(1, levels + 1):
-        old = np.flatnonzero(first < level)
-        if len(old) and nets.trit_features is not None and nets.trit_scaling is not None:
-            for k, network, step in ((features, nets.trit_features, 0), (scaling, nets.trit_scaling, 1)):
-                tables = reference.trit_tables(network, context[old], k[old], steps[old, step], level)
-                k[old] = 3 * k[old] + _trits(rng, tables)
-        fresh = np.flatnonzero(first == level)
-        tables_f, tables_s = reference.first_tables(nets, context[fresh], steps[fresh], level)
-        features[fresh], scaling[fresh] = _gaussian(rng, tables_f), _gaussian(rng, tables_s)
-    return features, scaling, k_offsets.astype(np.int32)
+        old, fresh = np.flatnonzero(first < level), np.flatnonzero(first == level)
+        scales = reference.scales(nets, context, level)
+        for attribute, k, network, z in (
+            (0, features, nets.trit_features, scales[:, :f]),
+            (1, scaling, nets.trit_scaling, scales[:, f:]),
+            (2, k_offsets, nets.trit_offsets, offset_scales),
+        ):
+            if len(old) and kind.refines(attribute) and k.shape[1]:
+                step = steps[old, attribute]
+                refined = _refined(rng, kind, network, context[old], k[old], step, z[old], level)
+                alive = np.repeat((mask[old] > 0) & (mask[old] < level), 3, axis=1)
+                k[old] = refined * alive if attribute == 2 else refined
+        at = [level if kind.refines(a) else 1 for a in range(3)]
+        tables = reference.gaussian_tables(scales[fresh, :f], steps[fresh, 0], at[0])
+        features[fresh] = _features(rng, nets, kind, tables, means[fresh, :f], steps[fresh, 0], level)
+        scaling[fresh] = _gaussian(rng, reference.gaussian_tables(scales[fresh, f:], steps[fresh, 1], at[1]))
+        if kind.refines(2):
+            appear = np.repeat(mask == level, 3, axis=1)
+            tables = reference.gaussian_tables(offset_scales, steps[:, 2], at[2])
+            k_offsets[appear] = _gaussian(rng, tables[appear])
+    return features, scaling, k_offsets.reshape(count, offsets, 3).astype(np.int32)
 
 
 def scene(
@@ -197,19 +324,23 @@ def scene(
     heads_hidden: int = 50,
     views: int = 4,
     seed: int = 0,
+    kind: Kind = Kind(),
 ) -> QuantizedScene:
     """`count` anchors with all symbols."""
     rng = np.random.default_rng(seed)
     grid = grid or grid_spec()
     signs = tuple(rng.random((entries, 4)) < rng.uniform(0.4, 0.6) for entries in grid.entries)
-    nets = networks(rng, grid.context_size, features, offsets, levels, hidden)
+    shared = len(grid.planes) - kind.pool_planes
+    own = GridSpec(grid.box_low, grid.box_size, grid.planes[:shared])
+    planes = kind.pool_planes or len(grid.planes)
+    nets = networks(rng, own.context_size, features, offsets, levels, hidden, kind, planes)
     positions = surface_positions(rng, count)
     mask = _masks(rng, count, offsets, levels)
     parts: list[tuple[np.ndarray, ...]] = []
     for at in range(0, count, 50000):
         part = slice(at, at + 50000)
-        context = reference.grid_context(positions[part], grid, signs)
-        parts.append(_symbols(rng, nets, context, mask[part], levels))
+        context = reference.grid_context(positions[part], own, signs[:shared])
+        parts.append(_symbols(rng, nets, context, mask[part], levels, kind))
     k_features, k_scaling, k_offsets = (
         np.concatenate([part[i] for part in parts])
         if parts
@@ -226,7 +357,7 @@ def scene(
         grid=grid,
         grid_signs=signs,
         networks=nets,
-        heads=heads(rng, features, offsets, heads_hidden),
+        heads=heads(rng, features, offsets, heads_hidden, kind),
         step_base=(1.0, 0.05, 0.2),
         origin=np.array([-2.0, -2.0, -2.0]),
         voxel_size=0.001,
@@ -234,19 +365,37 @@ def scene(
         cameras=cameras(views),
         rate_weights=tuple(0.008 / 2**s for s in range(levels)),
         metadata={"source": "synthetic"},
+        refined=kind.refined,
+        trit_model=kind.trit_model,
+        pool_planes=kind.pool_planes,
     )
 
 
-def tiny(count: int = 60, *, levels: int = 3, seed: int = 0, views: int = 2) -> QuantizedScene:
+def tiny(
+    count: int = 60, *, levels: int = 3, seed: int = 0, views: int = 2, features: int = 5, kind: Kind = Kind()
+) -> QuantizedScene:
     """A scene of a few kilobytes."""
     return scene(
         count,
         levels=levels,
-        features=5,
+        features=features,
         offsets=3,
         grid=grid_spec(2, 1, 6, 6),
         hidden=(6, 10, 12, 5),
         heads_hidden=4,
         views=views,
         seed=seed,
+        kind=kind,
     )
+
+
+KINDS = {  # name: kind, features
+    "chunks": (Kind(chunks=3), 7),
+    "predictive": (Kind(pool=6, chunks=2), 4),
+    "residual-decoder": (Kind(pool=6, pool_planes=2, residual_hidden=5, chunks=5), 5),
+    "pool-only": (Kind(pool=6), 0),
+    "refined-offsets": (Kind(refined=7, chunks=2), 4),
+    "gaussian-trits": (Kind(refined=7, trit_model=1, pool=3, chunks=2), 5),
+    "unbounded-trits": (Kind(refined=7, trit_model=2, chunks=4), 5),
+    "unrefined": (Kind(refined=0, pool=4, pool_planes=1, chunks=3), 6),
+}
