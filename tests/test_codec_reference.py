@@ -16,7 +16,6 @@ from gspc.codec.reference_slice import Model
 from gspc.codec.types import QuantizedScene
 from gspc.errors import BitstreamError
 
-
 KINDS = {"plain": (synthetic.Kind(), 5)} | synthetic.KINDS
 
 
