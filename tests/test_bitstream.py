@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import synthetic
+from test_codec_damage import head_change
 
 from gspc.bitstream import COMPONENTS, check, describe, limits
 from gspc.bitstream.reader import HEAD_FORMAT
-from gspc.codec import decode_symbols, encode
+from gspc.codec import decode, decode_symbols, encode
+from gspc.errors import BitstreamError
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "man/pcgs.5").read_text()
@@ -132,6 +134,42 @@ def test_describe_a_stream() -> None:
     assert [c.name for c in info.chunks[:3]] == ["chunk INDX", "chunk HEAD", "chunk cams"]
     assert info.chunks[-1].name == "chunk SLIC level 3 slice 2"
     assert info.component("grid") > 0 and info.component("nothing") == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "value"),
+    [
+        ("plain", 0, b"predictive\0\0"),
+        ("predictive", 0, b"plain\0\0\0\0\0\0\0"),
+        ("plain", 14, b"\0\0"),  # F
+        ("plain", 22, b"\0\0"),  # one of two trit networks
+        ("plain", 28, b"\7\0"),  # a trit network of offsets, which are not refined
+        ("plain", 34, b"\7\0"),  # Hp without P
+        ("plain", 36, b"\7\0"),  # Hr without P
+        ("plain", 38, b"\x0b"),
+        ("plain", 39, b"\3"),
+        ("plain", 39, b"\1"),  # Gaussian three-way, with trit networks
+        ("plain", 40, b"\2"),  # G without Hc
+        ("plain", 41, b"\1"),  # own planes without P
+        ("chunks", 40, b"\1"),
+        ("chunks", 40, b"\x08"),  # more than F
+        ("chunks", 30, b"\0\0"),
+        ("chunks", 30, b"\1\2"),  # 513
+        ("predictive", 32, b"\0\0"),
+        ("predictive", 32, b"\1\1"),  # 257
+        ("predictive", 34, b"\0\0"),
+        ("predictive", 41, b"\5"),  # no plane left
+        ("pool-only", 36, b"\7\0"),  # Hr without F
+        ("pool-only", 22, b"\7\0"),  # a trit network of no features
+    ],
+)
+def test_sizes_that_disagree(name: str, at: int, value: bytes) -> None:
+    """The reader and the core refuse the same fields of HEAD."""
+    kind, features = synthetic.KINDS.get(name, (synthetic.Kind(), 5))
+    data = encode(synthetic.tiny(10, levels=2, kind=kind, features=features))
+    for read in (describe, decode):
+        with pytest.raises(BitstreamError, match="HEAD: "):
+            read(head_change(data, at, value))
 
 
 def test_nothing_of_later_levels_before_the_first_picture() -> None:

@@ -270,21 +270,8 @@ def _read_header(payload: bytes) -> HeaderInfo:
         raise BitstreamError(f"{what}: length does not fit its contents")
     if coder > 1:
         raise BitstreamError(f"{what}: unknown symbol coder {coder}")
-    features, offsets, *_, pool, _, _ = sizes
-    if not (features <= limits.MAX_FEATURES and 1 <= offsets <= limits.MAX_OFFSETS):
-        raise BitstreamError(f"{what}: features or offsets per anchor are beyond the limits")
-    if (pool > 0) != (name == b"predictive") or pool > limits.MAX_POOL or features + pool == 0:
-        raise BitstreamError(f"{what}: the model family does not fit its pool features")
-    hidden = (*sizes[2:9], *sizes[10:])
-    if not 1 <= bits <= limits.MAX_POSITION_BITS or max(hidden) > limits.MAX_HIDDEN:
-        raise BitstreamError(f"{what}: position bits or hidden layers are beyond the limits")
-    refined, trit_model, chunks, pool_planes = flags
-    if refined > 7 or trit_model > 2:
-        raise BitstreamError(f"{what}: unknown refined attributes or trit model")
-    if chunks == 1 or chunks > min(limits.MAX_CHUNKS, features) or pool_planes >= count:
-        raise BitstreamError(f"{what}: feature chunks or planes of the pool are beyond the limits")
     planes = tuple(struct.unpack_from("<BBH", payload, planes_at + 4 * i) for i in range(count))
-    return HeaderInfo(
+    header = HeaderInfo(
         name.decode("ascii"),
         coder,
         bits,
@@ -298,6 +285,47 @@ def _read_header(payload: bytes) -> HeaderInfo:
         box_size=(fields[32], fields[33], fields[34]),
         planes=tuple(PlaneInfo(dims, resolution, log2) for dims, log2, resolution in planes),
     )
+    _check_sizes(header)
+    return header
+
+
+def _check_sizes(h: HeaderInfo) -> None:
+    """Sizes within their limits and in agreement."""
+    trits = (h.trit_features_hidden, h.trit_scaling_hidden, h.trit_offsets_hidden)
+    values = (h.features, 6, 3 * h.offsets)
+    needed = [h.trit_model != 1 and n > 0 and h.refined >> i & 1 > 0 for i, n in enumerate(values)]
+    there = {units > 0 for units, needs in zip(trits, needed, strict=True) if needs}
+    hidden = (
+        h.steps_hidden,
+        h.trunk_hidden,
+        h.heads_hidden,
+        h.chunk_hidden,
+        h.pool_hidden,
+        h.residual_hidden,
+    )
+    wrong = {
+        "features or offsets per anchor are beyond the limits": h.features > limits.MAX_FEATURES
+        or not 1 <= h.offsets <= limits.MAX_OFFSETS,
+        "position bits are beyond the limits": not 1 <= h.position_bits <= limits.MAX_POSITION_BITS,
+        "hidden layers are beyond the limits": max(*hidden, *trits) > limits.MAX_HIDDEN
+        or min(hidden[:3]) < 1,
+        "model family and pool do not belong together": (h.pool_features > 0) != (h.family == "predictive")
+        or (h.pool_features > 0) != (h.pool_hidden > 0)
+        or h.features + h.pool_features == 0,
+        "pool or residual decoder are beyond the limits": h.pool_features > limits.MAX_POOL
+        or h.pool_planes >= len(h.planes)
+        or (h.pool_features == 0 and h.pool_planes > 0)
+        or (h.residual_hidden > 0 and min(h.pool_features, h.features) == 0),
+        "unknown refined attributes or trit model": h.refined > 7 or h.trit_model > 2,
+        "trit networks do not fit what is refined": len(there) > 1
+        or any(units > 0 and not needs for units, needs in zip(trits, needed, strict=True)),
+        "chunks of the features are beyond the limits": h.chunks == 1
+        or h.chunks > min(limits.MAX_CHUNKS, h.features)
+        or (h.chunks > 0) != (h.chunk_hidden > 0),
+    }
+    for message, is_wrong in wrong.items():
+        if is_wrong:
+            raise BitstreamError(f"chunk HEAD: {message}")
 
 
 def _varint(payload: bytes, at: int, what: str) -> tuple[int, int]:
