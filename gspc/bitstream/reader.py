@@ -294,38 +294,28 @@ def _check_sizes(h: HeaderInfo) -> None:
     trits = (h.trit_features_hidden, h.trit_scaling_hidden, h.trit_offsets_hidden)
     values = (h.features, 6, 3 * h.offsets)
     needed = [h.trit_model != 1 and n > 0 and h.refined >> i & 1 > 0 for i, n in enumerate(values)]
+    unneeded = sum(units for units, needs in zip(trits, needed, strict=True) if not needs)
     there = {units > 0 for units, needs in zip(trits, needed, strict=True) if needs}
-    hidden = (
-        h.steps_hidden,
-        h.trunk_hidden,
-        h.heads_hidden,
-        h.chunk_hidden,
-        h.pool_hidden,
-        h.residual_hidden,
-    )
-    wrong = {
-        "features or offsets per anchor are beyond the limits": h.features > limits.MAX_FEATURES
-        or not 1 <= h.offsets <= limits.MAX_OFFSETS,
-        "position bits are beyond the limits": not 1 <= h.position_bits <= limits.MAX_POSITION_BITS,
-        "hidden layers are beyond the limits": max(*hidden, *trits) > limits.MAX_HIDDEN
-        or min(hidden[:3]) < 1,
-        "model family and pool do not belong together": (h.pool_features > 0) != (h.family == "predictive")
-        or (h.pool_features > 0) != (h.pool_hidden > 0)
-        or h.features + h.pool_features == 0,
-        "pool or residual decoder are beyond the limits": h.pool_features > limits.MAX_POOL
-        or h.pool_planes >= len(h.planes)
-        or (h.pool_features == 0 and h.pool_planes > 0)
-        or (h.residual_hidden > 0 and min(h.pool_features, h.features) == 0),
-        "unknown refined attributes or trit model": h.refined > 7 or h.trit_model > 2,
-        "trit networks do not fit what is refined": len(there) > 1
-        or any(units > 0 and not needs for units, needs in zip(trits, needed, strict=True)),
-        "chunks of the features are beyond the limits": h.chunks == 1
-        or h.chunks > min(limits.MAX_CHUNKS, h.features)
-        or (h.chunks > 0) != (h.chunk_hidden > 0),
-    }
-    for message, is_wrong in wrong.items():
-        if is_wrong:
-            raise BitstreamError(f"chunk HEAD: {message}")
+    always = (h.steps_hidden, h.trunk_hidden, h.heads_hidden)
+    hidden = (*always, *trits, h.chunk_hidden, h.pool_hidden, h.residual_hidden)
+    pool = h.pool_features > 0
+    for message, fine in (
+        ("features per anchor", (not pool) <= h.features <= limits.MAX_FEATURES),
+        ("offsets per anchor", 1 <= h.offsets <= limits.MAX_OFFSETS),
+        ("position bits", 1 <= h.position_bits <= limits.MAX_POSITION_BITS),
+        ("hidden layers", min(always) >= 1 and max(hidden) <= limits.MAX_HIDDEN),
+        ("model family and pool", pool == (h.family == "predictive") and pool == (h.pool_hidden > 0)),
+        ("pool features", h.pool_features <= limits.MAX_POOL),
+        ("planes of the pool", h.pool_planes < len(h.planes) and (pool or h.pool_planes == 0)),
+        ("residual decoder", h.residual_hidden == 0 or (pool and h.features > 0)),
+        ("refined attributes", h.refined <= 7),
+        ("trit model", h.trit_model <= 2),
+        ("trit networks", unneeded == 0 and len(there) <= 1),
+        ("chunks of the features", h.chunks != 1 and h.chunks <= min(limits.MAX_CHUNKS, h.features)),
+        ("hidden layers of chunks", (h.chunks > 0) == (h.chunk_hidden > 0)),
+    ):
+        if not fine:
+            raise BitstreamError(f"chunk HEAD: {message}: beyond the limits or in disagreement")
 
 
 def _varint(payload: bytes, at: int, what: str) -> tuple[int, int]:
