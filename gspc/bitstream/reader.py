@@ -31,8 +31,6 @@ COMPONENTS = (
     "framing",
     "other",
 )
-FAMILIES = ("plain", "predictive")
-HEAD_FORMAT = "<12sBB12H4B3d3dd3f3i3IH"
 _WHOLE = {"cams": "cameras", "meta": "metadata", "GRID": "grid", "GHED": "heads", "NETS": "networks"}
 
 
@@ -61,13 +59,13 @@ class HeaderInfo:
     heads_hidden: int
     trit_offsets_hidden: int
     chunk_hidden: int
-    pool_features: int  # P
+    pool_features: int  # P; 0: no pool
     pool_hidden: int
-    residual_hidden: int
+    residual_hidden: int  # of the residual decoder; 0: none
     refined: int  # bits: 1 features, 2 scaling, 4 offsets
-    trit_model: int  # 0 = learned three-way, 1 = Gaussian three-way, 2 = Gaussian without bounds
-    chunks: int  # G
-    pool_planes: int  # planes that only the pool reads; 0 = it reads all
+    trit_model: int  # 0 learned, 1 Gaussian three-way, 2 Gaussian without bounds
+    chunks: int  # of the features; 0: no intra-anchor context
+    pool_planes: int  # the last planes, which only the pool reads; 0: it reads all
     step_base: tuple[float, float, float]
     origin: tuple[float, float, float]
     voxel_size: float
@@ -251,71 +249,90 @@ def _read_index(payload: bytes) -> _Index:
     return _Index(table, keys, lengths)
 
 
+_HEAD = "<12sBB12H4B3d3dd3f3i3IH"
+
+
+def _family(name: bytes) -> str:
+    text = name.rstrip(b"\0")
+    if not text.isascii() or not text.decode("ascii").isprintable():
+        raise BitstreamError("chunk HEAD: malformed model family")
+    if text not in (b"plain", b"predictive"):
+        raise BitstreamError(
+            f"model family '{text.decode()}' is not known here "
+            "(this reader knows 'plain' and 'predictive'); update gspc"
+        )
+    return text.decode("ascii")
+
+
+def _check_parts(h: HeaderInfo) -> None:
+    """What belongs together: pool and family, refined attributes and trit networks, chunks."""
+    what = "chunk HEAD"
+    pool = h.pool_features > 0
+    if (
+        not (0 if pool else 1) <= h.features <= limits.MAX_FEATURES
+        or not 1 <= h.offsets <= limits.MAX_OFFSETS
+    ):
+        raise BitstreamError(f"{what}: features or offsets per anchor are beyond the limits")
+    hidden = (h.steps_hidden, h.trunk_hidden, h.heads_hidden)
+    others = (h.chunk_hidden, h.pool_hidden, h.residual_hidden)
+    trits = (h.trit_features_hidden, h.trit_scaling_hidden, h.trit_offsets_hidden)
+    if not 1 <= h.position_bits <= limits.MAX_POSITION_BITS:
+        raise BitstreamError(f"{what}: position bits or hidden layers are beyond the limits")
+    if min(hidden) < 1 or max(*hidden, *others, *trits) > limits.MAX_HIDDEN:
+        raise BitstreamError(f"{what}: position bits or hidden layers are beyond the limits")
+    if h.refined > 7 or h.trit_model > 2:
+        raise BitstreamError(f"{what}: unknown refined attributes or trit model")
+    values = (h.features, 6, 3 * h.offsets)
+    needed = [h.refined >> i & 1 and h.trit_model != 1 and n > 0 for i, n in enumerate(values)]
+    there = [n > 0 for n in trits]
+    if any(has and not need for has, need in zip(there, needed, strict=True)):
+        raise BitstreamError(f"{what}: there is a trit network for what is not refined by one")
+    if any(there) and sum(there) != sum(map(bool, needed)):
+        raise BitstreamError(f"{what}: one of the trit networks is missing")
+    chunks = h.chunks == 0 or 2 <= h.chunks <= min(limits.MAX_CHUNKS, h.features)
+    if not chunks or (h.chunks > 0) != (h.chunk_hidden > 0):
+        raise BitstreamError(f"{what}: feature chunks are beyond the limits")
+    if (h.family == "predictive") != pool:
+        raise BitstreamError(f"{what}: model family and pool features do not belong together")
+    if (
+        h.pool_features > limits.MAX_POOL
+        or pool != (h.pool_hidden > 0)
+        or h.pool_planes >= max(len(h.planes), 1)
+    ):
+        raise BitstreamError(f"{what}: the pool is beyond the limits")
+    if (h.pool_planes and not pool) or (h.residual_hidden and not (pool and h.features)):
+        raise BitstreamError(f"{what}: parts of a pool that is not there")
+
+
 def _read_header(payload: bytes) -> HeaderInfo:
     what = "chunk HEAD"
-    fields = _unpack(HEAD_FORMAT, payload, 0, what)
-    (family, coder, bits), sizes, flags = fields[:3], fields[3:15], fields[15:19]
+    fields = _unpack(_HEAD, payload, 0, what)
+    (family, coder, bits), sizes = fields[:3], fields[3:19]
     assert isinstance(family, bytes)
-    name = family.rstrip(b"\0")
-    if not name.isascii() or not name.decode("ascii").isprintable():
-        raise BitstreamError(f"{what}: malformed model family")
-    if name.decode() not in FAMILIES:
-        raise BitstreamError(
-            f"model family '{name.decode()}' is not known here (this reader knows 'plain' and 'predictive'); "
-            "update gspc"
-        )
-    planes_at = struct.calcsize(HEAD_FORMAT)
+    name = _family(family)
+    planes_at = struct.calcsize(_HEAD)
     count = fields[-1]
     if count > limits.MAX_PLANES or len(payload) != planes_at + 4 * count:
         raise BitstreamError(f"{what}: length does not fit its contents")
     if coder > 1:
         raise BitstreamError(f"{what}: unknown symbol coder {coder}")
     planes = tuple(struct.unpack_from("<BBH", payload, planes_at + 4 * i) for i in range(count))
+    rest = fields[19:]
     header = HeaderInfo(
-        name.decode("ascii"),
+        name,
         coder,
         bits,
         *sizes,
-        *flags,
-        step_base=(fields[19], fields[20], fields[21]),
-        origin=(fields[22], fields[23], fields[24]),
-        voxel_size=fields[25],
-        background=(fields[26], fields[27], fields[28]),
-        box_low=(fields[29], fields[30], fields[31]),
-        box_size=(fields[32], fields[33], fields[34]),
+        step_base=(rest[0], rest[1], rest[2]),
+        origin=(rest[3], rest[4], rest[5]),
+        voxel_size=rest[6],
+        background=(rest[7], rest[8], rest[9]),
+        box_low=(rest[10], rest[11], rest[12]),
+        box_size=(rest[13], rest[14], rest[15]),
         planes=tuple(PlaneInfo(dims, resolution, log2) for dims, log2, resolution in planes),
     )
-    _check_sizes(header)
+    _check_parts(header)
     return header
-
-
-def _check_sizes(h: HeaderInfo) -> None:
-    """Sizes within their limits and in agreement."""
-    trits = (h.trit_features_hidden, h.trit_scaling_hidden, h.trit_offsets_hidden)
-    values = (h.features, 6, 3 * h.offsets)
-    needed = [h.trit_model != 1 and n > 0 and h.refined >> i & 1 > 0 for i, n in enumerate(values)]
-    unneeded = sum(units for units, needs in zip(trits, needed, strict=True) if not needs)
-    there = {units > 0 for units, needs in zip(trits, needed, strict=True) if needs}
-    always = (h.steps_hidden, h.trunk_hidden, h.heads_hidden)
-    hidden = (*always, *trits, h.chunk_hidden, h.pool_hidden, h.residual_hidden)
-    pool = h.pool_features > 0
-    for message, fine in (
-        ("features per anchor", (not pool) <= h.features <= limits.MAX_FEATURES),
-        ("offsets per anchor", 1 <= h.offsets <= limits.MAX_OFFSETS),
-        ("position bits", 1 <= h.position_bits <= limits.MAX_POSITION_BITS),
-        ("hidden layers", min(always) >= 1 and max(hidden) <= limits.MAX_HIDDEN),
-        ("model family and pool", pool == (h.family == "predictive") and pool == (h.pool_hidden > 0)),
-        ("pool features", h.pool_features <= limits.MAX_POOL),
-        ("planes of the pool", h.pool_planes < len(h.planes) and (pool or h.pool_planes == 0)),
-        ("residual decoder", h.residual_hidden == 0 or (pool and h.features > 0)),
-        ("refined attributes", h.refined <= 7),
-        ("trit model", h.trit_model <= 2),
-        ("trit networks", unneeded == 0 and len(there) <= 1),
-        ("chunks of the features", h.chunks != 1 and h.chunks <= min(limits.MAX_CHUNKS, h.features)),
-        ("hidden layers of chunks", (h.chunks > 0) == (h.chunk_hidden > 0)),
-    ):
-        if not fine:
-            raise BitstreamError(f"chunk HEAD: {message}: beyond the limits or in disagreement")
 
 
 def _varint(payload: bytes, at: int, what: str) -> tuple[int, int]:
