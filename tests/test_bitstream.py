@@ -16,7 +16,7 @@ import synthetic
 from test_codec_damage import head_change
 
 from gspc.bitstream import COMPONENTS, check, describe, limits
-from gspc.bitstream.reader import HEAD_FORMAT
+from gspc.bitstream.reader import _HEAD
 from gspc.codec import decode, decode_symbols, encode
 from gspc.errors import BitstreamError
 
@@ -88,8 +88,8 @@ def test_page_states_head() -> None:
         assert struct.calcsize(form) == int(offset), offset
         form += "" if each else f"{count}s" if kind == "bytes" else int(count or 1) * letters[kind]
     values = struct.Struct(form).unpack(bytes(struct.calcsize(form)))
-    assert struct.calcsize(form) == struct.calcsize(HEAD_FORMAT)
-    zeros = struct.unpack(HEAD_FORMAT, bytes(struct.calcsize(HEAD_FORMAT)))
+    assert struct.calcsize(form) == struct.calcsize(_HEAD)
+    zeros = struct.unpack(_HEAD, bytes(struct.calcsize(_HEAD)))
     assert [type(v) for v in values] == [type(v) for v in zeros]
 
 
@@ -140,7 +140,7 @@ def test_describe_a_stream() -> None:
     ("name", "at", "value"),
     [
         ("plain", 0, b"predictive\0\0"),
-        ("predictive", 0, b"plain\0\0\0\0\0\0\0"),
+        ("shared-pool", 0, b"plain\0\0\0\0\0\0\0"),
         ("plain", 14, b"\0\0"),  # F
         ("plain", 22, b"\0\0"),  # one of two trit networks
         ("plain", 28, b"\7\0"),  # a trit network of offsets, which are not refined
@@ -155,18 +155,17 @@ def test_describe_a_stream() -> None:
         ("chunks", 40, b"\x08"),  # more than F
         ("chunks", 30, b"\0\0"),
         ("chunks", 30, b"\1\2"),  # 513
-        ("predictive", 32, b"\0\0"),
-        ("predictive", 32, b"\1\1"),  # 257
-        ("predictive", 34, b"\0\0"),
-        ("predictive", 41, b"\5"),  # no plane left
+        ("shared-pool", 32, b"\0\0"),
+        ("shared-pool", 32, b"\1\1"),  # 257
+        ("shared-pool", 34, b"\0\0"),
+        ("shared-pool", 41, b"\5"),  # no plane left
         ("pool-only", 36, b"\7\0"),  # Hr without F
         ("pool-only", 22, b"\7\0"),  # a trit network of no features
     ],
 )
 def test_sizes_that_disagree(name: str, at: int, value: bytes) -> None:
     """The reader and the core refuse the same fields of HEAD."""
-    kind, features = synthetic.KINDS.get(name, (synthetic.Kind(), 5))
-    data = encode(synthetic.tiny(10, levels=2, kind=kind, features=features))
+    data = encode(synthetic.tiny(10, levels=2, variant=synthetic.VARIANTS[name]))
     for read in (describe, decode):
         with pytest.raises(BitstreamError, match="HEAD: "):
             read(head_change(data, at, value))

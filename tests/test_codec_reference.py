@@ -16,8 +16,6 @@ from gspc.codec.reference_slice import Model
 from gspc.codec.types import QuantizedScene
 from gspc.errors import BitstreamError
 
-KINDS = {"plain": (synthetic.Kind(), 5)} | synthetic.KINDS
-
 
 def assert_layers_equal(put: Any, read: Any) -> None:
     """Every array of two dataclasses of layers; what was read may have fewer gains."""
@@ -28,10 +26,11 @@ def assert_layers_equal(put: Any, read: Any) -> None:
         np.testing.assert_array_equal(a, b, part.name)
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", synthetic.VARIANTS)
 def test_same_symbols_and_parameters(name: str) -> None:
-    kind, features = KINDS[name]
-    scene = synthetic.tiny(60, levels=3, seed=1, kind=kind, features=features)
+    variant = synthetic.VARIANTS[name]
+    scene = synthetic.tiny(60, levels=3, seed=1, variant=variant)
+    features = scene.features.shape[1]
     data = encode(scene, slice_anchors=40)
     for level in (1, 2, 3):
         got, model = decode_reference(data, level)
@@ -41,15 +40,15 @@ def test_same_symbols_and_parameters(name: str) -> None:
                 np.testing.assert_array_equal(getattr(got, field.name), getattr(want, field.name), field.name)
         decoded = decode(data, upto=level)
         assert got.symbol_hash == decoded.symbol_hash
-        assert decoded.scene.residuals == (features if kind.pool else 0)
-        if kind.pool:
+        assert decoded.scene.residuals == (features if variant.pool else 0)
+        if variant.pool:
             np.testing.assert_array_equal(
-                decoded.scene.features[:, : kind.pool], pool_features(model, got.positions)
+                decoded.scene.features[:, : variant.pool], pool_features(model, got.positions)
             )
-        steps = 3.0 ** (level - 1) if kind.refines(0) else 1.0
+        steps = 3.0 ** (level - 1) if variant.refines(0) else 1.0
         step = scene.step_base[0] * _codec.step_table()[got.steps[:, :1]] / 2**14 / steps
         values = got.means[:, :features] * scene.step_base[0] / 64 + got.features * step
-        np.testing.assert_array_equal(decoded.scene.features[:, kind.pool :], values.astype(np.float32))
+        np.testing.assert_array_equal(decoded.scene.features[:, variant.pool :], values.astype(np.float32))
         assert_same_model(scene, model)
 
 

@@ -51,7 +51,7 @@ def test_golden_streams(module: Path) -> None:
     assert [answer.get("symbolHash") for answer in got] == [HASHES[name][level - 1] for name, level in asked]
 
 
-@pytest.mark.parametrize("name", ["three-levels", "predictive", "residual-decoder", "pool-only"])
+@pytest.mark.parametrize("name", ["three-levels", "shared-pool", "own-planes", "pool-only"])
 def test_values(module: Path, name: str) -> None:
     path = GOLDEN / f"{name}.pcgs"
     (got,) = run(module, (path, 0))

@@ -113,7 +113,7 @@ def encode(
         )
     if header["pool_planes"] != scene.pool_planes:
         raise InputError(
-            f"the scene has {scene.pool_planes} pool planes, its networks {header["pool_planes"]}"
+            f"the scene has {scene.pool_planes} pool planes, its networks {header['pool_planes']}"
         )
     try:
         data = _codec.encode_stream(
