@@ -144,8 +144,8 @@ def networks(
 
     def trit(inputs: int, units: int, values: int) -> IntegerNetwork:
         out = layer(rng, units, 2 * values, 1, 4, 34, 300)
-        if variant.trit_model == 2:  # means in 1/16 steps, scales around half a step
-            out = stacked(layer(rng, units, values, 1, 12, 0, 300), layer(rng, units, values, 1, 6, -37, 300))
+        if variant.trit_model == 2:  # means in 1/16 steps, some far out; scales around half a step
+            out = stacked(layer(rng, units, values, 1, 30, 0, 300), layer(rng, units, values, 1, 6, -37, 300))
         return IntegerNetwork((layer(rng, inputs, units, levels - 1, 400, 100, 250), out))
 
     plain = Networks(

@@ -50,6 +50,10 @@ def scenes() -> dict[str, tuple[QuantizedScene, int]]:
         "escapes": (wild(), 16),
         "empty": (synthetic.tiny(0, levels=2, seed=14), 16384),
         "mixture-escapes": (far(), 16),
+        "eight-of-everything": (
+            synthetic.tiny(70, levels=8, seed=16, views=0, variant=synthetic.VARIANTS["everything"]),
+            40,
+        ),
     } | {
         name: (synthetic.tiny(90, levels=3, seed=20 + i, views=0, variant=variant), 40)
         for i, (name, variant) in enumerate(synthetic.VARIANTS.items())
