@@ -3,8 +3,11 @@ tables that its random networks predict. No torch, no data."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 
+from gspc.codec import reference_mixtures as mixtures
 from gspc.codec import reference_networks as reference
 from gspc.codec.types import (
     IntegerLayer,
@@ -12,6 +15,7 @@ from gspc.codec.types import (
     Networks,
     QuantizedHeads,
     QuantizedLayer,
+    QuantizedResidualDecoder,
     QuantizedScene,
 )
 from gspc.model.grid_spec import GridPlane, GridSpec
@@ -19,6 +23,50 @@ from gspc.scene import Camera
 
 RESOLUTIONS_3D = (18, 24, 33, 44, 59, 80, 108, 148, 201, 275, 376, 514)
 RESOLUTIONS_2D = (130, 258, 514, 1026)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What a scene has beyond three levels of plain anchors."""
+
+    features: int | None = None  # instead of the scene's own
+    chunks: int = 0  # G
+    chunk_hidden: int = 40
+    pool: int = 0  # P; a predictive scene
+    pool_hidden: int = 50
+    pool_planes: int = 0
+    residual_hidden: int = 0
+    refined: int = 3
+    trit_model: int = 0
+    offsets_hidden: int = 30  # of the trit network of offsets
+
+    def refines(self, attribute: int) -> bool:
+        """Whether trits refine an attribute at later levels."""
+        return bool(self.refined >> attribute & 1)
+
+    def learned(self, attribute: int) -> bool:
+        """Whether there is a trit network for an attribute (that has values)."""
+        return self.trit_model != 1 and self.refines(attribute)
+
+
+PLAIN = Variant()
+# Every path of the codec; sizes fit `tiny` (5 features, 3 offsets, 5 planes).
+VARIANTS = {
+    "plain": PLAIN,
+    "chunks": Variant(chunks=5, chunk_hidden=7),
+    "two-chunks": Variant(chunks=2, chunk_hidden=3),
+    "shared-pool": Variant(pool=6, pool_hidden=9),
+    "own-planes": Variant(pool=6, pool_hidden=9, pool_planes=2, residual_hidden=5, chunks=3, chunk_hidden=6),
+    "pool-only": Variant(features=0, pool=4, pool_hidden=5),
+    "refined-offsets": Variant(refined=7, offsets_hidden=6),
+    "only-offsets": Variant(refined=4, offsets_hidden=6),
+    "gaussian-trits": Variant(trit_model=1, refined=7),
+    "unbounded-trits": Variant(trit_model=2, refined=7, offsets_hidden=6),
+    "unrefined": Variant(refined=0, chunks=4, chunk_hidden=5),
+    "everything": Variant(
+        pool=5, pool_hidden=6, pool_planes=1, residual_hidden=3, chunks=3, chunk_hidden=4, refined=7
+    ),
+}
 
 
 def grid_spec(
@@ -76,8 +124,14 @@ def networks(
     offsets: int,
     levels: int,
     hidden: tuple[int, int, int, int] = (50, 100, 150, 18),
+    variant: Variant = PLAIN,
 ) -> Networks:
-    """Random networks with sensible outputs: mostly small scales at the first level, trits mostly zero."""
+    """Random networks with sensible outputs: mostly small scales at the first level, trits mostly zero.
+
+    `context`: of all planes of the grid.
+    """
+    pool_context = 4 * variant.pool_planes or context
+    context -= 4 * variant.pool_planes
     steps, trunk, trit_features, trit_scaling = hidden
     means = features + 6 + 3 * offsets
     center = layer(rng, trunk, means + 3 * offsets, 1, 60, 0, 300)
@@ -90,21 +144,66 @@ def networks(
 
     def trit(inputs: int, units: int, values: int) -> IntegerNetwork:
         out = layer(rng, units, 2 * values, 1, 4, 34, 300)
+        if variant.trit_model == 2:  # means in 1/16 steps, some far out; scales around half a step
+            out = stacked(layer(rng, units, values, 1, 30, 0, 300), layer(rng, units, values, 1, 6, -37, 300))
         return IntegerNetwork((layer(rng, inputs, units, levels - 1, 400, 100, 250), out))
 
-    return Networks(
+    plain = Networks(
         steps=IntegerNetwork(
             (layer(rng, context, steps, 1, 400, 100, 200), layer(rng, steps, 3, 1, 6, 0, 300))
         ),
         trunk=IntegerNetwork((layer(rng, context, trunk, levels + 1, 400, 100, 200),)),
         center=IntegerNetwork((center,)),
         scale=IntegerNetwork((layer(rng, trunk, features + 6, 1, 8, 22, 300),)),
-        trit_features=trit(context + features, trit_features, features) if levels > 1 else None,
-        trit_scaling=trit(context + 6, trit_scaling, 6) if levels > 1 else None,
+        trit_features=trit(context + features, trit_features, features)
+        if levels > 1 and features and variant.learned(0)
+        else None,
+        trit_scaling=trit(context + 6, trit_scaling, 6) if levels > 1 and variant.learned(1) else None,
+        trit_offsets=trit(context + 3 * offsets, variant.offsets_hidden, 3 * offsets)
+        if levels > 1 and variant.learned(2)
+        else None,
+    )
+    return replace(
+        plain,
+        chunks=tuple(chunk_network(rng, features, levels, j, variant) for j in range(1, variant.chunks)),
+        pool=IntegerNetwork(
+            (
+                layer(rng, pool_context, variant.pool_hidden, 1, 400, 100, 200),
+                layer(rng, variant.pool_hidden, variant.pool, 1, 1024, 0, 300),
+            )
+        )
+        if variant.pool
+        else None,
     )
 
 
-def heads(rng: np.random.Generator, features: int, offsets: int, hidden: int = 50) -> QuantizedHeads:
+def stacked(*layers: IntegerLayer) -> IntegerLayer:
+    """Layers over the same inputs as one, their outputs in order; one gain variant, one shift."""
+    return IntegerLayer(
+        np.concatenate([a.weight for a in layers]),
+        np.concatenate([a.bias for a in layers]),
+        np.concatenate([a.multiplier for a in layers], axis=1),
+        layers[0].shift,
+    )
+
+
+def chunk_network(
+    rng: np.random.Generator, features: int, levels: int, chunk: int, variant: Variant
+) -> IntegerNetwork:
+    """The network of one chunk of the features, chunk >= 1: second components near the first ones."""
+    first = chunk * features // variant.chunks
+    n = (chunk + 1) * features // variant.chunks - first
+    hidden = layer(rng, 2 * n + first, variant.chunk_hidden, levels, 400, 100, 400)
+    outputs = (
+        layer(rng, variant.chunk_hidden, n, 1, spread, center, 300)
+        for spread, center in ((20, 0), (8, 22), (4, -2))
+    )
+    return IntegerNetwork((hidden, stacked(*outputs)))
+
+
+def heads(
+    rng: np.random.Generator, features: int, offsets: int, hidden: int = 50, variant: Variant = PLAIN
+) -> QuantizedHeads:
     """Random heads, scales and biases rounded to a few mantissa bits."""
 
     def short(values: np.ndarray) -> np.ndarray:
@@ -117,13 +216,24 @@ def heads(rng: np.random.Generator, features: int, offsets: int, hidden: int = 5
             weight, short(rng.uniform(0.001, 0.01, outputs)), short(rng.normal(0, 0.2, outputs))
         )
 
-    return QuantizedHeads(
-        hidden=one(features + 4, 3 * hidden),
+    inputs = variant.pool + (0 if variant.residual_hidden else features) + 4
+    plain = QuantizedHeads(
+        hidden=one(inputs, 3 * hidden),
         opacity=one(hidden, offsets),
         color=one(hidden, 3 * offsets),
         cov=one(hidden, 7 * offsets),
         distance_scale=0.125,
     )
+    units = variant.residual_hidden
+    if not units:
+        return plain
+    residual = QuantizedResidualDecoder(
+        shape_hidden=one(features + 4, units),
+        shape_out=one(units, 7 * offsets),
+        appearance_hidden=one(features + 4, units),
+        appearance_out=one(units, 4 * offsets),
+    )
+    return replace(plain, residual=residual)
 
 
 def cameras(count: int) -> tuple[Camera, ...]:
@@ -163,27 +273,97 @@ def _masks(rng: np.random.Generator, count: int, offsets: int, levels: int) -> n
     return level
 
 
+def _mixtures(rng: np.random.Generator, run: mixtures.Mixtures) -> np.ndarray:
+    second = rng.random(run.weights.shape, dtype=np.float32) < run.weights / 256
+    mean, scale = (np.where(second, pair[1], pair[0]) for pair in (run.means, run.scales))
+    sigma = 2.0 ** (-3 + scale / 12)
+    return np.rint(mean / 16 + sigma * rng.standard_normal(mean.shape)).astype(np.int32)
+
+
+def _refined(
+    rng: np.random.Generator,
+    variant: Variant,
+    network: IntegerNetwork | None,
+    context: np.ndarray,
+    k: np.ndarray,
+    step: np.ndarray,
+    scales: np.ndarray,
+    level: int,
+) -> np.ndarray:
+    """k [n, m] of `level`, from those of the level before."""
+    if network is None:
+        tables = reference.gaussian_tables(scales, step, level)
+        trits = _trits(rng, mixtures.gaussian_trit_tables(k.ravel(), tables.ravel())).reshape(k.shape)
+    elif variant.trit_model == 0:
+        trits = _trits(rng, reference.trit_tables(network, context, k, step, level))
+    else:
+        outputs = reference.trit_outputs(network, context, k, step, level)
+        trits = np.clip(_mixtures(rng, mixtures.trit_gaussians(*outputs)), -1, 1)
+    return 3 * k + trits
+
+
+def _features(
+    rng: np.random.Generator,
+    nets: Networks,
+    variant: Variant,
+    tables: np.ndarray,
+    means: np.ndarray,
+    step: np.ndarray,
+    level: int,
+) -> np.ndarray:
+    """k [n, F] of features that appear at `level`."""
+    if not variant.chunks:
+        return _gaussian(rng, tables)
+    (_, end), *rest = mixtures.chunk_bounds(tables.shape[1], variant.chunks)
+    k = _gaussian(rng, tables[:, :end])
+    for network, (begin, end) in zip(nets.chunks, rest, strict=True):
+        own, refined = slice(begin, end), variant.refines(0)
+        run = mixtures.chunk_mixtures(network, tables[:, own], means[:, own], k, step, level, refined=refined)
+        k = np.concatenate([k, _mixtures(rng, run)], axis=1)
+    return k
+
+
 def _symbols(
-    rng: np.random.Generator, nets: Networks, context: np.ndarray, mask: np.ndarray, levels: int
+    rng: np.random.Generator,
+    nets: Networks,
+    context: np.ndarray,
+    mask: np.ndarray,
+    levels: int,
+    variant: Variant = PLAIN,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """k of features and scaling at the finest level and of offsets, drawn from the predicted tables."""
+    """k of features, scaling and offsets at the finest level, drawn from the predicted distributions."""
     count, offsets = mask.shape
     first = np.where(mask > 0, mask, levels + 1).min(axis=1)
     steps = reference.step_indices(nets, context)
-    _, offset_tables = reference.centers(nets, context, steps)
-    k_offsets = _gaussian(rng, offset_tables).reshape(count, offsets, 3) * (mask > 0)[:, :, None]
-    values = nets.scale.layers[0].weight.shape[0] - 6
-    features, scaling = np.zeros((count, values), np.int32), np.zeros((count, 6), np.int32)
+    means, offset_scales = reference.center_outputs(nets, context)
+    k_offsets = np.zeros((count, 3 * offsets), np.int32)
+    if not variant.refines(2):
+        alive = np.repeat(mask > 0, 3, axis=1)
+        k_offsets = _gaussian(rng, reference.gaussian_tables(offset_scales, steps[:, 2], 1)) * alive
+    f = nets.scale.layers[0].weight.shape[0] - 6
+    features, scaling = np.zeros((count, f), np.int32), np.zeros((count, 6), np.int32)
     for level in range(1, levels + 1):
-        old = np.flatnonzero(first < level)
-        if len(old) and nets.trit_features is not None and nets.trit_scaling is not None:
-            for k, network, step in ((features, nets.trit_features, 0), (scaling, nets.trit_scaling, 1)):
-                tables = reference.trit_tables(network, context[old], k[old], steps[old, step], level)
-                k[old] = 3 * k[old] + _trits(rng, tables)
-        fresh = np.flatnonzero(first == level)
-        tables_f, tables_s = reference.first_tables(nets, context[fresh], steps[fresh], level)
-        features[fresh], scaling[fresh] = _gaussian(rng, tables_f), _gaussian(rng, tables_s)
-    return features, scaling, k_offsets.astype(np.int32)
+        old, fresh = np.flatnonzero(first < level), np.flatnonzero(first == level)
+        scales = reference.scales(nets, context, level)
+        for attribute, k, network, z in (
+            (0, features, nets.trit_features, scales[:, :f]),
+            (1, scaling, nets.trit_scaling, scales[:, f:]),
+            (2, k_offsets, nets.trit_offsets, offset_scales),
+        ):
+            if len(old) and variant.refines(attribute) and k.shape[1]:
+                step = steps[old, attribute]
+                refined = _refined(rng, variant, network, context[old], k[old], step, z[old], level)
+                alive = np.repeat((mask[old] > 0) & (mask[old] < level), 3, axis=1)
+                k[old] = refined * alive if attribute == 2 else refined
+        at = [level if variant.refines(a) else 1 for a in range(3)]
+        tables = reference.gaussian_tables(scales[fresh, :f], steps[fresh, 0], at[0])
+        features[fresh] = _features(rng, nets, variant, tables, means[fresh, :f], steps[fresh, 0], level)
+        scaling[fresh] = _gaussian(rng, reference.gaussian_tables(scales[fresh, f:], steps[fresh, 1], at[1]))
+        if variant.refines(2):
+            appear = np.repeat(mask == level, 3, axis=1)
+            tables = reference.gaussian_tables(offset_scales, steps[:, 2], at[2])
+            k_offsets[appear] = _gaussian(rng, tables[appear])
+    return features, scaling, k_offsets.reshape(count, offsets, 3).astype(np.int32)
 
 
 def scene(
@@ -197,19 +377,24 @@ def scene(
     heads_hidden: int = 50,
     views: int = 4,
     seed: int = 0,
+    variant: Variant = PLAIN,
 ) -> QuantizedScene:
     """`count` anchors with all symbols."""
+    features = features if variant.features is None else variant.features
     rng = np.random.default_rng(seed)
     grid = grid or grid_spec()
     signs = tuple(rng.random((entries, 4)) < rng.uniform(0.4, 0.6) for entries in grid.entries)
-    nets = networks(rng, grid.context_size, features, offsets, levels, hidden)
+    nets = networks(rng, grid.context_size, features, offsets, levels, hidden, variant)
     positions = surface_positions(rng, count)
     mask = _masks(rng, count, offsets, levels)
     parts: list[tuple[np.ndarray, ...]] = []
     for at in range(0, count, 50000):
         part = slice(at, at + 50000)
-        context = reference.grid_context(positions[part], grid, signs)
-        parts.append(_symbols(rng, nets, context, mask[part], levels))
+        own = len(grid.planes) - variant.pool_planes
+        context = reference.grid_context(
+            positions[part], replace(grid, planes=grid.planes[:own]), signs[:own]
+        )
+        parts.append(_symbols(rng, nets, context, mask[part], levels, variant))
     k_features, k_scaling, k_offsets = (
         np.concatenate([part[i] for part in parts])
         if parts
@@ -226,7 +411,7 @@ def scene(
         grid=grid,
         grid_signs=signs,
         networks=nets,
-        heads=heads(rng, features, offsets, heads_hidden),
+        heads=heads(rng, features, offsets, heads_hidden, variant),
         step_base=(1.0, 0.05, 0.2),
         origin=np.array([-2.0, -2.0, -2.0]),
         voxel_size=0.001,
@@ -234,10 +419,15 @@ def scene(
         cameras=cameras(views),
         rate_weights=tuple(0.008 / 2**s for s in range(levels)),
         metadata={"source": "synthetic"},
+        refined=variant.refined,
+        trit_model=variant.trit_model,
+        pool_planes=variant.pool_planes,
     )
 
 
-def tiny(count: int = 60, *, levels: int = 3, seed: int = 0, views: int = 2) -> QuantizedScene:
+def tiny(
+    count: int = 60, *, levels: int = 3, seed: int = 0, views: int = 2, variant: Variant = PLAIN
+) -> QuantizedScene:
     """A scene of a few kilobytes."""
     return scene(
         count,
@@ -249,4 +439,5 @@ def tiny(count: int = 60, *, levels: int = 3, seed: int = 0, views: int = 2) -> 
         heads_hidden=4,
         views=views,
         seed=seed,
+        variant=variant,
     )

@@ -20,10 +20,11 @@ from gspc.codec import decode_symbols, encode, truncate_levels
 from gspc.codec.costs import ATTRIBUTES, anchor_costs, plane_entropies
 from gspc.errors import BitstreamError, UsageError
 from gspc.pipeline.bit_map import Voxels, ball_radii, draw_balls, voxelize
-from gspc.pipeline.breakdown import breakdown_of, divide, pool_features
+from gspc.pipeline.breakdown import divide
 from gspc.rendering import write_scene
 
 SCENE = synthetic.tiny(300, seed=3)
+GOLDEN = Path(__file__).parent / "golden"
 
 
 @pytest.fixture(scope="module")
@@ -77,28 +78,25 @@ def test_features_against_everything_else(stream: bytes) -> None:
         assert (share.pool_grid, share.shared_grid) == (0, 0)
 
 
-def test_the_grid_of_a_pool_counts_as_features(stream: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["shared-pool", "own-planes", "pool-only", "everything"])
+def test_the_grid_of_a_pool_counts_as_features(name: str) -> None:
     """With planes of its own; a shared grid is only named."""
-    info, symbols = describe(stream), decode_symbols(stream)
-    assert pool_features(info.header) == 0
-    grid = info.component("grid")
-    entropies = plane_entropies(stream, info)
-
-    class Header:
-        pool_features, pool_planes = 8, 0
-
-        def __getattr__(self, name: str) -> object:
-            return getattr(info.header, name)
-
-    shared = replace(info, header=Header())  # type: ignore[arg-type]
-    found = breakdown_of(stream, shared, symbols)
-    assert found.residual
-    assert (found.features[-1].pool_grid, found.features[-1].shared_grid) == (0, grid)
-    Header.pool_planes = 2
-    own = breakdown_of(stream, shared, symbols)
-    assert own.features[0].pool_grid == round(grid * sum(entropies[-2:]) / sum(entropies))
-    assert own.features[0].shared_grid == 0
-    assert own.features[-1].others == len(stream) - own.features[-1].features
+    data = (GOLDEN / f"{name}.pcgs").read_bytes()
+    found = pipeline.inspect(data, levels=True).breakdown
+    assert found is not None and found.residual
+    info = describe(data)
+    grid, own = info.component("grid"), info.header.pool_planes
+    bits = plane_entropies(data, info)
+    assert sum(bits) / 8 == pytest.approx(grid, rel=0.15)  # so small a grid that learning its odds shows
+    symbols = 0
+    for row, share in zip(found.levels, found.features, strict=True):
+        symbols += sum(part.size for part in row.parts if part.name == "features")
+        assert share.shared_grid == (0 if own else grid)
+        assert share.pool_grid == pytest.approx(grid * sum(bits[len(bits) - own :]) / sum(bits), abs=1)
+        assert share.features == symbols + share.pool_grid
+        assert share.symbols == symbols
+    assert found.features[-1].features + found.features[-1].others == len(data)
+    assert (symbols > 0) == (info.header.features > 0)
 
 
 def test_plane_entropies_are_close_to_the_grid_chunk() -> None:
@@ -107,6 +105,33 @@ def test_plane_entropies_are_close_to_the_grid_chunk() -> None:
     bits = plane_entropies(data, info)
     assert len(bits) == len(info.header.planes)
     assert sum(bits) / 8 == pytest.approx(info.component("grid"), rel=0.01)
+
+
+def test_the_header_names_what_a_stream_has() -> None:
+    def facts(name: str) -> dict[str, str]:
+        return dict(pipeline.inspect(GOLDEN / f"{name}.pcgs").facts)
+
+    plain = facts("three-levels")
+    assert plain["per anchor"] == "5 features, 3 offsets"
+    assert plain["contexts"] == "no feature chunks, learned trits refine features, scaling"
+    assert plain["hidden units"] == "steps 6, trunk 10, trits of features 12, of scaling 5, heads 4"
+    assert "feature pool" not in plain
+    own = facts("own-planes")
+    assert own["per anchor"] == "5 residual features, 3 offsets"
+    assert own["feature pool"] == "6 features from 2 planes of its own"
+    assert own["hidden units"].endswith("heads 4, residual decoder 5")
+    assert facts("shared-pool")["feature pool"].endswith("from all planes, with the contexts")
+    assert facts("unrefined")["contexts"] == "features in 4 chunks, no trits"
+    assert facts("gaussian-trits")["contexts"].endswith("Gaussian trits refine features, scaling, offsets")
+
+
+def test_rates_of_every_kind_of_stream() -> None:
+    """Counts follow from the header and the masks; symbols that are not coded are not listed."""
+    for path in sorted(GOLDEN.glob("*.pcgs")):
+        found = pipeline.inspect(path, rates=True)
+        ideal = decode_symbols(path.read_bytes()).ideal_bits
+        listed = {(rate.level, rate.name): rate.bits for rate in found.rates}
+        assert listed == pytest.approx({key: bits for key, bits in ideal.items() if bits}), path.name
 
 
 def test_divide() -> None:
@@ -172,6 +197,16 @@ def test_bits_of_anchors_add_up_to_those_of_levels(levels: int) -> None:
         np.testing.assert_array_equal(costs.bits[level - 1, :, 2] > 0, appears)
     np.testing.assert_array_equal(costs.positions, symbols.positions)
     np.testing.assert_allclose(costs.world[0], symbols.positions[0] * 0.001 - 2.0)
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.pcgs")), ids=lambda path: path.stem)
+def test_bits_of_anchors_of_every_kind_of_stream(path: Path) -> None:
+    data = path.read_bytes()
+    costs, symbols = anchor_costs(data), decode_symbols(data)
+    assert len(costs.positions) == len(symbols.positions)
+    for (level, name), bits in symbols.ideal_bits.items():
+        total = costs.bits[level - 1, :, ATTRIBUTES.index(name)].sum(dtype=np.float64)
+        assert total == pytest.approx(bits, rel=1e-5, abs=1e-6)
 
 
 def test_bits_of_single_anchors_follow_their_symbols() -> None:
@@ -324,3 +359,18 @@ def test_render_coarse(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
         assert ran.code == 0
     assert (drawn[0].features[:, -1] == 0).all()
     assert (drawn[1].features[:, -1] != 0).any()
+
+
+def test_render_coarse_of_a_stream(cli: Cli) -> None:
+    data = encode(synthetic.tiny(50, variant=synthetic.Variant(pool=4, pool_planes=1)))
+    scene = pipeline.restore(pipeline.load_source(data)).scene
+    pool = scene.features.shape[1] - scene.residuals
+    assert pool > 0 and scene.residuals > 0
+    found = pipeline.coarse(scene)
+    np.testing.assert_array_equal(found.features[:, :pool], scene.features[:, :pool])
+    assert (found.features[:, pool:] == 0).all() and scene.features[:, pool:].any()
+    ran = cli("render", "--coarse", "--view", "0", "-o", "-", stdin=data)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == pipeline.render_png(found, found.cameras[0])
+    decoded = cli("decompress", stdin=data).out  # the scene file knows which features are residuals
+    assert cli("render", "--coarse", "--view", "0", "-o", "-", stdin=decoded).out == ran.out

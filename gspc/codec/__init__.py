@@ -1,7 +1,7 @@
 """The codec: integers to `.pcgs` streams and back. Nothing here imports torch; `gspc.codec.export` does."""
 
 from gspc.codec.recode import recode
-from gspc.codec.stream import decode, decode_symbols, encode, predict, truncate_levels
+from gspc.codec.stream import decode, decode_symbols, encode, predict, predict_pool, truncate_levels
 from gspc.codec.types import (
     Decoded,
     IntegerLayer,
@@ -9,6 +9,7 @@ from gspc.codec.types import (
     Networks,
     QuantizedHeads,
     QuantizedLayer,
+    QuantizedResidualDecoder,
     QuantizedScene,
     Symbols,
 )
@@ -20,12 +21,14 @@ __all__ = [
     "Networks",
     "QuantizedHeads",
     "QuantizedLayer",
+    "QuantizedResidualDecoder",
     "QuantizedScene",
     "Symbols",
     "decode",
     "decode_symbols",
     "encode",
     "predict",
+    "predict_pool",
     "recode",
     "truncate_levels",
 ]

@@ -9,19 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gspc import _codec
-from gspc.bitstream import StreamInfo, describe, limits
-from gspc.codec import reference
+from gspc.bitstream import HeaderInfo, StreamInfo, describe, limits
+from gspc.codec import reference_mixtures as mixtures
+from gspc.codec import reference_slice as reference
 from gspc.codec.recode import coder_of, recode
+from gspc.codec.reference import read_model
 from gspc.codec.reference_parameters import grid_spec, read_grid
 from gspc.codec.stream import decode_symbols
-from gspc.codec.types import F32, F64, I32, U8, Symbols
+from gspc.codec.types import F32, F64, I16, I32, U8, Symbols
 from gspc.errors import BitstreamError
 
 TABLE_BITS = 14
@@ -55,9 +56,9 @@ def anchor_costs(data: bytes, *, threads: int = 0, max_memory: int = 4 << 30) ->
     if coder_of(data) != "lanes":
         data = recode(data, "lanes", max_memory=max_memory)
     info = describe(data)
-    model = reference.read_model(data, info, symbols.level)
+    model = read_model(data, info, symbols.level)
     keys = np.asarray(_codec.morton_keys(symbols.positions), dtype=np.uint64)
-    ends = (*info.slice_keys[1:], 1 << (3 * model.position_bits))
+    ends = (*info.slice_keys[1:], 1 << (3 * model.header.position_bits))
     first = _first_levels(symbols)
     bits = np.zeros((symbols.level, len(keys), len(ATTRIBUTES)), dtype=np.float32)
     at = 0
@@ -136,7 +137,7 @@ def _walk(
         )
 
 
-def _assign(runs: list[F64], header: Any, gaussian_level: U8, old: int, level: int, bits: F32) -> None:
+def _assign(runs: list[F64], header: HeaderInfo, gaussian_level: U8, old: int, level: int, bits: F32) -> None:
     """Adds the symbols' bits, in coding order (pcgs(5), SLICES), to their anchors' [n, 6]."""
     coded = np.concatenate([*runs, np.zeros(0)])
     at = 0
@@ -148,28 +149,20 @@ def _assign(runs: list[F64], header: Any, gaussian_level: U8, old: int, level: i
         np.add.at(bits[:, ATTRIBUTES.index(column)], rows, run.sum(axis=1).astype(np.float32))
 
     before, fresh = np.arange(old), np.arange(old, len(gaussian_level))
-    refined = int(getattr(header, "refined", 0b011))
     if old:
-        if refined & 1:
+        if header.refined & 1:
             take("refined_features", before, header.features)
-        if refined & 2:
+        if header.refined & 2:
             take("refined_scaling", before, 6)
-        if refined & 4:
+        if header.refined & 4:
             there = (gaussian_level > 0) & (gaussian_level < level)
             take("refined_offsets", np.nonzero(there)[0], 3)
-    for width in _chunk_widths(header):
-        take("features", fresh, width)
+    for begin, end in mixtures.chunk_bounds(header.features, max(header.chunks, 1)):
+        take("features", fresh, end - begin)
     take("scaling", fresh, 6)
     take("offsets", np.nonzero(gaussian_level == level)[0], 3)
     if at != len(coded):
         raise BitstreamError("the lanes hold other symbols than the format says")
-
-
-def _chunk_widths(header: Any) -> list[int]:
-    """Channels of each run of fresh features."""
-    features, chunks = header.features, max(int(getattr(header, "chunks", 0)), 1)
-    edges = [j * features // chunks for j in range(chunks + 1)]
-    return [b - a for a, b in pairwise(edges)]
 
 
 class _KnownMasks:
@@ -213,6 +206,27 @@ def _trit_lengths() -> F64:
     return TABLE_BITS - np.log2(np.asarray(_codec.trit_frequencies(), dtype=np.float64).reshape(-1, 3))
 
 
+def mixture_lengths(run: tuple[U8, U8, I16, I16, U8], symbols: I32, escaped: NDArray[np.integer]) -> F64:
+    """Bits of symbols [n] under two-component mixtures (pcgs(5), MIXTURES)."""
+    s0, s1, m0, m1, weight = (np.asarray(values).astype(np.int64) for values in run)
+    reach = mixtures.REACH
+    low = np.minimum((m0 - reach[s0]) // 16, (m1 - reach[s1]) // 16)
+    high = np.maximum((m0 + reach[s0] + 15) // 16, (m1 + reach[s1] + 15) // 16)
+    high = np.minimum(high, low + 4095)
+    end = (1 << TABLE_BITS) - 1
+
+    def first(k: NDArray[np.int64]) -> NDArray[np.int64]:
+        x = 16 * k - 8
+        total = (256 - weight) * mixtures.normal_cdf(x - m0, s0) + weight * mixtures.normal_cdf(x - m1, s1)
+        inside = k - low + ((total >> 6) * (end - (high - low + 1)) >> 18)
+        return np.where(k <= low, 0, np.where(k > high, end, inside))
+
+    k = np.clip(symbols.astype(np.int64), low, high)
+    frequency = first(k + 1) - first(k)
+    frequency[escaped] = 1
+    return TABLE_BITS - np.log2(frequency)
+
+
 class MeteredLanes:
     """The core's lanes, asked like `reference_rans.Decoder`, that keep the bits of every symbol, a run at a
     time, in `runs`."""
@@ -235,6 +249,11 @@ class MeteredLanes:
         trits = self._lanes.trits(tables)
         self.runs.append(_trit_lengths()[tables, trits.astype(np.int64) + 1])
         return trits
+
+    def mixture(self, s0: U8, s1: U8, m0: I16, m1: I16, weight: U8) -> tuple[I32, Any]:
+        symbols, escaped = self._lanes.mixture(s0, s1, m0, m1, weight)
+        self.runs.append(mixture_lengths((s0, s1, m0, m1, weight), symbols, escaped))
+        return symbols, escaped
 
     def finished(self) -> bool:
         return bool(self._lanes.finished())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from gspc.pipeline.source import Source, naming
 
 if TYPE_CHECKING:
-    from gspc.bitstream import HeaderInfo, StreamInfo
+    from gspc.bitstream import StreamInfo
     from gspc.codec import Symbols
 
 ATTRIBUTES = ("features", "scaling", "offsets")
@@ -93,12 +93,7 @@ def break_down(source: Source, *, threads: int = 0) -> Breakdown:
 def breakdown_of(data: bytes, stream: StreamInfo, symbols: Symbols) -> Breakdown:
     """The same for a stream that is decoded already."""
     rows = tuple(_row(stream, symbols, level) for level in range(1, symbols.level + 1))
-    return Breakdown(rows, _feature_shares(data, stream, rows), pool_features(stream.header) > 0)
-
-
-def pool_features(header: HeaderInfo) -> int:
-    """Channels that the feature pool predicts; 0 in the plain family."""
-    return int(getattr(header, "pool_features", 0))
+    return Breakdown(rows, _feature_shares(data, stream, rows), stream.header.pool_features > 0)
 
 
 def first_levels(symbols: Symbols):  # type: ignore[no-untyped-def]  # [N] uint8; numpy is imported late
@@ -167,9 +162,9 @@ def _feature_shares(data: bytes, stream: StreamInfo, rows: tuple[LevelRow, ...])
 def _pool_grid_bytes(data: bytes, stream: StreamInfo) -> tuple[int, int]:
     """Bytes of planes that only the pool reads, and of a grid it shares with the contexts."""
     grid = stream.component("grid")
-    if not pool_features(stream.header):
+    if not stream.header.pool_features:
         return 0, 0
-    own = int(getattr(stream.header, "pool_planes", 0))
+    own = stream.header.pool_planes
     if own == 0:
         return 0, grid
     from gspc.codec.costs import plane_entropies

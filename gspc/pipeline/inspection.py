@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gspc.errors import UsageError
-from gspc.pipeline.breakdown import Breakdown, break_down, first_levels
+from gspc.pipeline.breakdown import ATTRIBUTES, Breakdown, break_down, first_levels
 from gspc.pipeline.source import Kind, Source, load_source, naming
 
 if TYPE_CHECKING:
-    from gspc.bitstream import StreamInfo
+    from gspc.bitstream import HeaderInfo, StreamInfo
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _rates(source: Source, threads: int) -> tuple[Rate, ...]:
 
     with naming(source.name):
         symbols = decode_symbols(source.data, threads=threads)
-        refined = int(getattr(describe(source.data).header, "refined", 0b011))
+        refined = describe(source.data).header.refined
     masks, first = symbols.gaussian_level, first_levels(symbols)
     features, scaling = symbols.features.shape[1], symbols.scaling.shape[1]
     found = []
@@ -166,24 +166,54 @@ def _inspect_stream(source: Source) -> Inspection:
 def _facts(stream: StreamInfo) -> tuple[tuple[str, str], ...]:
     header = stream.header
     anchors = sum(level.anchors for level in stream.levels)
-    hidden = (
-        f"steps {header.steps_hidden}, trunk {header.trunk_hidden}, trits {header.trit_features_hidden} and "
-        f"{header.trit_scaling_hidden}, heads {header.heads_hidden}"
-    )
     solid = [str(plane.resolution) for plane in header.planes if plane.dims == 0]
     flat = sorted({plane.resolution for plane in header.planes if plane.dims != 0})
+    residual = "residual " * (header.pool_features > 0)
     return (
         ("format", f"{stream.version[0]}.{stream.version[1]}, model family {header.family}"),
         ("coder", ("32-lane rANS", "torchac")[header.coder]),
         ("anchors", f"{anchors:,} in {len(stream.slice_keys)} slice{'s' * (len(stream.slice_keys) != 1)}"),
         ("Gaussians", f"{sum(level.gaussians for level in stream.levels):,}"),
-        ("per anchor", f"{header.features} features, {header.offsets} offsets"),
-        ("hidden units", hidden),
+        ("per anchor", f"{header.features} {residual}features, {header.offsets} offsets"),
+        *_pool_facts(header),
+        ("contexts", _contexts(header)),
+        ("hidden units", _hidden_units(header)),
         ("grid", f"3D {' '.join(solid) or 'none'}; 2D {' '.join(map(str, flat)) or 'none'}"),
         ("steps", "features {:g}, scaling {:g}, offsets {:g}".format(*header.step_base)),
         ("positions", f"{header.position_bits} bits per axis, voxel size {header.voxel_size:g}"),
         ("background", " ".join(f"{value:g}" for value in header.background)),
     )
+
+
+def _pool_facts(header: HeaderInfo) -> tuple[tuple[str, str], ...]:
+    if not header.pool_features:
+        return ()
+    own = header.pool_planes
+    planes = f"{own} plane{'s' * (own != 1)} of its own" if own else "all planes, with the contexts"
+    return (("feature pool", f"{header.pool_features} features from {planes}"),)
+
+
+def _contexts(header: HeaderInfo) -> str:
+    refined = [name for bit, name in enumerate(ATTRIBUTES) if header.refined >> bit & 1]
+    models = ("learned", "Gaussian", "Gaussian without bounds")
+    trits = f"{models[header.trit_model]} trits refine {', '.join(refined)}" if refined else "no trits"
+    return f"{f'features in {header.chunks} chunks' if header.chunks else 'no feature chunks'}, {trits}"
+
+
+def _hidden_units(header: HeaderInfo) -> str:
+    """Of every network that the stream has."""
+    units = {
+        "steps": header.steps_hidden,
+        "trunk": header.trunk_hidden,
+        "trits of features": header.trit_features_hidden,
+        "of scaling": header.trit_scaling_hidden,
+        "of offsets": header.trit_offsets_hidden,
+        "chunks": header.chunk_hidden,
+        "pool": header.pool_hidden,
+        "heads": header.heads_hidden,
+        "residual decoder": header.residual_hidden,
+    }
+    return ", ".join(f"{name} {count}" for name, count in units.items() if count)
 
 
 def _problems(stream: StreamInfo) -> tuple[str, ...]:
