@@ -249,6 +249,33 @@ def test_evaluate_every_level(stream: bytes, photographs: dict[str, Any]) -> Non
     assert result.held_out
 
 
+def test_evaluate_says_what_bytes_are_spent_on(cli: Cli, stream: bytes, photographs: dict[str, Any]) -> None:
+    ran = cli("eval", "--data", "photos", "--json", "-", stdin=stream)
+    for row in json.loads(ran.out)["levels"]:
+        parts = row["components"]
+        assert sum(parts.values()) == row["bytes"]
+        inside = pipeline.inspect(truncate_levels(stream, row["level"]))
+        for name in ("grid", "networks", "positions", "symbols"):
+            assert parts[name] == sum(part.size for part in inside.parts if part.name == name)
+        assert set(row["attributes"]) == {"features", "scaling", "offsets"}
+        assert sum(row["attributes"].values()) == parts["symbols"] + parts.get("escapes", 0)
+        size = photographs["views"][0].camera
+        assert row["views"][0]["size"] == [size.width, size.height]
+    Path("a.json").write_bytes(ran.out)
+    found = pipeline.compare(["a.json", "again=a.json"])
+    assert found.differences[0].rate.why == "3 points, 4 needed"
+    last = pipeline.evaluate(pipeline.load_source(stream), Path("p"), levels="last")
+    assert [row.level for row in last.levels] == [3]
+
+
+def test_evaluate_counts_a_pool_among_features(photographs: dict[str, Any]) -> None:
+    variant = synthetic.Variant(pool=4, pool_planes=1, residual_hidden=3)
+    data = encode(synthetic.tiny(variant=variant))
+    (row,) = pipeline.evaluate(pipeline.load_source(data), Path("p"), levels="last").levels
+    assert row.bytes is not None
+    assert 0 < row.bytes.attributes["pool"] < row.bytes.components["grid"]
+
+
 def test_evaluate_some_levels_and_a_decoded_scene(stream: bytes, photographs: dict[str, Any]) -> None:
     source = pipeline.load_source(stream)
     whole = pipeline.evaluate(source, Path("p"))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cli_tools import Cli
+from cli_tools import Cli, environment, run_fresh
 from PIL import Image
 
 from gspc import pipeline
@@ -192,6 +192,12 @@ def test_levels_choose_points() -> None:
     assert "0.json: has no level 7" in first.warnings
 
 
+def test_an_arm_has_points() -> None:
+    write("a.json", BENT)
+    with pytest.raises(UsageError, match="a has no points"):
+        pipeline.compare(["a.json", "b=a.json"], levels=(9,))
+
+
 def test_curves_that_do_not_rise_are_said() -> None:
     write("a.json", [*BENT, (1_300_000, 31.25)])
     write("b.json", BENT)
@@ -355,6 +361,17 @@ def test_wrong_arguments(cli: Cli, args: list[str], line: str) -> None:
     assert (ran.code, ran.out) == (2, b"")
     assert ran.err.startswith(f"gspc: error: {line}")
     assert ran.err.count("\n") == 1
+
+
+def test_comparing_loads_no_torch(tmp_path: Path) -> None:
+    write("a.json", BENT)
+    (tmp_path / "torch.py").write_text("raise SystemExit('torch was imported')\n")
+    path = f"{tmp_path}:{environment()['PYTHONPATH']}"
+    ran = run_fresh(
+        "eval", "--compare", "a.json", "b=a.json", "--plot", "x.png", PYTHONPATH=path, cwd=tmp_path
+    )
+    assert (ran.code, ran.err) == (0, "")
+    assert Path("x.png").is_file()
 
 
 def test_options_of_comparing_need_it(cli: Cli) -> None:

@@ -235,6 +235,8 @@ def _arm(name: str, scores: Sequence[_Scores], levels: Levels, warnings: _Warnin
             missing = sorted(set(wanted) - {point.level for point in chosen})
             warnings.add(f"{score.name}: has no level {', '.join(map(str, missing))}")
         points += chosen
+    if not points:
+        raise UsageError(f"--compare: {name} has no points with what --levels or --upto leave of it")
     kept = front(points)
     beaten = tuple(point for point in points if point not in kept)
     if beaten:
