@@ -309,6 +309,12 @@ def test_no_map_of_a_decoded_scene() -> None:
         pipeline.draw_bit_map(source)
 
 
+def test_no_map_without_a_camera(cli: Cli) -> None:
+    ran = cli("inspect-bitstream", "--map", "-", stdin=encode(synthetic.tiny(5, views=0)))
+    assert (ran.code, ran.out) == (3, b"")
+    assert ran.err.startswith("gspc: error: stdin: suggests no camera to see it from")
+
+
 def test_inspection_needs_no_torch(stream: bytes, tmp_path: Path) -> None:
     place = tmp_path / "blocked"
     place.mkdir()

@@ -66,13 +66,11 @@ def command(
     result = pipeline.inspect(data, rates=rates, levels=levels, threads=threads)
     if picture is not None:
         picture.write(pipeline.draw_bit_map(pipeline.load_source(data), view=view, threads=threads))
-    if picture is not None and picture.path is None:
-        pass  # stdout is taken
-    elif json_report:
+    if json_report:
         import json
 
         console.out(json.dumps(as_json(result), indent=2))
-    else:
+    elif picture is None or picture.path is not None:  # stdout is free
         _show(result)
     for problem in result.problems:
         console.warn(f"{result.source}: {problem}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gspc.errors import UsageError
+from gspc.errors import InputError, UsageError
 from gspc.pipeline.charts import FONT, png
 from gspc.pipeline.coding import restore
 from gspc.pipeline.inspection import as_stream
@@ -47,6 +47,8 @@ def render_bit_map(source: Source, *, view: str | None = None, threads: int = 0)
         raise UsageError(f"{source.name}: is a decoded scene and has no bits to map; give its .pcgs")
     source = as_stream(source)
     scene = restore(source, threads=threads).scene
+    if not scene.cameras:
+        raise InputError(f"{source.name}: suggests no camera to see it from; compress its model again")
     with naming(source.name):
         (camera,) = choose_cameras(scene, view=view or "0")
         costs = anchor_costs(source.data, threads=threads)
