@@ -66,7 +66,7 @@ def test_no_arguments_show_the_help(cli: Cli) -> None:
     [
         (["nosuch"], "gspc: error: No such command 'nosuch'; see gspc --help"),
         (["fit"], "gspc: error: Missing argument 'SCENE'; see gspc fit --help"),
-        (["eval", "x.pcgs"], "gspc: error: Missing option '--data' / '-d'; see gspc eval --help"),
+        (["eval", "x.pcgs"], "gspc: error: --data is missing: name the directory with the photographs"),
         (["render", "x", "--upto", "0"], "gspc: error: Invalid value for '--upto'"),
         (["render", "x", "--nosuch"], "gspc: error: No such option: --nosuch"),
         (

@@ -378,7 +378,7 @@ def inspection(**changes: Any) -> Inspection:
 
 
 def test_inspect_shows_where_the_bytes_go(cli: Cli) -> None:
-    cli.monkeypatch.setattr(pipeline, "inspect", lambda source, rates, threads: inspection())
+    cli.monkeypatch.setattr(pipeline, "inspect", lambda source, rates, levels, threads: inspection())
     ran = cli("inspect-bitstream", stdin=STREAM)
     assert (ran.code, ran.err) == (0, "")
     text = ran.out.decode()
@@ -393,7 +393,9 @@ def test_inspect_shows_where_the_bytes_go(cli: Cli) -> None:
 
 def test_inspect_json(cli: Cli) -> None:
     cli.monkeypatch.setattr(
-        pipeline, "inspect", lambda source, rates, threads: inspection(whole_levels=1, problems=("cut",))
+        pipeline,
+        "inspect",
+        lambda source, rates, levels, threads: inspection(whole_levels=1, problems=("cut",)),
     )
     ran = cli("inspect-bitstream", "--json", stdin=STREAM)
     assert ran.code == 0
@@ -414,11 +416,11 @@ def test_inspect_json(cli: Cli) -> None:
 
 
 def test_inspect_check(cli: Cli) -> None:
-    cli.monkeypatch.setattr(pipeline, "inspect", lambda source, rates, threads: inspection())
+    cli.monkeypatch.setattr(pipeline, "inspect", lambda source, rates, levels, threads: inspection())
     ran = cli("inspect-bitstream", "--check", stdin=STREAM)
     assert (ran.code, ran.err) == (0, "gspc: s.pcgs: 50 chunks verified, no damage\n")
     cli.monkeypatch.setattr(
-        pipeline, "inspect", lambda source, rates, threads: inspection(problems=("a", "b"))
+        pipeline, "inspect", lambda source, rates, levels, threads: inspection(problems=("a", "b"))
     )
     ran = cli("inspect-bitstream", "--check", stdin=STREAM)
     assert ran.code == 4

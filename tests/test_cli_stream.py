@@ -161,9 +161,10 @@ def test_inspect_rates(cli: Cli) -> None:
     counts = {(rate["level"], rate["name"]): rate["symbols"] for rate in report["rates"]}
     first = np.where(scene.gaussian_level == 0, 255, scene.gaussian_level).min(axis=1)
     assert counts[1, "features"] == (first == 1).sum() * scene.features.shape[1]
-    assert counts[3, "trits"] == (first < 3).sum() * (scene.features.shape[1] + 6)
+    assert counts[3, "refined_features"] == (first < 3).sum() * scene.features.shape[1]
+    assert counts[3, "refined_scaling"] == (first < 3).sum() * 6
     assert counts[2, "offsets"] == 3 * (scene.gaussian_level == 2).sum()
-    assert (1, "trits") not in counts
+    assert not any(level == 1 and name.startswith("refined") for level, name in counts)
     coded = sum(part["bytes"] for part in report["components"] if part["name"] in ("symbols", "escapes"))
     model = sum(rate["model_bits"] for rate in report["rates"]) / 8
     assert 1.0 <= coded / model < 1.02
@@ -246,6 +247,33 @@ def test_evaluate_every_level(stream: bytes, photographs: dict[str, Any]) -> Non
         assert row.psnr == pytest.approx(np.mean([view.psnr for view in row.views]))
     assert said == [f"level {s}: view {i} of 2" for s in (1, 2, 3) for i in (1, 2)]
     assert result.held_out
+
+
+def test_evaluate_says_what_bytes_are_spent_on(cli: Cli, stream: bytes, photographs: dict[str, Any]) -> None:
+    ran = cli("eval", "--data", "photos", "--json", "-", stdin=stream)
+    for row in json.loads(ran.out)["levels"]:
+        parts = row["components"]
+        assert sum(parts.values()) == row["bytes"]
+        inside = pipeline.inspect(truncate_levels(stream, row["level"]))
+        for name in ("grid", "networks", "positions", "symbols"):
+            assert parts[name] == sum(part.size for part in inside.parts if part.name == name)
+        assert set(row["attributes"]) == {"features", "scaling", "offsets"}
+        assert sum(row["attributes"].values()) == parts["symbols"] + parts.get("escapes", 0)
+        size = photographs["views"][0].camera
+        assert row["views"][0]["size"] == [size.width, size.height]
+    Path("a.json").write_bytes(ran.out)
+    found = pipeline.compare(["a.json", "again=a.json"])
+    assert found.differences[0].rate.why == "3 points, 4 needed"
+    last = pipeline.evaluate(pipeline.load_source(stream), Path("p"), levels="last")
+    assert [row.level for row in last.levels] == [3]
+
+
+def test_evaluate_counts_a_pool_among_features(photographs: dict[str, Any]) -> None:
+    variant = synthetic.Variant(pool=4, pool_planes=1, residual_hidden=3)
+    data = encode(synthetic.tiny(variant=variant))
+    (row,) = pipeline.evaluate(pipeline.load_source(data), Path("p"), levels="last").levels
+    assert row.bytes is not None
+    assert 0 < row.bytes.attributes["pool"] < row.bytes.components["grid"]
 
 
 def test_evaluate_some_levels_and_a_decoded_scene(stream: bytes, photographs: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from cli_tools import Cli, environment
 
 from gspc import _codec
 from gspc.bitstream import check, describe, limits
-from gspc.codec import decode, decode_symbols, encode, recode, truncate_levels
+from gspc.codec import decode, decode_symbols, encode, recode, reference_rans, truncate_levels
 from gspc.codec import torchac as extra
 from gspc.codec.recode import _assemble, _chunk, coder_of
 from gspc.errors import BackendError, BitstreamError
@@ -75,6 +75,24 @@ def test_size(coder: str) -> None:
     assert describe(lanes).component("symbols") > symbols
     assert symbols < describe(coded).component("symbols") < 1.01 * symbols + 1000
     assert recode(coded, "lanes") == lanes
+
+
+def test_mixture_tables_are_the_references(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made in blocks with numpy here, one by one there."""
+    monkeypatch.setattr(extra, "BLOCK_ENTRIES", 2000)
+    n, rng = 200, np.random.default_rng(3)
+    scales = [rng.integers(0, 128, n).astype(np.uint8) for _ in range(2)]
+    means = [rng.integers(-(1 << 14), (1 << 14) + 1, n) >> rng.integers(0, 14, n) for _ in range(2)]
+    means = [mean.astype(np.int16) for mean in means]
+    weight = rng.integers(0, 256, n).astype(np.uint8)
+    tables = extra.MixtureTables(*scales, *means, weight)
+    assert sorted(np.concatenate(list(extra.batches(tables.slots()))).tolist()) == list(range(n))
+    for batch in extra.batches(tables.slots()):
+        for i, row in zip(batch.tolist(), tables.rows(batch), strict=True):
+            pairs = [tuple(int(values[i]) for values in pair) for pair in (scales, means)]
+            low, first = reference_rans.mixture_table(pairs[0], pairs[1], int(weight[i]))
+            assert low == tables.low[i]
+            assert row.view(np.uint16).tolist() == [4 * slot & 0xFFFF for slot in first]
 
 
 def test_core_refuses(coder: str) -> None:

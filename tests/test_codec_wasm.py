@@ -51,8 +51,9 @@ def test_golden_streams(module: Path) -> None:
     assert [answer.get("symbolHash") for answer in got] == [HASHES[name][level - 1] for name, level in asked]
 
 
-def test_values(module: Path) -> None:
-    path = GOLDEN / "three-levels.pcgs"
+@pytest.mark.parametrize("name", ["three-levels", "shared-pool", "own-planes", "pool-only"])
+def test_values(module: Path, name: str) -> None:
+    path = GOLDEN / f"{name}.pcgs"
     (got,) = run(module, (path, 0))
     want = decode(path.read_bytes()).scene
     assert (got["level"], got["levels"], got["truncated"]) == (3, 3, False)

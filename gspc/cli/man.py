@@ -68,7 +68,43 @@ SECTIONS = {
         SCORES
 
         PSNR in dB, SSIM with an 11x11 Gaussian window and LPIPS with VGG16 on [0, 1] input are means over
-        views. Photographs are read as in training unless options say otherwise.
+        views. Photographs are read as in training unless options say otherwise. --json also says what the
+        bytes up to a level are spent on: components of the file, and symbols by attribute.
+
+        COMPARING CURVES
+
+        An arm is FILE, FILE+FILE+..., or NAME= and either; its files are what --json wrote for streams of
+        one scene, evaluated alike. All levels of all its files are points of its curve; --levels last takes
+        the last one of each, --levels 1,3 the ones named. A point that is no smaller and no better than
+        another one of its arm is left out, with a warning.
+
+        BD-rate is the mean difference in bytes at equal PSNR, negative when the arm is smaller than the
+        first; BD-PSNR the mean difference in dB at equal bytes. Both interpolate with PCHIP over the
+        logarithm of the bytes and need 4 points of both arms and ranges that share 75 % of their union;
+        otherwise the reason stands in place of the figure. Fixed bytes are all but those of positions,
+        masks, symbols and chunk headers: they do not grow with the number of anchors.
+        """,
+    "inspect-bitstream": """
+        LEVELS
+
+        --levels shows which share of the last level's anchors, and of all Gaussians they could have, is
+        alive at each level, and the bytes that the level adds: symbols of what first appears (G) and trits
+        that refine what was there (T). The coder writes symbols of all attributes into one string of bytes,
+        which is divided in proportion to what the model says they cost. What belongs to no level is counted
+        with level 1. Features are those that the file stores, with the grid of the feature pool they are
+        predicted from, if that grid is the pool's own.
+
+        MAP
+
+        --map voxelizes the scene and draws a ball for each voxel: its volume shows how many anchors are in
+        it, its color the bits of the symbols that the level adds there. A second row shows voxels with newly
+        decoded anchors in red.
+        """,
+    "render": """
+        COARSE
+
+        Streams of the predictive family store only what a feature pool could not predict from an anchor's
+        position. --coarse sets these residual features to zero and shows the prediction.
         """,
 }
 

@@ -189,7 +189,6 @@ def decode_symbols(
     `reverse` decodes the slices in the opposite order (the result is the same).
     """
     d = _decode(data, upto, threads, max_memory, symbols=True, ideal=True, reverse=reverse)
-    names = ("features", "scaling", "offsets", "trits")
     return Symbols(
         level=d["level"],
         positions=d["positions"],
@@ -200,9 +199,7 @@ def decode_symbols(
         means=d["means"].astype(np.int32),
         steps=d["steps"],
         ideal_bits={
-            (level, name): bits
-            for level, row in enumerate(d["ideal"], start=1)
-            for name, bits in zip(names, row, strict=True)
+            (level, name): bits for level, row in enumerate(d["ideal"], start=1) for name, bits in row.items()
         },
         symbol_hash=f"{d['hash']:016x}",
     )

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gspc.errors import UsageError
+from gspc.pipeline.breakdown import ATTRIBUTES, Breakdown, break_down, first_levels
 from gspc.pipeline.source import Kind, Source, load_source, naming
 
 if TYPE_CHECKING:
-    from gspc.bitstream import StreamInfo
+    from gspc.bitstream import HeaderInfo, StreamInfo
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Rate:
 class Inspection:
     """What an input is made of. `prefix_bytes[s - 1]`: size of the file up to and including level s.
 
-    `rates` is empty unless asked for; it takes decoding.
+    `rates` and `breakdown` are there only when asked for; they take decoding.
     """
 
     source: str
@@ -62,6 +64,7 @@ class Inspection:
     chunks: tuple[ChunkRow, ...]
     problems: tuple[str, ...]
     rates: tuple[Rate, ...] = ()
+    breakdown: Breakdown | None = None
 
     def coded_bytes(self, level: int) -> int:
         """Bytes that the symbols of a level take in the file."""
@@ -70,33 +73,44 @@ class Inspection:
         )
 
 
-def inspect(source: bytes | Path, *, rates: bool = False, threads: int = 0) -> Inspection:
-    """What a stream, a decoded scene or a model consists of, from its container alone, except `rates`.
+def inspect(
+    source: bytes | Path, *, rates: bool = False, levels: bool = False, threads: int = 0
+) -> Inspection:
+    """What a stream, a decoded scene or a model consists of, from its container alone, except `rates` and
+    the breakdown by `levels`.
 
     A model is encoded first. Of a damaged stream what can be read is reported, with `problems`;
     BitstreamError is raised when not even the header can.
     """
-    found = load_source(source, expect_stream=True)
+    found = as_stream(load_source(source, expect_stream=True), threads=threads)
     if found.kind == "scene":
+        if levels:
+            raise UsageError(f"{found.name}: is a decoded scene of one level; --levels takes its .pcgs")
         return _inspect_scene(found)
-    if found.kind == "model":
-        from gspc.pipeline.coding import encode_model
-
-        found = replace(found, data=encode_model(found, None, 0)[0])
     result = _inspect_stream(found)
-    return replace(result, rates=_rates(found, threads)) if rates else result
+    if rates:
+        result = replace(result, rates=_rates(found, threads))
+    return replace(result, breakdown=break_down(found, threads=threads)) if levels else result
+
+
+def as_stream(source: Source, *, threads: int = 0) -> Source:
+    """The source, a model's bytes replaced by those of the stream it compresses to."""
+    if source.kind != "model":
+        return source
+    from gspc.pipeline.coding import encode_model
+
+    return replace(source, data=encode_model(source, None, threads)[0])
 
 
 def _rates(source: Source, threads: int) -> tuple[Rate, ...]:
     """Counts follow from the masks: what appears is coded by Gaussians, what was there by trits."""
-    import numpy as np
-
+    from gspc.bitstream import describe
     from gspc.codec import decode_symbols
 
     with naming(source.name):
         symbols = decode_symbols(source.data, threads=threads)
-    alive = np.where(symbols.gaussian_level == 0, 255, symbols.gaussian_level)
-    first = alive.min(axis=1)
+        refined = describe(source.data).header.refined
+    masks, first = symbols.gaussian_level, first_levels(symbols)
     features, scaling = symbols.features.shape[1], symbols.scaling.shape[1]
     found = []
     for level in range(1, symbols.level + 1):
@@ -104,8 +118,10 @@ def _rates(source: Source, threads: int) -> tuple[Rate, ...]:
         counts = {
             "features": fresh * features,
             "scaling": fresh * scaling,
-            "offsets": 3 * int((alive == level).sum()),
-            "trits": old * (features + scaling),
+            "offsets": 3 * int((masks == level).sum()),
+            "refined_features": old * features * (refined & 1),
+            "refined_scaling": old * scaling * (refined >> 1 & 1),
+            "refined_offsets": 3 * int(((masks > 0) & (masks < level)).sum()) * (refined >> 2 & 1),
         }
         found += [
             Rate(level, name, count, symbols.ideal_bits[level, name])
@@ -150,24 +166,54 @@ def _inspect_stream(source: Source) -> Inspection:
 def _facts(stream: StreamInfo) -> tuple[tuple[str, str], ...]:
     header = stream.header
     anchors = sum(level.anchors for level in stream.levels)
-    hidden = (
-        f"steps {header.steps_hidden}, trunk {header.trunk_hidden}, trits {header.trit_features_hidden} and "
-        f"{header.trit_scaling_hidden}, heads {header.heads_hidden}"
-    )
     solid = [str(plane.resolution) for plane in header.planes if plane.dims == 0]
     flat = sorted({plane.resolution for plane in header.planes if plane.dims != 0})
+    residual = "residual " * (header.pool_features > 0)
     return (
         ("format", f"{stream.version[0]}.{stream.version[1]}, model family {header.family}"),
         ("coder", ("32-lane rANS", "torchac")[header.coder]),
         ("anchors", f"{anchors:,} in {len(stream.slice_keys)} slice{'s' * (len(stream.slice_keys) != 1)}"),
         ("Gaussians", f"{sum(level.gaussians for level in stream.levels):,}"),
-        ("per anchor", f"{header.features} features, {header.offsets} offsets"),
-        ("hidden units", hidden),
+        ("per anchor", f"{header.features} {residual}features, {header.offsets} offsets"),
+        *_pool_facts(header),
+        ("contexts", _contexts(header)),
+        ("hidden units", _hidden_units(header)),
         ("grid", f"3D {' '.join(solid) or 'none'}; 2D {' '.join(map(str, flat)) or 'none'}"),
         ("steps", "features {:g}, scaling {:g}, offsets {:g}".format(*header.step_base)),
         ("positions", f"{header.position_bits} bits per axis, voxel size {header.voxel_size:g}"),
         ("background", " ".join(f"{value:g}" for value in header.background)),
     )
+
+
+def _pool_facts(header: HeaderInfo) -> tuple[tuple[str, str], ...]:
+    if not header.pool_features:
+        return ()
+    own = header.pool_planes
+    planes = f"{own} plane{'s' * (own != 1)} of its own" if own else "all planes, with the contexts"
+    return (("feature pool", f"{header.pool_features} features from {planes}"),)
+
+
+def _contexts(header: HeaderInfo) -> str:
+    refined = [name for bit, name in enumerate(ATTRIBUTES) if header.refined >> bit & 1]
+    models = ("learned", "Gaussian", "Gaussian without bounds")
+    trits = f"{models[header.trit_model]} trits refine {', '.join(refined)}" if refined else "no trits"
+    return f"{f'features in {header.chunks} chunks' if header.chunks else 'no feature chunks'}, {trits}"
+
+
+def _hidden_units(header: HeaderInfo) -> str:
+    """Of every network that the stream has."""
+    units = {
+        "steps": header.steps_hidden,
+        "trunk": header.trunk_hidden,
+        "trits of features": header.trit_features_hidden,
+        "of scaling": header.trit_scaling_hidden,
+        "of offsets": header.trit_offsets_hidden,
+        "chunks": header.chunk_hidden,
+        "pool": header.pool_hidden,
+        "heads": header.heads_hidden,
+        "residual decoder": header.residual_hidden,
+    }
+    return ", ".join(f"{name} {count}" for name, count in units.items() if count)
 
 
 def _problems(stream: StreamInfo) -> tuple[str, ...]:

@@ -211,7 +211,13 @@ nb::dict decoded_dict(gspc::DecodedStream& s, bool symbols) {
   d["distance_scale"] = s.heads.distance_scale;
   d["gaussian_level"] = array_of(s.gaussian_level, {n, k});
   nb::list ideal;
-  for (const auto& bits : s.ideal) ideal.append(nb::make_tuple(bits.first[0], bits.first[1], bits.first[2], bits.trits));
+  for (const auto& bits : s.ideal) {
+    nb::dict row;
+    const char* const names[] = {"features", "scaling", "offsets"};
+    for (int a = 0; a < 3; ++a) row[names[a]] = bits.first[a];
+    for (int a = 0; a < 3; ++a) row[(std::string("refined_") + names[a]).c_str()] = bits.trits[a];
+    ideal.append(row);
+  }
   d["ideal"] = ideal;
   if (symbols) {
     d["positions"] = array_of(s.positions, {n, 3});

@@ -134,17 +134,17 @@ void code_mixture(Streams& streams, SliceScratch& scratch, ExpGolombModel& model
 
 // The trits of scratch.trits under scratch.trit_tables, or under scratch.mixtures when they know no bounds.
 template <class Streams>
-void code_trits(Streams& streams, SliceScratch& scratch, ExpGolombModel& model, int trit_model, size_t n) {
+void code_trits(Streams& streams, SliceScratch& scratch, ExpGolombModel& model, int trit_model, size_t n, double& ideal) {
   std::vector<int8_t>& trits = scratch.trits;
   if (trit_model != kTritUnbounded) {
     streams.lanes.trits(scratch.trit_tables.data(), trits.data(), n);
-    if (scratch.want_ideal) scratch.ideal.trits += trit_bits(scratch.trit_tables.data(), trits.data(), n);
+    if (scratch.want_ideal) ideal += trit_bits(scratch.trit_tables.data(), trits.data(), n);
     return;
   }
   std::vector<int32_t>& wide = scratch.wide_trits;
   if constexpr (Streams::writing) wide.assign(trits.begin(), trits.begin() + static_cast<std::ptrdiff_t>(n));
   else wide.resize(n);
-  code_mixture(streams, scratch, model, wide.data(), n, scratch.ideal.trits);
+  code_mixture(streams, scratch, model, wide.data(), n, ideal);
   if constexpr (!Streams::writing)
     for (size_t i = 0; i < n; ++i) {
       if (wide[i] < -1 || wide[i] > 1) stream_fail("a trit is beyond -1 to 1");
@@ -205,7 +205,7 @@ void refine(Streams& streams, const StreamModel& model, SliceState& state, Slice
   if constexpr (Streams::writing)
     for (size_t i = 0; i < n; ++i)
       scratch.trits[i] = static_cast<int8_t>(at_level(source[i], streams.source->final_level, level) - 3 * k[i]);
-  code_trits(streams, scratch, escapes, h.trit_model, n);
+  code_trits(streams, scratch, escapes, h.trit_model, n, scratch.ideal.trits[attribute]);
   if (GSPC_DISPATCH(refine_kernel)(k, scratch.trits.data(), n) > static_cast<uint32_t>(kMaxSymbol))
     stream_fail("a refined symbol is beyond 23 bits");
   if (attribute == kOffsets) {

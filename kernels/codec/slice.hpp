@@ -73,12 +73,13 @@ struct SliceReader {
 
 // -sum log2 p under the integer tables, in bits.
 struct IdealBits {
-  double first[3] = {0, 0, 0};  // per attribute
-  double trits = 0;
+  double first[3] = {0, 0, 0}, trits[3] = {0, 0, 0};  // per attribute
 
   IdealBits& operator+=(const IdealBits& more) {
-    for (int a = 0; a < 3; ++a) first[a] += more.first[a];
-    trits += more.trits;
+    for (int a = 0; a < 3; ++a) {
+      first[a] += more.first[a];
+      trits[a] += more.trits[a];
+    }
     return *this;
   }
 };
