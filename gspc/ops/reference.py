@@ -408,3 +408,11 @@ def trit_bits(zero_logit: Tensor, sign_logit: Tensor, trits: Tensor) -> Tensor:
     softplus = torch.nn.functional.softplus
     nonzero = softplus(zero_logit) + softplus(-trits * sign_logit)
     return torch.where(trits == 0, softplus(-zero_logit), nonzero) / math.log(2.0)
+
+
+# ---------------------------------------------------------------- two-layer network
+
+
+def two_layer(x: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> Tensor:
+    """See `gspc.ops.mlp.two_layer`."""
+    return torch.relu(x @ w1.T + b1) @ w2.T + b2
