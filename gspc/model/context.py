@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gspc.model import fake_quant
+from gspc.ops.mlp import two_layer
 
 # Largest centered value that the trit networks see, in units of 8 Q0: 11 bits at 512 integers per unit.
 SO_FAR_LIMIT = fake_quant.ACTIVATION_LIMIT / fake_quant.INPUT_UNITS
@@ -69,6 +70,11 @@ class TwoLayer(nn.Module):
 
     def forward(self, x: Tensor, gain: Tensor | None = None) -> Tensor:
         """[n, inputs] -> [n, outputs]."""
+        if self.units == 0:
+            w, b = self.first.weight, self.first.bias
+            if gain is not None:
+                w, b = w * gain[:, None], b * gain
+            return two_layer(x, w, b, self.second.weight, self.second.bias)
         return self.output(self.activate(self.hidden(x), gain))
 
 
