@@ -71,10 +71,10 @@ class TwoLayer(nn.Module):
     def forward(self, x: Tensor, gain: Tensor | None = None) -> Tensor:
         """[n, inputs] -> [n, outputs]."""
         if self.units == 0:
-            w, b = self.first.weight, self.first.bias
-            if gain is not None:
-                w, b = w * gain[:, None], b * gain
-            return two_layer(x, w, b, self.second.weight, self.second.bias)
+            first, second = self.first, self.second
+            scale = first.bias.new_ones(()) if gain is None else gain
+            weight, bias = first.weight * scale.reshape(-1, 1), first.bias * scale
+            return two_layer(x, weight, bias, second.weight, second.bias)
         return self.output(self.activate(self.hidden(x), gain))
 
 
