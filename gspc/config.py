@@ -12,6 +12,7 @@ from typing import Literal, get_args
 from gspc.errors import UsageError
 
 Background = Literal["auto", "white", "black"]
+Precision = Literal["float32", "bf16"]
 
 REDUCTIONS = (1, 2, 4, 8)  # values of --resolution that divide the photographs' size; larger ones are a width
 MAX_LEVELS = 8  # 3^7 = 2187 bins of level 8 in one of level 1: finer than any step the coder's tables reach
@@ -67,6 +68,8 @@ class FitOptions:
     checkpoint_every: iterations between checkpoints; 0 writes only the last.
     resume: go on from the checkpoint beside the output.
     log: file that receives the progress as JSON lines.
+    heads_precision: of the Gaussian heads' products while training, until they are quantized for the stream;
+        "bf16" needs a CUDA device.
     features: feature channels of an anchor (F).
     densify_threshold: mean screen-space gradient, in normalized device units, from which a Gaussian grows
     anchors. metadata: what the model and its streams say about their making, beside the trainer's own
@@ -83,6 +86,7 @@ class FitOptions:
     checkpoint_every: int = 500
     resume: bool = False
     log: Path | None = None
+    heads_precision: Precision = "float32"
     features: int = 32
     densify_threshold: float = 1e-4
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -111,6 +115,10 @@ class FitOptions:
             raise UsageError(f"--threads {self.threads}: give at least 1")
         if self.checkpoint_every < 0:
             raise UsageError(f"--checkpoint-every {self.checkpoint_every}: give 0 or a positive number")
+        if self.heads_precision not in get_args(Precision):
+            raise UsageError(
+                f"--heads-precision {self.heads_precision}: give one of {', '.join(get_args(Precision))}"
+            )
         if not 1 <= self.features <= 256:
             raise UsageError(f"--features {self.features}: give 1 to 256")
         if not (math.isfinite(self.densify_threshold) and self.densify_threshold > 0):

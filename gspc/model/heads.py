@@ -20,6 +20,7 @@ class GaussianHeads(nn.Module):
         super().__init__()
         self.features, self.offsets, self.hidden = features, offsets, hidden
         self.distance_scale = distance_scale
+        self.bf16 = False  # products in bfloat16: while training, never where a stream is made or shown
         self.first = nn.ModuleDict({name: nn.Linear(features + 4, hidden) for name in BLOCKS})
         self.second = nn.ModuleDict(
             {name: nn.Linear(hidden, offsets * OUTPUTS_PER_OFFSET[name]) for name in BLOCKS}
@@ -42,6 +43,7 @@ class GaussianHeads(nn.Module):
             w_cov=maybe(_linear(second, "cov").weight),
             b_cov=_linear(second, "cov").bias,
             distance_scale=self.distance_scale,
+            bf16=self.bf16 and not quantized,
         )
 
 
