@@ -13,6 +13,7 @@ from gspc.errors import UsageError
 from gspc.presets import GSPC, Recipe
 
 Background = Literal["auto", "white", "black"]
+Precision = Literal["float32", "bf16"]
 
 REDUCTIONS = (1, 2, 4, 8)  # values of --resolution that divide the photographs' size; larger ones are a width
 MAX_LEVELS = 8  # 3^7 = 2187 bins of level 8 in one of level 1: finer than any step the coder's tables reach
@@ -68,6 +69,8 @@ class FitOptions:
     checkpoint_every: iterations between checkpoints; 0 writes only the last.
     resume: go on from the checkpoint beside the output.
     log: file that receives the progress as JSON lines.
+    heads_precision: of the Gaussian heads' products while training, until they are quantized for the stream;
+        "bf16" needs a CUDA device.
     recipe: what is learned and how; see `gspc.presets`.
     metadata: what the model and its streams say about their making, beside the trainer's own entries.
     """
@@ -82,6 +85,7 @@ class FitOptions:
     checkpoint_every: int = 500
     resume: bool = False
     log: Path | None = None
+    heads_precision: Precision = "float32"
     recipe: Recipe = GSPC
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -109,6 +113,10 @@ class FitOptions:
             raise UsageError(f"--threads {self.threads}: give at least 1")
         if self.checkpoint_every < 0:
             raise UsageError(f"--checkpoint-every {self.checkpoint_every}: give 0 or a positive number")
+        if self.heads_precision not in get_args(Precision):
+            raise UsageError(
+                f"--heads-precision {self.heads_precision}: give one of {', '.join(get_args(Precision))}"
+            )
 
     @property
     def level_count(self) -> int:

@@ -336,3 +336,29 @@ def test_wrong_arguments_are_refused() -> None:
             leaves["features"], leaves["log_scales"], leaves["offsets"][1:], leaves["mask"],
             case.anchors.numpy(), case.center.numpy(), heads,
         )  # fmt: skip
+
+
+def test_bf16_products_are_near_and_leave_the_rest_alone():
+    case = make_case(200, 32, 10, 50, seed=4).copy()
+    half = case.copy()
+    weights = HeadTensors(*(half.leaves[name] for name in arrays.HEAD_WEIGHTS), 0.3, bf16=True)
+    inputs = [half.leaves[name] for name in ("features", "log_scales", "offsets", "mask")]
+    want, got = case.run(neural_gaussians), neural_gaussians(*inputs, half.anchors, half.center, weights)
+    both = set(want.index.tolist()) & set(got.index.tolist())
+    assert len(both) > 0.98 * len(want.index)  # opacities about 0 may fall on either side
+    for name in OUTPUTS:
+        old, new = getattr(want, name).detach(), getattr(got, name).detach()
+        assert new.dtype == torch.float32
+        rows = [[i for i, n in enumerate(result.index.tolist()) if n in both] for result in (want, got)]
+        difference = (old[rows[0]] - new[rows[1]]).abs()
+        assert float(difference.mean()) < 0.02
+        if name == "means":
+            assert float(difference.max()) < 1e-6
+        else:
+            assert float(difference.max()) > 1e-5  # it is another arithmetic
+    for function in (want, got):
+        sum(getattr(function, name).square().sum() for name in OUTPUTS).backward()
+    for name, leaf in half.leaves.items():
+        assert leaf.grad.dtype == torch.float32
+        error = (leaf.grad - case.leaves[name].grad).norm() / case.leaves[name].grad.norm()
+        assert error < 0.1, name

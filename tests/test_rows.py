@@ -4,7 +4,6 @@ repeatable, one gradient for two uses, and what is refused."""
 import pytest
 import torch
 
-from gspc.model.masks import gaussian_mask
 from gspc.ops import reference
 from gspc.ops.arrays import kernels
 from gspc.ops.rows import mask_rows, noisy_rows, positive_share
@@ -69,10 +68,7 @@ def test_masks_are_the_models(isa, level):
     found = []
     for kernel in (True, False):
         masks = start.clone().requires_grad_()
-        if kernel:
-            mask, plain = mask_rows(masks, index, also, level)
-        else:
-            mask, plain = gaussian_mask(masks[index], level), masks[also]
+        mask, plain = (mask_rows if kernel else reference.mask_rows)(masks, index, also, level)
         torch.manual_seed(4)
         loss = (mask * torch.randn_like(mask)).sum() + (plain * torch.randn_like(plain)).sum()
         loss.backward()

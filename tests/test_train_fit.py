@@ -14,7 +14,7 @@ import torch
 from gspc.config import DataOptions, FitOptions
 from gspc.data import load_scene
 from gspc.data.demo import write_demo_scene
-from gspc.errors import InputError, OutputError, UsageError
+from gspc.errors import BackendError, InputError, OutputError, UsageError
 from gspc.model.storage import load_model
 from gspc.train import fit
 from gspc.train.fit import _rows_until, checkpoint_path
@@ -170,3 +170,14 @@ def test_only_a_log_of_ours_is_gone_on_with(tmp_path):
         log.write_text(text)
         with pytest.raises(InputError, match="log: is not the log of the run to resume"):
             _rows_until(log, 10)
+
+
+def test_bf16_heads_are_for_cuda(folder, tmp_path, monkeypatch):
+    with pytest.raises(UsageError, match="--heads-precision half"):
+        options(heads_precision="half")
+    with pytest.raises(BackendError, match="--heads-precision bf16 needs a CUDA device"):
+        run(folder, tmp_path / "model.pt", options(heads_precision="bf16"))
+    # The arithmetic itself runs on every device.
+    monkeypatch.setattr(sys.modules[fit.__module__], "_check_bf16", lambda backend: None)
+    result, _ = run(folder, tmp_path / "model.pt", options(heads_precision="bf16", iterations=40))
+    assert result.psnr > 10 and not load_model(result.path).model.heads.bf16

@@ -91,6 +91,14 @@ def command(
         Path | None,
         typer.Option("--log", metavar="FILE", help="Write training records to FILE as JSON lines."),
     ] = None,
+    heads_precision: Annotated[
+        options.Precision,
+        typer.Option(
+            "--heads-precision",
+            metavar="float32|bf16",
+            help="Arithmetic of the Gaussian heads while training; bf16 needs a CUDA device.",
+        ),
+    ] = options.Precision.float32,
     features: Annotated[
         int, typer.Option("--features", metavar="F", help="Feature channels of an anchor.")
     ] = FitOptions.features,
@@ -130,6 +138,7 @@ def command(
         checkpoint_every=checkpoint_every,
         resume=resume,
         log=log,
+        heads_precision=heads_precision.value,
         features=features,
         densify_threshold=densify_threshold,
     )

@@ -24,6 +24,13 @@ class Background(StrEnum):
     black = "black"
 
 
+class Precision(StrEnum):
+    """Arithmetic of matrix products."""
+
+    float32 = "float32"
+    bf16 = "bf16"
+
+
 def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
     """Adds --debug and --stats to a command, so that both may stand after its name too."""
 

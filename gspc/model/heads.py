@@ -38,6 +38,7 @@ class GaussianHeads(nn.Module):
         self.predicted, self.residuals, self.residual_hidden = predicted, residuals, residual_hidden
         self.offsets, self.hidden = offsets, hidden
         self.distance_scale = distance_scale
+        self.bf16 = False  # products in bfloat16: while training, never where a stream is made or shown
         read = predicted if residual_hidden else predicted + residuals
         self.first = nn.ModuleDict({name: nn.Linear(read + 4, hidden) for name in BLOCKS})
         self.second = nn.ModuleDict(
@@ -73,6 +74,7 @@ class GaussianHeads(nn.Module):
             w_cov=second["cov"][0],
             b_cov=second["cov"][1],
             distance_scale=self.distance_scale,
+            bf16=self.bf16 and not quantized,
         )
 
     def _beside(

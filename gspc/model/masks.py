@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gspc.ops.rows import mask_rows
+
 THRESHOLD = 0.01  # epsilon^m of PCGS Eq. 1
 START = 1.0  # every mask parameter of a new anchor
 
@@ -24,6 +26,9 @@ def gaussian_mask(parameters: Tensor, level: int) -> Tensor:  # [N, K, S] -> [N,
     Gaussians."""
     if level == 0:
         return parameters.new_zeros(parameters.shape[:2])
+    if parameters.device.type == "cpu" and parameters.dtype == torch.float32:
+        every = torch.arange(len(parameters))
+        return mask_rows(parameters, every, every[:0], level)[0]
     soft = torch.sigmoid(mask_logits(parameters, level))
     hard = (soft > THRESHOLD).to(soft.dtype)
     return hard + (soft - soft.detach())

@@ -37,6 +37,8 @@ class HeadWeights(Protocol):
     def b_cov(self) -> Tensor: ...  # [7K]
     @property
     def distance_scale(self) -> float: ...
+    @property
+    def bf16(self) -> bool: ...  # matrix products in bfloat16
 
 
 class HeadTensors(NamedTuple):
@@ -51,6 +53,7 @@ class HeadTensors(NamedTuple):
     w_cov: Tensor
     b_cov: Tensor
     distance_scale: float
+    bf16: bool = False
 
 
 def neural_gaussians(
@@ -72,7 +75,8 @@ def neural_gaussians(
         mask: [N, K], 0 or 1 (straight-through); multiplies opacity and scale, and receives a gradient.
         anchors: [N, 3] world space; no gradient.
         camera_center: [3] world space; no gradient.
-        heads: weights of the heads.
+        heads: weights of the heads; with `bf16` their products run in bfloat16 through the definition in
+            `gspc.ops.reference`, everything else stays in the features' dtype.
         visible: bool [N], the anchors to look at; None means all.
 
     Returns:
@@ -111,6 +115,11 @@ def neural_gaussians(
             raise ValueError(f"{name} is on {tensor.device}, features on {features.device}")
     if visible is not None and (visible.dtype != torch.bool or visible.shape != (n,)):
         raise ValueError(f"visible is {visible.dtype} {tuple(visible.shape)}, expected bool {(n,)}")
+    if heads.bf16:
+        with torch.autocast(features.device.type, torch.bfloat16):
+            return reference.neural_gaussians(
+                features, log_scales, offsets, mask, anchors, camera_center, heads, visible
+            )
     if not fused:
         return reference.neural_gaussians(
             features, log_scales, offsets, mask, anchors, camera_center, heads, visible

@@ -299,11 +299,12 @@ def neural_gaussians(
     toward = anchors.detach() - camera_center.detach()
     distance = toward.norm(dim=1, keepdim=True)
     inputs = torch.cat([features, toward / distance.clamp(min=1e-12), distance * heads.distance_scale], 1)
-    hidden = torch.relu(inputs @ heads.w1.T + heads.b1)
+    hidden = torch.relu((inputs @ heads.w1.T).to(features.dtype) + heads.b1)
     of_opacity, of_color, of_cov = hidden.chunk(3, 1)
-    alpha = torch.tanh(of_opacity @ heads.w_opacity.T + heads.b_opacity)  # [N, K]
-    color = torch.sigmoid(of_color @ heads.w_color.T + heads.b_color).view(n, k, 3)
-    cov = (of_cov @ heads.w_cov.T + heads.b_cov).view(n, k, 7)
+    # Under autocast the products come in bfloat16; what follows them does not.
+    alpha = torch.tanh((of_opacity @ heads.w_opacity.T).to(features.dtype) + heads.b_opacity)  # [N, K]
+    color = torch.sigmoid((of_color @ heads.w_color.T).to(features.dtype) + heads.b_color).view(n, k, 3)
+    cov = ((of_cov @ heads.w_cov.T).to(features.dtype) + heads.b_cov).view(n, k, 7)
     keep = (alpha > 0) & (mask > 0.5)
     if visible is not None:
         keep &= visible[:, None]
@@ -408,3 +409,11 @@ def trit_bits(zero_logit: Tensor, sign_logit: Tensor, trits: Tensor) -> Tensor:
     softplus = torch.nn.functional.softplus
     nonzero = softplus(zero_logit) + softplus(-trits * sign_logit)
     return torch.where(trits == 0, softplus(-zero_logit), nonzero) / math.log(2.0)
+
+
+# ---------------------------------------------------------------- two-layer network
+
+
+def two_layer(x: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> Tensor:
+    """See `gspc.ops.mlp.two_layer`."""
+    return torch.relu(x @ w1.T + b1) @ w2.T + b2

@@ -17,12 +17,12 @@ import torch
 
 from gspc.config import FitOptions, checkpoint_path
 from gspc.data import suggested_cameras
-from gspc.errors import InputError, UsageError
+from gspc.errors import BackendError, InputError, UsageError
 from gspc.model import storage
 from gspc.model.anchors import ModelShape
 from gspc.ops.arrays import keep_freed_memory
 from gspc.output import writing
-from gspc.rendering.rasterizer import choose_backend
+from gspc.rendering.rasterizer import Backend, choose_backend
 from gspc.scene import SceneData
 from gspc.train.densify import Statistics
 from gspc.train.initialize import initial_model
@@ -103,6 +103,8 @@ class _Run:
         self.checkpoint = checkpoint_path(output)
         backend = choose_backend(options.device)
         observer.message(backend.reason)
+        if options.heads_precision == "bf16":
+            _check_bf16(backend)
         recipe = options.recipe
         self.iterations = (
             options.iterations or recipe.iterations or (30_000 if backend.name == "cuda" else 3_000)
@@ -113,6 +115,7 @@ class _Run:
             "seed": options.seed,
             "voxel_size": options.voxel_size or 0.0,
             "recipe": asdict(recipe),
+            "heads_precision": options.heads_precision,
             "shape": shape.to_dict(),
             "scene": scene.name,
             "views": [view.camera.name for view in scene.train],
@@ -125,6 +128,7 @@ class _Run:
             if saved
             else initial_model(scene, shape, options.voxel_size, reference_grid=recipe.grid == "reference")
         )
+        model.heads.bf16 = options.heads_precision == "bf16"
         schedule = Schedule.of(recipe, self.iterations)
         self.trainer = Trainer(scene, model, schedule, backend, recipe)
         if saved:
@@ -287,3 +291,12 @@ def _deferred_interrupt() -> Iterator[threading.Event]:
         yield event
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _check_bf16(backend: Backend) -> None:
+    if backend.name != "cuda":
+        raise BackendError(
+            "--heads-precision bf16 needs a CUDA device: on a CPU the fused float32 heads are faster"
+        )
+    if not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise BackendError(f"--heads-precision bf16: {backend.device} has no bfloat16; give float32")

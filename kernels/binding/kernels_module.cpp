@@ -17,6 +17,7 @@ void bind_ssim(nb::module_& m);
 void bind_heads(nb::module_& m);
 void bind_rows(nb::module_& m);
 void bind_bits(nb::module_& m);
+void bind_mlp(nb::module_& m);
 
 namespace {
 
@@ -49,4 +50,5 @@ NB_MODULE(_kernels, m) {
   bind_heads(m);
   bind_rows(m);
   bind_bits(m);
+  bind_mlp(m);
 }

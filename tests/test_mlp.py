@@ -1,0 +1,108 @@
+"""The two-layer network: values and gradients as in the readable definition, hostile values, any number of
+threads, and what is refused."""
+
+import pytest
+import torch
+
+from gspc.ops import reference
+from gspc.ops.arrays import kernels
+from gspc.ops.mlp import two_layer
+
+
+@pytest.fixture(params=["base", "v3", "v4"])
+def isa(request):
+    kernels().set_isa(request.param)
+    if kernels().active_isa() != request.param:
+        pytest.skip(f"this processor has no {request.param}")
+    yield request.param
+    kernels().set_isa(kernels().supported_isa())
+
+
+def arguments(rows, inputs, hidden, outputs, dtype=torch.float32):
+    rng = torch.Generator().manual_seed(rows + inputs)
+    shapes = ((rows, inputs), (hidden, inputs), (hidden,), (outputs, hidden), (outputs,))
+    scales = (1.0, inputs**-0.5, 0.3, hidden**-0.5, 0.3)
+    return [
+        (torch.randn(shape, generator=rng) * scale).to(dtype).requires_grad_()
+        for shape, scale in zip(shapes, scales, strict=True)
+    ]
+
+
+def run(function, values):
+    y = function(*values)
+    rng = torch.Generator().manual_seed(1)
+    (y * torch.randn(y.shape, generator=rng).to(y.dtype)).sum().backward()
+    return [y.detach(), *(value.grad for value in values)]
+
+
+@pytest.mark.parametrize(
+    "sizes", [(1, 1, 1, 1), (95, 96, 32, 3), (97, 128, 64, 64), (700, 102, 18, 12), (7000, 20, 40, 5)]
+)
+def test_values_and_gradients_are_the_definition(isa, sizes):
+    found = run(two_layer, arguments(*sizes))
+    want = run(reference.two_layer, arguments(*sizes, dtype=torch.float64))
+    for got, exact in zip(found, want, strict=True):
+        limit = 3e-6 * max(float(exact.abs().max()), 1.0)
+        torch.testing.assert_close(got, exact.float(), rtol=2e-5, atol=limit)
+
+
+def test_only_what_is_asked_for_gets_a_gradient():
+    values = arguments(50, 8, 16, 4)
+    values[0].requires_grad_(False)
+    two_layer(*values).sum().backward()
+    assert values[0].grad is None and all(value.grad is not None for value in values[1:])
+    with torch.no_grad():
+        assert not two_layer(*values).requires_grad
+
+
+def test_no_rows():
+    values = arguments(0, 8, 16, 4)
+    found = run(two_layer, values)
+    assert found[0].shape == (0, 4) and not any(value.abs().sum() for value in found[1:])
+
+
+def test_hostile_values(isa):
+    values = arguments(40, 8, 16, 4)
+    with torch.no_grad():
+        values[0][3] = 1e30
+        values[0][5, 2] = float("nan")
+        values[0][9] = 0.0
+    found, want = (
+        run(f, [v.detach().clone().requires_grad_() for v in values])
+        for f in (two_layer, reference.two_layer)
+    )
+    assert found[0].isnan().any(1).nonzero().flatten().tolist() == [5]
+    torch.testing.assert_close(found[0], want[0], equal_nan=True, rtol=1e-4, atol=1e-5)
+    kept = [i for i in range(40) if i != 5]
+    torch.testing.assert_close(found[1][kept], want[1][kept], rtol=1e-4, atol=1e-5)
+
+
+def test_same_bits_for_any_number_of_threads(isa):
+    results = []
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        results.append(run(two_layer, arguments(20_000, 24, 32, 3)))
+    torch.set_num_threads(1)
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+def test_views_are_fine():
+    x, w1, b1, w2, b2 = (value.detach() for value in arguments(30, 10, 12, 6))
+    assert torch.equal(two_layer(x.T.contiguous().T, w1, b1, w2, b2), two_layer(x, w1, b1, w2, b2))
+    wide = two_layer(x, w1, b1, w2, b2).requires_grad_()
+    assert wide.shape == (30, 6)
+
+
+def test_arguments_that_do_not_fit_are_refused():
+    x, w1, b1, w2, b2 = (value.detach() for value in arguments(30, 10, 12, 6))
+    with pytest.raises(ValueError, match=r"b1 has shape \(11,\), expected \(12,\)"):
+        two_layer(x, w1, b1[:11], w2, b2)
+    with pytest.raises(ValueError, match=r"x has shape \(30, 9\)"):
+        two_layer(x[:, :9], w1, b1, w2, b2)
+    with pytest.raises(ValueError, match=r"w2 is torch\.float64"):
+        two_layer(x, w1, b1, w2.double(), b2)
+    with pytest.raises(ValueError, match="matrices"):
+        two_layer(x[0], w1, b1, w2, b2)
+    arrays = [value.numpy() for value in (x, w1, b1, w2, b2)]
+    with pytest.raises(ValueError, match="mlp"):
+        kernels().mlp_forward(*arrays, torch.empty(30, 12).numpy(), torch.empty(30, 6).numpy())
