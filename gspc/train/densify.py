@@ -177,7 +177,7 @@ def _append(
 def prune_closed(model: AnchorModel, optimizer: torch.optim.Adam, statistics: Statistics) -> Statistics:
     """Removes anchors whose masks are closed at every level (HAC++): nothing draws them any more, so nothing
     can open them again."""
-    keep = first_level(model.masks).any(1)
+    keep = (first_level(model.masks) > 0).any(1)
     if not bool(keep.any()):
         return statistics
     _prune(model, optimizer, keep)
