@@ -1,7 +1,7 @@
-"""How close a picture is to the photograph: PSNR, SSIM, LPIPS. Values are clamped to [0, 1] first; means over
-views are the caller's.
+"""How close a picture is to the photograph: PSNR, SSIM, LPIPS; how far two rate-distortion curves are apart.
 
-Pictures are [H, W, 3], float in [0, 1] or uint8 (value / 255).
+Values are clamped to [0, 1] first; means over views are the caller's. Pictures are [H, W, 3], float in [0, 1]
+or uint8 (value / 255).
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +41,10 @@ _VGG_BLOCKS = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))
 _LPIPS_SHIFT = (-0.030, -0.088, -0.188)
 _LPIPS_SCALE = (0.458, 0.448, 0.450)
 LPIPS_MIN_SIDE = 16  # four poolings
+
+Curve = Sequence[tuple[float, float]]  # (bytes, PSNR in dB), strictly increasing in both
+BD_POINTS = 4  # fewer do not determine a curve
+BD_OVERLAP = 0.75  # of the two ranges' union; less would extrapolate from a corner of the curves
 
 
 def psnr(image: Image, target: Image) -> float:
@@ -207,6 +213,69 @@ def _lpips_files() -> tuple[Path | None, Path | None]:
     if package is not None and package.origin is not None:
         places.append(Path(package.origin).parent / "weights" / "v0.1" / LIN_FILE)
     return vgg, next((place for place in places if place.is_file()), None)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A Bjontegaard difference. `value` is None where no honest figure exists; `why` then says so in a few
+    words. `overlap`: the part in [0, 1] of both curves' range that they share.
+    """
+
+    value: float | None
+    overlap: float
+    why: str = ""
+
+
+def bd_rate(reference: Curve, test: Curve) -> Difference:
+    """Mean difference in rate at equal PSNR, in percent; negative when `test` is smaller.
+
+    Bjontegaard (VCEG-M33) with piecewise cubic interpolation (PCHIP) of log rate over PSNR, as the
+    `bjontegaard` package computes it.
+    """
+    return _bjontegaard("bd_rate", reference, test)
+
+
+def bd_psnr(reference: Curve, test: Curve) -> Difference:
+    """Mean difference in PSNR at equal rate, in dB; positive when `test` is better. PSNR over log rate."""
+    return _bjontegaard("bd_psnr", reference, test)
+
+
+def _bjontegaard(name: str, reference: Curve, test: Curve) -> Difference:
+    rates, values = (
+        [np.array([point[axis] for point in curve], dtype=np.float64) for curve in (reference, test)]
+        for axis in (0, 1)
+    )
+    if any((np.diff(array) <= 0).any() for array in (*rates, *values)) or any((r <= 0).any() for r in rates):
+        raise ValueError("curves must be positive in rate and strictly increasing in rate and PSNR")
+    base = values if name == "bd_rate" else [np.log10(rate) for rate in rates]
+    shared = _overlap(*base)
+    fewest = min(len(reference), len(test))
+    if fewest < BD_POINTS:
+        return Difference(None, shared, f"{fewest} point{'s' * (fewest != 1)}, {BD_POINTS} needed")
+    if shared < BD_OVERLAP:
+        return Difference(None, shared, f"overlap {math.floor(100 * shared)} %")
+    import bjontegaard  # brings matplotlib: loaded only here
+
+    compute = getattr(bjontegaard, name)
+    value = compute(
+        rates[0],
+        values[0],
+        rates[1],
+        values[1],
+        method="pchip",
+        require_matching_points=False,
+        min_overlap=0,
+    )
+    return Difference(float(value), shared)
+
+
+def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Length of what two ranges share over that of their union."""
+    if not (len(a) and len(b)):
+        return 0.0
+    union = max(a.max(), b.max()) - min(a.min(), b.min())
+    shared = min(a.max(), b.max()) - max(a.min(), b.min())
+    return max(float(shared / union), 0.0) if union > 0 else 1.0
 
 
 def _pair(image: Image, target: Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -161,9 +161,10 @@ def test_inspect_rates(cli: Cli) -> None:
     counts = {(rate["level"], rate["name"]): rate["symbols"] for rate in report["rates"]}
     first = np.where(scene.gaussian_level == 0, 255, scene.gaussian_level).min(axis=1)
     assert counts[1, "features"] == (first == 1).sum() * scene.features.shape[1]
-    assert counts[3, "trits"] == (first < 3).sum() * (scene.features.shape[1] + 6)
+    assert counts[3, "refined_features"] == (first < 3).sum() * scene.features.shape[1]
+    assert counts[3, "refined_scaling"] == (first < 3).sum() * 6
     assert counts[2, "offsets"] == 3 * (scene.gaussian_level == 2).sum()
-    assert (1, "trits") not in counts
+    assert not any(level == 1 and name.startswith("refined") for level, name in counts)
     coded = sum(part["bytes"] for part in report["components"] if part["name"] in ("symbols", "escapes"))
     model = sum(rate["model_bits"] for rate in report["rates"]) / 8
     assert 1.0 <= coded / model < 1.02

@@ -153,7 +153,6 @@ def decode_symbols(
     `reverse` decodes the slices in the opposite order (the result is the same).
     """
     d = _decode(data, upto, threads, max_memory, symbols=True, ideal=True, reverse=reverse)
-    names = ("features", "scaling", "offsets", "trits")
     return Symbols(
         level=d["level"],
         positions=d["positions"],
@@ -166,7 +165,7 @@ def decode_symbols(
         ideal_bits={
             (level, name): bits
             for level, row in enumerate(d["ideal"], start=1)
-            for name, bits in zip(names, row, strict=True)
+            for name, bits in row.items()
         },
         symbol_hash=f"{d['hash']:016x}",
     )

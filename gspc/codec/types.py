@@ -227,5 +227,7 @@ class Symbols:
     offsets: I32  # [N, K, 3], 0 where the Gaussian is not alive
     means: I32  # [N, F + 6 + 3K]
     steps: U8  # [N, 3]
-    ideal_bits: Mapping[tuple[int, str], float]  # (level, component) -> -sum log2 p of its integer tables
+    # (level, what) -> -sum log2 p of its integer tables; features, scaling and offsets of what first appears,
+    # refined_features and so on of trits
+    ideal_bits: Mapping[tuple[int, str], float]
     symbol_hash: str

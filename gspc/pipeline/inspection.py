@@ -105,7 +105,8 @@ def _rates(source: Source, threads: int) -> tuple[Rate, ...]:
             "features": fresh * features,
             "scaling": fresh * scaling,
             "offsets": 3 * int((alive == level).sum()),
-            "trits": old * (features + scaling),
+            "refined_features": old * features,
+            "refined_scaling": old * scaling,
         }
         found += [
             Rate(level, name, count, symbols.ideal_bits[level, name])

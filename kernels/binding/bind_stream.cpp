@@ -185,7 +185,16 @@ nb::dict decoded_dict(gspc::DecodedStream& s, bool symbols) {
   d["distance_scale"] = s.heads.distance_scale;
   d["gaussian_level"] = array_of(s.gaussian_level, {n, k});
   nb::list ideal;
-  for (const auto& bits : s.ideal) ideal.append(nb::make_tuple(bits.features, bits.scaling, bits.offsets, bits.trits));
+  for (const auto& bits : s.ideal) {
+    nb::dict row;
+    row["features"] = bits.features;
+    row["scaling"] = bits.scaling;
+    row["offsets"] = bits.offsets;
+    row["refined_features"] = bits.refined_features;
+    row["refined_scaling"] = bits.refined_scaling;
+    row["refined_offsets"] = bits.refined_offsets;
+    ideal.append(row);
+  }
   d["ideal"] = ideal;
   if (symbols) {
     d["positions"] = array_of(s.positions, {n, 3});

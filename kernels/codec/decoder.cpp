@@ -198,10 +198,7 @@ void decode_slice(const Container& file, const Contents& contents, const Plan& p
     } catch (const StreamError& error) {
       fail_in(*contents.slices[l][slice], error);
     }
-    worker.ideal[l].features += worker.scratch.ideal.features;
-    worker.ideal[l].scaling += worker.scratch.ideal.scaling;
-    worker.ideal[l].offsets += worker.scratch.ideal.offsets;
-    worker.ideal[l].trits += worker.scratch.ideal.trits;
+    worker.ideal[l] += worker.scratch.ideal;
   }
 }
 
@@ -267,12 +264,7 @@ DecodedStream decode_stream(const uint8_t* data, size_t size, const DecodeOption
   for (uint64_t hash : hashes) out.hash = hash_words(out.hash, hash);
   out.ideal.resize(plan.parts.size());
   for (const Worker& worker : states)
-    for (size_t l = 0; l < out.ideal.size(); ++l) {
-      out.ideal[l].features += worker.ideal[l].features;
-      out.ideal[l].scaling += worker.ideal[l].scaling;
-      out.ideal[l].offsets += worker.ideal[l].offsets;
-      out.ideal[l].trits += worker.ideal[l].trits;
-    }
+    for (size_t l = 0; l < out.ideal.size(); ++l) out.ideal[l] += worker.ideal[l];
   return out;
 }
 

@@ -218,7 +218,7 @@ void code_gaussian(Streams& streams, SliceScratch& scratch, ExpGolombModel& mode
 // Refines k [n] from level - 1 to `level`.
 template <class Streams>
 void code_trits(Streams& streams, SliceScratch& scratch, int level, const std::vector<uint16_t>& tables,
-                const std::vector<int32_t>* source, std::vector<int32_t>& k, size_t n) {
+                const std::vector<int32_t>* source, std::vector<int32_t>& k, size_t n, double& ideal) {
   scratch.trits.resize(n);
   if constexpr (Streams::writing)
     for (size_t i = 0; i < n; ++i)
@@ -228,7 +228,7 @@ void code_trits(Streams& streams, SliceScratch& scratch, int level, const std::v
     static_cast<void>(source);
   static_cast<void>(level);
   streams.lanes.trits(tables.data(), scratch.trits.data(), n);
-  if (scratch.want_ideal) scratch.ideal.trits += trit_bits(tables.data(), scratch.trits.data(), n);
+  if (scratch.want_ideal) ideal += trit_bits(tables.data(), scratch.trits.data(), n);
   if (GSPC_DISPATCH(refine_kernel)(k.data(), scratch.trits.data(), n) > static_cast<uint32_t>(kMaxSymbol))
     stream_fail("a refined symbol is beyond 23 bits");
 }
@@ -370,8 +370,10 @@ size_t code_slice_level(Streams& streams, const StreamModel& model, SliceState& 
                   scratch.trit_tables);
     predict_trits(model, state, scratch, level, {n.trit_scaling_hidden, n.trit_scaling_out, 6, 1}, state.scaling,
                   scratch.scaling_trit_tables);
-    code_trits(streams, scratch, level, scratch.trit_tables, source_features, state.features, old * f);
-    code_trits(streams, scratch, level, scratch.scaling_trit_tables, source_scaling, state.scaling, old * 6);
+    code_trits(streams, scratch, level, scratch.trit_tables, source_features, state.features, old * f,
+               scratch.ideal.refined_features);
+    code_trits(streams, scratch, level, scratch.scaling_trit_tables, source_scaling, state.scaling, old * 6,
+               scratch.ideal.refined_scaling);
   }
   predict_centers(model, state, scratch, old, total, level);
   state.count = total;

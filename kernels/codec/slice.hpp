@@ -66,7 +66,15 @@ struct SliceReader {
 
 // -sum log2 p under the integer tables, in bits.
 struct IdealBits {
-  double features = 0, scaling = 0, offsets = 0, trits = 0;
+  double features = 0, scaling = 0, offsets = 0;                          // first appearances
+  double refined_features = 0, refined_scaling = 0, refined_offsets = 0;  // trits
+
+  IdealBits& operator+=(const IdealBits& more) {
+    features += more.features, scaling += more.scaling, offsets += more.offsets;
+    refined_features += more.refined_features, refined_scaling += more.refined_scaling;
+    refined_offsets += more.refined_offsets;
+    return *this;
+  }
 };
 
 // Buffers of one thread.
