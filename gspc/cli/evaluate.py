@@ -1,14 +1,15 @@
-"""`gspc eval`: quality and size per level."""
+"""`gspc eval`: quality and size per level, and curves against each other."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gspc.cli import console, options, targets
+from gspc.cli import compare, console, options, targets
+from gspc.errors import UsageError
 
 if TYPE_CHECKING:
     from gspc.pipeline import Evaluation, LevelScore, ViewScore
@@ -17,27 +18,49 @@ EXAMPLE = "gspc eval scene.pcgs --data photos --json scores.json"
 
 
 def command(
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="INPUT",
+            show_default=False,
+            help="A .pcgs stream, decoded scene or model.pt, recognized by content; - or nothing reads stdin. "
+            "With --compare, two arms or more.",
+        ),
+    ] = None,
     data: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--data",
             "-d",
             metavar="DIR",
-            show_default=False,
-            help="The photographs the scene was trained on.",
+            help="The photographs the scene was trained on. Required, except with --compare.",
         ),
-    ],
-    source: options.Input = None,
+    ] = None,
+    compare_arms: Annotated[
+        bool,
+        typer.Option(
+            "--compare",
+            help="Compare rate-distortion curves instead: INPUT are arms, each what --json wrote, or several "
+            "of them with + between (NAME=A.json+B.json names the arm); the first is the reference.",
+        ),
+    ] = False,
+    plot: Annotated[
+        str | None,
+        typer.Option("--plot", metavar="FILE.png", help="With --compare: draw the curves; - for stdout."),
+    ] = None,
     levels: Annotated[
-        str | None, typer.Option("--levels", metavar="A,B,...", help="Levels to evaluate; by default all.")
+        str | None,
+        typer.Option(
+            "--levels", metavar="A,B,...|last", help="Levels to evaluate or to compare; by default all."
+        ),
     ] = None,
     upto: options.Upto = None,
     views: Annotated[bool, typer.Option("--views", help="Show every view, too.")] = False,
     json_file: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write all scores as JSON; - for stdout.")
+        str | None, typer.Option("--json", metavar="FILE", help="Write all figures as JSON; - for stdout.")
     ] = None,
     csv_file: Annotated[
-        str | None, typer.Option("--csv", metavar="FILE", help="Write all scores as CSV; - for stdout.")
+        str | None, typer.Option("--csv", metavar="FILE", help="Write all figures as CSV; - for stdout.")
     ] = None,
     resolution: options.Resolution = None,
     images: options.Images = None,
@@ -62,15 +85,27 @@ def command(
     """Compare a scene with its held-out photographs, level by level.
 
     Sizes are bytes on disk of the file up to that level. A model is evaluated as the stream it compresses to.
-    """
-    import json
 
+    With --compare no scene is drawn: the scores of earlier runs become rate-distortion curves, and each arm
+    gets its Bjontegaard differences in rate and PSNR from the first.
+    """
     wanted = _levels(levels, upto)
+    if compare_arms:
+        if data is not None or views or resolution is not None or images is not None or hold is not None:
+            raise UsageError("--compare reads scores; it takes no --data, --views, --resolution or the like")
+        compare.run(inputs or [], wanted, json_file, csv_file, plot, force=force)
+        return
+    if plot is not None:
+        raise UsageError("--plot draws the curves of --compare; add that and two reports or more")
+    if data is None:
+        raise UsageError("--data is missing: name the directory with the photographs")
+    if inputs is not None and len(inputs) > 1:
+        raise UsageError(f"one INPUT at a time, not {len(inputs)}; --compare takes several reports")
     _check_reports(json_file, csv_file, force=force)
     options.limit_threads(threads)
     from gspc import pipeline
 
-    loaded = pipeline.load_source(options.read_source(source))
+    loaded = pipeline.load_source(options.read_source(inputs[0] if inputs else None))
     with console.status("evaluating") as report:
         result = pipeline.evaluate(
             loaded,
@@ -84,6 +119,14 @@ def command(
             threads=threads,
             report=report,
         )
+    _report(result, json_file, csv_file, views=views, force=force)
+
+
+def _report(
+    result: Evaluation, json_file: str | None, csv_file: str | None, *, views: bool, force: bool
+) -> None:
+    import json
+
     for warning in result.warnings:
         console.warn(f"{result.source}: {warning}")
     if not result.held_out:
@@ -96,29 +139,25 @@ def command(
         _show(result, views=views)
 
 
-def _levels(levels: str | None, upto: int | None) -> tuple[int, ...] | None:
-    from gspc.errors import UsageError
-
+def _levels(levels: str | None, upto: int | None) -> tuple[int, ...] | Literal["last"] | None:
     if levels is None:
         return None if upto is None else tuple(range(1, upto + 1))
     if upto is not None:
         raise UsageError("--levels and --upto say the same thing; give one")
+    if levels == "last":
+        return "last"
     parts = levels.split(",")
     if not all(part.isdecimal() and 1 <= int(part) <= 255 for part in parts):
-        raise UsageError(f"--levels {levels}: give whole numbers with commas between, such as 1,3")
+        raise UsageError(f"--levels {levels}: give whole numbers with commas between, such as 1,3, or last")
     return tuple(sorted({int(part) for part in parts}))
 
 
 def _check_reports(json_file: str | None, csv_file: str | None, *, force: bool) -> None:
     """Refuses impossible outputs before minutes of rendering."""
-    from gspc.errors import UsageError
-    from gspc.output import check_target
-
     if json_file is not None and json_file == csv_file:
         raise UsageError("--json and --csv cannot both write to the same place")
     for name in (json_file, csv_file):
-        if name not in (None, "-"):
-            check_target(Path(str(name)), force=force)
+        targets.check(name, force=force)
 
 
 def _finite(value: float | None) -> float | None:
@@ -132,6 +171,14 @@ def as_json(result: Evaluation) -> dict[str, Any]:
     def scores(row: LevelScore | ViewScore) -> dict[str, Any]:
         return {"psnr": _finite(row.psnr), "ssim": _finite(row.ssim), "lpips": _finite(row.lpips)}
 
+    def spent(level: LevelScore) -> dict[str, Any]:
+        if level.bytes is None:
+            return {}
+        return {"components": dict(level.bytes.components), "attributes": dict(level.bytes.attributes)}
+
+    def one_view(view: ViewScore) -> dict[str, Any]:
+        return {"view": view.view} | scores(view) | ({"size": list(view.size)} if any(view.size) else {})
+
     return {
         "source": result.source,
         "data": result.data,
@@ -139,8 +186,9 @@ def as_json(result: Evaluation) -> dict[str, Any]:
         "lpips_status": result.lpips_status,
         "levels": [
             {"level": level.level, "bytes": level.size}
+            | spent(level)
             | scores(level)
-            | {"views": [{"view": view.view} | scores(view) for view in level.views]}
+            | {"views": [one_view(view) for view in level.views]}
             for level in result.levels
         ],
     }

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gspc.cli import console, options
+from gspc.cli import console, options, targets
+from gspc.errors import UsageError
 
 if TYPE_CHECKING:
-    from gspc.pipeline import Inspection
+    from gspc.pipeline import Breakdown, Inspection
 
 EXAMPLE = "gspc inspect-bitstream scene.pcgs --json"
 SHOWN_CHUNKS = 40  # rows of the chunk table before it is shortened; --json lists all
@@ -24,21 +25,50 @@ def command(
             "--rates", help="Decode, too: bits per symbol, and what the coder adds to its model's bits."
         ),
     ] = False,
+    levels: Annotated[
+        bool,
+        typer.Option(
+            "--levels",
+            help="Decode, too: who is alive at each level, bytes by attribute, new or refined, and features "
+            "against everything else.",
+        ),
+    ] = False,
+    bit_map: Annotated[
+        str | None,
+        typer.Option(
+            "--map",
+            metavar="FILE.png",
+            help="Draw where each level's bits go, with new anchors in red; - for stdout. Takes seconds.",
+        ),
+    ] = None,
+    view: Annotated[
+        str | None,
+        typer.Option(
+            "--view", metavar="NAME|INDEX", help="The suggested view that --map draws; by default the first."
+        ),
+    ] = None,
     check: Annotated[
         bool,
         typer.Option("--check", help="Verify every checksum and length; exit 4 when anything is damaged."),
     ] = False,
     threads: options.Threads = 0,
+    force: options.Force = False,
 ) -> None:
     """Show the header, the chunks and where the bytes go.
 
-    Reads the container only; nothing is decoded unless --rates asks for it.
+    Reads the container only; nothing is decoded unless --rates, --levels or --map ask for it.
     """
     from gspc import pipeline
     from gspc.errors import BitstreamError
 
-    result = pipeline.inspect(options.read_source(source), rates=rates, threads=threads)
-    if json_report:
+    picture = _map_target(bit_map, view, json_report=json_report, force=force)
+    data = options.read_source(source)
+    result = pipeline.inspect(data, rates=rates, levels=levels, threads=threads)
+    if picture is not None:
+        picture.write(pipeline.draw_bit_map(pipeline.load_source(data), view=view, threads=threads))
+    if picture is not None and picture.path is None:
+        pass  # stdout is taken
+    elif json_report:
         import json
 
         console.out(json.dumps(as_json(result), indent=2))
@@ -51,6 +81,20 @@ def command(
         raise BitstreamError(f"{result.source}: is damaged; get the file again{whole}")
     if check:
         console.note(f"{result.source}: {len(result.chunks)} chunks verified, no damage")
+
+
+def _map_target(
+    bit_map: str | None, view: str | None, *, json_report: bool, force: bool
+) -> targets.Target | None:
+    if bit_map is None:
+        if view is not None:
+            raise UsageError("--view says what --map draws; give both")
+        return None
+    if bit_map == "-" and json_report:
+        raise UsageError("--map - and --json cannot both write to stdout")
+    if bit_map != "-" and not bit_map.lower().endswith(".png"):
+        raise UsageError(f"--map {bit_map}: the picture is a PNG; give a name that ends in .png")
+    return targets.binary(bit_map, "a picture", force=force)
 
 
 def as_json(result: Inspection) -> dict[str, Any]:
@@ -80,6 +124,36 @@ def as_json(result: Inspection) -> dict[str, Any]:
             for chunk in result.chunks
         ],
         "problems": list(result.problems),
+    } | (_breakdown_json(result.breakdown) if result.breakdown else {})
+
+
+def _breakdown_json(found: Breakdown) -> dict[str, Any]:
+    return {
+        "by_level": [
+            {
+                "level": row.level,
+                "anchors": row.anchors,
+                "anchor_share": row.anchor_share,
+                "gaussians": row.gaussians,
+                "gaussian_share": row.gaussian_share,
+                "bytes": row.size,
+                "parts": [
+                    {"name": part.name, "how": part.how or None, "bytes": part.size} for part in row.parts
+                ],
+            }
+            for row in found.levels
+        ],
+        "features_against_others": [
+            {
+                "up_to_level": row.level,
+                "feature_bytes": row.features,
+                "symbol_bytes": row.symbols,
+                "pool_grid_bytes": row.pool_grid,
+                "shared_grid_bytes": row.shared_grid,
+                "other_bytes": row.others,
+            }
+            for row in found.features
+        ],
     }
 
 
@@ -102,6 +176,10 @@ def _show(result: Inspection) -> None:
     )
     if result.rates:
         console.show(_rates(result))
+    if result.breakdown:
+        console.show(_by_level(result.breakdown), _features(result.breakdown))
+        if any(row.shared_grid for row in result.breakdown.features):
+            console.note("the pool shares its grid with the contexts; it is counted under everything else")
     if result.chunks:
         console.show(_chunks(result))
 
@@ -142,12 +220,54 @@ def _rates(result: Inspection) -> Any:
         rows = [rate for rate in result.rates if rate.level == level]
         for rate in rows:
             bits = f"{rate.bits / rate.symbols:.4f}"
-            table.add_row(str(level), rate.name, f"{rate.symbols:,}", bits, f"{rate.bits / 8:,.0f}", "")
+            name = rate.name.removeprefix("refined_")
+            name += ", refined" * (name != rate.name)
+            table.add_row(str(level), name, f"{rate.symbols:,}", bits, f"{rate.bits / 8:,.0f}", "")
         model, coded = sum(rate.bits for rate in rows) / 8, result.coded_bytes(level)
         added = f"{coded:,} ({100.0 * (coded / model - 1):+.2f} %)" if model else f"{coded:,}"
         count = sum(rate.symbols for rate in rows)
         table.add_row(str(level), "all", f"{count:,}", f"{8 * model / count:.4f}", f"{model:,.0f}", added)
         table.add_section()
+    return table
+
+
+def _by_level(found: Breakdown) -> Any:
+    """Shares of anchors and Gaussians that are alive, and the bytes each level adds."""
+    levels = [str(row.level) for row in found.levels]
+    table = console.table("What each level adds, in bytes", "level", *(f">{level}" for level in levels))
+    table.add_row("anchors alive", *(f"{row.anchors:,}" for row in found.levels))
+    table.add_row("  of all", *(f"{100 * row.anchor_share:.1f} %" for row in found.levels))
+    table.add_row("Gaussians alive", *(f"{row.gaussians:,}" for row in found.levels))
+    table.add_row("  of all", *(f"{100 * row.gaussian_share:.1f} %" for row in found.levels))
+    table.add_section()
+    sizes = [{(part.name, part.how): part.size for part in row.parts} for row in found.levels]
+    known = dict.fromkeys(key for size in sizes for key in size)
+    for name, how in sorted(known, key=lambda key: ("new", "refined", "").index(key[1])):
+        cells = [size.get((name, how)) for size in sizes]
+        label = name + (f", {how} ({'G' if how == 'new' else 'T'})" if how else "")
+        table.add_row(label, *("" if cell is None else f"{cell:,}" for cell in cells))
+    table.add_section()
+    table.add_row("all", *(f"{row.size:,}" for row in found.levels))
+    return table
+
+
+def _features(found: Breakdown) -> Any:
+    """Features, with the pool they are predicted from, against everything else, in the file up to a level."""
+    what = "residual features" if found.residual else "features"
+    table = console.table(
+        "Features against everything else, file up to a level",
+        "level",
+        *(f">{row.level}" for row in found.features),
+    )
+    rows: list[tuple[str, list[int]]] = [(what, [row.symbols for row in found.features])]
+    if any(row.pool_grid for row in found.features):
+        rows.append(("feature pool's grid", [row.pool_grid for row in found.features]))
+        rows.append(("features, all", [row.features for row in found.features]))
+    rows.append(("everything else", [row.others for row in found.features]))
+    totals = [row.features + row.others for row in found.features]
+    for name, sizes in rows:
+        cells = (f"{size:,} ({100 * size / total:.1f} %)" for size, total in zip(sizes, totals, strict=True))
+        table.add_row(name, *cells)
     return table
 
 

@@ -34,6 +34,12 @@ def command(
         ),
     ] = None,
     upto: options.Upto = None,
+    coarse: Annotated[
+        bool,
+        typer.Option(
+            "--coarse", help="Draw the prediction without its residual features (predictive family)."
+        ),
+    ] = False,
     output: Annotated[
         str,
         typer.Option(
@@ -59,20 +65,24 @@ def command(
     restored = pipeline.restore(data, upto=upto, threads=threads, max_memory=memory)
     for warning in restored.warnings:
         console.warn(f"{data.name}: {warning}")
-    chosen = pipeline.choose_cameras(restored.scene, directory=cameras, view=view, size=size)
+    scene = restored.scene
+    if coarse:
+        with pipeline.naming(data.name):
+            scene = pipeline.coarse(scene)
+    chosen = pipeline.choose_cameras(scene, directory=cameras, view=view, size=size)
     if target is not None:
         if len(chosen) != 1:
             raise UsageError(
                 f"-o {output} takes one picture and there are {len(chosen)} views; choose one with --view or "
                 "name a directory"
             )
-        target.write(pipeline.render_png(restored.scene, chosen[0], device=device))
+        target.write(pipeline.render_png(scene, chosen[0], device=device))
         if target.path is not None:
             console.out(target.name)
         return
     with console.status(f"rendering {len(chosen)} views"):
         pipeline.render_directory(
-            restored.scene,
+            scene,
             chosen,
             Path(output),
             device=device,

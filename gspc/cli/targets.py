@@ -44,6 +44,12 @@ def binary(name: str | None, what: str, *, force: bool) -> Target:
     return Target(Path(name))
 
 
+def check(name: str | None, *, force: bool) -> None:
+    """Refuses a report's file that could not be written, before any work. Raises OutputError."""
+    if name not in (None, "-"):
+        check_target(Path(str(name)), force=force)
+
+
 def text(name: str, content: str, *, force: bool) -> None:
     """Writes a report to a file or, for '-', to stdout. Raises OutputError."""
     if name == "-":

@@ -163,9 +163,7 @@ def decode_symbols(
         means=d["means"].astype(np.int32),
         steps=d["steps"],
         ideal_bits={
-            (level, name): bits
-            for level, row in enumerate(d["ideal"], start=1)
-            for name, bits in row.items()
+            (level, name): bits for level, row in enumerate(d["ideal"], start=1) for name, bits in row.items()
         },
         symbol_hash=f"{d['hash']:016x}",
     )

@@ -6,10 +6,13 @@ it needs; `decompress`, `render` and `inspect` of a stream never import torch.
 
 from typing import TYPE_CHECKING
 
+from gspc.pipeline.breakdown import Breakdown, FeatureShare, LevelPart, LevelRow
+from gspc.pipeline.charts import plot_curves
 from gspc.pipeline.coding import MAX_MEMORY, Compressed, Decompressed, Restored, compress, decompress, restore
+from gspc.pipeline.comparison import Arm, ArmDifference, Comparison, Point, compare
 from gspc.pipeline.evaluation import Evaluation, LevelScore, ViewScore, evaluate
 from gspc.pipeline.inspection import ChunkRow, Inspection, Part, inspect
-from gspc.pipeline.pictures import choose_cameras, render_directory, render_png
+from gspc.pipeline.pictures import choose_cameras, coarse, draw_bit_map, render_directory, render_png
 from gspc.pipeline.source import Source, load_source, naming
 from gspc.pipeline.training import fit, write_demo_scene
 
@@ -18,25 +21,37 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_MEMORY",
+    "Arm",
+    "ArmDifference",
+    "Breakdown",
     "ChunkRow",
+    "Comparison",
     "Compressed",
     "Decompressed",
     "Evaluation",
+    "FeatureShare",
     "FitProgress",
     "Inspection",
+    "LevelPart",
+    "LevelRow",
     "LevelScore",
     "Part",
+    "Point",
     "Restored",
     "Source",
     "ViewScore",
     "choose_cameras",
+    "coarse",
+    "compare",
     "compress",
     "decompress",
+    "draw_bit_map",
     "evaluate",
     "fit",
     "inspect",
     "load_source",
     "naming",
+    "plot_curves",
     "render_directory",
     "render_png",
     "restore",

@@ -106,9 +106,7 @@ def compare(arms: Sequence[str], *, levels: Levels = None) -> Comparison:
     scores = [tuple(_read(file) for file in files) for _, files in parts]
     _check_same_views([score for arm in scores for score in arm])
     warnings = _Warnings()
-    made = tuple(
-        _arm(name, arm, levels, warnings) for name, arm in zip(names, scores, strict=True)
-    )
+    made = tuple(_arm(name, arm, levels, warnings) for name, arm in zip(names, scores, strict=True))
     first = scores[0][0]
     return Comparison(
         made,
@@ -169,9 +167,7 @@ def _read(file: str) -> _Scores:
     try:
         return _scores(file, json.loads(read_bytes(Path(file))))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise InputError(
-            f"{file}: is not what gspc eval --json writes; evaluate the stream again"
-        ) from None
+        raise InputError(f"{file}: is not what gspc eval --json writes; evaluate the stream again") from None
 
 
 def _scores(file: str, report: dict[str, Any]) -> _Scores:
@@ -207,8 +203,8 @@ def _check_same_views(scores: Sequence[_Scores]) -> None:
         if other.held_out != first.held_out:
             kinds = ("training", "held-out")
             raise InputError(
-                f"{other.name}: scores {kinds[other.held_out]} views and {first.name} {kinds[first.held_out]} "
-                "ones; evaluate both the same way"
+                f"{other.name}: scores {kinds[other.held_out]} views and {first.name} "
+                f"{kinds[first.held_out]} ones; evaluate both the same way"
             )
         if [view[0] for view in other.views] != [view[0] for view in first.views]:
             raise InputError(

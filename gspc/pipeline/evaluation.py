@@ -7,7 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gspc.pipeline.coding import Restored, encode_model, restore
+from gspc.pipeline.breakdown import breakdown_of
+from gspc.pipeline.coding import Restored, restore
+from gspc.pipeline.comparison import Levels
+from gspc.pipeline.inspection import as_stream
 from gspc.pipeline.source import Source, naming
 
 if TYPE_CHECKING:
@@ -20,17 +23,33 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class ViewScore:
-    """PSNR in dB, SSIM, LPIPS (None where its network is not at hand) of one view."""
+    """PSNR in dB, SSIM, LPIPS (None where its network is not at hand) of one view of `size` (width,
+    height)."""
 
     view: str
     psnr: float
     ssim: float
     lpips: float | None
+    size: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
+class LevelBytes:
+    """What the bytes of a file are spent on that stops after a level. Both sum to the file's size or less.
+
+    `components`: as the container has them (grid, networks, heads, positions, masks, symbols, ...).
+    `attributes`: symbols, with escapes, of features, scaling and offsets; `pool` is the grid of a feature
+    pool that shares it with nobody.
+    """
+
+    components: Mapping[str, int]
+    attributes: Mapping[str, int]
 
 
 @dataclass(frozen=True)
 class LevelScore:
-    """Means over the views at one level. `size`: bytes on disk of the file that stops after this level."""
+    """Means over the views at one level. `size`: bytes on disk of the file that stops after this level, and
+    `bytes` what they are spent on; None for a decoded scene."""
 
     level: int
     size: int | None
@@ -38,6 +57,7 @@ class LevelScore:
     ssim: float
     lpips: float | None
     views: tuple[ViewScore, ...]
+    bytes: LevelBytes | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +80,7 @@ def evaluate(
     hold: int | None = None,
     background: Background | None = None,
     images: Path | None = None,
-    levels: tuple[int, ...] | None = None,
+    levels: Levels = None,
     device: str = "cpu",
     threads: int = 0,
     report: Report = lambda text: None,
@@ -77,9 +97,9 @@ def evaluate(
     if source.kind == "model":
         report("encoding the model")
         with naming(source.name):
-            source = replace(source, kind="pcgs", data=encode_model(source, None, threads)[0])
+            source = replace(as_stream(source, threads=threads), kind="pcgs")
     first = restore(source, threads=threads)  # fails early, and knows the options of training
-    wanted = levels if levels is not None else _levels_to_score(source, first)
+    wanted = (first.level,) if levels == "last" else levels or _levels_to_score(source, first)
     data = load_scene(directory, _data_options(first.scene.metadata, resolution, hold, background, images))
     views = data.test or data.train
     behind: dict[str, Any] = {} if background is None else {"background": data.background}
@@ -91,7 +111,9 @@ def evaluate(
         for index, view in enumerate(views):
             report(f"level {level}: view {index + 1} of {len(views)}")
             rows.append(_score(renderer, view))
-        scores.append(_level_score(level, _size_at(source, level, first), rows))
+        prefix = _prefix(source, level, first)
+        score = _level_score(level, None if prefix is None else len(prefix), rows)
+        scores.append(replace(score, bytes=None if prefix is None else _spent(prefix, threads)))
     return Evaluation(
         source.name, str(directory), bool(data.test), lpips_status(), first.warnings, tuple(scores)
     )
@@ -127,15 +149,32 @@ def _levels_to_score(source: Source, last: Restored) -> tuple[int, ...]:
     return (last.level,) if source.kind == "scene" else tuple(range(1, last.level + 1))
 
 
-def _size_at(source: Source, level: int, last: Restored) -> int | None:
-    """Bytes on disk at a level; a decoded scene is no longer a stream, so it has none."""
+def _prefix(source: Source, level: int, last: Restored) -> bytes | None:
+    """The file that stops after a level; a decoded scene is no longer a stream, so it has none."""
     from gspc.codec import truncate_levels
 
     if source.kind == "scene":
         return None
     if level == last.levels_in_file and not last.truncated:
-        return len(source.data)
-    return len(truncate_levels(source.data, level))
+        return source.data
+    return truncate_levels(source.data, level)
+
+
+def _spent(data: bytes, threads: int) -> LevelBytes:
+    from gspc.bitstream import COMPONENTS, describe
+    from gspc.codec import decode_symbols
+
+    stream = describe(data)
+    sizes = {name: stream.component(name) for name in COMPONENTS}
+    levels = breakdown_of(data, stream, decode_symbols(data, threads=threads))
+    attributes: dict[str, int] = {}
+    for row in levels.levels:
+        for part in row.parts:
+            if part.how:
+                attributes[part.name] = attributes.get(part.name, 0) + part.size
+    if levels.residual:
+        attributes["pool"] = levels.features[-1].pool_grid
+    return LevelBytes({name: size for name, size in sizes.items() if size}, attributes)
 
 
 def _score(renderer: Renderer, view: View) -> ViewScore:
@@ -147,6 +186,7 @@ def _score(renderer: Renderer, view: View) -> ViewScore:
         metrics.psnr(image, target),
         metrics.ssim(image, target),
         metrics.lpips(image, target),
+        (view.camera.width, view.camera.height),
     )
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gspc.errors import UsageError
+from gspc.pipeline.breakdown import Breakdown, break_down, first_levels
 from gspc.pipeline.source import Kind, Source, load_source, naming
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ class Rate:
 class Inspection:
     """What an input is made of. `prefix_bytes[s - 1]`: size of the file up to and including level s.
 
-    `rates` is empty unless asked for; it takes decoding.
+    `rates` and `breakdown` are there only when asked for; they take decoding.
     """
 
     source: str
@@ -62,6 +64,7 @@ class Inspection:
     chunks: tuple[ChunkRow, ...]
     problems: tuple[str, ...]
     rates: tuple[Rate, ...] = ()
+    breakdown: Breakdown | None = None
 
     def coded_bytes(self, level: int) -> int:
         """Bytes that the symbols of a level take in the file."""
@@ -70,33 +73,44 @@ class Inspection:
         )
 
 
-def inspect(source: bytes | Path, *, rates: bool = False, threads: int = 0) -> Inspection:
-    """What a stream, a decoded scene or a model consists of, from its container alone, except `rates`.
+def inspect(
+    source: bytes | Path, *, rates: bool = False, levels: bool = False, threads: int = 0
+) -> Inspection:
+    """What a stream, a decoded scene or a model consists of, from its container alone, except `rates` and
+    the breakdown by `levels`.
 
     A model is encoded first. Of a damaged stream what can be read is reported, with `problems`;
     BitstreamError is raised when not even the header can.
     """
-    found = load_source(source, expect_stream=True)
+    found = as_stream(load_source(source, expect_stream=True), threads=threads)
     if found.kind == "scene":
+        if levels:
+            raise UsageError(f"{found.name}: is a decoded scene of one level; --levels takes its .pcgs")
         return _inspect_scene(found)
-    if found.kind == "model":
-        from gspc.pipeline.coding import encode_model
-
-        found = replace(found, data=encode_model(found, None, 0)[0])
     result = _inspect_stream(found)
-    return replace(result, rates=_rates(found, threads)) if rates else result
+    if rates:
+        result = replace(result, rates=_rates(found, threads))
+    return replace(result, breakdown=break_down(found, threads=threads)) if levels else result
+
+
+def as_stream(source: Source, *, threads: int = 0) -> Source:
+    """The source, a model's bytes replaced by those of the stream it compresses to."""
+    if source.kind != "model":
+        return source
+    from gspc.pipeline.coding import encode_model
+
+    return replace(source, data=encode_model(source, None, threads)[0])
 
 
 def _rates(source: Source, threads: int) -> tuple[Rate, ...]:
     """Counts follow from the masks: what appears is coded by Gaussians, what was there by trits."""
-    import numpy as np
-
+    from gspc.bitstream import describe
     from gspc.codec import decode_symbols
 
     with naming(source.name):
         symbols = decode_symbols(source.data, threads=threads)
-    alive = np.where(symbols.gaussian_level == 0, 255, symbols.gaussian_level)
-    first = alive.min(axis=1)
+        refined = int(getattr(describe(source.data).header, "refined", 0b011))
+    masks, first = symbols.gaussian_level, first_levels(symbols)
     features, scaling = symbols.features.shape[1], symbols.scaling.shape[1]
     found = []
     for level in range(1, symbols.level + 1):
@@ -104,9 +118,10 @@ def _rates(source: Source, threads: int) -> tuple[Rate, ...]:
         counts = {
             "features": fresh * features,
             "scaling": fresh * scaling,
-            "offsets": 3 * int((alive == level).sum()),
-            "refined_features": old * features,
-            "refined_scaling": old * scaling,
+            "offsets": 3 * int((masks == level).sum()),
+            "refined_features": old * features * (refined & 1),
+            "refined_scaling": old * scaling * (refined >> 1 & 1),
+            "refined_offsets": 3 * int(((masks > 0) & (masks < level)).sum()) * (refined >> 2 & 1),
         }
         found += [
             Rate(level, name, count, symbols.ideal_bits[level, name])

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gspc.errors import UsageError
+
 if TYPE_CHECKING:
+    from gspc.pipeline.source import Source
     from gspc.scene import Camera, DecodedScene
 
 
@@ -48,3 +52,31 @@ def render_directory(
     from gspc.rendering import write_frames
 
     return write_frames(scene, cameras, directory, backend=device, overwrite=force, on_frame=on_picture)
+
+
+def coarse(scene: DecodedScene) -> DecodedScene:
+    """The scene without its residual features: what the feature pool alone predicts.
+
+    Raises UsageError for a scene of the plain family, all of whose features are stored.
+    """
+    import numpy as np
+
+    if scene.residuals == 0:
+        raise UsageError(
+            "has no residual features to leave out (model family plain); --coarse is for the predictive one"
+        )
+    features = np.array(scene.features)
+    features[:, features.shape[1] - scene.residuals :] = 0
+    return replace(scene, features=features)
+
+
+def draw_bit_map(source: Source, *, view: str | None = None, threads: int = 0) -> bytes:
+    """A PNG: per level a panel of balls, sized by the anchors in a voxel and colored by the bits that the
+    level adds there; below, voxels with newly decoded anchors in red.
+
+    Seen from the suggested camera `view` (a name or an index; the first by default). Raises UsageError,
+    InputError, BitstreamError.
+    """
+    from gspc.pipeline.bit_map import render_bit_map
+
+    return render_bit_map(source, view=view, threads=threads)

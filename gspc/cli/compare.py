@@ -1,0 +1,151 @@
+"""`gspc eval --compare`: Bjontegaard differences between rate-distortion curves."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Literal
+
+from gspc.cli import console, targets
+from gspc.errors import UsageError
+
+if TYPE_CHECKING:
+    from gspc.metrics import Difference
+    from gspc.pipeline import Comparison, Point
+
+
+def run(
+    arms: list[str],
+    levels: tuple[int, ...] | Literal["last"] | None,
+    json_file: str | None,
+    csv_file: str | None,
+    plot: str | None,
+    *,
+    force: bool,
+) -> None:
+    """Compares, and writes what was asked for; the tables go to stdout unless something else does."""
+    outputs = [name for name in (json_file, csv_file, plot) if name is not None]
+    if len(set(outputs)) < len(outputs):
+        raise UsageError("--json, --csv and --plot cannot write to the same place")
+    if plot not in (None, "-") and not str(plot).lower().endswith(".png"):
+        raise UsageError(f"--plot {plot}: the picture is a PNG; give a name that ends in .png")
+    picture = None if plot is None else targets.binary(plot, "a picture", force=force)
+    for name in (json_file, csv_file):
+        targets.check(name, force=force)
+    from gspc import pipeline
+
+    result = pipeline.compare(arms, levels=levels)
+    for warning in result.warnings:
+        console.warn(warning)
+    if json_file is not None:
+        targets.text(json_file, json.dumps(as_json(result), indent=2, allow_nan=False) + "\n", force=force)
+    if csv_file is not None:
+        targets.text(csv_file, as_csv(result), force=force)
+    if picture is not None:
+        picture.write(pipeline.plot_curves(result))
+    if "-" not in outputs:
+        _show(result)
+
+
+def as_json(result: Comparison) -> dict[str, Any]:
+    """The comparison as it is written to --json."""
+
+    def point(one: Point) -> dict[str, Any]:
+        return {
+            "file": one.file,
+            "level": one.level,
+            "bytes": one.size,
+            "fixed_bytes": one.fixed,
+            "psnr": one.psnr,
+        }
+
+    def difference(one: Difference | None) -> dict[str, Any] | None:
+        if one is None:
+            return None
+        return {"value": one.value, "overlap": one.overlap, "why_not": one.why or None}
+
+    return {
+        "reference": result.reference.name,
+        "views": "test" if result.held_out else "train",
+        "view_names": list(result.views),
+        "arms": [
+            {
+                "name": arm.name,
+                "files": list(arm.files),
+                "points": [point(one) for one in arm.points],
+                "left_out": [point(one) for one in arm.beaten],
+            }
+            for arm in result.arms
+        ],
+        "differences": [
+            {
+                "arm": row.arm,
+                "bd_rate_percent": difference(row.rate),
+                "bd_psnr_db": difference(row.psnr),
+                "bd_rate_percent_without_fixed": difference(row.rate_without_fixed),
+                "bd_psnr_db_without_fixed": difference(row.psnr_without_fixed),
+            }
+            for row in result.differences
+        ],
+        "warnings": list(result.warnings),
+    }
+
+
+def as_csv(result: Comparison) -> str:
+    """One row per arm that is compared; a figure that does not exist is empty and its reason stands beside."""
+    import csv
+    import io
+
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    names = ("bd_rate_percent", "bd_psnr_db", "bd_rate_percent_without_fixed", "bd_psnr_db_without_fixed")
+    writer.writerow(["arm", "reference", *(part for name in names for part in (name, f"{name}_why_not"))])
+    for row in result.differences:
+        cells: list[Any] = []
+        for one in (row.rate, row.psnr, row.rate_without_fixed, row.psnr_without_fixed):
+            cells += ["", "not in the reports"] if one is None else [_blank(one.value), one.why]
+        writer.writerow([row.arm, result.reference.name, *cells])
+    return buffer.getvalue()
+
+
+def _blank(value: float | None) -> float | str:
+    return "" if value is None else value
+
+
+def _figure(one: Difference | None, form: str) -> str:
+    if one is None:
+        return "n/a"
+    return f"n/a: {one.why}" if one.value is None else form.format(one.value)
+
+
+def _show(result: Comparison) -> None:
+    count = len(result.views)
+    kind = f"{'held-out' if result.held_out else 'training'} view{'s' * (count != 1)}"
+    curves = console.table(
+        f"Curves over {count} {kind}", "arm", ">points", ">bytes on disk", ">PSNR dB", ">fixed bytes"
+    )
+    for arm in result.arms:
+        sizes = [point.size for point in arm.points]
+        values = [point.psnr for point in arm.points]
+        fixed = [point.fixed for point in arm.points if point.fixed is not None]
+        curves.add_row(
+            console.clean(arm.name),
+            f"{len(arm.points)} of {len(arm.points) + len(arm.beaten)}" if arm.beaten else str(len(sizes)),
+            f"{min(sizes):,} to {max(sizes):,}" if sizes else "",
+            f"{min(values):.2f} to {max(values):.2f}" if sizes else "",
+            (f"{min(fixed):,}" + (f" to {max(fixed):,}" if max(fixed) > min(fixed) else ""))
+            if fixed
+            else "n/a",
+        )
+    title = f"Bjontegaard differences from {result.reference.name}"
+    table = console.table(
+        console.clean(title), "arm", ">BD-rate", ">BD-PSNR", ">BD-rate, no fixed", ">BD-PSNR, no fixed"
+    )
+    for row in result.differences:
+        table.add_row(
+            console.clean(row.arm),
+            _figure(row.rate, "{:+.2f} %"),
+            _figure(row.psnr, "{:+.3f} dB"),
+            _figure(row.rate_without_fixed, "{:+.2f} %"),
+            _figure(row.psnr_without_fixed, "{:+.3f} dB"),
+        )
+    console.show(curves, table)
