@@ -170,21 +170,41 @@ def _types() -> dict[str, Any]:
 
 GSPC = Recipe()
 
-PCGS = replace(
-    GSPC,
+# Every field is given: what the default preset is tuned to must not change what was published.
+PCGS = Recipe(
     features=50,
+    pool=0,
+    pool_hidden=64,
+    pool_grid="shared",
+    residual_hidden=0,
+    head_hidden=50,
     grid="reference",
+    progressive_masks=True,
+    progressive_quantization=True,
+    progressive_offsets=False,
+    trits="learned",
+    accumulate="none",
     chunks=5,
     chunk_hidden=40,
     steps_hidden=50,
     trunk_hidden=100,
     trit_features_hidden=150,
     trit_scaling_hidden=18,
+    trit_offsets_hidden=64,
     coarsest_rate_weight=4e-3,
     finest_rate_weight=2e-4,
     relative_rate=False,
+    position_rate=False,
+    mask_rate=False,
+    mask_loss=0.0,
+    rate_anchors="all",
     noise="first",
     densify_threshold=2e-4,
+    pool_alone=1 / 6,
+    downsampling="none",
+    downsampling_start=0.7,
+    downsampling_until=0.3,
+    iterations=0,
     levels=4,
 )
 
