@@ -3,6 +3,8 @@ tables that its random networks predict. No torch, no data."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from gspc.codec import reference_networks as reference
@@ -12,6 +14,7 @@ from gspc.codec.types import (
     Networks,
     QuantizedHeads,
     QuantizedLayer,
+    QuantizedResidualDecoder,
     QuantizedScene,
 )
 from gspc.model.grid_spec import GridPlane, GridSpec
@@ -19,6 +22,46 @@ from gspc.scene import Camera
 
 RESOLUTIONS_3D = (18, 24, 33, 44, 59, 80, 108, 148, 201, 275, 376, 514)
 RESOLUTIONS_2D = (130, 258, 514, 1026)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What a scene has beyond three levels of plain anchors."""
+
+    features: int | None = None  # instead of the scene's own
+    chunks: int = 0  # G
+    chunk_hidden: int = 40
+    pool: int = 0  # P; a predictive scene
+    pool_hidden: int = 50
+    pool_planes: int = 0
+    residual_hidden: int = 0
+    refined: int = 3
+    trit_model: int = 0
+    offsets_hidden: int = 30  # of the trit network of offsets
+
+    def learned(self, attribute: int) -> bool:
+        """Whether there is a trit network for an attribute (that has values)."""
+        return self.trit_model != 1 and bool(self.refined >> attribute & 1)
+
+
+PLAIN = Variant()
+# Every path of the codec; sizes fit `tiny` (5 features, 3 offsets, 5 planes).
+VARIANTS = {
+    "plain": PLAIN,
+    "chunks": Variant(chunks=5, chunk_hidden=7),
+    "two-chunks": Variant(chunks=2, chunk_hidden=3),
+    "shared-pool": Variant(pool=6, pool_hidden=9),
+    "own-planes": Variant(pool=6, pool_hidden=9, pool_planes=2, residual_hidden=5, chunks=3, chunk_hidden=6),
+    "pool-only": Variant(features=0, pool=4, pool_hidden=5),
+    "refined-offsets": Variant(refined=7, offsets_hidden=6),
+    "only-offsets": Variant(refined=4, offsets_hidden=6),
+    "gaussian-trits": Variant(trit_model=1, refined=7),
+    "unbounded-trits": Variant(trit_model=2, refined=7, offsets_hidden=6),
+    "unrefined": Variant(refined=0, chunks=4, chunk_hidden=5),
+    "everything": Variant(
+        pool=5, pool_hidden=6, pool_planes=1, residual_hidden=3, chunks=3, chunk_hidden=4, refined=7
+    ),
+}
 
 
 def grid_spec(
@@ -76,8 +119,14 @@ def networks(
     offsets: int,
     levels: int,
     hidden: tuple[int, int, int, int] = (50, 100, 150, 18),
+    variant: Variant = PLAIN,
 ) -> Networks:
-    """Random networks with sensible outputs: mostly small scales at the first level, trits mostly zero."""
+    """Random networks with sensible outputs: mostly small scales at the first level, trits mostly zero.
+
+    `context`: of all planes of the grid.
+    """
+    pool_context = 4 * variant.pool_planes or context
+    context -= 4 * variant.pool_planes
     steps, trunk, trit_features, trit_scaling = hidden
     means = features + 6 + 3 * offsets
     center = layer(rng, trunk, means + 3 * offsets, 1, 60, 0, 300)
@@ -90,21 +139,66 @@ def networks(
 
     def trit(inputs: int, units: int, values: int) -> IntegerNetwork:
         out = layer(rng, units, 2 * values, 1, 4, 34, 300)
+        if variant.trit_model == 2:  # means in 1/16 steps, scales around half a step
+            out = stacked(layer(rng, units, values, 1, 4, 0, 300), layer(rng, units, values, 1, 6, -37, 300))
         return IntegerNetwork((layer(rng, inputs, units, levels - 1, 400, 100, 250), out))
 
-    return Networks(
+    plain = Networks(
         steps=IntegerNetwork(
             (layer(rng, context, steps, 1, 400, 100, 200), layer(rng, steps, 3, 1, 6, 0, 300))
         ),
         trunk=IntegerNetwork((layer(rng, context, trunk, levels + 1, 400, 100, 200),)),
         center=IntegerNetwork((center,)),
         scale=IntegerNetwork((layer(rng, trunk, features + 6, 1, 8, 22, 300),)),
-        trit_features=trit(context + features, trit_features, features) if levels > 1 else None,
-        trit_scaling=trit(context + 6, trit_scaling, 6) if levels > 1 else None,
+        trit_features=trit(context + features, trit_features, features)
+        if levels > 1 and features and variant.learned(0)
+        else None,
+        trit_scaling=trit(context + 6, trit_scaling, 6) if levels > 1 and variant.learned(1) else None,
+        trit_offsets=trit(context + 3 * offsets, variant.offsets_hidden, 3 * offsets)
+        if levels > 1 and variant.learned(2)
+        else None,
+    )
+    return replace(
+        plain,
+        chunks=tuple(chunk_network(rng, features, levels, j, variant) for j in range(1, variant.chunks)),
+        pool=IntegerNetwork(
+            (
+                layer(rng, pool_context, variant.pool_hidden, 1, 400, 100, 200),
+                layer(rng, variant.pool_hidden, variant.pool, 1, 1024, 0, 300),
+            )
+        )
+        if variant.pool
+        else None,
     )
 
 
-def heads(rng: np.random.Generator, features: int, offsets: int, hidden: int = 50) -> QuantizedHeads:
+def stacked(*layers: IntegerLayer) -> IntegerLayer:
+    """Layers over the same inputs as one, their outputs in order; one gain variant, one shift."""
+    return IntegerLayer(
+        np.concatenate([a.weight for a in layers]),
+        np.concatenate([a.bias for a in layers]),
+        np.concatenate([a.multiplier for a in layers], axis=1),
+        layers[0].shift,
+    )
+
+
+def chunk_network(
+    rng: np.random.Generator, features: int, levels: int, chunk: int, variant: Variant
+) -> IntegerNetwork:
+    """The network of one chunk of the features, chunk >= 1: second components near the first ones."""
+    first = chunk * features // variant.chunks
+    n = (chunk + 1) * features // variant.chunks - first
+    hidden = layer(rng, 2 * n + first, variant.chunk_hidden, levels, 400, 100, 400)
+    outputs = (
+        layer(rng, variant.chunk_hidden, n, 1, spread, center, 300)
+        for spread, center in ((20, 0), (8, 22), (4, -2))
+    )
+    return IntegerNetwork((hidden, stacked(*outputs)))
+
+
+def heads(
+    rng: np.random.Generator, features: int, offsets: int, hidden: int = 50, variant: Variant = PLAIN
+) -> QuantizedHeads:
     """Random heads, scales and biases rounded to a few mantissa bits."""
 
     def short(values: np.ndarray) -> np.ndarray:
@@ -117,13 +211,24 @@ def heads(rng: np.random.Generator, features: int, offsets: int, hidden: int = 5
             weight, short(rng.uniform(0.001, 0.01, outputs)), short(rng.normal(0, 0.2, outputs))
         )
 
-    return QuantizedHeads(
-        hidden=one(features + 4, 3 * hidden),
+    inputs = variant.pool + (0 if variant.residual_hidden else features) + 4
+    plain = QuantizedHeads(
+        hidden=one(inputs, 3 * hidden),
         opacity=one(hidden, offsets),
         color=one(hidden, 3 * offsets),
         cov=one(hidden, 7 * offsets),
         distance_scale=0.125,
     )
+    units = variant.residual_hidden
+    if not units:
+        return plain
+    residual = QuantizedResidualDecoder(
+        shape_hidden=one(features + 4, units),
+        shape_out=one(units, 7 * offsets),
+        appearance_hidden=one(features + 4, units),
+        appearance_out=one(units, 4 * offsets),
+    )
+    return replace(plain, residual=residual)
 
 
 def cameras(count: int) -> tuple[Camera, ...]:
@@ -164,9 +269,27 @@ def _masks(rng: np.random.Generator, count: int, offsets: int, levels: int) -> n
 
 
 def _symbols(
-    rng: np.random.Generator, nets: Networks, context: np.ndarray, mask: np.ndarray, levels: int
+    rng: np.random.Generator,
+    nets: Networks,
+    context: np.ndarray,
+    mask: np.ndarray,
+    levels: int,
+    variant: Variant = PLAIN,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """k of features and scaling at the finest level and of offsets, drawn from the predicted tables."""
+    """k of features and scaling at the finest level and of offsets, drawn from the predicted tables.
+
+    Chunks do not count; trits without a learned three-way distribution are drawn from a fixed one.
+    """
+
+    def refined(
+        k: np.ndarray, network: IntegerNetwork | None, old: np.ndarray, step: int, level: int
+    ) -> None:
+        if variant.trit_model == 0 and network is not None:
+            tables = reference.trit_tables(network, context[old], k[old], steps[old, step], level)
+        else:
+            tables = np.full(k[old].shape, 34 * 64 + 31)
+        k[old] = 3 * k[old] + _trits(rng, tables)
+
     count, offsets = mask.shape
     first = np.where(mask > 0, mask, levels + 1).min(axis=1)
     steps = reference.step_indices(nets, context)
@@ -176,13 +299,21 @@ def _symbols(
     features, scaling = np.zeros((count, values), np.int32), np.zeros((count, 6), np.int32)
     for level in range(1, levels + 1):
         old = np.flatnonzero(first < level)
-        if len(old) and nets.trit_features is not None and nets.trit_scaling is not None:
+        if len(old):
             for k, network, step in ((features, nets.trit_features, 0), (scaling, nets.trit_scaling, 1)):
-                tables = reference.trit_tables(network, context[old], k[old], steps[old, step], level)
-                k[old] = 3 * k[old] + _trits(rng, tables)
+                if variant.refined >> step & 1:
+                    refined(k, network, old, step, level)
         fresh = np.flatnonzero(first == level)
         tables_f, tables_s = reference.first_tables(nets, context[fresh], steps[fresh], level)
+        coarse = [0 if variant.refined >> i & 1 else reference.LOG3[level] for i in range(2)]
+        tables_f, tables_s = (
+            np.clip(t.astype(int) - c, 0, 127) for t, c in zip((tables_f, tables_s), coarse, strict=True)
+        )
         features[fresh], scaling[fresh] = _gaussian(rng, tables_f), _gaussian(rng, tables_s)
+    if variant.refined & 4:
+        k_offsets = (
+            k_offsets * 3 ** (levels - 1) + rng.integers(-1, 2, k_offsets.shape) * (mask > 0)[:, :, None]
+        )
     return features, scaling, k_offsets.astype(np.int32)
 
 
@@ -197,19 +328,24 @@ def scene(
     heads_hidden: int = 50,
     views: int = 4,
     seed: int = 0,
+    variant: Variant = PLAIN,
 ) -> QuantizedScene:
     """`count` anchors with all symbols."""
+    features = features if variant.features is None else variant.features
     rng = np.random.default_rng(seed)
     grid = grid or grid_spec()
     signs = tuple(rng.random((entries, 4)) < rng.uniform(0.4, 0.6) for entries in grid.entries)
-    nets = networks(rng, grid.context_size, features, offsets, levels, hidden)
+    nets = networks(rng, grid.context_size, features, offsets, levels, hidden, variant)
     positions = surface_positions(rng, count)
     mask = _masks(rng, count, offsets, levels)
     parts: list[tuple[np.ndarray, ...]] = []
     for at in range(0, count, 50000):
         part = slice(at, at + 50000)
-        context = reference.grid_context(positions[part], grid, signs)
-        parts.append(_symbols(rng, nets, context, mask[part], levels))
+        own = len(grid.planes) - variant.pool_planes
+        context = reference.grid_context(
+            positions[part], replace(grid, planes=grid.planes[:own]), signs[:own]
+        )
+        parts.append(_symbols(rng, nets, context, mask[part], levels, variant))
     k_features, k_scaling, k_offsets = (
         np.concatenate([part[i] for part in parts])
         if parts
@@ -226,7 +362,7 @@ def scene(
         grid=grid,
         grid_signs=signs,
         networks=nets,
-        heads=heads(rng, features, offsets, heads_hidden),
+        heads=heads(rng, features, offsets, heads_hidden, variant),
         step_base=(1.0, 0.05, 0.2),
         origin=np.array([-2.0, -2.0, -2.0]),
         voxel_size=0.001,
@@ -234,10 +370,15 @@ def scene(
         cameras=cameras(views),
         rate_weights=tuple(0.008 / 2**s for s in range(levels)),
         metadata={"source": "synthetic"},
+        refined=variant.refined,
+        trit_model=variant.trit_model,
+        pool_planes=variant.pool_planes,
     )
 
 
-def tiny(count: int = 60, *, levels: int = 3, seed: int = 0, views: int = 2) -> QuantizedScene:
+def tiny(
+    count: int = 60, *, levels: int = 3, seed: int = 0, views: int = 2, variant: Variant = PLAIN
+) -> QuantizedScene:
     """A scene of a few kilobytes."""
     return scene(
         count,
@@ -249,4 +390,5 @@ def tiny(count: int = 60, *, levels: int = 3, seed: int = 0, views: int = 2) -> 
         heads_hidden=4,
         views=views,
         seed=seed,
+        variant=variant,
     )

@@ -57,6 +57,15 @@ class HeaderInfo:
     trit_features_hidden: int
     trit_scaling_hidden: int
     heads_hidden: int
+    trit_offsets_hidden: int
+    chunk_hidden: int
+    pool_features: int  # P; 0: no pool
+    pool_hidden: int
+    residual_hidden: int  # of the residual decoder; 0: none
+    refined: int  # bits: 1 features, 2 scaling, 4 offsets
+    trit_model: int  # 0 learned, 1 Gaussian three-way, 2 Gaussian without bounds
+    chunks: int  # of the features; 0: no intra-anchor context
+    pool_planes: int  # the last planes, which only the pool reads; 0: it reads all
     step_base: tuple[float, float, float]
     origin: tuple[float, float, float]
     voxel_size: float
@@ -240,42 +249,90 @@ def _read_index(payload: bytes) -> _Index:
     return _Index(table, keys, lengths)
 
 
+_HEAD = "<12sBB12H4B3d3dd3f3i3IH"
+
+
+def _family(name: bytes) -> str:
+    text = name.rstrip(b"\0")
+    if not text.isascii() or not text.decode("ascii").isprintable():
+        raise BitstreamError("chunk HEAD: malformed model family")
+    if text not in (b"plain", b"predictive"):
+        raise BitstreamError(
+            f"model family '{text.decode()}' is not known here "
+            "(this reader knows 'plain' and 'predictive'); update gspc"
+        )
+    return text.decode("ascii")
+
+
+def _check_parts(h: HeaderInfo) -> None:
+    """What belongs together: pool and family, refined attributes and trit networks, chunks."""
+    what = "chunk HEAD"
+    pool = h.pool_features > 0
+    if (
+        not (0 if pool else 1) <= h.features <= limits.MAX_FEATURES
+        or not 1 <= h.offsets <= limits.MAX_OFFSETS
+    ):
+        raise BitstreamError(f"{what}: features or offsets per anchor are beyond the limits")
+    hidden = (h.steps_hidden, h.trunk_hidden, h.heads_hidden)
+    others = (h.chunk_hidden, h.pool_hidden, h.residual_hidden)
+    trits = (h.trit_features_hidden, h.trit_scaling_hidden, h.trit_offsets_hidden)
+    if not 1 <= h.position_bits <= limits.MAX_POSITION_BITS:
+        raise BitstreamError(f"{what}: position bits or hidden layers are beyond the limits")
+    if min(hidden) < 1 or max(*hidden, *others, *trits) > limits.MAX_HIDDEN:
+        raise BitstreamError(f"{what}: position bits or hidden layers are beyond the limits")
+    if h.refined > 7 or h.trit_model > 2:
+        raise BitstreamError(f"{what}: unknown refined attributes or trit model")
+    values = (h.features, 6, 3 * h.offsets)
+    needed = [h.refined >> i & 1 and h.trit_model != 1 and n > 0 for i, n in enumerate(values)]
+    there = [n > 0 for n in trits]
+    if any(has and not need for has, need in zip(there, needed, strict=True)):
+        raise BitstreamError(f"{what}: there is a trit network for what is not refined by one")
+    if any(there) and sum(there) != sum(map(bool, needed)):
+        raise BitstreamError(f"{what}: one of the trit networks is missing")
+    chunks = h.chunks == 0 or 2 <= h.chunks <= min(limits.MAX_CHUNKS, h.features)
+    if not chunks or (h.chunks > 0) != (h.chunk_hidden > 0):
+        raise BitstreamError(f"{what}: feature chunks are beyond the limits")
+    if (h.family == "predictive") != pool:
+        raise BitstreamError(f"{what}: model family and pool features do not belong together")
+    if (
+        h.pool_features > limits.MAX_POOL
+        or pool != (h.pool_hidden > 0)
+        or h.pool_planes >= max(len(h.planes), 1)
+    ):
+        raise BitstreamError(f"{what}: the pool is beyond the limits")
+    if (h.pool_planes and not pool) or (h.residual_hidden and not (pool and h.features)):
+        raise BitstreamError(f"{what}: parts of a pool that is not there")
+
+
 def _read_header(payload: bytes) -> HeaderInfo:
     what = "chunk HEAD"
-    fields = _unpack("<12sBBHHHHHHH3d3dd3f3i3IH", payload, 0, what)
-    (family, coder, bits), sizes = fields[:3], fields[3:10]
+    fields = _unpack(_HEAD, payload, 0, what)
+    (family, coder, bits), sizes = fields[:3], fields[3:19]
     assert isinstance(family, bytes)
-    name = family.rstrip(b"\0")
-    if not name.isascii() or not name.decode("ascii").isprintable():
-        raise BitstreamError(f"{what}: malformed model family")
-    if name != b"plain":
-        raise BitstreamError(
-            f"model family '{name.decode()}' is not known here (this reader knows 'plain'); update gspc"
-        )
-    planes_at = struct.calcsize("<12sBBHHHHHHH3d3dd3f3i3IH")
+    name = _family(family)
+    planes_at = struct.calcsize(_HEAD)
     count = fields[-1]
     if count > limits.MAX_PLANES or len(payload) != planes_at + 4 * count:
         raise BitstreamError(f"{what}: length does not fit its contents")
     if coder > 1:
         raise BitstreamError(f"{what}: unknown symbol coder {coder}")
-    if not (1 <= sizes[0] <= limits.MAX_FEATURES and 1 <= sizes[1] <= limits.MAX_OFFSETS):
-        raise BitstreamError(f"{what}: features or offsets per anchor are beyond the limits")
-    if not 1 <= bits <= limits.MAX_POSITION_BITS or max(sizes[2:]) > limits.MAX_HIDDEN:
-        raise BitstreamError(f"{what}: position bits or hidden layers are beyond the limits")
     planes = tuple(struct.unpack_from("<BBH", payload, planes_at + 4 * i) for i in range(count))
-    return HeaderInfo(
-        name.decode("ascii"),
+    rest = fields[19:]
+    header = HeaderInfo(
+        name,
         coder,
         bits,
         *sizes,
-        step_base=(fields[10], fields[11], fields[12]),
-        origin=(fields[13], fields[14], fields[15]),
-        voxel_size=fields[16],
-        background=(fields[17], fields[18], fields[19]),
-        box_low=(fields[20], fields[21], fields[22]),
-        box_size=(fields[23], fields[24], fields[25]),
+        step_base=(rest[0], rest[1], rest[2]),
+        origin=(rest[3], rest[4], rest[5]),
+        voxel_size=rest[6],
+        background=(rest[7], rest[8], rest[9]),
+        box_low=(rest[10], rest[11], rest[12]),
+        box_size=(rest[13], rest[14], rest[15]),
         planes=tuple(PlaneInfo(dims, resolution, log2) for dims, log2, resolution in planes),
     )
+    _check_parts(header)
+    return header
 
 
 def _varint(payload: bytes, at: int, what: str) -> tuple[int, int]:

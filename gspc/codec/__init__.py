@@ -1,7 +1,7 @@
 """The codec: integers to `.pcgs` streams and back. Nothing here imports torch; `gspc.codec.export` does."""
 
 from gspc.codec.recode import recode
-from gspc.codec.stream import decode, decode_symbols, encode, predict, truncate_levels
+from gspc.codec.stream import decode, decode_symbols, encode, predict, predict_pool, truncate_levels
 from gspc.codec.types import (
     Decoded,
     IntegerLayer,
@@ -28,6 +28,7 @@ __all__ = [
     "decode_symbols",
     "encode",
     "predict",
+    "predict_pool",
     "recode",
     "truncate_levels",
 ]

@@ -12,6 +12,7 @@ from gspc import _codec
 from gspc.bitstream import describe
 from gspc.codec.recode import Coder, coder_of, recode
 from gspc.codec.types import (
+    F32,
     I32,
     U8,
     Decoded,
@@ -20,6 +21,7 @@ from gspc.codec.types import (
     Networks,
     QuantizedHeads,
     QuantizedLayer,
+    QuantizedResidualDecoder,
     QuantizedScene,
     Symbols,
 )
@@ -29,6 +31,8 @@ from gspc.scene import Camera, DecodedScene
 
 MAX_MEMORY = 4 << 30
 SLICE_ANCHORS = 16384
+_HEADS = ("hidden", "opacity", "color", "cov")
+_RESIDUAL = ("shape_hidden", "shape_out", "appearance_hidden", "appearance_out")
 
 
 def predict(
@@ -51,6 +55,31 @@ def predict(
     return means.astype(np.int32), steps
 
 
+def predict_pool(
+    positions: I32,
+    grid: GridSpec,
+    grid_signs: tuple[NDArray[np.bool_], ...],
+    networks: Networks,
+    pool_planes: int = 0,
+    *,
+    threads: int = 0,
+) -> F32:
+    """Pool features [N, P] at `positions` [N, 3] (voxels), exactly as a decoder restores them.
+
+    `pool_planes`: as in QuantizedScene. Raises InputError when the networks have no pool or do not fit the
+    grid.
+    """
+    header = _header(grid, networks)
+    if networks.pool is None or header["pool_planes"] != pool_planes:
+        raise InputError(
+            f"networks without a pool, or of another grid than one with {pool_planes} pool planes"
+        )
+    features: F32 = _codec.predict_pool(
+        header, _levels_of(networks), _layers(networks), _signs(grid_signs), _int32(positions), threads
+    )
+    return features
+
+
 def encode(
     scene: QuantizedScene,
     *,
@@ -68,6 +97,9 @@ def encode(
     heads = scene.heads
     header = _header(scene.grid, scene.networks) | {
         "heads_hidden": heads.opacity.weight.shape[1],
+        "residual_hidden": 0 if heads.residual is None else heads.residual.shape_hidden.weight.shape[0],
+        "refined": scene.refined,
+        "trit_model": scene.trit_model,
         "step_base": tuple(float(v) for v in scene.step_base),
         "origin": tuple(float(v) for v in scene.origin),
         "background": tuple(float(v) for v in scene.background),
@@ -79,14 +111,17 @@ def encode(
             f"the scene has {features} features and {scene.offsets.shape[1]} offsets per anchor, "
             f"its networks {header['features']} and {header['offsets']}"
         )
+    if header["pool_planes"] != scene.pool_planes:
+        raise InputError(
+            f"the scene has {scene.pool_planes} pool planes, its networks {header['pool_planes']}"
+        )
     try:
         data = _codec.encode_stream(
             header,
             scene.levels,
             _layers(scene.networks),
             _signs(scene.grid_signs),
-            {name: _head(getattr(heads, name)) for name in ("hidden", "opacity", "color", "cov")}
-            | {"distance_scale": float(heads.distance_scale)},
+            _heads(heads),
             [_camera(camera) for camera in scene.cameras],
             _metadata_bytes(scene),
             _int32(scene.positions),
@@ -125,6 +160,7 @@ def decode(
         background=d["background"],
         cameras=tuple(_decoded_camera(camera) for camera in d["cameras"]),
         metadata=_metadata(d["metadata"]),
+        residuals=d["residuals"],
     )
     warnings: tuple[str, ...] = ()
     if d["truncated"] and upto is None:
@@ -241,6 +277,10 @@ def _layers(networks: Networks) -> dict[str, tuple[NDArray[Any], ...]]:
     layers |= two("steps", networks.steps)
     layers |= two("trit_features", networks.trit_features)
     layers |= two("trit_scaling", networks.trit_scaling)
+    layers |= two("trit_offsets", networks.trit_offsets)
+    layers |= two("pool", networks.pool)
+    for j, chunk in enumerate(networks.chunks, start=1):
+        layers |= two(f"chunk_{j}", chunk)
     return layers
 
 
@@ -249,7 +289,10 @@ def _levels_of(networks: Networks) -> int:
 
 
 def _header(grid: GridSpec, networks: Networks) -> dict[str, Any]:
-    """Sizes as the networks have them; fields that only whole scenes know are neutral."""
+    """Sizes as the networks have them; fields that only whole scenes know are neutral.
+
+    Neutral is here: refined is what there are trit networks for, as predictions do not depend on it.
+    """
 
     def hidden(network: IntegerNetwork | None) -> int:
         return 0 if network is None else network.layers[0].weight.shape[0]
@@ -257,16 +300,31 @@ def _header(grid: GridSpec, networks: Networks) -> dict[str, Any]:
     features = networks.scale.layers[0].weight.shape[0] - 6
     center = networks.center.layers[0].weight.shape[0]
     offsets, rest = divmod(center - features - 6, 6)
-    if features < 1 or rest != 0 or offsets < 1:
+    if features < (networks.pool is None) or rest != 0 or offsets < 1:
         raise InputError(f"networks of {features} features and {center} center outputs fit no scene")
+    context = networks.trunk.layers[0].weight.shape[1]
+    pool_planes, rest = divmod(grid.context_size - context, grid.features_per_entry)
+    if rest or pool_planes < 0:
+        raise InputError(f"networks of {context} context values do not fit a grid of {grid.context_size}")
+    trits = (networks.trit_features, networks.trit_scaling, networks.trit_offsets)
     return {
+        "family": "plain" if networks.pool is None else "predictive",
         "features": features,
         "offsets": offsets,
         "steps_hidden": hidden(networks.steps),
         "trunk_hidden": hidden(networks.trunk),
         "trit_features_hidden": hidden(networks.trit_features),
         "trit_scaling_hidden": hidden(networks.trit_scaling),
+        "trit_offsets_hidden": hidden(networks.trit_offsets),
         "heads_hidden": 1,
+        "chunk_hidden": hidden(networks.chunks[0]) if networks.chunks else 0,
+        "pool_features": 0 if networks.pool is None else networks.pool.layers[1].weight.shape[0],
+        "pool_hidden": hidden(networks.pool),
+        "residual_hidden": 0,
+        "refined": sum(1 << i for i, network in enumerate(trits) if network is not None),
+        "trit_model": 0,
+        "chunks": len(networks.chunks) + 1 if networks.chunks else 0,
+        "pool_planes": pool_planes,
         "step_base": (1.0, 1.0, 1.0),
         "origin": (0.0, 0.0, 0.0),
         "background": (0.0, 0.0, 0.0),
@@ -283,6 +341,13 @@ def _head(layer: QuantizedLayer) -> tuple[NDArray[Any], ...]:
         np.ascontiguousarray(layer.scale, dtype=np.float32),
         np.ascontiguousarray(layer.bias, dtype=np.float32),
     )
+
+
+def _heads(heads: QuantizedHeads) -> dict[str, Any]:
+    parts = {name: _head(getattr(heads, name)) for name in _HEADS}
+    if heads.residual is not None:
+        parts |= {name: _head(getattr(heads.residual, name)) for name in _RESIDUAL}
+    return parts | {"distance_scale": float(heads.distance_scale)}
 
 
 def _camera(camera: Camera) -> tuple[Any, ...]:
@@ -318,7 +383,8 @@ def _decoded_camera(fields: tuple[Any, ...]) -> Camera:
 
 
 def _decoded_heads(d: dict[str, Any]) -> QuantizedHeads:
-    layers = {name: QuantizedLayer(*d[name]) for name in ("hidden", "opacity", "color", "cov")}
-    return QuantizedHeads(
-        layers["hidden"], layers["opacity"], layers["color"], layers["cov"], d["distance_scale"]
-    )
+    residual = None
+    if _RESIDUAL[0] in d:
+        residual = QuantizedResidualDecoder(*(QuantizedLayer(*d[name]) for name in _RESIDUAL))
+    hidden, opacity, color, cov = (QuantizedLayer(*d[name]) for name in _HEADS)
+    return QuantizedHeads(hidden, opacity, color, cov, d["distance_scale"], residual)

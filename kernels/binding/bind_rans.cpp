@@ -199,6 +199,10 @@ void bind_rans(nb::module_& m) {
   });
   m.def("step_table", [] { return array(gspc::step_table(), 128); });
   m.def("log_step_table", [] { return array(gspc::log_step_table(), 128); });
+  m.def("inverse_step_table", [] { return array(gspc::inverse_step_table(), 128); });
+  m.def("mixture_weight_table", [] { return array(gspc::mixture_weight_table(), 64); });
+  m.def("trit_zero_edges", [] { return array(gspc::trit_zero_edges(), 63); });
+  m.def("trit_plus_edges", [] { return array(gspc::trit_plus_edges(), 63); });
   m.def("inverse3", &gspc::inverse3);
   m.def("log3", &gspc::log3);
 }

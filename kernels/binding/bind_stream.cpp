@@ -49,12 +49,15 @@ gspc::Networks networks_of(const gspc::StreamHeader& header, int levels, const n
   fill_layer(n.trunk, layers["trunk"], "trunk");
   fill_layer(n.center, layers["center"], "center");
   fill_layer(n.scale, layers["scale"], "scale");
-  if (levels > 1) {
-    fill_layer(n.trit_features_hidden, layers["trit_features_hidden"], "trit_features");
-    fill_layer(n.trit_features_out, layers["trit_features_out"], "trit_features output");
-    fill_layer(n.trit_scaling_hidden, layers["trit_scaling_hidden"], "trit_scaling");
-    fill_layer(n.trit_scaling_out, layers["trit_scaling_out"], "trit_scaling output");
-  }
+  const auto fill_two = [&](gspc::TwoLayers<gspc::IntegerLayer>& net, const std::string& name) {
+    fill_layer(net.hidden, layers[(name + "_hidden").c_str()], name);
+    fill_layer(net.out, layers[(name + "_out").c_str()], name + " output");
+  };
+  for (size_t i = 0; i < n.chunks.size(); ++i) fill_two(n.chunks[i], "chunk_" + std::to_string(i + 1));
+  if (header.pool_features > 0) fill_two(n.pool, "pool");
+  const char* const trits[3] = {"trit_features", "trit_scaling", "trit_offsets"};
+  for (int a = 0; a < 3; ++a)
+    if (levels > 1 && header.trit_network(a)) fill_two(n.trits[a], trits[a]);
   return n;
 }
 
@@ -82,14 +85,24 @@ gspc::GridSpec grid_of(const nb::dict& d) {
 
 gspc::StreamHeader header_of(const nb::dict& d) {
   gspc::StreamHeader h;
+  h.family = nb::cast<std::string>(d["family"]);
   h.features = nb::cast<int>(d["features"]);
   h.offsets = nb::cast<int>(d["offsets"]);
   h.position_bits = 21;
   h.steps_hidden = nb::cast<int>(d["steps_hidden"]);
   h.trunk_hidden = nb::cast<int>(d["trunk_hidden"]);
-  h.trit_features_hidden = nb::cast<int>(d["trit_features_hidden"]);
-  h.trit_scaling_hidden = nb::cast<int>(d["trit_scaling_hidden"]);
+  h.trit_hidden[gspc::kFeatures] = nb::cast<int>(d["trit_features_hidden"]);
+  h.trit_hidden[gspc::kScaling] = nb::cast<int>(d["trit_scaling_hidden"]);
+  h.trit_hidden[gspc::kOffsets] = nb::cast<int>(d["trit_offsets_hidden"]);
   h.heads_hidden = nb::cast<int>(d["heads_hidden"]);
+  h.chunk_hidden = nb::cast<int>(d["chunk_hidden"]);
+  h.pool_features = nb::cast<int>(d["pool_features"]);
+  h.pool_hidden = nb::cast<int>(d["pool_hidden"]);
+  h.residual_hidden = nb::cast<int>(d["residual_hidden"]);
+  h.refined = nb::cast<int>(d["refined"]);
+  h.trit_model = nb::cast<int>(d["trit_model"]);
+  h.chunks = nb::cast<int>(d["chunks"]);
+  h.pool_planes = nb::cast<int>(d["pool_planes"]);
   fill_array<double>(h.step_base, d["step_base"]);
   fill_array<double>(h.origin, d["origin"]);
   fill_array<float>(h.background, d["background"]);
@@ -120,6 +133,12 @@ gspc::StoredHeads heads_of(const gspc::StreamHeader& header, const nb::dict& d) 
   fill_head(heads.opacity, d["opacity"], "opacity head");
   fill_head(heads.color, d["color"], "color head");
   fill_head(heads.cov, d["cov"], "cov head");
+  if (heads.residual) {
+    fill_head(heads.shape_hidden, d["shape_hidden"], "hidden layer of the shape decoder");
+    fill_head(heads.shape_out, d["shape_out"], "shape decoder");
+    fill_head(heads.appearance_hidden, d["appearance_hidden"], "hidden layer of the appearance decoder");
+    fill_head(heads.appearance_out, d["appearance_out"], "appearance decoder");
+  }
   heads.distance_scale = nb::cast<float>(d["distance_scale"]);
   return heads;
 }
@@ -182,30 +201,37 @@ nb::dict decoded_dict(gspc::DecodedStream& s, bool symbols) {
   d["opacity"] = head_tuple(s.heads.opacity);
   d["color"] = head_tuple(s.heads.color);
   d["cov"] = head_tuple(s.heads.cov);
+  if (s.heads.residual) {
+    d["shape_hidden"] = head_tuple(s.heads.shape_hidden);
+    d["shape_out"] = head_tuple(s.heads.shape_out);
+    d["appearance_hidden"] = head_tuple(s.heads.appearance_hidden);
+    d["appearance_out"] = head_tuple(s.heads.appearance_out);
+  }
+  d["residuals"] = s.header.pool_features > 0 ? s.header.features : 0;
   d["distance_scale"] = s.heads.distance_scale;
   d["gaussian_level"] = array_of(s.gaussian_level, {n, k});
   nb::list ideal;
   for (const auto& bits : s.ideal) {
     nb::dict row;
-    row["features"] = bits.features;
-    row["scaling"] = bits.scaling;
-    row["offsets"] = bits.offsets;
-    row["refined_features"] = bits.refined_features;
-    row["refined_scaling"] = bits.refined_scaling;
-    row["refined_offsets"] = bits.refined_offsets;
+    row["features"] = bits.first[0];
+    row["scaling"] = bits.first[1];
+    row["offsets"] = bits.first[2];
+    row["refined_features"] = bits.refined[0];
+    row["refined_scaling"] = bits.refined[1];
+    row["refined_offsets"] = bits.refined[2];
     ideal.append(row);
   }
   d["ideal"] = ideal;
   if (symbols) {
     d["positions"] = array_of(s.positions, {n, 3});
-    d["features"] = array_of(s.feature_symbols, {n, f});
-    d["scaling"] = array_of(s.scaling_symbols, {n, 6});
-    d["offsets"] = array_of(s.offset_symbols, {n, k, 3});
+    d["features"] = array_of(s.attribute_symbols[gspc::kFeatures], {n, f});
+    d["scaling"] = array_of(s.attribute_symbols[gspc::kScaling], {n, 6});
+    d["offsets"] = array_of(s.attribute_symbols[gspc::kOffsets], {n, k, 3});
     d["means"] = array_of(s.means, {n, static_cast<size_t>(s.header.attributes())});
     d["steps"] = array_of(s.steps, {n, 3});
   } else {
     d["anchors"] = array_of(s.anchors, {n, 3});
-    d["features"] = array_of(s.features, {n, f});
+    d["features"] = array_of(s.features, {n, static_cast<size_t>(s.header.restored_features())});
     d["log_scales"] = array_of(s.log_scales, {n, 6});
     d["offsets"] = array_of(s.offsets, {n, k, 3});
   }
@@ -249,9 +275,9 @@ nb::bytes encode(nb::dict header, int scene_levels, nb::dict networks, In<uint8_
     throw nb::value_error("positions, features, scaling, offsets and gaussian_level do not belong together");
   scene.count = n;
   scene.positions = positions.data();
-  scene.features = features.data();
-  scene.scaling = scaling.data();
-  scene.offsets = offsets.data();
+  scene.symbols[gspc::kFeatures] = features.data();
+  scene.symbols[gspc::kScaling] = scaling.data();
+  scene.symbols[gspc::kOffsets] = offsets.data();
   scene.gaussian_level = gaussian_level.data();
   std::vector<uint8_t> file;
   {
@@ -261,13 +287,31 @@ nb::bytes encode(nb::dict header, int scene_levels, nb::dict networks, In<uint8_
   return bytes_of(file);
 }
 
-nb::tuple predict(nb::dict header, int levels, nb::dict networks, In<uint8_t> signs, In<int32_t> positions, int threads) {
-  gspc::StreamModel model;
-  model.header = header_of(header);
-  gspc::Networks n = networks_of(model.header, levels, networks);
+// What positions alone predict.
+gspc::StreamModel model_of(const nb::dict& header, int levels, const nb::dict& networks, In<uint8_t> signs) {
+  if (levels < 1 || levels > gspc::kMaxLevels) throw nb::value_error("a scene has 1 to 8 levels");
+  const gspc::StreamHeader h = header_of(header);
+  const gspc::Networks n = networks_of(h, levels, networks);
   for (int level = 1; level <= levels; ++level) gspc::check_networks(n, level);
-  model.networks = gspc::PackedNetworks(n);
-  model.signs = signs_of(model.header.grid, signs);
+  return {h, signs_of(h.grid, signs), n, levels};
+}
+
+nb::object predict_pool(nb::dict header, int levels, nb::dict networks, In<uint8_t> signs, In<int32_t> positions,
+                        int threads) {
+  const gspc::StreamModel model = model_of(header, levels, networks, signs);
+  if (model.header.pool_features == 0) throw nb::value_error("these networks have no pool");
+  if (positions.size() % 3 != 0) throw nb::value_error("positions [N, 3] expected");
+  const size_t count = positions.size() / 3, p = static_cast<size_t>(model.header.pool_features);
+  gspc::Buffer<float> features(count * p);
+  {
+    nb::gil_scoped_release release;
+    gspc::predict_pool_scene(model, positions.data(), count, threads, features.data.get());
+  }
+  return array_of(features, {count, p});
+}
+
+nb::tuple predict(nb::dict header, int levels, nb::dict networks, In<uint8_t> signs, In<int32_t> positions, int threads) {
+  const gspc::StreamModel model = model_of(header, levels, networks, signs);
   if (positions.size() % 3 != 0) throw nb::value_error("positions [N, 3] expected");
   const size_t count = positions.size() / 3, a = static_cast<size_t>(model.header.attributes());
   gspc::Buffer<int16_t> means(count * a);
@@ -293,5 +337,6 @@ void bind_stream(nb::module_& m) {
         "slice_anchors"_a, "threads"_a);
   m.def("decode_stream", &decode, "data"_a, "upto"_a, "threads"_a, "max_memory"_a, "symbols"_a, "ideal"_a, "reverse"_a);
   m.def("truncate_stream", &keep_levels, "data"_a, "levels"_a);
+  m.def("predict_pool", &predict_pool, "header"_a, "levels"_a, "networks"_a, "signs"_a, "positions"_a, "threads"_a);
   m.def("predict_centers", &predict, "header"_a, "levels"_a, "networks"_a, "signs"_a, "positions"_a, "threads"_a);
 }

@@ -105,11 +105,10 @@ Plan make_plan(const Container& file, const Contents& contents) {
 }
 
 void check_memory(const StreamHeader& h, const Plan& plan, size_t workers, const DecodeOptions& options) {
-  const uint64_t f = static_cast<uint64_t>(h.features), k = static_cast<uint64_t>(h.offsets),
-                 c = static_cast<uint64_t>(h.context());
-  const uint64_t values = f + 6 + 3 * k;
-  const uint64_t anchor = 12 + 4 * values + k + (options.symbols ? 2 * values + 3 : 0);
-  const uint64_t working = 40 + k + 2 * c + 20 * values;
+  const uint64_t k = static_cast<uint64_t>(h.offsets), c = static_cast<uint64_t>(h.context());
+  const uint64_t values = static_cast<uint64_t>(h.attributes());
+  const uint64_t anchor = 12 + 4 * (values + static_cast<uint64_t>(h.pool_features)) + k + (options.symbols ? 2 * values + 3 : 0);
+  const uint64_t working = 40 + k + 2 * c + 28 * values;
   const uint64_t need = plan.first.back() * anchor + workers * plan.largest * working + grid_entries(h.grid);
   if (need > options.max_memory)
     stream_fail("decoding needs about " + std::to_string((need >> 20) + 1) + " MiB of memory, the limit is " +
@@ -118,18 +117,17 @@ void check_memory(const StreamHeader& h, const Plan& plan, size_t workers, const
 
 // Arrays of the whole scene that slices are stored into.
 void allocate(DecodedStream& out, const DecodeOptions& options) {
-  const size_t n = out.count, f = static_cast<size_t>(out.header.features), k = static_cast<size_t>(out.header.offsets);
+  const size_t n = out.count, k = static_cast<size_t>(out.header.offsets);
   out.gaussian_level = Buffer<uint8_t>(n * k);
   if (options.symbols) {
     out.positions = Buffer<int32_t>(n * 3);
-    out.feature_symbols = Buffer<int32_t>(n * f);
-    out.scaling_symbols = Buffer<int32_t>(n * 6);
-    out.offset_symbols = Buffer<int32_t>(n * k * 3);
+    for (int a : {kFeatures, kScaling, kOffsets})
+      out.attribute_symbols[a] = Buffer<int32_t>(n * static_cast<size_t>(out.header.values(a)));
     out.means = Buffer<int16_t>(n * static_cast<size_t>(out.header.attributes()));
     out.steps = Buffer<uint8_t>(n * 3);
   } else {
     out.anchors = Buffer<float>(n * 3);
-    out.features = Buffer<float>(n * f);
+    out.features = Buffer<float>(n * static_cast<size_t>(out.header.restored_features()));
     out.log_scales = Buffer<float>(n * 6);
     out.offsets = Buffer<float>(n * k * 3);
   }
@@ -141,23 +139,29 @@ void store(Buffer<T>& out, size_t at, const V* values, size_t n) {
 }
 
 void store_symbols(DecodedStream& out, const SliceState& state, size_t first) {
-  const size_t n = state.count, f = static_cast<size_t>(out.header.features), k = static_cast<size_t>(out.header.offsets);
-  const size_t a = static_cast<size_t>(out.header.attributes());
+  const size_t n = state.count, means = static_cast<size_t>(out.header.attributes());
   store(out.positions, first * 3, state.positions.data(), n * 3);
-  store(out.feature_symbols, first * f, state.features.data(), n * f);
-  store(out.scaling_symbols, first * 6, state.scaling.data(), n * 6);
-  store(out.offset_symbols, first * k * 3, state.offsets.data(), n * k * 3);
-  store(out.means, first * a, state.means.data(), n * a);
+  for (int a : {kFeatures, kScaling, kOffsets}) {
+    const size_t values = static_cast<size_t>(out.header.values(a));
+    store(out.attribute_symbols[a], first * values, state.symbols[a].data(), n * values);
+  }
+  store(out.means, first * means, state.means.data(), n * means);
   store(out.steps, first * 3, state.steps.data(), n * 3);
 }
 
-void store_values(DecodedStream& out, const SliceState& state, size_t first, int level) {
+void store_values(DecodedStream& out, const StreamModel& model, const SliceState& state, SliceScratch& scratch, size_t first,
+                  int level) {
   const StreamHeader& h = out.header;
   const size_t f = static_cast<size_t>(h.features), k = static_cast<size_t>(h.offsets);
-  const size_t attributes = static_cast<size_t>(h.attributes());
-  double thirds = 1;
-  for (int s = 1; s < level; ++s) thirds *= 3;
+  const size_t pool = static_cast<size_t>(h.pool_features), attributes = static_cast<size_t>(h.attributes());
+  double divisor[3] = {16384, 16384, 16384};
+  for (int a : {kFeatures, kScaling, kOffsets})
+    for (int s = 1; s < h.step_level(a, level); ++s) divisor[a] *= 3;
   const auto restore = GSPC_DISPATCH(restore_kernel);
+  float* const features = out.features.data.get() + first * (pool + f);
+  if (pool > 0)
+    predict_pool(model, scratch, state.positions.data(), h.pool_planes == 0 ? state.context.data() : nullptr, state.count,
+                 features, pool + f);
   for (size_t i = 0; i < state.count; ++i) {
     const size_t n = first + i;
     for (size_t a = 0; a < 3; ++a)
@@ -165,11 +169,12 @@ void store_values(DecodedStream& out, const SliceState& state, size_t first, int
     const int16_t* mean = state.means.data() + i * attributes;
     double step[3];
     for (size_t a = 0; a < 3; ++a)
-      step[a] = h.step_base[a] * step_table()[state.steps[i * 3 + a]] / (a < 2 ? 16384 * thirds : 16384.0);
-    restore(mean, state.features.data() + i * f, h.step_base[0] / 64, step[0], f, out.features.data.get() + n * f);
-    restore(mean + f, state.scaling.data() + i * 6, h.step_base[1] / 64, step[1], 6, out.log_scales.data.get() + n * 6);
+      step[a] = h.step_base[a] * step_table()[state.steps[i * 3 + a]] / divisor[a];
+    restore(mean, state.symbols[kFeatures].data() + i * f, h.step_base[0] / 64, step[0], f, features + i * (pool + f) + pool);
+    restore(mean + f, state.symbols[kScaling].data() + i * 6, h.step_base[1] / 64, step[1], 6,
+            out.log_scales.data.get() + n * 6);
     float* offsets = out.offsets.data.get() + n * k * 3;
-    restore(mean + f + 6, state.offsets.data() + i * k * 3, h.step_base[2] / 64, step[2], k * 3, offsets);
+    restore(mean + f + 6, state.symbols[kOffsets].data() + i * k * 3, h.step_base[2] / 64, step[2], k * 3, offsets);
     for (size_t j = 0; j < k; ++j)
       if (state.gaussian_level[i * k + j] == 0) offsets[3 * j] = offsets[3 * j + 1] = offsets[3 * j + 2] = 0;
   }
@@ -203,17 +208,13 @@ void decode_slice(const Container& file, const Contents& contents, const Plan& p
 }
 
 StreamModel read_model(const Contents& contents, const StreamHeader& header, int levels) {
-  StreamModel model;
-  model.header = header;
-  model.levels = levels;
-  if (levels > 1 && header.trit_features_hidden == 0) stream_fail("chunk HEAD: more than one level, but no trit networks");
+  if (levels > 1 && !header.holds_levels()) stream_fail("chunk HEAD: more than one level, but no trit networks");
   Networks networks(header, levels);
   for (int level = 1; level <= levels; ++level)
     read_part(*contents.networks[static_cast<size_t>(level) - 1],
               [&](const uint8_t* p, size_t n) { read_networks(networks, level, p, n); });
-  model.networks = PackedNetworks(networks);
-  model.signs = read_part(*contents.grid, [&](const uint8_t* p, size_t n) { return read_grid(header.grid, p, n); });
-  return model;
+  return {header, read_part(*contents.grid, [&](const uint8_t* p, size_t n) { return read_grid(header.grid, p, n); }),
+          networks, levels};
 }
 
 }  // namespace
@@ -259,7 +260,7 @@ DecodedStream decode_stream(const uint8_t* data, size_t size, const DecodeOption
     hashes[i] = hash_slice(state);
     store(out.gaussian_level, plan.first[i] * k, state.gaussian_level.data(), state.count * k);
     if (options.symbols) store_symbols(out, state, plan.first[i]);
-    else store_values(out, state, plan.first[i], plan.level[i]);
+    else store_values(out, model, state, states[w].scratch, plan.first[i], plan.level[i]);
   });
   for (uint64_t hash : hashes) out.hash = hash_words(out.hash, hash);
   out.ideal.resize(plan.parts.size());
@@ -283,6 +284,17 @@ void predict_scene(const StreamModel& model, const int32_t* positions, size_t co
     predict_centers(model, states[w], scratch[w], 0, n, 0);
     std::copy_n(states[w].means.data(), n * attributes, means + first * attributes);
     std::copy_n(states[w].steps.data(), n * 3, steps + first * 3);
+  });
+}
+
+void predict_pool_scene(const StreamModel& model, const int32_t* positions, size_t count, int threads, float* features) {
+  constexpr size_t kRun = 4096;
+  const size_t items = (count + kRun - 1) / kRun, pool = static_cast<size_t>(model.header.pool_features);
+  const size_t workers = worker_count(threads, items);
+  std::vector<SliceScratch> scratch(workers, SliceScratch(model.header));
+  parallel_items(workers, items, [&](size_t w, size_t item) {
+    const size_t first = item * kRun;
+    predict_pool(model, scratch[w], positions + 3 * first, nullptr, std::min(kRun, count - first), features + first * pool, pool);
   });
 }
 

@@ -44,18 +44,18 @@ void check_source(const SceneSource& scene, int levels) {
   if (scene.levels < 1 || scene.levels > kMaxLevels) stream_fail("a scene has 1 to 8 levels");
   if (levels < 1 || levels > scene.levels) stream_fail("no such level: " + std::to_string(levels));
   if (const char* error = header_error(scene.header)) stream_fail(error);
-  if (levels > 1 && scene.header.trit_features_hidden == 0) stream_fail("more than one level needs trit networks");
+  if (levels > 1 && !scene.header.holds_levels()) stream_fail("more than one level needs trit networks");
   if (scene.count > size_t{1} << 30) stream_fail("too many anchors");
   if (scene.cameras.size() > kMaxCameras) stream_fail("more than 64 cameras");
   if (scene.metadata.size() > kMaxMetadataBytes) stream_fail("metadata is longer than 1 MiB");
-  check_symbols(scene.features, scene.count * static_cast<size_t>(scene.header.features), "features");
-  check_symbols(scene.scaling, scene.count * 6, "scaling");
-  check_symbols(scene.offsets, scene.count * static_cast<size_t>(scene.header.offsets) * 3, "offsets");
+  const char* const names[3] = {"features", "scaling", "offsets"};
+  for (int a : {kFeatures, kScaling, kOffsets})
+    check_symbols(scene.symbols[a], scene.count * static_cast<size_t>(scene.header.values(a)), names[a]);
 }
 
 // Anchors [begin, end) in order of appearance up to `levels`.
 SliceSource slice_source(const SceneSource& scene, int levels, const KeyedAnchor* begin, const KeyedAnchor* end) {
-  const size_t f = static_cast<size_t>(scene.header.features), k = static_cast<size_t>(scene.header.offsets);
+  const size_t k = static_cast<size_t>(scene.header.offsets);
   SliceSource source;
   source.final_level = levels;
   std::vector<std::vector<uint32_t>> rows(static_cast<size_t>(levels));
@@ -79,9 +79,12 @@ SliceSource slice_source(const SceneSource& scene, int levels, const KeyedAnchor
   for (const auto& level : rows)
     for (size_t n : level) {
       source.gaussian_level.insert(source.gaussian_level.end(), scene.gaussian_level + n * k, scene.gaussian_level + (n + 1) * k);
-      source.offsets.insert(source.offsets.end(), scene.offsets + n * k * 3, scene.offsets + (n + 1) * k * 3);
-      for (size_t i = 0; i < f; ++i) source.features.push_back(at_level(scene.features[n * f + i]));
-      for (size_t i = 0; i < 6; ++i) source.scaling.push_back(at_level(scene.scaling[n * 6 + i]));
+      for (int a : {kFeatures, kScaling, kOffsets}) {
+        const size_t values = static_cast<size_t>(scene.header.values(a));
+        const int32_t* symbols = scene.symbols[a] + n * values;
+        for (size_t i = 0; i < values; ++i)
+          source.symbols[a].push_back(scene.header.refines(a) ? at_level(symbols[i]) : symbols[i]);
+      }
     }
   return source;
 }
@@ -133,13 +136,9 @@ std::vector<uint8_t> encode_stream(SceneSource& scene, int levels, size_t slice_
   for (size_t at = 0; at < anchors.size() || at == 0; at += per_slice)
     index.first_key.push_back(at == 0 ? 0 : anchors[at].first);
 
-  StreamModel model;
-  model.header = scene.header;
-  model.signs = scene.signs;
-  model.levels = levels;
   std::vector<std::vector<uint8_t>> networks;
   for (int level = 1; level <= levels; ++level) networks.push_back(write_networks(scene.networks, level));
-  model.networks = PackedNetworks(scene.networks);
+  const StreamModel model(scene.header, scene.signs, scene.networks, levels);
   EncodedSlices slices = encode_slices(scene, model, index, levels, anchors, per_slice, threads);
 
   std::vector<uint8_t> front;

@@ -175,6 +175,27 @@ def main() -> None:
             "round(4 sigma) + 1/2 in 1/16 steps: what a mixture's support covers to both sides of a mean",
         ),
     ]
+    parts += [
+        rows("kInverseStep", "uint32_t", [rounded(mpf(2**26) / s) for s in steps], "round(2^26 / step)"),
+        rows(
+            "kMixtureWeight",
+            "uint8_t",
+            [min(rounded(256 * sigmoid(mpf(i - 32) / 4)), 255) for i in range(64)],
+            "round(256 sigmoid((i - 32) / 4)): weight of a mixture's second component",
+        ),
+        rows(
+            "kTritZeroEdge",
+            "uint32_t",
+            [rounded(2**16 * sigmoid((mpf(i) - mpf(63) / 2) / 4)) for i in range(63)],
+            "round(2^16 sigmoid((i - 31.5) / 4)): from this share of 0 on, a is i + 1 or more",
+        ),
+        rows(
+            "kTritPlusEdge",
+            "uint32_t",
+            [rounded(2**16 * sigmoid((mpf(i) - mpf(63) / 2) / 8)) for i in range(63)],
+            "round(2^16 sigmoid((i - 31.5) / 8)): from this share of +1 in what 0 leaves on, b is i + 1 or more",
+        ),
+    ]
     output.write_text("\n".join(parts))
 
 

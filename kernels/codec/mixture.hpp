@@ -22,6 +22,14 @@ namespace gspc {
 constexpr int kMixtureSpan = 4096;                      // symbols at most
 constexpr uint32_t kMixtureEnd = kTableTotal - 1;       // slot of the escape
 
+// N of a scale at x in 1/16 steps from its mean; limit and inverse of the scale as MixtureTable has them.
+inline int32_t normal_distribution(const CodecTables& t, int32_t x, int32_t limit, int32_t inverse) {
+  const int32_t inside = std::min(std::max(x, -limit), limit);
+  const int32_t z = inside * inverse >> 12;  // may leave +-4.5 * 2^15, for the padding
+  const uint32_t entry = t.normal[(z >> 8) + kNormalHalf + kNormalPadding];
+  return static_cast<int32_t>((entry >> 8) + ((entry & 255) * static_cast<uint32_t>(z & 255) >> 8));
+}
+
 struct Mixture {
   const uint8_t* scale[2];  // below 128 (taken modulo 128)
   const int16_t* mean[2];   // in 1/16 steps
@@ -63,10 +71,7 @@ struct MixtureTable {
 
  private:
   int32_t normal(const CodecTables& t, int32_t x, int c) const {
-    const int32_t inside = std::min(std::max(x - mean[c], -limit[c]), limit[c]);
-    const int32_t z = inside * inverse[c] >> 12;  // may leave +-4.5 * 2^15, for the padding
-    const uint32_t entry = t.normal[(z >> 8) + kNormalHalf + kNormalPadding];
-    return static_cast<int32_t>((entry >> 8) + ((entry & 255) * static_cast<uint32_t>(z & 255) >> 8));
+    return normal_distribution(t, x - mean[c], limit[c], inverse[c]);
   }
 };
 

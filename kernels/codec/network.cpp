@@ -44,11 +44,17 @@ Networks::Networks(const StreamHeader& h, int levels) {
   trunk = IntegerLayer(c, h.trunk_hidden, variants + 1);
   center = IntegerLayer(h.trunk_hidden, attributes + 3 * h.offsets, 1);
   scale = IntegerLayer(h.trunk_hidden, h.features + 6, 1);
+  for (int j = 1; j < h.chunks; ++j) {
+    const int first = h.chunk_begin(j), n = h.chunk_begin(j + 1) - first;
+    chunks.emplace_back(IntegerLayer(2 * n + first, h.chunk_hidden, variants), IntegerLayer(h.chunk_hidden, 3 * n, 1));
+  }
+  if (h.pool_features > 0)
+    pool = {IntegerLayer(h.pool_context(), h.pool_hidden, 1), IntegerLayer(h.pool_hidden, h.pool_features, 1)};
   if (levels < 2) return;
-  trit_features_hidden = IntegerLayer(c + h.features, h.trit_features_hidden, variants - 1);
-  trit_features_out = IntegerLayer(h.trit_features_hidden, 2 * h.features, 1);
-  trit_scaling_hidden = IntegerLayer(c + 6, h.trit_scaling_hidden, variants - 1);
-  trit_scaling_out = IntegerLayer(h.trit_scaling_hidden, 12, 1);
+  for (int a : {kFeatures, kScaling, kOffsets})
+    if (h.trit_network(a))
+      trits[a] = {IntegerLayer(c + h.values(a), h.trit_hidden[a], variants - 1),
+                  IntegerLayer(h.trit_hidden[a], 2 * h.values(a), 1)};
 }
 
 PackedLayer::PackedLayer(const IntegerLayer& layer)
@@ -70,9 +76,10 @@ PackedLayer::PackedLayer(const IntegerLayer& layer)
 }
 
 PackedNetworks::PackedNetworks(const Networks& n)
-    : steps_hidden(n.steps_hidden), steps_out(n.steps_out), trunk(n.trunk), center(n.center), scale(n.scale),
-      trit_features_hidden(n.trit_features_hidden), trit_features_out(n.trit_features_out),
-      trit_scaling_hidden(n.trit_scaling_hidden), trit_scaling_out(n.trit_scaling_out) {}
+    : steps_hidden(n.steps_hidden), steps_out(n.steps_out), trunk(n.trunk), center(n.center), scale(n.scale), pool(n.pool) {
+  for (int a : {kFeatures, kScaling, kOffsets}) trits[a] = TwoLayers<PackedLayer>(n.trits[a]);
+  for (const auto& chunk : n.chunks) chunks.emplace_back(chunk);
+}
 
 void network_linear(const PackedLayer& layer, const int16_t* x, size_t stride, size_t rows, int32_t* y) {
   GSPC_DISPATCH(linear_kernel)

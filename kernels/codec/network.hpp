@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "codec/header.hpp"
@@ -32,12 +33,25 @@ struct IntegerLayer {
 void check_rows(const IntegerLayer& layer, const std::string& name);
 void check_gain(const IntegerLayer& layer, size_t variant, const std::string& name);
 
-// Trit networks have gains for levels 2.. (gain s - 2); the trunk has gain 0 (level-free) and gain s.
+template <class Layer>
+struct TwoLayers {
+  Layer hidden, out;
+
+  TwoLayers() = default;
+  TwoLayers(Layer first, Layer second) : hidden(std::move(first)), out(std::move(second)) {}
+  template <class Other>
+  explicit TwoLayers(const TwoLayers<Other>& other) : hidden(other.hidden), out(other.out) {}
+};
+
+// Hidden layers of trit networks have gains for levels 2.. (gain s - 2), those of chunks for all levels (gain s - 1); the
+// trunk has gain 0 (level-free) and gain s.
 struct Networks {
   IntegerLayer steps_hidden, steps_out, trunk, center, scale;
-  IntegerLayer trit_features_hidden, trit_features_out, trit_scaling_hidden, trit_scaling_out;
+  TwoLayers<IntegerLayer> trits[3];  // per attribute
+  std::vector<TwoLayers<IntegerLayer>> chunks;  // of chunk 1, 2, ...
+  TwoLayers<IntegerLayer> pool;
 
-  // Shapes from the header, gains for `levels` levels.
+  // Shapes from the header, gains for `levels` levels. What the header does not have is 0 wide.
   Networks() = default;
   Networks(const StreamHeader& header, int levels);
 };
@@ -57,7 +71,9 @@ struct PackedLayer {
 
 struct PackedNetworks {
   PackedLayer steps_hidden, steps_out, trunk, center, scale;
-  PackedLayer trit_features_hidden, trit_features_out, trit_scaling_hidden, trit_scaling_out;
+  TwoLayers<PackedLayer> trits[3];
+  std::vector<TwoLayers<PackedLayer>> chunks;
+  TwoLayers<PackedLayer> pool;
 
   PackedNetworks() = default;
   explicit PackedNetworks(const Networks& networks);

@@ -191,6 +191,16 @@ void trit_table_kernel(const int16_t* a, const int16_t* b, size_t n, uint16_t* o
     out[i] = static_cast<uint16_t>(clamp32(a[i], 0, 63) * 64 + clamp32(b[i], 0, 63));
 }
 
+void mixture_kernel(const int16_t* z, int64_t factor, int32_t add, const uint8_t* weights, size_t n, int16_t* mean,
+                    uint8_t* scale, uint8_t* weight) {
+  for (size_t i = 0; i < n; ++i) {
+    const int64_t v = (z[i] * factor + (1 << 13)) >> 14;
+    mean[i] = static_cast<int16_t>(v < -16384 ? -16384 : v > 16384 ? 16384 : v);
+  }
+  for (size_t i = 0; i < n; ++i) scale[i] = static_cast<uint8_t>(clamp32(z[n + i] + add, 0, 127));
+  for (size_t i = 0; i < n; ++i) weight[i] = weights[clamp32(z[2 * n + i] + 32, 0, 63)];
+}
+
 uint32_t refine_kernel(int32_t* k, const int8_t* trit, size_t n) {
   uint32_t any = 0;
   for (size_t i = 0; i < n; ++i) {

@@ -20,6 +20,10 @@ GSPC_DECLARE_ISA(
     void gaussian_table_kernel(const int16_t* z, int32_t add, size_t n, uint8_t* out);
     // out[i] = clamp(a[i], 0, 63) * 64 + clamp(b[i], 0, 63).
     void trit_table_kernel(const int16_t* a, const int16_t* b, size_t n, uint16_t* out);
+    // Second components of mixtures: mean[i] = clamp((z[i] * factor + 2^13) >> 14, -2^14, 2^14),
+    // scale[i] = clamp(z[n + i] + add, 0, 127), weight[i] = weights[clamp(z[2n + i] + 32, 0, 63)].
+    void mixture_kernel(const int16_t* z, int64_t factor, int32_t add, const uint8_t* weights, size_t n, int16_t* mean,
+                        uint8_t* scale, uint8_t* weight);
     // k[i] = 3 k[i] + trit[i]; returns the or of |k| after.
     uint32_t refine_kernel(int32_t* k, const int8_t* trit, size_t n);
     // out[i] = mean[i] * unit + k[i] * step, in double, stored as float.

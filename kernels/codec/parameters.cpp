@@ -111,23 +111,35 @@ void code_gain(Coder& coder, Gain& gain) {
 
 template <class Coder>
 void code_networks(Coder& coder, Networks& n, int level) {
+  const size_t s = static_cast<size_t>(level);
   if (level == 1) {
     for (IntegerLayer* layer : {&n.steps_hidden, &n.steps_out, &n.trunk, &n.center, &n.scale}) {
       code_rows(coder, *layer);
       code_gain(coder, layer->gains[0]);
     }
+    for (auto& chunk : n.chunks) {
+      code_rows(coder, chunk.hidden);
+      code_rows(coder, chunk.out);
+      code_gain(coder, chunk.out.gains[0]);
+    }
+    if (n.pool.out.out > 0)
+      for (IntegerLayer* layer : {&n.pool.hidden, &n.pool.out}) {
+        code_rows(coder, *layer);
+        code_gain(coder, layer->gains[0]);
+      }
   }
-  code_gain(coder, n.trunk.gains[static_cast<size_t>(level)]);
+  code_gain(coder, n.trunk.gains[s]);
+  for (auto& chunk : n.chunks) code_gain(coder, chunk.hidden.gains[s - 1]);
   if (level < 2) return;
   if (level == 2) {
-    for (IntegerLayer* layer :
-         {&n.trit_features_hidden, &n.trit_features_out, &n.trit_scaling_hidden, &n.trit_scaling_out})
-      code_rows(coder, *layer);
-    code_gain(coder, n.trit_features_out.gains[0]);
-    code_gain(coder, n.trit_scaling_out.gains[0]);
+    for (auto& trits : n.trits)
+      if (trits.out.out > 0)
+        for (IntegerLayer* layer : {&trits.hidden, &trits.out}) code_rows(coder, *layer);
+    for (auto& trits : n.trits)
+      if (trits.out.out > 0) code_gain(coder, trits.out.gains[0]);
   }
-  code_gain(coder, n.trit_features_hidden.gains[static_cast<size_t>(level) - 2]);
-  code_gain(coder, n.trit_scaling_hidden.gains[static_cast<size_t>(level) - 2]);
+  for (auto& trits : n.trits)
+    if (trits.out.out > 0) code_gain(coder, trits.hidden.gains[s - 2]);
 }
 
 // Signs do not drift along a table: plain counts cost less than an adaptive window.
@@ -169,12 +181,18 @@ void code_signs(Coder& coder, const GridSpec& spec, std::vector<uint8_t>& table)
 }
 
 template <class Coder>
+void code_head(Coder& coder, HeadLayer& layer) {
+  code_weights(coder, layer.weight);
+  code_floats(coder, layer.scale);
+  code_floats(coder, layer.bias);
+}
+
+template <class Coder>
 void code_heads(Coder& coder, StoredHeads& heads) {
-  for (HeadLayer* layer : {&heads.hidden, &heads.opacity, &heads.color, &heads.cov}) {
-    code_weights(coder, layer->weight);
-    code_floats(coder, layer->scale);
-    code_floats(coder, layer->bias);
-  }
+  for (HeadLayer* layer : {&heads.hidden, &heads.opacity, &heads.color, &heads.cov}) code_head(coder, *layer);
+  if (heads.residual)
+    for (HeadLayer* layer : {&heads.shape_hidden, &heads.shape_out, &heads.appearance_hidden, &heads.appearance_out})
+      code_head(coder, *layer);
   std::vector<float> distance{heads.distance_scale};
   code_floats(coder, distance);
   heads.distance_scale = distance[0];
@@ -342,36 +360,51 @@ void check_end(const BinaryDecoder& coder, const char* name) {
 }  // namespace
 
 void check_networks(const Networks& n, int level) {
-  struct Part {
-    const IntegerLayer& layer;
-    const char* name;
-    int first_level;
+  const size_t s = static_cast<size_t>(level);
+  const auto check = [](const IntegerLayer& layer, const std::string& name) {
+    check_rows(layer, name);
+    check_gain(layer, 0, name);
   };
-  const Part parts[] = {{n.steps_hidden, "steps", 1},
-                        {n.steps_out, "steps output", 1},
-                        {n.trunk, "trunk", 1},
-                        {n.center, "center", 1},
-                        {n.scale, "scale", 1},
-                        {n.trit_features_hidden, "trit_features", 2},
-                        {n.trit_features_out, "trit_features output", 2},
-                        {n.trit_scaling_hidden, "trit_scaling", 2},
-                        {n.trit_scaling_out, "trit_scaling output", 2}};
-  for (const Part& part : parts) {
-    if (part.first_level == level) {
-      check_rows(part.layer, part.name);
-      check_gain(part.layer, 0, part.name);
+  const char* const trit_names[3] = {"trit_features", "trit_scaling", "trit_offsets"};
+  const auto chunk_name = [](size_t i) { return "chunk " + std::to_string(i + 1); };
+  if (level == 1) {
+    check(n.steps_hidden, "steps");
+    check(n.steps_out, "steps output");
+    check(n.trunk, "trunk");
+    check(n.center, "center");
+    check(n.scale, "scale");
+    for (size_t i = 0; i < n.chunks.size(); ++i) {
+      check_rows(n.chunks[i].hidden, chunk_name(i));
+      check(n.chunks[i].out, chunk_name(i) + " output");
+    }
+    if (n.pool.out.out > 0) {
+      check(n.pool.hidden, "pool");
+      check(n.pool.out, "pool output");
     }
   }
-  check_gain(n.trunk, static_cast<size_t>(level), "trunk");
-  if (level >= 2) {
-    check_gain(n.trit_features_hidden, static_cast<size_t>(level) - 2, "trit_features");
-    check_gain(n.trit_scaling_hidden, static_cast<size_t>(level) - 2, "trit_scaling");
+  check_gain(n.trunk, s, "trunk");
+  for (size_t i = 0; i < n.chunks.size(); ++i) check_gain(n.chunks[i].hidden, s - 1, chunk_name(i));
+  if (level < 2) return;
+  for (size_t a = 0; a < 3; ++a) {
+    if (n.trits[a].out.out == 0) continue;
+    if (level == 2) {
+      check_rows(n.trits[a].hidden, trit_names[a]);
+      check(n.trits[a].out, std::string(trit_names[a]) + " output");
+    }
+    check_gain(n.trits[a].hidden, s - 2, trit_names[a]);
   }
 }
 
 StoredHeads::StoredHeads(const StreamHeader& h)
-    : hidden(h.features + 4, 3 * h.heads_hidden), opacity(h.heads_hidden, h.offsets),
-      color(h.heads_hidden, 3 * h.offsets), cov(h.heads_hidden, 7 * h.offsets) {}
+    : hidden((h.residual_hidden > 0 ? h.pool_features : h.restored_features()) + 4, 3 * h.heads_hidden),
+      opacity(h.heads_hidden, h.offsets), color(h.heads_hidden, 3 * h.offsets), cov(h.heads_hidden, 7 * h.offsets),
+      residual(h.residual_hidden > 0) {
+  if (!residual) return;
+  shape_hidden = HeadLayer(h.features + 4, h.residual_hidden);
+  shape_out = HeadLayer(h.residual_hidden, 7 * h.offsets);
+  appearance_hidden = HeadLayer(h.features + 4, h.residual_hidden);
+  appearance_out = HeadLayer(h.residual_hidden, 4 * h.offsets);
+}
 
 std::vector<uint8_t> write_grid(const GridSpec& spec, const std::vector<uint8_t>& table) {
   BinaryEncoder coder;

@@ -22,14 +22,28 @@ struct HeadLayer {
         scale(static_cast<size_t>(outputs)), bias(static_cast<size_t>(outputs)) {}
 };
 
-// The Gaussian heads: hidden [3H, F + 4], opacity [K, H], color [3K, H], cov [7K, H].
+// The Gaussian heads: hidden [3H, Fh + 4], opacity [K, H], color [3K, H], cov [7K, H]. Fh = P + F, or P with a residual
+// decoder, whose layers are shape_hidden, appearance_hidden [Hr, F + 4], shape_out [7K, Hr], appearance_out [4K, Hr].
 struct StoredHeads {
   HeadLayer hidden, opacity, color, cov;
+  bool residual = false;
+  HeadLayer shape_hidden, shape_out, appearance_hidden, appearance_out;
   float distance_scale = 1;
 
   StoredHeads() = default;
   explicit StoredHeads(const StreamHeader& header);
 };
+
+// The heads as renderers use them: hidden [3H', P + F + 4], opacity [K, H'], color [3K, H'], cov [7K, H']. A residual decoder
+// becomes Hr more units of each block, H' = H + Hr, so that its logits are added.
+struct FloatLayer {
+  int in = 0, out = 0;
+  std::vector<float> weight, bias;  // [out, in], [out]
+};
+struct FloatHeads {
+  FloatLayer hidden, opacity, color, cov;
+};
+FloatHeads dequantize(const StoredHeads& heads);
 
 struct StoredCamera {
   std::string name;
@@ -42,8 +56,8 @@ struct StoredCamera {
 std::vector<uint8_t> write_grid(const GridSpec& spec, const std::vector<uint8_t>& table);
 std::vector<uint8_t> read_grid(const GridSpec& spec, const uint8_t* data, size_t size);
 
-// What level `level` adds to the networks: at level 1 everything but the trit networks, with the gains of level 1; at
-// level 2 the trit networks; from level 2 on the gains of that level. Reading checks bounds and throws StreamError.
+// What level `level` adds to the networks: at level 1 everything but the trit networks; at level 2 those; at each level
+// its gains. Reading checks bounds and throws StreamError.
 std::vector<uint8_t> write_networks(Networks& networks, int level);
 void read_networks(Networks& networks, int level, const uint8_t* data, size_t size);
 

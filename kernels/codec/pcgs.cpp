@@ -9,27 +9,17 @@
 
 struct pcgs_scene {
   gspc::DecodedStream stream;
-  std::vector<float> weights[4];
+  gspc::FloatHeads heads;
 };
 
 namespace {
 
-const gspc::HeadLayer& head_of(const pcgs_scene& scene, int which) {
+const gspc::FloatLayer& head_of(const pcgs_scene& scene, int which) {
   switch (which) {
-    case PCGS_OPACITY: return scene.stream.heads.opacity;
-    case PCGS_COLOR: return scene.stream.heads.color;
-    case PCGS_COV: return scene.stream.heads.cov;
-    default: return scene.stream.heads.hidden;
-  }
-}
-
-void fill_weights(pcgs_scene& scene) {
-  for (int which = 0; which < 4; ++which) {
-    const gspc::HeadLayer& layer = head_of(scene, which);
-    const size_t in = static_cast<size_t>(layer.in);
-    scene.weights[which].resize(layer.weight.size());
-    for (size_t i = 0; i < layer.weight.size(); ++i)
-      scene.weights[which][i] = static_cast<float>(layer.weight[i]) * layer.scale[i / in];
+    case PCGS_OPACITY: return scene.heads.opacity;
+    case PCGS_COLOR: return scene.heads.color;
+    case PCGS_COV: return scene.heads.cov;
+    default: return scene.heads.hidden;
   }
 }
 
@@ -57,7 +47,7 @@ pcgs_scene* pcgs_decode(const void* data, size_t size, const pcgs_options* optio
     }
     scene = new pcgs_scene;
     scene->stream = gspc::decode_stream(static_cast<const uint8_t*>(data), size, decode);
-    fill_weights(*scene);
+    scene->heads = gspc::dequantize(scene->stream.heads);
     return scene;
   } catch (const std::bad_alloc&) {
     report(error, error_size, "out of memory");
@@ -76,7 +66,10 @@ int32_t pcgs_truncated(const pcgs_scene* s) { return s && s->stream.truncated ? 
 uint64_t pcgs_symbol_hash(const pcgs_scene* s) { return s ? s->stream.hash : 0; }
 
 size_t pcgs_anchor_count(const pcgs_scene* s) { return s ? s->stream.count : 0; }
-int32_t pcgs_feature_count(const pcgs_scene* s) { return s ? s->stream.header.features : 0; }
+int32_t pcgs_feature_count(const pcgs_scene* s) { return s ? s->stream.header.restored_features() : 0; }
+int32_t pcgs_residual_count(const pcgs_scene* s) {
+  return s && s->stream.header.pool_features > 0 ? s->stream.header.features : 0;
+}
 int32_t pcgs_offset_count(const pcgs_scene* s) { return s ? s->stream.header.offsets : 0; }
 const float* pcgs_anchors(const pcgs_scene* s) { return s ? s->stream.anchors.data.get() : nullptr; }
 const float* pcgs_features(const pcgs_scene* s) { return s ? s->stream.features.data.get() : nullptr; }
@@ -86,8 +79,8 @@ const uint8_t* pcgs_gaussian_levels(const pcgs_scene* s) { return s ? s->stream.
 
 pcgs_layer pcgs_head(const pcgs_scene* s, int32_t which) {
   if (s == nullptr || which < 0 || which > 3) return {0, 0, nullptr, nullptr};
-  const gspc::HeadLayer& layer = head_of(*s, which);
-  return {layer.in, layer.out, s->weights[which].data(), layer.bias.data()};
+  const gspc::FloatLayer& layer = head_of(*s, which);
+  return {layer.in, layer.out, layer.weight.data(), layer.bias.data()};
 }
 float pcgs_distance_scale(const pcgs_scene* s) { return s ? s->stream.heads.distance_scale : 0; }
 void pcgs_background(const pcgs_scene* s, float rgb[3]) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "codec/binary.hpp"
@@ -18,6 +19,12 @@ struct StreamModel {
   std::vector<uint8_t> signs;  // grid_sign_table
   PackedNetworks networks;
   int levels = 1;
+  GridSpec context_grid, pool_grid;  // the planes of contexts and of the pool
+  uint64_t pool_start = 0;  // of the pool's planes in `signs`
+
+  StreamModel(const StreamHeader& head, std::vector<uint8_t> table, const Networks& nets, int count)
+      : header(head), signs(std::move(table)), networks(nets), levels(count), context_grid(head.context_grid()),
+        pool_grid(head.pool_grid()), pool_start(head.pool_grid_start()) {}
 };
 
 // The anchors of a slice in order of appearance, as far as coded. K Gaussians, F features, C context values.
@@ -26,11 +33,11 @@ struct SliceState {
   std::vector<uint64_t> known;  // keys of all anchors, sorted
   std::vector<int32_t> positions;  // [n, 3]
   std::vector<uint8_t> gaussian_level;  // [n, K], 0 = not alive yet
-  std::vector<int32_t> features, scaling, offsets;  // [n, F], [n, 6], [n, K, 3]
+  std::vector<int32_t> symbols[3];  // per attribute: [n, F], [n, 6], [n, K, 3]
   std::vector<int16_t> context;  // [n, C]
   std::vector<int16_t> means;  // [n, F + 6 + 3K]
   std::vector<uint8_t> steps;  // [n, 3]
-  std::vector<uint8_t> offset_tables;  // [n, 3K]
+  std::vector<int16_t> offset_scales;  // [n, 3K]: outputs of the center network
 
   // Empty, with room for `anchors`.
   void reset(const StreamHeader& header, size_t anchors);
@@ -38,10 +45,10 @@ struct SliceState {
 
 // What a slice shall hold, for writing: anchors in order of appearance.
 struct SliceSource {
-  int final_level = 1;  // features and scaling are symbols of this level
+  int final_level = 1;  // refined symbols are of this level
   std::vector<std::vector<uint64_t>> keys;  // per level, sorted
   std::vector<uint8_t> gaussian_level;
-  std::vector<int32_t> features, scaling, offsets;
+  std::vector<int32_t> symbols[3];
 };
 
 struct SliceWriter {
@@ -66,25 +73,43 @@ struct SliceReader {
 
 // -sum log2 p under the integer tables, in bits.
 struct IdealBits {
-  double features = 0, scaling = 0, offsets = 0;                          // first appearances
-  double refined_features = 0, refined_scaling = 0, refined_offsets = 0;  // trits
+  double first[3] = {0, 0, 0};  // per attribute
+  double refined[3] = {0, 0, 0};
 
   IdealBits& operator+=(const IdealBits& more) {
-    features += more.features, scaling += more.scaling, offsets += more.offsets;
-    refined_features += more.refined_features, refined_scaling += more.refined_scaling;
-    refined_offsets += more.refined_offsets;
+    for (int a = 0; a < 3; ++a) first[a] += more.first[a], refined[a] += more.refined[a];
     return *this;
   }
 };
 
+double gaussian_bits(const uint8_t* table, const int32_t* k, size_t n);
+double trit_bits(const uint16_t* table, const int8_t* trit, size_t n);
+double mixture_bits(const Mixture& mixture, const int32_t* k, size_t n);
+
+// The mixtures of one run.
+struct MixtureRun {
+  std::vector<uint8_t> scale[2], weight;
+  std::vector<int16_t> mean[2];
+
+  void resize(size_t n) {
+    for (int c = 0; c < 2; ++c) {
+      scale[c].resize(n);
+      mean[c].resize(n);
+    }
+    weight.resize(n);
+  }
+  Mixture view() const { return {{scale[0].data(), scale[1].data()}, {mean[0].data(), mean[1].data()}, weight.data()}; }
+};
+
 // Buffers of one thread.
 struct SliceScratch {
-  std::vector<int16_t> input, hidden, level_hidden, output;
+  std::vector<int16_t> input, hidden, level_hidden, output, pool_context;
   std::vector<int32_t> sums;
   std::vector<uint8_t> feature_tables, scaling_tables, offset_tables;
-  std::vector<uint16_t> trit_tables, scaling_trit_tables;
+  std::vector<uint16_t> trit_tables;
+  MixtureRun mixtures;
   std::vector<int8_t> trits;
-  std::vector<int32_t> symbols;
+  std::vector<int32_t> symbols, targets, wide_trits;
   std::vector<uint32_t> escapes;
   std::vector<uint64_t> fresh;
   IdealBits ideal;
@@ -99,9 +124,27 @@ template <class Streams>
 size_t code_slice_level(Streams& streams, const StreamModel& model, SliceState& state, SliceScratch& scratch, int level,
                         KeyInterval interval, size_t fresh);
 
-// Context, means, steps and offset tables of anchors [begin, end) of the state, whose positions are set.
+// Context, means, steps and offset scales of anchors [begin, end) of the state, whose positions are set; with level > 0
+// also what predict_scales computes.
 void predict_centers(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin, size_t end,
                      int level);
+
+// Gaussian tables at `level` of features and scaling of anchors [begin, end): scratch.feature_tables, scaling_tables.
+void predict_scales(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin, size_t end, int level);
+
+// How the values of an attribute of all anchors are refined to `level`, from symbols of the level before:
+// scratch.trit_tables, or scratch.mixtures when the header's trit model is kTritUnbounded.
+void predict_trits(const StreamModel& model, SliceState& state, SliceScratch& scratch, int level, int attribute);
+
+// scratch.mixtures of a chunk >= 1 of the features of anchors [begin, end), whose scratch.feature_tables and earlier chunks
+// are there.
+void predict_chunk(const StreamModel& model, const SliceState& state, SliceScratch& scratch, int level, int chunk,
+                   size_t begin, size_t end);
+
+// Features from the pool of n positions, rows of `stride` floats. context: theirs, if it is at hand, with the padding that
+// network_linear needs; else nullptr.
+void predict_pool(const StreamModel& model, SliceScratch& scratch, const int32_t* positions, const int16_t* context,
+                  size_t n, float* out, size_t stride);
 
 // k at a level from k at the next one.
 inline int32_t coarser(int32_t k) { return k >= -1 ? (k + 1) / 3 : -((-k + 1) / 3); }

@@ -26,9 +26,7 @@ struct SceneSource {
   std::string metadata;  // JSON text, "" = none
   size_t count = 0;
   const int32_t* positions = nullptr;  // [N, 3]
-  const int32_t* features = nullptr;  // [N, F] symbols of level `levels`
-  const int32_t* scaling = nullptr;  // [N, 6]
-  const int32_t* offsets = nullptr;  // [N, K, 3]
+  const int32_t* symbols[3] = {};  // per attribute [N, F], [N, 6], [N, K, 3]; those refined of level `levels`
   const uint8_t* gaussian_level = nullptr;  // [N, K]
 };
 
@@ -67,9 +65,9 @@ struct DecodedStream {
   uint64_t hash = 0;
 
   Buffer<uint8_t> gaussian_level;  // [N, K]; 0 = not alive
-  Buffer<float> anchors, features, log_scales, offsets;  // [N, 3], [N, F], [N, 6], [N, K, 3]; unless symbols
+  Buffer<float> anchors, features, log_scales, offsets;  // [N, 3], [N, P + F], [N, 6], [N, K, 3]; unless symbols
   // Only with options.symbols:
-  Buffer<int32_t> positions, feature_symbols, scaling_symbols, offset_symbols;
+  Buffer<int32_t> positions, attribute_symbols[3];
   Buffer<int16_t> means;  // [N, F + 6 + 3K]
   Buffer<uint8_t> steps;  // [N, 3]
   std::vector<IdealBits> ideal;  // per level
@@ -83,6 +81,9 @@ std::vector<uint8_t> truncate_stream(const uint8_t* data, size_t size, int level
 // means [N, F + 6 + 3K] int16 and steps [N, 3] for any positions, as the codec computes them.
 void predict_scene(const StreamModel& model, const int32_t* positions, size_t count, int threads, int16_t* means,
                    uint8_t* steps);
+
+// Features [N, P] of the pool at any positions, as decoders restore them.
+void predict_pool_scene(const StreamModel& model, const int32_t* positions, size_t count, int threads, float* features);
 
 // The header of a slice's payload, and where its parts are.
 struct SliceParts {

@@ -98,6 +98,10 @@ const CodecTables& codec_tables() {
 int32_t gaussian_support(int table) { return kSupport[table & (kGaussianTables - 1)]; }
 const uint16_t* step_table() { return kStep; }
 const int16_t* log_step_table() { return kLogStep; }
+const uint32_t* inverse_step_table() { return kInverseStep; }
+const uint8_t* mixture_weight_table() { return kMixtureWeight; }
+const uint32_t* trit_zero_edges() { return kTritZeroEdge; }
+const uint32_t* trit_plus_edges() { return kTritPlusEdge; }
 uint32_t inverse3(int level) { return level >= 1 && level <= kTableLevels ? kInverse3[level] : 0; }
 int32_t log3(int level) { return level >= 1 && level <= kTableLevels ? kLog3[level] : 0; }
 

@@ -55,6 +55,10 @@ const CodecTables& codec_tables();
 int32_t gaussian_support(int table);                // R: |k| <= R has a symbol, the rest is escaped
 const uint16_t* step_table();                       // STEP[128] = round(2^14 (1 + tanh((i - 64) / 32)))
 const int16_t* log_step_table();                    // LOGQ[128] = round(12 log2(STEP / 2^14))
+const uint32_t* inverse_step_table();               // [128] round(2^26 / STEP)
+const uint8_t* mixture_weight_table();              // [64] round(256 sigmoid((i - 32) / 4)), 255 at most
+const uint32_t* trit_zero_edges();                  // [63] round(2^16 sigmoid((i - 31.5) / 4))
+const uint32_t* trit_plus_edges();                  // [63] round(2^16 sigmoid((i - 31.5) / 8))
 uint32_t inverse3(int level);                       // INV3, level 1..8: round(2^16 / 3^(level - 1)); 0 outside
 int32_t log3(int level);                            // LOG3, level 1..8: round(12 (level - 1) log2 3); 0 outside
 
