@@ -7,6 +7,7 @@ entries, H W image.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -366,3 +367,44 @@ def positive_share(values: Tensor) -> Tensor:
     soft = values.clamp(-1, 1)
     sign = torch.where(soft >= 0, 1.0, -1.0)
     return ((sign + (soft - soft.detach()) + 1) / 2).mean()
+
+
+# ---------------------------------------------------------------- bits of symbols
+
+SMALLEST_PROBABILITY = 2.0**-24
+_SMALLEST_SCALE = 1e-6
+_FARTHEST_EDGE = 40.0  # standard deviations
+
+
+def _bin_mass(distance: Tensor, scale: Tensor) -> Tensor:
+    """Mass of N(0, scale) in the bin of width 1 around `distance`, from the negative side, where erfc keeps
+    its relative precision."""
+    away, scale = distance.abs(), scale.clamp(min=_SMALLEST_SCALE)
+    upper = ((0.5 - away) / scale).clamp(-_FARTHEST_EDGE, _FARTHEST_EDGE)
+    lower = ((-0.5 - away) / scale).clamp(-_FARTHEST_EDGE, _FARTHEST_EDGE)
+    return (torch.erfc(upper * -math.sqrt(0.5)) - torch.erfc(lower * -math.sqrt(0.5))) / 2
+
+
+def _mass_bits(mass: Tensor) -> Tensor:
+    bounded = mass.clamp(min=SMALLEST_PROBABILITY)
+    return -torch.log2(mass + (bounded - mass).detach())  # the bound keeps the gradient
+
+
+def gaussian_bits(distance: Tensor, scale: Tensor) -> Tensor:
+    """See `gspc.ops.bits.gaussian_bits`."""
+    return _mass_bits(_bin_mass(distance, scale))
+
+
+def mixture_bits(
+    distance: Tensor, scale1: Tensor, mean2: Tensor, scale2: Tensor, weight_logit: Tensor
+) -> Tensor:
+    """See `gspc.ops.bits.mixture_bits`."""
+    first, second = torch.sigmoid(-weight_logit), torch.sigmoid(weight_logit)
+    return _mass_bits(first * _bin_mass(distance, scale1) + second * _bin_mass(distance - mean2, scale2))
+
+
+def trit_bits(zero_logit: Tensor, sign_logit: Tensor, trits: Tensor) -> Tensor:
+    """See `gspc.ops.bits.trit_bits`."""
+    softplus = torch.nn.functional.softplus
+    nonzero = softplus(zero_logit) + softplus(-trits * sign_logit)
+    return torch.where(trits == 0, softplus(-zero_logit), nonzero) / math.log(2.0)

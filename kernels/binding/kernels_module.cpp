@@ -16,6 +16,7 @@ void bind_grid(nb::module_& m);
 void bind_ssim(nb::module_& m);
 void bind_heads(nb::module_& m);
 void bind_rows(nb::module_& m);
+void bind_bits(nb::module_& m);
 
 namespace {
 
@@ -47,4 +48,5 @@ NB_MODULE(_kernels, m) {
   bind_ssim(m);
   bind_heads(m);
   bind_rows(m);
+  bind_bits(m);
 }

@@ -1,6 +1,6 @@
 #include "heads/heads_isa.hpp"
 
-#include "heads/small_gemm.hpp"
+#include "common/small_gemm.hpp"
 
 namespace gspc::GSPC_ISA_NAMESPACE {
 namespace {

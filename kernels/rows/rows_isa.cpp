@@ -1,6 +1,6 @@
 #include "rows/rows_isa.hpp"
 
-#include "heads/vector_math.hpp"
+#include "common/vector_math.hpp"
 
 namespace gspc::GSPC_ISA_NAMESPACE {
 namespace {

@@ -2,7 +2,7 @@
 // contiguous rows in whole groups of 16 floats. The sum over k runs in order for every element, whatever the tile.
 #pragma once
 
-#include "heads/vector_math.hpp"
+#include "common/vector_math.hpp"
 
 namespace gspc::GSPC_ISA_NAMESPACE {
 
