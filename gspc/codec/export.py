@@ -64,7 +64,7 @@ def export_trained(trained: TrainedModel) -> QuantizedScene:
     signs = _grid_signs(model)
     networks = integer_networks(model)
     shape, base = model.shape, model.shape.step_base.as_tuple()
-    means, steps = predict(positions, grid, signs, networks, pool_planes=shape.pool_planes)
+    means, steps = predict(positions, grid, signs, networks)
     finer = [shape.refinement(name, shape.levels) for name in ATTRIBUTES]
     values = [model.features, model.log_scales, model.offsets.flatten(1)]
     symbols = _symbols([v.numpy()[alive] for v in values], means, steps, base, finer)
