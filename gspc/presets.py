@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from typing import Any, Literal, get_args, get_type_hints
 
 from gspc.errors import UsageError
@@ -168,27 +169,48 @@ class Recipe:
         return tuple(first * (last / first) ** (i / (levels - 1)) for i in range(levels))
 
 
+@cache
 def _types() -> dict[str, Any]:
     return get_type_hints(Recipe)
 
 
 GSPC = Recipe()
 
-PCGS = replace(
-    GSPC,
+# Every field is given: what the default preset is tuned to must not change what was published.
+PCGS = Recipe(
     features=50,
+    pool=0,
+    pool_hidden=64,
+    pool_grid="shared",
+    residual_hidden=0,
+    head_hidden=50,
     grid="reference",
+    progressive_masks=True,
+    progressive_quantization=True,
+    progressive_offsets=False,
+    trits="learned",
+    accumulate="none",
     chunks=5,
     chunk_hidden=40,
     steps_hidden=50,
     trunk_hidden=100,
     trit_features_hidden=150,
     trit_scaling_hidden=18,
+    trit_offsets_hidden=64,
     coarsest_rate_weight=4e-3,
     finest_rate_weight=2e-4,
     relative_rate=False,
+    position_rate=False,
+    mask_rate=False,
+    mask_loss=0.0,
+    rate_anchors="all",
     noise="first",
     densify_threshold=2e-4,
+    pool_alone=1 / 6,
+    downsampling="none",
+    downsampling_start=0.7,
+    downsampling_until=0.3,
+    iterations=0,
     levels=4,
 )
 
@@ -217,49 +239,114 @@ PRESETS: Mapping[str, tuple[Recipe, str]] = {
 }
 
 
+DEFAULT_PRESET = "gspc"
+
+
 def preset(name: str) -> Recipe:
     """The recipe of a preset. Raises UsageError."""
     if name not in PRESETS:
-        raise UsageError(f"--preset {name}: give one of {', '.join(PRESETS)}")
+        raise UsageError(f"preset {name}: give one of {', '.join(PRESETS)}{nearest(name, PRESETS)}")
     return PRESETS[name][0]
 
 
 def with_switches(recipe: Recipe, switches: Mapping[str, Any], where: str = "--set") -> Recipe:
     """A recipe with some ingredients replaced; texts are read as their field's type. Raises UsageError."""
-    return replace(recipe, **{name: _value(name, value, where) for name, value in switches.items()})
+    return replace(recipe, **read_switches(switches, where))
+
+
+def read_switches(switches: Mapping[str, Any], where: str = "--set") -> dict[str, Any]:
+    """Ingredients by name, texts read as their field's type; `where` names their source in a UsageError."""
+    return {name: _value(name, value, where) for name, value in switches.items()}
 
 
 def _value(name: str, value: Any, where: str) -> Any:
     kinds = _types()
     if name not in kinds:
-        near = difflib.get_close_matches(name, kinds, 1)
-        raise UsageError(f"{where}: no ingredient {name}" + (f"; do you mean {near[0]}?" if near else ""))
-    kind = kinds[name]
-    text = isinstance(value, str)
+        raise UsageError(f"{where}: no ingredient {name}{nearest(name, kinds)}")
+    kind, choices = kinds[name], get_args(kinds[name])
+    given = f"{where}: {name} = {value_text(value)}"
     if kind is bool:
-        found = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
-        if isinstance(value, bool):
-            return value
-        if text and value.lower() in found:
-            return found[value.lower()]
-        raise UsageError(f"{where} {name}={value}: give on or off")
-    if kind in (int, float):
-        try:
-            if isinstance(value, bool) or (kind is int and isinstance(value, float)):
-                raise ValueError
-            return kind(value)
-        except (TypeError, ValueError):
-            word = "a whole number" if kind is int else "a number"
-            raise UsageError(f"{where} {name}={value}: give {word}") from None
-    return value
+        words = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
+        found = words.get(value.lower()) if isinstance(value, str) else value
+        if isinstance(found, bool):
+            return found
+        raise UsageError(f"{given}: give on or off")
+    if choices:
+        if value not in choices:
+            raise UsageError(f"{given}: give one of {', '.join(choices)}")
+        return value
+    try:
+        if isinstance(value, bool) or (kind is int and isinstance(value, float)):
+            raise ValueError
+        number = kind(value)
+    except (TypeError, ValueError):
+        word = "a whole number" if kind is int else "a number"
+        raise UsageError(f"{given}: give {word}") from None
+    low, high = limits(name)
+    if not low <= number <= high:
+        raise UsageError(f"{given}: give {low:g} to {high:g}")
+    return number
 
 
-def describe(name: str) -> dict[str, Any]:
-    """What a preset sets that differs from the default preset."""
-    base = PRESETS["gspc"][0]
-    recipe = preset(name)
+def nearest(name: str, known: Iterable[str]) -> str:
+    """'; do you mean X?' for the end of an error line, or nothing when no name is near."""
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"; do you mean {near[0]}?" if near else ""
+
+
+def limits(name: str) -> tuple[float, float]:
+    """Smallest and largest value of a number."""
+    about = Recipe.__dataclass_fields__[name].metadata
+    return about["low"], about["high"]
+
+
+def value_text(value: Any) -> str:
+    """A value as --set takes it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)
+    return str(value)
+
+
+def differences(recipe: Recipe, base: Recipe) -> dict[str, Any]:
+    """What a recipe sets that differs from another one, in the order of the fields."""
     return {
         entry.name: getattr(recipe, entry.name)
         for entry in fields(recipe)
         if getattr(recipe, entry.name) != getattr(base, entry.name)
     }
+
+
+def as_text(switches: Mapping[str, Any]) -> str:
+    """'features=16 chunks=0': what would have to be given to --set."""
+    return " ".join(f"{name}={value_text(value)}" for name, value in switches.items())
+
+
+def describe(name: str) -> dict[str, Any]:
+    """What a preset sets that differs from the default preset."""
+    return differences(preset(name), preset(DEFAULT_PRESET))
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """One field of a recipe for readers; `values` says in words what it takes."""
+
+    name: str
+    default: Any  # in the default preset
+    values: str
+    help: str
+
+
+def ingredients() -> tuple[Ingredient, ...]:
+    """All ingredients in the order of the fields."""
+    base, found = preset(DEFAULT_PRESET), []
+    for entry in fields(Recipe):
+        choices = get_args(_types()[entry.name])
+        values = " or ".join(choices) if len(choices) == 2 else ", ".join(choices)
+        if not choices:
+            low, high = limits(entry.name)
+            values = "on or off" if _types()[entry.name] is bool else f"{low:g} to {high:g}"
+        found.append(Ingredient(entry.name, getattr(base, entry.name), values, entry.metadata["help"]))
+    return tuple(found)

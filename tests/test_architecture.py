@@ -17,9 +17,10 @@ PACKAGE = Path(__file__).resolve().parent.parent / "gspc"
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "scene": set(),
-    "config": set(),
+    "config": {"presets"},
+    "presets": set(),
     "output": set(),
-    "cli": {"pipeline", "config", "output"},
+    "cli": {"pipeline", "config", "output", "presets"},
     "pipeline": {
         "config",
         "data",
@@ -32,9 +33,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "output",
     },
     "data": {"config", "output"},
-    "model": {"ops", "config", "output", "grid_spec"},
+    "model": {"ops", "config", "output", "grid_spec", "presets"},
     "grid_spec": set(),
-    "train": {"model", "ops", "rendering", "data", "metrics", "config", "output", "grid_spec"},
+    "train": {"model", "ops", "rendering", "data", "metrics", "config", "output", "grid_spec", "presets"},
     "codec": {"bitstream", "grid_spec", "kernels", "codec.torchac"},
     "codec.torchac": {"codec", "kernels"},
     "codec.export": {"codec", "model", "bitstream", "grid_spec"},
@@ -43,11 +44,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": {"ops"},
     "ops": {"kernels", "grid_spec"},
 }
-STANDARD_LIBRARY_ONLY = ("errors", "config", "bitstream", "output")
+STANDARD_LIBRARY_ONLY = ("errors", "config", "presets", "bitstream", "output")
 NO_TORCH = (
     "errors",
     "scene",
     "config",
+    "presets",
     "output",
     "cli",
     "pipeline",

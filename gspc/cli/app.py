@@ -51,7 +51,7 @@ class LazyCommands(TyperGroup):
         single = typer.Typer(add_completion=False, rich_markup_mode="rich")
         decorate = single.command(
             cmd_name,
-            help=_unwrapped(module.command),
+            help="\n\n".join([_unwrapped(module.command), *getattr(module, "more_help", list)()]),
             epilog=f"Example: {module.EXAMPLE}",
             hidden=cmd_name in HIDDEN,
         )

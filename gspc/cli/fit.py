@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gspc.cli import console, options
+from gspc.cli import console, fit_settings, options
 from gspc.cli.progress import FitView, duration
 from gspc.config import DataOptions, FitOptions, checkpoint_path
+from gspc.presets import DEFAULT_PRESET, PRESETS, as_text, describe, ingredients, value_text
 
 EXAMPLE = "gspc fit photos -o model.pt --resolution 2 --levels 3"
 
@@ -26,64 +28,115 @@ def command(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", show_default=False, help="The model to write.")
     ],
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preset",
+            "-p",
+            metavar="NAME",
+            show_default=False,
+            help=f"What is learned and how, one of {', '.join(PRESETS)}. Default: {DEFAULT_PRESET}.",
+        ),
+    ] = None,
+    switches: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            "-s",
+            metavar="NAME=VALUE",
+            show_default=False,
+            help="Replace one ingredient of the preset; may be given often.",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="Take preset, options and ingredients from a TOML file; the command line overrides it.",
+        ),
+    ] = None,
     iterations: Annotated[
         int | None,
         typer.Option(
             "--iterations",
             "-n",
             metavar="N",
-            help="Training steps; by default 30000 on CUDA, 3000 on a CPU.",
+            help="Training steps; by default the preset's, or else 30000 on CUDA, 3000 on a CPU.",
         ),
     ] = None,
-    levels: Annotated[int, typer.Option("--levels", metavar="S", help="Progressive levels to train.")] = 4,
+    levels: Annotated[
+        int | None,
+        typer.Option("--levels", metavar="S", help="Progressive levels to train; by default the preset's."),
+    ] = None,
     rate_weights: Annotated[
         str | None,
         typer.Option(
             "--rate-weights",
             metavar="A,B,...",
-            help="Weight of the rate per level, coarsest first; larger is smaller.",
+            help="Weight of the rate per level, coarsest first; larger is smaller. By default the preset's.",
         ),
     ] = None,
     resolution: options.Resolution = None,
     images: options.Images = None,
     hold: Annotated[
-        int,
-        typer.Option("--hold", metavar="N", help="Hold out every Nth view by name for eval; 0 for none."),
-    ] = 8,
+        int | None,
+        typer.Option(
+            "--hold",
+            metavar="N",
+            help=f"Hold out every Nth view by name for eval; 0 for none. Default: {DataOptions.hold}.",
+        ),
+    ] = None,
     background: Annotated[
-        options.Background,
+        options.Background | None,
         typer.Option(
             "--background",
             metavar="auto|white|black",
-            help="Color behind transparent pixels and the scene; auto looks at the photographs.",
+            help="Color behind transparent pixels and the scene; auto looks at the photographs. "
+            f"Default: {DataOptions.background}.",
         ),
-    ] = options.Background.auto,
+    ] = None,
     image_cache: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--image-cache",
             metavar="GB",
-            help="Memory for decoded photographs; those beyond are decoded each time they are used.",
+            help="Memory for decoded photographs; those beyond are decoded each time they are used. "
+            f"Default: {DataOptions.image_cache:g}.",
         ),
-    ] = DataOptions.image_cache,
+    ] = None,
     voxel_size: Annotated[
         float | None,
         typer.Option(
             "--voxel-size", metavar="X", help="Edge of the anchor grid in scene units; by default measured."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Seed of everything random.")] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", metavar="N", help=f"Seed of everything random. Default: {FitOptions.seed}."),
+    ] = None,
     device: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--device", metavar="auto|cpu|cuda", help="Where to train; cuda:1 names one of several."
+            "--device",
+            metavar="auto|cpu|cuda",
+            help=f"Where to train; cuda:1 names one of several. Default: {FitOptions.device}.",
         ),
-    ] = "auto",
-    threads: options.Threads = 0,
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads", metavar="N", min=0, help="Threads to use; 0 takes every core at hand. Default: 0."
+        ),
+    ] = None,
     checkpoint_every: Annotated[
-        int,
-        typer.Option("--checkpoint-every", metavar="N", help="Steps between checkpoints; 0 for none."),
-    ] = 500,
+        int | None,
+        typer.Option(
+            "--checkpoint-every",
+            metavar="N",
+            help=f"Steps between checkpoints; 0 for none. Default: {FitOptions.checkpoint_every}.",
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint of this output.")
     ] = False,
@@ -92,24 +145,13 @@ def command(
         typer.Option("--log", metavar="FILE", help="Write training records to FILE as JSON lines."),
     ] = None,
     heads_precision: Annotated[
-        options.Precision,
+        options.Precision | None,
         typer.Option(
             "--heads-precision",
             metavar="float32|bf16",
             help="Arithmetic of the Gaussian heads while training; bf16 needs a CUDA device.",
         ),
-    ] = options.Precision.float32,
-    features: Annotated[
-        int, typer.Option("--features", metavar="F", help="Feature channels of an anchor.")
-    ] = FitOptions.features,
-    densify_threshold: Annotated[
-        float,
-        typer.Option(
-            "--densify-threshold",
-            metavar="X",
-            help="Screen-space gradient from which anchors grow; less grows more.",
-        ),
-    ] = FitOptions.densify_threshold,
+    ] = None,
     force: options.Force = False,
 ) -> None:
     """Train a model from photographs with known cameras.
@@ -120,35 +162,65 @@ def command(
     from gspc import pipeline
     from gspc.output import check_target
 
-    data = DataOptions(
-        resolution=resolution,
-        hold=hold,
-        background=background.value,
-        images=images,
-        image_cache=image_cache,
-    )
+    chosen = fit_settings.choose(preset, switches or (), config)
+    given = {
+        "iterations": iterations,
+        "levels": levels,
+        "rate_weights": options.rate_weights(rate_weights),
+        "resolution": resolution,
+        "images": images,
+        "hold": hold,
+        "background": background.value if background else None,
+        "image_cache": image_cache,
+        "voxel_size": voxel_size,
+        "seed": seed,
+        "device": device,
+        "threads": threads,
+        "checkpoint_every": checkpoint_every,
+        "heads_precision": heads_precision.value if heads_precision else None,
+    }
+    values = {**chosen.options, **{name: value for name, value in given.items() if value is not None}}
+    thread_count = values["threads"] = values.get("threads") or None
+    of_data = {entry.name for entry in fields(DataOptions)}
+    data = DataOptions(**{name: value for name, value in values.items() if name in of_data})
     fit = FitOptions(
-        iterations=iterations,
-        levels=levels,
-        rate_weights=options.rate_weights(rate_weights),
-        voxel_size=voxel_size,
-        seed=seed,
-        device=device,
-        threads=threads or None,
-        checkpoint_every=checkpoint_every,
+        **{name: value for name, value in values.items() if name not in of_data},
         resume=resume,
         log=log,
-        heads_precision=heads_precision.value,
-        features=features,
-        densify_threshold=densify_threshold,
+        recipe=chosen.recipe,
+        metadata=chosen.metadata,
     )
     for path in (output, log):
         if path is not None:
             check_target(path, force=force or (resume and checkpoint_path(output).exists()))
-    options.limit_threads(threads)
+    options.limit_threads(thread_count or 0)
     with FitView() as view:
         result = pipeline.fit(scene, output, data, fit, view)
     console.note(
         f"{result.path}: {result.anchors:,} anchors, training PSNR {result.psnr:.2f} dB, "
         f"{duration(result.seconds)}"
     )
+
+
+def more_help() -> list[str]:
+    """Paragraphs after the description: the presets, and where their ingredients are explained."""
+    found = [
+        f"Presets, and what they set that {DEFAULT_PRESET} does not (--set replaces single ingredients):"
+    ]
+    for name, (_, about) in PRESETS.items():
+        changed = as_text(describe(name))
+        found.append(f"{name}: {about}." + (f" {changed}" if changed else ""))
+    return [*found, "man gspc-fit lists all ingredients with their defaults, ranges and meaning."]
+
+
+def manual() -> list[tuple[str, list[tuple[str, str]]]]:
+    """Sections of the man page: (title, [(term, text)])."""
+    rows = [
+        (f"{entry.name}={value_text(entry.default)}", f"{_sentence(entry.help)} Takes {entry.values}.")
+        for entry in ingredients()
+    ]
+    return [("INGREDIENTS", rows)]
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."

@@ -52,6 +52,15 @@ SECTIONS = {
         or SIMPLE_PINHOLE. Every Nth view by name, starting with the first, is held out for gspc eval;
         Blender scenes keep their own split.
 
+        RECIPES
+
+        A preset is a recipe: a value for each ingredient below, of which --set NAME=VALUE replaces one. A
+        TOML file for --config has the keys preset and, named as the options with _ for -, iterations,
+        levels, rate_weights (a list), resolution, images, hold, background, image_cache, voxel_size, seed,
+        device, threads and checkpoint_every, and a table [set] of ingredients. The file overrides the
+        preset, the command line overrides both. The model and its streams name their preset and what
+        was replaced.
+
         CHECKPOINTS
 
         FILE.checkpoint beside the output is written every --checkpoint-every steps and on Ctrl-C, and
@@ -118,7 +127,7 @@ def pages() -> dict[str, str]:
     for name in names:
         command = group.get_command(context, name)
         module = importlib.import_module(f"gspc.cli.{app.COMMANDS[name]}")
-        result[f"gspc-{name}.1"] = _command_page(name, command, module.EXAMPLE)
+        result[f"gspc-{name}.1"] = _command_page(name, command, module)
     return result
 
 
@@ -137,7 +146,7 @@ def _main_page(group: Any, context: Any, names: Sequence[str]) -> str:
     return _finish(lines, [f"gspc-{name}" for name in names])
 
 
-def _command_page(name: str, command: Any, example: str) -> str:
+def _command_page(name: str, command: Any, module: Any) -> str:
     arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
     lines = _head(f"gspc-{name}", _summary(command))
     lines += [".SH SYNOPSIS", f".B gspc {_escape(name)}", ".RI [ OPTIONS ]"]
@@ -149,8 +158,12 @@ def _command_page(name: str, command: Any, example: str) -> str:
         lines.append(".SH ARGUMENTS")
         for argument in arguments:
             lines += [".TP", f".I {_escape(_metavar(argument))}", _escape(argument.help or "")]
-    lines += [".SH OPTIONS", *_options(command), *_sections(name), *_exit_status()]
-    lines += [".SH EXAMPLES", *_example(example)]
+    lines += [".SH OPTIONS", *_options(command), *_sections(name)]
+    for title, rows in getattr(module, "manual", list)():
+        lines.append(f".SH {title}")
+        for term, text in rows:
+            lines += [".TP", f".B {_escape(term)}", _escape(text)]
+    lines += [*_exit_status(), ".SH EXAMPLES", *_example(module.EXAMPLE)]
     return _finish(lines, ["gspc"])
 
 

@@ -1,0 +1,459 @@
+"""Variants of training on scenes and seeds with one command, each as a user would run it: fit, compress,
+decompress, eval, inspect-bitstream; then one table.
+
+    python tests/bench/ablation.py LIST [--scenes fox lego] [--seeds 0 1] [--work DIR] [--only VARIANT ...]
+        [--jobs N --threads T] [--iterations N] [--report STEM] [--plan | --table] [--redo STEP]
+
+LIST is a file of variants, or main or papers for those in tests/bench/lists, which show the format. A scene
+is a folder, or a name below --data. Each stream of a variant is a run with a folder of its own in --work,
+named after the scene and all that goes into it: a change of a preset makes new runs, variants that agree
+share them, and a command that was killed goes on where it was, a fit from its checkpoint. Writes STEM.md and
+STEM.json (by default WORK/LIST) after every run. Exit status 1 when a run failed; the others are in the
+table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import fcntl
+import hashlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import ablation_report
+from run import machine
+
+import gspc
+from gspc.cli.fit_settings import OPTIONS
+from gspc.errors import GspcError
+from gspc.presets import DEFAULT_PRESET, preset, with_switches
+
+HERE = Path(__file__).resolve().parent
+ROOT = Path(gspc.__path__[0]).resolve().parent
+STEPS = ("fit", "compress", "decompress", "eval", "inspect")
+RESOLUTION = {"fox": 2, "fern": 1, "lego": 1, "bonsai-small": 1}
+BEAT_SECONDS = 2.0
+OWN_KEYS = {"like", "preset", "set", "streams", "points", "against", "scenes", "about"}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One line of a list. `streams`: rate weights of each stream, None for the preset's own."""
+
+    name: str
+    preset: str
+    switches: dict[str, Any]
+    options: dict[str, Any]
+    streams: tuple[tuple[float, ...] | None, ...]
+    points: Any  # "all", "last" or levels: which of the streams' levels make up the curve
+    against: str | None
+    scenes: tuple[str, ...] | None
+    about: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One stream of a variant on a scene with a seed."""
+
+    variant: str
+    scene: str
+    source: Path
+    seed: int
+    stream: int
+    settings: dict[str, Any]  # of the file for --config
+    folder: Path
+
+
+class Failed(Exception):
+    """A command of a run that did not succeed."""
+
+
+# ---- what to run ----
+
+
+def read_list(name: str, overrides: dict[str, Any]) -> tuple[str, list[Variant]]:
+    """Title and variants of a list; `overrides` are options that replace those of the list."""
+    path = HERE / "lists" / f"{name}.toml"
+    path = path if path.is_file() else Path(name)
+    try:
+        values = tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise SystemExit(f"{path}: {error}") from None
+    defaults = values.get("defaults", {})
+    entries = values["variants"]
+    found = [_variant(f"{path}: {key}", key, defaults, entries) for key in entries]
+    found = [replace(variant, options={**variant.options, **overrides}) for variant in found]
+    names = {variant.name for variant in found}
+    for variant in found:
+        if variant.against is not None and variant.against not in names:
+            raise SystemExit(f"{path}: {variant.name}: against = {variant.against}: no such variant")
+    return values.get("title", path.stem), found
+
+
+def _variant(where: str, name: str, defaults: dict[str, Any], entries: dict[str, Any]) -> Variant:
+    entry = entries[name]
+    like = entry.get("like")
+    if like is not None and like not in entries:
+        raise SystemExit(f"{where}: like = {like}: no such variant")
+    base = {} if like is None else {**entries[like], "against": like, "about": ""}
+    merged = {**defaults, **base, **entry}
+    unknown = set(merged) - OWN_KEYS - set(OPTIONS)
+    if unknown:
+        raise SystemExit(f"{where}: unknown key {', '.join(sorted(unknown))}")
+    streams = tuple(tuple(map(float, weights)) for weights in merged.get("streams", ())) or (None,)
+    against = merged.get("against")
+    return Variant(
+        name=name,
+        preset=merged.get("preset", DEFAULT_PRESET),
+        switches={**defaults.get("set", {}), **base.get("set", {}), **entry.get("set", {})},
+        options={key: merged[key] for key in OPTIONS if key in merged},
+        streams=streams,
+        points=merged.get("points", "all"),
+        against=None if against == name else against,
+        scenes=tuple(merged["scenes"]) if "scenes" in merged else None,
+        about=merged.get("about", ""),
+    )
+
+
+def plan(variants: Sequence[Variant], args: argparse.Namespace) -> list[Run]:
+    """All runs, those of the first seed first."""
+    found = []
+    for seed in args.seeds:
+        for text in args.scenes:
+            source = Path(text) if Path(text).is_dir() else args.data / text
+            if not source.is_dir():
+                raise SystemExit(f"{text}: no such scene, here or in {args.data}")
+            for variant in variants:
+                if variant.scenes is None or source.name in variant.scenes:
+                    found += _runs(variant, source, seed, args.work)
+    return found
+
+
+def _runs(variant: Variant, source: Path, seed: int, work: Path) -> Iterator[Run]:
+    for number, weights in enumerate(variant.streams):
+        options = {"resolution": RESOLUTION.get(source.name), **variant.options, "seed": seed}
+        options = {key: value for key, value in options.items() if value is not None}
+        try:
+            recipe = with_switches(preset(variant.preset), variant.switches, f"variant {variant.name}")
+        except GspcError as error:
+            raise SystemExit(str(error)) from None
+        levels = len(weights) if weights else options.get("levels") or recipe.levels
+        options |= {"levels": levels, "rate_weights": list(weights or recipe.rate_weights(levels))}
+        everything = json.dumps([source.name, options, asdict(recipe)], sort_keys=True)
+        key = hashlib.sha256(everything.encode()).hexdigest()[:12]
+        settings = {"preset": variant.preset, **options, "set": variant.switches}
+        yield Run(variant.name, source.name, source, seed, number, settings, work / f"{source.name}-{key}")
+
+
+def as_toml(values: dict[str, Any]) -> str:
+    """Plain values, lists of numbers, and tables of plain values, which come last."""
+    lines = [f"{key} = {json.dumps(value)}" for key, value in values.items() if not isinstance(value, dict)]
+    for key, table in values.items():
+        if isinstance(table, dict):
+            lines += [f"[{key}]", *(f"{name} = {json.dumps(value)}" for name, value in table.items())]
+    return "\n".join(lines) + "\n"
+
+
+# ---- running ----
+
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+_CHILDREN: set[subprocess.Popen[bytes]] = set()
+_STOPPING = threading.Event()
+
+
+def _dies_with_parent() -> None:
+    """In a child: Ctrl-C ends it, also where the shell ignores that for us, and so does our own end."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if _LIBC is not None:
+        _LIBC.prctl(1, signal.SIGINT)
+
+
+@dataclass
+class Execution:
+    """Runs the steps of one run that are still to do."""
+
+    run: Run
+    gspc: list[str]
+    threads: int
+
+    @property
+    def state_file(self) -> Path:
+        """What has been done, with times."""
+        return self.run.folder / "run.json"
+
+    def state(self) -> dict[str, Any]:
+        """Content of the state file."""
+        return json.loads(self.state_file.read_text()) if self.state_file.exists() else {"steps": {}}
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Replaces the state file at once."""
+        temporary = self.state_file.with_suffix(".new")
+        temporary.write_text(json.dumps(state, indent=1) + "\n")
+        temporary.replace(self.state_file)
+
+    def __call__(self) -> None:
+        """All steps in order. Raises Failed."""
+        folder = self.run.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder / "lock"):
+            state = self.state()
+            if not state["steps"]:
+                (folder / "fit.toml").write_text(as_toml(self.run.settings))
+                state |= {"commit": commit(), "threads": self.threads}
+                self.save(state)
+            for step in STEPS:
+                if step not in state["steps"]:
+                    state["steps"][step] = getattr(self, f"_{step}")()
+                    self.save(state)
+
+    def _fit(self) -> dict[str, Any]:
+        folder = self.run.folder
+        elapsed = folder / "elapsed"
+        before = float(elapsed.read_text()) if elapsed.exists() else 0.0
+        # Without a checkpoint --resume starts anew, and -f lets it.
+        command = [
+            "fit",
+            str(self.run.source),
+            "--config",
+            "fit.toml",
+            "-o",
+            "model.pt",
+            "--log",
+            "log.jsonl",
+        ]
+        seconds = self._command("fit", *command, "--resume", "-f", beat=elapsed, before=before)
+        lines = (folder / "fit.txt").read_text().splitlines()
+        log = (folder / "log.jsonl").read_text().splitlines() if (folder / "log.jsonl").exists() else []
+        elapsed.unlink(missing_ok=True)
+        return {
+            "seconds": before + seconds,
+            "resumed": before > 0,
+            "backend": lines[0].removeprefix("gspc: ") if lines else "",
+            "estimated_bytes": json.loads(log[-1])["estimated_bytes"] if log else None,
+        }
+
+    def _compress(self) -> dict[str, Any]:
+        return {"seconds": self._command("compress", "compress", "model.pt", "-f", "-o", "scene.pcgs")}
+
+    def _decompress(self) -> dict[str, Any]:
+        found = []
+        for level in range(1, self.run.settings["levels"] + 1):
+            arguments = ["scene.pcgs", "--upto", str(level), "-f", "-o", "decoded.safetensors"]
+            found.append(self._command("decompress", "decompress", *arguments))
+        (self.run.folder / "decoded.safetensors").unlink(missing_ok=True)
+        return {"seconds": found}
+
+    def _eval(self) -> dict[str, Any]:
+        arguments = ["scene.pcgs", "--data", str(self.run.source), "-f", "--json", "eval.json"]
+        return {"seconds": self._command("eval", "eval", *arguments)}
+
+    def _inspect(self) -> dict[str, Any]:
+        arguments = ["scene.pcgs", "--json", "--rates", "--levels"]
+        return {"seconds": self._command("inspect", "inspect-bitstream", *arguments, out="inspect.json")}
+
+    def _command(
+        self,
+        step: str,
+        *arguments: str,
+        beat: Path | None = None,
+        before: float = 0.0,
+        out: str | None = None,
+    ) -> float:
+        """Wall seconds of one command; what it says on stderr is in STEP.txt."""
+        folder = self.run.folder
+        command = [*self.gspc, *arguments] + (["--threads", str(self.threads)] if self.threads else [])
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        }
+        if self.threads:
+            environment["OMP_NUM_THREADS"] = str(self.threads)
+        with (
+            (folder / f"{step}.txt").open("wb") as err,
+            (folder / (out or f"{step}.out")).open("wb") as target,
+        ):
+            if _STOPPING.is_set():
+                raise KeyboardInterrupt
+            started = time.monotonic()
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=target,
+                stderr=err,
+                preexec_fn=_dies_with_parent,  # noqa: PLW1509  a system call each
+            )
+            _CHILDREN.add(process)
+            try:
+                while process.poll() is None:
+                    try:
+                        process.wait(BEAT_SECONDS)
+                    except subprocess.TimeoutExpired:
+                        if beat is not None:
+                            beat.write_text(f"{before + time.monotonic() - started:.1f}")
+            finally:
+                _CHILDREN.discard(process)
+            seconds = time.monotonic() - started
+        if out is None:
+            (folder / f"{step}.out").unlink()
+        if process.returncode:
+            if beat is not None:
+                beat.write_text(f"{before + seconds:.1f}")
+            if _STOPPING.is_set():
+                raise KeyboardInterrupt
+            last = ((folder / f"{step}.txt").read_text().splitlines() or ["said nothing"])[-1]
+            raise Failed(f"{step} exited with {process.returncode}: {last}; see {folder / step}.txt")
+        return seconds
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Failed("another process is at it") from None
+        yield
+
+
+def commit() -> str:
+    """Which code trains: the repository's commit, with + when files differ from it."""
+    try:
+        git = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=10", "--dirty=+"]
+        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def stop(*_: object) -> None:
+    """Ends all children; a fit saves a checkpoint first."""
+    if _STOPPING.is_set():
+        return
+    _STOPPING.set()
+    for process in list(_CHILDREN):
+        process.send_signal(signal.SIGINT)
+
+
+def run_all(runs: Sequence[Run], args: argparse.Namespace, report: Any) -> int:
+    """Runs what is not done yet; returns how many failed."""
+    unique = list({run.folder: run for run in runs}.values())
+    for run in unique if args.redo else ():
+        forget(Execution(run, [], 0), args.redo)
+    failed, done, lock = 0, 0, threading.Lock()
+
+    def one(run: Run) -> None:
+        nonlocal failed, done
+        label = f"{run.scene} {run.variant} seed {run.seed} stream {run.stream + 1}"
+        execution = Execution(run, shlex.split(args.gspc), args.threads)
+        if _STOPPING.is_set():
+            return
+        finished = set(execution.state()["steps"]) == set(STEPS)
+        try:
+            if not finished:
+                print(f"{label}: {run.folder}", flush=True)
+                execution()
+        except Failed as error:
+            failed += 1
+            print(f"{label}: {error}", file=sys.stderr, flush=True)
+        except KeyboardInterrupt:
+            return
+        with lock:
+            done += 1
+            if not finished:
+                print(f"{done} of {len(unique)} runs", flush=True)
+                report()
+
+    with ThreadPoolExecutor(args.jobs) as pool:
+        list(pool.map(one, unique))
+    return failed
+
+
+def forget(execution: Execution, step: str) -> None:
+    """Marks a step and those after it as not done."""
+    state = execution.state()
+    for later in STEPS[STEPS.index(step) :]:
+        state["steps"].pop(later, None)
+    if execution.run.folder.is_dir():
+        execution.save(state)
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("list")
+    parser.add_argument("--scenes", nargs="+", default=["fox"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--data", type=Path, default=HERE.parents[2] / "shared" / "data")
+    parser.add_argument("--work", type=Path, default=Path("build/ablation"))
+    parser.add_argument("--only", nargs="+", metavar="VARIANT", help="these variants and their references")
+    parser.add_argument("--iterations", type=int)
+    parser.add_argument("--resolution", type=int)
+    parser.add_argument("--device")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=0, help="of each job")
+    parser.add_argument("--report", type=Path, metavar="STEM")
+    parser.add_argument("--plan", action="store_true", help="say what would run, and stop")
+    parser.add_argument("--table", action="store_true", help="only write the table of what is done")
+    parser.add_argument("--redo", choices=STEPS[1:], help="run this step and those after it again")
+    parser.add_argument("--gspc", default=f"{sys.executable} -m gspc", help="the command to run")
+    args = parser.parse_args()
+    args.data, args.work = args.data.resolve(), args.work.resolve()
+    args.scenes = [str(Path(text).resolve()) if Path(text).is_dir() else text for text in args.scenes]
+    return args
+
+
+def main() -> int:
+    args = arguments()
+    given = {key: getattr(args, key) for key in ("iterations", "resolution", "device")}
+    title, variants = read_list(args.list, {key: value for key, value in given.items() if value is not None})
+    if args.only:
+        names = {variant.name for variant in variants}
+        if set(args.only) - names:
+            raise SystemExit(f"--only: no variant {', '.join(sorted(set(args.only) - names))}")
+        chosen = set(args.only) | {v.against for v in variants if v.name in args.only}
+        variants = [variant for variant in variants if variant.name in chosen]
+    runs = plan(variants, args)
+    if args.plan:
+        for run in runs:
+            done = Execution(run, [], 0).state()["steps"]
+            print(
+                f"{run.scene} {run.variant} seed {run.seed} stream {run.stream + 1}: {run.folder.name}", *done
+            )
+        print(f"{len({run.folder for run in runs})} runs")
+        return 0
+    stem = args.report or args.work / Path(args.list).stem
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    command = " ".join(["tests/bench/ablation.py", *sys.argv[1:]])
+    here = machine() | {"jobs": args.jobs, "threads": args.threads or "all"}
+    lock = threading.Lock()
+
+    def report() -> None:
+        with lock:
+            ablation_report.write(stem, title, command, here, variants, runs)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    failed = 0 if args.table else run_all(runs, args, report)
+    report()
+    print(f"{stem}.md and {stem}.json written")
+    return 130 if _STOPPING.is_set() else min(failed, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,303 @@
+"""Tables of ablation.py: figures of every level of every run, and Bjontegaard differences of arms.
+
+An arm is a variant on a scene with a seed; the levels of its streams are the points of its curve, without
+those that another one beats. A difference is given for at least four points on both sides and 75 % overlap.
+With several seeds it is the mean of the differences seed by seed, and their spread is the largest minus the
+smallest; less than twice the spread is called unresolved.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from gspc.metrics import bd_psnr, bd_rate
+from gspc.pipeline.comparison import VARIABLE_COMPONENTS
+
+Curve = list[tuple[float, float]]
+
+PARTS = tuple((name, how) for name in ("features", "scaling", "offsets") for how in ("new", "refined"))
+COMPONENTS = ("positions", "masks", "grid", "pool grid", "networks", "heads")
+# What counts as rate: all bytes; those that grow with the scene; those of features, the pool's own grid
+# included.
+MEASURES = {
+    "bytes": "all bytes",
+    "variable_bytes": "without fixed bytes",
+    "feature_bytes": "features alone",
+}
+
+
+def write(
+    stem: Path, title: str, command: str, here: dict[str, Any], variants: Sequence[Any], runs: Sequence[Any]
+) -> None:
+    """Writes STEM.md and STEM.json from what is done."""
+    found = [figures(run) for run in runs]
+    rows = [row for row in found if row is not None]
+    differences = [
+        row
+        for variant in variants
+        if variant.against
+        for scene in sorted({run.scene for run in runs})
+        for row in _differences(variant, next(v for v in variants if v.name == variant.against), scene, rows)
+    ]
+    notes = _notes(rows, len(found) - len(rows))
+    report = {
+        "title": title,
+        "command": command,
+        "machine": here,
+        "variants": {
+            v.name: {"about": v.about, "preset": v.preset, "set": v.switches, "options": v.options}
+            for v in variants
+        },
+        "runs": rows,
+        "differences": differences,
+        "notes": notes,
+    }
+    _replace(stem.with_suffix(".json"), json.dumps(report, indent=1, default=str) + "\n")
+    text = [f"# {title}", "", f"`{command}`", "", ", ".join(f"{key}: {value}" for key, value in here.items())]
+    text += ["", *_variant_lines(variants), "", *_table(*_points_table(rows))]
+    if differences:
+        text += ["", "Bjontegaard differences (PCHIP); without a figure, the reason:", ""]
+        text += _table(*_difference_table(differences))
+    text += ["", *(f"- {note}" for note in notes)]
+    _replace(stem.with_suffix(".md"), "\n".join(text).rstrip() + "\n")
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".new")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+# ---- figures of a run ----
+
+
+def figures(run: Any) -> dict[str, Any] | None:
+    """All figures of a finished run, None for another."""
+    try:
+        state = json.loads((run.folder / "run.json").read_text())
+        steps = state["steps"]
+        scores = json.loads((run.folder / "eval.json").read_text())
+        inside = json.loads((run.folder / "inspect.json").read_text())
+        if "inspect" not in steps:
+            return None
+    except (OSError, ValueError, KeyError):
+        return None
+    fit, estimated = steps["fit"], steps["fit"]["estimated_bytes"]
+    levels = [
+        _level(row, inside, run.settings["rate_weights"], steps["decompress"]["seconds"])
+        for row in scores["levels"]
+    ]
+    return {
+        "variant": run.variant,
+        "scene": run.scene,
+        "seed": run.seed,
+        "stream": run.stream + 1,
+        "folder": run.folder.name,
+        "commit": state.get("commit", ""),
+        "backend": fit["backend"],
+        "iterations": run.settings.get("iterations"),
+        "views": scores["views"],
+        "fit_seconds": fit["seconds"],
+        "fit_resumed": fit["resumed"],
+        "encode_seconds": steps["compress"]["seconds"],
+        "estimated_bytes": estimated,
+        "estimate_error_percent": 100 * (estimated / levels[-1]["bytes"] - 1) if estimated else None,
+        "levels": levels,
+    }
+
+
+def _level(
+    row: dict[str, Any], inside: dict[str, Any], weights: Sequence[float], decode: Sequence[float]
+) -> dict[str, Any]:
+    level = row["level"]
+    added = next(entry for entry in inside["by_level"] if entry["level"] == level)
+    against = next(e for e in inside["features_against_others"] if e["up_to_level"] == level)
+    adds = {_part_name(part["name"], part["how"]): part["bytes"] for part in added["parts"]}
+    if level == 1 and against["pool_grid_bytes"]:
+        adds["pool grid"] = against["pool_grid_bytes"]
+        adds["grid"] = adds.get("grid", 0) - adds["pool grid"]
+    fixed = sum(size for name, size in row["components"].items() if name not in VARIABLE_COMPONENTS)
+    ideal = {e["name"]: e["model_bits"] / 8 for e in inside.get("rates", ()) if e["level"] == level}
+    return {
+        "level": level,
+        "rate_weight": weights[level - 1],
+        "psnr": row["psnr"],
+        "ssim": row["ssim"],
+        "lpips": row["lpips"],
+        "bytes": row["bytes"],
+        "variable_bytes": row["bytes"] - fixed,
+        "feature_bytes": against["feature_bytes"],
+        "decode_seconds": decode[level - 1],
+        "anchors": added["anchors"],
+        "anchor_share": added["anchor_share"],
+        "gaussians": added["gaussians"],
+        "gaussian_share": added["gaussian_share"],
+        "adds": adds,
+        "ideal_bytes": ideal,
+    }
+
+
+def _part_name(name: str, how: str | None) -> str:
+    return f"{name} {how}" if how else name
+
+
+# ---- differences ----
+
+
+def _differences(
+    variant: Any, reference: Any, scene: str, rows: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """One row per measure of an arm against its reference on a scene."""
+    arms = [
+        {seed: _points(arm, scene, seed, rows) for seed in _complete_seeds(arm, scene, rows)}
+        for arm in (reference, variant)
+    ]
+    seeds = sorted(set(arms[0]) & set(arms[1]))
+    found = []
+    for measure in MEASURES if seeds else ():
+        row: dict[str, Any] = {"variant": variant.name, "against": reference.name, "scene": scene}
+        row |= {"measure": measure, "seeds": seeds}
+        for name, function in (("bd_rate_percent", bd_rate), ("bd_psnr_db", bd_psnr)):
+            curves = [[front(arm[seed], measure) for arm in arms] for seed in seeds]
+            row[name] = _summary([function(*pair) for pair in curves])
+        found.append(row)
+    return found
+
+
+def _complete_seeds(variant: Any, scene: str, rows: list[dict[str, Any]]) -> set[int]:
+    """Seeds of which every stream is done."""
+    streams: dict[int, int] = {}
+    for row in rows:
+        if (row["variant"], row["scene"]) == (variant.name, scene):
+            streams[row["seed"]] = streams.get(row["seed"], 0) + 1
+    return {seed for seed, count in streams.items() if count == len(variant.streams)}
+
+
+def _points(variant: Any, scene: str, seed: int, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    found = []
+    for row in rows:
+        if (row["variant"], row["scene"], row["seed"]) == (variant.name, scene, seed):
+            last = row["levels"][-1]["level"]
+            wanted = {"all": range(1, last + 1), "last": (last,)}.get(str(variant.points), variant.points)
+            found += [
+                level for level in row["levels"] if level["level"] in wanted and level["psnr"] is not None
+            ]
+    return found
+
+
+def front(points: Iterable[dict[str, Any]], measure: str) -> Curve:
+    """The points that no other one beats, strictly rising in rate and PSNR."""
+    kept: Curve = []
+    for point in sorted(points, key=lambda point: (point[measure], -point["psnr"])):
+        if point[measure] > 0 and (not kept or point["psnr"] > kept[-1][1]):
+            kept.append((point[measure], point["psnr"]))
+    return kept
+
+
+def _summary(found: Sequence[Any]) -> dict[str, Any]:
+    """Mean and spread of `gspc.metrics.Difference` of several seeds."""
+    values = [difference.value for difference in found]
+    overlap = min(difference.overlap for difference in found)
+    why = next((difference.why for difference in found if difference.value is None), "")
+    if why:
+        return {"value": None, "why": why, "seeds": values, "overlap": overlap}
+    mean, spread = sum(values) / len(values), max(values) - min(values)
+    resolved = abs(mean) >= 2 * spread if len(values) > 1 else None
+    return {"value": mean, "spread": spread, "resolved": resolved, "seeds": values, "overlap": overlap}
+
+
+# ---- text ----
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def _variant_lines(variants: Sequence[Any]) -> list[str]:
+    return [
+        f"- {v.name}: preset {v.preset}"
+        + "".join(f" {name}={value}" for name, value in {**v.options, **v.switches}.items())
+        + (f"; curve of {v.points} levels" if v.points != "all" else "")
+        + (f"; {v.about}" if v.about else "")
+        for v in variants
+    ]
+
+
+def _points_table(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Bytes by component are what a level adds, times those of the whole run."""
+    parts = [_part_name(*part) for part in PARTS] + list(COMPONENTS)
+    header = ["scene", "variant", "seed", "stream", "level", "weight", "PSNR dB", "SSIM", "LPIPS", "bytes"]
+    header += [
+        "anchors",
+        *(f"+ {name}" for name in parts),
+        "+ other",
+        "fit s",
+        "encode s",
+        "decode s",
+        "estimate",
+    ]
+    found = []
+    for row in rows:
+        for level in row["levels"]:
+            adds = level["adds"]
+            other = sum(size for name, size in adds.items() if name not in parts)
+            last = level is row["levels"][-1]
+            error = row["estimate_error_percent"]
+            found.append(
+                [row["scene"], row["variant"], str(row["seed"]), str(row["stream"]), str(level["level"])]
+                + [f"{level['rate_weight']:g}", _number(level["psnr"], 2), _number(level["ssim"], 4)]
+                + [_number(level["lpips"], 4), f"{level['bytes']:,}", f"{level['anchors']:,}"]
+                + [f"{adds.get(name, 0):,}" for name in parts]
+                + [f"{other:,}", f"{row['fit_seconds']:.0f}{'*' if row['fit_resumed'] else ''}"]
+                + [f"{row['encode_seconds']:.2f}", f"{level['decode_seconds']:.2f}"]
+                + [f"{error:+.1f} %" if last and error is not None else ""]
+            )
+    return header, found
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "n/a" if value is None else f"{value:.{digits}f}"
+
+
+def _difference_table(differences: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    header = ["scene", "variant", "against", "rate", "BD-rate", "BD-PSNR", "overlap", "seeds"]
+    found = []
+    for row in differences:
+        cells = [row["scene"], row["variant"], row["against"], MEASURES[row["measure"]]]
+        cells += [_difference(row["bd_rate_percent"], 1, " %"), _difference(row["bd_psnr_db"], 2, " dB")]
+        cells += [f"{100 * row['bd_rate_percent']['overlap']:.0f} %", str(len(row["seeds"]))]
+        found.append(cells)
+    return header, found
+
+
+def _difference(found: dict[str, Any], digits: int, unit: str) -> str:
+    if found["value"] is None:
+        return found["why"]
+    text = f"{found['value']:+.{digits}f}{unit}"
+    if found["resolved"] is None:
+        return text
+    each = ", ".join(f"{value:+.{digits}f}" for value in found["seeds"])
+    return f"{text} ({each})" if found["resolved"] else f"unresolved ({each})"
+
+
+def _notes(rows: list[dict[str, Any]], missing: int) -> list[str]:
+    found = [
+        "A level's + columns are bytes that it adds; symbols and escapes are divided by their ideal bits. "
+        "Times are wall seconds of whole commands, start of the interpreter included; the fit's of the "
+        "whole run.",
+        "Estimate: what training last expected of the whole file, against its bytes.",
+    ]
+    if missing:
+        found.append(f"{missing} runs are not done.")
+    if any(row["fit_resumed"] for row in rows):
+        found.append("* the fit was interrupted; iterations after its last checkpoint count twice.")
+    for what in ("commit", "backend", "views"):
+        values = sorted({row[what] for row in rows})
+        if values:
+            warning = "Beware, several: " if len(values) > 1 and what != "backend" else ""
+            found.append(f"{what.capitalize()}: {warning}{'; '.join(values)}.")
+    return found
