@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gspc.codec import reference_mixtures as mixtures
 from gspc.codec import reference_networks as reference
 from gspc.codec.types import (
     IntegerLayer,
@@ -39,9 +40,13 @@ class Variant:
     trit_model: int = 0
     offsets_hidden: int = 30  # of the trit network of offsets
 
+    def refines(self, attribute: int) -> bool:
+        """Whether trits refine an attribute at later levels."""
+        return bool(self.refined >> attribute & 1)
+
     def learned(self, attribute: int) -> bool:
         """Whether there is a trit network for an attribute (that has values)."""
-        return self.trit_model != 1 and bool(self.refined >> attribute & 1)
+        return self.trit_model != 1 and self.refines(attribute)
 
 
 PLAIN = Variant()
@@ -103,7 +108,7 @@ def layer(
     """A layer whose rescaled outputs are about N(center, spread) for inputs of standard deviation `scale`."""
     weight = np.clip(np.rint(rng.normal(0, 20, (outputs, inputs))), -127, 127).astype(np.int8)
     deviation = 20 * scale * np.sqrt(inputs)
-    shift = 20
+    shift = min(20, int(np.log2(32000 * deviation / spread)))
     multiplier = np.full((variants, outputs), max(1, round(spread / deviation * 2**shift)))
     multiplier = multiplier + np.arange(variants)[:, None] * 3
     bias = np.full(outputs, round(center / spread * deviation))
@@ -139,8 +144,8 @@ def networks(
 
     def trit(inputs: int, units: int, values: int) -> IntegerNetwork:
         out = layer(rng, units, 2 * values, 1, 4, 34, 300)
-        if variant.trit_model == 2:  # means in 1/16 steps, scales around half a step
-            out = stacked(layer(rng, units, values, 1, 4, 0, 300), layer(rng, units, values, 1, 6, -37, 300))
+        if variant.trit_model == 2:  # means in 1/16 steps, some far out; scales around half a step
+            out = stacked(layer(rng, units, values, 1, 30, 0, 300), layer(rng, units, values, 1, 6, -37, 300))
         return IntegerNetwork((layer(rng, inputs, units, levels - 1, 400, 100, 250), out))
 
     plain = Networks(
@@ -268,6 +273,56 @@ def _masks(rng: np.random.Generator, count: int, offsets: int, levels: int) -> n
     return level
 
 
+def _mixtures(rng: np.random.Generator, run: mixtures.Mixtures) -> np.ndarray:
+    second = rng.random(run.weights.shape, dtype=np.float32) < run.weights / 256
+    mean, scale = (np.where(second, pair[1], pair[0]) for pair in (run.means, run.scales))
+    sigma = 2.0 ** (-3 + scale / 12)
+    return np.rint(mean / 16 + sigma * rng.standard_normal(mean.shape)).astype(np.int32)
+
+
+def _refined(
+    rng: np.random.Generator,
+    variant: Variant,
+    network: IntegerNetwork | None,
+    context: np.ndarray,
+    k: np.ndarray,
+    step: np.ndarray,
+    scales: np.ndarray,
+    level: int,
+) -> np.ndarray:
+    """k [n, m] of `level`, from those of the level before."""
+    if network is None:
+        tables = reference.gaussian_tables(scales, step, level)
+        trits = _trits(rng, mixtures.gaussian_trit_tables(k.ravel(), tables.ravel())).reshape(k.shape)
+    elif variant.trit_model == 0:
+        trits = _trits(rng, reference.trit_tables(network, context, k, step, level))
+    else:
+        outputs = reference.trit_outputs(network, context, k, step, level)
+        trits = np.clip(_mixtures(rng, mixtures.trit_gaussians(*outputs)), -1, 1)
+    return 3 * k + trits
+
+
+def _features(
+    rng: np.random.Generator,
+    nets: Networks,
+    variant: Variant,
+    tables: np.ndarray,
+    means: np.ndarray,
+    step: np.ndarray,
+    level: int,
+) -> np.ndarray:
+    """k [n, F] of features that appear at `level`."""
+    if not variant.chunks:
+        return _gaussian(rng, tables)
+    (_, end), *rest = mixtures.chunk_bounds(tables.shape[1], variant.chunks)
+    k = _gaussian(rng, tables[:, :end])
+    for network, (begin, end) in zip(nets.chunks, rest, strict=True):
+        own, refined = slice(begin, end), variant.refines(0)
+        run = mixtures.chunk_mixtures(network, tables[:, own], means[:, own], k, step, level, refined=refined)
+        k = np.concatenate([k, _mixtures(rng, run)], axis=1)
+    return k
+
+
 def _symbols(
     rng: np.random.Generator,
     nets: Networks,
@@ -276,45 +331,39 @@ def _symbols(
     levels: int,
     variant: Variant = PLAIN,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """k of features and scaling at the finest level and of offsets, drawn from the predicted tables.
-
-    Chunks do not count; trits without a learned three-way distribution are drawn from a fixed one.
-    """
-
-    def refined(
-        k: np.ndarray, network: IntegerNetwork | None, old: np.ndarray, step: int, level: int
-    ) -> None:
-        if variant.trit_model == 0 and network is not None:
-            tables = reference.trit_tables(network, context[old], k[old], steps[old, step], level)
-        else:
-            tables = np.full(k[old].shape, 34 * 64 + 31)
-        k[old] = 3 * k[old] + _trits(rng, tables)
-
+    """k of features, scaling and offsets at the finest level, drawn from the predicted distributions."""
     count, offsets = mask.shape
     first = np.where(mask > 0, mask, levels + 1).min(axis=1)
     steps = reference.step_indices(nets, context)
-    _, offset_tables = reference.centers(nets, context, steps)
-    k_offsets = _gaussian(rng, offset_tables).reshape(count, offsets, 3) * (mask > 0)[:, :, None]
-    values = nets.scale.layers[0].weight.shape[0] - 6
-    features, scaling = np.zeros((count, values), np.int32), np.zeros((count, 6), np.int32)
+    means, offset_scales = reference.center_outputs(nets, context)
+    k_offsets = np.zeros((count, 3 * offsets), np.int32)
+    if not variant.refines(2):
+        alive = np.repeat(mask > 0, 3, axis=1)
+        k_offsets = _gaussian(rng, reference.gaussian_tables(offset_scales, steps[:, 2], 1)) * alive
+    f = nets.scale.layers[0].weight.shape[0] - 6
+    features, scaling = np.zeros((count, f), np.int32), np.zeros((count, 6), np.int32)
     for level in range(1, levels + 1):
-        old = np.flatnonzero(first < level)
-        if len(old):
-            for k, network, step in ((features, nets.trit_features, 0), (scaling, nets.trit_scaling, 1)):
-                if variant.refined >> step & 1:
-                    refined(k, network, old, step, level)
-        fresh = np.flatnonzero(first == level)
-        tables_f, tables_s = reference.first_tables(nets, context[fresh], steps[fresh], level)
-        coarse = [0 if variant.refined >> i & 1 else reference.LOG3[level] for i in range(2)]
-        tables_f, tables_s = (
-            np.clip(t.astype(int) - c, 0, 127) for t, c in zip((tables_f, tables_s), coarse, strict=True)
-        )
-        features[fresh], scaling[fresh] = _gaussian(rng, tables_f), _gaussian(rng, tables_s)
-    if variant.refined & 4:
-        k_offsets = (
-            k_offsets * 3 ** (levels - 1) + rng.integers(-1, 2, k_offsets.shape) * (mask > 0)[:, :, None]
-        )
-    return features, scaling, k_offsets.astype(np.int32)
+        old, fresh = np.flatnonzero(first < level), np.flatnonzero(first == level)
+        scales = reference.scales(nets, context, level)
+        for attribute, k, network, z in (
+            (0, features, nets.trit_features, scales[:, :f]),
+            (1, scaling, nets.trit_scaling, scales[:, f:]),
+            (2, k_offsets, nets.trit_offsets, offset_scales),
+        ):
+            if len(old) and variant.refines(attribute) and k.shape[1]:
+                step = steps[old, attribute]
+                refined = _refined(rng, variant, network, context[old], k[old], step, z[old], level)
+                alive = np.repeat((mask[old] > 0) & (mask[old] < level), 3, axis=1)
+                k[old] = refined * alive if attribute == 2 else refined
+        at = [level if variant.refines(a) else 1 for a in range(3)]
+        tables = reference.gaussian_tables(scales[fresh, :f], steps[fresh, 0], at[0])
+        features[fresh] = _features(rng, nets, variant, tables, means[fresh, :f], steps[fresh, 0], level)
+        scaling[fresh] = _gaussian(rng, reference.gaussian_tables(scales[fresh, f:], steps[fresh, 1], at[1]))
+        if variant.refines(2):
+            appear = np.repeat(mask == level, 3, axis=1)
+            tables = reference.gaussian_tables(offset_scales, steps[:, 2], at[2])
+            k_offsets[appear] = _gaussian(rng, tables[appear])
+    return features, scaling, k_offsets.reshape(count, offsets, 3).astype(np.int32)
 
 
 def scene(

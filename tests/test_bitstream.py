@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import time
@@ -12,9 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import synthetic
+from test_codec_damage import head_change
 
 from gspc.bitstream import COMPONENTS, check, describe, limits
-from gspc.codec import decode_symbols, encode
+from gspc.bitstream.reader import _HEAD
+from gspc.codec import decode, decode_symbols, encode
+from gspc.errors import BitstreamError
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "man/pcgs.5").read_text()
@@ -47,6 +51,8 @@ def page_limit(name: str) -> int:
         ("features, F", limits.MAX_FEATURES, "kMaxFeatures"),
         ("offsets, K", limits.MAX_OFFSETS, "kMaxOffsets"),
         ("hidden units", limits.MAX_HIDDEN, "kMaxHidden"),
+        ("pool features, P", limits.MAX_POOL, "kMaxPool"),
+        ("groups, G", limits.MAX_CHUNKS, "kMaxChunks"),
         ("planes", limits.MAX_PLANES, "GRID_MAX_PLANES"),
         ("grid entries", 1 << 24, "GRID_MAX_ENTRIES"),
         ("chunk bytes", limits.MAX_CHUNK_BYTES, "kMaxChunkBytes"),
@@ -69,6 +75,22 @@ def test_page_states_the_container() -> None:
     assert f"chunk header, {limits.CHUNK_HEADER_BYTES} bytes" in PAGE
     for tag in ("INDX", "HEAD", "cams", "meta", "GRID", "GHED", "NETS", "SLIC"):
         assert f".SS {tag}\n" in PAGE
+
+
+def test_page_states_head() -> None:
+    """Offsets and types of the fields are those that the reader unpacks."""
+    table = re.search(r"^\.SS HEAD\n.*?^\.SS cams", PAGE, re.MULTILINE | re.DOTALL)
+    assert table is not None
+    rows = re.findall(r"^(\d+)@(?:(\d+) )?(\w+)( each)?@T\{", table[0], re.MULTILINE)
+    letters = {"u8": "B", "u16": "H", "i32": "i", "f32": "f", "f64": "d"}
+    form = "<"
+    for offset, count, kind, each in rows:
+        assert struct.calcsize(form) == int(offset), offset
+        form += "" if each else f"{count}s" if kind == "bytes" else int(count or 1) * letters[kind]
+    values = struct.Struct(form).unpack(bytes(struct.calcsize(form)))
+    assert struct.calcsize(form) == struct.calcsize(_HEAD)
+    zeros = struct.unpack(_HEAD, bytes(struct.calcsize(_HEAD)))
+    assert [type(v) for v in values] == [type(v) for v in zeros]
 
 
 def test_page_renders() -> None:
@@ -112,6 +134,41 @@ def test_describe_a_stream() -> None:
     assert [c.name for c in info.chunks[:3]] == ["chunk INDX", "chunk HEAD", "chunk cams"]
     assert info.chunks[-1].name == "chunk SLIC level 3 slice 2"
     assert info.component("grid") > 0 and info.component("nothing") == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "value"),
+    [
+        ("plain", 0, b"predictive\0\0"),
+        ("shared-pool", 0, b"plain\0\0\0\0\0\0\0"),
+        ("plain", 14, b"\0\0"),  # F
+        ("plain", 22, b"\0\0"),  # one of two trit networks
+        ("plain", 28, b"\7\0"),  # a trit network of offsets, which are not refined
+        ("plain", 34, b"\7\0"),  # Hp without P
+        ("plain", 36, b"\7\0"),  # Hr without P
+        ("plain", 38, b"\x0b"),
+        ("plain", 39, b"\3"),
+        ("plain", 39, b"\1"),  # Gaussian three-way, with trit networks
+        ("plain", 40, b"\2"),  # G without Hc
+        ("plain", 41, b"\1"),  # own planes without P
+        ("chunks", 40, b"\1"),
+        ("chunks", 40, b"\x08"),  # more than F
+        ("chunks", 30, b"\0\0"),
+        ("chunks", 30, b"\1\2"),  # 513
+        ("shared-pool", 32, b"\0\0"),
+        ("shared-pool", 32, b"\1\1"),  # 257
+        ("shared-pool", 34, b"\0\0"),
+        ("shared-pool", 41, b"\5"),  # no plane left
+        ("pool-only", 36, b"\7\0"),  # Hr without F
+        ("pool-only", 22, b"\7\0"),  # a trit network of no features
+    ],
+)
+def test_sizes_that_disagree(name: str, at: int, value: bytes) -> None:
+    """The reader and the core refuse the same fields of HEAD."""
+    data = encode(synthetic.tiny(10, levels=2, variant=synthetic.VARIANTS[name]))
+    for read in (describe, decode):
+        with pytest.raises(BitstreamError, match="HEAD: "):
+            read(head_change(data, at, value))
 
 
 def test_nothing_of_later_levels_before_the_first_picture() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gspc import _codec
-from gspc.bitstream import check
+from gspc.bitstream import check, describe
 from gspc.codec import decode, decode_symbols, truncate_levels
 from gspc.codec.reference import decode_reference
 
@@ -40,6 +40,16 @@ def test_core(name: str, isa: str) -> None:
             assert decode(truncate_levels(data, level)).symbol_hash == expected
     finally:
         _codec.set_isa(before)
+
+
+def test_streams_are_of_every_kind() -> None:
+    heads = {name: check(stream(name)).header for name in HASHES}
+    assert {head.family for head in heads.values()} == {"plain", "predictive"}
+    assert {head.trit_model for head in heads.values()} == {0, 1, 2}
+    assert {head.refined for head in heads.values()} == {0, 3, 4, 7}
+    assert heads["chunks"].chunks == 5 and heads["pool-only"].features == 0
+    assert heads["own-planes"].residual_hidden > 0 and heads["own-planes"].pool_planes > 0
+    assert describe(stream("mixture-escapes")).component("escapes") > 300
 
 
 @pytest.mark.parametrize("name", HASHES)

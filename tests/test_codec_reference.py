@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import pytest
 import synthetic
 
-from gspc.codec import decode, decode_symbols, encode
-from gspc.codec.reference import decode_reference, hash_words
+from gspc import _codec
+from gspc.codec import decode, decode_symbols, encode, predict_pool
+from gspc.codec.reference import decode_reference, hash_words, pool_features
+from gspc.codec.reference_slice import Model
+from gspc.codec.types import QuantizedLayer, QuantizedScene
 from gspc.errors import BitstreamError
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_same_symbols_and_parameters(seed: int) -> None:
-    scene = synthetic.tiny(90, levels=3, seed=seed)
+def assert_layers_equal(put: Any, read: Any) -> None:
+    """Every array of two dataclasses of layers; what was read may have fewer gains."""
+    for part in fields(put):
+        a, b = getattr(put, part.name), getattr(read, part.name)
+        if part.name in ("multiplier", "shift"):
+            a = a[: len(b)]
+        np.testing.assert_array_equal(a, b, part.name)
+
+
+@pytest.mark.parametrize("name", synthetic.VARIANTS)
+def test_same_symbols_and_parameters(name: str) -> None:
+    variant = synthetic.VARIANTS[name]
+    scene = synthetic.tiny(60, levels=3, seed=1, variant=variant)
+    features = scene.features.shape[1]
     data = encode(scene, slice_anchors=40)
     for level in (1, 2, 3):
         got, model = decode_reference(data, level)
@@ -23,22 +38,90 @@ def test_same_symbols_and_parameters(seed: int) -> None:
         for field in fields(got):
             if field.name != "ideal_bits":
                 np.testing.assert_array_equal(getattr(got, field.name), getattr(want, field.name), field.name)
-        assert got.symbol_hash == decode(data, upto=level).symbol_hash
-        for name in ("hidden", "opacity", "color", "cov"):
-            for part in ("weight", "scale", "bias"):
-                want_part = getattr(getattr(scene.heads, name), part)
-                np.testing.assert_array_equal(getattr(getattr(model.heads, name), part), want_part)
-        for put, read in zip(scene.grid_signs, model.grid_signs, strict=True):
-            np.testing.assert_array_equal(read, put)
-        assert model.grid == scene.grid
-        for name in ("steps", "trunk", "center", "scale"):
-            for a, b in zip(
-                getattr(scene.networks, name).layers, getattr(model.networks, name).layers, strict=True
-            ):
-                np.testing.assert_array_equal(a.weight, b.weight)
-                np.testing.assert_array_equal(a.bias, b.bias)
-                np.testing.assert_array_equal(a.multiplier[: len(b.multiplier)], b.multiplier)
-                np.testing.assert_array_equal(a.shift[: len(b.shift)], b.shift)
+        decoded = decode(data, upto=level)
+        assert got.symbol_hash == decoded.symbol_hash
+        assert decoded.scene.residuals == (features if variant.pool else 0)
+        if variant.pool:
+            np.testing.assert_array_equal(
+                decoded.scene.features[:, : variant.pool], pool_features(model, got.positions)
+            )
+        steps = 3.0 ** (level - 1) if variant.refines(0) else 1.0
+        step = scene.step_base[0] * _codec.step_table()[got.steps[:, :1]] / 2**14 / steps
+        values = got.means[:, :features] * scene.step_base[0] / 64 + got.features * step
+        np.testing.assert_array_equal(decoded.scene.features[:, variant.pool :], values.astype(np.float32))
+        assert_same_model(scene, model)
+
+
+def test_pool_of_any_position() -> None:
+    scene = synthetic.tiny(50, levels=2, seed=3, variant=synthetic.VARIANTS["own-planes"])
+    _, model = decode_reference(encode(scene))
+    positions = np.random.default_rng(0).integers(0, 1 << 21, (40, 3)).astype(np.int32)
+    positions[0], positions[1] = 0, (1 << 21) - 1
+    for threads in (1, 2):
+        got = predict_pool(
+            positions, scene.grid, scene.grid_signs, scene.networks, scene.pool_planes, threads=threads
+        )
+        np.testing.assert_array_equal(got, pool_features(model, positions))
+    assert got.dtype == np.float32 and got.std() > 0.1
+
+
+def test_residual_decoder_adds_its_logits() -> None:
+    """HEADS of pcgs(5) against the one set of heads that renderers get."""
+    scene = synthetic.tiny(50, levels=1, seed=3, variant=synthetic.VARIANTS["own-planes"])
+    decoded = decode(encode(scene)).scene
+    stored, heads = scene.heads, decoded.heads
+    assert stored.residual is not None
+    units = len(stored.opacity.weight[0])
+    rng = np.random.default_rng(1)
+    f_c, f_r = decoded.features[:, :6].astype(np.float64), decoded.features[:, 6:].astype(np.float64)
+    view = rng.normal(size=(len(f_c), 4))
+
+    def linear(layer: QuantizedLayer, x: np.ndarray, rows: slice = slice(None)) -> np.ndarray:
+        weight = layer.weight[rows] * layer.scale[rows, None].astype(np.float64)
+        return x @ weight.T + layer.bias[rows]
+
+    x, y = np.hstack([f_c, view]), np.hstack([f_r, view])
+    first = np.maximum(linear(stored.hidden, x), 0)
+    shape = linear(stored.residual.shape_out, np.maximum(linear(stored.residual.shape_hidden, y), 0))
+    appearance = linear(
+        stored.residual.appearance_out, np.maximum(linear(stored.residual.appearance_hidden, y), 0)
+    )
+    k = scene.offsets.shape[1]
+    opacity = linear(stored.opacity, first[:, :units]) + appearance[:, :k]
+    color = linear(stored.color, first[:, units : 2 * units]) + appearance[:, k:]
+    cov = linear(stored.cov, first[:, 2 * units :]) + shape
+
+    h = np.maximum(np.hstack([f_c, f_r, view]) @ heads.w1.T.astype(np.float64) + heads.b1, 0)
+    more = h.shape[1] // 3
+    for want, weight, bias, block in (
+        (opacity, heads.w_opacity, heads.b_opacity, 0),
+        (color, heads.w_color, heads.b_color, 1),
+        (cov, heads.w_cov, heads.b_cov, 2),
+    ):
+        got = h[:, block * more : (block + 1) * more] @ weight.T.astype(np.float64) + bias
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+
+
+def assert_same_model(scene: QuantizedScene, model: Model) -> None:
+    for name in ("hidden", "opacity", "color", "cov"):
+        assert_layers_equal(getattr(scene.heads, name), getattr(model.heads, name))
+    if scene.heads.residual is not None:
+        for part in fields(scene.heads.residual):
+            put = getattr(scene.heads.residual, part.name)
+            assert_layers_equal(put, getattr(model.heads.residual, part.name))
+    for put, read in zip(scene.grid_signs, model.grid_signs, strict=True):
+        np.testing.assert_array_equal(read, put)
+    assert model.grid == scene.grid
+    for field in fields(scene.networks):
+        put, read = getattr(scene.networks, field.name), getattr(model.networks, field.name)
+        if field.name.startswith("trit") and read is None:
+            continue  # level 1 has none
+        networks = zip(put, read, strict=True) if field.name == "chunks" else [(put, read)]
+        for one, other in networks:
+            assert (one is None) == (other is None)
+            if one is not None:
+                for a, b in zip(one.layers, other.layers, strict=True):
+                    assert_layers_equal(a, b)
 
 
 def test_one_level_and_escapes() -> None:

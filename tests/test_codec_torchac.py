@@ -19,7 +19,7 @@ from cli_tools import Cli, environment
 
 from gspc import _codec
 from gspc.bitstream import check, describe, limits
-from gspc.codec import decode, decode_symbols, encode, recode, truncate_levels
+from gspc.codec import decode, decode_symbols, encode, recode, reference_rans, truncate_levels
 from gspc.codec import torchac as extra
 from gspc.codec.recode import _assemble, _chunk, coder_of
 from gspc.errors import BackendError, BitstreamError
@@ -75,6 +75,24 @@ def test_size(coder: str) -> None:
     assert describe(lanes).component("symbols") > symbols
     assert symbols < describe(coded).component("symbols") < 1.01 * symbols + 1000
     assert recode(coded, "lanes") == lanes
+
+
+def test_mixture_tables_are_the_references(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made in blocks with numpy here, one by one there."""
+    monkeypatch.setattr(extra, "BLOCK_ENTRIES", 2000)
+    n, rng = 200, np.random.default_rng(3)
+    scales = [rng.integers(0, 128, n).astype(np.uint8) for _ in range(2)]
+    means = [rng.integers(-(1 << 14), (1 << 14) + 1, n) >> rng.integers(0, 14, n) for _ in range(2)]
+    means = [mean.astype(np.int16) for mean in means]
+    weight = rng.integers(0, 256, n).astype(np.uint8)
+    tables = extra.MixtureTables(*scales, *means, weight)
+    assert sorted(np.concatenate(list(extra.batches(tables.slots()))).tolist()) == list(range(n))
+    for batch in extra.batches(tables.slots()):
+        for i, row in zip(batch.tolist(), tables.rows(batch), strict=True):
+            pairs = [tuple(int(values[i]) for values in pair) for pair in (scales, means)]
+            low, first = reference_rans.mixture_table(pairs[0], pairs[1], int(weight[i]))
+            assert low == tables.low[i]
+            assert row.view(np.uint16).tolist() == [4 * slot & 0xFFFF for slot in first]
 
 
 def test_core_refuses(coder: str) -> None:
@@ -201,9 +219,10 @@ def test_damage(coder: str) -> None:
         assert got == HASHES["one-level"][0]  # an ancillary chunk
 
 
-def test_hostile_symbols(coder: str) -> None:
+@pytest.mark.parametrize("name", ["escapes", "mixture-escapes", "unbounded-trits"])
+def test_hostile_symbols(coder: str, name: str) -> None:
     """Bytes that the checksums vouch for: an error or other symbols, nothing else."""
-    data = recode(stream("escapes"), "torchac")
+    data = recode(stream(name), "torchac")
     info = describe(data)
     chunk = next(c for c in info.chunks if c.tag == "SLIC")
     place = next(s for s in info.slices if (s.level, s.slice) == (chunk.level, chunk.slice))
@@ -215,13 +234,44 @@ def test_hostile_symbols(coder: str) -> None:
         bad = bytearray(payload)
         for at in rng.integers(len(payload) - place.symbols, len(payload), 3):
             bad[at] = rng.integers(256)
-        hostile = _assemble(data, info, 2, "torchac", {chunk.offset: bytes(bad)})
+        hostile = _assemble(data, info, len(info.levels), "torchac", {chunk.offset: bytes(bad)})
         try:
             decode(hostile)
         except BitstreamError as error:
             errors += 1
             assert "\n" not in str(error)
     assert errors > 0
+
+
+@pytest.mark.parametrize("name", ["one-level", "everything"])
+def test_hostile_parameters(coder: str, name: str) -> None:
+    """Networks, heads and grids of other sizes than HEAD says, or missing: one line."""
+    data = recode(stream(name), "torchac")
+    info = describe(data)
+    rng = np.random.default_rng(2)
+    for chunk in (c for c in info.chunks if c.tag in ("NETS", "GRID", "GHED")):
+        at = chunk.offset + limits.CHUNK_HEADER_BYTES
+        payload = data[at : at + chunk.length]
+        changed = [payload[:-1], payload + b"\7", b""]
+        for _ in range(10):
+            bad = bytearray(payload)
+            bad[rng.integers(len(bad))] ^= 1 << int(rng.integers(8))
+            changed.append(bytes(bad))
+        for bad_payload in changed:
+            hostile = _assemble(data, info, len(info.levels), "torchac", {chunk.offset: bad_payload})
+            try:
+                decode(hostile)
+            except BitstreamError as error:
+                assert "\n" not in str(error)
+    head = info.chunks[1]
+    at = head.offset + limits.CHUNK_HEADER_BYTES
+    for byte in range(12, 42):
+        bad = bytearray(data[at : at + head.length])
+        bad[byte] ^= 1
+        try:
+            decode(data[: head.offset] + _chunk(data, head, bytes(bad)) + data[at + head.length :])
+        except BitstreamError as error:
+            assert "\n" not in str(error)
 
 
 def test_memory_limit(coder: str) -> None:

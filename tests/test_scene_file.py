@@ -36,6 +36,7 @@ def equal(a: DecodedScene, b: DecodedScene) -> None:
     for field in dataclasses.fields(a.heads):
         assert np.array_equal(getattr(a.heads, field.name), getattr(b.heads, field.name)), field.name
     assert (a.level, a.levels, a.background) == (b.level, b.levels, b.background)
+    assert a.residuals == b.residuals
     assert dict(a.metadata) == dict(b.metadata)
     assert len(a.cameras) == len(b.cameras)
     for left, right in zip(a.cameras, b.cameras, strict=True):
@@ -51,6 +52,18 @@ def test_round_trip_is_exact(anchors: int) -> None:
     data = write_scene(scene)
     equal(scene, read_scene(data))
     assert write_scene(read_scene(data)) == data
+
+
+@pytest.mark.parametrize("residuals", [0, 3, 8])
+def test_residuals(residuals: int) -> None:
+    scene = dataclasses.replace(random_scene(3), residuals=residuals)
+    equal(scene, read_scene(write_scene(scene)))
+
+
+def test_files_without_residuals_have_none() -> None:
+    """As gspc wrote them before there were any."""
+    data = changed_metadata("scene", lambda value: value.pop("residuals"))
+    assert read_scene(data).residuals == 0
 
 
 def test_size_is_header_plus_tensors() -> None:
@@ -166,6 +179,9 @@ def changed_metadata(key: str, edit) -> bytes:
         (changed_metadata("scene", lambda value: value.update(level=4)), "level makes no sense"),
         (changed_metadata("scene", lambda value: value.update(level=0)), "level makes no sense"),
         (changed_metadata("scene", lambda value: value.update(level="1")), "level makes no sense"),
+        (changed_metadata("scene", lambda value: value.update(residuals=9)), "residuals makes no sense"),
+        (changed_metadata("scene", lambda value: value.update(residuals=-1)), "residuals makes no sense"),
+        (changed_metadata("scene", lambda value: value.update(residuals=True)), "residuals makes no sense"),
         (changed_metadata("scene", lambda value: value.update(background=[1])), "background is no color"),
         (
             changed_metadata("scene", lambda value: value.update(background=[1, 0, float("nan")])),

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from gspc import _codec
 from gspc.bitstream import ChunkInfo, SliceInfo, StreamInfo, describe, limits
-from gspc.codec import reference
+from gspc.codec import reference_slice as reference
 from gspc.codec import torchac as extra
+from gspc.codec.reference import read_model
 from gspc.codec.reference_binary import BinaryDecoder
-from gspc.codec.types import I32, U8
+from gspc.codec.types import I16, I32, U8
 from gspc.errors import BitstreamError
 
 Coder = Literal["lanes", "torchac"]
@@ -50,6 +51,9 @@ class _Lanes:
     def trits(self, tables: NDArray[np.uint16]) -> NDArray[np.int8]:
         return self._lanes.trits(tables)
 
+    def mixture(self, *fields: NDArray[Any]) -> tuple[I32, Any]:
+        return self._lanes.mixture(*fields)
+
     def finished(self) -> bool:
         return self._lanes.finished()
 
@@ -65,9 +69,12 @@ class _Between:
     def gaussian(self, tables: NDArray[Any]) -> tuple[I32, Any]:
         tables = np.ascontiguousarray(tables, dtype=np.uint8)
         symbols, escaped = self._reader.gaussian(tables)
-        coded = np.array(symbols)
-        coded[escaped] = (1 << 23) - 1  # beyond any support: the escape
-        self._writer.gaussian(tables, coded)
+        self._writer.gaussian(tables, _with_escapes(symbols, escaped))
+        return symbols, escaped
+
+    def mixture(self, s0: U8, s1: U8, m0: I16, m1: I16, weight: U8) -> tuple[I32, Any]:
+        symbols, escaped = self._reader.mixture(s0, s1, m0, m1, weight)
+        self._writer.mixture(s0, s1, m0, m1, weight, _with_escapes(symbols, escaped))
         return symbols, escaped
 
     def trits(self, tables: NDArray[Any]) -> NDArray[np.int8]:
@@ -81,6 +88,13 @@ class _Between:
 
     def finish(self) -> bytes:
         return bytes(self._writer.finish())
+
+
+def _with_escapes(symbols: I32, escaped: NDArray[Any]) -> I32:
+    """The symbols as coders are given them: beyond any support where escaped."""
+    coded = np.array(symbols)
+    coded[escaped] = (1 << 23) - 1
+    return coded
 
 
 def recode(data: bytes, coder: Coder, *, upto: int | None = None, max_memory: int = 4 << 30) -> bytes:
@@ -97,10 +111,13 @@ def recode(data: bytes, coder: Coder, *, upto: int | None = None, max_memory: in
         if chunk.level <= level and chunk.crc_ok is False:
             raise BitstreamError(f"{chunk.name}: checksum error")
     _check_memory(info, max_memory)
-    model = reference.read_model(data, info, level)
+    try:
+        model = read_model(data, info, level)
+    except (ArithmeticError, KeyError, ValueError) as error:
+        raise BitstreamError(f"grid, heads or networks are missing or damaged ({error})") from None
     slices = {(s.level, s.slice): s for s in info.slices}
     chunks = {(c.level, c.slice): c for c in info.chunks if c.tag == "SLIC"}
-    ends = (*info.slice_keys[1:], 1 << (3 * model.position_bits))
+    ends = (*info.slice_keys[1:], 1 << (3 * model.header.position_bits))
     payloads: dict[int, bytes] = {}  # by offset of the chunk
     for number, interval in enumerate(zip(info.slice_keys, ends, strict=True)):
         state = reference.SliceState.empty(model)
@@ -155,7 +172,7 @@ def _core_positions(
     """reference.read_positions, by the core: a hundred times as fast."""
     if fresh == 0:
         return np.zeros(0, dtype=np.uint64)
-    keys = _codec.decode_positions(data, np.sort(state.keys), *interval, model.position_bits, fresh)
+    keys = _codec.decode_positions(data, np.sort(state.keys), *interval, model.header.position_bits, fresh)
     if keys is None:
         raise BitstreamError("positions are damaged")
     return np.asarray(keys, dtype=np.uint64)
@@ -168,8 +185,9 @@ def _check_memory(info: StreamInfo, max_memory: int) -> None:
     for place in info.slices:
         anchors[place.slice] = anchors.get(place.slice, 0) + place.anchors
     values = h.features + 6 + 3 * h.offsets
-    hidden = max(h.steps_hidden, h.trunk_hidden, h.trit_features_hidden, h.trit_scaling_hidden)
-    row = 64 * values + 32 * hidden + 48 * 4 * len(h.planes)
+    trits = (h.trit_features_hidden, h.trit_scaling_hidden, h.trit_offsets_hidden)
+    hidden = max(h.steps_hidden, h.trunk_hidden, h.chunk_hidden, *trits)
+    row = 96 * values + 32 * hidden + 48 * 4 * len(h.planes)
     need = max(anchors.values(), default=0) * row + 8 * extra.MAX_ENTRIES
     if need > max_memory:
         raise BitstreamError(

@@ -15,9 +15,11 @@ U16 = NDArray[np.uint16]
 F64 = NDArray[np.float64]
 
 STEP: I64 = _codec.step_table().astype(np.int64)  # [128], pinned
+INVSTEP: I64 = ((1 << 27) + STEP) // (2 * STEP)  # round(2^26 / STEP)
 LOGQ: I64 = _codec.log_step_table().astype(np.int64)  # [128], pinned
 INV3 = (0, *(int(_codec.inverse3(level)) for level in range(1, 9)))
 LOG3 = (0, *(int(_codec.log3(level)) for level in range(1, 9)))
+MIX: I64 = np.clip(np.floor(256 / (1 + np.exp(-(np.arange(64) - 32) / 4)) + 0.5), 0, 255).astype(np.int64)
 PRIMES = (1, 2654435761, 805459861)
 AXES = ((0, 1, 2), (0, 1), (0, 2), (1, 2))
 
@@ -100,27 +102,57 @@ def step_indices(networks: Networks, context: I64) -> U8:
     return np.clip(64 + output(last, hidden(first, context)), 0, 127).astype(np.uint8)
 
 
-def centers(networks: Networks, context: I64, steps: U8) -> tuple[I32, U8]:
-    """Means [N, F + 6 + 3K] and Gaussian tables of the offsets [N, 3K]."""
+def center_outputs(networks: Networks, context: I64) -> tuple[I32, I64]:
+    """Means [N, F + 6 + 3K] and scale outputs of the offsets [N, 3K]."""
     z = output(networks.center.layers[0], hidden(networks.trunk.layers[0], context, 0))
     offsets = (z.shape[1] - networks.scale.layers[0].weight.shape[0]) // 2
-    tables = np.clip(z[:, -offsets:] - LOGQ[steps[:, 2:3]], 0, 127)
-    return z[:, :-offsets].astype(np.int32), tables.astype(np.uint8)
+    return z[:, :-offsets].astype(np.int32), z[:, -offsets:]
+
+
+def scales(networks: Networks, context: I64, level: int) -> I64:
+    """Scale outputs [N, F + 6] of features and scaling at `level`."""
+    return output(networks.scale.layers[0], hidden(networks.trunk.layers[0], context, level))
+
+
+def gaussian_tables(z: I64, step: U8, level: int) -> U8:
+    """Gaussian tables [N, n] of scale outputs z, in steps of `level`; step [N] are indices."""
+    return np.clip(z - LOGQ[step][:, None] + LOG3[level], 0, 127).astype(np.uint8)
+
+
+def centered(k: I32, step: U8, level: int) -> I64:
+    """Values [N, n] of the symbols k of `level` as inputs of a network; step [N]."""
+    factor = STEP[step] * INV3[level]
+    return np.clip((k.astype(np.int64) * factor[:, None]) >> 24, -2047, 2047)
+
+
+def trit_outputs(network: IntegerNetwork, context: I64, k: I32, step: U8, level: int) -> tuple[I64, I64]:
+    """What a trit network says [N, n], [N, n] of the values k [N, n] at `level` - 1; step [N]."""
+    first, last = network.layers
+    z = output(
+        last, hidden(first, np.concatenate([context, centered(k, step, level - 1)], axis=1), level - 2)
+    )
+    return z[:, : k.shape[1]], z[:, k.shape[1] :]
+
+
+def centers(networks: Networks, context: I64, steps: U8) -> tuple[I32, U8]:
+    """Means [N, F + 6 + 3K] and Gaussian tables of the offsets [N, 3K] in steps of level 1."""
+    means, scale = center_outputs(networks, context)
+    return means, gaussian_tables(scale, steps[:, 2], 1)
 
 
 def first_tables(networks: Networks, context: I64, steps: U8, level: int) -> tuple[U8, U8]:
-    """Gaussian tables [N, F] and [N, 6] of anchors that appear at `level`."""
-    z = output(networks.scale.layers[0], hidden(networks.trunk.layers[0], context, level))
-    features = np.clip(z[:, :-6] - LOGQ[steps[:, 0:1]] + LOG3[level], 0, 127)
-    scaling = np.clip(z[:, -6:] - LOGQ[steps[:, 1:2]] + LOG3[level], 0, 127)
-    return features.astype(np.uint8), scaling.astype(np.uint8)
+    """Gaussian tables [N, F] and [N, 6] of refined features and scaling that appear at `level`."""
+    z = scales(networks, context, level)
+    return gaussian_tables(z[:, :-6], steps[:, 0], level), gaussian_tables(z[:, -6:], steps[:, 1], level)
 
 
 def trit_tables(network: IntegerNetwork, context: I64, k: I32, step: U8, level: int) -> U16:
-    """Trit tables [N, n] of the values k [N, n] at `level` - 1, whose step indices are step [N]."""
-    factor = STEP[step] * INV3[level - 1]
-    centered = np.clip((k.astype(np.int64) * factor[:, None]) >> 24, -2047, 2047)
+    """Learned three-way tables [N, n] of the values k [N, n] at `level` - 1; step [N]."""
+    a, b = trit_outputs(network, context, k, step, level)
+    return (np.clip(a, 0, 63) * 64 + np.clip(b, 0, 63)).astype(np.uint16)
+
+
+def pool_features(network: IntegerNetwork, context: I64) -> NDArray[np.float32]:
+    """f_c [N, P] from the context of the planes that the pool reads."""
     first, last = network.layers
-    z = np.clip(output(last, hidden(first, np.concatenate([context, centered], axis=1), level - 2)), 0, 63)
-    n = k.shape[1]
-    return (z[:, :n] * 64 + z[:, n:]).astype(np.uint16)
+    return (output(last, hidden(first, context)) / 1024).astype(np.float32)

@@ -8,6 +8,7 @@ import numpy as np
 
 from gspc.bitstream import HeaderInfo
 from gspc.codec.reference_binary import BinaryDecoder, BinaryModel, ExpGolombModel, models
+from gspc.codec.reference_mixtures import chunk_bounds
 from gspc.codec.types import (
     F32,
     I8,
@@ -19,7 +20,9 @@ from gspc.codec.types import (
     Networks,
     QuantizedHeads,
     QuantizedLayer,
+    QuantizedResidualDecoder,
 )
+from gspc.errors import BitstreamError
 from gspc.model.grid_spec import GridPlane, GridSpec
 
 
@@ -94,6 +97,8 @@ def read_weights(coder: BinaryDecoder, outputs: int, inputs: int) -> I8:
 def read_floats(coder: BinaryDecoder, count: int) -> F32:
     """float32 values that share how many digits of the mantissa are in use."""
     digits = coder.digits(5)
+    if digits > 23:
+        raise BitstreamError("malformed float")
     exponents, sign = models(256), BinaryModel()
     bits = []
     for _ in range(count):
@@ -112,16 +117,21 @@ def read_heads(data: bytes, header: HeaderInfo) -> QuantizedHeads:
         scale = read_floats(coder, outputs)
         return QuantizedLayer(weight, scale, read_floats(coder, outputs))
 
-    units, k = header.heads_hidden, header.offsets
-    heads = QuantizedHeads(
-        hidden=layer(3 * units, header.features + 4),
-        opacity=layer(k, units),
-        color=layer(3 * k, units),
-        cov=layer(7 * k, units),
-        distance_scale=float(read_floats(coder, 1)[0]),
-    )
+    units, k, more = header.heads_hidden, header.offsets, header.residual_hidden
+    inputs = header.pool_features + (0 if more else header.features) + 4
+    hidden, opacity = layer(3 * units, inputs), layer(k, units)
+    color, cov = layer(3 * k, units), layer(7 * k, units)
+    residual = None
+    if more:
+        residual = QuantizedResidualDecoder(
+            shape_hidden=layer(more, header.features + 4),
+            shape_out=layer(7 * k, more),
+            appearance_hidden=layer(more, header.features + 4),
+            appearance_out=layer(4 * k, more),
+        )
+    distance_scale = float(read_floats(coder, 1)[0])
     coder.check_end("chunk GHED")
-    return heads
+    return QuantizedHeads(hidden, opacity, color, cov, distance_scale, residual)
 
 
 @dataclass
@@ -141,9 +151,33 @@ class NetworkReader:
     """Networks as the NETS chunks of levels 1, 2, ... add to them."""
 
     def __init__(self, header: HeaderInfo) -> None:
-        self.header = header
-        self.context = 4 * len(header.planes)
+        h, own = header, header.pool_planes
+        c, f = 4 * (len(h.planes) - own), h.features
         self.rows: dict[str, _Rows] = {}
+        self.chunks = [f"chunk_{j}" for j in range(1, h.chunks)]
+        self.first = {  # name: outputs, inputs; what level 1 has
+            "steps_hidden": (h.steps_hidden, c),
+            "steps_out": (3, h.steps_hidden),
+            "trunk": (h.trunk_hidden, c),
+            "center": (f + 6 + 6 * h.offsets, h.trunk_hidden),
+            "scale": (f + 6, h.trunk_hidden),
+        }
+        for name, (begin, end) in zip(self.chunks, chunk_bounds(f, h.chunks)[1:], strict=True):
+            self.first[f"{name}_hidden"] = (h.chunk_hidden, 2 * (end - begin) + begin)
+            self.first[f"{name}_out"] = (3 * (end - begin), h.chunk_hidden)
+        if h.pool_features:
+            self.first["pool_hidden"] = (h.pool_hidden, 4 * (own or len(h.planes)))
+            self.first["pool_out"] = (h.pool_features, h.pool_hidden)
+        self.trits = {  # hidden units, values
+            name: (units, values)
+            for name, units, values in (
+                ("trit_features", h.trit_features_hidden, f),
+                ("trit_scaling", h.trit_scaling_hidden, 6),
+                ("trit_offsets", h.trit_offsets_hidden, 3 * h.offsets),
+            )
+            if units
+        }
+        self.context = c
 
     def _read_rows(self, coder: BinaryDecoder, name: str, outputs: int, inputs: int) -> None:
         weight = read_weights(coder, outputs, inputs)
@@ -160,32 +194,25 @@ class NetworkReader:
 
     def add_level(self, data: bytes, level: int) -> None:
         """Reads the NETS chunk of `level`."""
-        coder, h = BinaryDecoder(data), self.header
-        center = h.features + 6 + 6 * h.offsets
+        coder = BinaryDecoder(data)
         if level == 1:
-            for name, outputs, inputs in (
-                ("steps_hidden", h.steps_hidden, self.context),
-                ("steps_out", 3, h.steps_hidden),
-                ("trunk", h.trunk_hidden, self.context),
-                ("center", center, h.trunk_hidden),
-                ("scale", h.features + 6, h.trunk_hidden),
-            ):
-                self._read_rows(coder, name, outputs, inputs)
-                self._read_gain(coder, name)
+            levels = [f"{name}_hidden" for name in self.chunks]  # whose gains all belong to levels
+            for name, shape in self.first.items():
+                self._read_rows(coder, name, *shape)
+                if name not in levels:
+                    self._read_gain(coder, name)
         self._read_gain(coder, "trunk")
+        for name in self.chunks:
+            self._read_gain(coder, f"{name}_hidden")
         if level == 2:
-            for name, outputs, inputs in (
-                ("trit_features_hidden", h.trit_features_hidden, self.context + h.features),
-                ("trit_features_out", 2 * h.features, h.trit_features_hidden),
-                ("trit_scaling_hidden", h.trit_scaling_hidden, self.context + 6),
-                ("trit_scaling_out", 12, h.trit_scaling_hidden),
-            ):
-                self._read_rows(coder, name, outputs, inputs)
-            self._read_gain(coder, "trit_features_out")
-            self._read_gain(coder, "trit_scaling_out")
+            for name, (units, values) in self.trits.items():
+                self._read_rows(coder, f"{name}_hidden", units, self.context + values)
+                self._read_rows(coder, f"{name}_out", 2 * values, units)
+            for name in self.trits:
+                self._read_gain(coder, f"{name}_out")
         if level >= 2:
-            self._read_gain(coder, "trit_features_hidden")
-            self._read_gain(coder, "trit_scaling_hidden")
+            for name in self.trits:
+                self._read_gain(coder, f"{name}_hidden")
         coder.check_end("chunk NETS")
 
     def networks(self) -> Networks:
@@ -194,12 +221,18 @@ class NetworkReader:
         def network(*names: str) -> IntegerNetwork:
             return IntegerNetwork(tuple(self.rows[name].layer() for name in names))
 
-        trits = "trit_features_hidden" in self.rows
+        def two(name: str) -> IntegerNetwork | None:
+            there = f"{name}_hidden" in self.rows
+            return network(f"{name}_hidden", f"{name}_out") if there else None
+
         return Networks(
             steps=network("steps_hidden", "steps_out"),
             trunk=network("trunk"),
             center=network("center"),
             scale=network("scale"),
-            trit_features=network("trit_features_hidden", "trit_features_out") if trits else None,
-            trit_scaling=network("trit_scaling_hidden", "trit_scaling_out") if trits else None,
+            trit_features=two("trit_features"),
+            trit_scaling=two("trit_scaling"),
+            trit_offsets=two("trit_offsets"),
+            chunks=tuple(network(f"{name}_hidden", f"{name}_out") for name in self.chunks),
+            pool=two("pool"),
         )

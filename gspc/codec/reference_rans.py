@@ -65,31 +65,43 @@ def _first_slots(kind: str, index: int) -> tuple[int, ...]:
     return (0, *np.cumsum(table).tolist())
 
 
-def mixture_table(scales: tuple[int, int], means: tuple[int, int], weight: int) -> tuple[int, list[int]]:
+@cache
+def normal(j: int) -> int:
+    """round(2^16 Phi(j / 128)); no value lies near a half."""
+    return math.floor(2**16 * math.erfc(-j / 128 / math.sqrt(2)) / 2 + 0.5)
+
+
+def cdf(x: int, index: int) -> int:
+    """The normal distribution function of scale `index` in 1/2^16, x in 1/16 steps."""
+    inverse = math.floor(2**23 / 2 ** (index / 12 - 3) + 0.5)
+    z = min(max(x * inverse >> 12, -576 << 8), 576 << 8)
+    start = normal(z >> 8)
+    return start + ((normal((z >> 8) + 1) - start) * (z & 255) >> 8)
+
+
+def mixture_support(scales: tuple[int, int], means: tuple[int, int]) -> tuple[int, int]:
+    """Lowest and highest symbol of a mixture; those beyond are escaped."""
+    reach = [math.floor(64 * 2 ** (i / 12 - 3) + 0.5) + 8 for i in scales]
+    low = min((m - r) // 16 for m, r in zip(means, reach, strict=True))
+    high = max((m + r + 15) // 16 for m, r in zip(means, reach, strict=True))
+    return low, min(high, low + 4095)
+
+
+def mixture_table(
+    scales: tuple[int, int], means: tuple[int, int], weight: int
+) -> tuple[int, tuple[int, ...]]:
     """Lowest symbol and first slots (of each symbol, of the escape, and 2^14) of a two-component mixture.
 
     Scale indices, means in 1/16 steps, the second component's weight in 1/256; see kernels/codec/mixture.hpp.
     """
-
-    def normal(j: int) -> int:
-        return math.floor(2**16 * math.erfc(-j / 128 / math.sqrt(2)) / 2 + 0.5)
-
-    def cdf(x: int, index: int) -> int:
-        inverse = math.floor(2**23 / 2 ** (index / 12 - 3) + 0.5)
-        z = min(max(x * inverse >> 12, -576 << 8), 576 << 8)
-        start = normal(z >> 8)
-        return start + ((normal((z >> 8) + 1) - start) * (z & 255) >> 8)
-
-    reach = [math.floor(64 * 2 ** (i / 12 - 3) + 0.5) + 8 for i in scales]
-    low = min((m - r) // 16 for m, r in zip(means, reach, strict=True))
-    high = min(max((m + r + 15) // 16 for m, r in zip(means, reach, strict=True)), low + 4095)
+    low, high = mixture_support(scales, means)
     scaled = TOTAL - 1 - (high - low + 1)
     first = [0]
     for k in range(low + 1, high + 1):
         x = 16 * k - 8
         total = (256 - weight) * cdf(x - means[0], scales[0]) + weight * cdf(x - means[1], scales[1])
         first.append(k - low + ((total >> 6) * scaled >> 18))
-    return low, [*first, TOTAL - 1, TOTAL]
+    return low, (*first, TOTAL - 1, TOTAL)
 
 
 def gaussian_order(symbol: int, index: int) -> int:
@@ -244,6 +256,24 @@ class Decoder:
 
     def trits(self, tables: Iterable[int]) -> list[int]:
         return [order - 1 for order in self._run([_first_slots("trit", int(t)) for t in tables])]
+
+    def mixture(
+        self,
+        scale0: Iterable[int],
+        scale1: Iterable[int],
+        mean0: Iterable[int],
+        mean1: Iterable[int],
+        weight: Iterable[int],
+    ) -> tuple[list[int], list[int]]:
+        """A run of symbols under mixtures: the symbols, 0 for escaped ones, and the indices of those."""
+        fields = ([int(v) for v in values] for values in (scale0, scale1, mean0, mean1, weight))
+        tables = [mixture_table((s0, s1), (m0, m1), w) for s0, s1, m0, m1, w in zip(*fields, strict=True)]
+        orders = self._run([first for _, first in tables])
+        escapes = [i for i, (_, first) in enumerate(tables) if orders[i] == len(first) - 2]
+        symbols = [low + order for (low, _), order in zip(tables, orders, strict=True)]
+        for i in escapes:
+            symbols[i] = 0
+        return symbols, escapes
 
     def finished(self) -> bool:
         """Whether every symbol was decoded and every state is where the encoder started."""

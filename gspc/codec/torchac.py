@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -18,12 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gspc import _codec
-from gspc.codec.types import I32, U8
+from gspc.codec.reference_mixtures import REACH, normal_cdf
+from gspc.codec.types import I16, I32, U8
 from gspc.errors import BackendError, BitstreamError
 
 U16 = NDArray[np.uint16]
 Index = NDArray[np.int64]
+Rows = Callable[[Index], NDArray[np.int16]]
 MAX_ENTRIES = 1 << 25  # table entries handed over in one call, 2 bytes each
+BLOCK_ENTRIES = 1 << 20  # computed at a time
 MISSING = "the stream's coder torchac is not installed; pip install 'gspc[torchac]'"
 
 
@@ -74,6 +77,48 @@ def _trit_frequencies() -> NDArray[Any]:
     return np.asarray(_codec.trit_frequencies()).reshape(-1, 3)
 
 
+class MixtureTables:
+    """Tables of two-component mixtures, made where they are needed (pcgs(5), MIXTURES).
+
+    Of n symbols: scale indices, means in 1/16 steps, the second component's share of 256.
+    """
+
+    def __init__(self, scale0: U8, scale1: U8, mean0: I16, mean1: I16, weight: U8) -> None:
+        self.scales = np.stack([scale0, scale1]).astype(np.int64)
+        self.means = np.stack([mean0, mean1]).astype(np.int64)
+        self.weight = weight.astype(np.int64)
+        reach = REACH[self.scales]
+        self.low = ((self.means - reach) >> 4).min(axis=0)
+        self.high = np.minimum(((self.means + reach + 15) >> 4).max(axis=0), self.low + 4095)
+
+    def __len__(self) -> int:
+        return len(self.weight)
+
+    def slots(self) -> Index:
+        """[n]: a slot for each symbol low..high, and one for the escape."""
+        return self.high - self.low + 2
+
+    def rows(self, batch: Index) -> NDArray[np.int16]:
+        """As `_rows`, of symbols with equally many slots."""
+        count = int(self.slots()[batch[0]]) - 1
+        rows = np.zeros((len(batch), count + 2), dtype=np.uint16)
+        rows[:, -2] = 4 * ((1 << 14) - 1)
+        step = max(1, BLOCK_ENTRIES // count)
+        for at in range(0, len(batch), step):
+            rows[at : at + step, 1:-2] = 4 * self._first_slots(batch[at : at + step], count)
+        return rows.view(np.int16)
+
+    def _first_slots(self, batch: Index, count: int) -> Index:
+        """[n, count - 1]: where the symbols low + 1 .. high begin."""
+        place = np.arange(1, count)
+        x = 16 * (self.low[batch, None] + place) - 8
+        weight = self.weight[batch, None]
+        total = np.zeros(x.shape, dtype=np.int64)
+        for c, share in enumerate((256 - weight, weight)):
+            total += share * normal_cdf(x - self.means[c, batch, None], self.scales[c, batch, None])
+        return place + ((total >> 6) * ((1 << 14) - 1 - count) >> 18)
+
+
 @cache
 def _slots() -> Index:
     """Slots of each Gaussian table: 2R + 2, the last one's is the escape."""
@@ -106,17 +151,23 @@ class Encoder:
     def gaussian(self, tables: U8, symbols: I32) -> None:
         slots = _slots()[tables]
         order = np.where(symbols >= 0, 2 * symbols, -2 * symbols - 1)
-        self._run("gaussian", tables, slots, np.minimum(order, slots - 1))
+        self._run(lambda batch: _rows("gaussian", tables[batch]), slots, np.minimum(order, slots - 1))
 
     def trits(self, tables: U16, trits: NDArray[np.int8]) -> None:
-        self._run("trit", tables, np.full(len(tables), 3), trits.astype(np.int64) + 1)
+        slots = np.full(len(tables), 3)
+        self._run(lambda batch: _rows("trit", tables[batch]), slots, trits.astype(np.int64) + 1)
+
+    def mixture(self, scale0: U8, scale1: U8, mean0: I16, mean1: I16, weight: U8, symbols: I32) -> None:
+        tables = MixtureTables(scale0, scale1, mean0, mean1, weight)
+        inside = (symbols >= tables.low) & (symbols <= tables.high)
+        self._run(tables.rows, tables.slots(), np.where(inside, symbols, tables.high + 1) - tables.low)
 
     def finish(self) -> bytes:
         return bytes(self._out)
 
-    def _run(self, kind: str, tables: NDArray[Any], slots: Index, order: Index) -> None:
+    def _run(self, rows_of: Rows, slots: Index, order: Index) -> None:
         for batch in batches(slots):
-            rows = self._torch.from_numpy(_rows(kind, tables[batch]))
+            rows = self._torch.from_numpy(rows_of(batch))
             symbols = self._torch.from_numpy(order[batch].astype(np.int16))
             data = self._torchac.encode_int16_normalized_cdf(rows, symbols)
             self._out += varint(len(data)) + data
@@ -133,22 +184,32 @@ class Decoder:
     def gaussian(self, tables: U8) -> tuple[I32, Index]:
         """Symbols, 0 for escaped ones, and the indices of those."""
         slots = _slots()[tables]
-        order = self._run("gaussian", tables, slots)
+        order = self._run(lambda batch: _rows("gaussian", tables[batch]), slots)
         escaped = np.flatnonzero(order == slots - 1)
         symbols = np.where(order % 2 == 1, -(order + 1) // 2, order // 2).astype(np.int32)
         symbols[escaped] = 0
         return symbols, escaped
 
     def trits(self, tables: U16) -> NDArray[np.int8]:
-        return (self._run("trit", tables, np.full(len(tables), 3)) - 1).astype(np.int8)
+        order = self._run(lambda batch: _rows("trit", tables[batch]), np.full(len(tables), 3))
+        return (order - 1).astype(np.int8)
+
+    def mixture(self, scale0: U8, scale1: U8, mean0: I16, mean1: I16, weight: U8) -> tuple[I32, Index]:
+        """As gaussian."""
+        tables = MixtureTables(scale0, scale1, mean0, mean1, weight)
+        order = self._run(tables.rows, tables.slots())
+        escaped = np.flatnonzero(order == tables.slots() - 1)
+        symbols = (tables.low + order).astype(np.int32)
+        symbols[escaped] = 0
+        return symbols, escaped
 
     def finished(self) -> bool:
         return self._at == len(self._data)
 
-    def _run(self, kind: str, tables: NDArray[Any], slots: Index) -> Index:
-        order = np.zeros(len(tables), dtype=np.int64)
+    def _run(self, rows_of: Rows, slots: Index) -> Index:
+        order = np.zeros(len(slots), dtype=np.int64)
         for batch in batches(slots):
-            rows = self._torch.from_numpy(_rows(kind, tables[batch]))
+            rows = self._torch.from_numpy(rows_of(batch))
             order[batch] = self._torchac.decode_int16_normalized_cdf(rows, self._piece()).numpy()
         return order
 

@@ -67,6 +67,7 @@ def write_scene(scene: DecodedScene) -> bytes:
                 {
                     "level": scene.level,
                     "levels": scene.levels,
+                    "residuals": scene.residuals,
                     "distance_scale": float(scene.heads.distance_scale),
                     "background": [float(value) for value in scene.background],
                     "metadata": dict(scene.metadata),
@@ -139,6 +140,11 @@ def _read(data: memoryview, name: str) -> DecodedScene:
     _require(
         _is_int(level) and _is_int(levels) and 1 <= level <= levels <= MAX_LEVELS, "its level makes no sense"
     )
+    residuals = info.get("residuals", 0)
+    _require(
+        _is_int(residuals) and 0 <= residuals <= sizes.features,
+        "its number of residuals makes no sense",
+    )
     distance_scale = _number(info.get("distance_scale"), "the distance scale")
     background = info.get("background")
     _require(isinstance(background, list) and len(background) == 3, "the background is no color")
@@ -157,6 +163,7 @@ def _read(data: memoryview, name: str) -> DecodedScene:
         background=(red, green, blue),
         cameras=tuple(_camera_from_json(entry) for entry in cameras),
         metadata=extra,
+        residuals=residuals,
     )
 
 

@@ -32,6 +32,15 @@ def wild() -> QuantizedScene:
     return replace(scene, positions=positions, features=features, metadata={}, rate_weights=())
 
 
+def far() -> QuantizedScene:
+    """Escapes of mixtures to both sides, next to symbols of 23 bits."""
+    scene = synthetic.tiny(40, levels=2, seed=15, views=0, variant=synthetic.Variant(chunks=3))
+    rng = np.random.default_rng(1)
+    features = rng.integers(-(1 << 23) + 1, 1 << 23, scene.features.shape)
+    features = features >> rng.integers(0, 24, features.shape)
+    return replace(scene, features=features.astype(np.int32), metadata={}, rate_weights=())
+
+
 def scenes() -> dict[str, tuple[QuantizedScene, int]]:
     """Name -> scene and anchors per slice."""
     return {
@@ -40,6 +49,15 @@ def scenes() -> dict[str, tuple[QuantizedScene, int]]:
         "eight-levels": (synthetic.tiny(120, levels=8, seed=13), 50),
         "escapes": (wild(), 16),
         "empty": (synthetic.tiny(0, levels=2, seed=14), 16384),
+        "mixture-escapes": (far(), 16),
+        "eight-of-everything": (
+            synthetic.tiny(70, levels=8, seed=16, views=0, variant=synthetic.VARIANTS["everything"]),
+            40,
+        ),
+    } | {
+        name: (synthetic.tiny(90, levels=3, seed=20 + i, views=0, variant=variant), 40)
+        for i, (name, variant) in enumerate(synthetic.VARIANTS.items())
+        if name != "plain"
     }
 
 
