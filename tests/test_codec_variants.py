@@ -324,5 +324,5 @@ def test_no_pool_to_predict() -> None:
 
 def test_memory_limit(stream: bytes) -> None:
     with pytest.raises(BitstreamError, match="--max-memory"):
-        decode(stream, max_memory=30_000)
+        decode(stream, max_memory=300_000)
     assert decode(stream, max_memory=16 << 20).level == LEVELS
