@@ -100,6 +100,9 @@ class Recipe:
         default=False,
         metadata=_about("rate weights relative to the picture's loss, alike in dB for every scene"),
     )
+    relative_growth: bool = field(
+        default=False, metadata=_about("densify_threshold relative to the picture's loss, likewise")
+    )
     position_rate: bool = field(default=False, metadata=_about("positions in the rate"))
     mask_rate: bool = field(default=False, metadata=_about("masks in the rate"))
     prune_by_masks: bool = field(
@@ -200,6 +203,7 @@ PCGS = Recipe(
     coarsest_rate_weight=4e-3,
     finest_rate_weight=2e-4,
     relative_rate=False,
+    relative_growth=False,
     position_rate=False,
     mask_rate=False,
     mask_loss=0.0,
