@@ -57,6 +57,9 @@ class Recipe:
     grid: GridSize = field(
         default="scene", metadata=_about("tables sized by the scene, or of the papers' size")
     )
+    feature_step: float = field(
+        default=0.25, metadata=_about("step (Q0) of features at level 1 before steps are learned", 0.001, 100)
+    )
     # Levels
     progressive_masks: bool = field(
         default=True, metadata=_about("masks of each level's own; off: every Gaussian appears at level 1")
@@ -202,6 +205,7 @@ PCGS = Recipe(
     trit_offsets_hidden=64,
     coarsest_rate_weight=4e-3,
     finest_rate_weight=2e-4,
+    feature_step=1.0,
     relative_rate=False,
     relative_growth=False,
     position_rate=False,

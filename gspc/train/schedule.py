@@ -132,7 +132,7 @@ class Schedule:
         ) % self.densify_every == 0
 
     def closes(self, iteration: int) -> bool:
-        """Whether masks learn in this iteration. They wait until the contexts have learned what things cost: at
+        """Whether masks learn in this iteration. They wait until the contexts know what things cost: at
         first they ask several times as much, and a mask that has closed does not open again."""
         return iteration >= self.masks_from * self.iterations
 
