@@ -108,7 +108,7 @@ def layer(
     """A layer whose rescaled outputs are about N(center, spread) for inputs of standard deviation `scale`."""
     weight = np.clip(np.rint(rng.normal(0, 20, (outputs, inputs))), -127, 127).astype(np.int8)
     deviation = 20 * scale * np.sqrt(inputs)
-    shift = 20
+    shift = min(20, int(np.log2(32000 * deviation / spread)))
     multiplier = np.full((variants, outputs), max(1, round(spread / deviation * 2**shift)))
     multiplier = multiplier + np.arange(variants)[:, None] * 3
     bias = np.full(outputs, round(center / spread * deviation))

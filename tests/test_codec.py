@@ -9,37 +9,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import synthetic
+from codec_checks import assert_symbols, coarser, rows_in_scene
 
 from gspc import _codec
 from gspc.codec import decode, decode_symbols, encode, predict, truncate_levels
 from gspc.codec import reference_networks as reference
-from gspc.codec.types import IntegerLayer, IntegerNetwork, QuantizedScene, Symbols
+from gspc.codec.types import IntegerLayer, IntegerNetwork, QuantizedScene
 from gspc.errors import BitstreamError, InputError
-
-
-def coarser(k: np.ndarray, times: int) -> np.ndarray:
-    for _ in range(times):
-        k = (k + 1) // 3
-    return k
-
-
-def rows_in_scene(scene: QuantizedScene, symbols: Symbols) -> np.ndarray:
-    """Index in the scene of each decoded anchor."""
-    where = {tuple(p): i for i, p in enumerate(scene.positions.tolist())}
-    return np.array([where[tuple(p)] for p in symbols.positions.tolist()], dtype=np.int64)
-
-
-def assert_symbols(scene: QuantizedScene, symbols: Symbols, level: int) -> None:
-    """All anchors alive at `level` are there, with the scene's symbols brought to that level."""
-    rows = rows_in_scene(scene, symbols)
-    mask = np.where(scene.gaussian_level <= level, scene.gaussian_level, 0)
-    assert sorted(rows) == np.flatnonzero(mask.any(axis=1)).tolist()
-    times = scene.levels - level
-    np.testing.assert_array_equal(symbols.gaussian_level, mask[rows])
-    np.testing.assert_array_equal(symbols.features, coarser(scene.features, times)[rows])
-    np.testing.assert_array_equal(symbols.scaling, coarser(scene.scaling, times)[rows])
-    alive = (mask > 0)[:, :, None]
-    np.testing.assert_array_equal(symbols.offsets, (scene.offsets * alive)[rows])
 
 
 @pytest.fixture(scope="module")

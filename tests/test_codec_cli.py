@@ -85,8 +85,9 @@ def fields(text: str) -> dict[str, str]:
     return dict(line.split(" ", 1) for line in text.splitlines())
 
 
-def test_reads_from_standard_input(reader: list[str]) -> None:
-    scene = synthetic.tiny(80, levels=3)
+@pytest.mark.parametrize("name", ["plain", "own-planes", "pool-only", "refined-offsets"])
+def test_reads_from_standard_input(reader: list[str], name: str) -> None:
+    scene = synthetic.tiny(80, levels=3, variant=synthetic.VARIANTS[name])
     data = encode(scene, slice_anchors=30)
     for level, threads in ((0, 1), (1, 2), (2, 3), (3, 2)):
         run = subprocess.run(
@@ -96,14 +97,22 @@ def test_reads_from_standard_input(reader: list[str]) -> None:
         want = decode(data, upto=level or None)
         assert got["level"] == f"{want.level} of 3"
         assert got["hash"] == want.symbol_hash
-        assert got["anchors"] == f"{len(want.scene.anchors)} features 5 offsets 3"
+        count, features = want.scene.features.shape
+        assert got["anchors"] == f"{count} features {features} offsets 3"
+        assert got["residuals"] == str(want.scene.residuals)
         arrays = (want.scene.anchors, want.scene.features, want.scene.log_scales, want.scene.offsets)
         sums = [float(np.sum(a, dtype=np.float64)) for a in arrays]
         np.testing.assert_allclose([float(v) for v in got["sums"].split()], sums, rtol=1e-5)
         assert got["cameras"] == "2 first view_000.png"
         assert '"source":"synthetic"' in got["metadata"]
-        hidden = float(np.sum(want.scene.heads.w1, dtype=np.float64))
-        assert float(got["hidden"].split()[-1]) == pytest.approx(hidden, rel=1e-4)
+        h = want.scene.heads
+        layers = {"hidden": (h.w1, h.b1), "opacity": (h.w_opacity, h.b_opacity)}
+        layers |= {"color": (h.w_color, h.b_color), "cov": (h.w_cov, h.b_cov)}
+        for layer, parts in layers.items():
+            shape, totals = got[layer].split(", sums ")
+            assert shape == "{} x {}".format(*parts[0].shape)
+            want_totals = [float(part.sum(dtype=np.float64)) for part in parts]
+            assert [float(v) for v in totals.split()] == pytest.approx(want_totals, rel=1e-4, abs=1e-5)
 
 
 def test_golden_streams(reader: list[str]) -> None:

@@ -10,10 +10,10 @@ import pytest
 import synthetic
 
 from gspc import _codec
-from gspc.codec import decode, decode_symbols, encode
+from gspc.codec import decode, decode_symbols, encode, predict_pool
 from gspc.codec.reference import decode_reference, hash_words, pool_features
 from gspc.codec.reference_slice import Model
-from gspc.codec.types import QuantizedScene
+from gspc.codec.types import QuantizedLayer, QuantizedScene
 from gspc.errors import BitstreamError
 
 
@@ -50,6 +50,56 @@ def test_same_symbols_and_parameters(name: str) -> None:
         values = got.means[:, :features] * scene.step_base[0] / 64 + got.features * step
         np.testing.assert_array_equal(decoded.scene.features[:, variant.pool :], values.astype(np.float32))
         assert_same_model(scene, model)
+
+
+def test_pool_of_any_position() -> None:
+    scene = synthetic.tiny(50, levels=2, seed=3, variant=synthetic.VARIANTS["own-planes"])
+    _, model = decode_reference(encode(scene))
+    positions = np.random.default_rng(0).integers(0, 1 << 21, (40, 3)).astype(np.int32)
+    positions[0], positions[1] = 0, (1 << 21) - 1
+    for threads in (1, 2):
+        got = predict_pool(
+            positions, scene.grid, scene.grid_signs, scene.networks, scene.pool_planes, threads=threads
+        )
+        np.testing.assert_array_equal(got, pool_features(model, positions))
+    assert got.dtype == np.float32 and got.std() > 0.1
+
+
+def test_residual_decoder_adds_its_logits() -> None:
+    """HEADS of pcgs(5) against the one set of heads that renderers get."""
+    scene = synthetic.tiny(50, levels=1, seed=3, variant=synthetic.VARIANTS["own-planes"])
+    decoded = decode(encode(scene)).scene
+    stored, heads = scene.heads, decoded.heads
+    assert stored.residual is not None
+    units = len(stored.opacity.weight[0])
+    rng = np.random.default_rng(1)
+    f_c, f_r = decoded.features[:, :6].astype(np.float64), decoded.features[:, 6:].astype(np.float64)
+    view = rng.normal(size=(len(f_c), 4))
+
+    def linear(layer: QuantizedLayer, x: np.ndarray, rows: slice = slice(None)) -> np.ndarray:
+        weight = layer.weight[rows] * layer.scale[rows, None].astype(np.float64)
+        return x @ weight.T + layer.bias[rows]
+
+    x, y = np.hstack([f_c, view]), np.hstack([f_r, view])
+    first = np.maximum(linear(stored.hidden, x), 0)
+    shape = linear(stored.residual.shape_out, np.maximum(linear(stored.residual.shape_hidden, y), 0))
+    appearance = linear(
+        stored.residual.appearance_out, np.maximum(linear(stored.residual.appearance_hidden, y), 0)
+    )
+    k = scene.offsets.shape[1]
+    opacity = linear(stored.opacity, first[:, :units]) + appearance[:, :k]
+    color = linear(stored.color, first[:, units : 2 * units]) + appearance[:, k:]
+    cov = linear(stored.cov, first[:, 2 * units :]) + shape
+
+    h = np.maximum(np.hstack([f_c, f_r, view]) @ heads.w1.T.astype(np.float64) + heads.b1, 0)
+    more = h.shape[1] // 3
+    for want, weight, bias, block in (
+        (opacity, heads.w_opacity, heads.b_opacity, 0),
+        (color, heads.w_color, heads.b_color, 1),
+        (cov, heads.w_cov, heads.b_cov, 2),
+    ):
+        got = h[:, block * more : (block + 1) * more] @ weight.T.astype(np.float64) + bias
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
 
 
 def assert_same_model(scene: QuantizedScene, model: Model) -> None:

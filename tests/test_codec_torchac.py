@@ -219,9 +219,10 @@ def test_damage(coder: str) -> None:
         assert got == HASHES["one-level"][0]  # an ancillary chunk
 
 
-def test_hostile_symbols(coder: str) -> None:
+@pytest.mark.parametrize("name", ["escapes", "mixture-escapes", "unbounded-trits"])
+def test_hostile_symbols(coder: str, name: str) -> None:
     """Bytes that the checksums vouch for: an error or other symbols, nothing else."""
-    data = recode(stream("escapes"), "torchac")
+    data = recode(stream(name), "torchac")
     info = describe(data)
     chunk = next(c for c in info.chunks if c.tag == "SLIC")
     place = next(s for s in info.slices if (s.level, s.slice) == (chunk.level, chunk.slice))
@@ -233,13 +234,44 @@ def test_hostile_symbols(coder: str) -> None:
         bad = bytearray(payload)
         for at in rng.integers(len(payload) - place.symbols, len(payload), 3):
             bad[at] = rng.integers(256)
-        hostile = _assemble(data, info, 2, "torchac", {chunk.offset: bytes(bad)})
+        hostile = _assemble(data, info, len(info.levels), "torchac", {chunk.offset: bytes(bad)})
         try:
             decode(hostile)
         except BitstreamError as error:
             errors += 1
             assert "\n" not in str(error)
     assert errors > 0
+
+
+@pytest.mark.parametrize("name", ["one-level", "everything"])
+def test_hostile_parameters(coder: str, name: str) -> None:
+    """Networks, heads and grids of other sizes than HEAD says, or missing: one line."""
+    data = recode(stream(name), "torchac")
+    info = describe(data)
+    rng = np.random.default_rng(2)
+    for chunk in (c for c in info.chunks if c.tag in ("NETS", "GRID", "GHED")):
+        at = chunk.offset + limits.CHUNK_HEADER_BYTES
+        payload = data[at : at + chunk.length]
+        changed = [payload[:-1], payload + b"\7", b""]
+        for _ in range(10):
+            bad = bytearray(payload)
+            bad[rng.integers(len(bad))] ^= 1 << int(rng.integers(8))
+            changed.append(bytes(bad))
+        for bad_payload in changed:
+            hostile = _assemble(data, info, len(info.levels), "torchac", {chunk.offset: bad_payload})
+            try:
+                decode(hostile)
+            except BitstreamError as error:
+                assert "\n" not in str(error)
+    head = info.chunks[1]
+    at = head.offset + limits.CHUNK_HEADER_BYTES
+    for byte in range(12, 42):
+        bad = bytearray(data[at : at + head.length])
+        bad[byte] ^= 1
+        try:
+            decode(data[: head.offset] + _chunk(data, head, bytes(bad)) + data[at + head.length :])
+        except BitstreamError as error:
+            assert "\n" not in str(error)
 
 
 def test_memory_limit(coder: str) -> None:

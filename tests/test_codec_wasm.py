@@ -61,9 +61,14 @@ def test_values(module: Path, name: str) -> None:
     assert got["alive"] == int(want.gaussian_mask.sum())
     arrays = (want.anchors, want.features, want.log_scales, want.offsets)
     np.testing.assert_allclose(got["sums"], [float(np.sum(a, dtype=np.float64)) for a in arrays], rtol=1e-6)
-    outputs, inputs, total = got["hidden"]
-    assert (outputs, inputs) == want.heads.w1.shape
-    assert total == pytest.approx(float(want.heads.w1.sum(dtype=np.float64)), rel=1e-5)
+    assert (got["features"], got["residuals"]) == (want.features.shape[1], want.residuals)
+    h = want.heads
+    layers = ((h.w1, h.b1), (h.w_opacity, h.b_opacity), (h.w_color, h.b_color), (h.w_cov, h.b_cov))
+    for (outputs, inputs, *totals), layer in zip(got["heads"], layers, strict=True):
+        assert (outputs, inputs) == layer[0].shape
+        assert totals == pytest.approx(
+            [float(part.sum(dtype=np.float64)) for part in layer], rel=1e-5, abs=1e-6
+        )
     assert json.loads(got["metadata"])["metadata"] == dict(want.metadata)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from gspc import _codec
+from gspc.codec import reference_mixtures, reference_networks
 
 TOTAL = 1 << 14
 MODEL_LOSS = 0.002  # of the entropy
@@ -107,6 +108,33 @@ def test_powers_of_three() -> None:
     assert [_codec.inverse3(s) for s in range(1, 9)] == [round(2**16 / 3 ** (s - 1)) for s in range(1, 9)]
     assert [_codec.log3(s) for s in range(1, 9)] == [round(12 * (s - 1) * math.log2(3)) for s in range(1, 9)]
     assert [f(s) for f in (_codec.inverse3, _codec.log3) for s in (-1, 0, 9)] == [0] * 6
+
+
+def test_tables_of_mixtures_and_trits() -> None:
+    """As pcgs(5), TABLES has them, and as the numpy decoder computes them."""
+
+    def sigmoid(x: float) -> float:
+        return 1 / (1 + math.exp(-x))
+
+    def rounded(x: float) -> int:
+        assert abs(x % 1 - 0.5) > 1e-6, "no value is so near to a half that the formula leaves it open"
+        return math.floor(x + 0.5)
+
+    steps = _codec.step_table().tolist()
+    assert _codec.inverse_step_table().tolist() == [rounded(2**26 / step) for step in steps]
+    assert reference_networks.INVSTEP.tolist() == _codec.inverse_step_table().tolist()
+    weights = [min(rounded(256 * sigmoid((i - 32) / 4)), 255) for i in range(64)]
+    assert _codec.mixture_weight_table().tolist() == reference_networks.MIX.tolist() == weights
+    for got, shares, width in (
+        (_codec.trit_zero_edges(), reference_mixtures.ZERO_SHARES, 4),
+        (_codec.trit_plus_edges(), reference_mixtures.PLUS_SHARES, 8),
+    ):
+        assert got.tolist() == shares == [rounded(2**16 * sigmoid((i - 31.5) / width)) for i in range(63)]
+    half = [rounded(2**16 * math.erfc(-j / 128 / math.sqrt(2)) / 2) for j in range(1, 577)]
+    assert reference_mixtures.NORMAL.tolist() == [2**16 - v for v in half[::-1]] + [1 << 15] + half
+    sigmas = [2 ** (i / 12 - 3) for i in range(128)]
+    assert reference_mixtures.INVERSE_SIGMA.tolist() == [rounded(2**23 / sigma) for sigma in sigmas]
+    assert reference_mixtures.REACH.tolist() == [rounded(64 * sigma) + 8 for sigma in sigmas]
 
 
 @pytest.mark.parametrize("index", [-1, 128])

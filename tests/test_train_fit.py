@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from many_views import fit_peak_bytes, write_scene
 
 from gspc.config import DataOptions, FitOptions
 from gspc.data import load_scene
@@ -181,3 +182,12 @@ def test_bf16_heads_are_for_cuda(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules[fit.__module__], "_check_bf16", lambda backend: None)
     result, _ = run(folder, tmp_path / "model.pt", options(heads_precision="bf16", iterations=40))
     assert result.psnr > 10 and not load_model(result.path).model.heads.bf16
+
+
+def test_memory_is_flat_in_the_number_of_views(tmp_path):
+    """44 photographs of 1.6 MB decoded: kept, they would weigh a sixth of the process."""
+    peaks = []
+    for views in (44, 4):
+        write_scene(tmp_path / str(views), views, 979, 546, 300)
+        peaks.append(fit_peak_bytes(tmp_path / str(views), 44, image_cache=0.005))
+    assert peaks[0] < 1.1 * peaks[1]

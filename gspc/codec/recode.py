@@ -111,7 +111,10 @@ def recode(data: bytes, coder: Coder, *, upto: int | None = None, max_memory: in
         if chunk.level <= level and chunk.crc_ok is False:
             raise BitstreamError(f"{chunk.name}: checksum error")
     _check_memory(info, max_memory)
-    model = read_model(data, info, level)
+    try:
+        model = read_model(data, info, level)
+    except (ArithmeticError, KeyError, ValueError) as error:
+        raise BitstreamError(f"grid, heads or networks are missing or damaged ({error})") from None
     slices = {(s.level, s.slice): s for s in info.slices}
     chunks = {(c.level, c.slice): c for c in info.chunks if c.tag == "SLIC"}
     ends = (*info.slice_keys[1:], 1 << (3 * model.header.position_bits))

@@ -22,6 +22,7 @@ from gspc.codec.types import (
     QuantizedLayer,
     QuantizedResidualDecoder,
 )
+from gspc.errors import BitstreamError
 from gspc.model.grid_spec import GridPlane, GridSpec
 
 
@@ -96,6 +97,8 @@ def read_weights(coder: BinaryDecoder, outputs: int, inputs: int) -> I8:
 def read_floats(coder: BinaryDecoder, count: int) -> F32:
     """float32 values that share how many digits of the mantissa are in use."""
     digits = coder.digits(5)
+    if digits > 23:
+        raise BitstreamError("malformed float")
     exponents, sign = models(256), BinaryModel()
     bits = []
     for _ in range(count):

@@ -125,7 +125,8 @@ void bind_raster(nb::module_& m) {
   // (part, wall seconds, CPU seconds) since the process began.
   m.def("raster_timings", [] {
     const gspc::raster::Timings t = gspc::raster::timings();
-    constexpr const char* names[] = {"projection", "sorting+binning", "blending", "blending backward", "projection backward"};
+    constexpr const char* names[] = {"projection", "sorting", "binning", "blending", "blending backward",
+                                      "projection backward"};
     static_assert(std::size(names) == gspc::raster::kParts);
     nb::list parts;
     for (int i = 0; i < gspc::raster::kParts; ++i) parts.append(nb::make_tuple(names[i], t.wall[i], t.cpu[i]));

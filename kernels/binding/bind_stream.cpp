@@ -57,7 +57,7 @@ gspc::Networks networks_of(const gspc::StreamHeader& header, int levels, const n
   if (header.pool_features > 0) fill_two(n.pool, "pool");
   const char* const trits[3] = {"trit_features", "trit_scaling", "trit_offsets"};
   for (int a = 0; a < 3; ++a)
-    if (levels > 1 && header.trit_network(a)) fill_two(n.trits[a], trits[a]);
+    if (levels > 1 && header.trit_hidden[a] > 0) fill_two(n.trits[a], trits[a]);
   return n;
 }
 

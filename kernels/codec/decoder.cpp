@@ -108,8 +108,9 @@ void check_memory(const StreamHeader& h, const Plan& plan, size_t workers, const
   const uint64_t k = static_cast<uint64_t>(h.offsets), c = static_cast<uint64_t>(h.context());
   const uint64_t values = static_cast<uint64_t>(h.attributes());
   const uint64_t anchor = 12 + 4 * (values + static_cast<uint64_t>(h.pool_features)) + k + (options.symbols ? 2 * values + 3 : 0);
-  const uint64_t working = 40 + k + 2 * c + 28 * values;
-  const uint64_t need = plan.first.back() * anchor + workers * plan.largest * working + grid_entries(h.grid);
+  const uint64_t working = 40 + k + 2 * c + 32 * values;
+  constexpr uint64_t kBuffers = 384 << 10;  // a worker's, for batches through the networks
+  const uint64_t need = plan.first.back() * anchor + workers * (plan.largest * working + kBuffers) + grid_entries(h.grid);
   if (need > options.max_memory)
     stream_fail("decoding needs about " + std::to_string((need >> 20) + 1) + " MiB of memory, the limit is " +
                 std::to_string(options.max_memory >> 20) + " MiB; raise --max-memory");

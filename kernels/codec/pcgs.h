@@ -9,8 +9,9 @@
  *   ... pcgs_anchors(scene) ...
  *   pcgs_free(scene);
  *
- * N = pcgs_anchor_count, F = pcgs_feature_count, K = pcgs_offset_count. Arrays are row-major, belong to the scene and
- * live until pcgs_free. No function keeps a pointer into `data`. Scenes may be used from several threads for reading.
+ * N = pcgs_anchor_count, F = pcgs_feature_count, K = pcgs_offset_count. With a pool, its features come first in each of
+ * the N rows. Arrays are row-major, belong to the scene and live until pcgs_free. No function keeps a pointer into
+ * `data`. Scenes may be used from several threads for reading.
  * A NULL scene holds nothing: counts are 0, arrays NULL, texts "". So does a head or a camera that there is not.
  */
 #ifndef PCGS_H

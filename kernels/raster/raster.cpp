@@ -162,25 +162,30 @@ Span tile_span(const float* record, int row, int tiles_x) {
   return {static_cast<std::uint16_t>(first), static_cast<std::uint16_t>(std::max(first, last))};
 }
 
+// Where a Gaussian's spans and pairs lie: one cache line's part for the scatter, which meets Gaussians in order of depth.
+struct Place {
+  std::int32_t slot, span;
+  std::uint16_t row, rows;
+};
+
 // Fills state.first_slot, tile_first and list.
-void bin(State& state, const float* depths) {
+void bin(State& state, const float* depths, Laps& laps) {
   const std::int64_t count = state.count;
   const std::int64_t chunks = (count + kChunk - 1) / kChunk;
   const int tiles = state.tiles_x * state.tiles_y;
   std::int64_t seen = 0;
   const Pooled<Keyed> order = sort_by_depth(state.radii.get(), depths, count, seen);
+  laps.lap(kSort);
 
   // Spans of every Gaussian, consecutive per chunk, in order of index.
   Pooled<std::int64_t> chunk_spans(static_cast<std::size_t>(chunks + 1)), chunk_pairs(static_cast<std::size_t>(chunks + 1));
-  Pooled<std::int32_t> first_span(static_cast<std::size_t>(count + 1));
-  Pooled<std::uint16_t> first_row(static_cast<std::size_t>(count));
+  Pooled<Place> places(static_cast<std::size_t>(count));
   parallel_items(chunks, 4, [&](std::int64_t c) {
     std::int64_t rows = 0;
     for (std::int64_t i = c * kChunk; i < std::min(count, (c + 1) * kChunk); ++i) {
-      first_span[i] = static_cast<std::int32_t>(rows);
-      if (state.radii[i] <= 0) continue;
-      const TileRows r = tile_rows(state.records.get() + i * kRecord, state.tiles_y);
-      first_row[i] = static_cast<std::uint16_t>(r.first);
+      const TileRows r = state.radii[i] > 0 ? tile_rows(state.records.get() + i * kRecord, state.tiles_y) : TileRows{0, 0};
+      places[i] = {0, static_cast<std::int32_t>(rows), static_cast<std::uint16_t>(r.first),
+                   static_cast<std::uint16_t>(r.last - r.first)};
       rows += r.last - r.first;
     }
     chunk_spans[c + 1] = rows;
@@ -193,12 +198,13 @@ void bin(State& state, const float* depths) {
     std::int64_t pairs = 0;
     const std::int64_t end = std::min(count, (c + 1) * kChunk);
     for (std::int64_t i = c * kChunk; i < end; ++i) {
-      const std::int64_t begin = chunk_spans[c] + first_span[i];
-      const std::int64_t stop = i + 1 < end ? chunk_spans[c] + first_span[i + 1] : chunk_spans[c + 1];
-      state.first_slot[i] = static_cast<std::int32_t>(pairs);
-      for (std::int64_t s = begin; s < stop; ++s) {
-        spans[s] = tile_span(state.records.get() + i * kRecord, first_row[i] + static_cast<int>(s - begin), state.tiles_x);
-        pairs += spans[s].last - spans[s].first;
+      Place& place = places[i];
+      place.span += static_cast<std::int32_t>(chunk_spans[c]);
+      place.slot = static_cast<std::int32_t>(pairs);
+      for (int row = 0; row < place.rows; ++row) {
+        const Span span = tile_span(state.records.get() + i * kRecord, place.row + row, state.tiles_x);
+        spans[place.span + row] = span;
+        pairs += span.last - span.first;
       }
     }
     chunk_pairs[c + 1] = pairs;
@@ -209,11 +215,10 @@ void bin(State& state, const float* depths) {
   if (state.pairs > kMaxPairs) throw std::length_error("rasterize: too many (Gaussian, tile) pairs");
   parallel_items(chunks, 16, [&](std::int64_t c) {
     for (std::int64_t i = c * kChunk; i < std::min(count, (c + 1) * kChunk); ++i) {
-      first_span[i] += static_cast<std::int32_t>(chunk_spans[c]);
-      state.first_slot[i] += static_cast<std::int32_t>(chunk_pairs[c]);
+      places[i].slot += static_cast<std::int32_t>(chunk_pairs[c]);
+      state.first_slot[i] = places[i].slot;
     }
   });
-  first_span[count] = static_cast<std::int32_t>(chunk_spans[chunks]);
   state.first_slot[count] = static_cast<std::int32_t>(state.pairs);
 
   // Pairs per tile, from the ends of spans.
@@ -224,9 +229,9 @@ void bin(State& state, const float* depths) {
 #pragma omp parallel for schedule(static, 1) if (parts > 1)
   for (int part = 0; part < parts; ++part) {
     for (std::int64_t i = count * part / parts; i < count * (part + 1) / parts; ++i) {
-      if (state.radii[i] <= 0) continue;
-      std::int32_t* row = edges.data() + static_cast<std::size_t>(part) * size + first_row[i] * stride;
-      for (std::int32_t s = first_span[i]; s < first_span[i + 1]; ++s, row += stride) {
+      const Place place = places[i];
+      std::int32_t* row = edges.data() + static_cast<std::size_t>(part) * size + place.row * stride;
+      for (std::int32_t s = place.span; s < place.span + place.rows; ++s, row += stride) {
         ++row[spans[s].first];
         --row[spans[s].last];
       }
@@ -260,10 +265,15 @@ void bin(State& state, const float* depths) {
     };
     const int low = band == 0 ? 0 : split(band), high = band + 1 == bands ? state.tiles_y : split(band + 1);
     for (std::int64_t k = 0; k < seen; ++k) {
+      // Neighbors in depth are strangers in memory.
+      if (k + 16 < seen) __builtin_prefetch(&places[order[k + 16].gaussian]);
+      if (k + 8 < seen) __builtin_prefetch(&spans[places[order[k + 8].gaussian].span]);
       const std::int32_t i = order[k].gaussian;
-      std::int32_t slot = state.first_slot[i];
-      int row = first_row[i];
-      for (std::int32_t s = first_span[i]; s < first_span[i + 1] && row < high; ++s, ++row) {
+      const Place place = places[i];
+      std::int32_t slot = place.slot;
+      int row = place.row;
+      const int end = std::min(high, row + place.rows);
+      for (std::int32_t s = place.span; row < end; ++s, ++row) {
         const Span span = spans[s];
         if (row >= low) {
           for (int x = span.first; x < span.last; ++x)
@@ -314,7 +324,7 @@ std::unique_ptr<State> forward(const Scene& scene, const View& view, float* imag
   });
   std::copy(state->radii.get(), state->radii.get() + count, radii);
   laps.lap(kProject);
-  bin(*state, depths.get());
+  bin(*state, depths.get(), laps);
   laps.lap(kBin);
   state->masks.resize(static_cast<std::size_t>(state->pairs));
   state->pixels.resize(static_cast<std::size_t>(tiles) * 4 * kTile * kTile);

@@ -81,7 +81,7 @@ struct State {
 };
 
 // Seconds spent in each part since the process began, by the clock on the wall and by all cores together.
-enum Part { kProject, kBin, kBlend, kBlendBackward, kProjectBackward, kParts };
+enum Part { kProject, kSort, kBin, kBlend, kBlendBackward, kProjectBackward, kParts };
 struct Timings {
   double wall[kParts], cpu[kParts];
 };

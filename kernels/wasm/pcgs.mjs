@@ -66,6 +66,7 @@ function contents(core, scene) {
     symbolHash: BigInt.asUintN(64, core.pcgs_symbol_hash(scene)).toString(16).padStart(16, '0'),
     count: n,
     features: { size: features, values: floats(core.pcgs_features(scene), n * features) },
+    residuals: core.pcgs_residual_count(scene), // how many of the last features are no pool's
     anchors: floats(core.pcgs_anchors(scene), n * 3),
     logScales: floats(core.pcgs_log_scales(scene), n * 6),
     offsets: { size: offsets, values: floats(core.pcgs_offsets(scene), n * offsets * 3) },

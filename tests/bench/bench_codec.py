@@ -1,6 +1,7 @@
 """Encodes and decodes a generated scene and prints times, sizes and memory.
 
-`python tests/bench/bench_codec.py [anchors]`; 50,000 anchors by default, 500000 for the bar of the format.
+`python tests/bench/bench_codec.py [anchors [features [chunks]]]`; 50,000 anchors of 50 features by default,
+500000 for the bar of the format. Chunks: of the features, for intra-anchor context; 0, none, by default.
 """
 
 from __future__ import annotations
@@ -35,8 +36,13 @@ def timed(what: str, run: Callable[[], object], repeats: int = 3) -> object:
 
 def main() -> None:
     """All figures."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 50_000
-    scene = synthetic.scene(count, levels=3)
+    count, features, chunks = (int(v) for v in (*sys.argv[1:4], *("50000", "50", "0")[len(sys.argv) - 1 :]))
+    scene = synthetic.scene(
+        count,
+        levels=3,
+        features=features,
+        variant=synthetic.Variant(chunks=chunks) if chunks else synthetic.PLAIN,
+    )
     base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     data = timed("encode, 2 threads", lambda: encode(scene, threads=2), 1)
     assert isinstance(data, bytes)

@@ -20,7 +20,7 @@ static int null_scene(void) {
   pcgs_free(NULL);
   CHECK(pcgs_level(NULL) == 0 && pcgs_levels_in_file(NULL) == 0 && pcgs_truncated(NULL) == 0);
   CHECK(pcgs_symbol_hash(NULL) == 0 && pcgs_anchor_count(NULL) == 0);
-  CHECK(pcgs_feature_count(NULL) == 0 && pcgs_offset_count(NULL) == 0);
+  CHECK(pcgs_feature_count(NULL) == 0 && pcgs_residual_count(NULL) == 0 && pcgs_offset_count(NULL) == 0);
   CHECK(pcgs_anchors(NULL) == NULL && pcgs_features(NULL) == NULL && pcgs_log_scales(NULL) == NULL);
   CHECK(pcgs_offsets(NULL) == NULL && pcgs_gaussian_levels(NULL) == NULL);
   CHECK(head.inputs == 0 && head.outputs == 0 && head.weight == NULL && head.bias == NULL);

@@ -45,15 +45,19 @@ int main(int argc, char** argv) {
   }
   const size_t n = pcgs_anchor_count(scene);
   const size_t f = (size_t)pcgs_feature_count(scene), k = (size_t)pcgs_offset_count(scene);
-  const pcgs_layer hidden = pcgs_head(scene, PCGS_HIDDEN);
   printf("level %d of %d%s\n", (int)pcgs_level(scene), (int)pcgs_levels_in_file(scene),
          pcgs_truncated(scene) ? " (truncated)" : "");
   printf("hash %016" PRIx64 "\n", pcgs_symbol_hash(scene));
   printf("anchors %zu features %zu offsets %zu\n", n, f, k);
   printf("sums %.6g %.6g %.6g %.6g\n", sum(pcgs_anchors(scene), n * 3), sum(pcgs_features(scene), n * f),
          sum(pcgs_log_scales(scene), n * 6), sum(pcgs_offsets(scene), n * k * 3));
-  printf("hidden %d x %d, sum %.6g\n", (int)hidden.outputs, (int)hidden.inputs,
-         sum(hidden.weight, (size_t)hidden.outputs * (size_t)hidden.inputs));
+  printf("residuals %d\n", (int)pcgs_residual_count(scene));
+  static const char* const layers[] = {"hidden", "opacity", "color", "cov"};
+  for (int which = PCGS_HIDDEN; which <= PCGS_COV; ++which) {
+    const pcgs_layer layer = pcgs_head(scene, which);
+    printf("%s %d x %d, sums %.6g %.6g\n", layers[which], (int)layer.outputs, (int)layer.inputs,
+           sum(layer.weight, (size_t)layer.outputs * (size_t)layer.inputs), sum(layer.bias, (size_t)layer.outputs));
+  }
   printf("cameras %zu%s%s\n", pcgs_camera_count(scene), pcgs_camera_count(scene) > 0 ? " first " : "",
          pcgs_camera_count(scene) > 0 ? pcgs_camera_at(scene, 0).name : "");
   printf("metadata %s\n", pcgs_metadata(scene));

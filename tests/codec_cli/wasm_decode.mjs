@@ -13,8 +13,10 @@ for (const line of readFileSync(0, 'utf8').trim().split('\n')) {
     const { level, levels, truncated, symbolHash, count, cameras, metadata } = scene;
     const sums = [scene.anchors, scene.features.values, scene.logScales, scene.offsets.values].map(sum);
     const alive = scene.gaussianLevels.filter((value) => value > 0).length;
-    const hidden = [scene.heads.hidden.outputs, scene.heads.hidden.inputs, sum(scene.heads.hidden.weight)];
-    console.log(JSON.stringify({ level, levels, truncated, symbolHash, count, cameras, metadata, sums, alive, hidden }));
+    const layers = ['hidden', 'opacity', 'color', 'cov'].map((name) => scene.heads[name]);
+    const heads = layers.map(({ outputs, inputs, weight, bias }) => [outputs, inputs, sum(weight), sum(bias)]);
+    const shown = { level, levels, truncated, symbolHash, count, cameras, metadata, sums, alive, heads };
+    console.log(JSON.stringify({ ...shown, features: scene.features.size, residuals: scene.residuals }));
   } catch (error) {
     console.log(JSON.stringify({ error: error.message }));
   }
