@@ -193,6 +193,7 @@ PCGS = Recipe(
     grid="reference",
     progressive_masks=True,
     progressive_quantization=True,
+    progressive_scaling=True,
     progressive_offsets=False,
     trits="learned",
     accumulate="none",
@@ -210,6 +211,7 @@ PCGS = Recipe(
     relative_growth=False,
     position_rate=False,
     mask_rate=False,
+    prune_by_masks=True,
     mask_loss=0.0,
     rate_anchors="all",
     noise="first",
@@ -272,7 +274,7 @@ def _value(name: str, value: Any, where: str) -> Any:
     if name not in kinds:
         raise UsageError(f"{where}: no ingredient {name}{nearest(name, kinds)}")
     kind, choices = kinds[name], get_args(kinds[name])
-    given = f"{where}: {name} = {value_text(value)}"
+    given = f"{where}: {name} = {value_text(value) if isinstance(value, bool) else value}"
     if kind is bool:
         words = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
         found = words.get(value.lower()) if isinstance(value, str) else value

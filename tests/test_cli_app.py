@@ -74,7 +74,7 @@ def test_no_arguments_show_the_help(cli: Cli) -> None:
             "gspc: error: --rate-weights 1,x: give numbers",
         ),
         (
-            ["fit", "x", "-o", "m.pt", "--rate-weights", "1,2"],
+            ["fit", "x", "-o", "m.pt", "--levels", "4", "--rate-weights", "1,2"],
             "gspc: error: --rate-weights: 2 weights for 4 levels",
         ),
         (["fit", "x", "-o", "m.pt", "--iterations", "0"], "gspc: error: --iterations 0: give at least 1"),

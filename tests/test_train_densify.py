@@ -19,7 +19,7 @@ def tiny_model(anchors=6):
     torch.manual_seed(0)
     positions = (torch.arange(anchors)[:, None] * torch.tensor([64, 32, 0]) + (1 << 20)).int()
     shape = ModelShape(levels=2, rate_weights=(1e-3, 1e-4), features=F, offsets=K)
-    spec = choose_spec(positions.numpy(), log2_3d=8, log2_2d=8)
+    spec = choose_spec(positions.numpy())
     origin = torch.full((3,), -0.01 * (1 << 20), dtype=torch.float64)
     model = AnchorModel(shape, spec, 0.01, origin, 1.0, anchors)
     model.positions.copy_(positions)

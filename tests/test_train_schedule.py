@@ -1,9 +1,12 @@
 """Phases and learning rates scale with the run."""
 
 import itertools
+import math
+from dataclasses import replace
 
 import pytest
 
+from gspc.presets import PCGS, PREDICT_GS
 from gspc.train.schedule import Phase, Rate, Schedule
 
 
@@ -36,3 +39,56 @@ def test_densification_lies_in_its_window():
     assert schedule.densify_every == 32 and Schedule(30_000).densify_every == 100
     assert {b - a for a, b in itertools.pairwise(at)} == {schedule.densify_every}
     assert not schedule.gathers(0) and schedule.gathers(100) and not schedule.gathers(2000)
+
+
+def test_views_grow_as_predict_gs_says():
+    """Eq. 6: delta_t = 1 + (0.7 - 1) / 2 (1 + cos(pi t / T)) until T, then 1."""
+    schedule = Schedule.of(PREDICT_GS, 30_000)
+    assert schedule.view_scale(0) == pytest.approx(0.7)
+    assert schedule.view_scale(4500) == pytest.approx(0.85)
+    assert schedule.view_scale(3000) == pytest.approx(1 - 0.15 * (1 + math.cos(math.pi / 3)))
+    assert schedule.view_scale(8999) == pytest.approx(1.0, abs=1e-6)
+    assert schedule.view_scale(9000) == schedule.view_scale(29_999) == 1.0
+    scales = [schedule.view_scale(i) for i in range(9001)]
+    assert scales == sorted(scales)
+    short = Schedule.of(PREDICT_GS, 300)
+    assert [short.view_scale(i) for i in range(91)] == pytest.approx(scales[::100])
+
+
+@pytest.mark.parametrize(
+    ("kind", "start", "halfway", "end"),
+    [("none", 1, 1, 1), ("fixed", 0.5, 0.5, 1), ("linear", 0.5, 0.75, 1), ("cosine", 0.5, 0.75, 1)],
+)
+def test_other_ways_to_grow(kind, start, halfway, end):
+    recipe = replace(PCGS, downsampling=kind, downsampling_start=0.5, downsampling_until=0.4)
+    schedule = Schedule.of(recipe, 1000)
+    assert [schedule.view_scale(i) for i in (0, 200, 400)] == pytest.approx([start, halfway, end])
+
+
+def test_views_that_never_are_small():
+    recipe = replace(PREDICT_GS, downsampling_until=0.0)
+    assert Schedule.of(recipe, 100).view_scale(0) == 1.0
+
+
+def test_residuals_join_after_the_pool_was_alone():
+    schedule = Schedule.of(PREDICT_GS, 30_000)
+    assert not schedule.residuals(0) and not schedule.residuals(4999)
+    assert schedule.residuals(5000)
+    assert Schedule.of(PCGS, 30_000).residuals(0)  # nothing to wait for without a pool
+
+
+def test_signs_of_the_pool_are_frozen_in_the_last_phase():
+    pooled, plain = Schedule.of(PREDICT_GS, 1000), Schedule.of(PCGS, 1000)
+    assert pooled.learning_rate("grid", 0) == pytest.approx(pooled.learning_rates["grid"].start)
+    assert 0 < pooled.learning_rate("grid", 899) < pooled.learning_rate("grid", 500)
+    assert pooled.learning_rate("grid", 900) == pooled.learning_rate("grid", 999) == 0.0
+    assert plain.learning_rate("grid", 950) > 0
+    assert plain.learning_rate("grid", 333) == pytest.approx(plain.learning_rates["grid"].start)
+    assert pooled.learning_rate("pool", 950) > 0
+
+
+def test_closed_anchors_are_pruned_after_densification():
+    schedule = Schedule(3000)
+    at = [i + 1 for i in range(3000) if schedule.prunes(i)]
+    assert at and at[0] > 1500 and all(i % schedule.densify_every == 0 for i in at)
+    assert not any(schedule.prunes(i) and schedule.densifies(i) for i in range(3000))

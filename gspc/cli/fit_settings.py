@@ -99,7 +99,7 @@ def read_settings(path: Path) -> Settings:
     for written, value in values.items():
         key = written.replace("-", "_")
         if key == "preset":
-            if value not in PRESETS:
+            if not isinstance(value, str) or value not in PRESETS:
                 raise UsageError(f"{path}: preset = {value}: give one of {', '.join(PRESETS)}")
             name = value
         elif key in OPTIONS:

@@ -69,6 +69,11 @@ class ModelShape:
         """Whether trits refine an attribute from level to level."""
         return bool(self.refined >> ATTRIBUTES.index(attribute) & 1)
 
+    def has_trit_network(self, attribute: str) -> bool:
+        """Whether a network predicts an attribute's trits: not when a Gaussian does, or there are none."""
+        any_value = attribute != "features" or self.features > 0
+        return any_value and self.is_refined(attribute) and self.trits != "gaussian"
+
     def refinement(self, attribute: str, level: int) -> int:
         """How many steps of an attribute at `level` fit into one of level 1."""
         return quant.refinement(level) if self.is_refined(attribute) else 1
@@ -137,7 +142,7 @@ class AnchorModel(nn.Module):
             trit_features_hidden=shape.trit_features_hidden,
             trit_scaling_hidden=shape.trit_scaling_hidden,
             trit_offsets_hidden=shape.trit_offsets_hidden,
-            trits=tuple(name for name in ATTRIBUTES if shape.is_refined(name) and shape.trits != "gaussian"),
+            trits=tuple(name for name in ATTRIBUTES if shape.has_trit_network(name)),
             chunks=shape.chunks,
             chunk_hidden=shape.chunk_hidden,
         )

@@ -28,7 +28,7 @@ def gaussian_mask(parameters: Tensor, level: int) -> Tensor:  # [N, K, S] -> [N,
         return parameters.new_zeros(parameters.shape[:2])
     if parameters.device.type == "cpu" and parameters.dtype == torch.float32:
         every = torch.arange(len(parameters))
-        return mask_rows(parameters, every, every[:0], level)[0]
+        return mask_rows(parameters, every, every[:0], min(level, parameters.shape[2]))[0]
     soft = torch.sigmoid(mask_logits(parameters, level))
     hard = (soft > THRESHOLD).to(soft.dtype)
     return hard + (soft - soft.detach())

@@ -82,7 +82,7 @@ def level_bits(
             refined = before.repeat_interleave(3, dim=1)
         bits = _appearance_bits(model, attribute, level, noisy) * appears
         totals[attribute.name] = bits.sum()
-        if level > 1 and shape.is_refined(attribute.name):
+        if level > 1 and shape.is_refined(attribute.name) and attribute.centered.shape[1]:
             bits = _refinement_bits(model, context, attribute, level) * refined
             totals[attribute.name] = totals[attribute.name] + bits.sum()
     candidates = ((1 - before) * anchor_now[:, None]).sum()

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gspc.config import DataOptions, default_rate_weights
+from gspc.config import DataOptions
 from gspc.data import load_scene
 from gspc.data.demo import write_demo_scene
 from gspc.model.anchors import AnchorModel, ModelShape
@@ -36,6 +36,7 @@ from gspc.ops import grid as grid_ops
 from gspc.ops import heads as heads_ops
 from gspc.ops import rows as rows_ops
 from gspc.ops import ssim as ssim_ops
+from gspc.presets import GSPC
 from gspc.rendering.rasterizer import choose_backend
 from gspc.scene import SceneData
 from gspc.train import trainer as trainer_module
@@ -136,7 +137,7 @@ def make_model(scene: SceneData, anchors: int) -> AnchorModel:
     """About `anchors` of them around the scene's points."""
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    shape = ModelShape(levels=3, rate_weights=default_rate_weights(3))
+    shape = ModelShape.of(GSPC, 3, GSPC.rate_weights(3))
     voxel = initial_model(scene, shape, None).voxel_size / 4
     points = scene.points[rng.integers(0, len(scene.points), anchors)]
     points = points + rng.normal(size=points.shape) * voxel * 6
@@ -147,11 +148,11 @@ def make_model(scene: SceneData, anchors: int) -> AnchorModel:
         model.masks.add_(torch.randn_like(model.masks))
         head = model.heads.second["opacity"]
         head.weight.mul_(4)
-        inputs = torch.cat(
-            [model.features, torch.nn.functional.normalize(torch.randn(len(model.features), 4))], 1
-        )
-        logits = head(torch.relu(model.heads.first["opacity"](inputs[:4096])))
-        head.bias -= torch.quantile(logits.flatten()[:400_000], 1 - DRAWN)
+        first = model.heads.first["opacity"]
+        view = torch.nn.functional.normalize(torch.randn(4096, 4))
+        inputs = torch.cat([torch.randn(4096, first.in_features - 4), view], 1)
+        logits = head(torch.relu(first(inputs)))
+        head.bias -= torch.quantile(logits.flatten(), 1 - DRAWN)
     return model
 
 
@@ -159,8 +160,8 @@ def measure(scene: SceneData, anchors: int, threads: int, steps: int, clock: Clo
     torch.set_num_threads(threads)
     arrays.kernels().set_threads(threads)
     model = make_model(scene, anchors)
-    schedule = Schedule(3000)
-    trainer = Trainer(scene, model, schedule, choose_backend("cpu"), 1e-4)
+    schedule = Schedule.of(GSPC, 3000)
+    trainer = Trainer(scene, model, schedule, choose_backend("cpu"), GSPC)
     trainer.optimizer.step = clock.wrap("optimizer", trainer.optimizer.step)  # type: ignore[method-assign]
     trainer.optimizer.zero_grad = clock.wrap("optimizer", trainer.optimizer.zero_grad)  # type: ignore[method-assign]
     rows: dict[str, list[tuple[float, float]]] = defaultdict(list)
@@ -189,7 +190,9 @@ def measure(scene: SceneData, anchors: int, threads: int, steps: int, clock: Clo
         for name, spent in rows.items()
     }
     cpu, wall = time.process_time(), time.perf_counter()
-    densify(trainer.model, trainer.optimizer, trainer.statistics, 1e-4, schedule.densify_every)
+    densify(
+        trainer.model, trainer.optimizer, trainer.statistics, GSPC.densify_threshold, schedule.densify_every
+    )
     share = 1e3 / schedule.densify_every
     result["densification"][0] += (time.process_time() - cpu) * share
     result["densification"][1] += (time.perf_counter() - wall) * share

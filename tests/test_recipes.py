@@ -1,0 +1,226 @@
+"""Every ingredient alone: a tiny scene trained with it becomes a stream that decodes to the same symbols."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+
+from gspc import presets
+from gspc.codec import decode, decode_symbols, encode
+from gspc.codec.export import export_model
+from gspc.codec.types import QuantizedScene
+from gspc.config import DataOptions, FitOptions
+from gspc.data import load_scene
+from gspc.data.demo import write_demo_scene
+from gspc.errors import UsageError
+from gspc.model.storage import load_model
+from gspc.presets import GSPC, PRESETS, Recipe, with_switches
+from gspc.scene import SceneData
+from gspc.train import fit
+from gspc.train.fit import checkpoint_path
+
+ITERATIONS = 10  # one of warm-up, three of noise, five of rate, one of finish
+WEIGHTS = (4e-3, 1e-3, 3e-4)
+
+# A small plain and a small predictive recipe, whatever the default preset is tuned to.
+PLAIN = replace(
+    GSPC,
+    features=6,
+    pool=0,
+    pool_grid="shared",
+    residual_hidden=0,
+    chunks=0,
+    grid="scene",
+    head_hidden=8,
+    steps_hidden=8,
+    trunk_hidden=12,
+    trit_features_hidden=8,
+    trit_scaling_hidden=6,
+    trit_offsets_hidden=8,
+    progressive_masks=True,
+    progressive_quantization=True,
+    progressive_scaling=True,
+    progressive_offsets=False,
+    trits="learned",
+    downsampling="none",
+)
+POOLED = replace(PLAIN, features=4, pool=5, pool_hidden=6)
+
+# Ingredients that do nothing without others, and numbers to try.
+NEED_POOL = {"pool_hidden", "pool_grid", "residual_hidden", "pool_alone"}
+COMPANIONS: dict[str, dict[str, Any]] = {
+    "chunk_hidden": {"chunks": 2},
+    "trit_offsets_hidden": {"progressive_offsets": True},
+    "downsampling_start": {"downsampling": "cosine"},
+    "downsampling_until": {"downsampling": "linear"},
+}
+NUMBERS: dict[str, tuple[Any, ...]] = {
+    "features": (1, 9),
+    "pool": (3,),
+    "pool_hidden": (9,),
+    "residual_hidden": (3,),
+    "head_hidden": (5,),
+    "chunks": (2, 5),
+    "chunk_hidden": (3,),
+    "steps_hidden": (3,),
+    "trunk_hidden": (5,),
+    "trit_features_hidden": (3,),
+    "trit_scaling_hidden": (3,),
+    "trit_offsets_hidden": (3,),
+    "coarsest_rate_weight": (1e-2,),
+    "finest_rate_weight": (1e-5,),
+    "mask_loss": (1e-2,),
+    "densify_threshold": (1e-5,),
+    "pool_alone": (0.0, 0.5),
+    "downsampling_start": (0.5,),
+    "downsampling_until": (0.9,),
+    "iterations": (7,),
+    "levels": (1, 2),
+}
+
+
+def cases() -> dict[str, Recipe]:
+    """A recipe for every value of every ingredient that differs from the small recipe's own."""
+    found = {}
+    for entry in fields(Recipe):
+        base = POOLED if entry.name in NEED_POOL else PLAIN
+        base = replace(base, **COMPANIONS.get(entry.name, {}))
+        own = getattr(base, entry.name)
+        choices = get_args(presets._types()[entry.name])
+        values = (True, False) if isinstance(own, bool) else choices or NUMBERS[entry.name]
+        for value in values:
+            if value != own:
+                found[f"{entry.name}={presets.value_text(value)}"] = replace(base, **{entry.name: value})
+    found["pooled"] = POOLED
+    found["pool only"] = replace(POOLED, features=0)
+    found["own grid and residual decoder"] = replace(POOLED, pool_grid="own", residual_hidden=3)
+    found["everything"] = replace(
+        POOLED,
+        features=7,
+        residual_hidden=3,
+        pool_grid="own",
+        chunks=3,
+        progressive_offsets=True,
+        mask_rate=True,
+        position_rate=True,
+        relative_rate=True,
+        downsampling="cosine",
+    )
+    for trits in ("gaussian", "rounded"):
+        found[f"offsets and {trits}"] = replace(PLAIN, progressive_offsets=True, trits=trits)
+    return found
+
+
+CASES = cases()
+
+
+class Quiet:
+    def message(self, text: str) -> None:
+        pass
+
+    def progress(self, progress: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> SceneData:
+    path = tmp_path_factory.mktemp("scene")
+    write_demo_scene(path, views=4, width=40, height=30, points=60)
+    return load_scene(path, DataOptions())
+
+
+def trained(scene: SceneData, path: Path, recipe: Recipe, **options: Any) -> QuantizedScene:
+    values = {
+        "iterations": ITERATIONS,
+        "levels": 3,
+        "rate_weights": WEIGHTS,
+        "threads": 1,
+        "checkpoint_every": 0,
+    }
+    fit(scene, path, FitOptions(**{**values, **options}, recipe=recipe), Quiet())
+    return export_model(path)
+
+
+def check(exported: QuantizedScene) -> None:
+    """The stream holds the very symbols, and every level decodes."""
+    data = encode(exported)
+    symbols = decode_symbols(data, exported.levels)
+    order, found = np.lexsort(exported.positions.T), np.lexsort(symbols.positions.T)
+    assert np.array_equal(symbols.positions[found], exported.positions[order])
+    level_of = exported.gaussian_level[order]
+    assert np.array_equal(symbols.gaussian_level[found], level_of)
+    assert np.array_equal(symbols.features[found], exported.features[order])
+    assert np.array_equal(symbols.scaling[found], exported.scaling[order])
+    assert np.array_equal(symbols.offsets[found][level_of > 0], exported.offsets[order][level_of > 0])
+    for level in range(1, exported.levels + 1):
+        scene = decode(data, upto=level).scene
+        assert np.isfinite(scene.features).all() and np.isfinite(scene.log_scales).all()
+        assert scene.heads.w1.shape[1] == scene.features.shape[1] + 4
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_ingredient_trains_exports_encodes_and_decodes(
+    scene: SceneData, tmp_path: Path, name: str
+) -> None:
+    recipe = CASES[name]
+    own = {}
+    if name.startswith(("levels", "coarsest", "finest", "iterations")):  # what options would override
+        own = {"levels": None, "rate_weights": None, "iterations": recipe.iterations or ITERATIONS}
+    exported = trained(scene, tmp_path / "model.pt", recipe, **own)
+    assert exported.refined == recipe.refined
+    assert exported.family == ("predictive" if recipe.pool else "plain")
+    assert exported.features.shape[1] == recipe.features
+    assert len(exported.networks.chunks) == max(recipe.chunks - 1, 0)
+    assert exported.trit_model == ("learned", "gaussian", "rounded").index(recipe.trits)
+    assert exported.levels == (recipe.levels if own else 3)
+    if not recipe.progressive_masks:
+        assert set(np.unique(exported.gaussian_level)) <= {0, 1}
+    check(exported)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_trains(scene: SceneData, tmp_path: Path, name: str) -> None:
+    metadata = {"preset": name}
+    recipe = PRESETS[name][0]
+    exported = trained(
+        scene, tmp_path / "model.pt", recipe, levels=None, rate_weights=None, metadata=metadata
+    )
+    assert exported.metadata["preset"] == name
+    assert exported.levels == recipe.levels
+    assert exported.rate_weights == pytest.approx(recipe.rate_weights(recipe.levels))
+    check(exported)
+
+
+def test_iterations_and_levels_of_the_recipe_are_defaults(scene: SceneData, tmp_path: Path) -> None:
+    recipe = with_switches(PLAIN, {"iterations": 6, "levels": 2})
+    options = FitOptions(recipe=recipe, threads=1, checkpoint_every=0)
+    assert fit(scene, tmp_path / "a.pt", options, Quiet()).iterations == 6
+    assert load_model(tmp_path / "a.pt").model.shape.levels == 2
+    more = replace(options, iterations=8, levels=1)
+    assert fit(scene, tmp_path / "b.pt", more, Quiet()).iterations == 8
+    assert load_model(tmp_path / "b.pt").model.shape.levels == 1
+
+
+class Stopping(Quiet):
+    """Interrupts at the first report."""
+
+    def progress(self, progress: object) -> None:
+        raise KeyboardInterrupt
+
+
+def test_resuming_with_another_recipe_is_refused(scene: SceneData, tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    options = FitOptions(iterations=30, levels=2, threads=1, checkpoint_every=5, recipe=PLAIN)
+    with pytest.raises(KeyboardInterrupt):
+        fit(scene, path, options, Stopping())
+    assert checkpoint_path(path).exists()
+    for switch in ({"mask_rate": True}, {"features": 7}, {"trits": "gaussian"}, {"densify_threshold": 0.5}):
+        other = replace(options, resume=True, recipe=with_switches(PLAIN, switch))
+        with pytest.raises(UsageError, match=r"model\.pt\.checkpoint: was made with another recipe"):
+            fit(scene, path, other, Quiet())
+    assert fit(scene, path, replace(options, resume=True), Quiet()).iterations == 30

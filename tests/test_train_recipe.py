@@ -1,0 +1,382 @@
+"""What single ingredients do inside a training step: the pool, the residual decoder, chunks, rates, masks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from gspc.model import quantization as quant
+from gspc.model.anchors import AnchorModel, ModelShape
+from gspc.model.calibrate import calibrate
+from gspc.model.context import TwoLayer
+from gspc.model.entropy import mixture_bits, three_way_bits, unit_gaussian_bits
+from gspc.model.heads import GaussianHeads
+from gspc.model.masks import START
+from gspc.ops.heads import HeadTensors
+from gspc.presets import GSPC, PCGS, Recipe
+from gspc.rendering.rasterizer import choose_backend
+from gspc.scene import Camera, SceneData, View
+from gspc.train import rate
+from gspc.train.initialize import initial_model
+from gspc.train.rate import AnchorRows, level_bits
+from gspc.train.schedule import Phase, Schedule
+from gspc.train.trainer import TYPICAL_LOSS, Trainer
+
+SMALL = replace(
+    GSPC,
+    features=6,
+    pool=0,
+    pool_grid="shared",
+    residual_hidden=0,
+    chunks=0,
+    grid="scene",
+    accumulate="none",
+    relative_rate=False,
+    position_rate=False,
+    mask_rate=False,
+    mask_loss=0.0,
+    downsampling="none",
+)
+POOLED = replace(SMALL, features=4, pool=5, pool_alone=0.5)
+ITERATIONS = 100  # rate from 34, finish from 90
+
+
+@pytest.fixture(scope="module")
+def scene() -> SceneData:
+    """Points in front of three cameras whose photographs are noise."""
+    rng = np.random.default_rng(0)
+    points = rng.uniform(-1, 1, (150, 3)) + np.array([0.0, 0.0, 4.0])
+    views = []
+    for i in range(3):
+        pose = np.eye(4)
+        pose[0, 3] = 0.3 * (i - 1)
+        camera = Camera(f"{i}.png", 32, 24, 30.0, 30.0, 16.0, 12.0, pose)
+        pixels = rng.integers(0, 255, (24, 32, 3), dtype=np.uint8)
+        views.append(View(camera, lambda pixels=pixels: pixels))
+    colors = rng.integers(0, 255, points.shape, dtype=np.uint8)
+    return SceneData("noise", tuple(views), (), points, colors, (0.0, 0.0, 0.0))
+
+
+def trainer(scene: SceneData, recipe: Recipe, at: int, levels: int = 3) -> Trainer:
+    """A trainer about to do iteration `at`."""
+    torch.manual_seed(0)
+    weights = tuple(1e-3 / 2**i for i in range(levels))
+    model = initial_model(scene, ModelShape.of(recipe, levels, weights), None)
+    with torch.no_grad():
+        model.features.normal_(std=0.5)
+        model.offsets.normal_(std=0.5)
+    made = Trainer(scene, model, Schedule.of(recipe, ITERATIONS), choose_backend("cpu"), recipe)
+    made.iteration = at
+    return made
+
+
+def gradients(made: Trainer) -> dict[str, torch.Tensor]:
+    """Gradients of one step, which is not taken."""
+    found: dict[str, torch.Tensor] = {}
+
+    def keep() -> None:
+        for name, parameter in made.model.named_parameters():
+            found[name] = torch.zeros(1) if parameter.grad is None else parameter.grad.clone()
+
+    made.optimizer.step = keep  # type: ignore[assignment, method-assign]
+    made.step()
+    return found
+
+
+# ---- the pool ----
+
+
+def test_residuals_have_no_gradient_while_the_pool_is_alone(scene: SceneData) -> None:
+    alone = gradients(trainer(scene, POOLED, 20))
+    assert not alone["features"].any()
+    assert alone["pool.first.weight"].any() and alone["grid.embeddings"].any()
+    joined = gradients(trainer(scene, POOLED, 60))
+    assert joined["features"].any() and joined["pool.first.weight"].any()
+
+
+def test_the_picture_does_not_see_residuals_while_the_pool_is_alone(scene: SceneData) -> None:
+    """Even large ones."""
+    made = trainer(scene, POOLED, 20)
+    visible = torch.arange(made.model.anchors)
+    with torch.no_grad():
+        made.model.features.fill_(100.0)
+        got, _ = made._attributes(visible, visible[:0], Phase.WARMUP, 3)
+        assert got.features.shape == (len(visible), 5 + 4)
+        assert not got.features[:, 5:].any() and got.features[:, :5].any()
+        made.iteration = 60
+        got, _ = made._attributes(visible, visible[:0], Phase.WARMUP, 3)
+        assert (got.features[:, 5:] == 100.0).all()
+
+
+def test_the_grid_is_frozen_in_the_finish_phase_with_a_pool(scene: SceneData) -> None:
+    for recipe, frozen in ((POOLED, True), (SMALL, False)):
+        made = trainer(scene, recipe, 92)
+        before = made.model.grid.embeddings.detach().clone()
+        pool = made.model.pool.second.bias.detach().clone() if made.model.pool is not None else None
+        assert made.step().phase is Phase.FINISH
+        assert torch.equal(made.model.grid.embeddings, before) == frozen
+        if pool is not None:
+            assert not torch.equal(made.model.pool.second.bias, pool)
+
+
+def test_contexts_and_pool_read_their_own_planes(scene: SceneData) -> None:
+    model = trainer(scene, replace(POOLED, pool_grid="own"), 0).model
+    spec = model.grid.spec
+    assert model.context_size == spec.context_size // 2 == model.context.steps.first.in_features
+    assert model.pool is not None and model.pool.first.in_features == spec.context_size // 2
+    context, pool = model.split_grid(torch.arange(spec.context_size)[None])
+    assert torch.equal(torch.cat([context, pool], 1), torch.arange(spec.context_size)[None])
+    shared = trainer(scene, POOLED, 0).model
+    values = torch.rand(2, shared.grid.spec.context_size)
+    assert all(torch.equal(part, values) for part in shared.split_grid(values))
+
+
+def test_new_anchors_start_without_residual(scene: SceneData) -> None:
+    """Method section 4: f_r = 0 at first; a plain model's new anchors take their parents' features."""
+    from gspc.train.densify import _append
+    from gspc.train.optimizer import make_optimizer
+
+    for recipe, zero in ((POOLED, True), (SMALL, False)):
+        model = trainer(scene, recipe, 0).model
+        before = model.anchors
+        _append(model, make_optimizer(model), torch.tensor([5, 6]), torch.ones(2, recipe.features), 0.1)
+        assert model.anchors == before + 2
+        assert (model.features[before:] == (0.0 if zero else 1.0)).all()
+        assert (model.masks[before:] == START).all()
+
+
+# ---- heads with a residual decoder ----
+
+
+def decoder(zero: bool) -> GaussianHeads:
+    torch.manual_seed(1)
+    heads = GaussianHeads(5, 4, 3, 8, 0.25, residual_hidden=6)
+    if not zero:
+        for layer in heads.residual_second.values():
+            assert isinstance(layer, nn.Linear)
+            nn.init.normal_(layer.weight)
+            nn.init.normal_(layer.bias)
+    return heads
+
+
+def logits(weights: HeadTensors, x: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The three stacked networks of the fused op, written out; x [n, F + 4]."""
+    hidden = torch.relu(x @ weights.w1.T + weights.b1).chunk(3, dim=1)
+    return {
+        "opacity": hidden[0] @ weights.w_opacity.T + weights.b_opacity,
+        "color": hidden[1] @ weights.w_color.T + weights.b_color,
+        "cov": hidden[2] @ weights.w_cov.T + weights.b_cov,
+    }
+
+
+def test_residual_decoder_adds_its_logits(scene: SceneData) -> None:
+    """Predict-GS Eq. 5: attributes of the coarse prediction plus the corrections of shape and appearance."""
+    heads = decoder(zero=False)
+    f_c, f_r, view = torch.randn(7, 5), torch.randn(7, 4), torch.randn(7, 4)
+    got = logits(heads.weights(quantized=False), torch.cat([f_c, f_r, view], 1))
+    correction = {
+        name: heads.residual_second[name](torch.relu(heads.residual_first[name](torch.cat([f_r, view], 1))))
+        for name in ("shape", "appearance")
+    }
+    opacity, color = correction["appearance"][:, :3], correction["appearance"][:, 3:]
+    added = {"opacity": opacity, "color": color, "cov": correction["shape"]}
+    for name, more in added.items():
+        coarse = heads.second[name](torch.relu(heads.first[name](torch.cat([f_c, view], 1))))
+        torch.testing.assert_close(got[name], coarse + more)
+
+
+def test_at_its_start_the_residual_decoder_draws_the_coarse_prediction() -> None:
+    heads = decoder(zero=True)
+    f_c, view = torch.randn(7, 5), torch.randn(7, 4)
+    weights = heads.weights(quantized=False)
+    one, other = (logits(weights, torch.cat([f_c, torch.randn(7, 4) * 10, view], 1)) for _ in range(2))
+    for name in one:
+        coarse = heads.second[name](torch.relu(heads.first[name](torch.cat([f_c, view], 1))))
+        torch.testing.assert_close(one[name], coarse)
+        torch.testing.assert_close(other[name], coarse)
+
+
+# ---- rates ----
+
+
+def test_three_way_shares_are_a_distribution() -> None:
+    previous = torch.tensor([0.0, 1.0, -2.0, 4.0])
+    for scale in (0.3, 1.0, 7.0):
+        spread = torch.full_like(previous, scale)
+        shares = [
+            torch.exp2(-three_way_bits(previous, torch.full_like(previous, t), spread))
+            for t in (-1.0, 0.0, 1.0)
+        ]
+        torch.testing.assert_close(sum(shares), torch.ones(4))
+        assert shares[0][0] == pytest.approx(shares[2][0])  # around the mean both sides are alike
+        assert shares[0][1] >= shares[2][1] and shares[0][2] <= shares[2][2]  # toward it more likely
+    exact = [0.5 * (math.erf((t + 0.5) / 2**0.5) - math.erf((t - 0.5) / 2**0.5)) for t in (-1, 0, 1)]
+    bits = three_way_bits(torch.zeros(1), torch.zeros(1), torch.ones(1))
+    assert bits.item() == pytest.approx(-math.log2(exact[1] / sum(exact)), abs=1e-5)
+
+
+def test_a_mixture_of_equals_is_its_component() -> None:
+    torch.manual_seed(0)
+    distance, scale = torch.randn(50) * 4, torch.rand(50) * 3 + 0.2
+    for logit in (-6.0, 0.0, 3.0):
+        got = mixture_bits(distance, scale, torch.zeros(50), scale, torch.full((50,), logit))
+        torch.testing.assert_close(got, unit_gaussian_bits(distance, scale), atol=1e-4, rtol=1e-4)
+    certain = torch.full((50,), 40.0)
+    mean, other = torch.randn(50), torch.rand(50) + 0.5
+    got = mixture_bits(distance, scale, mean, other, certain)
+    torch.testing.assert_close(got, unit_gaussian_bits(distance - mean, other), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("quantized", [False, True])
+def test_chunks_see_only_earlier_channels(scene: SceneData, quantized: bool) -> None:
+    """Changing channel c changes the bits of its own chunk and later ones; those before never."""
+    made = trainer(scene, replace(SMALL, chunks=3, features=7), 40)
+    model = made.model
+    with torch.no_grad():
+        for net in model.context.chunk_nets:
+            assert isinstance(net, TwoLayer)
+            net.second.weight.mul_(20)  # so that what is seen shows
+        model.features.mul_(4)
+    if quantized:
+        calibrate(model)
+    index = torch.arange(40)
+
+    def bits(values: torch.Tensor) -> torch.Tensor:  # [40, F], by channel
+        with torch.no_grad():
+            rows = AnchorRows(values, model.log_scales[index], model.offsets[index], model.masks[index])
+            context, _ = model.split_grid(model.grid(model.positions[index]))
+            attribute = rate._attributes(model, context, rows, 2)[0]
+            return rate._appearance_bits(model, attribute, 2, noisy=False)
+
+    values = model.features[index].detach()
+    before = bits(values)
+    assert before.shape == (40, 7)
+    for channel in range(7):
+        changed = values.clone()
+        changed[:, channel] += 3.0
+        differs = (bits(changed) != before).any(0)
+        assert differs[channel]
+        chunk = next(j for j in range(3) if channel < model.context.sizes.chunk(j)[1])
+        first, end = model.context.sizes.chunk(chunk)
+        assert not differs[:first].any(), f"channel {channel} is seen by one before its chunk"
+        others = [c for c in range(first, end) if c != channel]
+        assert not differs[others].any(), f"channel {channel} is seen within its own chunk"
+        assert end == 7 or differs[end:].any(), f"channel {channel} is seen by none after its chunk"
+
+
+def test_relative_rate_weights_follow_the_pictures_loss(scene: SceneData) -> None:
+    made = trainer(scene, SMALL, 40)
+    view = scene.train[0]
+    torch.manual_seed(3)
+    _, _, draw = made._distortion(view.camera, torch.from_numpy(view.load().copy()), Phase.RATE, 2, True)
+    rates = {}
+    for relative in (False, True):
+        made.recipe = replace(SMALL, relative_rate=relative)
+        made.picture_loss = 3 * TYPICAL_LOSS
+        torch.manual_seed(5)
+        rates[relative] = float(made._rate(2, draw)[0].detach())
+    assert rates[True] == pytest.approx(3 * rates[False], rel=1e-5)
+
+
+def test_what_is_in_the_rate(scene: SceneData) -> None:
+    """Positions and masks only when asked for; accumulated rates are those of the levels summed."""
+    made = trainer(scene, SMALL, 40)
+    view = scene.train[0]
+    torch.manual_seed(3)
+    _, _, draw = made._distortion(view.camera, torch.from_numpy(view.load().copy()), Phase.RATE, 3, True)
+
+    def bits(level: int, **switches: object) -> float:
+        made.recipe = replace(SMALL, **switches)  # type: ignore[arg-type]
+        torch.manual_seed(7)
+        return made._rate(level, draw)[1]
+
+    plain = bits(1)
+    assert bits(1, position_rate=True) > plain
+    assert bits(1, mask_rate=True) > plain - 1e-6
+    torch.manual_seed(7)
+    each = [
+        level_bits(made.model, draw.sample, level, noisy=True, rows=draw.rows).attributes
+        for level in (1, 2, 3)
+    ]
+    scale = made.model.anchors / len(draw.sample)
+    assert bits(3, accumulate="rate") == pytest.approx(float(sum(each).detach()) * scale, rel=1e-4)
+    assert bits(2, accumulate="rate") > bits(2)
+
+
+def test_the_mask_loss_closes_masks(scene: SceneData) -> None:
+    without = gradients(trainer(scene, SMALL, 40))["masks"]
+    made = trainer(scene, replace(SMALL, mask_loss=5.0), 40)
+    found = gradients(made)["masks"]
+    sampled = (found - without).flatten()
+    assert (sampled >= -1e-9).all() and sampled.max() > 0
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_the_rate_closes_masks(scene: SceneData, level: int) -> None:
+    """Fewer Gaussians are fewer bits: the gradient of every mask parameter of the level is positive where the
+    Gaussian is new at it, and stays away from what was there before."""
+    made = trainer(scene, SMALL, 40)
+    model = made.model
+    index = torch.arange(model.anchors)
+    with torch.no_grad():  # Gaussian k appears at level 1 + k % 3, all of an anchor at once where n % 3 = 0
+        k = torch.arange(10)
+        model.masks[..., 0] = torch.where(k % 3 == 0, 2.0, -9.0)
+        for plane in (1, 2):
+            model.masks[..., plane] = torch.where(k % 3 == plane, 11.0, -9.0)
+    found = level_bits(model, index, level, noisy=True)
+    (found.attributes + found.masks).backward()
+    grad = model.masks.grad
+    assert grad is not None
+    new = (torch.arange(10) % 3 == level - 1).expand(model.anchors, 10)
+    assert (grad[..., 0][new] > 0).all()
+    if level < 3:
+        assert not grad[..., level:].any()  # planes of later levels
+
+
+def test_refined_trits_do_not_move_the_values(scene: SceneData) -> None:
+    """PCGS: three-way bits are taken on hard symbols; only networks and grid learn from them."""
+    model = trainer(scene, SMALL, 40).model
+    with torch.no_grad():
+        model.masks.fill_(5.0)  # everything appears at level 1
+    found = level_bits(model, torch.arange(50), 2, noisy=True)
+    found.attributes.backward()
+    assert model.features.grad is None or not model.features.grad.any()
+    net, _ = model.context.trit_net("features")
+    assert net.second.weight.grad is not None and net.second.weight.grad.any()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"chunks": 3},
+        {"progressive_offsets": True},
+        {"trits": "gaussian"},
+        {"pool": 4, "features": 3, "pool_grid": "own"},
+    ],
+)
+def test_calibration_covers_every_network(scene: SceneData, changes: dict[str, object]) -> None:
+    model: AnchorModel = trainer(scene, replace(SMALL, **changes), 0).model  # type: ignore[arg-type]
+    networks = [net for net in model.modules() if isinstance(net, TwoLayer)]
+    expected = 2 + 2 * (model.shape.trits != "gaussian")
+    expected += (changes.get("chunks", 1) - 1) + ("progressive_offsets" in changes) + ("pool" in changes)  # type: ignore[operator]
+    assert len(networks) == expected
+    assert not model.quantized and not any(net.units > 0 for net in networks)
+    calibrate(model)
+    assert model.quantized and all(net.units > 0 for net in networks)
+    assert all(torch.isfinite(net.units) for net in networks)
+
+
+def test_attributes_that_are_not_refined_keep_their_step(scene: SceneData) -> None:
+    recipe = replace(SMALL, progressive_quantization=False)
+    shape = ModelShape.of(recipe, 3, (1e-3,) * 3)
+    assert [shape.refinement(name, 3) for name in ("features", "scaling", "offsets")] == [1, 1, 1]
+    shape = ModelShape.of(replace(SMALL, progressive_offsets=True, progressive_scaling=False), 3, (1e-3,) * 3)
+    assert [shape.refinement(name, 3) for name in ("features", "scaling", "offsets")] == [9, 1, 9]
+    assert quant.refinement(3) == 9
+    assert ModelShape.of(PCGS, 4, (1e-3,) * 4).refined == 3
