@@ -193,7 +193,8 @@ def main() -> None:
             "kTritPlusEdge",
             "uint32_t",
             [rounded(2**16 * sigmoid((mpf(i) - mpf(63) / 2) / 8)) for i in range(63)],
-            "round(2^16 sigmoid((i - 31.5) / 8)): from this share of +1 in what 0 leaves on, b is i + 1 or more",
+            "round(2^16 sigmoid((i - 31.5) / 8)): from this share of +1 in what 0 leaves on, "
+            "b is i + 1 or more",
         ),
     ]
     output.write_text("\n".join(parts))
