@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "rendering",
         "metrics",
         "output",
+        "presets",
     },
     "data": {"config", "output"},
     "model": {"ops", "config", "output", "grid_spec", "presets"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -9,7 +10,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from gspc import presets
+from gspc import pipeline, presets
 from gspc.codec import decode, decode_symbols, encode
 from gspc.codec.export import export_model
 from gspc.codec.types import QuantizedScene
@@ -194,6 +195,35 @@ def test_every_preset_trains(scene: SceneData, tmp_path: Path, name: str) -> Non
     assert exported.levels == recipe.levels
     assert exported.rate_weights == pytest.approx(recipe.rate_weights(recipe.levels))
     check(exported)
+
+
+def test_streams_say_what_they_were_made_with(scene: SceneData, tmp_path: Path) -> None:
+    """In inspect's header and eval's report; streams that do not say, or say nonsense, say nothing."""
+    made = {"preset": "pcgs", "switches": "features=6 chunks=0"}
+    exported = trained(scene, tmp_path / "model.pt", PLAIN, metadata=made)
+    told = "preset pcgs, features=6 chunks=0"
+    facts = dict(pipeline.inspect(encode(exported)).facts)
+    assert facts["made with"] == told
+    write_demo_scene(tmp_path / "demo", views=9, width=40, height=30, points=60)
+    source = pipeline.load_source(encode(exported))
+    assert pipeline.evaluate(source, tmp_path / "demo", levels=(1,)).made_with == told
+    for other, expected in (
+        ({"preset": "gspc"}, "preset gspc"),
+        ({}, None),
+        ({"switches": "features=6"}, None),
+    ):
+        data = encode(replace(exported, metadata=other))
+        assert dict(pipeline.inspect(data).facts).get("made with") == expected
+    whole = encode(exported)
+    for text in (b"{", b"[1, 2]", b'{"metadata": 3}'):
+        start = whole.index(b'{"metadata"')
+        length = int.from_bytes(whole[start - 12 : start - 8], "little")
+        data = bytearray(whole)
+        data[start : start + length] = text.ljust(length)
+        data[start - 8 : start - 4] = zlib.crc32(bytes(data[start : start + length])).to_bytes(4, "little")
+        data[start - 4 : start] = zlib.crc32(bytes(data[start - 24 : start - 4])).to_bytes(4, "little")
+        found = pipeline.inspect(bytes(data))
+        assert "made with" not in dict(found.facts)
 
 
 def test_iterations_and_levels_of_the_recipe_are_defaults(scene: SceneData, tmp_path: Path) -> None:

@@ -182,6 +182,7 @@ def as_json(result: Evaluation) -> dict[str, Any]:
     return {
         "source": result.source,
         "data": result.data,
+        "made_with": result.made_with,
         "views": "test" if result.held_out else "train",
         "lpips_status": result.lpips_status,
         "levels": [
@@ -220,7 +221,8 @@ def _cells(row: LevelScore | ViewScore) -> tuple[str, str, str]:
 def _show(result: Evaluation, *, views: bool) -> None:
     kind = "held-out views" if result.held_out else "training views"
     count = len(result.levels[0].views)
-    title = console.clean(f"{result.source}: {count} {kind} of {result.data}")
+    made = f" ({result.made_with})" if result.made_with else ""
+    title = console.clean(f"{result.source}{made}: {count} {kind} of {result.data}")
     table = console.table(title, ">level", ">PSNR dB", ">SSIM", ">LPIPS", ">bytes on disk")
     for level in result.levels:
         table.add_row(str(level.level), *_cells(level), "n/a" if level.size is None else f"{level.size:,}")

@@ -12,6 +12,7 @@ from gspc.pipeline.coding import Restored, restore
 from gspc.pipeline.comparison import Levels
 from gspc.pipeline.inspection import as_stream
 from gspc.pipeline.source import Source, naming
+from gspc.presets import made_with
 
 if TYPE_CHECKING:
     from gspc.config import Background, DataOptions
@@ -62,7 +63,8 @@ class LevelScore:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores per level; `held_out` is False when there are no test views and training views were taken."""
+    """Scores per level; `held_out` is False when there are no test views and training views were taken.
+    `made_with`: preset and switches of the fit, empty where the scene does not say."""
 
     source: str
     data: str
@@ -70,6 +72,7 @@ class Evaluation:
     lpips_status: str
     warnings: tuple[str, ...]
     levels: tuple[LevelScore, ...]
+    made_with: str = ""
 
 
 def evaluate(
@@ -115,7 +118,13 @@ def evaluate(
         score = _level_score(level, None if prefix is None else len(prefix), rows)
         scores.append(replace(score, bytes=None if prefix is None else _spent(prefix, threads)))
     return Evaluation(
-        source.name, str(directory), bool(data.test), lpips_status(), first.warnings, tuple(scores)
+        source=source.name,
+        data=str(directory),
+        held_out=bool(data.test),
+        lpips_status=lpips_status(),
+        warnings=first.warnings,
+        levels=tuple(scores),
+        made_with=made_with(first.scene.metadata),
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from gspc.errors import UsageError
 from gspc.pipeline.breakdown import ATTRIBUTES, Breakdown, break_down, first_levels
 from gspc.pipeline.source import Kind, Source, load_source, naming
+from gspc.presets import made_with
 
 if TYPE_CHECKING:
     from gspc.bitstream import HeaderInfo, StreamInfo
@@ -145,7 +146,7 @@ def _inspect_stream(source: Source) -> Inspection:
         size=stream.size,
         levels=len(stream.levels),
         whole_levels=stream.whole_levels,
-        facts=_facts(stream),
+        facts=(*_facts(stream), *_made_facts(source.data, stream)),
         prefix_bytes=tuple(level.offset + level.length for level in stream.levels if level.whole),
         parts=tuple(Part(name, level or None, size) for (level, name), size in parts),
         chunks=tuple(
@@ -183,6 +184,22 @@ def _facts(stream: StreamInfo) -> tuple[tuple[str, str], ...]:
         ("positions", f"{header.position_bits} bits per axis, voxel size {header.voxel_size:g}"),
         ("background", " ".join(f"{value:g}" for value in header.background)),
     )
+
+
+def _made_facts(data: bytes, stream: StreamInfo) -> tuple[tuple[str, str], ...]:
+    """What the metadata says about the fit; nothing where it is missing, damaged or silent."""
+    from gspc.bitstream.limits import CHUNK_HEADER_BYTES
+
+    chunk = next((chunk for chunk in stream.chunks if chunk.tag == "meta" and chunk.crc_ok), None)
+    if chunk is None:
+        return ()
+    start = chunk.offset + CHUNK_HEADER_BYTES
+    try:
+        written = json.loads(data[start : start + chunk.length])["metadata"]
+        made = made_with({key: str(written[key]) for key in ("preset", "switches") if key in written})
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ()
+    return (("made with", made),) if made else ()
 
 
 def _pool_facts(header: HeaderInfo) -> tuple[tuple[str, str], ...]:
