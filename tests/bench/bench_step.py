@@ -50,7 +50,8 @@ DRAWN = 0.23  # share of the Gaussians that a trained fox draws
 ITERATION = 1400  # of 3000: rates are learned and densification still gathers
 
 # Milliseconds of the prototype that design/kernels.md lists for fox with two threads (wall, Zen 5), and what
-# they grow with. It had 46k anchors and 156k Gaussians; its optimizer, with densification, 68 values an anchor.
+# they grow with. It had 46k anchors and 156k Gaussians; its optimizer, with densification, 68 values an
+# anchor.
 PROTOTYPE = {
     "heads": (2.0, "anchors"),
     "heads backward": (5.0, "anchors"),
