@@ -47,7 +47,10 @@ elif command == "eval":
     levels = []
     for level, weight in enumerate(weights, start=1):
         size = round(gain * (1 + 0.01 * seed) * 100 / weight) + 5000
-        row = {"level": level, "bytes": size, "psnr": 30 - 2000 * weight, "ssim": 0.9, "lpips": None}
+        psnr = 30 - 2000 * weight
+        row = {"level": level, "bytes": size, "psnr": psnr, "ssim": 0.9, "lpips": None}
+        names = {"a": 0} | ({"b": 2, "c": 4} if "--hold" in arguments else {})
+        row["views"] = [{"view": name, "psnr": psnr + more} for name, more in names.items()]
         levels.append(row | {"components": {"grid": 5000, "symbols": size - 5000}})
     after("--json").write_text(json.dumps({"views": "test", "levels": levels}))
 else:
@@ -204,6 +207,24 @@ def test_differences_within_the_seeds_spread_are_unresolved() -> None:
     assert text(-3.0) == "-3.0 %"
     points = [{"r": r, "psnr": p} for r, p in ((5, 30.0), (3, 31.0), (1, 20.0), (1, 25.0), (9, 31.0))]
     assert ablation_report.front(points, "r") == [(1, 25.0), (3, 31.0)]
+
+
+def test_levels_of_a_stream_against_each_other(bench: Bench) -> None:
+    bench.run("--only", "plain")
+    assert bench.report["runs"][0]["progress"]["smallest_step_training_psnr"] is None
+    bench.run("--only", "plain", "--training-views")
+    assert sum(" fit " in call for call in bench.calls) == 2
+    row = bench.report["runs"][0]
+    assert [level["psnr"] for level in row["levels"]] == pytest.approx([22, 26, 28])
+    assert [level["training_psnr"] for level in row["levels"]] == pytest.approx([25, 29, 31])  # of b and c
+    assert row["progress"] == {
+        "smallest_step_bytes": 25000,
+        "smallest_step_psnr": pytest.approx(2),
+        "gain_psnr": pytest.approx(6),
+        "smallest_step_training_psnr": pytest.approx(2),
+        "first_level_share_percent": pytest.approx(100 * 30 / 105),
+    }
+    assert "| scene | plain | 0 | 1 | +25,000 | +2.000 | 2.000 | +6.00 | 29 % |" in bench.table
 
 
 def test_nothing_is_done_twice(bench: Bench) -> None:

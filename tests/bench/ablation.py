@@ -3,6 +3,7 @@ decompress, eval, inspect-bitstream; then one table.
 
     python tests/bench/ablation.py LIST [--scenes fox lego] [--seeds 0 1] [--work DIR] [--only VARIANT ...]
         [--jobs N --threads T] [--iterations N] [--report STEM] [--plan | --table] [--redo STEP]
+        [--training-views]
 
 LIST is a file of variants, or main or papers for those in tests/bench/lists, which show the format. A scene
 is a folder, or a name below --data. Each stream of a variant is a run with a folder of its own in --work,
@@ -17,7 +18,6 @@ from __future__ import annotations
 import argparse
 import ctypes
 import fcntl
-import hashlib
 import json
 import os
 import shlex
@@ -26,146 +26,28 @@ import subprocess
 import sys
 import threading
 import time
-import tomllib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ablation_report
+from ablation_plan import Run, as_toml, plan, read_list
 from run import machine
 
 import gspc
-from gspc.cli.fit_settings import OPTIONS
-from gspc.errors import GspcError
-from gspc.presets import DEFAULT_PRESET, preset, with_switches
 
 HERE = Path(__file__).resolve().parent
 ROOT = Path(gspc.__path__[0]).resolve().parent
 STEPS = ("fit", "compress", "decompress", "eval", "inspect")
-RESOLUTION = {"fox": 2, "fern": 1, "lego": 1, "bonsai-small": 1}
+TRAINING_VIEWS = "training-views"  # a further step, if asked for
 BEAT_SECONDS = 2.0
-OWN_KEYS = {"like", "preset", "set", "streams", "points", "against", "scenes", "about"}
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One line of a list. `streams`: rate weights of each stream, None for the preset's own."""
-
-    name: str
-    preset: str
-    switches: dict[str, Any]
-    options: dict[str, Any]
-    streams: tuple[tuple[float, ...] | None, ...]
-    points: Any  # "all", "last" or levels: which of the streams' levels make up the curve
-    against: str | None
-    scenes: tuple[str, ...] | None
-    about: str
-
-
-@dataclass(frozen=True)
-class Run:
-    """One stream of a variant on a scene with a seed."""
-
-    variant: str
-    scene: str
-    source: Path
-    seed: int
-    stream: int
-    settings: dict[str, Any]  # of the file for --config
-    folder: Path
 
 
 class Failed(Exception):
     """A command of a run that did not succeed."""
-
-
-# ---- what to run ----
-
-
-def read_list(name: str, overrides: dict[str, Any]) -> tuple[str, list[Variant]]:
-    """Title and variants of a list; `overrides` are options that replace those of the list."""
-    path = HERE / "lists" / f"{name}.toml"
-    path = path if path.is_file() else Path(name)
-    try:
-        values = tomllib.loads(path.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise SystemExit(f"{path}: {error}") from None
-    defaults = values.get("defaults", {})
-    entries = values["variants"]
-    found = [_variant(f"{path}: {key}", key, defaults, entries) for key in entries]
-    found = [replace(variant, options={**variant.options, **overrides}) for variant in found]
-    names = {variant.name for variant in found}
-    for variant in found:
-        if variant.against is not None and variant.against not in names:
-            raise SystemExit(f"{path}: {variant.name}: against = {variant.against}: no such variant")
-    return values.get("title", path.stem), found
-
-
-def _variant(where: str, name: str, defaults: dict[str, Any], entries: dict[str, Any]) -> Variant:
-    entry = entries[name]
-    like = entry.get("like")
-    if like is not None and like not in entries:
-        raise SystemExit(f"{where}: like = {like}: no such variant")
-    base = {} if like is None else {**entries[like], "against": like, "about": ""}
-    merged = {**defaults, **base, **entry}
-    unknown = set(merged) - OWN_KEYS - set(OPTIONS)
-    if unknown:
-        raise SystemExit(f"{where}: unknown key {', '.join(sorted(unknown))}")
-    streams = tuple(tuple(map(float, weights)) for weights in merged.get("streams", ())) or (None,)
-    against = merged.get("against")
-    return Variant(
-        name=name,
-        preset=merged.get("preset", DEFAULT_PRESET),
-        switches={**defaults.get("set", {}), **base.get("set", {}), **entry.get("set", {})},
-        options={key: merged[key] for key in OPTIONS if key in merged},
-        streams=streams,
-        points=merged.get("points", "all"),
-        against=None if against == name else against,
-        scenes=tuple(merged["scenes"]) if "scenes" in merged else None,
-        about=merged.get("about", ""),
-    )
-
-
-def plan(variants: Sequence[Variant], args: argparse.Namespace) -> list[Run]:
-    """All runs, those of the first seed first."""
-    found = []
-    for seed in args.seeds:
-        for text in args.scenes:
-            source = Path(text) if Path(text).is_dir() else args.data / text
-            if not source.is_dir():
-                raise SystemExit(f"{text}: no such scene, here or in {args.data}")
-            for variant in variants:
-                if variant.scenes is None or source.name in variant.scenes:
-                    found += _runs(variant, source, seed, args.work)
-    return found
-
-
-def _runs(variant: Variant, source: Path, seed: int, work: Path) -> Iterator[Run]:
-    for number, weights in enumerate(variant.streams):
-        options = {"resolution": RESOLUTION.get(source.name), **variant.options, "seed": seed}
-        options = {key: value for key, value in options.items() if value is not None}
-        try:
-            recipe = with_switches(preset(variant.preset), variant.switches, f"variant {variant.name}")
-        except GspcError as error:
-            raise SystemExit(str(error)) from None
-        levels = len(weights) if weights else options.get("levels") or recipe.levels
-        options |= {"levels": levels, "rate_weights": list(weights or recipe.rate_weights(levels))}
-        everything = json.dumps([source.name, options, asdict(recipe)], sort_keys=True)
-        key = hashlib.sha256(everything.encode()).hexdigest()[:12]
-        settings = {"preset": variant.preset, **options, "set": variant.switches}
-        yield Run(variant.name, source.name, source, seed, number, settings, work / f"{source.name}-{key}")
-
-
-def as_toml(values: dict[str, Any]) -> str:
-    """Plain values, lists of numbers, and tables of plain values, which come last."""
-    lines = [f"{key} = {json.dumps(value)}" for key, value in values.items() if not isinstance(value, dict)]
-    for key, table in values.items():
-        if isinstance(table, dict):
-            lines += [f"[{key}]", *(f"{name} = {json.dumps(value)}" for name, value in table.items())]
-    return "\n".join(lines) + "\n"
 
 
 # ---- running ----
@@ -189,6 +71,7 @@ class Execution:
     run: Run
     gspc: list[str]
     threads: int
+    steps: tuple[str, ...] = STEPS
 
     @property
     def state_file(self) -> Path:
@@ -215,9 +98,9 @@ class Execution:
                 (folder / "fit.toml").write_text(as_toml(self.run.settings))
                 state |= {"commit": commit(), "threads": self.threads}
                 self.save(state)
-            for step in STEPS:
+            for step in self.steps:
                 if step not in state["steps"]:
-                    state["steps"][step] = getattr(self, f"_{step}")()
+                    state["steps"][step] = getattr(self, f"_{step.replace('-', '_')}")()
                     self.save(state)
 
     def _fit(self) -> dict[str, Any]:
@@ -260,6 +143,11 @@ class Execution:
     def _eval(self) -> dict[str, Any]:
         arguments = ["scene.pcgs", "--data", str(self.run.source), "-f", "--json", "eval.json"]
         return {"seconds": self._command("eval", "eval", *arguments)}
+
+    def _training_views(self) -> dict[str, Any]:
+        """All views; the report takes those that are not held out. Blender scenes keep their split."""
+        arguments = ["scene.pcgs", "--data", str(self.run.source), "--hold", "0", "-f", "--json", "all.json"]
+        return {"seconds": self._command(TRAINING_VIEWS, "eval", *arguments)}
 
     def _inspect(self) -> dict[str, Any]:
         arguments = ["scene.pcgs", "--json", "--rates", "--levels"]
@@ -358,10 +246,10 @@ def run_all(runs: Sequence[Run], args: argparse.Namespace, report: Any) -> int:
     def one(run: Run) -> None:
         nonlocal failed, done
         label = f"{run.scene} {run.variant} seed {run.seed} stream {run.stream + 1}"
-        execution = Execution(run, shlex.split(args.gspc), args.threads)
+        execution = Execution(run, shlex.split(args.gspc), args.threads, args.steps)
         if _STOPPING.is_set():
             return
-        finished = set(execution.state()["steps"]) == set(STEPS)
+        finished = set(execution.state()["steps"]) >= set(args.steps)
         try:
             if not finished:
                 print(f"{label}: {run.folder}", flush=True)
@@ -385,7 +273,7 @@ def run_all(runs: Sequence[Run], args: argparse.Namespace, report: Any) -> int:
 def forget(execution: Execution, step: str) -> None:
     """Marks a step and those after it as not done."""
     state = execution.state()
-    for later in STEPS[STEPS.index(step) :]:
+    for later in (*STEPS[STEPS.index(step) :], TRAINING_VIEWS):
         state["steps"].pop(later, None)
     if execution.run.folder.is_dir():
         execution.save(state)
@@ -411,8 +299,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--plan", action="store_true", help="say what would run, and stop")
     parser.add_argument("--table", action="store_true", help="only write the table of what is done")
     parser.add_argument("--redo", choices=STEPS[1:], help="run this step and those after it again")
+    parser.add_argument(f"--{TRAINING_VIEWS}", action="store_true", help="score these, too")
     parser.add_argument("--gspc", default=f"{sys.executable} -m gspc", help="the command to run")
     args = parser.parse_args()
+    args.steps = (*STEPS, TRAINING_VIEWS) if args.training_views else STEPS
     args.data, args.work = args.data.resolve(), args.work.resolve()
     args.scenes = [str(Path(text).resolve()) if Path(text).is_dir() else text for text in args.scenes]
     return args
@@ -428,7 +318,7 @@ def main() -> int:
             raise SystemExit(f"--only: no variant {', '.join(sorted(set(args.only) - names))}")
         chosen = set(args.only) | {v.against for v in variants if v.name in args.only}
         variants = [variant for variant in variants if variant.name in chosen]
-    runs = plan(variants, args)
+    runs = plan(variants, args.scenes, args.seeds, args.data, args.work)
     if args.plan:
         for run in runs:
             done = Execution(run, [], 0).state()["steps"]

@@ -8,6 +8,7 @@ smallest; less than twice the spread is called unresolved.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -34,7 +35,7 @@ def write(
 ) -> None:
     """Writes STEM.md and STEM.json from what is done."""
     found = [figures(run) for run in runs]
-    rows = [row for row in found if row is not None]
+    rows = [row | {"progress": progress(row)} for row in found if row is not None]
     differences = [
         row
         for variant in variants
@@ -58,6 +59,13 @@ def write(
     _replace(stem.with_suffix(".json"), json.dumps(report, indent=1, default=str) + "\n")
     text = [f"# {title}", "", f"`{command}`", "", ", ".join(f"{key}: {value}" for key, value in here.items())]
     text += ["", *_variant_lines(variants), "", *_table(*_points_table(rows))]
+    if any(row["progress"] for row in rows):
+        text += [
+            "",
+            "Levels of one stream, from each to the next (smallest) and from the first to the last:",
+            "",
+        ]
+        text += _table(*_progress_table(rows))
     if differences:
         text += ["", "Bjontegaard differences (PCHIP); without a figure, the reason:", ""]
         text += _table(*_difference_table(differences))
@@ -85,9 +93,11 @@ def figures(run: Any) -> dict[str, Any] | None:
             return None
     except (OSError, ValueError, KeyError):
         return None
+    training = _training_psnr(run.folder / "all.json", scores) if "training-views" in steps else {}
     fit, estimated = steps["fit"], steps["fit"]["estimated_bytes"]
     levels = [
         _level(row, inside, run.settings["rate_weights"], steps["decompress"]["seconds"])
+        | {"training_psnr": training.get(row["level"])}
         for row in scores["levels"]
     ]
     return {
@@ -107,6 +117,17 @@ def figures(run: Any) -> dict[str, Any] | None:
         "estimate_error_percent": 100 * (estimated / levels[-1]["bytes"] - 1) if estimated else None,
         "levels": levels,
     }
+
+
+def _training_psnr(path: Path, held_out: dict[str, Any]) -> dict[int, float]:
+    """Mean PSNR by level over those views of a report of all views that are not held out."""
+    found = {}
+    for level in json.loads(path.read_text())["levels"]:
+        names = {view["view"] for view in held_out["levels"][0]["views"]}
+        scores = [view["psnr"] for view in level["views"] if view["view"] not in names]
+        if scores and None not in scores:
+            found[level["level"]] = sum(scores) / len(scores)
+    return found
 
 
 def _level(
@@ -142,6 +163,25 @@ def _level(
 
 def _part_name(name: str, how: str | None) -> str:
     return f"{name} {how}" if how else name
+
+
+def progress(row: dict[str, Any]) -> dict[str, Any] | None:
+    """How the levels of a run go up, None for one level: smallest steps in bytes and PSNR, gain and share."""
+    levels = row["levels"]
+    held_out, training = ([level[key] for level in levels] for key in ("psnr", "training_psnr"))
+    if len(levels) < 2 or None in held_out:
+        return None
+
+    def smallest(values: Sequence[float]) -> float:
+        return min(after - before for before, after in itertools.pairwise(values))
+
+    return {
+        "smallest_step_bytes": smallest([level["bytes"] for level in levels]),
+        "smallest_step_psnr": smallest(held_out),
+        "gain_psnr": held_out[-1] - held_out[0],
+        "smallest_step_training_psnr": None if None in training else smallest(training),
+        "first_level_share_percent": 100 * levels[0]["bytes"] / levels[-1]["bytes"],
+    }
 
 
 # ---- differences ----
@@ -257,6 +297,19 @@ def _points_table(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]
                 + [f"{error:+.1f} %" if last and error is not None else ""]
             )
     return header, found
+
+
+def _progress_table(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    header = ["scene", "variant", "seed", "stream", "bytes", "held-out dB", "training dB", "gain dB"]
+    found = []
+    for row in rows:
+        if row["progress"]:
+            up = row["progress"]
+            cells = [row["scene"], row["variant"], str(row["seed"]), str(row["stream"])]
+            cells += [f"{up['smallest_step_bytes']:+,}", f"{up['smallest_step_psnr']:+.3f}"]
+            cells += [_number(up["smallest_step_training_psnr"], 3), f"{up['gain_psnr']:+.2f}"]
+            found.append([*cells, f"{up['first_level_share_percent']:.0f} %"])
+    return [*header, "first level's bytes"], found
 
 
 def _number(value: float | None, digits: int) -> str:
