@@ -57,6 +57,9 @@ class Recipe:
     grid: GridSize = field(
         default="scene", metadata=_about("tables sized by the scene, or of the papers' size")
     )
+    feature_step: float = field(
+        default=0.25, metadata=_about("step (Q0) of features at level 1 before steps are learned", 0.001, 100)
+    )
     # Levels
     progressive_masks: bool = field(
         default=True, metadata=_about("masks of each level's own; off: every Gaussian appears at level 1")
@@ -99,6 +102,9 @@ class Recipe:
     relative_rate: bool = field(
         default=False,
         metadata=_about("rate weights relative to the picture's loss, alike in dB for every scene"),
+    )
+    relative_growth: bool = field(
+        default=False, metadata=_about("densify_threshold relative to the picture's loss, likewise")
     )
     position_rate: bool = field(default=False, metadata=_about("positions in the rate"))
     mask_rate: bool = field(default=False, metadata=_about("masks in the rate"))
@@ -200,7 +206,9 @@ PCGS = Recipe(
     trit_offsets_hidden=64,
     coarsest_rate_weight=4e-3,
     finest_rate_weight=2e-4,
+    feature_step=1.0,
     relative_rate=False,
+    relative_growth=False,
     position_rate=False,
     mask_rate=False,
     prune_by_masks=True,

@@ -44,6 +44,7 @@ class Schedule:
     iterations: int
     noise_from: float = 0.10
     rate_from: float = 1 / 3
+    masks_from: float = 0.38  # later than the rate: see `closes`
     finish_from: float = 0.90
     densify_from: float = 0.05
     densify_until: float = 0.50
@@ -129,6 +130,11 @@ class Schedule:
         return (iteration + 1) / self.iterations > self.densify_until and (
             iteration + 1
         ) % self.densify_every == 0
+
+    def closes(self, iteration: int) -> bool:
+        """Whether masks learn in this iteration. They wait until the contexts know what things cost: at
+        first they ask several times as much, and a mask that has closed does not open again."""
+        return iteration >= self.masks_from * self.iterations
 
     def gathers(self, iteration: int) -> bool:
         """Whether this iteration adds to the statistics of densification."""

@@ -34,6 +34,7 @@ RATE_SHARE = 0.05  # of the anchors are rate-evaluated per iteration
 RATE_AT_LEAST = 2048
 SMOOTHING = 0.98  # of the reported PSNR and of the pictures' loss
 TYPICAL_LOSS = 0.025  # of pictures late in a run on photographs (fox), to which relative rate weights relate
+TYPICAL_LOSS_WHILE_GROWING = 0.04  # the same in the run's second fifth
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,8 @@ class Trainer:
                 for earlier in range(1, level):
                     loss = loss + self._distortion(camera, target, phase, earlier, False)[0]
         loss.backward()
+        if not self.schedule.closes(self.iteration):
+            self.model.masks.grad = None
         if self.schedule.gathers(self.iteration):
             self._gather(draw, camera)
         self.optimizer.step()
@@ -125,7 +128,7 @@ class Trainer:
         if self.schedule.densifies(self.iteration):
             interval = self.schedule.densify_every
             self.statistics = densify(
-                self.model, self.optimizer, self.statistics, self.recipe.densify_threshold, interval
+                self.model, self.optimizer, self.statistics, self._densify_threshold(), interval
             )
         if coded and self.recipe.prune_by_masks and self.schedule.prunes(self.iteration):
             before = self.model.anchors
@@ -133,6 +136,14 @@ class Trainer:
             self.pruned += before - self.model.anchors
         self.iteration += 1
         return StepReport(phase, level, float(loss.detach()), -10 * math.log10(max(squared, 1e-10)), bits)
+
+    def _densify_threshold(self) -> float:
+        """Gradient from which anchors grow. Gradients shrink with the loss: where pictures are easy, the same
+        threshold grows too little."""
+        threshold = self.recipe.densify_threshold
+        if self.recipe.relative_growth:
+            threshold *= math.sqrt(self.picture_loss / TYPICAL_LOSS_WHILE_GROWING)
+        return threshold
 
     def _note(self, loss: float, squared: float) -> None:
         """Smoothed figures of the pictures."""

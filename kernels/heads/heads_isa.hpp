@@ -9,7 +9,7 @@
 
 namespace gspc {
 
-constexpr int HEADS_BLOCK = 96;  // anchors per block: a multiple of the kernels' row counts; scratch stays in cache
+constexpr int HEADS_BLOCK = 48;  // anchors per block: a multiple of the products' row counts; activations stay in the L1 cache
 
 constexpr int HEADS_MAX_OFFSETS = 1024;
 

@@ -30,10 +30,11 @@ from gspc.config import DataOptions
 from gspc.data import load_scene
 from gspc.data.demo import write_demo_scene
 from gspc.model.anchors import AnchorModel, ModelShape
-from gspc.model.context import ContextNets
 from gspc.ops import arrays
+from gspc.ops import bits as bits_ops
 from gspc.ops import grid as grid_ops
 from gspc.ops import heads as heads_ops
+from gspc.ops import mlp as mlp_ops
 from gspc.ops import rows as rows_ops
 from gspc.ops import ssim as ssim_ops
 from gspc.presets import GSPC
@@ -49,18 +50,23 @@ FOX = Path(__file__).resolve().parents[3] / "shared" / "data" / "fox"
 DRAWN = 0.23  # share of the Gaussians that a trained fox draws
 ITERATION = 1400  # of 3000: rates are learned and densification still gathers
 
-# Milliseconds of the prototype that design/kernels.md lists for fox with two threads (wall).
+# Milliseconds of the prototype that design/kernels.md lists for fox with two threads (wall, Zen 5), and what
+# they grow with. It had 46k anchors and 156k Gaussians; its optimizer, with densification, 68 values an
+# anchor.
 PROTOTYPE = {
-    "heads": 2.0,
-    "heads backward": 5.0,
-    "projection": 9.0,
-    "projection backward": 17.0,
-    "sorting+binning": 6.0,
-    "blending": 17.0,
-    "blending backward": 23.0,
-    "SSIM and loss": 5.0,
-    "optimizer": 3.0,
+    "heads": (2.0, "anchors"),
+    "heads backward": (5.0, "anchors"),
+    "projection": (9.0, "Gaussians"),
+    "projection backward": (17.0, "Gaussians"),
+    "sorting and binning": (6.0, "Gaussians"),
+    "blending": (17.0, "Gaussians"),
+    "blending backward": (23.0, "Gaussians"),
+    "SSIM and loss": (5.0, ""),
+    "optimizer": (3.0, "parameters"),
 }
+PROTOTYPE_COUNTS = {"": 1, "anchors": 46_000, "Gaussians": 156_000, "parameters": 46_000 * 68}
+# Where a part above a tenth of the step is expected; the others make up the bar.
+LARGE = ("heads", "projection", "sorting", "binning", "blending", "grid", "SSIM and loss")
 
 
 class Clock:
@@ -108,13 +114,14 @@ def instrument(clock: Clock) -> None:
     clock.patch(Trainer, "_visible", "culling")
     clock.patch(Trainer, "_rate", "rate")
     clock.patch(Trainer, "_gather", "densification")
-    clock.patch(ContextNets, "step_parameters", "steps network")
-    clock.patch(torch.Tensor, "backward", "rate and networks backward")
+    clock.patch(torch.Tensor, "backward", "rate backward")
     for owner, part in (
         (rows_ops._Noisy, "gather"),
         (rows_ops._Masks, "gather"),
         (grid_ops._GridContext, "grid"),
         (heads_ops._NeuralGaussians, "heads"),
+        (mlp_ops._TwoLayer, "networks"),
+        (bits_ops._Bits, "bits of symbols"),
     ):
         clock.patch(owner, "forward", part)
         clock.patch(owner, "backward", part + " backward")
@@ -196,11 +203,42 @@ def measure(scene: SceneData, anchors: int, threads: int, steps: int, clock: Clo
     share = 1e3 / schedule.densify_every
     result["densification"][0] += (time.process_time() - cpu) * share
     result["densification"][1] += (time.perf_counter() - wall) * share
+    counts = {
+        "": 1,
+        "anchors": model.anchors,
+        "Gaussians": model.anchors * model.shape.offsets * DRAWN,
+        "parameters": sum(p.numel() for group in trainer.optimizer.param_groups for p in group["params"]),
+    }
     return {
         "anchors": model.anchors,
         "threads": threads,
+        "prototype_wall_ms": {
+            part: milliseconds * counts[what] / PROTOTYPE_COUNTS[what]
+            for part, (milliseconds, what) in PROTOTYPE.items()
+        },
         "parts": {k: {"cpu_ms": v[0], "wall_ms": v[1]} for k, v in result.items()},
     }
+
+
+def report(label: str, result: dict[str, Any]) -> None:
+    """One line per part, and the largest of those that the bar is about."""
+    parts = dict(result["parts"])
+    whole = parts["step"]
+    share = {name: 100 * spent["cpu_ms"] / whole["cpu_ms"] for name, spent in parts.items()}
+    beside = dict(result["prototype_wall_ms"]) if result["threads"] == 2 else {}
+    sorting = beside.pop("sorting and binning", None)
+    for part, spent in sorted(parts.items(), key=lambda item: -item[1]["cpu_ms"]):
+        line = f"{label} {part:27} {spent['cpu_ms']:8.2f} ms cpu {spent['wall_ms']:8.2f} ms wall "
+        line += f"{share[part]:5.1f} %"
+        if part in beside:
+            line += f"  prototype {beside[part]:.1f} ms wall for as many"
+        print(line, flush=True)
+    if sorting is not None:
+        both = parts["sorting"]["wall_ms"] + parts["binning"]["wall_ms"]
+        print(f"{label} sorting and binning {both:.2f} ms wall  prototype {sorting:.1f} ms wall for as many")
+    small = {name: value for name, value in share.items() if name != "step" and not name.startswith(LARGE)}
+    largest = max(small, key=lambda name: small[name])
+    print(f"{label} largest part besides rasterizer, heads, grid and SSIM: {largest} {small[largest]:.1f} %")
 
 
 def main() -> None:
@@ -226,17 +264,8 @@ def main() -> None:
             for anchors in args.anchors:
                 result = measure(scene, anchors, threads, args.steps, clock)
                 results.append(result)
-                whole = result["parts"]["step"]
-                for part, spent in sorted(result["parts"].items(), key=lambda item: -item[1]["cpu_ms"]):
-                    size = f"{camera.width}x{camera.height}"
-                    label = f"step {scene.name} {size} anchors={anchors} threads={threads}"
-                    prototype = PROTOTYPE.get(part) if anchors == 50_000 and threads == 2 else None
-                    print(
-                        f"{label} {part:27} {spent['cpu_ms']:8.2f} ms cpu {spent['wall_ms']:8.2f} ms wall "
-                        f"{100 * spent['cpu_ms'] / whole['cpu_ms']:5.1f} %"
-                        + (f"  prototype {prototype:.0f} ms wall" if prototype else ""),
-                        flush=True,
-                    )
+                size = f"{camera.width}x{camera.height}"
+                report(f"step {scene.name} {size} anchors={anchors} threads={threads}", result)
     if args.json:
         args.json.write_text(json.dumps({"scene": scene.name, "results": results}, indent=1) + "\n")
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 LIMIT_SECONDS = 240  # per bench; what hangs is reported and the others go on
-WRITES_JSON = {"step", "render"}
+WRITES_JSON = {"memory", "render", "step"}
 
 
 def machine() -> dict[str, object]:
