@@ -219,8 +219,10 @@ def test_gaussian_trits_follow_the_scale() -> None:
     ideal = decode_symbols(encode(zeros)).ideal_bits
     first = np.where(scene.gaussian_level > 0, scene.gaussian_level, 9).min(axis=1)
     trits = np.count_nonzero(first == 1) * (f + 6)
-    assert ideal[2, "trits"] < 0.01 * trits
-    assert decode_symbols(encode(scene)).ideal_bits[2, "trits"] > trits
+    refined = ("refined_features", "refined_scaling")
+    assert sum(ideal[2, name] for name in refined) < 0.01 * trits
+    wide = decode_symbols(encode(scene)).ideal_bits
+    assert sum(wide[2, name] for name in refined) > trits
 
 
 # ---- heads ----

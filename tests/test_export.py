@@ -132,7 +132,7 @@ def test_estimated_bits_are_the_bytes_on_disk(trained, exported):
     index = alive(trained).nonzero().squeeze(1)
     for level in range(1, LEVELS + 1):
         with torch.no_grad():
-            estimate = float(level_bits(trained.model, index, level, noisy=False).total) / 8
+            estimate = float(level_bits(trained.model, index, level, noisy=False).attributes) / 8
         parts = info.component_bytes
         coded = parts[level, "symbols"] + parts.get((level, "escapes"), 0)
         assert coded == pytest.approx(estimate, rel=0.02, abs=160), f"level {level}"

@@ -25,7 +25,7 @@ from gspc.train import rate
 from gspc.train.initialize import initial_model
 from gspc.train.rate import AnchorRows, level_bits
 from gspc.train.schedule import Phase, Schedule
-from gspc.train.trainer import TYPICAL_LOSS, Trainer
+from gspc.train.trainer import TYPICAL_LOSS, TYPICAL_LOSS_WHILE_GROWING, Trainer
 
 SMALL = replace(
     GSPC,
@@ -281,6 +281,29 @@ def test_relative_rate_weights_follow_the_pictures_loss(scene: SceneData) -> Non
         torch.manual_seed(5)
         rates[relative] = float(made._rate(2, draw)[0].detach())
     assert rates[True] == pytest.approx(3 * rates[False], rel=1e-5)
+
+
+def test_relative_growth_follows_the_pictures_loss(scene: SceneData) -> None:
+    made = trainer(scene, replace(SMALL, densify_threshold=2e-4, relative_growth=False), 40)
+    made.picture_loss = 4 * TYPICAL_LOSS_WHILE_GROWING
+    assert made._densify_threshold() == 2e-4
+    made.recipe = replace(made.recipe, relative_growth=True)
+    assert made._densify_threshold() == pytest.approx(4e-4)  # gradients go with the root of the loss
+
+
+def test_masks_wait_for_the_contexts(scene: SceneData) -> None:
+    for at, moves in ((36, False), (40, True)):
+        made = trainer(scene, replace(SMALL, mask_loss=1.0), at)
+        before = made.model.masks.detach().clone()
+        assert made.step().phase is Phase.RATE
+        assert torch.equal(made.model.masks, before) != moves
+
+
+def test_the_first_step_of_features_is_the_recipes(scene: SceneData) -> None:
+    """Q0 of the features; the other attributes keep theirs."""
+    for step in (0.25, 1.0):
+        base = trainer(scene, replace(SMALL, feature_step=step), 0).model.shape.step_base
+        assert base.as_tuple() == (step, 0.2, 0.2)
 
 
 def test_what_is_in_the_rate(scene: SceneData) -> None:
