@@ -67,6 +67,9 @@ class Recipe:
     progressive_quantization: bool = field(
         default=True, metadata=_about("trits refine features, and scaling and offsets if asked to")
     )
+    refine_until: int = field(
+        default=0, metadata=_about("last level that refines; later ones only add. 0: all do", 0, 8)
+    )
     progressive_scaling: bool = field(default=True, metadata=_about("trits refine scaling, too"))
     progressive_offsets: bool = field(default=False, metadata=_about("trits refine offsets, too"))
     trits: Trits = field(
@@ -155,6 +158,10 @@ class Recipe:
                 raise UsageError("residual_hidden and pool_grid = own need a pool; set pool, too")
         if self.chunks == 1 or self.chunks > max(self.features, 0):
             raise UsageError(f"chunks = {self.chunks}: give 0 or 2 to the number of features")
+        if self.refine_until == 1:
+            raise UsageError(
+                "refine_until = 1: give 2 to 8, or 0 for all levels, or progressive_quantization = off"
+            )
         if self.progressive_offsets and not self.progressive_quantization:
             raise UsageError("progressive_offsets needs progressive_quantization")
 
@@ -193,6 +200,7 @@ PCGS = Recipe(
     grid="reference",
     progressive_masks=True,
     progressive_quantization=True,
+    refine_until=0,
     progressive_scaling=True,
     progressive_offsets=False,
     trits="learned",

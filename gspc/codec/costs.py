@@ -149,7 +149,7 @@ def _assign(runs: list[F64], header: HeaderInfo, gaussian_level: U8, old: int, l
         np.add.at(bits[:, ATTRIBUTES.index(column)], rows, run.sum(axis=1).astype(np.float32))
 
     before, fresh = np.arange(old), np.arange(old, len(gaussian_level))
-    if old:
+    if old and level <= (header.refined >> 4 or level):
         if header.refined & 1:
             take("refined_features", before, header.features)
         if header.refined & 2:

@@ -87,6 +87,7 @@ def export_trained(trained: TrainedModel) -> QuantizedScene:
         rate_weights=shape.rate_weights,
         metadata=trained.metadata,
         refined=shape.refined,
+        refine_until=shape.refine_until if shape.refined else 0,
         trit_model=TRIT_MODELS.index(shape.trits),
         pool_planes=shape.pool_planes,
     )

@@ -58,13 +58,14 @@ def chunk_bounds(features: int, chunks: int) -> list[tuple[int, int]]:
 
 
 def chunk_mixtures(
-    network: IntegerNetwork, tables: U8, means: I32, earlier: I32, step: U8, level: int, *, refined: bool
+    network: IntegerNetwork, tables: U8, means: I32, earlier: I32, step: U8, level: int, *, step_level: int
 ) -> Mixtures:
     """Mixtures of one chunk of fresh anchors at `level`.
 
-    Their Gaussian tables and means [N, n], the symbols of the channels before [N, c0], step indices [N].
+    Their Gaussian tables and means [N, n], the symbols of the channels before [N, c0], step indices [N];
+    `step_level` is the level whose step the features have.
     """
-    at = level if refined else 1
+    at = step_level
     parts = [(tables.astype(np.int64) - 64) * 16, np.clip(means.astype(np.int64), -2047, 2047)]
     inputs = np.concatenate([*parts, centered(earlier, step, at)], axis=1)
     first, last = network.layers

@@ -62,7 +62,8 @@ class Model:
 
     def step_level(self, attribute: int, level: int) -> int:
         """The level whose step the attribute has at `level`."""
-        return level if self.refined(attribute) else 1
+        last = self.header.refined >> 4
+        return (min(level, last) if last else level) if self.refined(attribute) else 1
 
 
 @dataclass
@@ -242,7 +243,7 @@ def refine(model: Model, state: SliceState, parts: Parts, level: int, old: int) 
         (SCALING, networks.trit_scaling, state.scaling[:old], everything[:, f:], scales[:, f:]),
         (OFFSETS, networks.trit_offsets, offsets, np.repeat(alive, 3, axis=1), state.offset_scales[:old]),
     ):
-        if model.refined(attribute) and k.shape[1]:
+        if model.step_level(attribute, level) == level and k.shape[1]:
             step = state.steps[:old, attribute]
             read_trits(
                 model,
@@ -266,9 +267,9 @@ def read_features(model: Model, state: SliceState, parts: Parts, tables: U8, lev
     k[:, begin:end] = read_gaussian(parts, tables[:, begin:end])
     for network, (begin, end) in zip(model.networks.chunks, bounds[1:], strict=True):
         own = slice(begin, end)
-        refined = model.refined(FEATURES)
+        at = model.step_level(FEATURES, level)
         run = mixtures.chunk_mixtures(
-            network, tables[:, own], means[:, own], k[:, :begin], step, level, refined=refined
+            network, tables[:, own], means[:, own], k[:, :begin], step, level, step_level=at
         )
         k[:, own] = read_mixtures(parts, run)
 

@@ -98,7 +98,7 @@ def encode(
     header = _header(scene.grid, scene.networks) | {
         "heads_hidden": heads.opacity.weight.shape[1],
         "residual_hidden": 0 if heads.residual is None else heads.residual.shape_hidden.weight.shape[0],
-        "refined": scene.refined,
+        "refined": scene.refined | scene.refine_until << 4,
         "trit_model": scene.trit_model,
         "step_base": tuple(float(v) for v in scene.step_base),
         "origin": tuple(float(v) for v in scene.origin),

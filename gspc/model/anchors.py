@@ -52,6 +52,7 @@ class ModelShape:
     chunk_hidden: int = 24
     progressive_masks: bool = True
     refined: int = 3  # 1 features, 2 scaling, 4 offsets
+    refine_until: int = 0  # last level that refines; 0: all do
     trits: str = "learned"
     step_base: StepBase = field(default_factory=StepBase)
 
@@ -74,9 +75,17 @@ class ModelShape:
         any_value = attribute != "features" or self.features > 0
         return any_value and self.is_refined(attribute) and self.trits != "gaussian"
 
+    def refines_at(self, attribute: str, level: int) -> bool:
+        """Whether `level` refines what earlier levels hold of an attribute."""
+        return self.step_level(attribute, level) == level > 1
+
+    def step_level(self, attribute: str, level: int) -> int:
+        """The level whose step an attribute has at `level`."""
+        return min(level, self.refine_until or level) if self.is_refined(attribute) else 1
+
     def refinement(self, attribute: str, level: int) -> int:
         """How many steps of an attribute at `level` fit into one of level 1."""
-        return quant.refinement(level) if self.is_refined(attribute) else 1
+        return quant.refinement(self.step_level(attribute, level))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a checkpoint."""

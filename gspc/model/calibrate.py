@@ -37,7 +37,7 @@ def calibrate(model: AnchorModel) -> None:
     centers = (prediction.center_features, prediction.center_scaling, prediction.center_offsets)
     for i, name in enumerate(ATTRIBUTES):
         first_step = quant.step(base[i], prediction.r[:, i : i + 1])
-        for level in range(2, levels + 1) if name in nets.sizes.trits else ():
+        for level in range(2, model.shape.step_level(name, levels) + 1) if name in nets.sizes.trits else ():
             so_far = _so_far(
                 values[i] - base[i] * centers[i], first_step / quant.refinement(level - 1), base[i]
             )

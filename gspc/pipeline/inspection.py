@@ -120,10 +120,12 @@ def _rates(source: Source, threads: int) -> tuple[Rate, ...]:
             "features": fresh * features,
             "scaling": fresh * scaling,
             "offsets": 3 * int((masks == level).sum()),
-            "refined_features": old * features * (refined & 1),
-            "refined_scaling": old * scaling * (refined >> 1 & 1),
-            "refined_offsets": 3 * int(((masks > 0) & (masks < level)).sum()) * (refined >> 2 & 1),
         }
+        if level <= (refined >> 4 or level):
+            counts["refined_features"] = old * features * (refined & 1)
+            counts["refined_scaling"] = old * scaling * (refined >> 1 & 1)
+            before = int(((masks > 0) & (masks < level)).sum())
+            counts["refined_offsets"] = 3 * before * (refined >> 2 & 1)
         found += [
             Rate(level, name, count, symbols.ideal_bits[level, name])
             for name, count in counts.items()
@@ -212,8 +214,9 @@ def _pool_facts(header: HeaderInfo) -> tuple[tuple[str, str], ...]:
 
 def _contexts(header: HeaderInfo) -> str:
     refined = [name for bit, name in enumerate(ATTRIBUTES) if header.refined >> bit & 1]
+    last = f" up to level {header.refined >> 4}" if header.refined >> 4 else ""
     models = ("learned", "Gaussian", "Gaussian without bounds")
-    trits = f"{models[header.trit_model]} trits refine {', '.join(refined)}" if refined else "no trits"
+    trits = f"{models[header.trit_model]} trits refine {', '.join(refined)}{last}" if refined else "no trits"
     return f"{f'features in {header.chunks} chunks' if header.chunks else 'no feature chunks'}, {trits}"
 
 

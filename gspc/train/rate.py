@@ -82,7 +82,7 @@ def level_bits(
             refined = before.repeat_interleave(3, dim=1)
         bits = _appearance_bits(model, attribute, level, noisy) * appears
         totals[attribute.name] = bits.sum()
-        if level > 1 and shape.is_refined(attribute.name) and attribute.centered.shape[1]:
+        if shape.refines_at(attribute.name, level) and attribute.centered.shape[1]:
             bits = _refinement_bits(model, context, attribute, level) * refined
             totals[attribute.name] = totals[attribute.name] + bits.sum()
     candidates = ((1 - before) * anchor_now[:, None]).sum()
@@ -163,8 +163,8 @@ def _refinement_bits(model: AnchorModel, context: Tensor, attribute: _Attribute,
     gradients."""
     levels, name = model.shape.levels, attribute.name
     first_step, centered = attribute.first_step.detach(), attribute.centered.detach()
-    finest = quant.quantize(centered, first_step / quant.refinement(levels))
-    symbols = quant.coarsen(finest, levels - level)
+    finest = quant.quantize(centered, first_step / model.shape.refinement(name, levels))
+    symbols = quant.coarsen(finest, model.shape.step_level(name, levels) - level)
     previous = quant.coarsen(symbols, 1)
     trits = symbols - 3 * previous
     if model.shape.trits == "gaussian":

@@ -72,10 +72,6 @@ SliceSource slice_source(const SceneSource& scene, int levels, const KeyedAnchor
     source.keys[static_cast<size_t>(first) - 1].push_back(anchor->first);
     rows[static_cast<size_t>(first) - 1].push_back(anchor->second);
   }
-  const auto at_level = [&](int32_t v) {
-    for (int s = scene.levels; s > levels; --s) v = coarser(v);
-    return v;
-  };
   for (const auto& level : rows)
     for (size_t n : level) {
       source.gaussian_level.insert(source.gaussian_level.end(), scene.gaussian_level + n * k, scene.gaussian_level + (n + 1) * k);
@@ -83,7 +79,8 @@ SliceSource slice_source(const SceneSource& scene, int levels, const KeyedAnchor
         const size_t values = static_cast<size_t>(scene.header.values(a));
         const int32_t* symbols = scene.symbols[a] + n * values;
         for (size_t i = 0; i < values; ++i)
-          source.symbols[a].push_back(scene.header.refines(a) ? at_level(symbols[i]) : symbols[i]);
+          source.symbols[a].push_back(at_level(symbols[i], scene.header.step_level(a, scene.levels),
+                                               scene.header.step_level(a, levels)));
       }
     }
   return source;

@@ -2,11 +2,13 @@
 // that dropping levels leaves it as it is.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "codec/context_grid.hpp"
+#include "codec/limits.hpp"
 
 namespace gspc {
 
@@ -28,7 +30,7 @@ struct StreamHeader {
   int chunk_hidden = 0;  // of the networks of feature chunks
   int pool_features = 0, pool_hidden = 0;  // P
   int residual_hidden = 0;  // Hr of the residual decoder; 0: the heads read [pool, residual] as one vector
-  int refined = 3;  // bit a: attribute a is refined by trits
+  int refined = 3;  // bit a: attribute a is refined by trits; from bit 4 on the last level that refines, 0: all do
   int trit_model = kTritLearned;
   int chunks = 0;  // G; 0: no intra-anchor context
   int pool_planes = 0;  // the grid's last planes, which only the pool reads; 0: it reads all of them
@@ -46,8 +48,10 @@ struct StreamHeader {
 
   int values(int attribute) const { return attribute == kFeatures ? features : attribute == kScaling ? 6 : 3 * offsets; }
   bool refines(int attribute) const { return (refined >> attribute & 1) != 0; }
+  int last_refined() const { return refined >> 4 != 0 ? refined >> 4 : kMaxLevels; }
+  bool refines_at(int attribute, int level) const { return refines(attribute) && level <= last_refined(); }
   // The level whose step an attribute has at `level`: q_1 for what is not refined.
-  int step_level(int attribute, int level) const { return refines(attribute) ? level : 1; }
+  int step_level(int attribute, int level) const { return refines(attribute) ? std::min(level, last_refined()) : 1; }
   bool trit_network(int attribute) const {
     return refines(attribute) && trit_model != kTritGaussian && values(attribute) > 0;
   }

@@ -69,11 +69,6 @@ size_t code_masks(Streams& streams, SliceState& state, size_t k_count, size_t ol
 
 // ---- symbols ----
 
-int32_t at_level(int32_t k, int from, int level) {
-  for (; from > level; --from) k = coarser(k);
-  return k;
-}
-
 // What lies beyond the tables of one run: a sign and how far.
 template <class Streams>
 void code_escapes(Streams& streams, ExpGolombModel& model, const uint8_t* table, int32_t* k,
@@ -202,9 +197,11 @@ void refine(Streams& streams, const StreamModel& model, SliceState& state, Slice
     source = scratch.targets.data();
   }
   scratch.trits.resize(n);
-  if constexpr (Streams::writing)
+  if constexpr (Streams::writing) {
+    const int from = h.step_level(attribute, streams.source->final_level);
     for (size_t i = 0; i < n; ++i)
-      scratch.trits[i] = static_cast<int8_t>(at_level(source[i], streams.source->final_level, level) - 3 * k[i]);
+      scratch.trits[i] = static_cast<int8_t>(at_level(source[i], from, level) - 3 * k[i]);
+  }
   code_trits(streams, scratch, escapes, h.trit_model, n, scratch.ideal.trits[attribute]);
   if (GSPC_DISPATCH(refine_kernel)(k, scratch.trits.data(), n) > static_cast<uint32_t>(kMaxSymbol))
     stream_fail("a refined symbol is beyond 23 bits");
@@ -261,8 +258,8 @@ void code_appearing_offsets(Streams& streams, const StreamModel& model, SliceSta
     const int32_t add = log3(step_level) - log_step_table()[state.steps[3 * n + 2]];
     scratch.offset_tables[j] = static_cast<uint8_t>(std::clamp(state.offset_scales[a] + add, 0, kGaussianTables - 1));
     if constexpr (Streams::writing) {
-      const int32_t k = streams.source->symbols[kOffsets][a];
-      scratch.symbols[j] = model.header.refines(kOffsets) ? at_level(k, streams.source->final_level, level) : k;
+      const int from = model.header.step_level(kOffsets, streams.source->final_level);
+      scratch.symbols[j] = at_level(streams.source->symbols[kOffsets][a], from, step_level);
     }
     ++j;
   });
@@ -316,12 +313,12 @@ size_t code_slice_level(Streams& streams, const StreamModel& model, SliceState& 
     for (int a : {kFeatures, kScaling}) {
       const size_t values = static_cast<size_t>(h.values(a));
       const std::vector<int32_t>& source = streams.source->symbols[a];
-      for (size_t i = old * values; i < total * values; ++i)
-        state.symbols[a][i] = h.refines(a) ? at_level(source[i], streams.source->final_level, level) : source[i];
+      const int from = h.step_level(a, streams.source->final_level), to = h.step_level(a, level);
+      for (size_t i = old * values; i < total * values; ++i) state.symbols[a][i] = at_level(source[i], from, to);
     }
   ExpGolombModel escapes;
   for (int a : {kFeatures, kScaling, kOffsets})
-    if (h.refines(a)) refine(streams, model, state, scratch, escapes, level, a);
+    if (h.refines_at(a, level)) refine(streams, model, state, scratch, escapes, level, a);
   predict_centers(model, state, scratch, old, total, level);
   state.count = total;
   if (h.chunks > 0)

@@ -151,6 +151,12 @@ void predict_pool(const StreamModel& model, SliceScratch& scratch, const int32_t
 // k at a level from k at the next one.
 inline int32_t coarser(int32_t k) { return k >= -1 ? (k + 1) / 3 : -((-k + 1) / 3); }
 
+// k with the step of level `to` from k with that of level `from` >= to.
+inline int32_t at_level(int32_t k, int from, int to) {
+  for (; from > to; --from) k = coarser(k);
+  return k;
+}
+
 // Hash of the state's symbols (man/pcgs.5, SYMBOL HASH).
 uint64_t hash_slice(const SliceState& state);
 uint64_t hash_words(uint64_t hash, uint64_t word);
