@@ -39,6 +39,11 @@ class Variant:
     refined: int = 3
     trit_model: int = 0
     offsets_hidden: int = 30  # of the trit network of offsets
+    refine_until: int = 0  # last level that refines; 0: all do
+
+    def step_level(self, attribute: int, level: int) -> int:
+        """The level whose step an attribute has at `level`."""
+        return min(level, self.refine_until or level) if self.refines(attribute) else 1
 
     def refines(self, attribute: int) -> bool:
         """Whether trits refine an attribute at later levels."""
@@ -63,6 +68,7 @@ VARIANTS = {
     "gaussian-trits": Variant(trit_model=1, refined=7),
     "unbounded-trits": Variant(trit_model=2, refined=7, offsets_hidden=6),
     "unrefined": Variant(refined=0, chunks=4, chunk_hidden=5),
+    "refined-once": Variant(refined=7, offsets_hidden=6, chunks=2, chunk_hidden=3, refine_until=2),
     "everything": Variant(
         pool=5, pool_hidden=6, pool_planes=1, residual_hidden=3, chunks=3, chunk_hidden=4, refined=7
     ),
@@ -317,8 +323,8 @@ def _features(
     (_, end), *rest = mixtures.chunk_bounds(tables.shape[1], variant.chunks)
     k = _gaussian(rng, tables[:, :end])
     for network, (begin, end) in zip(nets.chunks, rest, strict=True):
-        own, refined = slice(begin, end), variant.refines(0)
-        run = mixtures.chunk_mixtures(network, tables[:, own], means[:, own], k, step, level, refined=refined)
+        own, at = slice(begin, end), variant.step_level(0, level)
+        run = mixtures.chunk_mixtures(network, tables[:, own], means[:, own], k, step, level, step_level=at)
         k = np.concatenate([k, _mixtures(rng, run)], axis=1)
     return k
 
@@ -350,12 +356,12 @@ def _symbols(
             (1, scaling, nets.trit_scaling, scales[:, f:]),
             (2, k_offsets, nets.trit_offsets, offset_scales),
         ):
-            if len(old) and variant.refines(attribute) and k.shape[1]:
+            if len(old) and variant.step_level(attribute, level) == level and k.shape[1]:
                 step = steps[old, attribute]
                 refined = _refined(rng, variant, network, context[old], k[old], step, z[old], level)
                 alive = np.repeat((mask[old] > 0) & (mask[old] < level), 3, axis=1)
                 k[old] = refined * alive if attribute == 2 else refined
-        at = [level if variant.refines(a) else 1 for a in range(3)]
+        at = [variant.step_level(a, level) for a in range(3)]
         tables = reference.gaussian_tables(scales[fresh, :f], steps[fresh, 0], at[0])
         features[fresh] = _features(rng, nets, variant, tables, means[fresh, :f], steps[fresh, 0], level)
         scaling[fresh] = _gaussian(rng, reference.gaussian_tables(scales[fresh, f:], steps[fresh, 1], at[1]))
@@ -420,6 +426,7 @@ def scene(
         rate_weights=tuple(0.008 / 2**s for s in range(levels)),
         metadata={"source": "synthetic"},
         refined=variant.refined,
+        refine_until=variant.refine_until,
         trit_model=variant.trit_model,
         pool_planes=variant.pool_planes,
     )

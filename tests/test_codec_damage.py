@@ -270,6 +270,8 @@ def head_change(stream: bytes, at: int, value: bytes) -> bytes:
         (34, struct.pack("<H", 4), "parts of a pool, but no pool"),
         (36, struct.pack("<H", 4), "parts of a pool, but no pool"),
         (38, b"\x0b", "unknown refined attributes"),
+        (38, b"\x13", "no such last refined level"),
+        (38, b"\x93", "no such last refined level"),
         (38, b"\x07", "trit networks is missing"),
         (38, b"\x01", "not refined by one"),
         (39, b"\x03", "unknown trit model"),

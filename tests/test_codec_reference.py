@@ -45,7 +45,7 @@ def test_same_symbols_and_parameters(name: str) -> None:
             np.testing.assert_array_equal(
                 decoded.scene.features[:, : variant.pool], pool_features(model, got.positions)
             )
-        steps = 3.0 ** (level - 1) if variant.refines(0) else 1.0
+        steps = 3.0 ** (variant.step_level(0, level) - 1)
         step = scene.step_base[0] * _codec.step_table()[got.steps[:, :1]] / 2**14 / steps
         values = got.means[:, :features] * scene.step_base[0] / 64 + got.features * step
         np.testing.assert_array_equal(decoded.scene.features[:, variant.pool :], values.astype(np.float32))

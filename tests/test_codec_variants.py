@@ -61,7 +61,7 @@ def test_header(name: str, scene: QuantizedScene, stream: bytes) -> None:
     variant, header = VARIANTS[name], check(stream).header
     assert header.family == scene.family == ("predictive" if variant.pool else "plain")
     assert (header.refined, header.trit_model, header.chunks) == (
-        variant.refined,
+        variant.refined | variant.refine_until << 4,
         variant.trit_model,
         variant.chunks,
     )
@@ -84,7 +84,7 @@ def test_values(name: str, scene: QuantizedScene, stream: bytes) -> None:
                 symbols.positions, scene.grid, scene.grid_signs, scene.networks, scene.pool_planes
             )
             np.testing.assert_array_equal(found.features[:, : variant.pool], pool)
-        thirds = [3.0 ** (level - 1) if variant.refined >> i & 1 else 1.0 for i in range(3)]
+        thirds = [3.0 ** (variant.step_level(i, level) - 1) for i in range(3)]
         step = reference.STEP[symbols.steps] / 2.0**14 * np.array(scene.step_base) / thirds
         means = symbols.means / 64.0
         alive = np.repeat(symbols.gaussian_level > 0, 3, axis=1)

@@ -30,6 +30,7 @@ PUBLISHED = {
     "feature_step": 1.0,
     "progressive_masks": True,
     "progressive_quantization": True,
+    "refine_until": 0,
     "progressive_scaling": True,
     "progressive_offsets": False,
     "trits": "learned",
