@@ -34,11 +34,11 @@ class Recipe:
 
     # Representation
     features: int = field(
-        default=32,
+        default=16,
         metadata=_about("channels of an anchor's feature or, with a pool, of its residual", 0, 256),
     )
     pool: int = field(
-        default=0,
+        default=32,
         metadata=_about("channels that the spatial feature pool predicts; 0 is the plain model", 0, 256),
     )
     pool_hidden: int = field(default=64, metadata=_about("hidden units of the pool's fusion network", 1, 256))
@@ -68,10 +68,10 @@ class Recipe:
         default=True, metadata=_about("trits refine features, and scaling and offsets if asked to")
     )
     refine_until: int = field(
-        default=0, metadata=_about("last level that refines; later ones only add. 0: all do", 0, 8)
+        default=2, metadata=_about("last level that refines; later ones only add. 0: all do", 0, 8)
     )
     progressive_scaling: bool = field(default=True, metadata=_about("trits refine scaling, too"))
-    progressive_offsets: bool = field(default=False, metadata=_about("trits refine offsets, too"))
+    progressive_offsets: bool = field(default=True, metadata=_about("trits refine offsets, too"))
     trits: Trits = field(
         default="learned",
         metadata=_about("three-way context, a Gaussian's share of the three bins, or an unbounded one"),
@@ -81,7 +81,7 @@ class Recipe:
     )
     # Contexts
     chunks: int = field(
-        default=0, metadata=_about("intra-anchor chunks of the features' context; 0 switches it off", 0, 8)
+        default=4, metadata=_about("intra-anchor chunks of the features' context; 0 switches it off", 0, 8)
     )
     chunk_hidden: int = field(default=24, metadata=_about("hidden units of a chunk's network", 1, 256))
     steps_hidden: int = field(default=32, metadata=_about("hidden units of the steps network", 1, 256))
@@ -97,17 +97,17 @@ class Recipe:
     )
     # Rate
     coarsest_rate_weight: float = field(
-        default=5e-3, metadata=_about("rate weight (lambda) of level 1", 0, 10)
+        default=1.2e-2, metadata=_about("rate weight (lambda) of level 1", 0, 10)
     )
     finest_rate_weight: float = field(
-        default=3e-4, metadata=_about("rate weight of the last level; those between are even in log", 0, 10)
+        default=1.5e-4, metadata=_about("rate weight of the last level; those between are even in log", 0, 10)
     )
     relative_rate: bool = field(
-        default=False,
+        default=True,
         metadata=_about("rate weights relative to the picture's loss, alike in dB for every scene"),
     )
     relative_growth: bool = field(
-        default=False, metadata=_about("densify_threshold relative to the picture's loss, likewise")
+        default=True, metadata=_about("densify_threshold relative to the picture's loss, likewise")
     )
     position_rate: bool = field(default=False, metadata=_about("positions in the rate"))
     mask_rate: bool = field(default=False, metadata=_about("masks in the rate"))
@@ -140,7 +140,7 @@ class Recipe:
         default=0,
         metadata=_about("iterations when none are asked for; 0: 30000 on CUDA, 3000 on a CPU", 0, 10**7),
     )
-    levels: int = field(default=4, metadata=_about("levels when none are asked for", 1, 8))
+    levels: int = field(default=3, metadata=_about("levels when none are asked for", 1, 8))
 
     def __post_init__(self) -> None:
         for entry in fields(self):
@@ -187,6 +187,7 @@ def _types() -> dict[str, Any]:
     return get_type_hints(Recipe)
 
 
+# Chosen on fox and lego (held-out views, 2000 to 3000 iterations, one seed).
 GSPC = Recipe()
 
 # Every field is given: what the default preset is tuned to must not change what was published.
@@ -247,7 +248,7 @@ PREDICT_GS = replace(
     levels=1,
 )
 
-FAST = replace(GSPC, iterations=1000, levels=3)
+FAST = replace(GSPC, iterations=1000)
 
 PRESETS: Mapping[str, tuple[Recipe, str]] = {
     "gspc": (GSPC, "the best we know"),
