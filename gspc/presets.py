@@ -34,7 +34,7 @@ class Recipe:
 
     # Representation
     features: int = field(
-        default=16,
+        default=24,
         metadata=_about("channels of an anchor's feature or, with a pool, of its residual", 0, 256),
     )
     pool: int = field(
@@ -65,7 +65,7 @@ class Recipe:
         default=True, metadata=_about("masks of each level's own; off: every Gaussian appears at level 1")
     )
     progressive_quantization: bool = field(
-        default=True, metadata=_about("trits refine features, and scaling and offsets if asked to")
+        default=True, metadata=_about("trits refine features, and scaling and offsets unless switched off")
     )
     refine_until: int = field(
         default=2, metadata=_about("last level that refines; later ones only add. 0: all do", 0, 8)
@@ -77,11 +77,15 @@ class Recipe:
         metadata=_about("three-way context, a Gaussian's share of the three bins, or an unbounded one"),
     )
     accumulate: Accumulate = field(
-        default="none", metadata=_about("rate (and fidelity) of all levels up to the drawn one in the loss")
+        default="none",
+        metadata=_about("what of the levels before the drawn one is in the loss, too"),
     )
     # Contexts
     chunks: int = field(
-        default=4, metadata=_about("intra-anchor chunks of the features' context; 0 switches it off", 0, 8)
+        default=4,
+        metadata=_about(
+            "intra-anchor chunks of the features' context, at most as many as features; 0: none", 0, 8
+        ),
     )
     chunk_hidden: int = field(default=24, metadata=_about("hidden units of a chunk's network", 1, 256))
     steps_hidden: int = field(default=32, metadata=_about("hidden units of the steps network", 1, 256))
@@ -97,7 +101,7 @@ class Recipe:
     )
     # Rate
     coarsest_rate_weight: float = field(
-        default=1.2e-2, metadata=_about("rate weight (lambda) of level 1", 0, 10)
+        default=8e-3, metadata=_about("rate weight (lambda) of level 1", 0, 10)
     )
     finest_rate_weight: float = field(
         default=1.5e-4, metadata=_about("rate weight of the last level; those between are even in log", 0, 10)
@@ -127,7 +131,7 @@ class Recipe:
         default=1e-4, metadata=_about("screen-space gradient from which anchors grow", 1e-9, 1)
     )
     pool_alone: float = field(
-        default=1 / 6, metadata=_about("share of the run in which the pool learns without residuals", 0, 0.9)
+        default=0.0, metadata=_about("share of the run in which the pool learns without residuals", 0, 0.9)
     )
     downsampling: Downsampling = field(
         default="none", metadata=_about("how the training views grow to their size")
@@ -156,14 +160,12 @@ class Recipe:
                 raise UsageError("features = 0: only a model with a pool can do without features")
             if self.residual_hidden or self.pool_grid == "own":
                 raise UsageError("residual_hidden and pool_grid = own need a pool; set pool, too")
-        if self.chunks == 1 or self.chunks > max(self.features, 0):
-            raise UsageError(f"chunks = {self.chunks}: give 0 or 2 to the number of features")
+        if self.chunks == 1:
+            raise UsageError("chunks = 1: give 0 or 2 to 8")
         if self.refine_until == 1:
             raise UsageError(
                 "refine_until = 1: give 2 to 8, or 0 for all levels, or progressive_quantization = off"
             )
-        if self.progressive_offsets and not self.progressive_quantization:
-            raise UsageError("progressive_offsets needs progressive_quantization")
 
     @property
     def refined(self) -> int:
@@ -242,6 +244,7 @@ PREDICT_GS = replace(
     residual_hidden=50,
     chunks=0,
     finest_rate_weight=4e-3,
+    prune_by_masks=False,
     mask_loss=5e-4,
     rate_anchors="visible",
     downsampling="cosine",
@@ -254,7 +257,11 @@ PRESETS: Mapping[str, tuple[Recipe, str]] = {
     "gspc": (GSPC, "the best we know"),
     "fast": (FAST, "the same, with a usable scene soon"),
     "pcgs": (PCGS, "PCGS as published: HAC++ contexts, progressive masks and trits"),
-    "predict-gs": (PREDICT_GS, "Predict-GS as published: one level, pool, residual decoder, growing views"),
+    "predict-gs": (
+        PREDICT_GS,
+        "Predict-GS as published: one level, pool, residual decoder, growing views "
+        "(its high rate: --rate-weights 0.0005)",
+    ),
 }
 
 
@@ -298,7 +305,7 @@ def _value(name: str, value: Any, where: str) -> Any:
         if isinstance(value, bool) or (kind is int and isinstance(value, float)):
             raise ValueError
         number = kind(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         word = "a whole number" if kind is int else "a number"
         raise UsageError(f"{given}: give {word}") from None
     low, high = limits(name)

@@ -61,9 +61,13 @@ def test_finest_values_are_within_half_a_step_of_the_trained_ones(trained, expor
     model, kept = trained.model, alive(trained).numpy()
     table, column = step_table(), 0
     pairs = (
-        (model.features, exported.features, quant.refinement(LEVELS)),
-        (model.log_scales, exported.scaling, quant.refinement(LEVELS)),
-        (model.offsets.flatten(1), exported.offsets.reshape(len(means), -1), 1),
+        (model.features, exported.features, model.shape.refinement("features", LEVELS)),
+        (model.log_scales, exported.scaling, model.shape.refinement("scaling", LEVELS)),
+        (
+            model.offsets.flatten(1),
+            exported.offsets.reshape(len(means), -1),
+            model.shape.refinement("offsets", LEVELS),
+        ),
     )
     for i, (values, symbols, finer) in enumerate(pairs):
         q0 = exported.step_base[i]

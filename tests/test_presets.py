@@ -72,6 +72,7 @@ def test_the_published_presets_are_what_was_published() -> None:
         "residual_hidden": 50,
         "chunks": 0,
         "finest_rate_weight": 4e-3,
+        "prune_by_masks": False,
         "mask_loss": 5e-4,
         "rate_anchors": "visible",
         "downsampling": "cosine",
@@ -122,8 +123,7 @@ def test_rate_weights_are_even_in_log() -> None:
         ({"pool": 0, "residual_hidden": 8}, "residual_hidden and pool_grid = own need a pool"),
         ({"pool": 0, "pool_grid": "own"}, "residual_hidden and pool_grid = own need a pool"),
         ({"chunks": 1}, "chunks = 1: give 0 or 2 to"),
-        ({"features": 4, "chunks": 5}, "chunks = 5: give 0 or 2 to"),
-        ({"progressive_quantization": False, "progressive_offsets": True}, "progressive_offsets needs"),
+        ({"refine_until": 1}, "refine_until = 1: give 2 to 8"),
     ],
 )
 def test_recipes_that_make_no_sense(changes: dict[str, Any], line: str) -> None:
@@ -355,6 +355,6 @@ def test_the_manual_lists_every_ingredient() -> None:
 def test_the_fit_says_what_it_was_made_with() -> None:
     """Only what differs from the preset is told."""
     assert fit_settings.choose(None, (), None).metadata == {"preset": "gspc"}
-    chosen = fit_settings.choose("fast", ["iterations=500", "levels=3"], None)
+    chosen = fit_settings.choose("fast", ["iterations=500", f"levels={PRESETS['fast'][0].levels}"], None)
     assert chosen.metadata["preset"] == "fast"
     assert chosen.metadata["switches"].split() == ["iterations=500"]

@@ -177,6 +177,7 @@ def test_every_ingredient_trains_exports_encodes_and_decodes(
         own = {"levels": None, "rate_weights": None, "iterations": recipe.iterations or ITERATIONS}
     exported = trained(scene, tmp_path / "model.pt", recipe, **own)
     assert exported.refined == recipe.refined
+    assert exported.refine_until == (recipe.refine_until if recipe.refined else 0)
     assert exported.family == ("predictive" if recipe.pool else "plain")
     assert exported.features.shape[1] == recipe.features
     assert len(exported.networks.chunks) == max(recipe.chunks - 1, 0)

@@ -77,11 +77,10 @@ def test_residuals_join_after_the_pool_was_alone():
     assert Schedule.of(PCGS, 30_000).residuals(0)  # nothing to wait for without a pool
 
 
-def test_signs_of_the_pool_are_frozen_in_the_last_phase():
+def test_the_grid_learns_from_the_start_with_a_pool():
     pooled, plain = Schedule.of(PREDICT_GS, 1000), Schedule.of(PCGS, 1000)
     assert pooled.learning_rate("grid", 0) == pytest.approx(pooled.learning_rates["grid"].start)
     assert 0 < pooled.learning_rate("grid", 899) < pooled.learning_rate("grid", 500)
-    assert pooled.learning_rate("grid", 900) == pooled.learning_rate("grid", 999) == 0.0
     assert plain.learning_rate("grid", 950) > 0
     assert plain.learning_rate("grid", 333) == pytest.approx(plain.learning_rates["grid"].start)
     assert pooled.learning_rate("pool", 950) > 0

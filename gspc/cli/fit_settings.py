@@ -67,7 +67,9 @@ def choose(name: str | None, switches: Sequence[str], config: Path | None) -> Ch
     wanted = {**file.switches, **read_switches(_split(switches))}
     recipe = with_switches(preset(used), wanted)
     changed = as_text(differences(recipe, preset(used)))
-    return Chosen(recipe, file.options, {"preset": used} | ({"switches": changed} if changed else {}))
+    # An option of the file must not undo an ingredient of the same name that overrides it.
+    kept = {name: value for name, value in file.options.items() if name not in wanted}
+    return Chosen(recipe, kept, {"preset": used} | ({"switches": changed} if changed else {}))
 
 
 def _split(switches: Sequence[str]) -> dict[str, str]:
@@ -124,7 +126,10 @@ def _option(path: Path, name: str, value: Any) -> Any:
             raise wrong
         return path.parent / value
     if kind is float and type(value) is int:
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise wrong from None
     if type(value) is not kind:
         raise wrong
     return value

@@ -57,9 +57,9 @@ SECTIONS = {
         A preset is a recipe: a value for each ingredient below, of which --set NAME=VALUE replaces one. A
         TOML file for --config has the keys preset and, named as the options with _ for -, iterations,
         levels, rate_weights (a list), resolution, images, hold, background, image_cache, voxel_size, seed,
-        device, threads and checkpoint_every, and a table [set] of ingredients. The file overrides the
-        preset, the command line overrides both. The model and its streams name their preset and what
-        was replaced.
+        device, threads, checkpoint_every and heads_precision, and a table [set] of ingredients. The file
+        overrides the preset, the command line overrides both. The model and its streams name their preset
+        and what was replaced.
 
         CHECKPOINTS
 

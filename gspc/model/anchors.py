@@ -62,6 +62,8 @@ class ModelShape:
         own = {entry.name for entry in fields(ModelShape)}
         same = {entry.name: getattr(recipe, entry.name) for entry in fields(recipe) if entry.name in own}
         same |= {"levels": levels, "rate_weights": rate_weights, "refined": recipe.refined}
+        chunks = min(recipe.chunks, recipe.features)
+        same["chunks"] = chunks if chunks > 1 else 0
         same["step_base"] = StepBase(features=recipe.feature_step)
         planes = PLANES if recipe.pool_grid == "own" else 0
         return ModelShape(**same, pool_planes=planes)

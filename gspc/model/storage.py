@@ -20,7 +20,7 @@ from gspc.output import write_atomically
 from gspc.scene import Camera
 
 FORMAT = "gspc-model"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)

@@ -57,13 +57,13 @@ def render_directory(
 def coarse(scene: DecodedScene) -> DecodedScene:
     """The scene without its residual features: what the feature pool alone predicts.
 
-    Raises UsageError for a scene of the plain family, all of whose features are stored.
+    Raises UsageError for a scene without residuals: of the plain family, or of a pool alone.
     """
     import numpy as np
 
     if scene.residuals == 0:
         raise UsageError(
-            "has no residual features to leave out (model family plain); --coarse is for the predictive one"
+            "has no residual features to leave out; --coarse is for models with a pool and residuals"
         )
     features = np.array(scene.features)
     features[:, features.shape[1] - scene.residuals :] = 0

@@ -126,7 +126,8 @@ def _appearance_bits(model: AnchorModel, attribute: _Attribute, level: int, nois
     """Bits of centered values that appear at `level`, [n, values]; the scale is limited to what the pinned
     tables hold."""
     distance = attribute.centered / attribute.step
-    distance = distance + (torch.rand_like(distance) - 0.5) if noisy else torch.floor(distance + 0.5)
+    hard = torch.floor(distance.detach() + 0.5)
+    distance = distance + (torch.rand_like(distance) - 0.5) if noisy else hard
     scale = torch.exp2(attribute.log2_in_steps)
     if attribute.name != "features" or not model.shape.chunks:
         return unit_gaussian_bits(distance, scale)
@@ -134,7 +135,7 @@ def _appearance_bits(model: AnchorModel, attribute: _Attribute, level: int, nois
     _, end = nets.sizes.chunk(0)
     parts = [unit_gaussian_bits(distance[:, :end], scale[:, :end])]
     # Later chunks see what a decoder sees of the earlier ones: rounded values.
-    so_far = _so_far(torch.floor(distance.detach() + 0.5), attribute.step.detach(), attribute.base)
+    so_far = _so_far(hard, attribute.step.detach(), attribute.base)
     per_base = attribute.base / attribute.step
     for number in range(1, nets.sizes.chunks):
         first, end = nets.sizes.chunk(number)
@@ -173,7 +174,8 @@ def _refinement_bits(model: AnchorModel, context: Tensor, attribute: _Attribute,
     first, second = model.context.trit_outputs(context, so_far, level, name)
     if model.shape.trits == "rounded":
         return unit_gaussian_bits(trits - first, quant.trit_scale(second))
-    return trit_bits(first, second, trits)
+    # No further than the stream's tables reach.
+    return trit_bits(first.clamp(-8.0, 7.75), second.clamp(-4.0, 3.875), trits)
 
 
 @torch.no_grad()

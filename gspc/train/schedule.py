@@ -146,6 +146,4 @@ class Schedule:
         progress = iteration / self.iterations
         if group == "context" or (group == "grid" and not self.pooled):
             progress = (progress - self.rate_from) / (1 - self.rate_from)
-        if group == "grid" and self.pooled and self.phase(iteration) is Phase.FINISH:
-            return 0.0  # a sign that flips late moves every prediction
         return self.learning_rates[group].at(progress)

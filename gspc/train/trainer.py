@@ -121,6 +121,8 @@ class Trainer:
         loss.backward()
         if not self.schedule.closes(self.iteration):
             self.model.masks.grad = None
+        if phase is Phase.FINISH:
+            self._freeze_pool()
         if self.schedule.gathers(self.iteration):
             self._gather(draw, camera)
         self.optimizer.step()
@@ -136,6 +138,21 @@ class Trainer:
             self.pruned += before - self.model.anchors
         self.iteration += 1
         return StepReport(phase, level, float(loss.detach()), -10 * math.log10(max(squared, 1e-10)), bits)
+
+    def _freeze_pool(self) -> None:
+        """A sign of the pool that flips late moves every prediction: none does once networks are
+        quantized."""
+        model = self.model
+        if model.pool is None:
+            return
+        if not model.shape.pool_planes:
+            model.grid.embeddings.grad = None
+        elif model.grid.embeddings.grad is not None:
+            first = sum(model.grid.spec.entries[: -model.shape.pool_planes])
+            model.grid.embeddings.grad[first:] = 0
+            moments = self.optimizer.state.get(model.grid.embeddings)
+            if moments:  # or what Adam still carries would move them
+                moments["exp_avg"][first:] = 0
 
     def _densify_threshold(self) -> float:
         """Gradient from which anchors grow. Gradients shrink with the loss: where pictures are easy, the same
