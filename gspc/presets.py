@@ -34,7 +34,7 @@ class Recipe:
 
     # Representation
     features: int = field(
-        default=24,
+        default=16,
         metadata=_about("channels of an anchor's feature or, with a pool, of its residual", 0, 256),
     )
     pool: int = field(
@@ -104,7 +104,7 @@ class Recipe:
         default=8e-3, metadata=_about("rate weight (lambda) of level 1", 0, 10)
     )
     finest_rate_weight: float = field(
-        default=1.5e-4, metadata=_about("rate weight of the last level; those between are even in log", 0, 10)
+        default=2e-4, metadata=_about("rate weight of the last level; those between are even in log", 0, 10)
     )
     relative_rate: bool = field(
         default=True,
@@ -128,10 +128,10 @@ class Recipe:
         metadata=_about("noise before steps are learned: the finest level's or a whole step"),
     )
     densify_threshold: float = field(
-        default=1e-4, metadata=_about("screen-space gradient from which anchors grow", 1e-9, 1)
+        default=9e-5, metadata=_about("screen-space gradient from which anchors grow", 1e-9, 1)
     )
     pool_alone: float = field(
-        default=0.0, metadata=_about("share of the run in which the pool learns without residuals", 0, 0.9)
+        default=1 / 6, metadata=_about("share of the run in which the pool learns without residuals", 0, 0.9)
     )
     downsampling: Downsampling = field(
         default="none", metadata=_about("how the training views grow to their size")
