@@ -345,8 +345,8 @@ def test_render_coarse(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     ran = cli("render", "--coarse", stdin=write_scene(scene))
     assert (ran.code, ran.out) == (2, b"")
     assert ran.err == (
-        "gspc: error: stdin: has no residual features to leave out (model family plain); "
-        "--coarse is for the predictive one\n"
+        "gspc: error: stdin: has no residual features to leave out; "
+        "--coarse is for models with a pool and residuals\n"
     )
     assert not Path("renders").exists()
     drawn = []
