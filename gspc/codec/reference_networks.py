@@ -140,12 +140,6 @@ def centers(networks: Networks, context: I64, steps: U8) -> tuple[I32, U8]:
     return means, gaussian_tables(scale, steps[:, 2], 1)
 
 
-def first_tables(networks: Networks, context: I64, steps: U8, level: int) -> tuple[U8, U8]:
-    """Gaussian tables [N, F] and [N, 6] of refined features and scaling that appear at `level`."""
-    z = scales(networks, context, level)
-    return gaussian_tables(z[:, :-6], steps[:, 0], level), gaussian_tables(z[:, -6:], steps[:, 1], level)
-
-
 def trit_tables(network: IntegerNetwork, context: I64, k: I32, step: U8, level: int) -> U16:
     """Learned three-way tables [N, n] of the values k [N, n] at `level` - 1; step [N]."""
     a, b = trit_outputs(network, context, k, step, level)
