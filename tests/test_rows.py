@@ -4,9 +4,10 @@ repeatable, one gradient for two uses, and what is refused."""
 import pytest
 import torch
 
+from gspc.model import quantization as quant
 from gspc.ops import reference
 from gspc.ops.arrays import kernels
-from gspc.ops.rows import mask_rows, noisy_rows, positive_share
+from gspc.ops.rows import mask_rows, noisy_rows, positive_share, rounded_rows
 from gspc.train.densify import Statistics
 
 N, K, S = 700, 10, 3
@@ -58,6 +59,43 @@ def test_noise_is_uniform_and_belongs_to_its_row():
         different = noisy_rows(values, index, none, None, 1.0, other)[0]
         assert abs(float((noise * different).mean())) < 0.002
     assert torch.equal(noisy_rows(values + 0.3, index, none, None, 0.0, SEED)[0], values + 0.3)
+
+
+@pytest.mark.parametrize(("finest", "coarser"), [(1, 0), (9, 0), (9, 1), (9, 2), (3, 1)])
+@pytest.mark.parametrize("shape", [(32,), (6,), (10, 3), (1,)])
+def test_rounded_rows_are_the_reference(isa, shape, finest, coarser):
+    index, also = selection(3)
+    found = []
+    for function in (rounded_rows, reference.rounded_rows):
+        torch.manual_seed(1)
+        values = torch.randn(N, *shape, requires_grad=True)
+        center = torch.randn(N, values[0].numel()) * 0.1
+        step = torch.rand(N) * 0.3 + 0.05
+        rounded, plain = function(values, index, also, center, step, finest, coarser)
+        loss = (rounded * torch.randn_like(rounded)).sum() + (plain * torch.randn_like(plain)).sum()
+        loss.backward()
+        found.append((rounded, plain, values.grad))
+    for got, want in zip(*found, strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-5)
+    away = (found[0][0].flatten(1) - values.flatten(1)[index]).abs() / step[index][:, None]
+    assert away.max() <= 0.5 * 3**coarser / finest * 1.001
+
+
+def test_rounded_rows_are_what_the_codec_restores():
+    values, center, step = torch.randn(N, 16), torch.randn(N, 16) * 0.1, torch.rand(N) * 0.3 + 0.05
+    every = torch.arange(N)
+    finest = quant.quantize(values - center, step[:, None] / 9)
+    for level in (1, 2, 3):
+        symbols = quant.coarsen(finest, 3 - level)
+        want = center + symbols * step[:, None] / quant.refinement(level)
+        got = rounded_rows(values, every, every[:0], center, step, 9, 3 - level)[0]
+        torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-5)
+
+
+def test_ties_go_up():
+    values, step = torch.tensor([[0.5, -0.5, 1.5, 0.49]]), torch.ones(1)
+    rounded = rounded_rows(values, torch.tensor([0]), torch.tensor([0]), torch.zeros(1, 4), step, 1, 0)[0]
+    assert rounded.tolist() == [[1.0, 0.0, 2.0, 0.0]]
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])
@@ -117,6 +155,11 @@ def test_bad_rows_are_refused(index):
         mask_rows(torch.zeros(5, 2, 2), none, torch.tensor([5]), 1)
     with pytest.raises(ValueError, match="level"):
         mask_rows(torch.zeros(5, 2, 2), none, none, 3)
+    for finest, coarser in ((1, 1), (6, 2), (9, 9)):
+        with pytest.raises(ValueError, match="multiple"):
+            rounded_rows(values, none, none, torch.zeros(5, 4), torch.ones(5), finest, coarser)
+    with pytest.raises(ValueError, match="center"):
+        rounded_rows(values, none, none, torch.zeros(5, 3), torch.ones(5), 1, 0)
     with pytest.raises(ValueError, match="float32"):
         noisy_rows(values.double(), none, none, None, 1.0, 1)
 

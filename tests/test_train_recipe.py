@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from gspc.codec import decode, encode
+from gspc.codec.export import export_trained
 from gspc.model import quantization as quant
 from gspc.model.anchors import AnchorModel, ModelShape
 from gspc.model.calibrate import calibrate
@@ -17,8 +20,9 @@ from gspc.model.context import TwoLayer
 from gspc.model.entropy import mixture_bits, three_way_bits, unit_gaussian_bits
 from gspc.model.heads import GaussianHeads
 from gspc.model.masks import START
+from gspc.model.storage import TrainedModel
 from gspc.ops.heads import HeadTensors
-from gspc.presets import GSPC, PCGS, Recipe
+from gspc.presets import GSPC, PCGS, PoolGrid, Recipe
 from gspc.rendering.rasterizer import choose_backend
 from gspc.scene import Camera, SceneData, View
 from gspc.train import rate
@@ -115,22 +119,78 @@ def test_the_picture_does_not_see_residuals_while_the_pool_is_alone(scene: Scene
         assert (got.features[:, 5:] == 100.0).all()
 
 
-def test_the_grid_is_frozen_in_the_finish_phase_with_a_pool(scene: SceneData) -> None:
-    for recipe, frozen in ((POOLED, True), (SMALL, False)):
-        made = trainer(scene, recipe, 92)
-        before = made.model.grid.embeddings.detach().clone()
-        pool = made.model.pool.second.bias.detach().clone() if made.model.pool is not None else None
-        assert made.step().phase is Phase.FINISH
-        assert torch.equal(made.model.grid.embeddings, before) == frozen
-        if pool is not None:
-            assert not torch.equal(made.model.pool.second.bias, pool)
-    made = trainer(scene, replace(POOLED, pool_grid="own"), 89)
+@pytest.mark.parametrize("pool_grid", ["shared", "own"])
+def test_the_grid_settles(scene: SceneData, pool_grid: PoolGrid) -> None:
+    """It moves until its share of the run and not after, although moments are left."""
+    made = trainer(scene, replace(POOLED, pool_grid=pool_grid), 49)
+    start = made.model.grid.embeddings.detach().clone()
+    made.step()
+    before, fusion = made.model.grid.embeddings.detach().clone(), made.model.pool.second.bias.detach().clone()
+    assert not torch.equal(before, start)
+    some = torch.tensor([3, 1, 3])
+    assert torch.equal(made._grid_rows(some), made.model.grid(made.model.positions[some]))
+    assert not made._grid_rows(some).requires_grad
+    made.step()
+    assert torch.equal(made.model.grid.embeddings, before)
+    assert not torch.equal(made.model.pool.second.bias, fusion)
+
+
+def test_settled_grid_values_follow_the_anchors(scene: SceneData) -> None:
+    made = trainer(scene, POOLED, 60)
+    every = torch.arange(made.model.anchors)
+    values = made._grid_rows(every)
+    made.model.positions = made.model.positions.flip(0)
+    assert torch.equal(made._grid_rows(every), values.flip(0)) and not torch.equal(values, values.flip(0))
+
+
+# ---- the last phase ----
+
+
+@pytest.mark.parametrize("change", [{}, {"refine_until": 2, "progressive_offsets": True, "chunks": 3}])
+def test_the_last_phase_draws_what_the_stream_restores(scene: SceneData, change: dict[str, Any]) -> None:
+    """Attributes of every level, to the units of the integer networks' outputs."""
+    made = trainer(scene, replace(POOLED, **change), 90)
+    made.step()
+    exported = export_trained(TrainedModel(made.model, (), (0.0, 0.0, 0.0), {}))
+    every = torch.arange(made.model.anchors)
+    places = {tuple(p): i for i, p in enumerate(np.round(made.model.world().numpy(), 4).tolist())}
+    for level in (1, 2, 3):
+        with torch.no_grad():
+            drawn, _ = made._attributes(every, every[:0], Phase.FINISH, level)
+        stream = decode(encode(exported), upto=level).scene
+        rows = [places[tuple(p)] for p in np.round(stream.anchors, 4).tolist()]
+        assert len(set(rows)) == len(rows) > 100
+        alive = stream.gaussian_mask
+        assert np.array_equal(drawn.mask.numpy()[rows] > 0.5, alive)
+        near = 1.01 / quant.MEAN_RESOLUTION  # networks' outputs may round to the next unit
+        base = made.model.shape.step_base
+        for got, want, q0 in (
+            (drawn.features.numpy()[rows][:, 5:], stream.features[:, 5:], base.features),
+            (drawn.log_scales.numpy()[rows], stream.log_scales, base.scaling),
+            (drawn.offsets.numpy()[rows][alive], stream.offsets[alive], base.offsets),
+        ):
+            away = np.abs(got - want) / q0
+            assert np.mean(away < near) > 0.98 and np.mean(away < 1e-5) > 0.7, (level, q0)
+
+
+def test_the_lattice_stays_in_the_last_phase(scene: SceneData) -> None:
+    made = trainer(scene, POOLED, 89)
     made.step()  # leaves moments behind
-    before, planes = made.model.grid.embeddings.detach().clone(), made.model.shape.pool_planes
-    first = sum(made.model.grid.spec.entries[:-planes])
-    assert made.step().phase is Phase.FINISH
-    after = made.model.grid.embeddings
-    assert torch.equal(after[first:], before[first:]) and not torch.equal(after[:first], before[:first])
+    made.step()
+    lattice, context = made._settled_lattice(), made.model.context
+    still = [p.detach().clone() for net in (context.steps, context.trunk) for p in net.parameters()]
+    scale = context.scale.bias.detach().clone()
+    made.step()
+    assert made._settled_lattice() is lattice
+    after = [p for net in (context.steps, context.trunk) for p in net.parameters()]
+    assert all(torch.equal(a, b) for a, b in zip(still, after, strict=True))
+    assert not torch.equal(context.scale.bias, scale)
+
+
+def test_values_learn_through_rounding(scene: SceneData) -> None:
+    found = gradients(trainer(scene, POOLED, 95))
+    for name in ("features", "log_scales", "offsets"):
+        assert found[name].abs().max() > 0
 
 
 def test_contexts_and_pool_read_their_own_planes(scene: SceneData) -> None:

@@ -354,6 +354,20 @@ def noisy_rows(
     return noisy.reshape(-1, *values.shape[1:]), values[also]
 
 
+def rounded_rows(
+    values: Tensor, index: Tensor, also: Tensor, center: Tensor, step: Tensor, finest: int, coarser: int
+) -> tuple[Tensor, Tensor]:
+    """See `gspc.ops.rows.rounded_rows`."""
+    rows, center, step = values.flatten(1)[index], center[index], step[index][:, None]
+    with torch.no_grad():
+        symbols = torch.floor((rows - center) * (finest / step) + 0.5)
+        for _ in range(coarser):
+            symbols = torch.floor((symbols + 1) / 3)
+        restored = center + symbols * (step / (finest // 3**coarser))
+    rounded = rows + (restored - rows).detach()
+    return rounded.reshape(-1, *values.shape[1:]), values[also]
+
+
 def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[Tensor, Tensor]:
     """See `gspc.ops.rows.mask_rows`; values beyond exp(+-87) saturate."""
     logits = masks[index].clamp(-87.0, 87.0)

@@ -49,6 +49,45 @@ def noisy_rows(
     return noisy.reshape(len(index), *values.shape[1:]), plain.reshape(len(also), *values.shape[1:])
 
 
+def rounded_rows(
+    values: Tensor, index: Tensor, also: Tensor, center: Tensor, step: Tensor, finest: int, coarser: int
+) -> tuple[Tensor, Tensor]:
+    """Rows of `values` as a level of the stream restores them, and other rows as they are (PCGS Eq. 3).
+
+    Args:
+        values: float32 [N, ...].
+        index: int64 [v], ascending without repeats.
+        also: int64 [a], any rows.
+        center: float32 [N, w], w values a row; where the grid of each value lies.
+        step: float32 [N], step of level 1.
+        finest: steps of the finest grid within one of level 1.
+        coarser: levels between the finest grid and the level's, each three times as wide.
+
+    Returns:
+        [v, ...] and [a, ...]. The gradient passes straight through to values; center and step get none.
+
+    Raises:
+        ValueError: as `noisy_rows`.
+    """
+    width = values[0].numel() if len(values) else center.shape[1]
+    if values.dtype != torch.float32 or index.dtype != torch.int64 or also.dtype != torch.int64:
+        raise ValueError(
+            f"rows: float32 values and int64 indices expected, got {values.dtype}, {index.dtype}, "
+            f"{also.dtype}"
+        )
+    for name, tensor, shape in (("center", center, (len(values), width)), ("step", step, (len(values),))):
+        if tensor.dtype != torch.float32 or tensor.shape != shape:
+            raise ValueError(
+                f"rows: {name} is {tensor.dtype} {tuple(tensor.shape)}, expected float32 {shape}"
+            )
+    if finest % 3**coarser:
+        raise ValueError(f"rows: finest = {finest} is no multiple of 3^{coarser}")
+    if values.device.type != "cpu":
+        return reference.rounded_rows(values, index, also, center, step, finest, coarser)
+    rounded, plain = _Rounded.apply(values.flatten(1), index, also, center, step, finest, coarser)
+    return rounded.reshape(len(index), *values.shape[1:]), plain.reshape(len(also), *values.shape[1:])
+
+
 def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[Tensor, Tensor]:
     """Masks of the Gaussians at `level` (`gspc.model.masks.gaussian_mask`) for the anchors `index`, and the
     mask parameters of the anchors `also`.
@@ -127,6 +166,41 @@ class _Noisy(torch.autograd.Function):
             *(grad.numpy(), _array(grad_step)),
         )
         return grad, None, None, grad_step, None, None
+
+
+class _Rounded(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        values: Tensor,
+        index: Tensor,
+        also: Tensor,
+        center: Tensor,
+        step: Tensor,
+        finest: int,
+        coarser: int,
+    ) -> tuple[Tensor, Tensor]:
+        width = values.shape[1]
+        rounded, plain = torch.empty(len(index), width), torch.empty(len(also), width)
+        kernels().rows_rounded(
+            *(_array(values), _array(index), _array(also), _array(center), _array(step), finest, coarser),
+            *(rounded.numpy(), plain.numpy()),
+        )
+        ctx.save_for_backward(index, also)
+        ctx.shape = tuple(values.shape)
+        ctx.set_materialize_grads(False)
+        return rounded, plain
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        index, also = ctx.saved_tensors
+        grad = torch.empty(ctx.shape)
+        # Straight through is what noise of no width does.
+        kernels().rows_noisy_backward(
+            *(_array(index), _array(also), 0.0, 0, _array(grads[0]), _array(grads[1])), grad.numpy(), None
+        )
+        return grad, None, None, None, None, None, None
 
 
 class _Masks(torch.autograd.Function):

@@ -58,16 +58,23 @@ class _Attribute:
 
 
 def level_bits(
-    model: AnchorModel, index: Tensor, level: int, *, noisy: bool, rows: AnchorRows | None = None
+    model: AnchorModel,
+    index: Tensor,
+    level: int,
+    *,
+    noisy: bool,
+    rows: AnchorRows | None = None,
+    grid: Tensor | None = None,
 ) -> LevelBits:
-    """Bits that `level` adds for the anchors `index` (int64 [n]), whose parameters are `rows` if gathered.
+    """Bits that `level` adds for the anchors `index` (int64 [n]), whose parameters are `rows` and whose grid
+    values are `grid` if at hand.
 
     Training (`noisy`): Gaussian bits on values with uniform noise of one step, which keeps the gradient;
     three-way bits on hard symbols; masks straight-through, those of the level before detached. Otherwise
     everything is hard.
     """
     shape = model.shape
-    context, _ = model.split_grid(model.grid(model.positions[index]))
+    context, _ = model.split_grid(model.grid(model.positions[index]) if grid is None else grid)
     rows = rows or AnchorRows(
         model.features[index], model.log_scales[index], model.offsets[index], model.masks[index]
     )

@@ -45,6 +45,7 @@ class Schedule:
     noise_from: float = 0.10
     rate_from: float = 1 / 3
     masks_from: float = 0.38  # later than the rate: see `closes`
+    grid_until: float = 0.50  # see `settled`
     finish_from: float = 0.90
     densify_from: float = 0.05
     densify_until: float = 0.50
@@ -135,6 +136,11 @@ class Schedule:
         """Whether masks learn in this iteration. They wait until the contexts know what things cost: at
         first they ask several times as much, and a mask that has closed does not open again."""
         return iteration >= self.masks_from * self.iterations
+
+    def settled(self, iteration: int) -> bool:
+        """Whether the grid's signs stay as they are. A sign that flips late moves predictions and contexts
+        that everything else has adapted to, and reading signs that may flip costs a tenth of a step."""
+        return iteration >= self.grid_until * self.iterations
 
     def gathers(self, iteration: int) -> bool:
         """Whether this iteration adds to the statistics of densification."""

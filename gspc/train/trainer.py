@@ -17,7 +17,7 @@ from gspc.model.calibrate import calibrate
 from gspc.model.masks import mask_logits
 from gspc.ops.heads import neural_gaussians
 from gspc.ops.raster import RasterOutput
-from gspc.ops.rows import mask_rows, noisy_rows
+from gspc.ops.rows import mask_rows, noisy_rows, rounded_rows
 from gspc.ops.ssim import photometric_loss
 from gspc.presets import Recipe
 from gspc.rendering.rasterizer import Backend, rasterize
@@ -59,6 +59,15 @@ class Attributes:
 
 
 @dataclass(frozen=True)
+class Lattice:
+    """Where the values of all anchors may lie in the stream, one entry per attribute."""
+
+    positions: Tensor  # of the model whose anchors these are
+    centers: tuple[Tensor, ...]  # [N, values]
+    steps: tuple[Tensor, ...]  # [N], of level 1
+
+
+@dataclass(frozen=True)
 class Drawn:
     """What one iteration drew: indices of the visible anchors [v], of the Gaussians among them (n * K + k)
     [m]."""
@@ -97,6 +106,8 @@ class Trainer:
         self.picture_loss = 0.0  # smoothed, without the rate
         self.pruned = 0  # anchors removed because their masks closed
         self._world: tuple[Tensor, Tensor] | None = None  # integer positions and where they lie
+        self._grid: tuple[Tensor, Tensor] | None = None  # the same and what the settled grid holds there
+        self._lattice: Lattice | None = None
         self._no_rows = torch.zeros(0, dtype=torch.int64, device=self.device)
 
     def step(self) -> StepReport:
@@ -122,7 +133,7 @@ class Trainer:
         if not self.schedule.closes(self.iteration):
             self.model.masks.grad = None
         if phase is Phase.FINISH:
-            self._freeze_pool()
+            self._keep_lattice()
         if self.schedule.gathers(self.iteration):
             self._gather(draw, camera)
         self.optimizer.step()
@@ -138,21 +149,6 @@ class Trainer:
             self.pruned += before - self.model.anchors
         self.iteration += 1
         return StepReport(phase, level, float(loss.detach()), -10 * math.log10(max(squared, 1e-10)), bits)
-
-    def _freeze_pool(self) -> None:
-        """A sign of the pool that flips late moves every prediction: none does once networks are
-        quantized."""
-        model = self.model
-        if model.pool is None:
-            return
-        if not model.shape.pool_planes:
-            model.grid.embeddings.grad = None
-        elif model.grid.embeddings.grad is not None:
-            first = sum(model.grid.spec.entries[: -model.shape.pool_planes])
-            model.grid.embeddings.grad[first:] = 0
-            moments = self.optimizer.state.get(model.grid.embeddings)
-            if moments:  # or what Adam still carries would move them
-                moments["exp_avg"][first:] = 0
 
     def _densify_threshold(self) -> float:
         """Gradient from which anchors grow. Gradients shrink with the loss: where pictures are easy, the same
@@ -204,6 +200,16 @@ class Trainer:
         if self._world is None or self._world[0] is not positions:
             self._world = positions, self.model.world()
         return self._world[1]
+
+    def _grid_rows(self, index: Tensor) -> Tensor:  # int64 [n] -> [n, C]
+        """What the grid holds at some anchors. Once its signs are settled it is read once for all of them."""
+        model, positions = self.model, self.model.positions
+        if not self.schedule.settled(self.iteration):
+            return model.grid(positions[index])
+        if self._grid is None or self._grid[0] is not positions:
+            with torch.no_grad():
+                self._grid = positions, model.grid(positions)
+        return self._grid[1].index_select(0, index)
 
     @torch.no_grad()
     def _visible(self, camera: Camera, world: Tensor) -> Tensor:
@@ -265,36 +271,21 @@ class Trainer:
         """Attributes of the visible anchors with the noise that stands for quantization at `level` (method
         sections 2 and 6), and the parameters of the anchors `sample` as they are."""
         model, shape = self.model, self.model.shape
-        base = shape.step_base.as_tuple()
         coded = phase in (Phase.RATE, Phase.FINISH)
-        finest = coded or self.recipe.noise == "finest"
-        scales = [
-            q0 / (shape.refinement(name, level) if finest else 1)
-            for name, q0 in zip(ATTRIBUTES, base, strict=True)
-        ]
-        steps: tuple[Tensor | None, ...] = (None, None, None)
-        seeds = [0, 0, 0]
-        if phase is Phase.WARMUP:
-            scales = [0.0, 0.0, 0.0]
-        else:
-            seeds = torch.randint(1 << 62, (3,)).tolist()
         predicted: list[Tensor] = []
-        if coded or model.pool is not None:
-            context, pool_values = model.split_grid(model.grid(model.positions[visible]))
+        context: Tensor | None = None
+        if phase is Phase.RATE or model.pool is not None:
+            context, pool_values = model.split_grid(self._grid_rows(visible))
             if model.pool is not None:
                 predicted = [model.predicted(pool_values)]
         if coded:
-            r = model.context.step_parameters(context)
-            steps = tuple(quant.step(1.0, column) for column in r.unbind(1))
             mask, sample_masks = mask_rows(model.masks, visible, sample, min(level, model.masks.shape[2]))
         else:
             mask, sample_masks = model.masks.new_ones(len(visible), shape.offsets), model.masks[sample]
-        features, log_scales, offsets = (
-            noisy_rows(values, visible, sample, step, scale, seed)
-            for values, step, scale, seed in zip(
-                (model.features, model.log_scales, model.offsets), steps, scales, seeds, strict=True
-            )
-        )
+        if phase is Phase.FINISH:
+            features, log_scales, offsets = self._rounded(visible, sample, level)
+        else:
+            features, log_scales, offsets = self._noisy(visible, sample, level, phase, context)
         own = features[0]
         if not self.schedule.residuals(self.iteration):
             own = torch.zeros_like(own)
@@ -304,6 +295,82 @@ class Trainer:
             ),
             AnchorRows(features[1], log_scales[1], offsets[1], sample_masks),
         )
+
+    def _noisy(
+        self, visible: Tensor, sample: Tensor, level: int, phase: Phase, context: Tensor | None
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Each attribute with the noise that stands for quantization at `level`, and the rows `sample`; steps
+        are predicted from `context` in the phase in which they are learned."""
+        model, shape = self.model, self.model.shape
+        finest = phase is Phase.RATE or self.recipe.noise == "finest"
+        scales = [
+            q0 / (shape.refinement(name, level) if finest else 1)
+            for name, q0 in zip(ATTRIBUTES, shape.step_base.as_tuple(), strict=True)
+        ]
+        steps: tuple[Tensor | None, ...] = (None, None, None)
+        seeds = [0, 0, 0]
+        if phase is Phase.WARMUP:
+            scales = [0.0, 0.0, 0.0]
+        else:
+            seeds = torch.randint(1 << 62, (3,)).tolist()
+        if phase is Phase.RATE:
+            assert context is not None
+            r = model.context.step_parameters(context)
+            steps = tuple(quant.step(1.0, column) for column in r.unbind(1))
+        return [
+            noisy_rows(values, visible, sample, step, scale, seed)
+            for values, step, scale, seed in zip(
+                (model.features, model.log_scales, model.offsets), steps, scales, seeds, strict=True
+            )
+        ]
+
+    def _rounded(self, visible: Tensor, sample: Tensor, level: int) -> list[tuple[Tensor, Tensor]]:
+        """Each attribute as `level` restores it, and the rows `sample`."""
+        model, shape = self.model, self.model.shape
+        lattice = self._settled_lattice()
+        return [
+            rounded_rows(
+                values,
+                visible,
+                sample,
+                center,
+                step,
+                shape.refinement(name, shape.levels),
+                shape.step_level(name, shape.levels) - shape.step_level(name, level),
+            )
+            for name, values, center, step in zip(
+                ATTRIBUTES,
+                (model.features, model.log_scales, model.offsets),
+                lattice.centers,
+                lattice.steps,
+                strict=True,
+            )
+        ]
+
+    @torch.no_grad()
+    def _settled_lattice(self) -> Lattice:
+        """The lattice of the last phase, in which grid, steps and centers stay as they are: computed once,
+        in the units of the stream."""
+        model = self.model
+        if self._lattice is None or self._lattice.positions is not model.positions:
+            context, _ = model.split_grid(model.grid(model.positions))
+            prediction, _ = model.context.predict(context)
+            base = model.shape.step_base.as_tuple()
+            r = torch.round(prediction.r * quant.STEP_RESOLUTION) / quant.STEP_RESOLUTION
+            centers = (prediction.center_features, prediction.center_scaling, prediction.center_offsets)
+            units = quant.MEAN_RESOLUTION
+            self._lattice = Lattice(
+                model.positions,
+                tuple(torch.round(c * units) * (q0 / units) for c, q0 in zip(centers, base, strict=True)),
+                tuple(quant.step(q0, column) for q0, column in zip(base, r.unbind(1), strict=True)),
+            )
+        return self._lattice
+
+    def _keep_lattice(self) -> None:
+        """Drops the gradients that would move the lattice under the values."""
+        for network in (self.model.context.steps, self.model.context.trunk):
+            for parameter in network.parameters():
+                parameter.grad = None
 
     @torch.no_grad()
     def _sample(self, visible: Tensor) -> Tensor:
@@ -319,8 +386,9 @@ class Trainer:
         model, recipe = self.model, self.recipe
         scale = model.anchors / len(draw.sample)
         total = torch.zeros((), device=self.device)
+        grid = self._grid_rows(draw.sample)
         for counted in range(1 if recipe.accumulate != "none" else level, level + 1):
-            found = level_bits(model, draw.sample, counted, noisy=True, rows=draw.rows)
+            found = level_bits(model, draw.sample, counted, noisy=True, rows=draw.rows, grid=grid)
             total = total + found.attributes
             if recipe.position_rate:
                 total = total + found.positions
@@ -328,7 +396,9 @@ class Trainer:
                 total = total + found.masks
         bits = total * scale
         # Anchors that are gone still count: a rate weight keeps its meaning while masks close.
-        per_value = (bits + model.grid.bits()) / ((model.anchors + self.pruned) * model.values_per_anchor())
+        settled = self.schedule.settled(self.iteration)
+        grid_bits = 0.0 if settled else model.grid.bits()
+        per_value = (bits + grid_bits) / ((model.anchors + self.pruned) * model.values_per_anchor())
         weight = model.shape.rate_weights[level - 1]
         if recipe.relative_rate:
             weight *= self.picture_loss / TYPICAL_LOSS

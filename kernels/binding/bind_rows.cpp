@@ -69,6 +69,20 @@ void bind_rows(nb::module_& m) {
                                   grad_step ? grad_step->data() : nullptr);
       },
       nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg(), nb::arg().none());
+  m.def("rows_rounded", [](const Matrix& values, const Index& index, const Index& also, const Matrix& center,
+                           const Array<const float, 1>& step, size_t finest, size_t coarser, const Array<float, 2>& out,
+                           const Array<float, 2>& out_also) {
+    const size_t n = values.shape(0), width = values.shape(1);
+    size_t widest = 1;
+    for (size_t j = 0; j < std::min(coarser, MAX_PLANES); ++j) widest *= 3;
+    require(coarser < MAX_PLANES && finest >= widest && finest % widest == 0, "rows: finest is no multiple of 3^coarser");
+    require(shaped(center, n, width) && step.shape(0) == n && shaped(out, index.shape(0), width) &&
+                shaped(out_also, also.shape(0), width),
+            "rows: values and center [N, W], step [N], out [v, W] and [a, W] expected");
+    const gspc::RowsIndex rows = rows_of(n, index, also);
+    nb::gil_scoped_release release;
+    gspc::rows_rounded(rows, values.data(), width, center.data(), step.data(), finest, coarser, out.data(), out_also.data());
+  });
   m.def("rows_mask", [](const Array<const float, 3>& masks, const Index& index, const Index& also, size_t level,
                         const Array<float, 2>& out, const Array<float, 3>& out_also) {
     const size_t k = masks.shape(1), s = masks.shape(2);

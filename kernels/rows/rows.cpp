@@ -121,6 +121,18 @@ void rows_noisy_backward(const RowsIndex& rows, size_t width, float scale, uint6
   add_also(rows, width, grad_also, grad_values);
 }
 
+void rows_rounded(const RowsIndex& rows, const float* values, size_t width, const float* center, const float* step,
+                  size_t finest, size_t coarser, float* out, float* out_also) {
+  size_t units = finest;
+  for (size_t j = 0; j < coarser; ++j) units /= 3;
+  each_row(rows, [&](size_t i, size_t n) {
+    GSPC_DISPATCH(rows_rounded_row)
+    (values + n * width, center + n * width, width, static_cast<float>(finest) / step[n],
+     step[n] / static_cast<float>(units), coarser, out + i * width);
+  });
+  copy_also(rows, values, width, out_also);
+}
+
 void rows_mask(const RowsIndex& rows, const float* masks, size_t offsets, size_t planes, size_t level, float* out, float* out_also) {
   const size_t width = offsets * planes;
   each_block(rows, [&](size_t begin, size_t end) {

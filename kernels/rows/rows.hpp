@@ -31,6 +31,11 @@ void rows_noisy(const RowsIndex& rows, const float* values, size_t width, const 
 void rows_noisy_backward(const RowsIndex& rows, size_t width, float scale, uint64_t seed, const float* grad_out,
                          const float* grad_also, float* grad_values, float* grad_step);
 
+// Rows on their grids: out[i] = center[n] + k * step[n] * 3^coarser / finest with n = index[i], k the integer nearest to
+// (values[n] - center[n]) * finest / step[n], ties up, divided by 3 and rounded `coarser` times; out_also[i] = values[also[i]].
+void rows_rounded(const RowsIndex& rows, const float* values, size_t width, const float* center, const float* step,
+                  size_t finest, size_t coarser, float* out, float* out_also);
+
 // Progressive masks (PCGS Eq. 1 and 2): masks [n, K, S]; out[i, k] = 1 where sigmoid(m_0 + sum of softplus(m_j), 0 < j < level)
 // > 0.01, else 0; out_also = masks[also]. The gradient is the sigmoid's.
 void rows_mask(const RowsIndex& rows, const float* masks, size_t offsets, size_t planes, size_t level, float* out, float* out_also);

@@ -62,6 +62,15 @@ float rows_noise_product(const float* grad, size_t width, uint32_t first, uint64
   return total;
 }
 
+void rows_rounded_row(const float* from, const float* center, size_t width, float per_unit, float unit, size_t coarser,
+                      float* to) {
+  for (size_t c = 0; c < width; ++c) {
+    float k = __builtin_floorf((from[c] - center[c]) * per_unit + 0.5f);
+    for (size_t j = 0; j < coarser; ++j) k = __builtin_floorf((k + 1.0f) / 3.0f);
+    to[c] = center[c] + k * unit;
+  }
+}
+
 size_t rows_count_positive(const float* values, size_t n) {
   size_t total = 0;
   for (size_t begin = 0; begin < n; begin += 1 << 16) {  // 32-bit counts keep the loop in whole vectors

@@ -11,6 +11,9 @@ GSPC_DECLARE_ISA(
     void rows_noisy_row(const float* from, size_t width, uint32_t first, uint64_t key, float amount, float* to);
     // sum over c of grad[c] * noise(key, first + c)
     float rows_noise_product(const float* grad, size_t width, uint32_t first, uint64_t key);
+    // to[c] = center[c] + k * unit, k the nearest integer to (from[c] - center[c]) * per_unit, divided by 3 `coarser` times.
+    void rows_rounded_row(const float* from, const float* center, size_t width, float per_unit, float unit, size_t coarser,
+                          float* to);
     // How many values are >= 0.
     size_t rows_count_positive(const float* values, size_t n);
     // to[i] = |values[i]| <= 1 ? amount : 0
