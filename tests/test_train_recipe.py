@@ -111,12 +111,11 @@ def test_the_picture_does_not_see_residuals_while_the_pool_is_alone(scene: Scene
     visible = torch.arange(made.model.anchors)
     with torch.no_grad():
         made.model.features.fill_(100.0)
-        got, _ = made._attributes(visible, visible[:0], Phase.WARMUP, 3)
+        got, _ = made.attributes.draw(visible, visible[:0], 5, 3)
         assert got.features.shape == (len(visible), 5 + 4)
         assert not got.features[:, 5:].any() and got.features[:, :5].any()
-        made.iteration = 60
-        got, _ = made._attributes(visible, visible[:0], Phase.WARMUP, 3)
-        assert (got.features[:, 5:] == 100.0).all()
+        got, _ = made.attributes.draw(visible, visible[:0], 50, 3)
+        assert (got.features[:, 5:] > 99.0).all()
 
 
 @pytest.mark.parametrize("pool_grid", ["shared", "own"])
@@ -128,8 +127,8 @@ def test_the_grid_settles(scene: SceneData, pool_grid: PoolGrid) -> None:
     before, fusion = made.model.grid.embeddings.detach().clone(), made.model.pool.second.bias.detach().clone()
     assert not torch.equal(before, start)
     some = torch.tensor([3, 1, 3])
-    assert torch.equal(made._grid_rows(some), made.model.grid(made.model.positions[some]))
-    assert not made._grid_rows(some).requires_grad
+    assert torch.equal(made.attributes.grid_rows(some, 50), made.model.grid(made.model.positions[some]))
+    assert not made.attributes.grid_rows(some, 50).requires_grad
     made.step()
     assert torch.equal(made.model.grid.embeddings, before)
     assert not torch.equal(made.model.pool.second.bias, fusion)
@@ -138,9 +137,11 @@ def test_the_grid_settles(scene: SceneData, pool_grid: PoolGrid) -> None:
 def test_settled_grid_values_follow_the_anchors(scene: SceneData) -> None:
     made = trainer(scene, POOLED, 60)
     every = torch.arange(made.model.anchors)
-    values = made._grid_rows(every)
+    values = made.attributes.grid_rows(every, 60)
     made.model.positions = made.model.positions.flip(0)
-    assert torch.equal(made._grid_rows(every), values.flip(0)) and not torch.equal(values, values.flip(0))
+    assert torch.equal(made.attributes.grid_rows(every, 60), values.flip(0)) and not torch.equal(
+        values, values.flip(0)
+    )
 
 
 # ---- the last phase ----
@@ -156,7 +157,7 @@ def test_the_last_phase_draws_what_the_stream_restores(scene: SceneData, change:
     places = {tuple(p): i for i, p in enumerate(np.round(made.model.world().numpy(), 4).tolist())}
     for level in (1, 2, 3):
         with torch.no_grad():
-            drawn, _ = made._attributes(every, every[:0], Phase.FINISH, level)
+            drawn, _ = made.attributes.draw(every, every[:0], 91, level)
         stream = decode(encode(exported), upto=level).scene
         rows = [places[tuple(p)] for p in np.round(stream.anchors, 4).tolist()]
         assert len(set(rows)) == len(rows) > 100
@@ -177,11 +178,11 @@ def test_the_lattice_stays_in_the_last_phase(scene: SceneData) -> None:
     made = trainer(scene, POOLED, 89)
     made.step()  # leaves moments behind
     made.step()
-    lattice, context = made._settled_lattice(), made.model.context
+    lattice, context = made.attributes.lattice(), made.model.context
     still = [p.detach().clone() for net in (context.steps, context.trunk) for p in net.parameters()]
     scale = context.scale.bias.detach().clone()
     made.step()
-    assert made._settled_lattice() is lattice
+    assert made.attributes.lattice() is lattice
     after = [p for net in (context.steps, context.trunk) for p in net.parameters()]
     assert all(torch.equal(a, b) for a, b in zip(still, after, strict=True))
     assert not torch.equal(context.scale.bias, scale)
@@ -342,7 +343,7 @@ def test_relative_rate_weights_follow_the_pictures_loss(scene: SceneData) -> Non
     made = trainer(scene, SMALL, 40)
     view = scene.train[0]
     torch.manual_seed(3)
-    _, _, draw = made._distortion(view.camera, torch.from_numpy(view.load().copy()), Phase.RATE, 2, True)
+    _, _, draw = made._distortion(view.camera, torch.from_numpy(view.load().copy()), 2, True)
     rates = {}
     for relative in (False, True):
         made.recipe = replace(SMALL, relative_rate=relative)
@@ -380,7 +381,7 @@ def test_what_is_in_the_rate(scene: SceneData) -> None:
     made = trainer(scene, SMALL, 40)
     view = scene.train[0]
     torch.manual_seed(3)
-    _, _, draw = made._distortion(view.camera, torch.from_numpy(view.load().copy()), Phase.RATE, 3, True)
+    _, _, draw = made._distortion(view.camera, torch.from_numpy(view.load().copy()), 3, True)
 
     def bits(level: int, **switches: object) -> float:
         made.recipe = replace(SMALL, **switches)  # type: ignore[arg-type]

@@ -11,17 +11,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gspc.model import quantization as quant
-from gspc.model.anchors import ATTRIBUTES, AnchorModel
+from gspc.model.anchors import AnchorModel
 from gspc.model.calibrate import calibrate
 from gspc.model.masks import mask_logits
 from gspc.ops.heads import neural_gaussians
 from gspc.ops.raster import RasterOutput
-from gspc.ops.rows import mask_rows, noisy_rows, rounded_rows
 from gspc.ops.ssim import photometric_loss
 from gspc.presets import Recipe
 from gspc.rendering.rasterizer import Backend, rasterize
 from gspc.scene import Camera, SceneData, View
+from gspc.train.attributes import AttributeSource
 from gspc.train.densify import Statistics, densify, prune_closed
 from gspc.train.initialize import scene_extent
 from gspc.train.optimizer import make_optimizer
@@ -46,25 +45,6 @@ class StepReport:
     loss: float
     psnr: float
     bits: float  # of the level drawn, all anchors; 0 outside the rate phases
-
-
-@dataclass(frozen=True)
-class Attributes:
-    """Attributes of the visible anchors as one level would restore them."""
-
-    features: Tensor
-    log_scales: Tensor
-    offsets: Tensor
-    mask: Tensor
-
-
-@dataclass(frozen=True)
-class Lattice:
-    """Where the values of all anchors may lie in the stream, one entry per attribute."""
-
-    positions: Tensor  # of the model whose anchors these are
-    centers: tuple[Tensor, ...]  # [N, values]
-    steps: tuple[Tensor, ...]  # [N], of level 1
 
 
 @dataclass(frozen=True)
@@ -106,8 +86,7 @@ class Trainer:
         self.picture_loss = 0.0  # smoothed, without the rate
         self.pruned = 0  # anchors removed because their masks closed
         self._world: tuple[Tensor, Tensor] | None = None  # integer positions and where they lie
-        self._grid: tuple[Tensor, Tensor] | None = None  # the same and what the settled grid holds there
-        self._lattice: Lattice | None = None
+        self.attributes = AttributeSource(self.model, schedule, recipe)
         self._no_rows = torch.zeros(0, dtype=torch.int64, device=self.device)
 
     def step(self) -> StepReport:
@@ -120,7 +99,7 @@ class Trainer:
         level = int(torch.randint(1, levels + 1, ())) if coded else levels
         camera, target = self._next_picture()
         self._set_learning_rates()
-        loss, squared, draw = self._distortion(camera, target, phase, level, coded)
+        loss, squared, draw = self._distortion(camera, target, level, coded)
         self._note(float(loss.detach()), squared)
         bits = 0.0
         if coded:
@@ -128,12 +107,12 @@ class Trainer:
             loss = loss + rate
             if self.recipe.accumulate == "rate-and-fidelity":
                 for earlier in range(1, level):
-                    loss = loss + self._distortion(camera, target, phase, earlier, False)[0]
+                    loss = loss + self._distortion(camera, target, earlier, False)[0]
         loss.backward()
         if not self.schedule.closes(self.iteration):
             self.model.masks.grad = None
         if phase is Phase.FINISH:
-            self._keep_lattice()
+            self.attributes.keep_lattice()
         if self.schedule.gathers(self.iteration):
             self._gather(draw, camera)
         self.optimizer.step()
@@ -201,16 +180,6 @@ class Trainer:
             self._world = positions, self.model.world()
         return self._world[1]
 
-    def _grid_rows(self, index: Tensor) -> Tensor:  # int64 [n] -> [n, C]
-        """What the grid holds at some anchors. Once its signs are settled it is read once for all of them."""
-        model, positions = self.model, self.model.positions
-        if not self.schedule.settled(self.iteration):
-            return model.grid(positions[index])
-        if self._grid is None or self._grid[0] is not positions:
-            with torch.no_grad():
-                self._grid = positions, model.grid(positions)
-        return self._grid[1].index_select(0, index)
-
     @torch.no_grad()
     def _visible(self, camera: Camera, world: Tensor) -> Tensor:
         """Indices of the anchors whose Gaussians may touch the picture: in front, and near the frustum."""
@@ -228,7 +197,7 @@ class Trainer:
         return ((z > 0.01) & inside).nonzero().squeeze(1)
 
     def _distortion(
-        self, camera: Camera, target: Tensor, phase: Phase, level: int, coded: bool
+        self, camera: Camera, target: Tensor, level: int, coded: bool
     ) -> tuple[Tensor, float, Drawn]:
         """Scaffold-GS loss of one view, its squared error, and what densification and, if `coded`, the rate
         want to know."""
@@ -236,7 +205,7 @@ class Trainer:
         world = self._positions()
         visible = self._visible(camera, world)
         sample = self._sample(visible) if coded else self._no_rows
-        attributes, rows = self._attributes(visible, sample, phase, level)
+        attributes, rows = self.attributes.draw(visible, sample, self.iteration, level)
         gaussians = neural_gaussians(
             attributes.features,
             attributes.log_scales,
@@ -244,7 +213,7 @@ class Trainer:
             attributes.mask,
             world[visible],
             torch.from_numpy(camera.center.astype(np.float32)).to(self.device),
-            model.heads.weights(quantized=phase is Phase.FINISH),
+            model.heads.weights(quantized=self.schedule.phase(self.iteration) is Phase.FINISH),
         )
         drawn = rasterize(
             self.backend,
@@ -265,113 +234,6 @@ class Trainer:
         drew = Drawn(visible, gaussians.index, gaussians.opacities.detach(), drawn, sample, rows)
         return loss, squared, drew
 
-    def _attributes(
-        self, visible: Tensor, sample: Tensor, phase: Phase, level: int
-    ) -> tuple[Attributes, AnchorRows]:
-        """Attributes of the visible anchors with the noise that stands for quantization at `level` (method
-        sections 2 and 6), and the parameters of the anchors `sample` as they are."""
-        model, shape = self.model, self.model.shape
-        coded = phase in (Phase.RATE, Phase.FINISH)
-        predicted: list[Tensor] = []
-        context: Tensor | None = None
-        if phase is Phase.RATE or model.pool is not None:
-            context, pool_values = model.split_grid(self._grid_rows(visible))
-            if model.pool is not None:
-                predicted = [model.predicted(pool_values)]
-        if coded:
-            mask, sample_masks = mask_rows(model.masks, visible, sample, min(level, model.masks.shape[2]))
-        else:
-            mask, sample_masks = model.masks.new_ones(len(visible), shape.offsets), model.masks[sample]
-        if phase is Phase.FINISH:
-            features, log_scales, offsets = self._rounded(visible, sample, level)
-        else:
-            features, log_scales, offsets = self._noisy(visible, sample, level, phase, context)
-        own = features[0]
-        if not self.schedule.residuals(self.iteration):
-            own = torch.zeros_like(own)
-        return (
-            Attributes(
-                torch.cat([*predicted, own], 1) if predicted else own, log_scales[0], offsets[0], mask
-            ),
-            AnchorRows(features[1], log_scales[1], offsets[1], sample_masks),
-        )
-
-    def _noisy(
-        self, visible: Tensor, sample: Tensor, level: int, phase: Phase, context: Tensor | None
-    ) -> list[tuple[Tensor, Tensor]]:
-        """Each attribute with the noise that stands for quantization at `level`, and the rows `sample`; steps
-        are predicted from `context` in the phase in which they are learned."""
-        model, shape = self.model, self.model.shape
-        finest = phase is Phase.RATE or self.recipe.noise == "finest"
-        scales = [
-            q0 / (shape.refinement(name, level) if finest else 1)
-            for name, q0 in zip(ATTRIBUTES, shape.step_base.as_tuple(), strict=True)
-        ]
-        steps: tuple[Tensor | None, ...] = (None, None, None)
-        seeds = [0, 0, 0]
-        if phase is Phase.WARMUP:
-            scales = [0.0, 0.0, 0.0]
-        else:
-            seeds = torch.randint(1 << 62, (3,)).tolist()
-        if phase is Phase.RATE:
-            assert context is not None
-            r = model.context.step_parameters(context)
-            steps = tuple(quant.step(1.0, column) for column in r.unbind(1))
-        return [
-            noisy_rows(values, visible, sample, step, scale, seed)
-            for values, step, scale, seed in zip(
-                (model.features, model.log_scales, model.offsets), steps, scales, seeds, strict=True
-            )
-        ]
-
-    def _rounded(self, visible: Tensor, sample: Tensor, level: int) -> list[tuple[Tensor, Tensor]]:
-        """Each attribute as `level` restores it, and the rows `sample`."""
-        model, shape = self.model, self.model.shape
-        lattice = self._settled_lattice()
-        return [
-            rounded_rows(
-                values,
-                visible,
-                sample,
-                center,
-                step,
-                shape.refinement(name, shape.levels),
-                shape.step_level(name, shape.levels) - shape.step_level(name, level),
-            )
-            for name, values, center, step in zip(
-                ATTRIBUTES,
-                (model.features, model.log_scales, model.offsets),
-                lattice.centers,
-                lattice.steps,
-                strict=True,
-            )
-        ]
-
-    @torch.no_grad()
-    def _settled_lattice(self) -> Lattice:
-        """The lattice of the last phase, in which grid, steps and centers stay as they are: computed once,
-        in the units of the stream."""
-        model = self.model
-        if self._lattice is None or self._lattice.positions is not model.positions:
-            context, _ = model.split_grid(model.grid(model.positions))
-            prediction, _ = model.context.predict(context)
-            base = model.shape.step_base.as_tuple()
-            r = torch.round(prediction.r * quant.STEP_RESOLUTION) / quant.STEP_RESOLUTION
-            centers = (prediction.center_features, prediction.center_scaling, prediction.center_offsets)
-            units = quant.MEAN_RESOLUTION
-            self._lattice = Lattice(
-                model.positions,
-                tuple(torch.round(c * units) * (q0 / units) for c, q0 in zip(centers, base, strict=True)),
-                tuple(quant.step(q0, column) for q0, column in zip(base, r.unbind(1), strict=True)),
-            )
-        return self._lattice
-
-    def _keep_lattice(self) -> None:
-        """Drops the gradients that would move the lattice under the values."""
-        for network in (self.model.context.steps, self.model.context.trunk):
-            for parameter in network.parameters():
-                parameter.grad = None
-
     @torch.no_grad()
     def _sample(self, visible: Tensor) -> Tensor:
         """Anchors whose rate is evaluated in this iteration."""
@@ -386,7 +248,7 @@ class Trainer:
         model, recipe = self.model, self.recipe
         scale = model.anchors / len(draw.sample)
         total = torch.zeros((), device=self.device)
-        grid = self._grid_rows(draw.sample)
+        grid = self.attributes.grid_rows(draw.sample, self.iteration)
         for counted in range(1 if recipe.accumulate != "none" else level, level + 1):
             found = level_bits(model, draw.sample, counted, noisy=True, rows=draw.rows, grid=grid)
             total = total + found.attributes

@@ -1,0 +1,163 @@
+"""What an iteration draws of the anchors: their attributes as a level of the stream would restore them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gspc.model import quantization as quant
+from gspc.model.anchors import ATTRIBUTES, AnchorModel
+from gspc.ops.rows import mask_rows, noisy_rows, rounded_rows
+from gspc.presets import Recipe
+from gspc.train.rate import AnchorRows
+from gspc.train.schedule import Phase, Schedule
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """Attributes of the visible anchors as one level would restore them."""
+
+    features: Tensor
+    log_scales: Tensor
+    offsets: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """Where the values of all anchors may lie in the stream, one entry per attribute."""
+
+    positions: Tensor  # of the model whose anchors these are
+    centers: tuple[Tensor, ...]  # [N, values]
+    steps: tuple[Tensor, ...]  # [N], of level 1
+
+
+class AttributeSource:
+    """Attributes of a model's anchors while it trains; keeps what does not change from one iteration to the
+    next."""
+
+    def __init__(self, model: AnchorModel, schedule: Schedule, recipe: Recipe) -> None:
+        self.model, self.schedule, self.recipe = model, schedule, recipe
+        self._grid: tuple[Tensor, Tensor] | None = None  # positions and what the settled grid holds there
+        self._lattice: Lattice | None = None
+
+    def draw(
+        self, visible: Tensor, sample: Tensor, iteration: int, level: int
+    ) -> tuple[Attributes, AnchorRows]:
+        """Attributes of the anchors `visible` as `level` restores them, in most phases with the noise that
+        stands for quantization (method sections 2 and 6), and the parameters of the anchors `sample` as they
+        are; int64 [v] ascending and [a]."""
+        model, shape = self.model, self.model.shape
+        phase = self.schedule.phase(iteration)
+        coded = phase in (Phase.RATE, Phase.FINISH)
+        predicted: list[Tensor] = []
+        context: Tensor | None = None
+        if phase is Phase.RATE or model.pool is not None:
+            context, pool_values = model.split_grid(self.grid_rows(visible, iteration))
+            if model.pool is not None:
+                predicted = [model.predicted(pool_values)]
+        if coded:
+            mask, sample_masks = mask_rows(model.masks, visible, sample, min(level, model.masks.shape[2]))
+        else:
+            mask, sample_masks = model.masks.new_ones(len(visible), shape.offsets), model.masks[sample]
+        if phase is Phase.FINISH:
+            features, log_scales, offsets = self._rounded(visible, sample, level)
+        else:
+            features, log_scales, offsets = self._noisy(visible, sample, level, phase, context)
+        own = features[0]
+        if not self.schedule.residuals(iteration):
+            own = torch.zeros_like(own)
+        return (
+            Attributes(
+                torch.cat([*predicted, own], 1) if predicted else own, log_scales[0], offsets[0], mask
+            ),
+            AnchorRows(features[1], log_scales[1], offsets[1], sample_masks),
+        )
+
+    def _noisy(
+        self, visible: Tensor, sample: Tensor, level: int, phase: Phase, context: Tensor | None
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Each attribute with the noise that stands for quantization at `level`, and the rows `sample`; steps
+        are predicted from `context` in the phase in which they are learned."""
+        model, shape = self.model, self.model.shape
+        finest = phase is Phase.RATE or self.recipe.noise == "finest"
+        scales = [
+            q0 / (shape.refinement(name, level) if finest else 1)
+            for name, q0 in zip(ATTRIBUTES, shape.step_base.as_tuple(), strict=True)
+        ]
+        steps: tuple[Tensor | None, ...] = (None, None, None)
+        seeds = [0, 0, 0]
+        if phase is Phase.WARMUP:
+            scales = [0.0, 0.0, 0.0]
+        else:
+            seeds = torch.randint(1 << 62, (3,)).tolist()
+        if phase is Phase.RATE:
+            assert context is not None
+            r = model.context.step_parameters(context)
+            steps = tuple(quant.step(1.0, column) for column in r.unbind(1))
+        return [
+            noisy_rows(values, visible, sample, step, scale, seed)
+            for values, step, scale, seed in zip(
+                (model.features, model.log_scales, model.offsets), steps, scales, seeds, strict=True
+            )
+        ]
+
+    def _rounded(self, visible: Tensor, sample: Tensor, level: int) -> list[tuple[Tensor, Tensor]]:
+        """Each attribute as `level` restores it, and the rows `sample`."""
+        model, shape = self.model, self.model.shape
+        lattice = self.lattice()
+        return [
+            rounded_rows(
+                values,
+                visible,
+                sample,
+                center,
+                step,
+                shape.refinement(name, shape.levels),
+                shape.step_level(name, shape.levels) - shape.step_level(name, level),
+            )
+            for name, values, center, step in zip(
+                ATTRIBUTES,
+                (model.features, model.log_scales, model.offsets),
+                lattice.centers,
+                lattice.steps,
+                strict=True,
+            )
+        ]
+
+    @torch.no_grad()
+    def lattice(self) -> Lattice:
+        """The lattice of the last phase, in which grid, steps and centers stay as they are: computed once,
+        in the units of the stream."""
+        model = self.model
+        if self._lattice is None or self._lattice.positions is not model.positions:
+            context, _ = model.split_grid(model.grid(model.positions))
+            prediction, _ = model.context.predict(context)
+            base = model.shape.step_base.as_tuple()
+            r = torch.round(prediction.r * quant.STEP_RESOLUTION) / quant.STEP_RESOLUTION
+            centers = (prediction.center_features, prediction.center_scaling, prediction.center_offsets)
+            units = quant.MEAN_RESOLUTION
+            self._lattice = Lattice(
+                model.positions,
+                tuple(torch.round(c * units) * (q0 / units) for c, q0 in zip(centers, base, strict=True)),
+                tuple(quant.step(q0, column) for q0, column in zip(base, r.unbind(1), strict=True)),
+            )
+        return self._lattice
+
+    def keep_lattice(self) -> None:
+        """Drops the gradients that would move the lattice under the values."""
+        for network in (self.model.context.steps, self.model.context.trunk):
+            for parameter in network.parameters():
+                parameter.grad = None
+
+    def grid_rows(self, index: Tensor, iteration: int) -> Tensor:  # int64 [n] -> [n, C]
+        """What the grid holds at some anchors. Once its signs are settled it is read once for all of them."""
+        model, positions = self.model, self.model.positions
+        if not self.schedule.settled(iteration):
+            return model.grid(positions[index])
+        if self._grid is None or self._grid[0] is not positions:
+            with torch.no_grad():
+                self._grid = positions, model.grid(positions)
+        return self._grid[1].index_select(0, index)
