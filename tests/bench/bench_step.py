@@ -1,5 +1,5 @@
-"""One training step by part, after densification unless told otherwise: CPU and wall milliseconds, medians over
-steps; one line per figure.
+"""One training step by part, after densification unless told otherwise: CPU and wall milliseconds, medians
+over steps; one line per figure.
 
     python tests/bench/bench_step.py [--anchors 10000 50000 200000] [--threads 1 2] [--steps 9]
     [--iteration 2000] [--scene DIR] [--json FILE]
