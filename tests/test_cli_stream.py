@@ -222,7 +222,8 @@ def photographs(stream: bytes, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any
 
     seen: dict[str, Any] = {"views": tuple(view(camera) for camera in scene.cameras)}
 
-    def load(path: Path, options: Any) -> SceneData:
+    def load(path: Path, options: Any, *, to_train: bool) -> SceneData:
+        assert not to_train
         seen.update(path=path, options=options)
         test = () if options.hold == 0 else seen["views"]
         rest = seen["views"] if options.hold == 0 else ()

@@ -54,6 +54,8 @@ def test_hold(tmp_path: Path, hold: int, test: list[int] | None) -> None:
     if test is None:
         with pytest.raises(InputError, match="--hold 1 leaves no view to train on"):
             load_scene(tmp_path, options)
+        every = load_scene(tmp_path, options, to_train=False)
+        assert len(every.test) == 10 and every.train == ()
         return
     scene = load_scene(tmp_path, options)
     names = sorted(image.name for image in tiny_model().images)

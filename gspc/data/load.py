@@ -22,27 +22,27 @@ from gspc.scene import Camera, SceneData, View
 Views = tuple[View, ...]
 
 
-def load_scene(path: Path, options: DataOptions | None = None) -> SceneData:
+def load_scene(path: Path, options: DataOptions | None = None, *, to_train: bool = True) -> SceneData:
     """The scene at `path`: a COLMAP folder (sparse/0, sparse, or the model itself) or Blender transforms.
 
     Headers of all photographs are checked now, their pixels are decoded by View.load. A split of the
     scene's own (transforms_test.json) stands unless `hold` is 0; otherwise every hold-th view by name is
-    a test view.
+    a test view. `to_train` asks for at least one view that is not.
     Raises InputError, naming the file and what to do.
     """
     options = options or DataOptions()
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
     if (model := colmap.find_model(path)) is not None:
-        return _load_colmap(path, model, options)
+        return _load_colmap(path, model, options, to_train)
     if (files := transforms.find_files(path)) is not None:
-        return _load_transforms(files, options)
+        return _load_transforms(files, options, to_train)
     raise InputError(
         f"{path}: neither a COLMAP model (sparse/0/cameras.bin or .txt) nor a transforms.json is there"
     )
 
 
-def _load_colmap(path: Path, model: Path, options: DataOptions) -> SceneData:
+def _load_colmap(path: Path, model: Path, options: DataOptions, to_train: bool) -> SceneData:
     cameras, images = colmap.read_cameras(model)
     by_id = {camera.camera_id: camera for camera in cameras}
     shot = sorted((colmap.to_camera(image, by_id[image.camera_id]) for image in images), key=lambda c: c.name)
@@ -51,11 +51,11 @@ def _load_colmap(path: Path, model: Path, options: DataOptions) -> SceneData:
     points = colmap.read_points(model)
     background = choose_background(options.background, photos)
     views = _views(shot, photos, 1 if reduced else options.resolution, background, _cache(options))
-    train, test = _split(path, views, options.hold)
+    train, test = _split(path, views, options.hold, to_train)
     return SceneData(_name(path), train, test, points.positions, points.colors, background)
 
 
-def _load_transforms(files: transforms.TransformFiles, options: DataOptions) -> SceneData:
+def _load_transforms(files: transforms.TransformFiles, options: DataOptions, to_train: bool) -> SceneData:
     parts = [transforms.read_frames(file, options.images) for file in files.all]
     names = [frame.camera.name for part in parts for frame in part]
     _enough(files.train, len(names))
@@ -70,7 +70,8 @@ def _load_transforms(files: transforms.TransformFiles, options: DataOptions) -> 
         for part, part_photos in zip(parts, photos, strict=True)
     ]
     if files.test is None or options.hold == 0:
-        train, test = _split(files.train, tuple(view for part in views for view in part), options.hold)
+        every = tuple(view for part in views for view in part)
+        train, test = _split(files.train, every, options.hold, to_train)
     else:
         train, test = views
         if not train:
@@ -94,11 +95,11 @@ def _enough(path: Path, count: int) -> None:
         raise InputError(f"{path}: {have}; a scene needs photographs from at least two places")
 
 
-def _split(path: Path, views: Views, hold: int) -> tuple[Views, Views]:
+def _split(path: Path, views: Views, hold: int, to_train: bool) -> tuple[Views, Views]:
     """Training and test views: the first by name and every hold-th after it are for testing, none when 0."""
     test = views[::hold] if hold else ()
     train = tuple(view for index, view in enumerate(views) if not hold or index % hold)
-    if not train:
+    if to_train and not train:
         raise InputError(f"{path}: --hold {hold} leaves no view to train on; hold out fewer")
     return train, test
 

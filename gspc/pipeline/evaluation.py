@@ -103,7 +103,8 @@ def evaluate(
             source = replace(as_stream(source, threads=threads), kind="pcgs")
     first = restore(source, threads=threads)  # fails early, and knows the options of training
     wanted = (first.level,) if levels == "last" else levels or _levels_to_score(source, first)
-    data = load_scene(directory, _data_options(first.scene.metadata, resolution, hold, background, images))
+    options = _data_options(first.scene.metadata, resolution, hold, background, images)
+    data = load_scene(directory, options, to_train=False)
     views = data.test or data.train
     behind: dict[str, Any] = {} if background is None else {"background": data.background}
     scores = []
