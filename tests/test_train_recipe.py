@@ -150,14 +150,14 @@ def test_settled_grid_values_follow_the_anchors(scene: SceneData) -> None:
 @pytest.mark.parametrize("change", [{}, {"refine_until": 2, "progressive_offsets": True, "chunks": 3}])
 def test_the_last_phase_draws_what_the_stream_restores(scene: SceneData, change: dict[str, Any]) -> None:
     """Attributes of every level, to the units of the integer networks' outputs."""
-    made = trainer(scene, replace(POOLED, **change), 90)
+    made = trainer(scene, replace(POOLED, **change), 95)
     made.step()
     exported = export_trained(TrainedModel(made.model, (), (0.0, 0.0, 0.0), {}))
     every = torch.arange(made.model.anchors)
     places = {tuple(p): i for i, p in enumerate(np.round(made.model.world().numpy(), 4).tolist())}
     for level in (1, 2, 3):
         with torch.no_grad():
-            drawn, _ = made.attributes.draw(every, every[:0], 91, level)
+            drawn, _ = made.attributes.draw(every, every[:0], 96, level)
         stream = decode(encode(exported), upto=level).scene
         rows = [places[tuple(p)] for p in np.round(stream.anchors, 4).tolist()]
         assert len(set(rows)) == len(rows) > 100
@@ -175,7 +175,7 @@ def test_the_last_phase_draws_what_the_stream_restores(scene: SceneData, change:
 
 
 def test_the_lattice_stays_in_the_last_phase(scene: SceneData) -> None:
-    made = trainer(scene, POOLED, 89)
+    made = trainer(scene, POOLED, 94)
     made.step()  # leaves moments behind
     made.step()
     lattice, context = made.attributes.lattice(), made.model.context
@@ -189,7 +189,7 @@ def test_the_lattice_stays_in_the_last_phase(scene: SceneData) -> None:
 
 
 def test_values_learn_through_rounding(scene: SceneData) -> None:
-    found = gradients(trainer(scene, POOLED, 95))
+    found = gradients(trainer(scene, POOLED, 97))
     for name in ("features", "log_scales", "offsets"):
         assert found[name].abs().max() > 0
 

@@ -54,7 +54,8 @@ class AttributeSource:
         coded = phase in (Phase.RATE, Phase.FINISH)
         predicted: list[Tensor] = []
         context: Tensor | None = None
-        if phase is Phase.RATE or model.pool is not None:
+        rounds = self.schedule.rounds(iteration)
+        if (coded and not rounds) or model.pool is not None:
             context, pool_values = model.split_grid(self.grid_rows(visible, iteration))
             if model.pool is not None:
                 predicted = [model.predicted(pool_values)]
@@ -62,10 +63,12 @@ class AttributeSource:
             mask, sample_masks = mask_rows(model.masks, visible, sample, min(level, model.masks.shape[2]))
         else:
             mask, sample_masks = model.masks.new_ones(len(visible), shape.offsets), model.masks[sample]
-        if phase is Phase.FINISH:
+        if rounds:
             features, log_scales, offsets = self._rounded(visible, sample, level)
         else:
-            features, log_scales, offsets = self._noisy(visible, sample, level, phase, context)
+            features, log_scales, offsets = self._noisy(
+                visible, sample, level, phase, context if coded else None
+            )
         own = features[0]
         if not self.schedule.residuals(iteration):
             own = torch.zeros_like(own)
@@ -80,9 +83,9 @@ class AttributeSource:
         self, visible: Tensor, sample: Tensor, level: int, phase: Phase, context: Tensor | None
     ) -> list[tuple[Tensor, Tensor]]:
         """Each attribute with the noise that stands for quantization at `level`, and the rows `sample`; steps
-        are predicted from `context` in the phase in which they are learned."""
+        are predicted from `context` once they are learned."""
         model, shape = self.model, self.model.shape
-        finest = phase is Phase.RATE or self.recipe.noise == "finest"
+        finest = context is not None or self.recipe.noise == "finest"
         scales = [
             q0 / (shape.refinement(name, level) if finest else 1)
             for name, q0 in zip(ATTRIBUTES, shape.step_base.as_tuple(), strict=True)
@@ -93,8 +96,7 @@ class AttributeSource:
             scales = [0.0, 0.0, 0.0]
         else:
             seeds = torch.randint(1 << 62, (3,)).tolist()
-        if phase is Phase.RATE:
-            assert context is not None
+        if context is not None:
             r = model.context.step_parameters(context)
             steps = tuple(quant.step(1.0, column) for column in r.unbind(1))
         return [
@@ -129,8 +131,8 @@ class AttributeSource:
 
     @torch.no_grad()
     def lattice(self) -> Lattice:
-        """The lattice of the last phase, in which grid, steps and centers stay as they are: computed once,
-        in the units of the stream."""
+        """The lattice of the last iterations, in which grid, steps and centers stay as they are: computed
+        once, in the units of the stream."""
         model = self.model
         if self._lattice is None or self._lattice.positions is not model.positions:
             context, _ = model.split_grid(model.grid(model.positions))

@@ -47,6 +47,7 @@ class Schedule:
     masks_from: float = 0.38  # later than the rate: see `closes`
     grid_until: float = 0.50  # see `settled`
     finish_from: float = 0.90
+    round_from: float = 0.95  # see `rounds`
     densify_from: float = 0.05
     densify_until: float = 0.50
     statistics_from: float = 1 / 60
@@ -141,6 +142,12 @@ class Schedule:
         """Whether the grid's signs stay as they are. A sign that flips late moves predictions and contexts
         that everything else has adapted to, and reading signs that may flip costs a tenth of a step."""
         return iteration >= self.grid_until * self.iterations
+
+    def rounds(self, iteration: int) -> bool:
+        """Whether attributes are rounded to the stream's lattice, which then stays, instead of noise that
+        stands for it: heads and values adapt to what a decoder restores. Not for longer, since every level's
+        rounding pulls values its own way."""
+        return iteration >= self.round_from * self.iterations
 
     def gathers(self, iteration: int) -> bool:
         """Whether this iteration adds to the statistics of densification."""

@@ -111,7 +111,7 @@ class Trainer:
         loss.backward()
         if not self.schedule.closes(self.iteration):
             self.model.masks.grad = None
-        if phase is Phase.FINISH:
+        if self.schedule.rounds(self.iteration):
             self.attributes.keep_lattice()
         if self.schedule.gathers(self.iteration):
             self._gather(draw, camera)
