@@ -41,7 +41,7 @@ class Recipe:
         default=32,
         metadata=_about("channels that the spatial feature pool predicts; 0 is the plain model", 0, 256),
     )
-    pool_hidden: int = field(default=64, metadata=_about("hidden units of the pool's fusion network", 1, 256))
+    pool_hidden: int = field(default=32, metadata=_about("hidden units of the pool's fusion network", 1, 256))
     pool_grid: PoolGrid = field(
         default="shared", metadata=_about("whether the pool reads the contexts' grid or one of its own")
     )
@@ -89,15 +89,15 @@ class Recipe:
     )
     chunk_hidden: int = field(default=24, metadata=_about("hidden units of a chunk's network", 1, 256))
     steps_hidden: int = field(default=32, metadata=_about("hidden units of the steps network", 1, 256))
-    trunk_hidden: int = field(default=80, metadata=_about("hidden units of the context's trunk", 1, 256))
+    trunk_hidden: int = field(default=48, metadata=_about("hidden units of the context's trunk", 1, 256))
     trit_features_hidden: int = field(
-        default=64, metadata=_about("hidden units of the features' trit network", 1, 256)
+        default=32, metadata=_about("hidden units of the features' trit network", 1, 256)
     )
     trit_scaling_hidden: int = field(
-        default=18, metadata=_about("hidden units of the scaling's trit network", 1, 256)
+        default=12, metadata=_about("hidden units of the scaling's trit network", 1, 256)
     )
     trit_offsets_hidden: int = field(
-        default=64, metadata=_about("hidden units of the offsets' trit network", 1, 256)
+        default=32, metadata=_about("hidden units of the offsets' trit network", 1, 256)
     )
     # Rate
     coarsest_rate_weight: float = field(

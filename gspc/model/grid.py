@@ -29,7 +29,7 @@ def choose_spec(positions: np.ndarray, *, reference: bool = False, own_pool: boo
     log2_3d, log2_2d = REFERENCE_LOG2_3D, REFERENCE_LOG2_2D
     if not reference:
         size = round(math.log2(max(len(positions), 1)))
-        log2_3d, log2_2d = min(max(size - 2, 8), log2_3d), min(max(size - 1, 9), log2_2d)
+        log2_3d, log2_2d = min(max(size - 3, 8), log2_3d), min(max(size - 2, 9), log2_2d)
     planes = [GridPlane(0, r, log2_3d) for r in RESOLUTIONS_3D]
     planes += [GridPlane(axis, r, log2_2d) for axis in (1, 2, 3) for r in RESOLUTIONS_2D]
     (x, y, z), (w, h, d) = low.tolist(), (high - low).tolist()
