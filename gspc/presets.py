@@ -104,7 +104,7 @@ class Recipe:
         default=8e-3, metadata=_about("rate weight (lambda) of level 1", 0, 10)
     )
     finest_rate_weight: float = field(
-        default=2e-4, metadata=_about("rate weight of the last level; those between are even in log", 0, 10)
+        default=1.5e-4, metadata=_about("rate weight of the last level; those between are even in log", 0, 10)
     )
     relative_rate: bool = field(
         default=True,
