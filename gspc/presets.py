@@ -131,7 +131,7 @@ class Recipe:
         default=9e-5, metadata=_about("screen-space gradient from which anchors grow", 1e-9, 1)
     )
     pool_alone: float = field(
-        default=1 / 6, metadata=_about("share of the run in which the pool learns without residuals", 0, 0.9)
+        default=0.05, metadata=_about("share of the run in which the pool learns without residuals", 0, 0.9)
     )
     downsampling: Downsampling = field(
         default="none", metadata=_about("how the training views grow to their size")
