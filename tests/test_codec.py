@@ -111,7 +111,7 @@ def test_prediction_is_what_the_decoder_uses(small: QuantizedScene, stream: byte
     np.testing.assert_array_equal(steps[rows], symbols.steps)
     context = reference.grid_context(small.positions, small.grid, small.grid_signs)
     np.testing.assert_array_equal(steps, reference.step_indices(small.networks, context))
-    np.testing.assert_array_equal(means, reference.centers(small.networks, context, steps)[0])
+    np.testing.assert_array_equal(means, reference.center_outputs(small.networks, context)[0])
 
 
 @pytest.mark.parametrize("levels", [1, 2, 3])

@@ -134,12 +134,6 @@ def trit_outputs(network: IntegerNetwork, context: I64, k: I32, step: U8, level:
     return z[:, : k.shape[1]], z[:, k.shape[1] :]
 
 
-def centers(networks: Networks, context: I64, steps: U8) -> tuple[I32, U8]:
-    """Means [N, F + 6 + 3K] and Gaussian tables of the offsets [N, 3K] in steps of level 1."""
-    means, scale = center_outputs(networks, context)
-    return means, gaussian_tables(scale, steps[:, 2], 1)
-
-
 def trit_tables(network: IntegerNetwork, context: I64, k: I32, step: U8, level: int) -> U16:
     """Learned three-way tables [N, n] of the values k [N, n] at `level` - 1; step [N]."""
     a, b = trit_outputs(network, context, k, step, level)
