@@ -133,6 +133,17 @@ class Recipe:
     pool_alone: float = field(
         default=0.05, metadata=_about("share of the run in which the pool learns without residuals", 0, 0.9)
     )
+    grid_until: float = field(
+        default=0.5, metadata=_about("share of the run after which the grid's signs stay", 0.1, 1)
+    )
+    round_from: float = field(
+        default=0.95,
+        metadata=_about(
+            "share of the run after which attributes are rounded as in the stream instead of noise; 1: never",
+            0.9,
+            1,
+        ),
+    )
     downsampling: Downsampling = field(
         default="none", metadata=_about("how the training views grow to their size")
     )
@@ -189,7 +200,7 @@ def _types() -> dict[str, Any]:
     return get_type_hints(Recipe)
 
 
-# Chosen on fox and lego (held-out views, 2000 to 3000 iterations, one seed).
+# Chosen on fox and lego (held-out views, 1500 to 3000 iterations, one seed).
 GSPC = Recipe()
 
 # Every field is given: what the default preset is tuned to must not change what was published.
@@ -228,6 +239,8 @@ PCGS = Recipe(
     noise="first",
     densify_threshold=2e-4,
     pool_alone=1 / 6,
+    grid_until=1.0,
+    round_from=1.0,
     downsampling="none",
     downsampling_start=0.7,
     downsampling_until=0.3,
@@ -247,6 +260,7 @@ PREDICT_GS = replace(
     prune_by_masks=False,
     mask_loss=5e-4,
     rate_anchors="visible",
+    grid_until=0.9,
     downsampling="cosine",
     levels=1,
 )

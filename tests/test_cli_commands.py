@@ -297,7 +297,7 @@ def test_eval_shows_views(cli: Cli, evaluating: Any) -> None:
     assert ["2", "a.png", "26.50", "0.9000", "n/a"] in rows
     assert b"\x1b" not in ran.out
     assert "gspc: warning: s.pcgs: cut" in ran.lines
-    assert "gspc: photos: holds out no views; these are training views" in ran.lines
+    assert "gspc: photos: views that were trained on are among these" in ran.lines
 
 
 def test_eval_passes_the_options_of_reading(cli: Cli, evaluating: Any) -> None:

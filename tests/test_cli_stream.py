@@ -16,7 +16,10 @@ from cli_tools import Cli, environment, run_fresh
 
 from gspc import pipeline
 from gspc.codec import encode, truncate_levels
+from gspc.data import load_scene
+from gspc.data.demo import write_demo_scene
 from gspc.errors import BitstreamError, UsageError
+from gspc.pipeline import evaluation
 from gspc.rendering import Renderer, read_scene
 from gspc.rendering.frames import to_uint8
 from gspc.scene import SceneData, View
@@ -224,7 +227,8 @@ def photographs(stream: bytes, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any
 
     def load(path: Path, options: Any, *, to_train: bool) -> SceneData:
         assert not to_train
-        seen.update(path=path, options=options)
+        seen.setdefault("path", path)  # of the first call; another asks what training held out
+        seen.setdefault("options", options)
         test = () if options.hold == 0 else seen["views"]
         rest = seen["views"] if options.hold == 0 else ()
         behind = (1.0, 1.0, 1.0) if options.background == "white" else (0.0, 0.0, 0.0)
@@ -309,6 +313,20 @@ def test_evaluate_on_another_background_renders_on_it(
     pipeline.evaluate(source, Path("p"), levels=(3,), background="white")
     pipeline.evaluate(source, Path("p"), levels=(3,), background="black")
     assert seen == [own, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)]
+
+
+@pytest.mark.parametrize(
+    ("trained", "asked", "held_out"),
+    [("4", 4, True), ("4", 8, True), ("4", 2, False), ("4", 1, False), ("4", 0, False), ("0", 4, False)],
+)
+def test_views_that_were_trained_on_are_not_held_out(
+    tmp_path: Path, trained: str, asked: int, held_out: bool
+) -> None:
+    write_demo_scene(tmp_path / "demo", views=9, width=32, height=24, points=100)
+    metadata = {"hold": trained}
+    options = evaluation._data_options(metadata, None, asked, None, None)
+    data = load_scene(tmp_path / "demo", options, to_train=False)
+    assert evaluation._held_out(tmp_path / "demo", data, options, metadata) == held_out
 
 
 def test_evaluate_a_truncated_stream_and_training_views(stream: bytes, photographs: dict[str, Any]) -> None:

@@ -54,6 +54,8 @@ PUBLISHED = {
     "noise": "first",
     "densify_threshold": 2e-4,
     "pool_alone": 1 / 6,
+    "grid_until": 1.0,
+    "round_from": 1.0,
     "downsampling": "none",
     "downsampling_start": 0.7,
     "downsampling_until": 0.3,
@@ -75,6 +77,7 @@ def test_the_published_presets_are_what_was_published() -> None:
         "prune_by_masks": False,
         "mask_loss": 5e-4,
         "rate_anchors": "visible",
+        "grid_until": 0.9,
         "downsampling": "cosine",
         "levels": 1,
     }

@@ -24,7 +24,7 @@ from gspc.scene import SceneData
 from gspc.train import fit
 from gspc.train.fit import checkpoint_path
 
-ITERATIONS = 10  # one of warm-up, three of noise, five of rate, one of finish
+ITERATIONS = 20  # two of warm-up, five of noise, eleven of rate, two of finish, the last of them rounded
 WEIGHTS = (4e-3, 1e-3, 3e-4)
 
 # A small plain and a small predictive recipe, whatever the default preset is tuned to.
@@ -80,6 +80,8 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "densify_threshold": (1e-5,),
     "feature_step": (0.06, 2.0),
     "pool_alone": (0.0, 0.5),
+    "grid_until": (0.2, 1.0),
+    "round_from": (0.9, 1.0),
     "downsampling_start": (0.5,),
     "downsampling_until": (0.9,),
     "iterations": (7,),

@@ -1,6 +1,7 @@
 """Rows of parameters: values and gradients as in the readable definition, noise that is uniform and
 repeatable, one gradient for two uses, and what is refused."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -29,7 +30,7 @@ def selection(seed=0):
     return index, torch.randint(N, (90,), generator=rng)
 
 
-@pytest.mark.parametrize("shape", [(32,), (6,), (10, 3), (1,)])
+@pytest.mark.parametrize("shape", [(32,), (6,), (10, 3), (1,), (0,)])
 @pytest.mark.parametrize("stepped", [False, True])
 def test_rows_are_the_reference(isa, shape, stepped):
     index, also = selection()
@@ -62,7 +63,7 @@ def test_noise_is_uniform_and_belongs_to_its_row():
 
 
 @pytest.mark.parametrize(("finest", "coarser"), [(1, 0), (9, 0), (9, 1), (9, 2), (3, 1)])
-@pytest.mark.parametrize("shape", [(32,), (6,), (10, 3), (1,)])
+@pytest.mark.parametrize("shape", [(32,), (6,), (10, 3), (1,), (0,)])
 def test_rounded_rows_are_the_reference(isa, shape, finest, coarser):
     index, also = selection(3)
     found = []
@@ -77,11 +78,14 @@ def test_rounded_rows_are_the_reference(isa, shape, finest, coarser):
         found.append((rounded, plain, values.grad))
     for got, want in zip(*found, strict=True):
         torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-5)
+    if shape == (0,):
+        return
     away = (found[0][0].flatten(1) - values.flatten(1)[index]).abs() / step[index][:, None]
     assert away.max() <= 0.5 * 3**coarser / finest * 1.001
 
 
 def test_rounded_rows_are_what_the_codec_restores():
+    torch.manual_seed(2)
     values, center, step = torch.randn(N, 16), torch.randn(N, 16) * 0.1, torch.rand(N) * 0.3 + 0.05
     every = torch.arange(N)
     finest = quant.quantize(values - center, step[:, None] / 9)
@@ -158,6 +162,10 @@ def test_bad_rows_are_refused(index):
     for finest, coarser in ((1, 1), (6, 2), (9, 9)):
         with pytest.raises(ValueError, match="multiple"):
             rounded_rows(values, none, none, torch.zeros(5, 4), torch.ones(5), finest, coarser)
+        with pytest.raises(ValueError, match="multiple"):
+            arrays = [values.numpy(), none.numpy(), none.numpy(), np.zeros((5, 4), np.float32)]
+            out = np.empty((0, 4), np.float32)
+            kernels().rows_rounded(*arrays, np.ones(5, np.float32), finest, coarser, out, out)
     with pytest.raises(ValueError, match="center"):
         rounded_rows(values, none, none, torch.zeros(5, 3), torch.ones(5), 1, 0)
     with pytest.raises(ValueError, match="float32"):

@@ -108,6 +108,26 @@ def interrupt(folder: Path, out: Path, number: int) -> int:
     return process.wait(60)
 
 
+def test_stopped_in_the_last_iterations_and_resumed(folder, straight, tmp_path):
+    """While attributes are rounded to a lattice that the checkpoint does not hold."""
+
+    class Stopped(Exception):
+        pass
+
+    class Stop(Quiet):
+        def progress(self, progress):
+            if progress.iteration >= 116:
+                raise Stopped
+
+    opts = options(tmp_path / "log.jsonl", checkpoint_every=5)
+    with pytest.raises(Stopped):
+        fit(load_scene(folder, DataOptions()), tmp_path / "model.pt", opts, Stop())
+    resumed = options(tmp_path / "log.jsonl", checkpoint_every=5, resume=True)
+    _, observer = run(folder, tmp_path / "model.pt", resumed)
+    assert any("resumed at iteration 115" in text for text in observer.messages)
+    assert (tmp_path / "log.jsonl").read_bytes() == (straight[0] / "log.jsonl").read_bytes()
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_interrupted_and_resumed_gives_the_log_of_an_uninterrupted_run(folder, straight, tmp_path, number):
     status = interrupt(folder, tmp_path, number)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from gspc.codec import decode, encode
-from gspc.codec.export import export_trained
+from gspc.codec.export import export_trained, step_table
 from gspc.model import quantization as quant
 from gspc.model.anchors import AnchorModel, ModelShape
 from gspc.model.calibrate import calibrate
@@ -26,6 +26,7 @@ from gspc.presets import GSPC, PCGS, PoolGrid, Recipe
 from gspc.rendering.rasterizer import choose_backend
 from gspc.scene import Camera, SceneData, View
 from gspc.train import rate
+from gspc.train.densify import prune_closed
 from gspc.train.initialize import initial_model
 from gspc.train.rate import AnchorRows, level_bits
 from gspc.train.schedule import Phase, Schedule
@@ -180,18 +181,47 @@ def test_the_lattice_stays_in_the_last_phase(scene: SceneData) -> None:
     made.step()
     lattice, context = made.attributes.lattice(), made.model.context
     still = [p.detach().clone() for net in (context.steps, context.trunk) for p in net.parameters()]
-    scale = context.scale.bias.detach().clone()
+    pool = made.model.pool.second.bias.detach().clone()
     made.step()
     assert made.attributes.lattice() is lattice
     after = [p for net in (context.steps, context.trunk) for p in net.parameters()]
     assert all(torch.equal(a, b) for a, b in zip(still, after, strict=True))
-    assert not torch.equal(context.scale.bias, scale)
+    assert not torch.equal(made.model.pool.second.bias, pool)
 
 
-def test_values_learn_through_rounding(scene: SceneData) -> None:
-    found = gradients(trainer(scene, POOLED, 97))
-    for name in ("features", "log_scales", "offsets"):
-        assert found[name].abs().max() > 0
+def test_the_gradient_passes_rounding(scene: SceneData) -> None:
+    made = trainer(scene, POOLED, 95)
+    made.step()
+    model, every = made.model, torch.arange(made.model.anchors)
+    for level in (1, 2, 3):
+        drawn, _ = made.attributes.draw(every, every[:0], 97, level)
+        weights = [torch.randn_like(part) for part in (drawn.features, drawn.log_scales, drawn.offsets)]
+        parts = zip((drawn.features, drawn.log_scales, drawn.offsets), weights, strict=True)
+        loss = sum((part * weight).sum() for part, weight in parts)
+        found = torch.autograd.grad(loss, (model.features, model.log_scales, model.offsets))
+        for got, want in zip(found, (weights[0][:, 5:], *weights[1:]), strict=True):
+            assert torch.equal(got, want)
+
+
+def test_the_lattice_follows_the_anchors(scene: SceneData) -> None:
+    """Pruned anchors take their points of the lattice with them; the others keep theirs."""
+    made = trainer(scene, POOLED, 95)
+    made.step()
+    before, keep = made.attributes.lattice(), torch.arange(made.model.anchors) % 3 > 0
+    with torch.no_grad():
+        made.model.masks[~keep] = -50.0
+    prune_closed(made.model, made.optimizer, made.statistics)
+    after = made.attributes.lattice()
+    assert made.model.anchors == int(keep.sum()) < len(keep)
+    for old, new in zip((*before.centers, *before.steps), (*after.centers, *after.steps), strict=True):
+        torch.testing.assert_close(new, old[keep])
+
+
+def test_steps_of_the_lattice_are_the_streams() -> None:
+    r = torch.tensor([-2.4, -2.0, -0.33, 0.0, 0.02, 1.9, 3.0])
+    table = step_table()
+    index = (torch.round(r * 32) + 64).clamp(0, 127).long()
+    assert quant.tabled_step(r).double().tolist() == table[index.numpy()].tolist()
 
 
 def test_contexts_and_pool_read_their_own_planes(scene: SceneData) -> None:

@@ -19,6 +19,24 @@ def test_phases_come_in_order_at_their_shares(iterations):
     assert [i / iterations for i in changes] == pytest.approx([0.10, 1 / 3, 0.90], abs=1 / iterations)
 
 
+@pytest.mark.parametrize("iterations", [20, 300, 3000])
+def test_grid_settles_and_rounding_begins_at_their_shares(iterations):
+    schedule = Schedule(iterations)
+    settled = [schedule.settled(i) for i in range(iterations)]
+    rounded = [schedule.rounds(i) for i in range(iterations)]
+    assert settled == [i >= iterations / 2 for i in range(iterations)]
+    assert sum(rounded) == iterations // 20 and rounded[-1]
+    assert not any(a and schedule.densifies(i) for i, a in enumerate(settled))
+    assert all(schedule.phase(i) is Phase.FINISH for i, a in enumerate(rounded) if a)
+
+
+def test_a_grid_that_never_settles_does_so_for_rounding():
+    late = Schedule(100, grid_until=1.0, round_from=0.97)
+    assert [i for i in range(100) if late.settled(i)] == [97, 98, 99]
+    published = Schedule.of(PCGS, 100)
+    assert not any(published.settled(i) or published.rounds(i) for i in range(100))
+
+
 def test_learning_rates_decay_exponentially():
     rate = Rate(0.01, 0.0001)
     assert rate.at(0.0) == pytest.approx(0.01)

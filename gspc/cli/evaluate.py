@@ -67,7 +67,10 @@ def command(
     hold: Annotated[
         int | None,
         typer.Option(
-            "--hold", metavar="N", help="Evaluate every Nth view by name; by default as in training."
+            "--hold",
+            metavar="N",
+            help="Evaluate every Nth view by name, by default as in training. "
+            "A test split of the scene's own stands.",
         ),
     ] = None,
     background: Annotated[
@@ -130,7 +133,7 @@ def _report(
     for warning in result.warnings:
         console.warn(f"{result.source}: {warning}")
     if not result.held_out:
-        console.note(f"{result.data}: holds out no views; these are training views")
+        console.note(f"{result.data}: views that were trained on are among these")
     if json_file is not None:
         targets.text(json_file, json.dumps(as_json(result), indent=2, allow_nan=False) + "\n", force=force)
     if csv_file is not None:

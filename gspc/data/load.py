@@ -74,7 +74,7 @@ def _load_transforms(files: transforms.TransformFiles, options: DataOptions, to_
         train, test = _split(files.train, every, options.hold, to_train)
     else:
         train, test = views
-        if not train:
+        if to_train and not train:
             raise InputError(f"{files.train}: no frames to train on")
     cameras = [view.camera for view in (*train, *test)]
     positions, colors = transforms.read_points(files, cameras)

@@ -44,6 +44,11 @@ def step(base: float, r: Tensor) -> Tensor:
     return base * (1.0 + torch.tanh(r.clamp(low, high)))
 
 
+def tabled_step(r: Tensor) -> Tensor:
+    """Step relative to Q0 as the stream's table has it for the network's output r."""
+    return torch.round(2.0**14 * step(1.0, torch.round(r * STEP_RESOLUTION) / STEP_RESOLUTION)) / 2.0**14
+
+
 def refinement(level: int) -> int:
     """How many steps of `level` fit into one of level 1."""
     return 3 ** (level - 1)

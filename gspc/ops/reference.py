@@ -351,7 +351,7 @@ def noisy_rows(
     rows = values.flatten(1)[index]
     noise = row_noise(index, rows.shape[1], seed) * scale
     noisy = rows + (noise if step is None else noise * step[:, None])
-    return noisy.reshape(-1, *values.shape[1:]), values[also]
+    return noisy.reshape(len(index), *values.shape[1:]), values[also]
 
 
 def rounded_rows(
@@ -365,7 +365,7 @@ def rounded_rows(
             symbols = torch.floor((symbols + 1) / 3)
         restored = center + symbols * (step / (finest // 3**coarser))
     rounded = rows + (restored - rows).detach()
-    return rounded.reshape(-1, *values.shape[1:]), values[also]
+    return rounded.reshape(len(index), *values.shape[1:]), values[also]
 
 
 def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[Tensor, Tensor]:

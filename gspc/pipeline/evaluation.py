@@ -17,7 +17,7 @@ from gspc.presets import made_with
 if TYPE_CHECKING:
     from gspc.config import Background, DataOptions
     from gspc.rendering import Renderer
-    from gspc.scene import View
+    from gspc.scene import SceneData, View
 
 Report = Callable[[str], None]
 
@@ -63,7 +63,7 @@ class LevelScore:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores per level; `held_out` is False when there are no test views and training views were taken.
+    """Scores per level; `held_out` is False when views that were trained on are among those scored.
     `made_with`: preset and switches of the fit, empty where the scene does not say."""
 
     source: str
@@ -121,7 +121,7 @@ def evaluate(
     return Evaluation(
         source=source.name,
         data=str(directory),
-        held_out=bool(data.test),
+        held_out=_held_out(directory, data, options, first.scene.metadata),
         lpips_status=lpips_status(),
         warnings=first.warnings,
         levels=tuple(scores),
@@ -153,6 +153,17 @@ def _data_options(
         background=background or options.background,
         images=images,
     )
+
+
+def _held_out(directory: Path, data: SceneData, options: DataOptions, metadata: Mapping[str, str]) -> bool:
+    """Whether training saw none of the test views: it may have held out others than are asked for now."""
+    from gspc.data import load_scene
+
+    trained = _data_options(metadata, None, None, None, None).hold
+    if not data.test or trained == options.hold:
+        return bool(data.test)
+    kept = load_scene(directory, replace(options, hold=trained), to_train=False).test
+    return {view.camera.name for view in data.test} <= {view.camera.name for view in kept}
 
 
 def _levels_to_score(source: Source, last: Restored) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from gspc.model import quantization as quant
 from gspc.model.anchors import ATTRIBUTES, AnchorModel
 from gspc.ops.rows import mask_rows, noisy_rows, rounded_rows
-from gspc.presets import Recipe
+from gspc.presets import Noise
 from gspc.train.rate import AnchorRows
 from gspc.train.schedule import Phase, Schedule
 
@@ -38,8 +38,8 @@ class AttributeSource:
     """Attributes of a model's anchors while it trains; keeps what does not change from one iteration to the
     next."""
 
-    def __init__(self, model: AnchorModel, schedule: Schedule, recipe: Recipe) -> None:
-        self.model, self.schedule, self.recipe = model, schedule, recipe
+    def __init__(self, model: AnchorModel, schedule: Schedule, noise: Noise) -> None:
+        self.model, self.schedule, self.noise = model, schedule, noise
         self._grid: tuple[Tensor, Tensor] | None = None  # positions and what the settled grid holds there
         self._lattice: Lattice | None = None
 
@@ -85,7 +85,7 @@ class AttributeSource:
         """Each attribute with the noise that stands for quantization at `level`, and the rows `sample`; steps
         are predicted from `context` once they are learned."""
         model, shape = self.model, self.model.shape
-        finest = context is not None or self.recipe.noise == "finest"
+        finest = context is not None or self.noise == "finest"
         scales = [
             q0 / (shape.refinement(name, level) if finest else 1)
             for name, q0 in zip(ATTRIBUTES, shape.step_base.as_tuple(), strict=True)
@@ -132,19 +132,21 @@ class AttributeSource:
     @torch.no_grad()
     def lattice(self) -> Lattice:
         """The lattice of the last iterations, in which grid, steps and centers stay as they are: computed
-        once, in the units of the stream."""
+        once for a set of anchors, in the units of the stream."""
         model = self.model
         if self._lattice is None or self._lattice.positions is not model.positions:
-            context, _ = model.split_grid(model.grid(model.positions))
+            context, _ = model.split_grid(self._settled_grid())
             prediction, _ = model.context.predict(context)
             base = model.shape.step_base.as_tuple()
-            r = torch.round(prediction.r * quant.STEP_RESOLUTION) / quant.STEP_RESOLUTION
             centers = (prediction.center_features, prediction.center_scaling, prediction.center_offsets)
             units = quant.MEAN_RESOLUTION
             self._lattice = Lattice(
                 model.positions,
                 tuple(torch.round(c * units) * (q0 / units) for c, q0 in zip(centers, base, strict=True)),
-                tuple(quant.step(q0, column) for q0, column in zip(base, r.unbind(1), strict=True)),
+                tuple(
+                    q0 * quant.tabled_step(column)
+                    for q0, column in zip(base, prediction.r.unbind(1), strict=True)
+                ),
             )
         return self._lattice
 
@@ -156,10 +158,14 @@ class AttributeSource:
 
     def grid_rows(self, index: Tensor, iteration: int) -> Tensor:  # int64 [n] -> [n, C]
         """What the grid holds at some anchors. Once its signs are settled it is read once for all of them."""
-        model, positions = self.model, self.model.positions
         if not self.schedule.settled(iteration):
-            return model.grid(positions[index])
+            return self.model.grid(self.model.positions[index])
+        return self._settled_grid().index_select(0, index)
+
+    @torch.no_grad()
+    def _settled_grid(self) -> Tensor:  # -> [N, C]
+        positions = self.model.positions
         if self._grid is None or self._grid[0] is not positions:
-            with torch.no_grad():
-                self._grid = positions, model.grid(positions)
-        return self._grid[1].index_select(0, index)
+            self._grid = None  # frees the old values before the new ones are there
+            self._grid = positions, self.model.grid(positions)
+        return self._grid[1]

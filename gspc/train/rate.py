@@ -69,7 +69,8 @@ def level_bits(
     """Bits that `level` adds for the anchors `index` (int64 [n]), whose parameters are `rows` and whose grid
     values are `grid` if at hand.
 
-    Training (`noisy`): Gaussian bits on values with uniform noise of one step, which keeps the gradient;
+    Training (`noisy`): Gaussian bits on values with uniform noise of one step, which keeps the gradient, also
+    while the pictures see them rounded;
     three-way bits on hard symbols; masks straight-through, those of the level before detached. Otherwise
     everything is hard.
     """

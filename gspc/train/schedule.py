@@ -20,7 +20,8 @@ class Phase(Enum):
     # level; in a short run features have not grown to that size yet (their spread on fox and lego is 0.4).
     NOISE = "noise"
     RATE = "rate"  # learned steps, contexts and masks at a sampled level
-    FINISH = "finish"  # the same with simulated integer networks and heads
+    # The same with simulated integer networks and heads, and in its end attributes on the stream's lattice
+    FINISH = "finish"
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,9 @@ class Schedule:
     noise_from: float = 0.10
     rate_from: float = 1 / 3
     masks_from: float = 0.38  # later than the rate: see `closes`
-    grid_until: float = 0.50  # see `settled`
     finish_from: float = 0.90
-    round_from: float = 0.95  # see `rounds`
+    grid_until: float = 0.50  # see `settled`
+    round_from: float = 0.95  # see `rounds`; not before `finish_from`
     densify_from: float = 0.05
     densify_until: float = 0.50
     statistics_from: float = 1 / 60
@@ -67,7 +68,7 @@ class Schedule:
             "cov": Rate(0.004, 0.001),
             "residual": Rate(0.004, 0.0005),  # residual decoder
             "pool": Rate(0.005, 0.0005),  # fusion network
-            "grid": Rate(0.005, 0.0005),
+            "grid": Rate(0.005, 0.0005),  # as far as `grid_until` lets it
             "context": Rate(0.005, 0.0005),
         }
     )
@@ -88,6 +89,8 @@ class Schedule:
             iterations,
             pool_alone=recipe.pool_alone if recipe.pool else 0.0,
             pooled=recipe.pool > 0,
+            grid_until=recipe.grid_until,
+            round_from=recipe.round_from,
             downsampling=recipe.downsampling,
             downsampling_start=recipe.downsampling_start,
             downsampling_until=recipe.downsampling_until,
@@ -141,12 +144,12 @@ class Schedule:
     def settled(self, iteration: int) -> bool:
         """Whether the grid's signs stay as they are. A sign that flips late moves predictions and contexts
         that everything else has adapted to, and reading signs that may flip costs a tenth of a step."""
-        return iteration >= self.grid_until * self.iterations
+        return iteration >= min(self.grid_until, self.round_from) * self.iterations
 
     def rounds(self, iteration: int) -> bool:
         """Whether attributes are rounded to the stream's lattice, which then stays, instead of noise that
-        stands for it: heads and values adapt to what a decoder restores. Not for longer, since every level's
-        rounding pulls values its own way."""
+        stands for it: heads and values adapt to what a decoder restores. Late, since every level's rounding
+        pulls values its own way."""
         return iteration >= self.round_from * self.iterations
 
     def gathers(self, iteration: int) -> bool:

@@ -86,7 +86,7 @@ class Trainer:
         self.picture_loss = 0.0  # smoothed, without the rate
         self.pruned = 0  # anchors removed because their masks closed
         self._world: tuple[Tensor, Tensor] | None = None  # integer positions and where they lie
-        self.attributes = AttributeSource(self.model, schedule, recipe)
+        self.attributes = AttributeSource(self.model, schedule, recipe.noise)
         self._no_rows = torch.zeros(0, dtype=torch.int64, device=self.device)
 
     def step(self) -> StepReport:
@@ -258,7 +258,7 @@ class Trainer:
                 total = total + found.masks
         bits = total * scale
         # Anchors that are gone still count: a rate weight keeps its meaning while masks close.
-        settled = self.schedule.settled(self.iteration)
+        settled = self.schedule.settled(self.iteration)  # its bits are constant from then on and left out
         grid_bits = 0.0 if settled else model.grid.bits()
         per_value = (bits + grid_bits) / ((model.anchors + self.pruned) * model.values_per_anchor())
         weight = model.shape.rate_weights[level - 1]
