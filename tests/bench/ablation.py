@@ -308,6 +308,17 @@ def arguments() -> argparse.Namespace:
     return args
 
 
+def stated(args: argparse.Namespace) -> str:
+    """The command for the report: what decides about the figures, without the folders of this machine."""
+    words = ["tests/bench/ablation.py", Path(args.list).name, "--scenes"]
+    words += [Path(text).name for text in args.scenes]
+    for name in ("seeds", "only", "iterations", "resolution", "device"):
+        value = getattr(args, name)
+        if value is not None:
+            words += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
+    return " ".join(words)
+
+
 def main() -> int:
     args = arguments()
     given = {key: getattr(args, key) for key in ("iterations", "resolution", "device")}
@@ -329,7 +340,7 @@ def main() -> int:
         return 0
     stem = args.report or args.work / Path(args.list).stem
     stem.parent.mkdir(parents=True, exist_ok=True)
-    command = " ".join(["tests/bench/ablation.py", *sys.argv[1:]])
+    command = stated(args)
     here = machine() | {"jobs": args.jobs, "threads": args.threads or "all"}
     lock = threading.Lock()
 
