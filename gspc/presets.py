@@ -134,7 +134,8 @@ class Recipe:
         default=0.05, metadata=_about("share of the run in which the pool learns without residuals", 0, 0.9)
     )
     grid_until: float = field(
-        default=0.5, metadata=_about("share of the run after which the grid's signs stay", 0.1, 1)
+        default=0.5,
+        metadata=_about("share of the run after which the grid's signs stay; without a pool give 1", 0.1, 1),
     )
     round_from: float = field(
         default=0.95,
