@@ -22,6 +22,7 @@ Accumulate = Literal["none", "rate", "rate-and-fidelity"]
 Noise = Literal["finest", "first"]
 Downsampling = Literal["none", "fixed", "linear", "cosine"]
 RateAnchors = Literal["all", "visible"]
+MaskCosts = Literal["own", "mean"]
 
 
 def _about(text: str, low: float = -math.inf, high: float = math.inf) -> dict[str, Any]:
@@ -115,6 +116,13 @@ class Recipe:
     )
     position_rate: bool = field(default=False, metadata=_about("positions in the rate"))
     mask_rate: bool = field(default=False, metadata=_about("masks in the rate"))
+    mask_costs: MaskCosts = field(
+        default="mean",
+        metadata=_about(
+            "what masks pay for a Gaussian: its own bits whenever its anchor is in the rate's sample, or the "
+            "sample's mean all the time"
+        ),
+    )
     prune_by_masks: bool = field(
         default=True, metadata=_about("anchors whose masks are closed at every level leave the training")
     )
@@ -234,6 +242,7 @@ PCGS = Recipe(
     relative_growth=False,
     position_rate=False,
     mask_rate=False,
+    mask_costs="own",
     prune_by_masks=True,
     mask_loss=0.0,
     rate_anchors="all",

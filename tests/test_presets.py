@@ -48,6 +48,7 @@ PUBLISHED = {
     "relative_growth": False,
     "position_rate": False,
     "mask_rate": False,
+    "mask_costs": "own",
     "prune_by_masks": True,
     "mask_loss": 0.0,
     "rate_anchors": "all",

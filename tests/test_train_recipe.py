@@ -463,6 +463,76 @@ def test_the_rate_closes_masks(scene: SceneData, level: int) -> None:
         assert not grad[..., level:].any()  # planes of later levels
 
 
+def test_mean_costs_of_a_level(scene: SceneData) -> None:
+    """What an anchor and a Gaussian cost on average, over those that live at the level, dead ones aside."""
+    model = trainer(scene, SMALL, 40).model
+    index = torch.arange(model.anchors)
+    model.masks.data.fill_(1.0)
+    found = level_bits(model, index, 1, noisy=False)
+    anchors = float((found.features + found.scaling).detach()) / model.anchors
+    assert found.attributes_cost.anchor == pytest.approx(anchors, rel=1e-5)
+    assert found.attributes_cost.gaussian == pytest.approx(
+        float(found.offsets.detach()) / (10 * model.anchors), rel=1e-5
+    )
+    living = index % 3 == 0
+    model.masks.data[~living] = -20.0
+    some, alone = level_bits(model, index, 1, noisy=False), level_bits(model, index[living], 1, noisy=False)
+    assert some.attributes_cost.anchor == pytest.approx(alone.attributes_cost.anchor, rel=1e-5)
+    assert some.attributes_cost.anchor != pytest.approx(anchors, rel=1e-4)
+    # At a later level, where nothing is new, a Gaussian would still cost what its values cost there.
+    assert level_bits(model, index[living], 2, noisy=False).attributes_cost.gaussian > 1
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_marginal_cost_of_masks(scene: SceneData, level: int) -> None:
+    """The derivatives of the masks' bits: one anchor more in a hundred, one Gaussian more in a thousand."""
+    model = trainer(scene, SMALL, 40).model
+    index = torch.arange(100)
+    masks = model.masks.data
+    masks.fill_(-20.0)
+    masks[:, :3, 0] = 20.0  # three of each anchor's ten at level 1, two more at level 2
+    masks[:, 3:5, 1] = 60.0
+    found = level_bits(model, index, level, noisy=False)
+    more = float(level_bits(model, torch.cat([index, index[:1]]), level, noisy=False).masks - found.masks)
+    alive = (3, 2)[level - 1]
+    candidates = (10, 7)[level - 1]
+    cost = found.masks_cost
+    assert candidates / 10 * cost.anchor + alive * cost.gaussian == pytest.approx(more, rel=1e-3)
+    masks[0, 9, level - 1] = 60.0
+    more = float(level_bits(model, index, level, noisy=False).masks - found.masks)
+    assert cost.gaussian == pytest.approx(more, rel=1e-2)
+
+
+@pytest.mark.parametrize("level", [1, 3])
+def test_masks_pay_means_or_their_own_bits(
+    scene: SceneData, level: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By means every open mask has the same rate gradient, but for its logit's slope, whether its anchor is
+    sampled or not; else only the sample's have one, each its own."""
+    monkeypatch.setattr("gspc.train.trainer.RATE_AT_LEAST", 8)
+    view = scene.train[0]
+    found = {}
+    for costs in ("mean", "own"):
+        made = trainer(scene, replace(SMALL, mask_costs=costs), 40)  # type: ignore[arg-type]
+        torch.manual_seed(3)
+        _, _, draw = made._distortion(view.camera, torch.from_numpy(view.load().copy()), level, True)
+        torch.manual_seed(5)
+        rate_loss, bits = made._rate(level, draw)
+        rate_loss.backward()
+        grad = made.model.masks.grad
+        assert grad is not None
+        found[costs] = grad[..., 0], float(rate_loss.detach()), bits
+        sampled = torch.zeros(made.model.anchors, dtype=torch.bool)
+        sampled[draw.sample] = True
+    mean, own = found["mean"][0], found["own"][0]
+    assert found["mean"][1:] == pytest.approx(found["own"][1:], rel=1e-6)  # the rate itself is the same
+    assert not sampled.all() and not own[~sampled].any() and own[sampled].abs().min() > 0
+    assert mean.min() > 0 and mean.max() == pytest.approx(float(mean.min()), rel=1e-5)
+    assert own[sampled].std() > 1e-2 * own[sampled].mean()
+    if level == 1:  # all masks are open and equal: what the sample pays in all is what means add up to
+        assert float(mean.sum()) == pytest.approx(float(own.sum()), rel=1e-4)
+
+
 def test_refined_trits_do_not_move_the_values(scene: SceneData) -> None:
     """PCGS: three-way bits are taken on hard symbols; only networks and grid learn from them."""
     model = trainer(scene, SMALL, 40).model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -19,14 +20,24 @@ BITS_PER_WEIGHT = 6  # of the networks, as coded
 
 
 @dataclass(frozen=True)
+class Cost:
+    """Bits that one more anchor, without its Gaussians, and one more Gaussian take at a level."""
+
+    anchor: float
+    gaussian: float
+
+
+@dataclass(frozen=True)
 class LevelBits:
-    """Bits of one level over the anchors given, by attribute."""
+    """Bits of one level over the anchors given, by attribute; and what one more would take on average."""
 
     features: Tensor
     scaling: Tensor
     offsets: Tensor
     positions: Tensor
     masks: Tensor
+    attributes_cost: Cost
+    masks_cost: Cost
 
     @property
     def attributes(self) -> Tensor:
@@ -82,14 +93,17 @@ def level_bits(
     now, before = gaussian_mask(rows.masks, level), gaussian_mask(rows.masks, level - 1).detach()
     anchor_now, anchor_before = anchor_mask(now), anchor_mask(before).detach()
     fresh, old = (anchor_now - anchor_before)[:, None], anchor_before[:, None]
-    totals = {}
+    totals, per_anchor, per_gaussian = {}, 0.0, 0.0
     for attribute in _attributes(model, context, rows, level):
-        appears, refined = fresh, old
+        bits = _appearance_bits(model, attribute, level, noisy)
         if attribute.name == "offsets":
             appears = (now - before).repeat_interleave(3, dim=1)
             refined = before.repeat_interleave(3, dim=1)
-        bits = _appearance_bits(model, attribute, level, noisy) * appears
-        totals[attribute.name] = bits.sum()
+            per_gaussian = _mean_over(bits.unflatten(1, (-1, 3)), now)
+        else:
+            appears, refined = fresh, old
+            per_anchor += _mean_over(bits, anchor_now)
+        totals[attribute.name] = (bits * appears).sum()
         if shape.refines_at(attribute.name, level) and attribute.centered.shape[1]:
             bits = _refinement_bits(model, context, attribute, level) * refined
             totals[attribute.name] = totals[attribute.name] + bits.sum()
@@ -99,7 +113,22 @@ def level_bits(
         **totals,
         positions=POSITION_BITS * fresh.sum(),
         masks=candidates * binary_entropy(appearing),
+        attributes_cost=Cost(per_anchor, per_gaussian),
+        masks_cost=_masks_cost(float(appearing.detach()), shape.offsets),
     )
+
+
+@torch.no_grad()
+def _mean_over(bits: Tensor, alive: Tensor) -> float:  # [..., values], [...] of 0 or 1
+    """Mean of the values' sums where `alive`; 0 where nothing is."""
+    return float((bits.sum(-1) * alive).sum() / alive.sum().clamp_min(1.0))
+
+
+def _masks_cost(appearing: float, offsets: int) -> Cost:
+    """Derivatives of n H(k / n), the bits of k ones among n mask symbols, by n for an anchor's symbols and
+    by k."""
+    p = min(max(appearing, 1e-3), 1 - 1e-3)
+    return Cost(-offsets * math.log2(1 - p), math.log2((1 - p) / p))
 
 
 def _attributes(model: AnchorModel, context: Tensor, rows: AnchorRows, level: int) -> list[_Attribute]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gspc.model.anchors import AnchorModel
 from gspc.model.calibrate import calibrate
-from gspc.model.masks import mask_logits
+from gspc.model.masks import gaussian_mask, mask_logits
 from gspc.ops.heads import neural_gaussians
 from gspc.ops.raster import RasterOutput
 from gspc.ops.ssim import photometric_loss
@@ -24,7 +24,7 @@ from gspc.train.attributes import AttributeSource
 from gspc.train.densify import Statistics, densify, prune_closed
 from gspc.train.initialize import scene_extent
 from gspc.train.optimizer import make_optimizer
-from gspc.train.rate import AnchorRows, estimate_bytes, level_bits
+from gspc.train.rate import POSITION_BITS, AnchorRows, Cost, LevelBits, estimate_bytes, level_bits
 from gspc.train.schedule import Phase, Schedule
 
 SSIM_WEIGHT = 0.2
@@ -248,15 +248,21 @@ class Trainer:
         model, recipe = self.model, self.recipe
         scale = model.anchors / len(draw.sample)
         total = torch.zeros((), device=self.device)
+        opening = torch.zeros((), device=self.device)
         grid = self.attributes.grid_rows(draw.sample, self.iteration)
+        rows, by_mean = draw.rows, recipe.mask_costs == "mean"
+        if by_mean:
+            rows = replace(rows, masks=rows.masks.detach())
         for counted in range(1 if recipe.accumulate != "none" else level, level + 1):
-            found = level_bits(model, draw.sample, counted, noisy=True, rows=draw.rows, grid=grid)
+            found = level_bits(model, draw.sample, counted, noisy=True, rows=rows, grid=grid)
             total = total + found.attributes
             if recipe.position_rate:
                 total = total + found.positions
             if recipe.mask_rate:
                 total = total + found.masks
-        bits = total * scale
+            if by_mean and self.schedule.closes(self.iteration):
+                opening = opening + self._opening(counted, found)
+        bits = total * scale + opening
         # Anchors that are gone still count: a rate weight keeps its meaning while masks close.
         settled = self.schedule.settled(self.iteration)  # its bits are constant from then on and left out
         grid_bits = 0.0 if settled else model.grid.bits()
@@ -268,6 +274,21 @@ class Trainer:
         if recipe.mask_loss:
             loss = loss + recipe.mask_loss * torch.sigmoid(mask_logits(draw.rows.masks, level)).mean()
         return loss, float(bits.detach())
+
+    def _opening(self, level: int, found: LevelBits) -> Tensor:
+        """Zero, with the gradient of the bits that all anchors' open masks cost at `level`, each at the
+        sample's mean. An anchor is in the sample in one iteration of twenty, where its own bits would weigh
+        twenty times as much: with a short run's haste a single such step closes a mask for good, whatever
+        its Gaussian does for the pictures."""
+        costs = [found.attributes_cost]
+        if self.recipe.position_rate:
+            costs.append(Cost(POSITION_BITS, 0.0))
+        if self.recipe.mask_rate:
+            costs.append(found.masks_cost)
+        mask = gaussian_mask(self.model.masks, level)
+        per_gaussian = sum(c.gaussian + c.anchor / mask.shape[1] for c in costs)  # `anchor_mask`'s gradient
+        opened = mask.sum()
+        return per_gaussian * (opened - opened.detach())
 
     @torch.no_grad()
     def _gather(self, drawn: Drawn, camera: Camera) -> None:
