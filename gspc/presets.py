@@ -114,8 +114,8 @@ class Recipe:
     relative_growth: bool = field(
         default=True, metadata=_about("densify_threshold relative to the picture's loss, likewise")
     )
-    position_rate: bool = field(default=False, metadata=_about("positions in the rate"))
-    mask_rate: bool = field(default=False, metadata=_about("masks in the rate"))
+    position_rate: bool = field(default=True, metadata=_about("positions in the rate"))
+    mask_rate: bool = field(default=True, metadata=_about("masks in the rate"))
     mask_costs: MaskCosts = field(
         default="mean",
         metadata=_about(
@@ -138,12 +138,20 @@ class Recipe:
     densify_threshold: float = field(
         default=9e-5, metadata=_about("screen-space gradient from which anchors grow", 1e-9, 1)
     )
+    mask_haste: float = field(
+        default=2.0,
+        metadata=_about("factor on the masks' learning rate, beside the one for a short run", 0.1, 100),
+    )
+    mask_momentum: float = field(
+        default=0.98,
+        metadata=_about("Adam's first decay for masks: over how many views a step averages", 0, 0.999),
+    )
     pool_alone: float = field(
-        default=0.05, metadata=_about("share of the run in which the pool learns without residuals", 0, 0.9)
+        default=0.1, metadata=_about("share of the run in which the pool learns without residuals", 0, 0.9)
     )
     grid_until: float = field(
         default=0.5,
-        metadata=_about("share of the run after which the grid's signs stay; without a pool give 1", 0.1, 1),
+        metadata=_about("share of the time in which the grid could learn after which its signs stay", 0.1, 1),
     )
     round_from: float = field(
         default=0.95,
@@ -248,6 +256,8 @@ PCGS = Recipe(
     rate_anchors="all",
     noise="first",
     densify_threshold=2e-4,
+    mask_haste=1.0,
+    mask_momentum=0.9,
     pool_alone=1 / 6,
     grid_until=1.0,
     round_from=1.0,

@@ -493,13 +493,16 @@ def test_marginal_cost_of_masks(scene: SceneData, level: int) -> None:
     masks[:, :3, 0] = 20.0  # three of each anchor's ten at level 1, two more at level 2
     masks[:, 3:5, 1] = 60.0
     found = level_bits(model, index, level, noisy=False)
-    more = float(level_bits(model, torch.cat([index, index[:1]]), level, noisy=False).masks - found.masks)
+    more = float(
+        level_bits(model, torch.cat([index, index[:1]]), level, noisy=False).masks.detach()
+        - found.masks.detach()
+    )
     alive = (3, 2)[level - 1]
     candidates = (10, 7)[level - 1]
     cost = found.masks_cost
     assert candidates / 10 * cost.anchor + alive * cost.gaussian == pytest.approx(more, rel=1e-3)
     masks[0, 9, level - 1] = 60.0
-    more = float(level_bits(model, index, level, noisy=False).masks - found.masks)
+    more = float(level_bits(model, index, level, noisy=False).masks.detach() - found.masks.detach())
     assert cost.gaussian == pytest.approx(more, rel=1e-2)
 
 
@@ -531,6 +534,31 @@ def test_masks_pay_means_or_their_own_bits(
     assert own[sampled].std() > 1e-2 * own[sampled].mean()
     if level == 1:  # all masks are open and equal: what the sample pays in all is what means add up to
         assert float(mean.sum()) == pytest.approx(float(own.sum()), rel=1e-4)
+
+
+def test_masks_average_over_as_many_views_as_the_recipe_says(scene: SceneData) -> None:
+    """One gradient, then none: masks go on for as long as their momentum, other parameters for theirs."""
+
+    def travelled(momentum: float) -> dict[str, float]:
+        made = trainer(scene, replace(SMALL, mask_momentum=momentum), 40)
+        parameters = {"masks": made.model.masks, "offsets": made.model.offsets}
+        for group in made.optimizer.param_groups:
+            group["lr"] = 0.01
+        steps = {name: [p.detach().clone()] for name, p in parameters.items()}
+        for gradient in (1.0, 0.0, 0.0):
+            for p in parameters.values():
+                p.grad = torch.full_like(p, gradient)
+            made.optimizer.step()
+            for name, p in parameters.items():
+                steps[name].append(p.detach().clone())
+        return {n: float((s[3] - s[2]).mean() / (s[1] - s[0]).mean()) for n, s in steps.items()}
+
+    # Of bias-corrected means: m = (1 - b) b^2 / (1 - b^3), v = (1 - c) c^2 / (1 - c^3) with c = 0.999.
+    expected = {b: (1 - b) * b**2 / (1 - b**3) * math.sqrt(3 * 0.999 / 0.999**2) for b in (0.9, 0.98)}
+    for momentum in (0.9, 0.98):
+        found = travelled(momentum)
+        assert found["masks"] == pytest.approx(expected[momentum], rel=1e-3)
+        assert found["offsets"] == pytest.approx(expected[0.9], rel=1e-3)
 
 
 def test_refined_trits_do_not_move_the_values(scene: SceneData) -> None:

@@ -21,13 +21,19 @@ def test_phases_come_in_order_at_their_shares(iterations):
 
 @pytest.mark.parametrize("iterations", [20, 300, 3000])
 def test_grid_settles_and_rounding_begins_at_their_shares(iterations):
-    schedule = Schedule(iterations)
+    schedule = Schedule(iterations, pooled=True)
     settled = [schedule.settled(i) for i in range(iterations)]
     rounded = [schedule.rounds(i) for i in range(iterations)]
     assert settled == [i >= iterations / 2 for i in range(iterations)]
     assert sum(rounded) == iterations // 20 and rounded[-1]
     assert not any(a and schedule.densifies(i) for i, a in enumerate(settled))
     assert all(schedule.phase(i) is Phase.FINISH for i, a in enumerate(rounded) if a)
+
+
+def test_without_a_pool_the_grid_settles_as_late_in_its_own_time():
+    schedule = Schedule(300)
+    assert [schedule.phase(i) is Phase.RATE for i in (99, 100)] == [False, True]  # from where the grid learns
+    assert [schedule.settled(i) for i in (199, 201)] == [False, True]
 
 
 def test_a_grid_that_never_settles_does_so_for_rounding():
@@ -48,6 +54,13 @@ def test_entropy_model_decays_from_its_own_phase():
     schedule = Schedule(3000)
     assert schedule.learning_rate("context", 1000) == pytest.approx(schedule.learning_rates["context"].start)
     assert schedule.learning_rate("context", 3000) == pytest.approx(schedule.learning_rates["context"].end)
+
+
+def test_masks_travel_as_far_in_a_short_run():
+    assert Schedule(30_000).mask_scale == Schedule(90_000).mask_scale == 1
+    assert Schedule(3000).mask_scale == 10
+    assert Schedule(100).mask_scale == 20  # bounded
+    assert Schedule.of(replace(PCGS, mask_haste=2.5), 3000).mask_scale == 25
 
 
 def test_densification_lies_in_its_window():

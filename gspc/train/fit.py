@@ -246,7 +246,7 @@ class _Run:
 
     def _restore(self, saved: dict[str, Any]) -> None:
         trainer = self.trainer
-        trainer.optimizer = make_optimizer(trainer.model)
+        trainer.optimizer = make_optimizer(trainer.model, trainer.recipe.mask_momentum)
         trainer.optimizer.load_state_dict(saved["optimizer"])
         trainer.statistics = Statistics(**{k: v.to(trainer.device) for k, v in saved["statistics"].items()})
         trainer.order = list(saved["order"])

@@ -10,12 +10,17 @@ from torch import Tensor, nn
 from gspc.model.anchors import PER_ANCHOR, AnchorModel
 from gspc.model.heads import BLOCKS
 
+SECOND_DECAY = 0.999  # of Adam
 
-def make_optimizer(model: AnchorModel) -> torch.optim.Adam:
-    """One group per name of the schedule's learning rates; eps as in the reference."""
+
+def make_optimizer(model: AnchorModel, mask_momentum: float = 0.9) -> torch.optim.Adam:
+    """One group per name of the schedule's learning rates; eps as in the reference. Masks have their own
+    momentum: in a short run their steps are large, what one view wants is not what the views want, and a
+    closed mask does not open again."""
     groups: list[dict[str, object]] = [
         {"params": [getattr(model, name)], "name": name} for name in PER_ANCHOR
     ]
+    groups[PER_ANCHOR.index("masks")]["betas"] = (mask_momentum, SECOND_DECAY)
     for name in BLOCKS:
         params = [*model.heads.first[name].parameters(), *model.heads.second[name].parameters()]
         groups.append({"params": params, "name": name})

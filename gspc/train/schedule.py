@@ -46,6 +46,7 @@ class Schedule:
     noise_from: float = 0.10
     rate_from: float = 1 / 3
     masks_from: float = 0.38  # later than the rate: see `closes`
+    mask_haste: float = 1.0
     finish_from: float = 0.90
     grid_until: float = 0.50  # see `settled`
     round_from: float = 0.95  # see `rounds`; not before `finish_from`
@@ -62,7 +63,7 @@ class Schedule:
             "features": Rate(0.0075, 0.00075),
             "log_scales": Rate(0.007, 0.0007),
             "offsets": Rate(0.01, 0.0001),  # times the scene's extent
-            "masks": Rate(0.05, 0.005),  # times mask_haste
+            "masks": Rate(0.05, 0.005),  # times mask_scale
             "opacity": Rate(0.002, 0.0002),
             "color": Rate(0.008, 0.0005),
             "cov": Rate(0.004, 0.001),
@@ -89,6 +90,7 @@ class Schedule:
             iterations,
             pool_alone=recipe.pool_alone if recipe.pool else 0.0,
             pooled=recipe.pool > 0,
+            mask_haste=recipe.mask_haste,
             grid_until=recipe.grid_until,
             round_from=recipe.round_from,
             downsampling=recipe.downsampling,
@@ -113,10 +115,10 @@ class Schedule:
         return 1.0 - 0.5 * missing * (1 + math.cos(math.pi * iteration / end))
 
     @property
-    def mask_haste(self) -> float:
+    def mask_scale(self) -> float:
         """Factor on the masks' learning rate: they must travel as far in a short run. Bounded, or the first
         steps of a very short one would close all of them."""
-        return min(max(REFERENCE_ITERATIONS / self.iterations, 1.0), 20.0)
+        return self.mask_haste * min(max(REFERENCE_ITERATIONS / self.iterations, 1.0), 20.0)
 
     @property
     def densify_every(self) -> int:
@@ -143,8 +145,11 @@ class Schedule:
 
     def settled(self, iteration: int) -> bool:
         """Whether the grid's signs stay as they are. A sign that flips late moves predictions and contexts
-        that everything else has adapted to, and reading signs that may flip costs a tenth of a step."""
-        return iteration >= min(self.grid_until, self.round_from) * self.iterations
+        that everything else has adapted to, and reading signs that may flip costs a tenth of a step. Counted
+        from where the grid begins to learn."""
+        begin = 0.0 if self.pooled else self.rate_from
+        until = begin + (1 - begin) * self.grid_until
+        return iteration >= min(until, self.round_from) * self.iterations
 
     def rounds(self, iteration: int) -> bool:
         """Whether attributes are rounded to the stream's lattice, which then stays, instead of noise that

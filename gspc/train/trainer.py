@@ -78,7 +78,7 @@ class Trainer:
         self.recipe = recipe
         self.device = torch.device(backend.device)
         self.extent = scene_extent(scene)
-        self.optimizer = make_optimizer(self.model)
+        self.optimizer = make_optimizer(self.model, recipe.mask_momentum)
         self.statistics = Statistics.empty(self.model)
         self.order: list[int] = []
         self.iteration = 0
@@ -167,7 +167,7 @@ class Trainer:
         return self.order.pop()
 
     def _set_learning_rates(self) -> None:
-        scale = {"offsets": self.extent, "masks": self.schedule.mask_haste}
+        scale = {"offsets": self.extent, "masks": self.schedule.mask_scale}
         for group in self.optimizer.param_groups:
             name = group["name"]
             group["lr"] = self.schedule.learning_rate(name, self.iteration) * scale.get(name, 1.0)
