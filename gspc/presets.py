@@ -105,7 +105,7 @@ class Recipe:
         default=8e-3, metadata=_about("rate weight (lambda) of level 1", 0, 10)
     )
     finest_rate_weight: float = field(
-        default=1.5e-4, metadata=_about("rate weight of the last level; those between are even in log", 0, 10)
+        default=6e-5, metadata=_about("rate weight of the last level; those between are even in log", 0, 10)
     )
     relative_rate: bool = field(
         default=True,
@@ -136,7 +136,7 @@ class Recipe:
         metadata=_about("noise before steps are learned: the finest level's or a whole step"),
     )
     densify_threshold: float = field(
-        default=9e-5, metadata=_about("screen-space gradient from which anchors grow", 1e-9, 1)
+        default=8.5e-5, metadata=_about("screen-space gradient from which anchors grow", 1e-9, 1)
     )
     mask_haste: float = field(
         default=2.0,
