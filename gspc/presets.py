@@ -140,7 +140,9 @@ class Recipe:
     )
     mask_haste: float = field(
         default=2.0,
-        metadata=_about("factor on the masks' learning rate, beside the one for a short run", 0.1, 100),
+        metadata=_about(
+            "factor on the masks' learning rate, beside the one for a short run; both at most 20", 0.1, 20
+        ),
     )
     mask_momentum: float = field(
         default=0.98,

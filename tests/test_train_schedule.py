@@ -60,7 +60,8 @@ def test_masks_travel_as_far_in_a_short_run():
     assert Schedule(30_000).mask_scale == Schedule(90_000).mask_scale == 1
     assert Schedule(3000).mask_scale == 10
     assert Schedule(100).mask_scale == 20  # bounded
-    assert Schedule.of(replace(PCGS, mask_haste=2.5), 3000).mask_scale == 25
+    hasty = replace(PCGS, mask_haste=2.5)
+    assert [Schedule.of(hasty, n).mask_scale for n in (60_000, 6000, 3000)] == [2.5, 12.5, 20]
 
 
 def test_densification_lies_in_its_window():
