@@ -48,6 +48,9 @@ PLAIN = replace(
     progressive_scaling=True,
     progressive_offsets=False,
     trits="learned",
+    position_rate=False,
+    mask_rate=False,
+    mask_costs="own",
     downsampling="none",
 )
 POOLED = replace(PLAIN, features=4, pool=5, pool_hidden=6)
@@ -116,6 +119,8 @@ def cases() -> dict[str, Recipe]:
         refine_until=2,
         mask_rate=True,
         position_rate=True,
+        mask_costs="mean",
+        accumulate="rate",
         relative_rate=True,
         downsampling="cosine",
     )
