@@ -536,6 +536,29 @@ def test_masks_pay_means_or_their_own_bits(
         assert float(mean.sum()) == pytest.approx(float(own.sum()), rel=1e-4)
 
 
+def test_masks_pay_for_positions_and_their_own_symbols(scene: SceneData) -> None:
+    """An anchor's share of what it costs to place it and to say which of its Gaussians live."""
+    view = scene.train[0]
+    slopes, symbols = {}, None
+    for switches in ({}, {"position_rate": True}, {"mask_rate": True}):
+        made = trainer(scene, replace(SMALL, **switches), 40)
+        with torch.no_grad():
+            made.model.masks[:, 7:] = -9.0  # three of ten never appear
+        torch.manual_seed(3)
+        _, _, draw = made._distortion(view.camera, torch.from_numpy(view.load().copy()), 1, True)
+        torch.manual_seed(5)
+        made._rate(1, draw)[0].backward()
+        grad = made.model.masks.grad
+        assert grad is not None
+        slopes[" ".join(switches)] = float(grad[0, 0, 0])
+        symbols = level_bits(made.model, draw.sample, 1, noisy=False)
+    assert symbols is not None
+    per_bit = (slopes["position_rate"] - slopes[""]) / (rate.POSITION_BITS / 10)
+    cost = symbols.masks_cost  # the same with and without noise
+    expected = per_bit * (cost.gaussian + cost.anchor / 10)
+    assert per_bit > 0 and slopes["mask_rate"] - slopes[""] == pytest.approx(expected, rel=1e-3)
+
+
 def test_masks_average_over_as_many_views_as_the_recipe_says(scene: SceneData) -> None:
     """One gradient, then none: masks go on for as long as their momentum, other parameters for theirs."""
 
