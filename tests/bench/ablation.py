@@ -55,6 +55,7 @@ class Failed(Exception):
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _CHILDREN: set[subprocess.Popen[bytes]] = set()
 _STOPPING = threading.Event()
+_COUNTING = threading.RLock()  # a second signal may come while the first one holds it
 
 
 def _dies_with_parent() -> None:
@@ -106,7 +107,8 @@ class Execution:
     def _fit(self) -> dict[str, Any]:
         folder = self.run.folder
         elapsed = folder / "elapsed"
-        before = float(elapsed.read_text()) if elapsed.exists() else 0.0
+        resumed = (folder / "model.pt.checkpoint").exists()
+        before = float(elapsed.read_text()) if resumed and elapsed.exists() else 0.0
         # Without a checkpoint --resume starts anew, and -f lets it.
         command = [
             "fit",
@@ -124,7 +126,7 @@ class Execution:
         elapsed.unlink(missing_ok=True)
         return {
             "seconds": before + seconds,
-            "resumed": before > 0,
+            "resumed": resumed,
             "backend": lines[0].removeprefix("gspc: ") if lines else "",
             "estimated_bytes": json.loads(log[-1])["estimated_bytes"] if log else None,
         }
@@ -185,7 +187,11 @@ class Execution:
                 stderr=err,
                 preexec_fn=_dies_with_parent,  # noqa: PLW1509  a system call each
             )
-            _CHILDREN.add(process)
+            with _COUNTING:
+                _CHILDREN.add(process)
+                late = _STOPPING.is_set()  # stop() looked before this child was among them
+            if late:
+                process.send_signal(signal.SIGINT)
             try:
                 while process.poll() is None:
                     try:
@@ -231,8 +237,10 @@ def stop(*_: object) -> None:
     """Ends all children; a fit saves a checkpoint first."""
     if _STOPPING.is_set():
         return
-    _STOPPING.set()
-    for process in list(_CHILDREN):
+    with _COUNTING:
+        _STOPPING.set()
+        children = list(_CHILDREN)
+    for process in children:
         process.send_signal(signal.SIGINT)
 
 
