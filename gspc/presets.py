@@ -23,6 +23,7 @@ Noise = Literal["finest", "first"]
 Downsampling = Literal["none", "fixed", "linear", "cosine"]
 RateAnchors = Literal["all", "visible"]
 MaskCosts = Literal["own", "mean"]
+ScalingBasis = Literal["axes", "mean"]
 
 
 def _about(text: str, low: float = -math.inf, high: float = math.inf) -> dict[str, Any]:
@@ -60,6 +61,10 @@ class Recipe:
     )
     feature_step: float = field(
         default=0.25, metadata=_about("step (Q0) of features at level 1 before steps are learned", 0.001, 100)
+    )
+    scaling_basis: ScalingBasis = field(
+        default="mean",
+        metadata=_about("what the stream holds of six log scales: their mean and five differences, or them"),
     )
     # Levels
     progressive_masks: bool = field(
@@ -248,6 +253,7 @@ PCGS = Recipe(
     coarsest_rate_weight=4e-3,
     finest_rate_weight=2e-4,
     feature_step=1.0,
+    scaling_basis="axes",
     relative_rate=False,
     relative_growth=False,
     position_rate=False,

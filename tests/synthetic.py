@@ -40,6 +40,7 @@ class Variant:
     trit_model: int = 0
     offsets_hidden: int = 30  # of the trit network of offsets
     refine_until: int = 0  # last level that refines; 0: all do
+    mean_basis: bool = False
 
     def step_level(self, attribute: int, level: int) -> int:
         """The level whose step an attribute has at `level`."""
@@ -72,6 +73,7 @@ VARIANTS = {
     "everything": Variant(
         pool=5, pool_hidden=6, pool_planes=1, residual_hidden=3, chunks=3, chunk_hidden=4, refined=7
     ),
+    "mean-basis": Variant(refined=3, refine_until=2, mean_basis=True),
 }
 
 
@@ -427,6 +429,7 @@ def scene(
         metadata={"source": "synthetic"},
         refined=variant.refined,
         refine_until=variant.refine_until,
+        mean_basis=variant.mean_basis,
         trit_model=variant.trit_model,
         pool_planes=variant.pool_planes,
     )

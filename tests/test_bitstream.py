@@ -146,7 +146,7 @@ def test_describe_a_stream() -> None:
         ("plain", 28, b"\7\0"),  # a trit network of offsets, which are not refined
         ("plain", 34, b"\7\0"),  # Hp without P
         ("plain", 36, b"\7\0"),  # Hr without P
-        ("plain", 38, b"\x0b"),
+        ("plain", 38, b"\x0f"),
         ("plain", 39, b"\3"),
         ("plain", 39, b"\1"),  # Gaussian three-way, with trit networks
         ("plain", 40, b"\2"),  # G without Hc

@@ -28,6 +28,7 @@ PUBLISHED = {
     "head_hidden": 50,
     "grid": "reference",
     "feature_step": 1.0,
+    "scaling_basis": "axes",
     "progressive_masks": True,
     "progressive_quantization": True,
     "refine_until": 0,

@@ -20,9 +20,10 @@ from gspc.model.context import TwoLayer
 from gspc.model.entropy import mixture_bits, three_way_bits, unit_gaussian_bits
 from gspc.model.heads import GaussianHeads
 from gspc.model.masks import START
+from gspc.model.scaling import to_basis
 from gspc.model.storage import TrainedModel
 from gspc.ops.heads import HeadTensors
-from gspc.presets import GSPC, PCGS, PoolGrid, Recipe
+from gspc.presets import GSPC, PCGS, PoolGrid, Recipe, ScalingBasis
 from gspc.rendering.rasterizer import choose_backend
 from gspc.scene import Camera, SceneData, View
 from gspc.train import rate
@@ -145,10 +146,33 @@ def test_settled_grid_values_follow_the_anchors(scene: SceneData) -> None:
     )
 
 
+# ---- the basis of the scaling ----
+
+
+@pytest.mark.parametrize("basis", ["axes", "mean"])
+def test_centers_of_the_scaling_start_at_its_mean(scene: SceneData, basis: ScalingBasis) -> None:
+    """Once, when the contexts begin to learn; each of the six starts at 0, as published."""
+    made = trainer(scene, replace(SMALL, scaling_basis=basis), 0)
+    bias, f = made.model.context.trunk.second.bias, made.model.shape.features
+    mean = to_basis(made.model.log_scales.detach(), basis).mean(0) / made.model.shape.step_base.scaling
+    first = next(i for i in range(ITERATIONS) if made.schedule.phase(i) is Phase.RATE)
+    for iteration, moved in ((first - 1, False), (first, basis == "mean"), (first + 1, False)):
+        bias.data.zero_()
+        made.iteration = iteration
+        gradients(made)
+        want = mean if moved else torch.zeros(6)
+        torch.testing.assert_close(bias.detach()[f : f + 6], want, rtol=1e-5, atol=1e-6)
+        assert not bias[:f].any() and not bias[f + 6 :].any()
+    assert mean.abs().max() > 5
+
+
 # ---- the last phase ----
 
 
-@pytest.mark.parametrize("change", [{}, {"refine_until": 2, "progressive_offsets": True, "chunks": 3}])
+@pytest.mark.parametrize(
+    "change",
+    [{"scaling_basis": "axes"}, {"refine_until": 2, "progressive_offsets": True, "chunks": 3}],
+)
 def test_the_last_phase_draws_what_the_stream_restores(scene: SceneData, change: dict[str, Any]) -> None:
     """Attributes of every level, to the units of the integer networks' outputs."""
     made = trainer(scene, replace(POOLED, **change), 95)
@@ -189,8 +213,9 @@ def test_the_lattice_stays_in_the_last_phase(scene: SceneData) -> None:
     assert not torch.equal(made.model.pool.second.bias, pool)
 
 
-def test_the_gradient_passes_rounding(scene: SceneData) -> None:
-    made = trainer(scene, POOLED, 95)
+@pytest.mark.parametrize("basis", ["axes", "mean"])
+def test_the_gradient_passes_rounding(scene: SceneData, basis: ScalingBasis) -> None:
+    made = trainer(scene, replace(POOLED, scaling_basis=basis), 95)
     made.step()
     model, every = made.model, torch.arange(made.model.anchors)
     for level in (1, 2, 3):
@@ -200,7 +225,7 @@ def test_the_gradient_passes_rounding(scene: SceneData) -> None:
         loss = sum((part * weight).sum() for part, weight in parts)
         found = torch.autograd.grad(loss, (model.features, model.log_scales, model.offsets))
         for got, want in zip(found, (weights[0][:, 5:], *weights[1:]), strict=True):
-            assert torch.equal(got, want)
+            torch.testing.assert_close(got, want, rtol=0, atol=0 if basis == "axes" else 1e-5)
 
 
 def test_the_lattice_follows_the_anchors(scene: SceneData) -> None:

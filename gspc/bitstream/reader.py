@@ -62,7 +62,9 @@ class HeaderInfo:
     pool_features: int  # P; 0: no pool
     pool_hidden: int
     residual_hidden: int  # of the residual decoder; 0: none
-    refined: int  # bits: 1 features, 2 scaling, 4 offsets; / 16: last level that refines, 0: all do
+    # Bits: 1 features, 2 scaling, 4 offsets are refined, 8 scaling is in the mean basis; / 16: last level
+    # that refines, 0: all do.
+    refined: int
     trit_model: int  # 0 learned, 1 Gaussian three-way, 2 Gaussian without bounds
     chunks: int  # of the features; 0: no intra-anchor context
     pool_planes: int  # the last planes, which only the pool reads; 0: it reads all
@@ -73,6 +75,11 @@ class HeaderInfo:
     box_low: tuple[int, int, int]
     box_size: tuple[int, int, int]
     planes: tuple[PlaneInfo, ...]
+
+    @property
+    def mean_basis(self) -> bool:
+        """Whether scaling is held as the mean of its six values and five differences."""
+        return bool(self.refined & 8)
 
 
 @dataclass(frozen=True)
@@ -281,13 +288,7 @@ def _check_parts(h: HeaderInfo) -> None:
     if min(hidden) < 1 or max(*hidden, *others, *trits) > limits.MAX_HIDDEN:
         raise BitstreamError(f"{what}: position bits or hidden layers are beyond the limits")
     last = h.refined >> 4
-    if (
-        h.refined & 8
-        or last == 1
-        or last > limits.MAX_LEVELS
-        or (last and not h.refined & 7)
-        or h.trit_model > 2
-    ):
+    if last == 1 or last > limits.MAX_LEVELS or (last and not h.refined & 7) or h.trit_model > 2:
         raise BitstreamError(f"{what}: unknown refined attributes or trit model")
     values = (h.features, 6, 3 * h.offsets)
     needed = [h.refined >> i & 1 and h.trit_model != 1 and n > 0 for i, n in enumerate(values)]

@@ -66,7 +66,7 @@ def export_trained(trained: TrainedModel) -> QuantizedScene:
     shape, base = model.shape, model.shape.step_base.as_tuple()
     means, steps = predict(positions, grid, signs, networks)
     finer = [shape.refinement(name, shape.levels) for name in ATTRIBUTES]
-    values = [model.features, model.log_scales, model.offsets.flatten(1)]
+    values = shape.values(model.features, model.log_scales.double(), model.offsets)
     symbols = _symbols([v.numpy()[alive] for v in values], means, steps, base, finer)
     return QuantizedScene(
         levels=shape.levels,
@@ -88,13 +88,14 @@ def export_trained(trained: TrainedModel) -> QuantizedScene:
         metadata=trained.metadata,
         refined=shape.refined,
         refine_until=shape.refine_until if shape.refined else 0,
+        mean_basis=shape.scaling_basis == "mean",
         trit_model=TRIT_MODELS.index(shape.trits),
         pool_planes=shape.pool_planes,
     )
 
 
 def _symbols(
-    values: list[NDArray[np.float32]],
+    values: list[NDArray[np.floating]],
     means: NDArray[np.int32],
     steps: NDArray[np.uint8],
     bases: tuple[float, float, float],

@@ -193,6 +193,7 @@ class QuantizedScene:
     metadata: Mapping[str, str] = field(default_factory=dict)
     refined: int = 3  # bits: 1 features, 2 scaling, 4 offsets are refined by trits at later levels
     refine_until: int = 0  # last level that refines; later ones only add. 0: all do
+    mean_basis: bool = False  # scaling symbols are those of the mean and five differences (pcgs(5), VALUES)
     trit_model: int = 0  # 0 learned three-way, 1 Gaussian three-way (no networks), 2 Gaussian without bounds
     pool_planes: int = 0  # how many of the grid's last planes only the pool reads; 0: it shares all of them
 

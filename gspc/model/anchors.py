@@ -17,6 +17,7 @@ from gspc.model.grid_spec import GridSpec
 from gspc.model.heads import GaussianHeads
 from gspc.model.masks import START
 from gspc.model.quantization import StepBase
+from gspc.model.scaling import ScalingBasis, to_basis
 from gspc.presets import Recipe
 
 ATTRIBUTES = ("features", "scaling", "offsets")
@@ -54,6 +55,7 @@ class ModelShape:
     refined: int = 3  # 1 features, 2 scaling, 4 offsets
     refine_until: int = 0  # last level that refines; 0: all do
     trits: str = "learned"
+    scaling_basis: ScalingBasis = "axes"
     step_base: StepBase = field(default_factory=StepBase)
 
     @staticmethod
@@ -67,6 +69,10 @@ class ModelShape:
         same["step_base"] = StepBase(features=recipe.feature_step)
         planes = PLANES if recipe.pool_grid == "own" else 0
         return ModelShape(**same, pool_planes=planes)
+
+    def values(self, features: Tensor, log_scales: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the stream holds of anchors' parameters, [n, values] for each of `ATTRIBUTES`."""
+        return features, to_basis(log_scales, self.scaling_basis), offsets.flatten(1)
 
     def is_refined(self, attribute: str) -> bool:
         """Whether trits refine an attribute from level to level."""

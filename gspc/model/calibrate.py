@@ -33,7 +33,7 @@ def calibrate(model: AnchorModel) -> None:
     def note(net: TwoLayer, rows: torch.Tensor) -> None:
         found[net] = torch.maximum(found.get(net, rows.amax()), rows.amax())
 
-    values = (model.features[index], model.log_scales[index], model.offsets[index].flatten(1))
+    values = model.shape.values(model.features[index], model.log_scales[index], model.offsets[index])
     centers = (prediction.center_features, prediction.center_scaling, prediction.center_offsets)
     for i, name in enumerate(ATTRIBUTES):
         first_step = quant.step(base[i], prediction.r[:, i : i + 1])

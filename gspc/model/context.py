@@ -179,6 +179,12 @@ class ContextNets(nn.Module):
                 net.second.bias.zero_()
                 net.second.bias[own : 2 * own].fill_(3.0)
 
+    @torch.no_grad()
+    def start_scaling(self, centers: Tensor) -> None:  # [6], in units of Q0
+        """Moves the scaling's centers, which are 0 at first."""
+        f = self.sizes.features
+        self.trunk.second.bias[f : f + 6] = centers
+
     def trit_net(self, attribute: str) -> tuple[TwoLayer, LevelGain]:
         """The trit network of an attribute of `sizes.trits` and its gains; only models of two levels or more
         have them."""

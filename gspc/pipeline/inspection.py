@@ -217,7 +217,9 @@ def _contexts(header: HeaderInfo) -> str:
     last = f" up to level {header.refined >> 4}" if header.refined >> 4 else ""
     models = ("learned", "Gaussian", "Gaussian without bounds")
     trits = f"{models[header.trit_model]} trits refine {', '.join(refined)}{last}" if refined else "no trits"
-    return f"{f'features in {header.chunks} chunks' if header.chunks else 'no feature chunks'}, {trits}"
+    chunks = f"features in {header.chunks} chunks" if header.chunks else "no feature chunks"
+    basis = ", scaling as mean and differences" if header.mean_basis else ""
+    return f"{chunks}, {trits}{basis}"
 
 
 def _hidden_units(header: HeaderInfo) -> str:

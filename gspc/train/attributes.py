@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gspc.model import quantization as quant
 from gspc.model.anchors import ATTRIBUTES, AnchorModel
+from gspc.model.scaling import from_basis, to_basis
 from gspc.ops.rows import mask_rows, noisy_rows, rounded_rows
 from gspc.presets import Noise
 from gspc.train.rate import AnchorRows
@@ -110,7 +111,8 @@ class AttributeSource:
         """Each attribute as `level` restores it, and the rows `sample`."""
         model, shape = self.model, self.model.shape
         lattice = self.lattice()
-        return [
+        basis = shape.scaling_basis
+        features, scaling, offsets = (
             rounded_rows(
                 values,
                 visible,
@@ -122,12 +124,13 @@ class AttributeSource:
             )
             for name, values, center, step in zip(
                 ATTRIBUTES,
-                (model.features, model.log_scales, model.offsets),
+                (model.features, to_basis(model.log_scales, basis), model.offsets),
                 lattice.centers,
                 lattice.steps,
                 strict=True,
             )
-        ]
+        )
+        return [features, (from_basis(scaling[0], basis), from_basis(scaling[1], basis)), offsets]
 
     @torch.no_grad()
     def lattice(self) -> Lattice:

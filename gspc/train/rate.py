@@ -136,7 +136,7 @@ def _attributes(model: AnchorModel, context: Tensor, rows: AnchorRows, level: in
     prediction, hidden = nets.predict(context)
     f = shape.features
     octaves = nets.scales(hidden, level)
-    values = (rows.features, rows.log_scales, rows.offsets.flatten(1))
+    values = shape.values(rows.features, rows.log_scales, rows.offsets)
     centers = (prediction.center_features, prediction.center_scaling, prediction.center_offsets)
     scales = (octaves[:, :f], octaves[:, f:], prediction.scale_offsets)
     found = []

@@ -83,6 +83,13 @@ class Schedule:
             return Phase.NOISE
         return Phase.RATE if progress < self.finish_from else Phase.FINISH
 
+    def starts_rate(self, iteration: int) -> bool:
+        """Whether the rate is in the loss from this iteration on."""
+        rate_phases = (Phase.RATE, Phase.FINISH)
+        return self.phase(iteration) in rate_phases and (
+            iteration == 0 or self.phase(iteration - 1) not in rate_phases
+        )
+
     @staticmethod
     def of(recipe: Recipe, iterations: int) -> Schedule:
         """The schedule that a recipe asks for."""

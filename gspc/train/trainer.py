@@ -14,6 +14,7 @@ from torch import Tensor
 from gspc.model.anchors import AnchorModel
 from gspc.model.calibrate import calibrate
 from gspc.model.masks import gaussian_mask, mask_logits
+from gspc.model.scaling import to_basis
 from gspc.ops.heads import neural_gaussians
 from gspc.ops.raster import RasterOutput
 from gspc.ops.ssim import photometric_loss
@@ -95,6 +96,8 @@ class Trainer:
         coded = phase in (Phase.RATE, Phase.FINISH)
         if phase is Phase.FINISH and not self.model.quantized:
             calibrate(self.model)
+        if coded and self.schedule.starts_rate(self.iteration):
+            self._center_scaling()
         levels = self.model.shape.levels
         level = int(torch.randint(1, levels + 1, ())) if coded else levels
         camera, target = self._next_picture()
@@ -128,6 +131,16 @@ class Trainer:
             self.pruned += before - self.model.anchors
         self.iteration += 1
         return StepReport(phase, level, float(loss.detach()), -10 * math.log10(max(squared, 1e-10)), bits)
+
+    @torch.no_grad()
+    def _center_scaling(self) -> None:
+        """Starts the contexts' centers of the scaling at its mean over the anchors. The mean of six log
+        scales lies a hundred steps from 0, where its Gaussian has no gradient that could lead there; each of
+        the six lies near enough, and starts at 0 as published."""
+        shape = self.model.shape
+        if shape.scaling_basis == "mean":
+            held = to_basis(self.model.log_scales, shape.scaling_basis).mean(0)
+            self.model.context.start_scaling(held / shape.step_base.scaling)
 
     def _densify_threshold(self) -> float:
         """Gradient from which anchors grow. Gradients shrink with the loss: where pictures are easy, the same

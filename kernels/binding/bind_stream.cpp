@@ -100,6 +100,7 @@ gspc::StreamHeader header_of(const nb::dict& d) {
   h.pool_hidden = nb::cast<int>(d["pool_hidden"]);
   h.residual_hidden = nb::cast<int>(d["residual_hidden"]);
   h.refined = nb::cast<int>(d["refined"]);
+  h.mean_basis = nb::cast<bool>(d["mean_basis"]);
   h.trit_model = nb::cast<int>(d["trit_model"]);
   h.chunks = nb::cast<int>(d["chunks"]);
   h.pool_planes = nb::cast<int>(d["pool_planes"]);

@@ -150,6 +150,19 @@ void store_symbols(DecodedStream& out, const SliceState& state, size_t first) {
   store(out.steps, first * 3, state.steps.data(), n * 3);
 }
 
+// Six log scales from what a stream in the mean basis holds of them (pcgs(5), VALUES): its rows are orthonormal, so this is
+// their transpose.
+void from_mean_basis(const double held[6], float* out) {
+  constexpr double kRoot6 = 0.40824829046386301637, kRoot2 = 0.70710678118654752440;  // 1 / sqrt(6), 1 / sqrt(2)
+  for (int half = 0; half < 2; ++half) {  // the offsets' extents, the Gaussians'
+    const double own = kRoot6 * (half == 0 ? held[0] + held[1] : held[0] - held[1]);
+    const double first = kRoot2 * held[2 + 2 * half], third = kRoot6 * held[3 + 2 * half];
+    out[3 * half] = static_cast<float>(own + third + first);
+    out[3 * half + 1] = static_cast<float>(own + third - first);
+    out[3 * half + 2] = static_cast<float>(own - 2 * third);
+  }
+}
+
 void store_values(DecodedStream& out, const StreamModel& model, const SliceState& state, SliceScratch& scratch, size_t first,
                   int level) {
   const StreamHeader& h = out.header;
@@ -172,8 +185,14 @@ void store_values(DecodedStream& out, const StreamModel& model, const SliceState
     for (size_t a = 0; a < 3; ++a)
       step[a] = h.step_base[a] * step_table()[state.steps[i * 3 + a]] / divisor[a];
     restore(mean, state.symbols[kFeatures].data() + i * f, h.step_base[0] / 64, step[0], f, features + i * (pool + f) + pool);
-    restore(mean + f, state.symbols[kScaling].data() + i * 6, h.step_base[1] / 64, step[1], 6,
-            out.log_scales.data.get() + n * 6);
+    const int32_t* const scaling = state.symbols[kScaling].data() + i * 6;
+    if (h.mean_basis) {
+      double held[6];
+      for (size_t j = 0; j < 6; ++j) held[j] = mean[f + j] * (h.step_base[1] / 64) + scaling[j] * step[1];
+      from_mean_basis(held, out.log_scales.data.get() + n * 6);
+    } else {
+      restore(mean + f, scaling, h.step_base[1] / 64, step[1], 6, out.log_scales.data.get() + n * 6);
+    }
     float* offsets = out.offsets.data.get() + n * k * 3;
     restore(mean + f + 6, state.symbols[kOffsets].data() + i * k * 3, h.step_base[2] / 64, step[2], k * 3, offsets);
     for (size_t j = 0; j < k; ++j)

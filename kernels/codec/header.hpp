@@ -31,6 +31,7 @@ struct StreamHeader {
   int pool_features = 0, pool_hidden = 0;  // P
   int residual_hidden = 0;  // Hr of the residual decoder; 0: the heads read [pool, residual] as one vector
   int refined = 3;  // bit a: attribute a is refined by trits; from bit 4 on the last level that refines, 0: all do
+  bool mean_basis = false;  // scaling is held as the mean of its six values and five differences
   int trit_model = kTritLearned;
   int chunks = 0;  // G; 0: no intra-anchor context
   int pool_planes = 0;  // the grid's last planes, which only the pool reads; 0: it reads all of them
