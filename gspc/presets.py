@@ -17,7 +17,7 @@ from gspc.errors import UsageError
 
 GridSize = Literal["scene", "reference"]
 PoolGrid = Literal["shared", "own"]
-Trits = Literal["learned", "gaussian", "rounded"]
+Trits = Literal["learned", "gaussian", "rounded", "mixed"]
 Accumulate = Literal["none", "rate", "rate-and-fidelity"]
 Noise = Literal["finest", "first"]
 Downsampling = Literal["none", "fixed", "linear", "cosine"]
@@ -79,8 +79,11 @@ class Recipe:
     progressive_scaling: bool = field(default=True, metadata=_about("trits refine scaling, too"))
     progressive_offsets: bool = field(default=True, metadata=_about("trits refine offsets, too"))
     trits: Trits = field(
-        default="learned",
-        metadata=_about("three-way context, a Gaussian's share of the three bins, or an unbounded one"),
+        default="mixed",
+        metadata=_about(
+            "three-way context, a Gaussian's share of the three bins, an unbounded one, or the first for "
+            "features and the second for the others"
+        ),
     )
     accumulate: Accumulate = field(
         default="none",

@@ -52,7 +52,8 @@ class Variant:
 
     def learned(self, attribute: int) -> bool:
         """Whether there is a trit network for an attribute (that has values)."""
-        return self.trit_model != 1 and self.refines(attribute)
+        gaussian = self.trit_model == 1 or (self.trit_model == 3 and attribute > 0)
+        return self.refines(attribute) and not gaussian
 
 
 PLAIN = Variant()
@@ -74,6 +75,7 @@ VARIANTS = {
         pool=5, pool_hidden=6, pool_planes=1, residual_hidden=3, chunks=3, chunk_hidden=4, refined=7
     ),
     "mean-basis": Variant(refined=3, refine_until=2, mean_basis=True),
+    "mixed-trits": Variant(trit_model=3, refined=7, chunks=2, chunk_hidden=3),
 }
 
 
@@ -302,7 +304,7 @@ def _refined(
     if network is None:
         tables = reference.gaussian_tables(scales, step, level)
         trits = _trits(rng, mixtures.gaussian_trit_tables(k.ravel(), tables.ravel())).reshape(k.shape)
-    elif variant.trit_model == 0:
+    elif variant.trit_model != 2:
         trits = _trits(rng, reference.trit_tables(network, context, k, step, level))
     else:
         outputs = reference.trit_outputs(network, context, k, step, level)

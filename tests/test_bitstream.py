@@ -147,7 +147,8 @@ def test_describe_a_stream() -> None:
         ("plain", 34, b"\7\0"),  # Hp without P
         ("plain", 36, b"\7\0"),  # Hr without P
         ("plain", 38, b"\x0f"),
-        ("plain", 39, b"\3"),
+        ("plain", 39, b"\4"),
+        ("plain", 39, b"\3"),  # networks of scaling's trits, which a Gaussian models
         ("plain", 39, b"\1"),  # Gaussian three-way, with trit networks
         ("plain", 40, b"\2"),  # G without Hc
         ("plain", 41, b"\1"),  # own planes without P

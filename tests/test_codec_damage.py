@@ -274,7 +274,7 @@ def head_change(stream: bytes, at: int, value: bytes) -> bytes:
         (38, b"\x93", "no such last refined level"),
         (38, b"\x07", "trit networks is missing"),
         (38, b"\x01", "not refined by one"),
-        (39, b"\x03", "unknown trit model"),
+        (39, b"\x04", "unknown trit model"),
         (39, b"\x01", "not refined by one"),
         (40, b"\x03", "hidden layers"),
         (40, b"\x01", "chunks must be"),

@@ -308,7 +308,8 @@ def bad_scenes() -> list[tuple[str, QuantizedScene]]:
     broken = (chunks.networks.chunks[0], IntegerNetwork((wide, out)), *chunks.networks.chunks[2:])
     return [
         ("unknown refined", replace(plain, refined=8)),
-        ("unknown trit model", replace(plain, trit_model=3)),
+        ("unknown trit model", replace(plain, trit_model=4)),
+        ("not refined by one", replace(plain, trit_model=3)),
         ("one of the trit networks is missing", replace(plain, refined=7)),
         ("not refined by one", replace(plain, refined=1)),
         ("not refined by one", replace(plain, trit_model=1)),

@@ -125,7 +125,7 @@ def test_rate_weights_are_even_in_log() -> None:
         ({"features": -1}, "features = -1: give 0 to 256"),
         ({"levels": 9}, "levels = 9: give 1 to 8"),
         ({"mask_loss": float("nan")}, "mask_loss = nan: give 0 to 10"),
-        ({"trits": "four"}, "trits = four: give one of learned, gaussian, rounded"),
+        ({"trits": "four"}, "trits = four: give one of learned, gaussian, rounded, mixed"),
         ({"features": 0, "pool": 0, "chunks": 0}, "features = 0: only a model with a pool"),
         ({"pool": 0, "residual_hidden": 8}, "residual_hidden and pool_grid = own need a pool"),
         ({"pool": 0, "pool_grid": "own"}, "residual_hidden and pool_grid = own need a pool"),

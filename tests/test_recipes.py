@@ -126,7 +126,7 @@ def cases() -> dict[str, Recipe]:
         relative_rate=True,
         downsampling="cosine",
     )
-    for trits in ("gaussian", "rounded"):
+    for trits in ("gaussian", "rounded", "mixed"):
         found[f"offsets and {trits}"] = replace(PLAIN, progressive_offsets=True, trits=trits)
     return found
 
@@ -192,7 +192,7 @@ def test_every_ingredient_trains_exports_encodes_and_decodes(
     assert exported.family == ("predictive" if recipe.pool else "plain")
     assert exported.features.shape[1] == recipe.features
     assert len(exported.networks.chunks) == max(recipe.chunks - 1, 0)
-    assert exported.trit_model == ("learned", "gaussian", "rounded").index(recipe.trits)
+    assert exported.trit_model == ("learned", "gaussian", "rounded", "mixed").index(recipe.trits)
     assert exported.levels == (recipe.levels if own else 3)
     if not recipe.progressive_masks:
         assert set(np.unique(exported.gaussian_level)) <= {0, 1}

@@ -43,6 +43,7 @@ SMALL = replace(
     grid="scene",
     refine_until=0,
     progressive_offsets=False,
+    trits="learned",
     accumulate="none",
     relative_rate=False,
     position_rate=False,
@@ -628,13 +629,14 @@ def test_refined_trits_do_not_move_the_values(scene: SceneData) -> None:
         {"chunks": 3},
         {"progressive_offsets": True},
         {"trits": "gaussian"},
+        {"trits": "mixed"},
         {"pool": 4, "features": 3, "pool_grid": "own"},
     ],
 )
 def test_calibration_covers_every_network(scene: SceneData, changes: dict[str, object]) -> None:
     model: AnchorModel = trainer(scene, replace(SMALL, **changes), 0).model  # type: ignore[arg-type]
     networks = [net for net in model.modules() if isinstance(net, TwoLayer)]
-    expected = 2 + 2 * (model.shape.trits != "gaussian")
+    expected = 2 + {"learned": 2, "gaussian": 0, "mixed": 1}[model.shape.trits]
     expected += (changes.get("chunks", 1) - 1) + ("progressive_offsets" in changes) + ("pool" in changes)  # type: ignore[operator]
     assert len(networks) == expected
     assert not model.quantized and not any(net.units > 0 for net in networks)

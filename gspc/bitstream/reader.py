@@ -65,7 +65,8 @@ class HeaderInfo:
     # Bits: 1 features, 2 scaling, 4 offsets are refined, 8 scaling is in the mean basis; / 16: last level
     # that refines, 0: all do.
     refined: int
-    trit_model: int  # 0 learned, 1 Gaussian three-way, 2 Gaussian without bounds
+    # 0 learned, 1 Gaussian three-way, 2 Gaussian without bounds, 3 learned for features, Gaussian for others
+    trit_model: int
     chunks: int  # of the features; 0: no intra-anchor context
     pool_planes: int  # the last planes, which only the pool reads; 0: it reads all
     step_base: tuple[float, float, float]
@@ -75,6 +76,10 @@ class HeaderInfo:
     box_low: tuple[int, int, int]
     box_size: tuple[int, int, int]
     planes: tuple[PlaneInfo, ...]
+
+    def gaussian_trits(self, attribute: int) -> bool:
+        """Whether a Gaussian's shares model an attribute's trits; 0 features, 1 scaling, 2 offsets."""
+        return self.trit_model == 1 or (self.trit_model == 3 and attribute > 0)
 
     @property
     def mean_basis(self) -> bool:
@@ -288,10 +293,10 @@ def _check_parts(h: HeaderInfo) -> None:
     if min(hidden) < 1 or max(*hidden, *others, *trits) > limits.MAX_HIDDEN:
         raise BitstreamError(f"{what}: position bits or hidden layers are beyond the limits")
     last = h.refined >> 4
-    if last == 1 or last > limits.MAX_LEVELS or (last and not h.refined & 7) or h.trit_model > 2:
+    if last == 1 or last > limits.MAX_LEVELS or (last and not h.refined & 7) or h.trit_model > 3:
         raise BitstreamError(f"{what}: unknown refined attributes or trit model")
     values = (h.features, 6, 3 * h.offsets)
-    needed = [h.refined >> i & 1 and h.trit_model != 1 and n > 0 for i, n in enumerate(values)]
+    needed = [h.refined >> i & 1 and not h.gaussian_trits(i) and n > 0 for i, n in enumerate(values)]
     there = [n > 0 for n in trits]
     if any(has and not need for has, need in zip(there, needed, strict=True)):
         raise BitstreamError(f"{what}: there is a trit network for what is not refined by one")

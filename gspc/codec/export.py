@@ -160,7 +160,7 @@ def _trit_network(model: AnchorModel, attribute: str) -> IntegerNetwork:
     nets = model.context
     net, gain = nets.trit_net(attribute)
     count = nets.sizes.values(attribute)
-    learned = model.shape.trits == "learned"
+    learned = model.shape.trits != "rounded"
     first = TRIT_ZERO_UNITS if learned else TRIT_MEAN_UNITS
     second = TRIT_SIGN_UNITS if learned else float(quant.SCALES_PER_OCTAVE)
     units = torch.tensor([first] * count + [second] * count)

@@ -201,6 +201,7 @@ def append_anchors(model: Model, state: SliceState, keys: U64) -> None:
 def read_trits(
     model: Model,
     parts: Parts,
+    attribute: int,
     network: IntegerNetwork | None,
     k: I32,
     chosen: Bool,
@@ -212,12 +213,12 @@ def read_trits(
 ) -> None:
     """Refines the chosen ones of k [n, m] from `level` - 1 to `level`; scales are of this level."""
     trits: Any
-    if model.header.trit_model == 1:
+    if model.header.gaussian_trits(attribute):
         gaussians = nets.gaussian_tables(scales, step, level)
         trits = parts.lanes.trits(mixtures.gaussian_trit_tables(k[chosen], gaussians[chosen]))
     elif network is None:
         raise BitstreamError("a trit network is missing")
-    elif model.header.trit_model == 0:
+    elif model.header.trit_model != 2:
         tables = nets.trit_tables(network, context, k, step, level)
         trits = parts.lanes.trits(tables[chosen])
     else:
@@ -248,6 +249,7 @@ def refine(model: Model, state: SliceState, parts: Parts, level: int, old: int) 
             read_trits(
                 model,
                 parts,
+                attribute,
                 network,
                 k,
                 chosen,

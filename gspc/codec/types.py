@@ -54,7 +54,7 @@ class Networks:
     Trit networks, hidden layers with variants for levels 2..S: trit_features C + F -> Hf -> 2F, trit_scaling
     C + 6 -> Hg -> 12, trit_offsets C + 3K -> Ho -> 6K; outputs are all first parameters, then all second
     ones. One is there exactly when S > 1, its attribute has values and is refined, and the scene's trit_model
-    is 0 or 2.
+    is 0, 2, or 3 and the attribute features.
 
     chunks: networks of feature chunks 1..G-1, so one fewer than there are chunks; empty without intra-anchor
     context (G = 0). Chunk j covers channels [c0, c1) = [j F // G, (j + 1) F // G), n of them:
@@ -194,7 +194,9 @@ class QuantizedScene:
     refined: int = 3  # bits: 1 features, 2 scaling, 4 offsets are refined by trits at later levels
     refine_until: int = 0  # last level that refines; later ones only add. 0: all do
     mean_basis: bool = False  # scaling symbols are those of the mean and five differences (pcgs(5), VALUES)
-    trit_model: int = 0  # 0 learned three-way, 1 Gaussian three-way (no networks), 2 Gaussian without bounds
+    # 0 learned three-way, 1 Gaussian three-way (no networks), 2 Gaussian without bounds, 3 features learned,
+    # the others Gaussian three-way
+    trit_model: int = 0
     pool_planes: int = 0  # how many of the grid's last planes only the pool reads; 0: it shares all of them
 
     @property

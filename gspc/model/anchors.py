@@ -27,7 +27,7 @@ POSITION_CENTER = (
 )  # integer position of the scene's middle while training: 21 bits per axis, 16 divides it
 
 
-TRIT_MODELS = ("learned", "gaussian", "rounded")  # by their number in the stream
+TRIT_MODELS = ("learned", "gaussian", "rounded", "mixed")  # by their number in the stream
 POOL_UNITS = 1024  # integers per 1.0 of the pool's features in the stream
 
 
@@ -81,7 +81,11 @@ class ModelShape:
     def has_trit_network(self, attribute: str) -> bool:
         """Whether a network predicts an attribute's trits: not when a Gaussian does, or there are none."""
         any_value = attribute != "features" or self.features > 0
-        return any_value and self.is_refined(attribute) and self.trits != "gaussian"
+        return any_value and self.is_refined(attribute) and not self.gaussian_trits(attribute)
+
+    def gaussian_trits(self, attribute: str) -> bool:
+        """Whether the Gaussian of a first appearance tells an attribute's trits, too."""
+        return self.trits == "gaussian" or (self.trits == "mixed" and attribute != "features")
 
     def refines_at(self, attribute: str, level: int) -> bool:
         """Whether `level` refines what earlier levels hold of an attribute."""

@@ -215,7 +215,7 @@ def _pool_facts(header: HeaderInfo) -> tuple[tuple[str, str], ...]:
 def _contexts(header: HeaderInfo) -> str:
     refined = [name for bit, name in enumerate(ATTRIBUTES) if header.refined >> bit & 1]
     last = f" up to level {header.refined >> 4}" if header.refined >> 4 else ""
-    models = ("learned", "Gaussian", "Gaussian without bounds")
+    models = ("learned", "Gaussian", "Gaussian without bounds", "learned (features) and Gaussian")
     trits = f"{models[header.trit_model]} trits refine {', '.join(refined)}{last}" if refined else "no trits"
     chunks = f"features in {header.chunks} chunks" if header.chunks else "no feature chunks"
     basis = ", scaling as mean and differences" if header.mean_basis else ""

@@ -205,7 +205,7 @@ def _refinement_bits(model: AnchorModel, context: Tensor, attribute: _Attribute,
     symbols = quant.coarsen(finest, model.shape.step_level(name, levels) - level)
     previous = quant.coarsen(symbols, 1)
     trits = symbols - 3 * previous
-    if model.shape.trits == "gaussian":
+    if model.shape.gaussian_trits(name):
         return three_way_bits(previous, trits, torch.exp2(attribute.log2_in_steps))
     so_far = _so_far(previous, first_step / quant.refinement(level - 1), attribute.base)
     first, second = model.context.trit_outputs(context, so_far, level, name)

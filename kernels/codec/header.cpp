@@ -47,7 +47,7 @@ const char* trits_error(const StreamHeader& h) {
   if (h.refined < 0 || h.refined > 255 || (h.refined & 8) != 0) return "unknown refined attributes";
   const int last = h.refined >> 4;
   if (last == 1 || last > kMaxLevels || (last != 0 && (h.refined & 7) == 0)) return "no such last refined level";
-  if (h.trit_model < kTritLearned || h.trit_model > kTritUnbounded) return "unknown trit model";
+  if (h.trit_model < kTritLearned || h.trit_model > kTritMixed) return "unknown trit model";
   int needed = 0, there = 0;
   for (int a : {kFeatures, kScaling, kOffsets}) {
     if (!hidden_ok(h.trit_hidden[a], 0)) return kHiddenError;

@@ -16,8 +16,8 @@ namespace gspc {
 enum Attribute { kFeatures = 0, kScaling = 1, kOffsets = 2 };
 
 // How values are refined at later levels: a learned three-way distribution, the same from the Gaussian of a first
-// appearance, or a Gaussian over the trit that knows no bounds.
-enum TritModel { kTritLearned = 0, kTritGaussian = 1, kTritUnbounded = 2 };
+// appearance, a Gaussian over the trit that knows no bounds, or the first for features and the second for the others.
+enum TritModel { kTritLearned = 0, kTritGaussian = 1, kTritUnbounded = 2, kTritMixed = 3 };
 
 struct StreamHeader {
   std::string family = "plain";  // or "predictive": with a pool
@@ -53,8 +53,11 @@ struct StreamHeader {
   bool refines_at(int attribute, int level) const { return refines(attribute) && level <= last_refined(); }
   // The level whose step an attribute has at `level`: q_1 for what is not refined.
   int step_level(int attribute, int level) const { return refines(attribute) ? std::min(level, last_refined()) : 1; }
+  bool gaussian_trits(int attribute) const {
+    return trit_model == kTritGaussian || (trit_model == kTritMixed && attribute != kFeatures);
+  }
   bool trit_network(int attribute) const {
-    return refines(attribute) && trit_model != kTritGaussian && values(attribute) > 0;
+    return refines(attribute) && !gaussian_trits(attribute) && values(attribute) > 0;
   }
   bool holds_levels() const;  // has all networks that more than one level needs
   int chunk_begin(int chunk) const { return chunk * features / chunks; }

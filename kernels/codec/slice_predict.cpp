@@ -192,7 +192,7 @@ void predict_scales(const StreamModel& model, SliceState& state, SliceScratch& s
 
 void predict_trits(const StreamModel& model, SliceState& state, SliceScratch& scratch, int level, int attribute) {
   const StreamHeader& h = model.header;
-  if (h.trit_model == kTritGaussian) return gaussian_trits(model, state, scratch, level, attribute);
+  if (h.gaussian_trits(attribute)) return gaussian_trits(model, state, scratch, level, attribute);
   const size_t c = static_cast<size_t>(h.context()), values = static_cast<size_t>(h.values(attribute));
   const TwoLayers<PackedLayer>& net = model.networks.trits[attribute];
   const size_t stride = static_cast<size_t>(net.hidden.in_padded);
