@@ -19,8 +19,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "scene": set(),
     "config": {"presets"},
     "presets": set(),
+    "switches": {"presets"},
     "output": set(),
-    "cli": {"pipeline", "config", "output", "presets"},
+    "cli": {"pipeline", "config", "output", "presets", "switches"},
     "pipeline": {
         "config",
         "data",
@@ -31,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "rendering",
         "metrics",
         "output",
-        "presets",
+        "switches",
     },
     "data": {"config", "output"},
     "model": {"ops", "config", "output", "grid_spec", "presets"},
@@ -45,12 +46,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": {"ops"},
     "ops": {"kernels", "grid_spec"},
 }
-STANDARD_LIBRARY_ONLY = ("errors", "config", "presets", "bitstream", "output")
+STANDARD_LIBRARY_ONLY = ("errors", "config", "presets", "switches", "bitstream", "output")
 NO_TORCH = (
     "errors",
     "scene",
     "config",
     "presets",
+    "switches",
     "output",
     "cli",
     "pipeline",

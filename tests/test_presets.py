@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from cli_tools import Cli
 
-from gspc import pipeline, presets
+from gspc import pipeline, presets, switches
 from gspc.cli import fit_settings, man
 from gspc.config import DataOptions, FitOptions
 from gspc.errors import InputError, UsageError
-from gspc.presets import GSPC, PCGS, PREDICT_GS, PRESETS, Recipe, with_switches
+from gspc.presets import GSPC, PCGS, PREDICT_GS, PRESETS, Recipe
+from gspc.switches import with_switches
 
 # What was published and how gspc spells it (design/method.md). The default preset may be tuned; these may not
 # follow it. A new ingredient must say here what the papers do.
@@ -97,19 +98,19 @@ def test_the_published_presets_give_every_field() -> None:
 
 
 def test_what_presets_set_that_the_default_does_not() -> None:
-    assert presets.describe("gspc") == {}
+    assert switches.describe("gspc") == {}
     for name, (recipe, _) in PRESETS.items():
-        assert with_switches(GSPC, presets.describe(name)) == recipe
+        assert with_switches(GSPC, switches.describe(name)) == recipe
 
 
 def test_what_is_described_can_be_set() -> None:
     """The text of a recipe's differences, given to --set, makes that recipe."""
     for name, (recipe, _) in PRESETS.items():
-        words = presets.as_text(presets.describe(name)).split()
+        words = switches.as_text(switches.describe(name)).split()
         assert fit_settings.choose("gspc", words, None).recipe == recipe
-    assert presets.value_text(1 / 3) == repr(1 / 3)
-    assert presets.value_text(2e-4) == "0.0002"
-    assert [presets.value_text(value) for value in (True, False, 7, "own")] == ["on", "off", "7", "own"]
+    assert switches.value_text(1 / 3) == repr(1 / 3)
+    assert switches.value_text(2e-4) == "0.0002"
+    assert [switches.value_text(value) for value in (True, False, 7, "own")] == ["on", "off", "7", "own"]
 
 
 def test_rate_weights_are_even_in_log() -> None:
@@ -151,7 +152,7 @@ def test_recipes_that_make_no_sense(changes: dict[str, Any], line: str) -> None:
     ],
 )
 def test_values_are_read_as_their_type(name: str, text: Any, value: Any) -> None:
-    found = presets.read_switches({name: text})[name]
+    found = switches.read_switches({name: text})[name]
     assert found == value
     assert type(found) is type(value)
 
@@ -176,7 +177,7 @@ def test_values_are_read_as_their_type(name: str, text: Any, value: Any) -> None
 )
 def test_values_that_cannot_be_read(name: str, text: Any, line: str) -> None:
     with pytest.raises(UsageError) as raised:
-        presets.read_switches({name: text}, "x")
+        switches.read_switches({name: text}, "x")
     assert str(raised.value) == line
 
 
@@ -343,7 +344,7 @@ def test_help_prints_the_presets(cli: Cli) -> None:
     cli.monkeypatch.setenv("COLUMNS", "200")
     text = " ".join(cli("fit", "--help").out.decode().split())
     for name, (_, about) in PRESETS.items():
-        changed = presets.as_text(presets.describe(name))
+        changed = switches.as_text(switches.describe(name))
         assert f"{name}: {about}." in text
         assert " ".join(changed.split()) in text
     assert "man gspc-fit lists all ingredients" in text
@@ -351,10 +352,10 @@ def test_help_prints_the_presets(cli: Cli) -> None:
 
 def test_the_manual_lists_every_ingredient() -> None:
     page = man.pages()["gspc-fit.1"].replace("\\-", "-")
-    rows = presets.ingredients()
+    rows = switches.ingredients()
     assert [row.name for row in rows] == [entry.name for entry in fields(Recipe)]
     for row in rows:
-        assert f"\n.B {row.name}={presets.value_text(row.default)}\n" in page
+        assert f"\n.B {row.name}={switches.value_text(row.default)}\n" in page
         assert row.help[1:] in page
         assert f"Takes {row.values}." in page
 

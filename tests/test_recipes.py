@@ -10,7 +10,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from gspc import pipeline, presets
+from gspc import pipeline, presets, switches
 from gspc.codec import decode, decode_symbols, encode
 from gspc.codec.export import export_model
 from gspc.codec.types import QuantizedScene
@@ -19,8 +19,9 @@ from gspc.data import load_scene
 from gspc.data.demo import write_demo_scene
 from gspc.errors import UsageError
 from gspc.model.storage import load_model
-from gspc.presets import GSPC, PRESETS, Recipe, with_switches
+from gspc.presets import GSPC, PRESETS, Recipe
 from gspc.scene import SceneData
+from gspc.switches import with_switches
 from gspc.train import fit
 from gspc.train.fit import checkpoint_path
 
@@ -102,11 +103,11 @@ def cases() -> dict[str, Recipe]:
         base = POOLED if entry.name in NEED_POOL else PLAIN
         base = replace(base, **COMPANIONS.get(entry.name, {}))
         own = getattr(base, entry.name)
-        choices = get_args(presets._types()[entry.name])
+        choices = get_args(presets.field_types()[entry.name])
         values = (True, False) if isinstance(own, bool) else choices or NUMBERS[entry.name]
         for value in values:
             if value != own:
-                found[f"{entry.name}={presets.value_text(value)}"] = replace(base, **{entry.name: value})
+                found[f"{entry.name}={switches.value_text(value)}"] = replace(base, **{entry.name: value})
     found["pooled"] = POOLED
     found["pool only"] = replace(POOLED, features=0)
     found["own grid and residual decoder"] = replace(POOLED, pool_grid="own", residual_hidden=3)

@@ -11,7 +11,8 @@ import typer
 from gspc.cli import console, fit_settings, options
 from gspc.cli.progress import FitView, duration
 from gspc.config import DataOptions, FitOptions, checkpoint_path
-from gspc.presets import DEFAULT_PRESET, PRESETS, as_text, describe, ingredients, value_text
+from gspc.presets import DEFAULT_PRESET, PRESETS
+from gspc.switches import as_text, describe, ingredients, value_text
 
 EXAMPLE = "gspc fit photos -o model.pt --resolution 2 --levels 3"
 

@@ -9,17 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gspc.errors import InputError, UsageError
-from gspc.presets import (
-    DEFAULT_PRESET,
-    PRESETS,
-    Recipe,
-    as_text,
-    differences,
-    nearest,
-    preset,
-    read_switches,
-    with_switches,
-)
+from gspc.presets import DEFAULT_PRESET, PRESETS, Recipe, nearest, preset
+from gspc.switches import as_text, differences, read_switches, with_switches
 
 # Options of fit that a configuration file may hold, and their kinds. Not what belongs to one run: the scene,
 # the output, --log, --resume and --force.

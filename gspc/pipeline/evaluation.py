@@ -12,7 +12,7 @@ from gspc.pipeline.coding import Restored, restore
 from gspc.pipeline.comparison import Levels
 from gspc.pipeline.inspection import as_stream
 from gspc.pipeline.source import Source, naming
-from gspc.presets import made_with
+from gspc.switches import made_with
 
 if TYPE_CHECKING:
     from gspc.config import Background, DataOptions

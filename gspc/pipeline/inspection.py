@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gspc.errors import UsageError
 from gspc.pipeline.breakdown import ATTRIBUTES, Breakdown, break_down, first_levels
 from gspc.pipeline.source import Kind, Source, load_source, naming
-from gspc.presets import made_with
+from gspc.switches import made_with
 
 if TYPE_CHECKING:
     from gspc.bitstream import HeaderInfo, StreamInfo

@@ -12,7 +12,8 @@ from typing import Any
 
 from gspc.cli.fit_settings import OPTIONS
 from gspc.errors import GspcError
-from gspc.presets import DEFAULT_PRESET, preset, with_switches
+from gspc.presets import DEFAULT_PRESET, preset
+from gspc.switches import with_switches
 
 LISTS = Path(__file__).resolve().parent / "lists"
 RESOLUTION = {"fox": 2, "fern": 1, "lego": 1, "bonsai-small": 1}
