@@ -111,10 +111,10 @@ class Recipe:
     )
     # Rate
     coarsest_rate_weight: float = field(
-        default=8e-3, metadata=_about("rate weight (lambda) of level 1", 0, 10)
+        default=1e-2, metadata=_about("rate weight (lambda) of level 1", 0, 10)
     )
     finest_rate_weight: float = field(
-        default=6e-5, metadata=_about("rate weight of the last level; those between are even in log", 0, 10)
+        default=2e-5, metadata=_about("rate weight of the last level; those between are even in log", 0, 10)
     )
     relative_rate: bool = field(
         default=True,
