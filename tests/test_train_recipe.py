@@ -97,6 +97,27 @@ def gradients(made: Trainer) -> dict[str, torch.Tensor]:
     return found
 
 
+# ---- seeds ----
+
+
+@pytest.mark.parametrize("change", [{"levels": 1}, {"trits": "gaussian"}, {"chunks": 3}])
+def test_a_seed_starts_alike_whatever_the_contexts(scene: SceneData, change: dict[str, Any]) -> None:
+    """Comparisons of models pair by seed: until the rate begins contexts have no part in a fit. One level has
+    wider noise, so that its fit agrees until noise begins."""
+    change = dict(change)
+    levels = change.pop("levels", 3)
+    found = []
+    for recipe, levels in ((POOLED, 3), (replace(POOLED, **change), levels)):
+        made = trainer(scene, recipe, 0, levels)
+        while made.schedule.phase(made.iteration) is Phase.WARMUP:
+            made.step()
+        found.append(dict(made.model.named_parameters()))
+        assert made.iteration > 5
+    for name, values in found[0].items():
+        if not name.startswith(("context", "masks")):
+            assert torch.equal(values, found[1][name]), name
+
+
 # ---- the pool ----
 
 

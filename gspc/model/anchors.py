@@ -167,7 +167,10 @@ class AnchorModel(nn.Module):
             chunks=shape.chunks,
             chunk_hidden=shape.chunk_hidden,
         )
-        self.context = ContextNets(sizes, shape.levels, shape.rate_weights)
+        with torch.random.fork_rng(
+            devices=[]
+        ):  # so that levels and trits leave the rest of a seed's fit alone
+            self.context = ContextNets(sizes, shape.levels, shape.rate_weights)
         self.pool = TwoLayer(own or spec.context_size, shape.pool_hidden, shape.pool) if shape.pool else None
 
     @property
