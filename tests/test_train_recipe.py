@@ -104,11 +104,11 @@ def gradients(made: Trainer) -> dict[str, torch.Tensor]:
 def test_a_seed_starts_alike_whatever_the_contexts(scene: SceneData, change: dict[str, Any]) -> None:
     """Comparisons of models pair by seed: until the rate begins contexts have no part in a fit. One level has
     wider noise, so that its fit agrees until noise begins."""
-    change = dict(change)
-    levels = change.pop("levels", 3)
+    levels = change.get("levels", 3)
+    recipe = replace(POOLED, **{name: value for name, value in change.items() if name != "levels"})
     found = []
-    for recipe, levels in ((POOLED, 3), (replace(POOLED, **change), levels)):
-        made = trainer(scene, recipe, 0, levels)
+    for ingredients, count in ((POOLED, 3), (recipe, levels)):
+        made = trainer(scene, ingredients, 0, count)
         while made.schedule.phase(made.iteration) is Phase.WARMUP:
             made.step()
         found.append(dict(made.model.named_parameters()))
