@@ -167,9 +167,8 @@ class AnchorModel(nn.Module):
             chunks=shape.chunks,
             chunk_hidden=shape.chunk_hidden,
         )
-        with torch.random.fork_rng(
-            devices=[]
-        ):  # so that levels and trits leave the rest of a seed's fit alone
+        # Drawn apart, so that levels and trits leave the rest of a seed's fit alone.
+        with torch.random.fork_rng(devices=[]):
             self.context = ContextNets(sizes, shape.levels, shape.rate_weights)
         self.pool = TwoLayer(own or spec.context_size, shape.pool_hidden, shape.pool) if shape.pool else None
 
