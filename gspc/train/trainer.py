@@ -96,7 +96,7 @@ class Trainer:
         coded = phase in (Phase.RATE, Phase.FINISH)
         if phase is Phase.FINISH and not self.model.quantized:
             calibrate(self.model)
-        if coded and self.schedule.starts_rate(self.iteration):
+        if self.schedule.starts_rate(self.iteration):
             self._center_scaling()
         levels = self.model.shape.levels
         level = int(torch.randint(1, levels + 1, ())) if coded else levels
