@@ -24,7 +24,6 @@ Noise = Literal["finest", "first"]
 Downsampling = Literal["none", "fixed", "linear", "cosine"]
 RateAnchors = Literal["all", "visible"]
 MaskCosts = Literal["own", "mean"]
-ScalingBasis = Literal["axes", "mean"]
 
 
 def _about(text: str, low: float = -math.inf, high: float = math.inf) -> dict[str, Any]:
@@ -63,9 +62,11 @@ class Recipe:
     feature_step: float = field(
         default=0.25, metadata=_about("step (Q0) of features at level 1 before steps are learned", 0.001, 100)
     )
-    scaling_basis: ScalingBasis = field(
-        default="mean",
-        metadata=_about("what the stream holds of six log scales: their mean and five differences, or them"),
+    scales: int = field(
+        default=1,
+        metadata=_about(
+            "log scales of an anchor: 6, for its offsets and its Gaussians on each axis, or 1 for all", 1, 6
+        ),
     )
     # Levels
     progressive_masks: bool = field(
@@ -160,6 +161,15 @@ class Recipe:
     pool_alone: float = field(
         default=0.1, metadata=_about("share of the run in which the pool learns without residuals", 0, 0.9)
     )
+    eye_jitter: float = field(
+        default=0.05,
+        metadata=_about(
+            "how far from the camera the heads think it stands while training: a standard deviation, in "
+            "extents of the cameras",
+            0,
+            1,
+        ),
+    )
     grid_until: float = field(
         default=0.5,
         metadata=_about("share of the time in which the grid could learn after which its signs stay", 0.1, 1),
@@ -199,6 +209,8 @@ class Recipe:
                 raise UsageError("features = 0: only a model with a pool can do without features")
             if self.residual_hidden or self.pool_grid == "own":
                 raise UsageError("residual_hidden and pool_grid = own need a pool; set pool, too")
+        if self.scales not in (1, 6):
+            raise UsageError(f"scales = {self.scales}: give 1 or 6")
         if self.chunks == 1:
             raise UsageError("chunks = 1: give 0 or 2 to 8")
         if self.refine_until == 1:
@@ -258,7 +270,7 @@ PCGS = Recipe(
     coarsest_rate_weight=4e-3,
     finest_rate_weight=2e-4,
     feature_step=1.0,
-    scaling_basis="axes",
+    scales=6,
     relative_rate=False,
     relative_growth=False,
     position_rate=False,
@@ -272,6 +284,7 @@ PCGS = Recipe(
     mask_haste=1.0,
     mask_momentum=0.9,
     pool_alone=1 / 6,
+    eye_jitter=0.0,
     grid_until=1.0,
     round_from=1.0,
     downsampling="none",

@@ -40,7 +40,7 @@ class Variant:
     trit_model: int = 0
     offsets_hidden: int = 30  # of the trit network of offsets
     refine_until: int = 0  # last level that refines; 0: all do
-    mean_basis: bool = False
+    scales: int = 6
 
     def step_level(self, attribute: int, level: int) -> int:
         """The level whose step an attribute has at `level`."""
@@ -74,7 +74,7 @@ VARIANTS = {
     "everything": Variant(
         pool=5, pool_hidden=6, pool_planes=1, residual_hidden=3, chunks=3, chunk_hidden=4, refined=7
     ),
-    "mean-basis": Variant(refined=3, refine_until=2, mean_basis=True),
+    "one-scale": Variant(refined=3, refine_until=2, scales=1),
     "mixed-trits": Variant(trit_model=3, refined=7, chunks=2, chunk_hidden=3),
 }
 
@@ -143,7 +143,8 @@ def networks(
     pool_context = 4 * variant.pool_planes or context
     context -= 4 * variant.pool_planes
     steps, trunk, trit_features, trit_scaling = hidden
-    means = features + 6 + 3 * offsets
+    scales = variant.scales
+    means = features + scales + 3 * offsets
     center = layer(rng, trunk, means + 3 * offsets, 1, 60, 0, 300)
     tail = layer(rng, trunk, 3 * offsets, 1, 8, 40, 300)
     bias = center.bias.copy()
@@ -164,11 +165,13 @@ def networks(
         ),
         trunk=IntegerNetwork((layer(rng, context, trunk, levels + 1, 400, 100, 200),)),
         center=IntegerNetwork((center,)),
-        scale=IntegerNetwork((layer(rng, trunk, features + 6, 1, 8, 22, 300),)),
+        scale=IntegerNetwork((layer(rng, trunk, features + scales, 1, 8, 22, 300),)),
         trit_features=trit(context + features, trit_features, features)
         if levels > 1 and features and variant.learned(0)
         else None,
-        trit_scaling=trit(context + 6, trit_scaling, 6) if levels > 1 and variant.learned(1) else None,
+        trit_scaling=trit(context + scales, trit_scaling, scales)
+        if levels > 1 and variant.learned(1)
+        else None,
         trit_offsets=trit(context + 3 * offsets, variant.offsets_hidden, 3 * offsets)
         if levels > 1 and variant.learned(2)
         else None,
@@ -184,6 +187,7 @@ def networks(
         )
         if variant.pool
         else None,
+        scales=scales,
     )
 
 
@@ -350,8 +354,8 @@ def _symbols(
     if not variant.refines(2):
         alive = np.repeat(mask > 0, 3, axis=1)
         k_offsets = _gaussian(rng, reference.gaussian_tables(offset_scales, steps[:, 2], 1)) * alive
-    f = nets.scale.layers[0].weight.shape[0] - 6
-    features, scaling = np.zeros((count, f), np.int32), np.zeros((count, 6), np.int32)
+    f = nets.scale.layers[0].weight.shape[0] - nets.scales
+    features, scaling = np.zeros((count, f), np.int32), np.zeros((count, nets.scales), np.int32)
     for level in range(1, levels + 1):
         old, fresh = np.flatnonzero(first < level), np.flatnonzero(first == level)
         scales = reference.scales(nets, context, level)
@@ -408,7 +412,7 @@ def scene(
     k_features, k_scaling, k_offsets = (
         np.concatenate([part[i] for part in parts])
         if parts
-        else (np.zeros((0, features)), np.zeros((0, 6)), np.zeros((0, offsets, 3)))[i].astype(np.int32)
+        else (np.zeros((0, features)), np.zeros((0, nets.scales)), np.zeros((0, offsets, 3)))[i].astype(np.int32)
         for i in range(3)
     )
     return QuantizedScene(
@@ -431,7 +435,6 @@ def scene(
         metadata={"source": "synthetic"},
         refined=variant.refined,
         refine_until=variant.refine_until,
-        mean_basis=variant.mean_basis,
         trit_model=variant.trit_model,
         pool_planes=variant.pool_planes,
     )

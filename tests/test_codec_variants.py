@@ -18,15 +18,6 @@ from gspc.codec.types import IntegerLayer, IntegerNetwork, QuantizedScene
 from gspc.errors import BitstreamError, InputError
 
 LEVELS = 3
-# Directions of the six log scales that a stream in the mean basis holds, before they are made orthonormal.
-MEAN_AND_DIFFERENCES = (
-    (1, 1, 1, 1, 1, 1),
-    (1, 1, 1, -1, -1, -1),
-    (1, -1, 0, 0, 0, 0),
-    (1, 1, -2, 0, 0, 0),
-    (0, 0, 0, 1, -1, 0),
-    (0, 0, 0, 1, 1, -2),
-)
 
 
 @pytest.fixture(scope="module", params=VARIANTS)
@@ -70,7 +61,7 @@ def test_header(name: str, scene: QuantizedScene, stream: bytes) -> None:
     variant, header = VARIANTS[name], check(stream).header
     assert header.family == scene.family == ("predictive" if variant.pool else "plain")
     assert (header.refined, header.trit_model, header.chunks) == (
-        variant.refined | 8 * variant.mean_basis | variant.refine_until << 4,
+        variant.refined | 8 * (variant.scales == 1) | variant.refine_until << 4,
         variant.trit_model,
         variant.chunks,
     )
@@ -81,12 +72,13 @@ def test_header(name: str, scene: QuantizedScene, stream: bytes) -> None:
 
 
 def test_values(name: str, scene: QuantizedScene, stream: bytes) -> None:
-    """Pool features exactly, residuals and the rest from symbols, each attribute at its own step; scaling
-    from its mean and differences, where it is held so."""
+    """Pool features exactly, residuals and the rest from symbols, each attribute at its own step; six log
+    scales from one value, where there is one."""
     variant = VARIANTS[name]
     for level in (1, LEVELS):
         symbols, found = decode_symbols(stream, level), decode(stream, upto=level).scene
-        f = scene.features.shape[1]
+        f, z = scene.features.shape[1], variant.scales
+        assert check(stream).header.scales == symbols.scaling.shape[1] == z
         assert found.residuals == (f if variant.pool else 0)
         assert found.features.shape == (len(symbols.positions), variant.pool + f)
         if variant.pool:
@@ -99,15 +91,12 @@ def test_values(name: str, scene: QuantizedScene, stream: bytes) -> None:
         means = symbols.means / 64.0
         alive = np.repeat(symbols.gaussian_level > 0, 3, axis=1)
         offsets = (
-            means[:, f + 6 :] * scene.step_base[2] + symbols.offsets.reshape(len(step), -1) * step[:, 2:]
+            means[:, f + z :] * scene.step_base[2] + symbols.offsets.reshape(len(step), -1) * step[:, 2:]
         )
-        scaling = means[:, f : f + 6] * scene.step_base[1] + symbols.scaling * step[:, 1:2]
-        if variant.mean_basis:
-            rows = np.array(MEAN_AND_DIFFERENCES, dtype=np.float64)
-            scaling = scaling @ (rows / np.linalg.norm(rows, axis=1, keepdims=True))
+        scaling = means[:, f : f + z] * scene.step_base[1] + symbols.scaling * step[:, 1:2]
         want = (
             means[:, :f] * scene.step_base[0] + symbols.features * step[:, 0:1],
-            scaling,
+            np.broadcast_to(scaling, (len(step), 6)),
             offsets * alive,
         )
         got = (found.features[:, variant.pool :], found.log_scales, found.offsets.reshape(offsets.shape))

@@ -14,7 +14,6 @@ from gspc.data import load_scene
 from gspc.data.demo import write_demo_scene
 from gspc.model import quantization as quant
 from gspc.model.masks import first_level
-from gspc.model.scaling import from_basis, to_basis
 from gspc.model.storage import TrainedModel, load_model
 from gspc.train import fit
 from gspc.train.rate import level_bits
@@ -63,11 +62,7 @@ def test_finest_values_are_within_half_a_step_of_the_trained_ones(trained, expor
     table, column = step_table(), 0
     pairs = (
         (model.features, exported.features, model.shape.refinement("features", LEVELS)),
-        (
-            to_basis(model.log_scales.double(), "mean"),
-            exported.scaling,
-            model.shape.refinement("scaling", LEVELS),
-        ),
+        (model.log_scales, exported.scaling, model.shape.refinement("scaling", LEVELS)),
         (
             model.offsets.flatten(1),
             exported.offsets.reshape(len(means), -1),
@@ -84,8 +79,8 @@ def test_finest_values_are_within_half_a_step_of_the_trained_ones(trained, expor
 
 
 def test_decoded_scales_are_the_trained_ones(trained, exported):
-    """The basis is orthonormal: half a step in each of its six directions is at most sqrt(6) / 2 of one."""
-    assert exported.mean_basis
+    """One value of the stream is all six of the scene."""
+    assert exported.networks.scales == exported.scaling.shape[1] == trained.model.log_scales.shape[1] == 1
     scene = decode(encode(exported)).scene
     world = trained.model.world().numpy()[alive(trained).numpy()]
     order, found = (np.lexsort(np.round(points, 5).T) for points in (world, scene.anchors))
@@ -93,19 +88,9 @@ def test_decoded_scales_are_the_trained_ones(trained, exported):
     finer = trained.model.shape.refinement("scaling", LEVELS)
     step = exported.step_base[1] * step_table()[steps[order, 1]] / finer
     want = trained.model.log_scales.detach().numpy()[alive(trained).numpy()][order]
-    error = np.linalg.norm(scene.log_scales[found] - want, axis=1)
-    assert (error <= 0.5001 * np.sqrt(6) * step + 1e-6).all() and error.max() > 0
-
-
-def test_a_common_factor_moves_one_value_alone():
-    log_scales = torch.randn(5, 6, dtype=torch.float64)
-    moved = to_basis(log_scales + 0.7, "mean") - to_basis(log_scales, "mean")
-    want = torch.zeros(5, 6, dtype=torch.float64)
-    want[:, 0] = 0.7 * 6**0.5
-    torch.testing.assert_close(moved, want, rtol=0, atol=1e-12)
-    torch.testing.assert_close(to_basis(log_scales, "mean").norm(dim=1), log_scales.norm(dim=1))
-    torch.testing.assert_close(from_basis(to_basis(log_scales, "mean"), "mean"), log_scales)
-    assert to_basis(log_scales, "axes") is log_scales
+    error = np.abs(scene.log_scales[found] - want)
+    assert error.shape == (len(want), 6)
+    assert (error <= 0.5001 * step[:, None] + 1e-6).all() and error.max() > 0
 
 
 def test_decoding_restores_every_symbol(exported):

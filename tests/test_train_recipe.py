@@ -20,10 +20,9 @@ from gspc.model.context import TwoLayer
 from gspc.model.entropy import mixture_bits, three_way_bits, unit_gaussian_bits
 from gspc.model.heads import GaussianHeads
 from gspc.model.masks import START
-from gspc.model.scaling import to_basis
 from gspc.model.storage import TrainedModel
 from gspc.ops.heads import HeadTensors
-from gspc.presets import GSPC, PCGS, PoolGrid, Recipe, ScalingBasis
+from gspc.presets import GSPC, PCGS, PoolGrid, Recipe
 from gspc.rendering.rasterizer import choose_backend
 from gspc.scene import Camera, SceneData, View
 from gspc.train import rate
@@ -168,23 +167,23 @@ def test_settled_grid_values_follow_the_anchors(scene: SceneData) -> None:
     )
 
 
-# ---- the basis of the scaling ----
+# ---- one log scale ----
 
 
-@pytest.mark.parametrize("basis", ["axes", "mean"])
-def test_centers_of_the_scaling_start_at_its_mean(scene: SceneData, basis: ScalingBasis) -> None:
-    """Once, when the contexts begin to learn; each of the six starts at 0, as published."""
-    made = trainer(scene, replace(SMALL, scaling_basis=basis), 0)
+@pytest.mark.parametrize("scales", [1, 6])
+def test_the_center_of_one_log_scale_starts_at_its_mean(scene: SceneData, scales: int) -> None:
+    """Once, when the contexts begin to learn; each of six starts at 0, as published."""
+    made = trainer(scene, replace(SMALL, scales=scales), 0)
     bias, f = made.model.context.trunk.second.bias, made.model.shape.features
-    mean = to_basis(made.model.log_scales.detach(), basis).mean(0) / made.model.shape.step_base.scaling
+    mean = made.model.log_scales.detach().mean(0) / made.model.shape.step_base.scaling
     first = next(i for i in range(ITERATIONS) if made.schedule.phase(i) is Phase.RATE)
-    for iteration, moved in ((first - 1, False), (first, basis == "mean"), (first + 1, False)):
+    for iteration, moved in ((first - 1, False), (first, scales == 1), (first + 1, False)):
         bias.data.zero_()
         made.iteration = iteration
         gradients(made)
-        want = mean if moved else torch.zeros(6)
-        torch.testing.assert_close(bias.detach()[f : f + 6], want, rtol=1e-5, atol=1e-6)
-        assert not bias[:f].any() and not bias[f + 6 :].any()
+        want = mean if moved else torch.zeros(scales)
+        torch.testing.assert_close(bias.detach()[f : f + scales], want, rtol=1e-5, atol=1e-6)
+        assert not bias[:f].any() and not bias[f + scales :].any()
     assert mean.abs().max() > 5
 
 
@@ -193,7 +192,7 @@ def test_centers_of_the_scaling_start_at_its_mean(scene: SceneData, basis: Scali
 
 @pytest.mark.parametrize(
     "change",
-    [{"scaling_basis": "axes"}, {"refine_until": 2, "progressive_offsets": True, "chunks": 3}],
+    [{"scales": 6}, {"refine_until": 2, "progressive_offsets": True, "chunks": 3}],
 )
 def test_the_last_phase_draws_what_the_stream_restores(scene: SceneData, change: dict[str, Any]) -> None:
     """Attributes of every level, to the units of the integer networks' outputs."""
@@ -235,9 +234,10 @@ def test_the_lattice_stays_in_the_last_phase(scene: SceneData) -> None:
     assert not torch.equal(made.model.pool.second.bias, pool)
 
 
-@pytest.mark.parametrize("basis", ["axes", "mean"])
-def test_the_gradient_passes_rounding(scene: SceneData, basis: ScalingBasis) -> None:
-    made = trainer(scene, replace(POOLED, scaling_basis=basis), 95)
+@pytest.mark.parametrize("scales", [1, 6])
+def test_the_gradient_passes_rounding(scene: SceneData, scales: int) -> None:
+    """To a single log scale from all six that it stands for."""
+    made = trainer(scene, replace(POOLED, scales=scales), 95)
     made.step()
     model, every = made.model, torch.arange(made.model.anchors)
     for level in (1, 2, 3):
@@ -246,8 +246,9 @@ def test_the_gradient_passes_rounding(scene: SceneData, basis: ScalingBasis) -> 
         parts = zip((drawn.features, drawn.log_scales, drawn.offsets), weights, strict=True)
         loss = sum((part * weight).sum() for part, weight in parts)
         found = torch.autograd.grad(loss, (model.features, model.log_scales, model.offsets))
-        for got, want in zip(found, (weights[0][:, 5:], *weights[1:]), strict=True):
-            torch.testing.assert_close(got, want, rtol=0, atol=0 if basis == "axes" else 1e-5)
+        to_scales = weights[1] if scales == 6 else weights[1].sum(1, keepdim=True)
+        for got, want in zip(found, (weights[0][:, 5:], to_scales, weights[2]), strict=True):
+            torch.testing.assert_close(got, want, rtol=0, atol=0)
 
 
 def test_the_lattice_follows_the_anchors(scene: SceneData) -> None:
@@ -446,11 +447,23 @@ def test_masks_wait_for_the_contexts(scene: SceneData) -> None:
         assert torch.equal(made.model.masks, before) != moves
 
 
-def test_the_first_step_of_features_is_the_recipes(scene: SceneData) -> None:
-    """Q0 of the features; the other attributes keep theirs."""
-    for step in (0.25, 1.0):
-        base = trainer(scene, replace(SMALL, feature_step=step), 0).model.shape.step_base
-        assert base.as_tuple() == (step, 0.2, 0.2)
+def test_the_first_steps_are_the_recipes(scene: SceneData) -> None:
+    """Q0 of the features as asked for; of one log scale finer than of six."""
+    for step, scales, scaling in ((0.25, 6, 0.2), (1.0, 6, 0.2), (0.25, 1, 0.08)):
+        recipe = replace(SMALL, feature_step=step, scales=scales)
+        assert trainer(scene, recipe, 0).model.shape.step_base.as_tuple() == (step, scaling, 0.2)
+
+
+def test_the_heads_eye_moves_around_the_camera(scene: SceneData) -> None:
+    """By a share of the cameras' extent while training; the picture's own camera stays."""
+    made, camera = trainer(scene, replace(SMALL, eye_jitter=0.1), 40), scene.train[0].camera
+    away = torch.stack([made._eye(camera) for _ in range(400)]).numpy() - camera.center
+    assert np.abs(away.mean(0)).max() < 0.02 * made.extent
+    np.testing.assert_allclose(away.std(0), 0.1 * made.extent, rtol=0.15)
+    still = trainer(scene, replace(SMALL, eye_jitter=0.0), 40)
+    state = torch.get_rng_state()
+    np.testing.assert_array_equal(still._eye(camera).numpy(), camera.center.astype(np.float32))
+    assert torch.equal(torch.get_rng_state(), state)  # published recipes draw the same numbers as before
 
 
 def test_what_is_in_the_rate(scene: SceneData) -> None:

@@ -62,7 +62,7 @@ class HeaderInfo:
     pool_features: int  # P; 0: no pool
     pool_hidden: int
     residual_hidden: int  # of the residual decoder; 0: none
-    # Bits: 1 features, 2 scaling, 4 offsets are refined, 8 scaling is in the mean basis; / 16: last level
+    # Bits: 1 features, 2 scaling, 4 offsets are refined, 8 scaling is one value; / 16: last level
     # that refines, 0: all do.
     refined: int
     # 0 learned, 1 Gaussian three-way, 2 Gaussian without bounds, 3 learned for features, Gaussian for others
@@ -82,9 +82,9 @@ class HeaderInfo:
         return self.trit_model == 1 or (self.trit_model == 3 and attribute > 0)
 
     @property
-    def mean_basis(self) -> bool:
-        """Whether scaling is held as the mean of its six values and five differences."""
-        return bool(self.refined & 8)
+    def scales(self) -> int:
+        """Z, values of scaling: 6, or 1 that stands for all of them."""
+        return 1 if self.refined & 8 else 6
 
 
 @dataclass(frozen=True)
@@ -295,7 +295,7 @@ def _check_parts(h: HeaderInfo) -> None:
     last = h.refined >> 4
     if last == 1 or last > limits.MAX_LEVELS or (last and not h.refined & 7) or h.trit_model > 3:
         raise BitstreamError(f"{what}: unknown refined attributes or trit model")
-    values = (h.features, 6, 3 * h.offsets)
+    values = (h.features, h.scales, 3 * h.offsets)
     needed = [h.refined >> i & 1 and not h.gaussian_trits(i) and n > 0 for i, n in enumerate(values)]
     there = [n > 0 for n in trits]
     if any(has and not need for has, need in zip(there, needed, strict=True)):

@@ -153,13 +153,13 @@ def _assign(runs: list[F64], header: HeaderInfo, gaussian_level: U8, old: int, l
         if header.refined & 1:
             take("refined_features", before, header.features)
         if header.refined & 2:
-            take("refined_scaling", before, 6)
+            take("refined_scaling", before, header.scales)
         if header.refined & 4:
             there = (gaussian_level > 0) & (gaussian_level < level)
             take("refined_offsets", np.nonzero(there)[0], 3)
     for begin, end in mixtures.chunk_bounds(header.features, max(header.chunks, 1)):
         take("features", fresh, end - begin)
-    take("scaling", fresh, 6)
+    take("scaling", fresh, header.scales)
     take("offsets", np.nonzero(gaussian_level == level)[0], 3)
     if at != len(coded):
         raise BitstreamError("the lanes hold other symbols than the format says")

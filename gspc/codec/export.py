@@ -66,7 +66,7 @@ def export_trained(trained: TrainedModel) -> QuantizedScene:
     shape, base = model.shape, model.shape.step_base.as_tuple()
     means, steps = predict(positions, grid, signs, networks)
     finer = [shape.refinement(name, shape.levels) for name in ATTRIBUTES]
-    values = shape.values(model.features, model.log_scales.double(), model.offsets)
+    values = shape.values(model.features, model.log_scales, model.offsets)
     symbols = _symbols([v.numpy()[alive] for v in values], means, steps, base, finer)
     return QuantizedScene(
         levels=shape.levels,
@@ -88,7 +88,6 @@ def export_trained(trained: TrainedModel) -> QuantizedScene:
         metadata=trained.metadata,
         refined=shape.refined,
         refine_until=shape.refine_until if shape.refined else 0,
-        mean_basis=shape.scaling_basis == "mean",
         trit_model=TRIT_MODELS.index(shape.trits),
         pool_planes=shape.pool_planes,
     )
@@ -127,14 +126,14 @@ def _grid_signs(model: AnchorModel) -> tuple[NDArray[np.bool_], ...]:
 def integer_networks(model: AnchorModel) -> Networks:
     """All networks that integers run, level gains baked into the multipliers of their hidden layers."""
     nets = model.context
-    f, k3 = nets.sizes.features, 3 * nets.sizes.offsets
+    f, z, k3 = nets.sizes.features, nets.sizes.scales, 3 * nets.sizes.offsets
     levels = range(1, nets.levels + 1)
     plain = torch.ones(nets.sizes.trunk_hidden)
     trunk = _hidden(nets.trunk, [plain, *(nets.trunk_gain(level) for level in levels)])
-    octaves = torch.full((f + 6,), float(quant.SCALES_PER_OCTAVE))
+    octaves = torch.full((f + z,), float(quant.SCALES_PER_OCTAVE))
     center_units = torch.cat(
         [
-            torch.full((f + 6 + k3,), float(quant.MEAN_RESOLUTION)),
+            torch.full((f + z + k3,), float(quant.MEAN_RESOLUTION)),
             torch.full((k3,), float(quant.SCALES_PER_OCTAVE)),
         ]
     )
@@ -152,6 +151,7 @@ def integer_networks(model: AnchorModel) -> Networks:
         **{f"trit_{name}": _trit_network(model, name) for name in nets.trit_nets},
         chunks=tuple(_chunk_network(nets, number) for number in range(1, nets.sizes.chunks)),
         pool=_pool_network(model.pool),
+        scales=z,
     )
 
 

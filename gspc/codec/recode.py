@@ -184,7 +184,7 @@ def _check_memory(info: StreamInfo, max_memory: int) -> None:
     anchors: dict[int, int] = {}
     for place in info.slices:
         anchors[place.slice] = anchors.get(place.slice, 0) + place.anchors
-    values = h.features + 6 + 3 * h.offsets
+    values = h.features + h.scales + 3 * h.offsets
     trits = (h.trit_features_hidden, h.trit_scaling_hidden, h.trit_offsets_hidden)
     hidden = max(h.steps_hidden, h.trunk_hidden, h.chunk_hidden, *trits)
     row = 96 * values + 32 * hidden + 48 * 4 * len(h.planes)

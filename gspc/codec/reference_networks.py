@@ -103,14 +103,14 @@ def step_indices(networks: Networks, context: I64) -> U8:
 
 
 def center_outputs(networks: Networks, context: I64) -> tuple[I32, I64]:
-    """Means [N, F + 6 + 3K] and scale outputs of the offsets [N, 3K]."""
+    """Means [N, F + Z + 3K] and scale outputs of the offsets [N, 3K]."""
     z = output(networks.center.layers[0], hidden(networks.trunk.layers[0], context, 0))
     offsets = (z.shape[1] - networks.scale.layers[0].weight.shape[0]) // 2
     return z[:, :-offsets].astype(np.int32), z[:, -offsets:]
 
 
 def scales(networks: Networks, context: I64, level: int) -> I64:
-    """Scale outputs [N, F + 6] of features and scaling at `level`."""
+    """Scale outputs [N, F + Z] of features and scaling at `level`."""
     return output(networks.scale.layers[0], hidden(networks.trunk.layers[0], context, level))
 
 

@@ -152,15 +152,15 @@ class NetworkReader:
 
     def __init__(self, header: HeaderInfo) -> None:
         h, own = header, header.pool_planes
-        c, f = 4 * (len(h.planes) - own), h.features
+        c, f, z = 4 * (len(h.planes) - own), h.features, h.scales
         self.rows: dict[str, _Rows] = {}
         self.chunks = [f"chunk_{j}" for j in range(1, h.chunks)]
         self.first = {  # name: outputs, inputs; what level 1 has
             "steps_hidden": (h.steps_hidden, c),
             "steps_out": (3, h.steps_hidden),
             "trunk": (h.trunk_hidden, c),
-            "center": (f + 6 + 6 * h.offsets, h.trunk_hidden),
-            "scale": (f + 6, h.trunk_hidden),
+            "center": (f + z + 6 * h.offsets, h.trunk_hidden),
+            "scale": (f + z, h.trunk_hidden),
         }
         for name, (begin, end) in zip(self.chunks, chunk_bounds(f, h.chunks)[1:], strict=True):
             self.first[f"{name}_hidden"] = (h.chunk_hidden, 2 * (end - begin) + begin)
@@ -172,7 +172,7 @@ class NetworkReader:
             name: (units, values)
             for name, units, values in (
                 ("trit_features", h.trit_features_hidden, f),
-                ("trit_scaling", h.trit_scaling_hidden, 6),
+                ("trit_scaling", h.trit_scaling_hidden, z),
                 ("trit_offsets", h.trit_offsets_hidden, 3 * h.offsets),
             )
             if units

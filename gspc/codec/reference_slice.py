@@ -74,16 +74,16 @@ class SliceState:
     positions: I32  # [n, 3]
     mask: U8  # [n, K]
     context: I64  # [n, C]
-    means: I32  # [n, F + 6 + 3K]
+    means: I32  # [n, F + Z + 3K]
     steps: U8  # [n, 3]
     offset_scales: I64  # [n, 3K]
     features: I32  # [n, F]
-    scaling: I32  # [n, 6]
+    scaling: I32  # [n, Z]
     offsets: I32  # [n, K, 3]
 
     @staticmethod
     def empty(model: Model) -> SliceState:
-        f, k = model.header.features, model.header.offsets
+        f, z, k = model.header.features, model.header.scales, model.header.offsets
         c = 4 * len(model.grid.planes[model.context_planes])
 
         def zeros(dtype: type, *shape: int) -> NDArray:
@@ -94,11 +94,11 @@ class SliceState:
             positions=zeros(np.int32, 3),
             mask=zeros(np.uint8, k),
             context=zeros(np.int64, c),
-            means=zeros(np.int32, f + 6 + 3 * k),
+            means=zeros(np.int32, f + z + 3 * k),
             steps=zeros(np.uint8, 3),
             offset_scales=zeros(np.int64, 3 * k),
             features=zeros(np.int32, f),
-            scaling=zeros(np.int32, 6),
+            scaling=zeros(np.int32, z),
             offsets=zeros(np.int32, k, 3),
         )
 
@@ -238,7 +238,7 @@ def refine(model: Model, state: SliceState, parts: Parts, level: int, old: int) 
     scales = nets.scales(networks, context, level)
     offsets = state.offsets[:old].reshape(old, -1)
     alive = (state.mask[:old] > 0) & (state.mask[:old] < level)
-    everything = np.ones((old, f + 6), dtype=np.bool_)
+    everything = np.ones((old, f + model.header.scales), dtype=np.bool_)
     for attribute, network, k, chosen, z in (
         (FEATURES, networks.trit_features, state.features[:old], everything[:, :f], scales[:, :f]),
         (SCALING, networks.trit_scaling, state.scaling[:old], everything[:, f:], scales[:, f:]),
@@ -287,16 +287,16 @@ def decode_slice_level(
     positions: PositionReader = read_positions,
 ) -> None:
     """One level of one slice, in coding order."""
-    old = len(state.keys)
+    old, f = len(state.keys), model.header.features
     append_anchors(model, state, positions(model, state, parts.positions, interval, fresh))
     read_masks(parts.masks, state.mask, old, level)
     if old:
         refine(model, state, parts, level, old)
     scales, steps = nets.scales(model.networks, state.context[old:], level), state.steps
     at = [model.step_level(attribute, level) for attribute in range(3)]
-    features = nets.gaussian_tables(scales[:, :-6], steps[old:, FEATURES], at[FEATURES])
+    features = nets.gaussian_tables(scales[:, :f], steps[old:, FEATURES], at[FEATURES])
     read_features(model, state, parts, features, level, old)
-    scaling = nets.gaussian_tables(scales[:, -6:], steps[old:, SCALING], at[SCALING])
+    scaling = nets.gaussian_tables(scales[:, f:], steps[old:, SCALING], at[SCALING])
     state.scaling[old:] = read_gaussian(parts, scaling)
     offsets = nets.gaussian_tables(state.offset_scales, steps[:, OFFSETS], at[OFFSETS])
     appearing = state.mask == level

@@ -45,7 +45,7 @@ def predict(
 ) -> tuple[I32, U8]:
     """What the codec centers symbols on, for anchors at `positions` [N, 3] (voxels).
 
-    Returns means [N, F + 6 + 3K] in units of Q0 / 64 of their attribute and step indices [N, 3] of features,
+    Returns means [N, F + Z + 3K] in units of Q0 / 64 of their attribute and step indices [N, 3] of features,
     scaling and offsets. The same integers on every machine and in training.
     """
     levels = _levels_of(networks)
@@ -99,7 +99,6 @@ def encode(
         "heads_hidden": heads.opacity.weight.shape[1],
         "residual_hidden": 0 if heads.residual is None else heads.residual.shape_hidden.weight.shape[0],
         "refined": scene.refined | scene.refine_until << 4,
-        "mean_basis": scene.mean_basis,
         "trit_model": scene.trit_model,
         "step_base": tuple(float(v) for v in scene.step_base),
         "origin": tuple(float(v) for v in scene.origin),
@@ -298,9 +297,9 @@ def _header(grid: GridSpec, networks: Networks) -> dict[str, Any]:
     def hidden(network: IntegerNetwork | None) -> int:
         return 0 if network is None else network.layers[0].weight.shape[0]
 
-    features = networks.scale.layers[0].weight.shape[0] - 6
+    features = networks.scale.layers[0].weight.shape[0] - networks.scales
     center = networks.center.layers[0].weight.shape[0]
-    offsets, rest = divmod(center - features - 6, 6)
+    offsets, rest = divmod(center - features - networks.scales, 6)
     if features < (networks.pool is None) or rest != 0 or offsets < 1:
         raise InputError(f"networks of {features} features and {center} center outputs fit no scene")
     context = networks.trunk.layers[0].weight.shape[1]
@@ -323,7 +322,7 @@ def _header(grid: GridSpec, networks: Networks) -> dict[str, Any]:
         "pool_hidden": hidden(networks.pool),
         "residual_hidden": 0,
         "refined": sum(1 << i for i, network in enumerate(trits) if network is not None),
-        "mean_basis": False,
+        "scales": networks.scales,
         "trit_model": 0,
         "chunks": len(networks.chunks) + 1 if networks.chunks else 0,
         "pool_planes": pool_planes,

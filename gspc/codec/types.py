@@ -48,11 +48,12 @@ class IntegerNetwork:
 class Networks:
     """The integer networks of a scene.
 
-    steps C -> Hs -> 3; trunk C -> Ht (hidden only, variants 0..S, 0 = level-free); center Ht -> F + 6 + 6K
-    (means of features, scaling, offsets, then offset scales); scale Ht -> F + 6.
+    steps C -> Hs -> 3; trunk C -> Ht (hidden only, variants 0..S, 0 = level-free); center Ht -> F + Z + 6K
+    (means of features, scaling, offsets, then offset scales); scale Ht -> F + Z. Z, the values of scaling, are 6,
+    or 1 that stands for all of them.
 
     Trit networks, hidden layers with variants for levels 2..S: trit_features C + F -> Hf -> 2F, trit_scaling
-    C + 6 -> Hg -> 12, trit_offsets C + 3K -> Ho -> 6K; outputs are all first parameters, then all second
+    C + Z -> Hg -> 2Z, trit_offsets C + 3K -> Ho -> 6K; outputs are all first parameters, then all second
     ones. One is there exactly when S > 1, its attribute has values and is refined, and the scene's trit_model
     is 0, 2, or 3 and the attribute features.
 
@@ -79,6 +80,7 @@ class Networks:
     trit_offsets: IntegerNetwork | None = None
     chunks: tuple[IntegerNetwork, ...] = ()
     pool: IntegerNetwork | None = None
+    scales: int = 6  # Z
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ class QuantizedScene:
     levels: int  # S
     positions: I32  # [N, 3], 0 <= p < 2^21
     features: I32  # [N, F] centered symbols k (at the finest level where refined)
-    scaling: I32  # [N, 6]
+    scaling: I32  # [N, Z]
     offsets: I32  # [N, K, 3]
     gaussian_level: U8  # [N, K]; 0 = never, s = appears at level s; at least one per anchor
     grid: GridSpec
@@ -193,7 +195,6 @@ class QuantizedScene:
     metadata: Mapping[str, str] = field(default_factory=dict)
     refined: int = 3  # bits: 1 features, 2 scaling, 4 offsets are refined by trits at later levels
     refine_until: int = 0  # last level that refines; later ones only add. 0: all do
-    mean_basis: bool = False  # scaling symbols are those of the mean and five differences (pcgs(5), VALUES)
     # 0 learned three-way, 1 Gaussian three-way (no networks), 2 Gaussian without bounds, 3 features learned,
     # the others Gaussian three-way
     trit_model: int = 0
@@ -227,9 +228,9 @@ class Symbols:
     positions: I32  # [N, 3]
     gaussian_level: U8  # [N, K]
     features: I32  # [N, F] k at `level`
-    scaling: I32  # [N, 6]
+    scaling: I32  # [N, Z]
     offsets: I32  # [N, K, 3], 0 where the Gaussian is not alive
-    means: I32  # [N, F + 6 + 3K]
+    means: I32  # [N, F + Z + 3K]
     steps: U8  # [N, 3]
     # (level, what) -> -sum log2 p of its integer tables; features, scaling and offsets of what first appears,
     # refined_features and so on of trits

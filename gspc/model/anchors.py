@@ -17,7 +17,6 @@ from gspc.model.grid_spec import GridSpec
 from gspc.model.heads import GaussianHeads
 from gspc.model.masks import START
 from gspc.model.quantization import StepBase
-from gspc.model.scaling import ScalingBasis, to_basis
 from gspc.presets import Recipe
 
 ATTRIBUTES = ("features", "scaling", "offsets")
@@ -55,7 +54,7 @@ class ModelShape:
     refined: int = 3  # 1 features, 2 scaling, 4 offsets
     refine_until: int = 0  # last level that refines; 0: all do
     trits: str = "learned"
-    scaling_basis: ScalingBasis = "axes"
+    scales: int = 6
     step_base: StepBase = field(default_factory=StepBase)
 
     @staticmethod
@@ -66,13 +65,13 @@ class ModelShape:
         same |= {"levels": levels, "rate_weights": rate_weights, "refined": recipe.refined}
         chunks = min(recipe.chunks, recipe.features)
         same["chunks"] = chunks if chunks > 1 else 0
-        same["step_base"] = StepBase(features=recipe.feature_step)
+        same["step_base"] = StepBase(recipe.feature_step, scaling=0.2 if recipe.scales > 1 else 0.08)
         planes = PLANES if recipe.pool_grid == "own" else 0
         return ModelShape(**same, pool_planes=planes)
 
     def values(self, features: Tensor, log_scales: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What the stream holds of anchors' parameters, [n, values] for each of `ATTRIBUTES`."""
-        return features, to_basis(log_scales, self.scaling_basis), offsets.flatten(1)
+        return features, log_scales, offsets.flatten(1)
 
     def is_refined(self, attribute: str) -> bool:
         """Whether trits refine an attribute from level to level."""
@@ -116,7 +115,7 @@ class AnchorModel(nn.Module):
     """Anchors and all that is learned about them.
 
     positions int32 [N, 3] on the voxel grid (world = position * voxel_size + origin); features [N, F], with a
-    pool the residuals; log_scales [N, 6]; offsets [N, K, 3]; masks [N, K, S], or [N, K, 1] without
+    pool the residuals; log_scales [N, Z], Z = 6 or 1 that stands for all six; offsets [N, K, 3]; masks [N, K, S], or [N, K, 1] without
     progressive masks. Anchors do not move.
     """
 
@@ -139,7 +138,7 @@ class AnchorModel(nn.Module):
         self.register_buffer("origin", origin.double())
         self.register_buffer("positions", torch.zeros(anchors, 3, dtype=torch.int32))
         self.features = nn.Parameter(torch.zeros(anchors, shape.features))
-        self.log_scales = nn.Parameter(torch.zeros(anchors, 6))
+        self.log_scales = nn.Parameter(torch.zeros(anchors, shape.scales))
         self.offsets = nn.Parameter(torch.zeros(anchors, shape.offsets, 3))
         planes = shape.levels if shape.progressive_masks else 1
         self.masks = nn.Parameter(torch.full((anchors, shape.offsets, planes), START))
@@ -158,6 +157,7 @@ class AnchorModel(nn.Module):
             features=shape.features,
             offsets=shape.offsets,
             context=self.context_size,
+            scales=shape.scales,
             steps_hidden=shape.steps_hidden,
             trunk_hidden=shape.trunk_hidden,
             trit_features_hidden=shape.trit_features_hidden,
@@ -188,8 +188,8 @@ class AnchorModel(nn.Module):
         return (positions.double() * self.voxel_size + self.origin).float()
 
     def values_per_anchor(self) -> int:
-        """F + 6 + 3K, the divisor of the rate loss."""
-        return self.shape.features + 6 + 3 * self.shape.offsets
+        """F + Z + 3K, the divisor of the rate loss."""
+        return self.shape.features + self.shape.scales + 3 * self.shape.offsets
 
     def split_grid(self, values: Tensor) -> tuple[Tensor, Tensor]:  # [n, C_all] -> [n, C], [n, Cp]
         """What the contexts and what the pool read of the grid."""

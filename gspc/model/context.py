@@ -29,6 +29,7 @@ class ContextSizes:
     features: int
     offsets: int  # K
     context: int
+    scales: int = 6  # log scales of an anchor
     steps_hidden: int = 32
     trunk_hidden: int = 80
     trit_features_hidden: int = 64
@@ -40,7 +41,7 @@ class ContextSizes:
 
     def values(self, attribute: str) -> int:
         """Values of an attribute per anchor."""
-        return {"features": self.features, "scaling": 6, "offsets": 3 * self.offsets}[attribute]
+        return {"features": self.features, "scaling": self.scales, "offsets": 3 * self.offsets}[attribute]
 
     def chunk(self, number: int) -> tuple[int, int]:
         """First channel and the one after the last of an intra-anchor chunk, counted from 0."""
@@ -120,7 +121,7 @@ class Prediction:
 
     r: Tensor  # [n, 3] step parameters of features, scaling, offsets
     center_features: Tensor  # [n, F]
-    center_scaling: Tensor  # [n, 6]
+    center_scaling: Tensor  # [n, Z] of Z log scales
     center_offsets: Tensor  # [n, 3K]
     scale_offsets: Tensor  # [n, 3K] octaves, see quantization.log2_scale
 
@@ -141,10 +142,10 @@ class ContextNets(nn.Module):
         super().__init__()
         self.sizes = sizes
         self.levels = levels
-        f, k, c = sizes.features, sizes.offsets, sizes.context
+        f, z, k, c = sizes.features, sizes.scales, sizes.offsets, sizes.context
         self.steps = TwoLayer(c, sizes.steps_hidden, 3)
-        self.trunk = TwoLayer(c, sizes.trunk_hidden, f + 6 + 6 * k)  # second layer: center
-        self.scale = nn.Linear(sizes.trunk_hidden, f + 6)
+        self.trunk = TwoLayer(c, sizes.trunk_hidden, f + z + 6 * k)  # second layer: center
+        self.scale = nn.Linear(sizes.trunk_hidden, f + z)
         self.trunk_gain = LevelGain(levels, sizes.trunk_hidden, rate_weights)
         hidden = {
             "features": sizes.trit_features_hidden,
@@ -180,10 +181,10 @@ class ContextNets(nn.Module):
                 net.second.bias[own : 2 * own].fill_(3.0)
 
     @torch.no_grad()
-    def start_scaling(self, centers: Tensor) -> None:  # [6], in units of Q0
+    def start_scaling(self, centers: Tensor) -> None:  # [Z], in units of Q0
         """Moves the scaling's centers, which are 0 at first."""
         f = self.sizes.features
-        self.trunk.second.bias[f : f + 6] = centers
+        self.trunk.second.bias[f : f + self.sizes.scales] = centers
 
     def trit_net(self, attribute: str) -> tuple[TwoLayer, LevelGain]:
         """The trit network of an attribute of `sizes.trits` and its gains; only models of two levels or more
@@ -208,11 +209,11 @@ class ContextNets(nn.Module):
         """Level-free outputs and the trunk's hidden layer (before its gain), which `scales` goes on from."""
         hidden = self.trunk.hidden(context)
         out = self.trunk.output(self.trunk.activate(hidden, None))
-        f, k3 = self.sizes.features, 3 * self.sizes.offsets
-        parts = out.split([f, 6, k3, k3], dim=1)
+        f, z, k3 = self.sizes.features, self.sizes.scales, 3 * self.sizes.offsets
+        parts = out.split([f, z, k3, k3], dim=1)
         return Prediction(self.step_parameters(context), *parts), hidden
 
-    def scales(self, hidden: Tensor, level: int) -> Tensor:  # -> [n, F + 6] octaves
+    def scales(self, hidden: Tensor, level: int) -> Tensor:  # -> [n, F + Z] octaves
         """Scale outputs of features and scaling for anchors first coded at `level`."""
         return self.trunk.output(self.trunk.activate(hidden, self.trunk_gain(level)), self.scale)
 

@@ -26,7 +26,7 @@ MEAN_RESOLUTION = 64  # integer means per Q0
 @dataclass(frozen=True)
 class StepBase:
     """Q0 of each attribute: features, log-space scaling, offsets (PCGS reference: 1, -, 0.2; scaling is
-    ours, in log space)."""
+    ours, in log space, finer where one value stands for all six)."""
 
     features: float = 1.0
     scaling: float = 0.2

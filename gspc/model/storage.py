@@ -20,7 +20,7 @@ from gspc.output import write_atomically
 from gspc.scene import Camera
 
 FORMAT = "gspc-model"
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)

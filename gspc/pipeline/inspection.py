@@ -218,8 +218,7 @@ def _contexts(header: HeaderInfo) -> str:
     models = ("learned", "Gaussian", "Gaussian without bounds", "learned (features) and Gaussian")
     trits = f"{models[header.trit_model]} trits refine {', '.join(refined)}{last}" if refined else "no trits"
     chunks = f"features in {header.chunks} chunks" if header.chunks else "no feature chunks"
-    basis = ", scaling as mean and differences" if header.mean_basis else ""
-    return f"{chunks}, {trits}{basis}"
+    return f"{chunks}, {trits}"
 
 
 def _hidden_units(header: HeaderInfo) -> str:

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from gspc.model import quantization as quant
 from gspc.model.anchors import ATTRIBUTES, AnchorModel
-from gspc.model.scaling import from_basis, to_basis
 from gspc.ops.rows import mask_rows, noisy_rows, rounded_rows
 from gspc.presets import Noise
 from gspc.train.rate import AnchorRows
@@ -75,7 +74,10 @@ class AttributeSource:
             own = torch.zeros_like(own)
         return (
             Attributes(
-                torch.cat([*predicted, own], 1) if predicted else own, log_scales[0], offsets[0], mask
+                torch.cat([*predicted, own], 1) if predicted else own,
+                log_scales[0].expand(-1, 6),
+                offsets[0],
+                mask,
             ),
             AnchorRows(features[1], log_scales[1], offsets[1], sample_masks),
         )
@@ -111,8 +113,7 @@ class AttributeSource:
         """Each attribute as `level` restores it, and the rows `sample`."""
         model, shape = self.model, self.model.shape
         lattice = self.lattice()
-        basis = shape.scaling_basis
-        features, scaling, offsets = (
+        return [
             rounded_rows(
                 values,
                 visible,
@@ -124,13 +125,12 @@ class AttributeSource:
             )
             for name, values, center, step in zip(
                 ATTRIBUTES,
-                (model.features, to_basis(model.log_scales, basis), model.offsets),
+                (model.features, model.log_scales, model.offsets),
                 lattice.centers,
                 lattice.steps,
                 strict=True,
             )
-        )
-        return [features, (from_basis(scaling[0], basis), from_basis(scaling[1], basis)), offsets]
+        ]
 
     @torch.no_grad()
     def lattice(self) -> Lattice:

@@ -64,6 +64,6 @@ def initial_model(
     spacing = np.nan_to_num(neighbor_distances(voxels * size, 3), nan=extent / 100)
     with torch.no_grad():
         model.log_scales.copy_(
-            torch.from_numpy(np.log(np.maximum(spacing, size))).float()[:, None].expand(-1, 6)
+            torch.from_numpy(np.log(np.maximum(spacing, size))).float()[:, None].expand(-1, shape.scales)
         )
     return model

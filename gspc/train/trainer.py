@@ -14,7 +14,6 @@ from torch import Tensor
 from gspc.model.anchors import AnchorModel
 from gspc.model.calibrate import calibrate
 from gspc.model.masks import gaussian_mask, mask_logits
-from gspc.model.scaling import to_basis
 from gspc.ops.heads import neural_gaussians
 from gspc.ops.raster import RasterOutput
 from gspc.ops.ssim import photometric_loss
@@ -134,13 +133,12 @@ class Trainer:
 
     @torch.no_grad()
     def _center_scaling(self) -> None:
-        """Starts the contexts' centers of the scaling at its mean over the anchors. The mean of six log
-        scales lies a hundred steps from 0, where its Gaussian has no gradient that could lead there; each of
-        the six lies near enough, and starts at 0 as published."""
+        """Starts the contexts' center of a single log scale at its mean over the anchors: it lies some sixty
+        steps from 0, where its Gaussian has no gradient that could lead there. Each of six lies near enough,
+        and starts at 0 as published."""
         shape = self.model.shape
-        if shape.scaling_basis == "mean":
-            held = to_basis(self.model.log_scales, shape.scaling_basis).mean(0)
-            self.model.context.start_scaling(held / shape.step_base.scaling)
+        if shape.scales == 1:
+            self.model.context.start_scaling(self.model.log_scales.mean(0) / shape.step_base.scaling)
 
     def _densify_threshold(self) -> float:
         """Gradient from which anchors grow. Gradients shrink with the loss: where pictures are easy, the same
@@ -200,9 +198,13 @@ class Trainer:
         local = world @ pose[:3, :3].T + pose[:3, 3]
         z = local[:, 2]
         # Offsets reach about exp(l[:3]), the Gaussians three standard deviations of exp(l[3:]) further.
-        a, b, c, d, e, f = self.model.log_scales.detach().unbind(1)  # amax over rows this short is slow
-        margin = 2 * torch.exp(torch.maximum(torch.maximum(a, b), c))
-        margin += 3 * torch.exp(torch.maximum(torch.maximum(d, e), f))
+        log_scales = self.model.log_scales.detach()
+        if log_scales.shape[1] == 1:
+            margin = 5 * torch.exp(log_scales[:, 0])
+        else:
+            a, b, c, d, e, f = log_scales.unbind(1)  # amax over rows this short is slow
+            margin = 2 * torch.exp(torch.maximum(torch.maximum(a, b), c))
+            margin += 3 * torch.exp(torch.maximum(torch.maximum(d, e), f))
         left, right = camera.cx / camera.fx, (camera.width - camera.cx) / camera.fx
         top, bottom = camera.cy / camera.fy, (camera.height - camera.cy) / camera.fy
         inside = (local[:, 0] > -left * z - margin) & (local[:, 0] < right * z + margin)
@@ -225,7 +227,7 @@ class Trainer:
             attributes.offsets,
             attributes.mask,
             world[visible],
-            torch.from_numpy(camera.center.astype(np.float32)).to(self.device),
+            self._eye(camera),
             model.heads.weights(quantized=self.schedule.phase(self.iteration) is Phase.FINISH),
         )
         drawn = rasterize(
@@ -246,6 +248,14 @@ class Trainer:
             squared = float(target.float().div_(255).sub_(drawn.image.clamp(0, 1)).square_().mean())
         drew = Drawn(visible, gaussians.index, gaussians.opacities.detach(), drawn, sample, rows)
         return loss, squared, drew
+
+    def _eye(self, camera: Camera) -> Tensor:  # -> [3]
+        """Where the heads think that the camera stands: near it. What they say of one direction then holds
+        for those around it, too, and is less of a memory of the training views."""
+        eye = torch.from_numpy(camera.center.astype(np.float32)).to(self.device)
+        if self.recipe.eye_jitter:
+            eye = eye + self.recipe.eye_jitter * self.extent * torch.randn(3, device=self.device)
+        return eye
 
     @torch.no_grad()
     def _sample(self, visible: Tensor) -> Tensor:

@@ -100,7 +100,7 @@ gspc::StreamHeader header_of(const nb::dict& d) {
   h.pool_hidden = nb::cast<int>(d["pool_hidden"]);
   h.residual_hidden = nb::cast<int>(d["residual_hidden"]);
   h.refined = nb::cast<int>(d["refined"]);
-  h.mean_basis = nb::cast<bool>(d["mean_basis"]);
+  h.scales = nb::cast<int>(d["scales"]);
   h.trit_model = nb::cast<int>(d["trit_model"]);
   h.chunks = nb::cast<int>(d["chunks"]);
   h.pool_planes = nb::cast<int>(d["pool_planes"]);
@@ -223,7 +223,7 @@ nb::dict decoded_dict(gspc::DecodedStream& s, bool symbols) {
   if (symbols) {
     d["positions"] = array_of(s.positions, {n, 3});
     d["features"] = array_of(s.attribute_symbols[gspc::kFeatures], {n, f});
-    d["scaling"] = array_of(s.attribute_symbols[gspc::kScaling], {n, 6});
+    d["scaling"] = array_of(s.attribute_symbols[gspc::kScaling], {n, static_cast<size_t>(s.header.scales)});
     d["offsets"] = array_of(s.attribute_symbols[gspc::kOffsets], {n, k, 3});
     d["means"] = array_of(s.means, {n, static_cast<size_t>(s.header.attributes())});
     d["steps"] = array_of(s.steps, {n, 3});
@@ -267,8 +267,8 @@ nb::bytes encode(nb::dict header, int scene_levels, nb::dict networks, In<uint8_
   for (nb::handle camera : cameras) scene.cameras.push_back(camera_of(camera));
   scene.metadata.assign(metadata.c_str(), metadata.size());
   const size_t n = positions.size() / 3, f = static_cast<size_t>(scene.header.features),
-               k = static_cast<size_t>(scene.header.offsets);
-  if (positions.size() != n * 3 || features.size() != n * f || scaling.size() != n * 6 || offsets.size() != n * k * 3 ||
+               z = static_cast<size_t>(scene.header.scales), k = static_cast<size_t>(scene.header.offsets);
+  if (positions.size() != n * 3 || features.size() != n * f || scaling.size() != n * z || offsets.size() != n * k * 3 ||
       gaussian_level.size() != n * k)
     throw nb::value_error("positions, features, scaling, offsets and gaussian_level do not belong together");
   scene.count = n;

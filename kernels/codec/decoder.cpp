@@ -150,23 +150,11 @@ void store_symbols(DecodedStream& out, const SliceState& state, size_t first) {
   store(out.steps, first * 3, state.steps.data(), n * 3);
 }
 
-// Six log scales from what a stream in the mean basis holds of them (pcgs(5), VALUES): its rows are orthonormal, so this is
-// their transpose.
-void from_mean_basis(const double held[6], float* out) {
-  constexpr double kRoot6 = 0.40824829046386301637, kRoot2 = 0.70710678118654752440;  // 1 / sqrt(6), 1 / sqrt(2)
-  for (int half = 0; half < 2; ++half) {  // the offsets' extents, the Gaussians'
-    const double own = kRoot6 * (half == 0 ? held[0] + held[1] : held[0] - held[1]);
-    const double first = kRoot2 * held[2 + 2 * half], third = kRoot6 * held[3 + 2 * half];
-    out[3 * half] = static_cast<float>(own + third + first);
-    out[3 * half + 1] = static_cast<float>(own + third - first);
-    out[3 * half + 2] = static_cast<float>(own - 2 * third);
-  }
-}
-
 void store_values(DecodedStream& out, const StreamModel& model, const SliceState& state, SliceScratch& scratch, size_t first,
                   int level) {
   const StreamHeader& h = out.header;
   const size_t f = static_cast<size_t>(h.features), k = static_cast<size_t>(h.offsets);
+  const size_t scales = static_cast<size_t>(h.scales);
   const size_t pool = static_cast<size_t>(h.pool_features), attributes = static_cast<size_t>(h.attributes());
   double divisor[3] = {16384, 16384, 16384};
   for (int a : {kFeatures, kScaling, kOffsets})
@@ -185,16 +173,11 @@ void store_values(DecodedStream& out, const StreamModel& model, const SliceState
     for (size_t a = 0; a < 3; ++a)
       step[a] = h.step_base[a] * step_table()[state.steps[i * 3 + a]] / divisor[a];
     restore(mean, state.symbols[kFeatures].data() + i * f, h.step_base[0] / 64, step[0], f, features + i * (pool + f) + pool);
-    const int32_t* const scaling = state.symbols[kScaling].data() + i * 6;
-    if (h.mean_basis) {
-      double held[6];
-      for (size_t j = 0; j < 6; ++j) held[j] = mean[f + j] * (h.step_base[1] / 64) + scaling[j] * step[1];
-      from_mean_basis(held, out.log_scales.data.get() + n * 6);
-    } else {
-      restore(mean + f, scaling, h.step_base[1] / 64, step[1], 6, out.log_scales.data.get() + n * 6);
-    }
+    float* log_scales = out.log_scales.data.get() + n * 6;
+    restore(mean + f, state.symbols[kScaling].data() + i * scales, h.step_base[1] / 64, step[1], scales, log_scales);
+    for (size_t j = scales; j < 6; ++j) log_scales[j] = log_scales[0];
     float* offsets = out.offsets.data.get() + n * k * 3;
-    restore(mean + f + 6, state.symbols[kOffsets].data() + i * k * 3, h.step_base[2] / 64, step[2], k * 3, offsets);
+    restore(mean + f + scales, state.symbols[kOffsets].data() + i * k * 3, h.step_base[2] / 64, step[2], k * 3, offsets);
     for (size_t j = 0; j < k; ++j)
       if (state.gaussian_level[i * k + j] == 0) offsets[3 * j] = offsets[3 * j + 1] = offsets[3 * j + 2] = 0;
   }

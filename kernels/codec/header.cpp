@@ -10,7 +10,7 @@ namespace gspc {
 namespace {
 
 constexpr size_t kFamilyBytes = 12;
-constexpr int kMeanBasis = 8;  // in the byte of the refined attributes
+constexpr int kOneScale = 8;  // in the byte of the refined attributes
 constexpr int kCoderLanes = 0;  // the 32-lane coder; 1 is set aside for streams of the torchac extra
 
 bool hidden_ok(int n, int least) { return n >= least && n <= kMaxHidden; }
@@ -111,7 +111,7 @@ std::vector<uint8_t> write_header(const StreamHeader& h) {
   out.u16(static_cast<uint32_t>(h.heads_hidden));
   for (int v : {h.trit_hidden[kOffsets], h.chunk_hidden, h.pool_features, h.pool_hidden, h.residual_hidden})
     out.u16(static_cast<uint32_t>(v));
-  for (int v : {h.refined | (h.mean_basis ? kMeanBasis : 0), h.trit_model, h.chunks, h.pool_planes})
+  for (int v : {h.refined | (h.scales == 1 ? kOneScale : 0), h.trit_model, h.chunks, h.pool_planes})
     out.u8(static_cast<uint32_t>(v));
   for (double v : h.step_base) out.f64(v);
   for (double v : h.origin) out.f64(v);
@@ -160,8 +160,8 @@ StreamHeader read_header(const uint8_t* data, size_t size) {
   for (int* v : {&h.trit_hidden[kOffsets], &h.chunk_hidden, &h.pool_features, &h.pool_hidden, &h.residual_hidden})
     *v = in.u16();
   for (int* v : {&h.refined, &h.trit_model, &h.chunks, &h.pool_planes}) *v = in.u8();
-  h.mean_basis = (h.refined & kMeanBasis) != 0;
-  h.refined &= ~kMeanBasis;
+  h.scales = (h.refined & kOneScale) != 0 ? 1 : 6;
+  h.refined &= ~kOneScale;
   for (double& v : h.step_base) v = in.f64();
   for (double& v : h.origin) v = in.f64();
   h.voxel_size = in.f64();

@@ -31,7 +31,7 @@ struct StreamHeader {
   int pool_features = 0, pool_hidden = 0;  // P
   int residual_hidden = 0;  // Hr of the residual decoder; 0: the heads read [pool, residual] as one vector
   int refined = 3;  // bit a: attribute a is refined by trits; from bit 4 on the last level that refines, 0: all do
-  bool mean_basis = false;  // scaling is held as the mean of its six values and five differences
+  int scales = 6;  // Z, values of scaling: 6, or 1 that stands for all of them
   int trit_model = kTritLearned;
   int chunks = 0;  // G; 0: no intra-anchor context
   int pool_planes = 0;  // the grid's last planes, which only the pool reads; 0: it reads all of them
@@ -47,7 +47,7 @@ struct StreamHeader {
   GridSpec pool_grid() const;  // those that the pool reads
   uint64_t pool_grid_start() const;  // first entry of the pool's planes
 
-  int values(int attribute) const { return attribute == kFeatures ? features : attribute == kScaling ? 6 : 3 * offsets; }
+  int values(int attribute) const { return attribute == kFeatures ? features : attribute == kScaling ? scales : 3 * offsets; }
   bool refines(int attribute) const { return (refined >> attribute & 1) != 0; }
   int last_refined() const { return refined >> 4 != 0 ? refined >> 4 : kMaxLevels; }
   bool refines_at(int attribute, int level) const { return refines(attribute) && level <= last_refined(); }
@@ -62,7 +62,7 @@ struct StreamHeader {
   bool holds_levels() const;  // has all networks that more than one level needs
   int chunk_begin(int chunk) const { return chunk * features / chunks; }
   int restored_features() const { return pool_features + features; }
-  int attributes() const { return features + 6 + 3 * offsets; }  // means of the center network
+  int attributes() const { return features + scales + 3 * offsets; }  // means of the center network
 };
 
 std::vector<uint8_t> write_header(const StreamHeader& header);

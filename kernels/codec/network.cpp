@@ -43,7 +43,7 @@ Networks::Networks(const StreamHeader& h, int levels) {
   steps_out = IntegerLayer(h.steps_hidden, 3, 1);
   trunk = IntegerLayer(c, h.trunk_hidden, variants + 1);
   center = IntegerLayer(h.trunk_hidden, attributes + 3 * h.offsets, 1);
-  scale = IntegerLayer(h.trunk_hidden, h.features + 6, 1);
+  scale = IntegerLayer(h.trunk_hidden, h.features + h.scales, 1);
   for (int j = 1; j < h.chunks; ++j) {
     const int first = h.chunk_begin(j), n = h.chunk_begin(j + 1) - first;
     chunks.emplace_back(IntegerLayer(2 * n + first, h.chunk_hidden, variants), IntegerLayer(h.chunk_hidden, 3 * n, 1));

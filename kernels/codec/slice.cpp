@@ -299,7 +299,8 @@ template <class Streams>
 size_t code_slice_level(Streams& streams, const StreamModel& model, SliceState& state, SliceScratch& scratch, int level,
                         KeyInterval interval, size_t fresh) {
   const StreamHeader& h = model.header;
-  const size_t f = static_cast<size_t>(h.features), k_count = static_cast<size_t>(h.offsets);
+  const size_t f = static_cast<size_t>(h.features), scales = static_cast<size_t>(h.scales);
+  const size_t k_count = static_cast<size_t>(h.offsets);
   const size_t old = state.count, total = old + fresh;
 
   code_slice_positions(streams, state, scratch, level, interval, h.position_bits, fresh);
@@ -326,8 +327,8 @@ size_t code_slice_level(Streams& streams, const StreamModel& model, SliceState& 
   else
     code_gaussian(streams, scratch, escapes, scratch.feature_tables.data(), state.symbols[kFeatures].data() + old * f,
                   fresh * f, scratch.ideal.first[kFeatures]);
-  code_gaussian(streams, scratch, escapes, scratch.scaling_tables.data(), state.symbols[kScaling].data() + old * 6,
-                fresh * 6, scratch.ideal.first[kScaling]);
+  code_gaussian(streams, scratch, escapes, scratch.scaling_tables.data(), state.symbols[kScaling].data() + old * scales,
+                fresh * scales, scratch.ideal.first[kScaling]);
   code_appearing_offsets(streams, model, state, scratch, escapes, level, appearing);
   if constexpr (!Streams::writing) {
     if (!streams.positions.finished() || !streams.masks.finished() || !streams.escapes.finished())

@@ -33,9 +33,9 @@ struct SliceState {
   std::vector<uint64_t> known;  // keys of all anchors, sorted
   std::vector<int32_t> positions;  // [n, 3]
   std::vector<uint8_t> gaussian_level;  // [n, K], 0 = not alive yet
-  std::vector<int32_t> symbols[3];  // per attribute: [n, F], [n, 6], [n, K, 3]
+  std::vector<int32_t> symbols[3];  // per attribute: [n, F], [n, Z], [n, K, 3]
   std::vector<int16_t> context;  // [n, C]
-  std::vector<int16_t> means;  // [n, F + 6 + 3K]
+  std::vector<int16_t> means;  // [n, F + Z + 3K]
   std::vector<uint8_t> steps;  // [n, 3]
   std::vector<int16_t> offset_scales;  // [n, 3K]: outputs of the center network
 

@@ -74,7 +74,7 @@ void predict_means(const StreamModel& model, SliceState& state, SliceScratch& sc
 void predict_tables(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin, size_t rows,
                     size_t first, int level) {
   const StreamHeader& h = model.header;
-  const size_t f = static_cast<size_t>(h.features);
+  const size_t f = static_cast<size_t>(h.features), scales = static_cast<size_t>(h.scales);
   const PackedLayer& scale = model.networks.scale;
   output_layer(scale, scratch.level_hidden.data(), static_cast<size_t>(model.networks.trunk.out_padded), rows, scratch);
   const int16_t* logs = log_step_table();
@@ -84,13 +84,13 @@ void predict_tables(const StreamModel& model, SliceState& state, SliceScratch& s
     const uint8_t* steps = state.steps.data() + (begin + r) * 3;
     const size_t row = begin + r - first;
     GSPC_DISPATCH(gaussian_table_kernel)(z, add[0] - logs[steps[0]], f, scratch.feature_tables.data() + row * f);
-    GSPC_DISPATCH(gaussian_table_kernel)(z + f, add[1] - logs[steps[1]], 6, scratch.scaling_tables.data() + row * 6);
+    GSPC_DISPATCH(gaussian_table_kernel)(z + f, add[1] - logs[steps[1]], scales, scratch.scaling_tables.data() + row * scales);
   }
 }
 
 void resize_tables(const StreamModel& model, SliceScratch& scratch, size_t rows) {
   scratch.feature_tables.resize(rows * static_cast<size_t>(model.header.features));
-  scratch.scaling_tables.resize(rows * 6);
+  scratch.scaling_tables.resize(rows * static_cast<size_t>(model.header.scales));
 }
 
 // The trit table nearest to the three bins of a Gaussian of table `scale` that refine k.
@@ -145,7 +145,7 @@ void unbounded_row(const int16_t* z, size_t n, size_t at, MixtureRun& run) {
 }  // namespace
 
 SliceScratch::SliceScratch(const StreamHeader& h) {
-  int inputs = h.context() + std::max({h.features, 6, 3 * h.offsets});
+  int inputs = h.context() + std::max({h.features, h.scales, 3 * h.offsets});
   int widest = std::max({h.attributes() + 3 * h.offsets, 2 * h.features, 6 * h.offsets, kMaxHidden, h.pool_features});
   for (int j = 1; j < h.chunks; ++j) {
     const int first = h.chunk_begin(j), n = h.chunk_begin(j + 1) - first;

@@ -26,7 +26,7 @@ struct SceneSource {
   std::string metadata;  // JSON text, "" = none
   size_t count = 0;
   const int32_t* positions = nullptr;  // [N, 3]
-  const int32_t* symbols[3] = {};  // per attribute [N, F], [N, 6], [N, K, 3]; those refined of level `levels`
+  const int32_t* symbols[3] = {};  // per attribute [N, F], [N, Z], [N, K, 3]; those refined of level `levels`
   const uint8_t* gaussian_level = nullptr;  // [N, K]
 };
 
@@ -68,7 +68,7 @@ struct DecodedStream {
   Buffer<float> anchors, features, log_scales, offsets;  // [N, 3], [N, P + F], [N, 6], [N, K, 3]; unless symbols
   // Only with options.symbols:
   Buffer<int32_t> positions, attribute_symbols[3];
-  Buffer<int16_t> means;  // [N, F + 6 + 3K]
+  Buffer<int16_t> means;  // [N, F + Z + 3K]
   Buffer<uint8_t> steps;  // [N, 3]
   std::vector<IdealBits> ideal;  // per level
 };
@@ -78,7 +78,7 @@ DecodedStream decode_stream(const uint8_t* data, size_t size, const DecodeOption
 // A stream that holds only the first `levels` levels, byte for byte what encode_stream would have written.
 std::vector<uint8_t> truncate_stream(const uint8_t* data, size_t size, int levels);
 
-// means [N, F + 6 + 3K] int16 and steps [N, 3] for any positions, as the codec computes them.
+// means [N, F + Z + 3K] int16 and steps [N, 3] for any positions, as the codec computes them.
 void predict_scene(const StreamModel& model, const int32_t* positions, size_t count, int threads, int16_t* means,
                    uint8_t* steps);
 
