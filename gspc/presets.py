@@ -161,15 +161,6 @@ class Recipe:
     pool_alone: float = field(
         default=0.1, metadata=_about("share of the run in which the pool learns without residuals", 0, 0.9)
     )
-    eye_jitter: float = field(
-        default=0.05,
-        metadata=_about(
-            "how far from the camera the heads think it stands while training: a standard deviation, in "
-            "extents of the cameras",
-            0,
-            1,
-        ),
-    )
     grid_until: float = field(
         default=0.5,
         metadata=_about("share of the time in which the grid could learn after which its signs stay", 0.1, 1),
@@ -284,7 +275,6 @@ PCGS = Recipe(
     mask_haste=1.0,
     mask_momentum=0.9,
     pool_alone=1 / 6,
-    eye_jitter=0.0,
     grid_until=1.0,
     round_from=1.0,
     downsampling="none",

@@ -58,7 +58,6 @@ PUBLISHED = {
     "densify_threshold": 2e-4,
     "mask_haste": 1.0,
     "mask_momentum": 0.9,
-    "eye_jitter": 0.0,
     "pool_alone": 1 / 6,
     "grid_until": 1.0,
     "round_from": 1.0,

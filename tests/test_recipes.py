@@ -53,7 +53,6 @@ PLAIN = replace(
     position_rate=False,
     mask_rate=False,
     mask_costs="own",
-    eye_jitter=0.0,
     downsampling="none",
 )
 POOLED = replace(PLAIN, features=4, pool=5, pool_hidden=6)
@@ -86,7 +85,6 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "densify_threshold": (1e-5,),
     "feature_step": (0.06, 2.0),
     "scales": (1,),
-    "eye_jitter": (0.2,),
     "pool_alone": (0.0, 0.5),
     "mask_haste": (0.5, 3.0),
     "mask_momentum": (0.0, 0.9),

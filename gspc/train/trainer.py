@@ -227,7 +227,7 @@ class Trainer:
             attributes.offsets,
             attributes.mask,
             world[visible],
-            self._eye(camera),
+            torch.from_numpy(camera.center.astype(np.float32)).to(self.device),
             model.heads.weights(quantized=self.schedule.phase(self.iteration) is Phase.FINISH),
         )
         drawn = rasterize(
@@ -248,14 +248,6 @@ class Trainer:
             squared = float(target.float().div_(255).sub_(drawn.image.clamp(0, 1)).square_().mean())
         drew = Drawn(visible, gaussians.index, gaussians.opacities.detach(), drawn, sample, rows)
         return loss, squared, drew
-
-    def _eye(self, camera: Camera) -> Tensor:  # -> [3]
-        """Where the heads think that the camera stands: near it. What they say of one direction then holds
-        for those around it, too, and is less of a memory of the training views."""
-        eye = torch.from_numpy(camera.center.astype(np.float32)).to(self.device)
-        if self.recipe.eye_jitter:
-            eye = eye + self.recipe.eye_jitter * self.extent * torch.randn(3, device=self.device)
-        return eye
 
     @torch.no_grad()
     def _sample(self, visible: Tensor) -> Tensor:
