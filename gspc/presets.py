@@ -55,7 +55,7 @@ class Recipe:
             128,
         ),
     )
-    head_hidden: int = field(default=50, metadata=_about("hidden units of each Gaussian head", 1, 128))
+    head_hidden: int = field(default=64, metadata=_about("hidden units of each Gaussian head", 1, 128))
     grid: GridSize = field(
         default="scene", metadata=_about("tables sized by the scene, or of the papers' size")
     )
@@ -146,7 +146,7 @@ class Recipe:
         metadata=_about("noise before steps are learned: the finest level's or a whole step"),
     )
     densify_threshold: float = field(
-        default=8.5e-5, metadata=_about("screen-space gradient from which anchors grow", 1e-9, 1)
+        default=7e-5, metadata=_about("screen-space gradient from which anchors grow", 1e-9, 1)
     )
     mask_haste: float = field(
         default=2.0,

@@ -412,7 +412,9 @@ def scene(
     k_features, k_scaling, k_offsets = (
         np.concatenate([part[i] for part in parts])
         if parts
-        else (np.zeros((0, features)), np.zeros((0, nets.scales)), np.zeros((0, offsets, 3)))[i].astype(np.int32)
+        else (np.zeros((0, features)), np.zeros((0, nets.scales)), np.zeros((0, offsets, 3)))[i].astype(
+            np.int32
+        )
         for i in range(3)
     )
     return QuantizedScene(

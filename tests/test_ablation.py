@@ -310,7 +310,7 @@ def test_plans_and_wrong_lists(bench: Bench) -> None:
     done = bench.run("--plan", "--iterations", "9")
     assert done.stdout.splitlines()[-1] == "5 runs"
     assert not bench.calls and not bench.work.exists()
-    for name, runs in (("main", 18), ("papers", 74)):
+    for name, runs in (("main", 19), ("papers", 74)):
         command = [sys.executable, str(BENCH), name, "--plan", "--scenes", str(bench.folder / "scene")]
         out = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True).stdout
         assert int(out.splitlines()[-1].split()[0]) <= runs
