@@ -62,11 +62,9 @@ class Recipe:
     feature_step: float = field(
         default=0.25, metadata=_about("step (Q0) of features at level 1 before steps are learned", 0.001, 100)
     )
-    scales: int = field(
-        default=1,
-        metadata=_about(
-            "log scales of an anchor: 6, for its offsets and its Gaussians on each axis, or 1 for all", 1, 6
-        ),
+    one_scale: bool = field(
+        default=True,
+        metadata=_about("one log scale an anchor; off: six, of its offsets and its Gaussians on each axis"),
     )
     # Levels
     progressive_masks: bool = field(
@@ -200,8 +198,6 @@ class Recipe:
                 raise UsageError("features = 0: only a model with a pool can do without features")
             if self.residual_hidden or self.pool_grid == "own":
                 raise UsageError("residual_hidden and pool_grid = own need a pool; set pool, too")
-        if self.scales not in (1, 6):
-            raise UsageError(f"scales = {self.scales}: give 1 or 6")
         if self.chunks == 1:
             raise UsageError("chunks = 1: give 0 or 2 to 8")
         if self.refine_until == 1:
@@ -261,7 +257,7 @@ PCGS = Recipe(
     coarsest_rate_weight=4e-3,
     finest_rate_weight=2e-4,
     feature_step=1.0,
-    scales=6,
+    one_scale=False,
     relative_rate=False,
     relative_growth=False,
     position_rate=False,

@@ -76,6 +76,10 @@ VARIANTS = {
     ),
     "one-scale": Variant(refined=3, refine_until=2, scales=1),
     "mixed-trits": Variant(trit_model=3, refined=7, chunks=2, chunk_hidden=3),
+    "default": Variant(  # what the default preset writes
+        pool=5, pool_hidden=6, chunks=4, chunk_hidden=4, refined=7, refine_until=2, trit_model=3, scales=1
+    ),
+    "unbounded-scale": Variant(trit_model=2, refined=3, scales=1),
 }
 
 

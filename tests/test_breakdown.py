@@ -112,15 +112,16 @@ def test_the_header_names_what_a_stream_has() -> None:
         return dict(pipeline.inspect(GOLDEN / f"{name}.pcgs").facts)
 
     plain = facts("three-levels")
-    assert plain["per anchor"] == "5 features, 3 offsets"
+    assert plain["per anchor"] == "5 features, 6 log scales, 3 offsets"
     assert plain["contexts"] == "no feature chunks, learned trits refine features, scaling"
     assert plain["hidden units"] == "steps 6, trunk 10, trits of features 12, of scaling 5, heads 4"
     assert "feature pool" not in plain
     own = facts("own-planes")
-    assert own["per anchor"] == "5 residual features, 3 offsets"
+    assert own["per anchor"] == "5 residual features, 6 log scales, 3 offsets"
     assert own["feature pool"] == "6 features from 2 planes of its own"
     assert own["hidden units"].endswith("heads 4, residual decoder 5")
     assert facts("shared-pool")["feature pool"].endswith("from all planes, with the contexts")
+    assert facts("one-scale")["per anchor"] == "5 features, 1 log scale, 3 offsets"
     assert facts("unrefined")["contexts"] == "features in 4 chunks, no trits"
     assert facts("gaussian-trits")["contexts"].endswith("Gaussian trits refine features, scaling, offsets")
 

@@ -270,6 +270,7 @@ def head_change(stream: bytes, at: int, value: bytes) -> bytes:
         (34, struct.pack("<H", 4), "parts of a pool, but no pool"),
         (36, struct.pack("<H", 4), "parts of a pool, but no pool"),
         (38, b"\x0f", "trit networks is missing"),
+        (38, b"\x0b", "chunk NETS: does not end"),  # one log scale, networks for six
         (38, b"\x13", "no such last refined level"),
         (38, b"\x93", "no such last refined level"),
         (38, b"\x07", "trit networks is missing"),
@@ -293,7 +294,7 @@ def test_header_fields(stream: bytes, at: int, value: bytes, message: str) -> No
         decode(data)
 
 
-@pytest.mark.parametrize("name", ["plain", "own-planes", "pool-only", "everything"])
+@pytest.mark.parametrize("name", ["plain", "own-planes", "pool-only", "everything", "one-scale"])
 def test_core_and_reader_refuse_the_same_headers(name: str) -> None:
     """Sizes and kinds at random: what the reader refuses, the core refuses; and the other way round, if it is
     the header that the core dislikes."""

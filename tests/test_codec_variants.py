@@ -276,6 +276,15 @@ def test_heads_survive(scene: QuantizedScene, stream: bytes) -> None:
 # ---- errors ----
 
 
+def test_the_memory_limit_counts_all_six_scales() -> None:
+    """Restored from one: what the arrays of a large scene take is never let through as enough for them."""
+    stream = encode(synthetic.tiny(40_000, variant=VARIANTS["one-scale"]), slice_anchors=512)
+    scene = decode(stream, threads=1).scene
+    arrays = (scene.anchors, scene.features, scene.log_scales, scene.offsets, scene.gaussian_mask)
+    with pytest.raises(BitstreamError, match="raise --max-memory"):
+        decode(stream, threads=1, max_memory=sum(array.nbytes for array in arrays))
+
+
 def bad_scenes() -> list[tuple[str, QuantizedScene]]:
     def tiny(name: str) -> QuantizedScene:
         return synthetic.tiny(20, variant=VARIANTS[name])
@@ -298,6 +307,7 @@ def bad_scenes() -> list[tuple[str, QuantizedScene]]:
     return [
         ("unknown refined", replace(plain, refined=8)),
         ("unknown trit model", replace(plain, trit_model=4)),
+        ("scaling must have 1 or 6", nets(plain, scales=3)),
         ("not refined by one", replace(plain, trit_model=3)),
         ("one of the trit networks is missing", replace(plain, refined=7)),
         ("not refined by one", replace(plain, refined=1)),

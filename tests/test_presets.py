@@ -29,7 +29,7 @@ PUBLISHED = {
     "head_hidden": 50,
     "grid": "reference",
     "feature_step": 1.0,
-    "scales": 6,
+    "one_scale": False,
     "progressive_masks": True,
     "progressive_quantization": True,
     "refine_until": 0,

@@ -91,7 +91,7 @@ def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
             getattr(reference_gaussians(scene, scene.cameras[0]), key),
             getattr(whole, key),
             rtol=1e-6,
-            atol=1e-7,
+            atol=1e-6,
         )
 
 

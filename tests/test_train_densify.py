@@ -15,10 +15,10 @@ INTERVAL = 100
 THRESHOLD = 2e-4
 
 
-def tiny_model(anchors=6):
+def tiny_model(anchors=6, one_scale=False):
     torch.manual_seed(0)
     positions = (torch.arange(anchors)[:, None] * torch.tensor([64, 32, 0]) + (1 << 20)).int()
-    shape = ModelShape(levels=2, rate_weights=(1e-3, 1e-4), features=F, offsets=K)
+    shape = ModelShape(levels=2, rate_weights=(1e-3, 1e-4), features=F, offsets=K, one_scale=one_scale)
     spec = choose_spec(positions.numpy())
     origin = torch.full((3,), -0.01 * (1 << 20), dtype=torch.float64)
     model = AnchorModel(shape, spec, 0.01, origin, 1.0, anchors)
@@ -64,8 +64,9 @@ def test_quiet_gaussians_change_nothing():
     assert model.anchors == 6 and torch.equal(model.features, before)
 
 
-def test_growth_adds_distinct_anchors_near_their_gaussians():
-    model, optimizer = tiny_model()
+@pytest.mark.parametrize("one_scale", [False, True])
+def test_growth_adds_distinct_anchors_near_their_gaussians(one_scale):
+    model, optimizer = tiny_model(one_scale=one_scale)
     old = keys(model)
     gaussians = (model.world()[:, None] + model.offsets * torch.exp(model.log_scales[:, None, :3])).detach()
     statistics = densify(model, optimizer, seen(model, THRESHOLD * 5), THRESHOLD, INTERVAL)

@@ -170,14 +170,15 @@ def test_settled_grid_values_follow_the_anchors(scene: SceneData) -> None:
 # ---- one log scale ----
 
 
-@pytest.mark.parametrize("scales", [1, 6])
-def test_the_center_of_one_log_scale_starts_at_its_mean(scene: SceneData, scales: int) -> None:
+@pytest.mark.parametrize("one", [True, False])
+def test_the_center_of_one_log_scale_starts_at_its_mean(scene: SceneData, one: bool) -> None:
     """Once, when the contexts begin to learn; each of six starts at 0, as published."""
-    made = trainer(scene, replace(SMALL, scales=scales), 0)
+    made = trainer(scene, replace(SMALL, one_scale=one), 0)
+    scales = made.model.shape.scales
     bias, f = made.model.context.trunk.second.bias, made.model.shape.features
     mean = made.model.log_scales.detach().mean(0) / made.model.shape.step_base.scaling
     first = next(i for i in range(ITERATIONS) if made.schedule.phase(i) is Phase.RATE)
-    for iteration, moved in ((first - 1, False), (first, scales == 1), (first + 1, False)):
+    for iteration, moved in ((first - 1, False), (first, one), (first + 1, False)):
         bias.data.zero_()
         made.iteration = iteration
         gradients(made)
@@ -192,7 +193,7 @@ def test_the_center_of_one_log_scale_starts_at_its_mean(scene: SceneData, scales
 
 @pytest.mark.parametrize(
     "change",
-    [{"scales": 6}, {"refine_until": 2, "progressive_offsets": True, "chunks": 3}],
+    [{"one_scale": False}, {"refine_until": 2, "progressive_offsets": True, "chunks": 3}],
 )
 def test_the_last_phase_draws_what_the_stream_restores(scene: SceneData, change: dict[str, Any]) -> None:
     """Attributes of every level, to the units of the integer networks' outputs."""
@@ -234,10 +235,10 @@ def test_the_lattice_stays_in_the_last_phase(scene: SceneData) -> None:
     assert not torch.equal(made.model.pool.second.bias, pool)
 
 
-@pytest.mark.parametrize("scales", [1, 6])
-def test_the_gradient_passes_rounding(scene: SceneData, scales: int) -> None:
+@pytest.mark.parametrize("one", [True, False])
+def test_the_gradient_passes_rounding(scene: SceneData, one: bool) -> None:
     """To a single log scale from all six that it stands for."""
-    made = trainer(scene, replace(POOLED, scales=scales), 95)
+    made = trainer(scene, replace(POOLED, one_scale=one), 95)
     made.step()
     model, every = made.model, torch.arange(made.model.anchors)
     for level in (1, 2, 3):
@@ -246,7 +247,7 @@ def test_the_gradient_passes_rounding(scene: SceneData, scales: int) -> None:
         parts = zip((drawn.features, drawn.log_scales, drawn.offsets), weights, strict=True)
         loss = sum((part * weight).sum() for part, weight in parts)
         found = torch.autograd.grad(loss, (model.features, model.log_scales, model.offsets))
-        to_scales = weights[1] if scales == 6 else weights[1].sum(1, keepdim=True)
+        to_scales = weights[1].sum(1, keepdim=True) if one else weights[1]
         for got, want in zip(found, (weights[0][:, 5:], to_scales, weights[2]), strict=True):
             torch.testing.assert_close(got, want, rtol=0, atol=0)
 
@@ -449,9 +450,21 @@ def test_masks_wait_for_the_contexts(scene: SceneData) -> None:
 
 def test_the_first_steps_are_the_recipes(scene: SceneData) -> None:
     """Q0 of the features as asked for; of one log scale finer than of six."""
-    for step, scales, scaling in ((0.25, 6, 0.2), (1.0, 6, 0.2), (0.25, 1, 0.08)):
-        recipe = replace(SMALL, feature_step=step, scales=scales)
+    for step, one, scaling in ((0.25, False, 0.2), (1.0, False, 0.2), (0.25, True, 0.08)):
+        recipe = replace(SMALL, feature_step=step, one_scale=one)
         assert trainer(scene, recipe, 0).model.shape.step_base.as_tuple() == (step, scaling, 0.2)
+
+
+def test_one_log_scale_shows_what_six_equal_ones_do(scene: SceneData) -> None:
+    """The same anchors are visible, also where they reach in from outside the picture."""
+    found = []
+    for one in (True, False):
+        made = trainer(scene, replace(SMALL, one_scale=one), 40)
+        with torch.no_grad():
+            sizes = torch.linspace(-4.0, 0.5, made.model.anchors)
+            made.model.log_scales.copy_(sizes[:, None].expand_as(made.model.log_scales))
+        found.append(made._visible(replace(scene.train[0].camera, fx=60.0, fy=60.0), made.model.world()))
+    assert torch.equal(*found) and 0 < len(found[0]) < made.model.anchors
 
 
 def test_what_is_in_the_rate(scene: SceneData) -> None:

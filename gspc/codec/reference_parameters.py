@@ -154,6 +154,7 @@ class NetworkReader:
         h, own = header, header.pool_planes
         c, f, z = 4 * (len(h.planes) - own), h.features, h.scales
         self.rows: dict[str, _Rows] = {}
+        self.scales = z
         self.chunks = [f"chunk_{j}" for j in range(1, h.chunks)]
         self.first = {  # name: outputs, inputs; what level 1 has
             "steps_hidden": (h.steps_hidden, c),
@@ -230,6 +231,7 @@ class NetworkReader:
             trunk=network("trunk"),
             center=network("center"),
             scale=network("scale"),
+            scales=self.scales,
             trit_features=two("trit_features"),
             trit_scaling=two("trit_scaling"),
             trit_offsets=two("trit_offsets"),

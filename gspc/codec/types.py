@@ -49,8 +49,8 @@ class Networks:
     """The integer networks of a scene.
 
     steps C -> Hs -> 3; trunk C -> Ht (hidden only, variants 0..S, 0 = level-free); center Ht -> F + Z + 6K
-    (means of features, scaling, offsets, then offset scales); scale Ht -> F + Z. Z, the values of scaling, are 6,
-    or 1 that stands for all of them.
+    (means of features, scaling, offsets, then offset scales); scale Ht -> F + Z. Z, the values of scaling, is
+    6, or 1 that stands for all of them; no layer tells it.
 
     Trit networks, hidden layers with variants for levels 2..S: trit_features C + F -> Hf -> 2F, trit_scaling
     C + Z -> Hg -> 2Z, trit_offsets C + 3K -> Ho -> 6K; outputs are all first parameters, then all second
@@ -75,12 +75,12 @@ class Networks:
     trunk: IntegerNetwork
     center: IntegerNetwork
     scale: IntegerNetwork
+    scales: int  # Z
     trit_features: IntegerNetwork | None = None
     trit_scaling: IntegerNetwork | None = None
     trit_offsets: IntegerNetwork | None = None
     chunks: tuple[IntegerNetwork, ...] = ()
     pool: IntegerNetwork | None = None
-    scales: int = 6  # Z
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from gspc.model.grid import PLANES, HashGrid
 from gspc.model.grid_spec import GridSpec
 from gspc.model.heads import GaussianHeads
 from gspc.model.masks import START
-from gspc.model.quantization import StepBase
+from gspc.model.quantization import ONE_SCALE_STEP, StepBase
 from gspc.presets import Recipe
 
 ATTRIBUTES = ("features", "scaling", "offsets")
@@ -54,7 +54,7 @@ class ModelShape:
     refined: int = 3  # 1 features, 2 scaling, 4 offsets
     refine_until: int = 0  # last level that refines; 0: all do
     trits: str = "learned"
-    scales: int = 6
+    one_scale: bool = False
     step_base: StepBase = field(default_factory=StepBase)
 
     @staticmethod
@@ -65,9 +65,15 @@ class ModelShape:
         same |= {"levels": levels, "rate_weights": rate_weights, "refined": recipe.refined}
         chunks = min(recipe.chunks, recipe.features)
         same["chunks"] = chunks if chunks > 1 else 0
-        same["step_base"] = StepBase(recipe.feature_step, scaling=0.2 if recipe.scales > 1 else 0.08)
+        scaling = ONE_SCALE_STEP if recipe.one_scale else StepBase.scaling
+        same["step_base"] = StepBase(recipe.feature_step, scaling)
         planes = PLANES if recipe.pool_grid == "own" else 0
         return ModelShape(**same, pool_planes=planes)
+
+    @property
+    def scales(self) -> int:
+        """Z, log scales of an anchor: 6, or 1 that stands for all of them."""
+        return 1 if self.one_scale else 6
 
     def values(self, features: Tensor, log_scales: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What the stream holds of anchors' parameters, [n, values] for each of `ATTRIBUTES`."""
@@ -115,8 +121,8 @@ class AnchorModel(nn.Module):
     """Anchors and all that is learned about them.
 
     positions int32 [N, 3] on the voxel grid (world = position * voxel_size + origin); features [N, F], with a
-    pool the residuals; log_scales [N, Z], Z = 6 or 1 that stands for all six; offsets [N, K, 3]; masks [N, K, S], or [N, K, 1] without
-    progressive masks. Anchors do not move.
+    pool the residuals; log_scales [N, Z], Z = 6 or 1 that stands for all six; offsets [N, K, 3]; masks
+    [N, K, S], or [N, K, 1] without progressive masks. Anchors do not move.
     """
 
     positions: Tensor

@@ -23,10 +23,14 @@ LOG2_SMALLEST_SCALE = -3.0  # in steps
 MEAN_RESOLUTION = 64  # integer means per Q0
 
 
+# Q0 of a single log scale: rounding it moves all six, as far as sqrt(6) times the step of each alone.
+ONE_SCALE_STEP = 0.08
+
+
 @dataclass(frozen=True)
 class StepBase:
     """Q0 of each attribute: features, log-space scaling, offsets (PCGS reference: 1, -, 0.2; scaling is
-    ours, in log space, finer where one value stands for all six)."""
+    ours, in log space)."""
 
     features: float = 1.0
     scaling: float = 0.2

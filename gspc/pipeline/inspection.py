@@ -172,12 +172,13 @@ def _facts(stream: StreamInfo) -> tuple[tuple[str, str], ...]:
     solid = [str(plane.resolution) for plane in header.planes if plane.dims == 0]
     flat = sorted({plane.resolution for plane in header.planes if plane.dims != 0})
     residual = "residual " * (header.pool_features > 0)
+    scales = f"{header.scales} log scale{'s' * (header.scales != 1)}"
     return (
         ("format", f"{stream.version[0]}.{stream.version[1]}, model family {header.family}"),
         ("coder", ("32-lane rANS", "torchac")[header.coder]),
         ("anchors", f"{anchors:,} in {len(stream.slice_keys)} slice{'s' * (len(stream.slice_keys) != 1)}"),
         ("Gaussians", f"{sum(level.gaussians for level in stream.levels):,}"),
-        ("per anchor", f"{header.features} {residual}features, {header.offsets} offsets"),
+        ("per anchor", f"{header.features} {residual}features, {scales}, {header.offsets} offsets"),
         *_pool_facts(header),
         ("contexts", _contexts(header)),
         ("hidden units", _hidden_units(header)),

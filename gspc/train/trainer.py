@@ -133,8 +133,8 @@ class Trainer:
 
     @torch.no_grad()
     def _center_scaling(self) -> None:
-        """Starts the contexts' center of a single log scale at its mean over the anchors: it lies some sixty
-        steps from 0, where its Gaussian has no gradient that could lead there. Each of six lies near enough,
+        """Starts the contexts' center of a single log scale at its mean over the anchors: it lies far from 0
+        (fox and lego: sixty steps), where its Gaussian has no gradient that could lead there. Each of six lies near enough,
         and starts at 0 as published."""
         shape = self.model.shape
         if shape.scales == 1:

@@ -84,6 +84,7 @@ const char* header_error(const StreamHeader& h) {
   if (h.features < (h.pool_features > 0 ? 0 : 1) || h.features > kMaxFeatures)
     return "features per anchor must be 1 to 256, or 0 with a pool";
   if (h.offsets < 1 || h.offsets > kMaxOffsets) return "offsets per anchor must be 1 to 32";
+  if (h.scales != 1 && h.scales != 6) return "scaling must have 1 or 6 values";
   if (h.position_bits < 1 || h.position_bits > 21) return "position bits must be 1 to 21";
   if (!hidden_ok(h.steps_hidden, 1) || !hidden_ok(h.trunk_hidden, 1) || !hidden_ok(h.heads_hidden, 1)) return kHiddenError;
   for (int i = 0; i < 3; ++i) {

@@ -36,12 +36,13 @@ def timed(what: str, run: Callable[[], object], repeats: int = 3) -> object:
 
 def main() -> None:
     """All figures."""
-    count, features, chunks = (int(v) for v in (*sys.argv[1:4], *("50000", "50", "0")[len(sys.argv) - 1 :]))
+    given = (*sys.argv[1:5], *("50000", "50", "0", "6")[len(sys.argv) - 1 :])
+    count, features, chunks, scales = map(int, given)
     scene = synthetic.scene(
         count,
         levels=3,
         features=features,
-        variant=synthetic.Variant(chunks=chunks) if chunks else synthetic.PLAIN,
+        variant=synthetic.Variant(chunks=chunks, scales=scales),
     )
     base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     data = timed("encode, 2 threads", lambda: encode(scene, threads=2), 1)
