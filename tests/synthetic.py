@@ -170,6 +170,7 @@ def networks(
         trunk=IntegerNetwork((layer(rng, context, trunk, levels + 1, 400, 100, 200),)),
         center=IntegerNetwork((center,)),
         scale=IntegerNetwork((layer(rng, trunk, features + scales, 1, 8, 22, 300),)),
+        scales=scales,
         trit_features=trit(context + features, trit_features, features)
         if levels > 1 and features and variant.learned(0)
         else None,
@@ -191,7 +192,6 @@ def networks(
         )
         if variant.pool
         else None,
-        scales=scales,
     )
 
 

@@ -46,7 +46,7 @@ def test_streams_are_of_every_kind() -> None:
     heads = {name: check(stream(name)).header for name in HASHES}
     assert {head.family for head in heads.values()} == {"plain", "predictive"}
     assert {head.trit_model for head in heads.values()} == {0, 1, 2, 3}
-    assert {head.refined for head in heads.values()} == {0, 3, 4, 7, 39, 43}
+    assert {head.refined for head in heads.values()} == {0, 3, 4, 7, 11, 39, 43, 47}
     assert heads["chunks"].chunks == 5 and heads["pool-only"].features == 0
     assert heads["own-planes"].residual_hidden > 0 and heads["own-planes"].pool_planes > 0
     assert describe(stream("mixture-escapes")).component("escapes") > 300

@@ -307,7 +307,7 @@ def bad_scenes() -> list[tuple[str, QuantizedScene]]:
     return [
         ("unknown refined", replace(plain, refined=8)),
         ("unknown trit model", replace(plain, trit_model=4)),
-        ("scaling must have 1 or 6", nets(plain, scales=3)),
+        ("scaling must have 1 or 6", synthetic.tiny(20, variant=synthetic.Variant(scales=3))),
         ("not refined by one", replace(plain, trit_model=3)),
         ("one of the trit networks is missing", replace(plain, refined=7)),
         ("not refined by one", replace(plain, refined=1)),
