@@ -134,8 +134,8 @@ class Trainer:
     @torch.no_grad()
     def _center_scaling(self) -> None:
         """Starts the contexts' center of a single log scale at its mean over the anchors: it lies far from 0
-        (fox and lego: sixty steps), where its Gaussian has no gradient that could lead there. Each of six lies near enough,
-        and starts at 0 as published."""
+        (fox and lego: sixty steps), where its Gaussian has no gradient that could lead there. Each of six
+        lies near enough, and starts at 0 as published."""
         shape = self.model.shape
         if shape.scales == 1:
             self.model.context.start_scaling(self.model.log_scales.mean(0) / shape.step_base.scaling)
