@@ -23,7 +23,8 @@ LOG2_SMALLEST_SCALE = -3.0  # in steps
 MEAN_RESOLUTION = 64  # integer means per Q0
 
 
-# Q0 of a single log scale: rounding it moves all six, as far as sqrt(6) times the step of each alone.
+# Q0 of a single log scale, about 0.2 / sqrt(6): its rounding moves all six at once, as far as a step sqrt(6)
+# times as wide would move one of them.
 ONE_SCALE_STEP = 0.08
 
 

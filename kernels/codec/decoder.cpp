@@ -107,7 +107,8 @@ Plan make_plan(const Container& file, const Contents& contents) {
 void check_memory(const StreamHeader& h, const Plan& plan, size_t workers, const DecodeOptions& options) {
   const uint64_t k = static_cast<uint64_t>(h.offsets), c = static_cast<uint64_t>(h.context());
   const uint64_t values = static_cast<uint64_t>(h.attributes());
-  const uint64_t restored = values + static_cast<uint64_t>(h.pool_features) + (options.symbols ? 0 : 6 - static_cast<uint64_t>(h.scales));
+  const uint64_t repeated = options.symbols ? 0 : 6 - static_cast<uint64_t>(h.scales);  // of one log scale
+  const uint64_t restored = values + static_cast<uint64_t>(h.pool_features) + repeated;
   const uint64_t anchor = 12 + 4 * restored + k + (options.symbols ? 2 * values + 3 : 0);
   const uint64_t working = 40 + k + 2 * c + 32 * values;
   constexpr uint64_t kBuffers = 384 << 10;  // a worker's, for batches through the networks
