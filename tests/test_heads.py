@@ -203,6 +203,28 @@ def test_visible_equals_a_subset(isa: str) -> None:
     ).all()
 
 
+@pytest.mark.parametrize("predicted", [1, 5, 8])
+def test_predicted_channels_may_lie_apart(predicted: int, isa: str) -> None:
+    """Bit for bit what one array of features gives, gradients too; also where nothing else is left."""
+    case = make_case(150, 8, 4, 20)
+    whole = case.run(neural_gaussians)
+    grads = random_like(whole)
+    expected = gradients(case, whole, grads)
+    apart = case.copy()
+    first = case.leaves["features"].detach()[:, :predicted].clone().requires_grad_()
+    apart.leaves["features"] = case.leaves["features"].detach()[:, predicted:].clone().requires_grad_()
+    outputs = apart.run(neural_gaussians, predicted=first)
+    assert all(torch.equal(a, b) for a, b in zip(fields(outputs), fields(whole), strict=True))
+    apart.leaves["predicted"] = first
+    found = gradients(apart, outputs, grads)
+    joined = torch.cat([found.pop("predicted"), found.pop("features")], 1)
+    assert torch.equal(joined, expected.pop("features"))
+    for name, value in found.items():
+        assert torch.equal(value, expected[name]), name
+    with pytest.raises(ValueError, match="predicted has shape"):
+        apart.run(neural_gaussians, predicted=first[1:])
+
+
 @pytest.mark.parametrize("kind", ["no anchors", "all masked", "none visible", "all closed"])
 def test_nothing_to_draw(kind: str, isa: str) -> None:
     case = make_case(0 if kind == "no anchors" else 250, 5, 3, 8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -65,11 +66,12 @@ def neural_gaussians(
     camera_center: Tensor,
     heads: HeadWeights,
     visible: Tensor | None = None,
+    predicted: Tensor | None = None,
 ) -> NeuralGaussians:
     """The Gaussians that anchors show to a camera (method section 1).
 
     Args:
-        features: [N, F] anchor features.
+        features: [N, F] anchor features, or those after the predicted ones.
         log_scales: [N, 6]; exp of the first three scales the offsets, of the last three the Gaussians.
         offsets: [N, K, 3].
         mask: [N, K], 0 or 1 (straight-through); multiplies opacity and scale, and receives a gradient.
@@ -78,16 +80,19 @@ def neural_gaussians(
         heads: weights of the heads; with `bf16` their products run in bfloat16 through the definition in
             `gspc.ops.reference`, everything else stays in the features' dtype.
         visible: bool [N], the anchors to look at; None means all.
+        predicted: [N, P], the first channels of the features, where a pool predicts them.
 
     Returns:
         The Gaussians with opacity > 0 and mask > 0.5, ordered by index = n * K + k. Gradients flow to
-        features, log_scales, offsets, mask and every weight; a Gaussian that is not returned receives none.
+        features, log_scales, offsets, mask, predicted and every weight; a Gaussian that is not returned
+        receives none.
 
     Raises:
         ValueError: on a wrong shape or dtype, or tensors on different devices.
     """
     n, k = len(features), mask.shape[-1]
     hidden = heads.w_opacity.shape[-1]
+    inputs = features.shape[-1] + (0 if predicted is None else predicted.shape[-1]) + 4
     weights = tuple(getattr(heads, name) for name in HEAD_WEIGHTS)
     shapes = {
         "features": (features, (n, features.shape[-1])),
@@ -96,7 +101,7 @@ def neural_gaussians(
         "mask": (mask, (n, k)),
         "anchors": (anchors, (n, 3)),
         "camera_center": (camera_center, (3,)),
-        "w1": (heads.w1, (3 * hidden, features.shape[-1] + 4)),
+        "w1": (heads.w1, (3 * hidden, inputs)),
         "b1": (heads.b1, (3 * hidden,)),
         "w_opacity": (heads.w_opacity, (k, hidden)),
         "b_opacity": (heads.b_opacity, (k,)),
@@ -105,6 +110,8 @@ def neural_gaussians(
         "w_cov": (heads.w_cov, (7 * k, hidden)),
         "b_cov": (heads.b_cov, (7 * k,)),
     }
+    if predicted is not None:
+        shapes["predicted"] = predicted, (n, predicted.shape[-1])
     fused = features.device.type == "cpu" and features.dtype == torch.float32
     for name, (tensor, shape) in shapes.items():
         if tuple(tensor.shape) != shape:
@@ -118,11 +125,11 @@ def neural_gaussians(
     if heads.bf16:
         with torch.autocast(features.device.type, torch.bfloat16):
             return reference.neural_gaussians(
-                features, log_scales, offsets, mask, anchors, camera_center, heads, visible
+                features, log_scales, offsets, mask, anchors, camera_center, heads, visible, predicted
             )
     if not fused:
         return reference.neural_gaussians(
-            features, log_scales, offsets, mask, anchors, camera_center, heads, visible
+            features, log_scales, offsets, mask, anchors, camera_center, heads, visible, predicted
         )
     center = tuple(float(value) for value in camera_center.detach())
     return NeuralGaussians(
@@ -136,12 +143,19 @@ def neural_gaussians(
             offsets,
             mask,
             *weights,
+            *(() if predicted is None else (predicted,)),
         )
     )
 
 
-def _arrays(tensors: tuple[Tensor, ...]) -> list[np.ndarray]:
+def _arrays(tensors: Sequence[Tensor]) -> list[np.ndarray]:
     return [tensor.detach().contiguous().numpy() for tensor in tensors]
+
+
+def _inputs(anchors: Tensor, leaves: Sequence[Tensor]) -> list[np.ndarray]:
+    """The kernel's list; leaves are features, log_scales, offsets, mask, eight weights, and maybe
+    predicted."""
+    return _arrays((*leaves[:4], anchors, *leaves[12:]))
 
 
 class _NeuralGaussians(torch.autograd.Function):
@@ -154,7 +168,7 @@ class _NeuralGaussians(torch.autograd.Function):
         visible: Tensor | None,
         *leaves: Tensor,
     ) -> tuple[Tensor, ...]:
-        inputs, weights = _arrays((*leaves[:4], anchors)), _arrays(leaves[4:])
+        inputs, weights = _inputs(anchors, leaves), _arrays(leaves[4:12])
         n, k = inputs[3].shape
         alpha, starts, active = np.empty((n, k), np.float32), np.empty(n + 1, np.int32), np.empty(n, np.int32)
         seen = None if visible is None else visible.contiguous().numpy().view(np.uint8)
@@ -170,7 +184,7 @@ class _NeuralGaussians(torch.autograd.Function):
         arrays = [*(output.numpy() for output in outputs), *saved]
         state = (center, alpha, starts, active, n_active)
         kernels().heads_forward(weights, distance_scale, inputs, *state, index.numpy(), arrays)
-        ctx.save_for_backward(anchors, index, *leaves, *outputs)
+        ctx.save_for_backward(anchors, index, *outputs, *leaves)
         ctx.distance_scale, ctx.state, ctx.saved = distance_scale, state, saved
         ctx.mark_non_differentiable(index)
         ctx.set_materialize_grads(False)
@@ -180,12 +194,12 @@ class _NeuralGaussians(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, _index: None, *grad_outputs: Tensor | None) -> tuple[Tensor | None, ...]:
         anchors, index, *rest = ctx.saved_tensors
-        leaves, outputs = rest[:12], rest[12:]
+        outputs, leaves = rest[:5], rest[5:]
         gradients = [torch.empty(leaf.shape) for leaf in leaves]
         kernels().heads_backward(
-            _arrays(leaves[4:]),
+            _arrays(leaves[4:12]),
             ctx.distance_scale,
-            _arrays((*leaves[:4], anchors)),
+            _inputs(anchors, leaves),
             *ctx.state,
             index.numpy(),
             [*(output.detach().numpy() for output in outputs), *ctx.saved],

@@ -99,6 +99,31 @@ static inline void store3(float* p, Quad v) {
 }
 static inline float sum(Quad v) { return (v[0] + v[2]) + (v[1] + v[3]); }
 
+static inline Quad fold(Vec v) {  // its quarters added up; the masked forms, since gcc warns of the others
+#if defined(__AVX512F__)
+  const __m512d pairs = (__m512d)v;
+  const __m256 half = (__m256)_mm512_maskz_extractf64x4_pd(0xff, pairs, 0) +
+                      (__m256)_mm512_maskz_extractf64x4_pd(0xff, pairs, 1);
+  return (Quad)(_mm256_castps256_ps128(half) + _mm256_maskz_extractf32x4_ps(0xff, half, 1));
+#elif defined(__AVX2__)
+  return (Quad)(_mm256_castps256_ps128((__m256)v) + _mm256_extractf128_ps((__m256)v, 1));
+#else
+  return v;
+#endif
+}
+
+// The sums of the lanes of each.
+static inline Quad sums(Vec a, Vec b, Vec c, Vec d) {
+  const Quad p = fold(a), q = fold(b), r = fold(c), s = fold(d);
+#if defined(__SSE2__)
+  const __m128 pq = _mm_unpacklo_ps((__m128)p, (__m128)q) + _mm_unpackhi_ps((__m128)p, (__m128)q);
+  const __m128 rs = _mm_unpacklo_ps((__m128)r, (__m128)s) + _mm_unpackhi_ps((__m128)r, (__m128)s);
+  return (Quad)(_mm_movelh_ps(pq, rs) + _mm_movehl_ps(rs, pq));
+#else
+  return Quad{sum(p), sum(q), sum(r), sum(s)};
+#endif
+}
+
 static inline void copy_floats(float* to, const float* from, int n) {  // short rows: memcpy's call costs more than the copy
   int i = 0;
   for (; i + LANES <= n; i += LANES) store(to + i, load(from + i));

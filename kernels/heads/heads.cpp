@@ -30,8 +30,8 @@ const float* pack(float*& at, const float* m, int rows, int columns, int m_strid
 HeadsPacked pack_weights(const HeadsSizes& s, const HeadsWeights& w) {
   thread_local Scratch scratch;
   const size_t d = s.inputs, h = s.hidden, k = s.offsets;
-  float* at = scratch.get(d * (s.hidden_p + s.hidden2_p + s.hidden3_p) + s.hidden_p + s.hidden2_p + s.hidden3_p +
-                          3 * h * s.features_p + (h + 1) * (s.opacity_p + s.color_p + s.cov_p) + 11 * k * s.hidden_p);
+  float* at = scratch.get((d + 1) * (s.hidden_p + s.hidden2_p + s.hidden3_p) + 3 * h * s.features_p +
+                          (h + 1) * s.opacity_p + 11 * k * s.hidden_p);
   const int H = s.hidden, K = s.offsets, D = s.inputs;
   HeadsPacked p{};
   p.w1_opacity_t = pack(at, w.w1, H, D, D, s.hidden_p, true);
@@ -42,14 +42,12 @@ HeadsPacked pack_weights(const HeadsSizes& s, const HeadsWeights& w) {
   p.b1_rest = pack(at, w.b1 + h, 1, 2 * H, 2 * H, s.hidden2_p, false);
   p.b1 = pack(at, w.b1, 1, 3 * H, 3 * H, s.hidden3_p, false);
   p.w_opacity_t = pack(at, w.w_opacity, K, H, H, s.opacity_p, true);
-  p.w_color_t = pack(at, w.w_color, 3 * K, H, H, s.color_p, true);
-  p.w_cov_t = pack(at, w.w_cov, 7 * K, H, H, s.cov_p, true);
   p.b_opacity = pack(at, w.b_opacity, 1, K, K, s.opacity_p, false);
-  p.b_color = pack(at, w.b_color, 1, 3 * K, 3 * K, s.color_p, false);
-  p.b_cov = pack(at, w.b_cov, 1, 7 * K, 7 * K, s.cov_p, false);
   p.w_opacity = pack(at, w.w_opacity, K, H, H, s.hidden_p, false);
   p.w_color = pack(at, w.w_color, 3 * K, H, H, s.hidden_p, false);
   p.w_cov = pack(at, w.w_cov, 7 * K, H, H, s.hidden_p, false);
+  p.b_color = w.b_color;
+  p.b_cov = w.b_cov;
   p.distance_scale = w.distance_scale;
   return p;
 }
@@ -57,23 +55,24 @@ HeadsPacked pack_weights(const HeadsSizes& s, const HeadsWeights& w) {
 void zero_rows(const HeadsSizes& s, const HeadsGradients& g, size_t begin, size_t end) {
   if (begin >= end) return;
   const size_t n = end - begin, k = s.offsets;
-  std::memset(g.features + begin * s.features, 0, n * s.features * sizeof(float));
+  if (s.predicted > 0) std::memset(g.predicted + begin * s.predicted, 0, n * s.predicted * sizeof(float));
+  std::memset(g.features + begin * s.own, 0, n * s.own * sizeof(float));
   std::memset(g.log_scales + begin * 6, 0, n * 6 * sizeof(float));
   std::memset(g.offsets + begin * 3 * k, 0, n * 3 * k * sizeof(float));
   std::memset(g.mask + begin * k, 0, n * k * sizeof(float));
 }
 
-void unpack_transposed(const float* from, int rows, int columns, int stride, float* to) {
-  for (int r = 0; r < rows; ++r)
-    for (int c = 0; c < columns; ++c) to[r * columns + c] = from[c * stride + r];
+void unpack_rows(const float* from, int rows, int columns, int stride, float* to) {
+  for (int r = 0; r < rows; ++r) std::memcpy(to + r * columns, from + r * stride, columns * sizeof(float));
 }
 
 void unpack_partial(const HeadsSizes& s, const HeadsPartial& p, const HeadsGradients& g) {
   const int h = s.hidden, k = s.offsets;
-  unpack_transposed(p.w1_t, 3 * h, s.inputs, s.hidden3_p, g.w1);
-  unpack_transposed(p.w_opacity_t, k, h, s.opacity_p, g.w_opacity);
-  unpack_transposed(p.w_color_t, 3 * k, h, s.color_p, g.w_color);
-  unpack_transposed(p.w_cov_t, 7 * k, h, s.cov_p, g.w_cov);
+  for (int r = 0; r < 3 * h; ++r)
+    for (int c = 0; c < s.inputs; ++c) g.w1[r * s.inputs + c] = p.w1_t[c * s.hidden3_p + r];
+  unpack_rows(p.w_opacity, k, h, s.hidden_p, g.w_opacity);
+  unpack_rows(p.w_color, 3 * k, h, s.hidden_p, g.w_color);
+  unpack_rows(p.w_cov, 7 * k, h, s.hidden_p, g.w_cov);
   std::memcpy(g.b1, p.b1, 3 * h * sizeof(float));
   std::memcpy(g.b_opacity, p.b_opacity, k * sizeof(float));
   std::memcpy(g.b_color, p.b_color, 3 * k * sizeof(float));
@@ -83,32 +82,32 @@ void unpack_partial(const HeadsSizes& s, const HeadsPartial& p, const HeadsGradi
 }  // namespace
 
 HeadsSizes::HeadsSizes(const HeadsShape& shape)
-    : features(shape.features), offsets(shape.offsets), hidden(shape.hidden), inputs(shape.features + 4),
+    : features(shape.features), offsets(shape.offsets), hidden(shape.hidden), predicted(shape.predicted),
+      own(features - predicted), inputs(features + 4),
       features_p(heads_round(features)), inputs_p(heads_round(inputs)), hidden_p(heads_round(hidden)),
-      hidden2_p(heads_round(2 * hidden)), hidden3_p(heads_round(3 * hidden)), opacity_p(heads_round(offsets)),
-      color_p(heads_round(3 * offsets)), cov_p(heads_round(7 * offsets)), hidden_stride(heads_round(2 * hidden + hidden_p)) {}
+      opacity_p(heads_round(offsets)), hidden2_p(heads_round(hidden + hidden_p)),
+      hidden3_p(heads_round(2 * hidden + hidden_p)) {}
 
 size_t HeadsSizes::partial_floats() const {
-  return static_cast<size_t>(inputs + 1) * hidden3_p + static_cast<size_t>(hidden + 1) * (opacity_p + color_p + cov_p);
+  return static_cast<size_t>(inputs + 1) * hidden3_p + 11 * static_cast<size_t>(offsets) * (hidden_p + 1);
 }
 
 size_t HeadsSizes::scratch_floats() const {
   return static_cast<size_t>(HEADS_BLOCK) *
-         (inputs_p + 2 * hidden_stride + opacity_p + color_p + cov_p + features_p + 8 + hidden_p + hidden2_p +
-          6 * offsets) +
-         64;
+             (inputs_p + 2 * hidden3_p + opacity_p + features_p + 8 + (HEADS_LOGITS + 3) * offsets) +
+         static_cast<size_t>(offsets) + 64;
 }
 
 HeadsPartial::HeadsPartial(const HeadsSizes& s, float* memory) {
-  const size_t d = s.inputs, h = s.hidden;
+  const size_t d = s.inputs, k = s.offsets, h = s.hidden_p;
   w1_t = memory;
   b1 = w1_t + d * s.hidden3_p;
-  w_opacity_t = b1 + s.hidden3_p;
-  b_opacity = w_opacity_t + h * s.opacity_p;
-  w_color_t = b_opacity + s.opacity_p;
-  b_color = w_color_t + h * s.color_p;
-  w_cov_t = b_color + s.color_p;
-  b_cov = w_cov_t + h * s.cov_p;
+  w_opacity = b1 + s.hidden3_p;
+  w_color = w_opacity + k * h;
+  w_cov = w_color + 3 * k * h;
+  b_opacity = w_cov + 7 * k * h;
+  b_color = b_opacity + k;
+  b_cov = b_color + 3 * k;
 }
 
 size_t heads_select(const HeadsShape& shape, const HeadsWeights& weights, const HeadsInput& input, const uint8_t* visible,

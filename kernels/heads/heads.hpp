@@ -15,6 +15,7 @@ namespace gspc {
 
 struct HeadsShape {
   int features, offsets, hidden;  // F, K, H
+  int predicted;                  // P of the F features lie in an array of their own
 };
 
 struct HeadsWeights {
@@ -27,7 +28,8 @@ struct HeadsWeights {
 
 struct HeadsInput {
   size_t n;                 // anchors
-  const float* features;    // [N, F]
+  const float* predicted;   // [N, P], the first features
+  const float* features;    // [N, F - P], the others
   const float* log_scales;  // [N, 6]
   const float* offsets;     // [N, K, 3]
   const float* mask;        // [N, K]
@@ -59,7 +61,7 @@ struct HeadsOutputGradients {  // any may be null: no gradient
 };
 
 struct HeadsGradients {  // all written completely
-  float *features, *log_scales, *offsets, *mask;
+  float *predicted, *features, *log_scales, *offsets, *mask;
   float *w1, *b1, *w_opacity, *b_opacity, *w_color, *b_color, *w_cov, *b_cov;
 };
 

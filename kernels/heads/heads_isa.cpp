@@ -10,7 +10,8 @@ void build_inputs(const HeadsSizes& s, const HeadsInput& in, float distance_scal
                   float* x) {
   for (int a = 0; a < count; ++a, x += s.inputs_p) {
     const size_t n = rows != nullptr ? static_cast<size_t>(rows[a]) : first + static_cast<size_t>(a);
-    copy_floats(x, in.features + n * s.features, s.features);
+    copy_floats(x, in.predicted + n * s.predicted, s.predicted);
+    copy_floats(x + s.predicted, in.features + n * s.own, s.own);
     const float* anchor = in.anchors + 3 * n;
     const float dx = anchor[0] - in.center[0], dy = anchor[1] - in.center[1], dz = anchor[2] - in.center[2];
     const float distance = __builtin_sqrtf(dx * dx + dy * dy + dz * dz);
@@ -37,37 +38,125 @@ void add_rows(const float* m, int count, int width, ptrdiff_t stride, float* tot
   }
 }
 
-// From the gradients of one anchor's Gaussians to those of its logits, offsets, mask and scalings; the targets are zeroed.
-void anchor_backward(const HeadsSizes& s, const HeadsInput& in, const HeadsSelection& sel, const HeadsOutput& out,
-                     const HeadsOutputGradients& g, const HeadsGradients& to, size_t n, const float* e, float* d_opacity,
-                     float* d_color, float* d_cov) {
+// w [ROWS][stride] times h [n], n a multiple of 16; ROWS of the result's lanes mean something.
+template <int ROWS>
+static inline Quad products(const float* w, int stride, const float* h, int n) {
+  Vec acc[4] = {};
+  for (int c = 0; c < n; c += LANES) {
+    const Vec hv = load(h + c);
+#pragma GCC unroll 4
+    for (int r = 0; r < ROWS; ++r) acc[r] += load(w + r * stride + c) * hv;
+  }
+  return sums(acc[0], acc[1], acc[2], acc[3]);
+}
+
+// The drawn Gaussians of a block, each an anchor's k-th, and an order by k: so the weights of one k are used while they are in
+// the L1 cache.
+struct BlockGaussians {
+  int n = 0;
+  int32_t *anchor, *k, *order, *starts;  // [n] and one more, [n] and one more, [n], [K + 1]: first of each k in `order`
+
+  BlockGaussians(int offsets, int32_t* memory) {
+    const ptrdiff_t room = static_cast<ptrdiff_t>(HEADS_BLOCK) * offsets + 1;
+    anchor = memory;
+    k = anchor + room;
+    order = k + room;
+    starts = order + room;
+  }
+
+  void find(const HeadsSizes& s, const HeadsSelection& sel, const int32_t* rows, int count) {
+    for (int a = 0; a < count; ++a) {
+      const float* alpha = sel.alpha + static_cast<size_t>(rows[a]) * s.offsets;
+      for (int i = 0; i < s.offsets; ++i) {  // no branch: which Gaussians are drawn is hard to predict
+        anchor[n] = a;
+        k[n] = i;
+        n += alpha[i] > 0.0f;
+      }
+    }
+    __builtin_memset(starts, 0, sizeof(int32_t) * (s.offsets + 1));
+    for (int g = 0; g < n; ++g) ++starts[k[g]];
+    int32_t end = 0;
+    for (int i = 0; i <= s.offsets; ++i) starts[i] = end += starts[i];
+    for (int g = n - 1; g >= 0; --g) order[--starts[k[g]]] = g;
+  }
+};
+
+// Of the k-th Gaussians of a block and the ROWS logits that each has of one head: from the logits' gradients d [ROWS] in rows of
+// HEADS_LOGITS, += those of the units h in [0, LANES * VECS) of an anchor's row, and of the weights w [ROWS][hidden_p].
+template <int ROWS, int VECS>
+static inline __attribute__((always_inline)) void second_layer_strip(const BlockGaussians& gaussians, int k, const float* d,
+                                                                     const float* w, int hidden_p, const float* h, float* dh,
+                                                                     ptrdiff_t h_row, float* dw) {
+  const int begin = gaussians.starts[k], end = gaussians.starts[k + 1];
+  for (int i = begin; i < end; ++i) {
+    const int g = gaussians.order[i];
+    float* to = dh + gaussians.anchor[g] * h_row;
+    Vec acc[VECS];
+    for (int v = 0; v < VECS; ++v) acc[v] = load(to + v * LANES);
+#pragma GCC unroll 8
+    for (int r = 0; r < ROWS; ++r) {
+      const Vec gradient = splat(d[g * HEADS_LOGITS + r]);
+#pragma GCC unroll 8
+      for (int v = 0; v < VECS; ++v) acc[v] += gradient * load(w + r * hidden_p + v * LANES);
+    }
+    for (int v = 0; v < VECS; ++v) store(to + v * LANES, acc[v]);
+  }
+  for (int r = 0; r < ROWS; ++r) {
+    Vec acc[VECS];
+    for (int v = 0; v < VECS; ++v) acc[v] = load(dw + r * hidden_p + v * LANES);
+    for (int i = begin; i < end; ++i) {
+      const int g = gaussians.order[i];
+      const Vec gradient = splat(d[g * HEADS_LOGITS + r]);
+      const float* from = h + gaussians.anchor[g] * h_row;
+#pragma GCC unroll 8
+      for (int v = 0; v < VECS; ++v) acc[v] += gradient * load(from + v * LANES);
+    }
+    for (int v = 0; v < VECS; ++v) store(dw + r * hidden_p + v * LANES, acc[v]);
+  }
+}
+
+template <int ROWS>
+static void second_layer_backward(const BlockGaussians& gaussians, int k, const float* d, const float* w, int hidden_p,
+                                  const float* h, float* dh, ptrdiff_t h_row, float* dw) {
+  constexpr int WIDE = LANES < 16 ? 8 : 4;  // accumulators; there are 16 or 32 registers
+  int c = 0;
+  for (; c + WIDE * LANES <= hidden_p; c += WIDE * LANES)
+    second_layer_strip<ROWS, WIDE>(gaussians, k, d, w + c, hidden_p, h + c, dh + c, h_row, dw + c);
+  for (; c < hidden_p; c += 16)
+    second_layer_strip<ROWS, 16 / LANES>(gaussians, k, d, w + c, hidden_p, h + c, dh + c, h_row, dw + c);
+}
+
+// From the gradients of one anchor's Gaussians to those of their logits, rows of d which advances, and of offsets, mask and
+// scalings, which are zero before.
+void anchor_backward(const HeadsInput& in, const HeadsSelection& sel, const HeadsOutput& out, const HeadsOutputGradients& g,
+                     const HeadsGradients& to, size_t n, const float* e, float*& d) {
   const Quad offset_extent = load3(e), extent = load3(e + 3);
   Quad d_offset_extent{}, d_extent{};
-  const size_t row = n * s.offsets, end = static_cast<size_t>(sel.starts[n + 1]);
-  for (size_t m = static_cast<size_t>(sel.starts[n]); m < end; ++m) {
+  const size_t end = static_cast<size_t>(sel.starts[n + 1]);
+  for (size_t m = static_cast<size_t>(sel.starts[n]); m < end; ++m, d += HEADS_LOGITS) {
     const size_t flat = static_cast<size_t>(out.index[m]);
-    const size_t k = flat - row;
     const float mask = in.mask[flat], alpha = sel.alpha[flat];
-    float d_mask = 0;
+    float d_mask = 0, d_opacity = 0;
+    Quad d_quat{}, d_gate{}, d_color{};
     if (g.opacities != nullptr) {
       const float gradient = g.opacities[m];
       d_mask = gradient * alpha;
-      d_opacity[k] = gradient * mask * (1.0f - alpha * alpha);
+      d_opacity = gradient * mask * (1.0f - alpha * alpha);
     }
     if (g.colors != nullptr) {
       const Quad color = load3(out.colors + 3 * m);
-      store3(d_color + 3 * k, load3(g.colors + 3 * m) * color * (1.0f - color));
+      d_color = load3(g.colors + 3 * m) * color * (1.0f - color);
     }
     if (g.scales != nullptr) {
       const Quad gate = load3(out.gates + 3 * m), unmasked = load3(g.scales + 3 * m) * extent * gate;
       const Quad masked = unmasked * mask;
       d_mask += sum(unmasked);
       d_extent += masked;
-      store3(d_cov + 7 * k, masked * (1.0f - gate));
+      d_gate = masked * (1.0f - gate);
     }
     if (g.quats != nullptr) {
       const Quad q = load4(out.quats + 4 * m), gq = load4(g.quats + 4 * m);
-      store4(d_cov + 7 * k + 3, (gq - q * sum(q * gq)) * out.inverse_norms[m]);
+      d_quat = (gq - q * sum(q * gq)) * out.inverse_norms[m];
     }
     if (g.means != nullptr) {
       const Quad d_offset = load3(g.means + 3 * m) * offset_extent;
@@ -75,6 +164,10 @@ void anchor_backward(const HeadsSizes& s, const HeadsInput& in, const HeadsSelec
       d_offset_extent += d_offset * load3(in.offsets + 3 * flat);
     }
     to.mask[flat] = d_mask;
+    store4(d, d_gate);  // the rows of the heads' weights: cov, color, opacity
+    store4(d + 3, d_quat);
+    store4(d + 7, d_color);
+    d[10] = d_opacity;
   }
   store3(to.log_scales + 6 * n, d_offset_extent);
   store3(to.log_scales + 6 * n + 3, d_extent);
@@ -112,49 +205,40 @@ void heads_forward_block(const HeadsSizes& s, const HeadsPacked& w, const HeadsI
                          size_t first, int count, const HeadsOutput& out, float* scratch) {
   float* x = scratch;
   float* h = x + HEADS_BLOCK * s.inputs_p;
-  float* color = h + HEADS_BLOCK * s.hidden2_p;
-  float* cov = color + HEADS_BLOCK * s.color_p;
-  float* e = cov + HEADS_BLOCK * s.cov_p;
+  float* e = h + HEADS_BLOCK * s.hidden2_p;
   const int32_t* rows = sel.active + first;
   build_inputs(s, in, w.distance_scale, rows, 0, count, x);
   gemm<Start::bias_relu>({count, s.inputs, s.hidden2_p / 16, x, s.inputs_p, 1, w.w1_rest_t, s.hidden2_p, h, s.hidden2_p,
                           w.b1_rest});
-  gemm<Start::bias>({count, s.hidden, s.color_p / 16, h, s.hidden2_p, 1, w.w_color_t, s.color_p, color, s.color_p, w.b_color});
-  gemm<Start::bias>(
-      {count, s.hidden, s.cov_p / 16, h + s.hidden, s.hidden2_p, 1, w.w_cov_t, s.cov_p, cov, s.cov_p, w.b_cov});
   exp_scalings(in, rows, count, e);
 
-  // The logits of kept Gaussians move together; sigmoids and norms then run over whole vectors.
-  const size_t begin = static_cast<size_t>(sel.starts[rows[0]]);
-  float *colors = e + 8 * HEADS_BLOCK, *gates = colors + 3 * HEADS_BLOCK * s.offsets + 16;
-  int32_t kept[HEADS_MAX_OFFSETS + 1];
-  size_t m = begin;
-  for (int a = 0; a < count; ++a) {
-    const size_t row = static_cast<size_t>(rows[a]) * s.offsets;
-    int n_kept = 0;
-    for (int k = 0; k < s.offsets; ++k) {  // no branch: which Gaussians are drawn is hard to predict
-      kept[n_kept] = k;
-      n_kept += sel.alpha[row + k] > 0.0f;
-    }
-    const float *cov_row = cov + a * s.cov_p, *color_row = color + a * s.color_p;
-    for (int i = 0; i < n_kept; ++i, ++m, colors += 3, gates += 3) {
-      const int k = kept[i];
-      out.index[m] = static_cast<int64_t>(row) + k;
-      store4(colors, load4(color_row + 3 * k));
-      store4(gates, load4(cov_row + 7 * k));
-      const Quad q = load4(cov_row + 7 * k + 3);
-      store4(out.quats + 4 * m, q);
-      out.inverse_norms[m] = sum(q * q);
+  BlockGaussians gaussians(s.offsets, reinterpret_cast<int32_t*>(e + 8 * HEADS_BLOCK + 6 * HEADS_BLOCK * s.offsets));
+  gaussians.find(s, sel, rows, count);
+  const size_t begin = static_cast<size_t>(sel.starts[rows[0]]), drawn = static_cast<size_t>(gaussians.n);
+  for (int g = 0; g < gaussians.n; ++g)
+    out.index[begin + g] = static_cast<int64_t>(rows[gaussians.anchor[g]]) * s.offsets + gaussians.k[g];
+  // Logits side by side: sigmoids and norms then run over whole vectors.
+  float *colors = e + 8 * HEADS_BLOCK, *gates = colors + 3 * HEADS_BLOCK * s.offsets;
+  for (int k = 0; k < s.offsets; ++k) {
+    const float *w_color = w.w_color + 3 * k * s.hidden_p, *w_cov = w.w_cov + 7 * k * s.hidden_p;
+    const Quad b_color = load3(w.b_color + 3 * k), b_gate = load3(w.b_cov + 7 * k), b_quat = load4(w.b_cov + 7 * k + 3);
+    for (int i = gaussians.starts[k]; i < gaussians.starts[k + 1]; ++i) {
+      const int g = gaussians.order[i];
+      const float *h_color = h + gaussians.anchor[g] * s.hidden2_p, *h_cov = h_color + s.hidden;
+      store3(colors + 3 * g, products<3>(w_color, s.hidden_p, h_color, s.hidden_p) + b_color);
+      store3(gates + 3 * g, products<3>(w_cov, s.hidden_p, h_cov, s.hidden_p) + b_gate);
+      const Quad q = products<4>(w_cov + 3 * s.hidden_p, s.hidden_p, h_cov, s.hidden_p) + b_quat;
+      store4(out.quats + 4 * (begin + g), q);
+      out.inverse_norms[begin + g] = sum(q * q);
     }
   }
-  const size_t drawn = m - begin;
-  map(colors - 3 * drawn, out.colors + 3 * begin, 3 * drawn, [](Vec v) { return vsigmoid(v); });
-  map(gates - 3 * drawn, out.gates + 3 * begin, 3 * drawn, [](Vec v) { return vsigmoid(v); });
+  map(colors, out.colors + 3 * begin, 3 * drawn, [](Vec v) { return vsigmoid(v); });
+  map(gates, out.gates + 3 * begin, 3 * drawn, [](Vec v) { return vsigmoid(v); });
   map(out.inverse_norms + begin, out.inverse_norms + begin, drawn, [](Vec v) {
     const Vec norm = vsqrt(v);
     return 1.0f / (norm < 1e-12f ? splat(1e-12f) : norm);
   });
-  m = begin;
+  size_t m = begin;
   for (int a = 0; a < count; ++a) {
     const size_t n = static_cast<size_t>(rows[a]);
     const size_t end = static_cast<size_t>(sel.starts[n + 1]);
@@ -175,50 +259,57 @@ void heads_backward_block(const HeadsSizes& s, const HeadsPacked& w, const Heads
                           size_t first, int count, const HeadsPartial& partial, float* scratch) {
   float* x = scratch;
   float* h = x + HEADS_BLOCK * s.inputs_p;
-  float* dh = h + HEADS_BLOCK * s.hidden_stride;
-  float* opacity = dh + HEADS_BLOCK * s.hidden_stride;
-  float* color = opacity + HEADS_BLOCK * s.opacity_p;
-  float* cov = color + HEADS_BLOCK * s.color_p;
-  float* dx = cov + HEADS_BLOCK * s.cov_p;
+  float* dh = h + HEADS_BLOCK * s.hidden3_p;
+  float* dx = dh + HEADS_BLOCK * s.hidden3_p;
   float* e = dx + HEADS_BLOCK * s.features_p;
+  float* d = e + HEADS_BLOCK * 8;
   const int32_t* rows = sel.active + first;
-  const int stride = s.hidden_stride, hidden = s.hidden;
+  const int stride = s.hidden3_p, hidden = s.hidden;
   build_inputs(s, in, w.distance_scale, rows, 0, count, x);
   gemm<Start::bias_relu>({count, s.inputs, s.hidden3_p / 16, x, s.inputs_p, 1, w.w1_t, s.hidden3_p, h, stride, w.b1});
   exp_scalings(in, rows, count, e);
 
-  __builtin_memset(opacity, 0, sizeof(float) * HEADS_BLOCK * (s.opacity_p + s.color_p + s.cov_p));
+  BlockGaussians gaussians(s.offsets,
+                           reinterpret_cast<int32_t*>(d + static_cast<ptrdiff_t>(HEADS_BLOCK) * s.offsets * HEADS_LOGITS));
+  gaussians.find(s, sel, rows, count);
+  float* next = d;
   for (int a = 0; a < count; ++a)
-    anchor_backward(s, in, sel, out, grad_output, to, static_cast<size_t>(rows[a]), e + 8 * a, opacity + a * s.opacity_p,
-                    color + a * s.color_p, cov + a * s.cov_p);
+    anchor_backward(in, sel, out, grad_output, to, static_cast<size_t>(rows[a]), e + 8 * a, next);
 
-  // Blocks overhang to the right by their padding, which is zero; the next block overwrites it.
-  gemm<Start::zero>({count, s.offsets, s.hidden_p / 16, opacity, s.opacity_p, 1, w.w_opacity, s.hidden_p, dh, stride, nullptr});
-  gemm<Start::zero>(
-      {count, 3 * s.offsets, s.hidden_p / 16, color, s.color_p, 1, w.w_color, s.hidden_p, dh + hidden, stride, nullptr});
-  gemm<Start::zero>(
-      {count, 7 * s.offsets, s.hidden_p / 16, cov, s.cov_p, 1, w.w_cov, s.hidden_p, dh + 2 * hidden, stride, nullptr});
-  for (int a = 0; a < count; ++a)
-    for (int j = 0; j < s.hidden3_p; j += LANES) {
-      const ptrdiff_t at = static_cast<ptrdiff_t>(a) * stride + j;
-      store(dh + at, load(h + at) > 0.0f ? load(dh + at) : Vec{});
+  // Blocks of units overhang to the right by the padding of their weights, which is zero.
+  __builtin_memset(dh, 0, sizeof(float) * count * stride);
+  for (int k = 0; k < s.offsets; ++k) {
+    const ptrdiff_t row = static_cast<ptrdiff_t>(k) * s.hidden_p;
+    second_layer_backward<1>(gaussians, k, d + 10, w.w_opacity + row, s.hidden_p, h, dh, stride, partial.w_opacity + row);
+    second_layer_backward<3>(gaussians, k, d + 7, w.w_color + 3 * row, s.hidden_p, h + hidden, dh + hidden, stride,
+                             partial.w_color + 3 * row);
+    second_layer_backward<7>(gaussians, k, d, w.w_cov + 7 * row, s.hidden_p, h + 2 * hidden, dh + 2 * hidden, stride,
+                             partial.w_cov + 7 * row);
+    Quad b_gate{}, b_quat{}, b_color{};
+    float b_opacity = 0;
+    for (int i = gaussians.starts[k]; i < gaussians.starts[k + 1]; ++i) {
+      const float* logits = d + gaussians.order[i] * HEADS_LOGITS;
+      b_gate += load3(logits);
+      b_quat += load4(logits + 3);
+      b_color += load3(logits + 7);
+      b_opacity += logits[10];
     }
+    store3(partial.b_cov + 7 * k, load3(partial.b_cov + 7 * k) + b_gate);
+    store4(partial.b_cov + 7 * k + 3, load4(partial.b_cov + 7 * k + 3) + b_quat);
+    store3(partial.b_color + 3 * k, load3(partial.b_color + 3 * k) + b_color);
+    partial.b_opacity[k] += b_opacity;
+  }
+  for (int j = 0; j < count * stride; j += LANES) store(dh + j, load(h + j) > 0.0f ? load(dh + j) : Vec{});
 
-  gemm<Start::add>({hidden, count, s.opacity_p / 16, h, 1, stride, opacity, s.opacity_p, partial.w_opacity_t, s.opacity_p,
-                    nullptr});
-  gemm<Start::add>(
-      {hidden, count, s.color_p / 16, h + hidden, 1, stride, color, s.color_p, partial.w_color_t, s.color_p, nullptr});
-  gemm<Start::add>(
-      {hidden, count, s.cov_p / 16, h + 2 * hidden, 1, stride, cov, s.cov_p, partial.w_cov_t, s.cov_p, nullptr});
   gemm<Start::add>({s.inputs, count, s.hidden3_p / 16, x, 1, s.inputs_p, dh, stride, partial.w1_t, s.hidden3_p, nullptr});
-  add_rows(opacity, count, s.opacity_p, s.opacity_p, partial.b_opacity);
-  add_rows(color, count, s.color_p, s.color_p, partial.b_color);
-  add_rows(cov, count, s.cov_p, s.cov_p, partial.b_cov);
   add_rows(dh, count, s.hidden3_p, stride, partial.b1);
 
   gemm<Start::zero>({count, 3 * hidden, s.features_p / 16, dh, stride, 1, w.w1, s.features_p, dx, s.features_p, nullptr});
-  for (int a = 0; a < count; ++a)
-    copy_floats(to.features + static_cast<size_t>(rows[a]) * s.features, dx + a * s.features_p, s.features);
+  for (int a = 0; a < count; ++a) {
+    const float* row = dx + a * s.features_p;
+    copy_floats(to.predicted + static_cast<size_t>(rows[a]) * s.predicted, row, s.predicted);
+    copy_floats(to.features + static_cast<size_t>(rows[a]) * s.own, row + s.predicted, s.own);
+  }
 }
 
 void heads_add(float* total, const float* part, size_t n) {

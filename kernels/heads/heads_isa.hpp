@@ -1,7 +1,9 @@
 // Per-instruction-set parts of the fused heads; see heads.hpp. One call works on one block of anchors.
 //
-// Everything is a small matrix product C[m][16 g] = sum_k A(m, k) B[k][16 g] with A broadcast and B in whole groups of 16
-// floats, anchors along m (or k, for weight gradients): no transposes are needed, only weights packed once per call.
+// The first layer is small matrix products C[m][16 g] = sum_k A(m, k) B[k][16 g] with A broadcast and B in whole groups of
+// 16 floats, anchors along m (or k, for weight gradients): no transposes are needed, only weights packed once per call. Of the
+// second layer only the rows of drawn Gaussians are worked on, one Gaussian at a time with the hidden units across the lanes:
+// a trained anchor draws two or three of its ten.
 #pragma once
 
 #include "common/isa.hpp"
@@ -11,15 +13,15 @@ namespace gspc {
 
 constexpr int HEADS_BLOCK = 48;  // anchors per block: a multiple of the products' row counts; activations stay in the L1 cache
 
-constexpr int HEADS_MAX_OFFSETS = 1024;
+constexpr int HEADS_LOGITS = 12;  // floats for the gradients of a Gaussian's 11 logits: scale, quat, color, opacity
 
 constexpr int heads_round(int n) { return (n + 15) / 16 * 16; }
 
 // Sizes derived from a shape. "p" = rounded up to 16.
 struct HeadsSizes {
-  int features, offsets, hidden, inputs;  // F, K, H, D = F + 4
-  int features_p, inputs_p, hidden_p, hidden2_p, hidden3_p, opacity_p, color_p, cov_p;
-  int hidden_stride;  // of rows that hold the three stacked blocks and the overhang of the last one
+  int features, offsets, hidden, predicted, own, inputs;  // F, K, H, P, F - P, D = F + 4
+  int features_p, inputs_p, hidden_p, opacity_p;
+  int hidden2_p, hidden3_p;  // rows of two and three stacked blocks of H units, with room to read H_p from the last one's start
   explicit HeadsSizes(const HeadsShape& shape);
   size_t partial_floats() const;  // one partition's weight gradients
   size_t scratch_floats() const;  // one thread's blocks
@@ -31,16 +33,15 @@ struct HeadsPacked {
   const float *w1_rest_t, *b1_rest;        // [D][hidden2_p]: color and cov units
   const float *w1_t, *b1;                  // [D][hidden3_p]
   const float* w1;                         // [3H][features_p]: the feature columns only
-  const float *w_opacity_t, *b_opacity;    // [H][opacity_p]
-  const float *w_color_t, *b_color;        // [H][color_p]
-  const float *w_cov_t, *b_cov;            // [H][cov_p]
+  const float *w_opacity_t, *b_opacity;    // [H][opacity_p], [opacity_p]
   const float *w_opacity, *w_color, *w_cov;  // [K | 3K | 7K][hidden_p]
+  const float *b_color, *b_cov;            // [3K], [7K]
   float distance_scale;
 };
 
-// One partition's weight gradients, transposed like the packed weights.
+// One partition's weight gradients, shaped like the packed weights: the first layer's are transposed.
 struct HeadsPartial {
-  float *w1_t, *b1, *w_opacity_t, *b_opacity, *w_color_t, *b_color, *w_cov_t, *b_cov;
+  float *w1_t, *b1, *w_opacity, *b_opacity, *w_color, *b_color, *w_cov, *b_cov;
   HeadsPartial(const HeadsSizes& sizes, float* memory);
 };
 
