@@ -6,7 +6,7 @@ import torch
 
 from gspc.ops import reference
 from gspc.ops.arrays import kernels
-from gspc.ops.mlp import two_layer
+from gspc.ops.mlp import TwoLayerWeights, two_layer, two_layers
 
 
 @pytest.fixture(params=["base", "v3", "v4"])
@@ -53,6 +53,58 @@ def test_only_what_is_asked_for_gets_a_gradient():
     assert values[0].grad is None and all(value.grad is not None for value in values[1:])
     with torch.no_grad():
         assert not two_layer(*values).requires_grad
+
+
+SEVERAL = ((700, 102, 18, 12), (700, 102, 64, 32), (700, 102, 5, 3))  # rows, inputs, hidden, outputs
+
+
+@pytest.mark.parametrize("inputs", [96, 102])
+def test_networks_of_the_same_rows(isa, inputs):
+    """Values and gradients of three networks are the definition's; that of the rows is their sum's."""
+    made = [arguments(700, inputs, hidden, outputs) for _, _, hidden, outputs in SEVERAL]
+    x = made[0][0]
+    found, grads = [], []
+    for exact in (False, True):
+        rows = x.detach().to(torch.float64 if exact else torch.float32).requires_grad_()
+        weights = [[w.detach().to(rows.dtype).requires_grad_() for w in values[1:]] for values in made]
+        if exact:
+            outputs = [reference.two_layer(rows, *network) for network in weights]
+        else:
+            outputs = two_layers(rows, [TwoLayerWeights(*network) for network in weights])
+        sum((y**3).sum() for y in outputs).backward()
+        found.append([y.detach() for y in outputs])
+        grads.append([rows.grad, *(w.grad for network in weights for w in network)])
+    for got, want in zip((*found[0], *grads[0]), (*found[1], *grads[1]), strict=True):
+        limit = 3e-6 * max(float(want.abs().max()), 1.0)
+        torch.testing.assert_close(got, want.float(), rtol=5e-5, atol=limit)
+
+
+def test_rows_of_an_index_are_fetched(isa):
+    """Any order, with repeats: bit for bit what the gathered rows give."""
+    x, *weights = arguments(300, 20, 16, 4)
+    x = x.detach()
+    index = torch.randint(300, (1000,), generator=torch.Generator().manual_seed(2))
+    found = []
+    for rows, chosen in ((x, index), (x[index], None)):
+        network = TwoLayerWeights(*(w.detach().requires_grad_() for w in weights))
+        other = TwoLayerWeights(*(w.detach().requires_grad_() for w in weights))
+        a, b = two_layers(rows, [network, other], chosen)
+        ((a**2).sum() + b.sum()).backward()
+        found.append([a, b, *(w.grad for net in (network, other) for w in net)])
+    assert found[0][0].shape == (1000, 4)
+    assert all(torch.equal(got, want) for got, want in zip(*found, strict=True))
+
+
+def test_a_bad_index_is_refused():
+    x, *weights = (value.detach() for value in arguments(30, 10, 12, 6))
+    network = TwoLayerWeights(*weights)
+    for bad in ([30], [-1]):
+        with pytest.raises(ValueError, match="index is out of range"):
+            two_layers(x, [network], torch.tensor(bad))
+    with pytest.raises(ValueError, match=r"index is torch\.int32"):
+        two_layers(x, [network], torch.tensor([1], dtype=torch.int32))
+    with pytest.raises(ValueError, match="no gradient"):
+        two_layers(x.clone().requires_grad_(), [network], torch.tensor([1]))
 
 
 def test_no_rows():
@@ -103,6 +155,9 @@ def test_arguments_that_do_not_fit_are_refused():
         two_layer(x, w1, b1, w2.double(), b2)
     with pytest.raises(ValueError, match="matrices"):
         two_layer(x[0], w1, b1, w2, b2)
-    arrays = [value.numpy() for value in (x, w1, b1, w2, b2)]
+    arrays = [value.numpy() for value in (w1, b1, w2, b2)]
+    narrow, y = torch.empty(30, 12).numpy(), torch.empty(30, 6).numpy()
     with pytest.raises(ValueError, match="mlp"):
-        kernels().mlp_forward(*arrays, torch.empty(30, 12).numpy(), torch.empty(30, 6).numpy())
+        kernels().mlp_forward(x.numpy(), None, [arrays], [narrow], [y])
+    with pytest.raises(ValueError, match="mlp"):
+        kernels().mlp_forward(x.numpy(), None, [], [], [])

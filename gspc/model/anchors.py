@@ -17,6 +17,7 @@ from gspc.model.grid_spec import GridSpec
 from gspc.model.heads import GaussianHeads
 from gspc.model.masks import START
 from gspc.model.quantization import ONE_SCALE_STEP, StepBase
+from gspc.ops.mlp import two_layers
 from gspc.presets import Recipe
 
 ATTRIBUTES = ("features", "scaling", "offsets")
@@ -210,3 +211,18 @@ class AnchorModel(nn.Module):
         if self.quantized:
             out = straight_through(out, torch.round(out.detach() * POOL_UNITS) / POOL_UNITS)
         return out
+
+    def predicted_and_steps(
+        self, values: Tensor, index: Tensor | None = None, *, steps: bool
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """What the grid's `values` [N, C_all] predict for all rows or for those of `index` [n]: the pool's
+        channels [n, P], None without a pool, and if asked for the step parameters [n, 3]."""
+        networks = [net for net in (self.pool, self.context.steps if steps else None) if net is not None]
+        if not networks:
+            return None, None
+        if self.quantized or self.shape.pool_planes:
+            context, pool_values = self.split_grid(values if index is None else values.index_select(0, index))
+            predicted = None if self.pool is None else self.predicted(pool_values)
+            return predicted, self.context.step_parameters(context) if steps else None
+        outputs = list(two_layers(values, [net.weights() for net in networks], index))
+        return None if self.pool is None else outputs.pop(0), outputs.pop() if steps else None

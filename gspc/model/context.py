@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from gspc.model import fake_quant
 from gspc.model import quantization as quant
-from gspc.ops.mlp import two_layer
+from gspc.ops.mlp import TwoLayerWeights, two_layers
 
 # Largest centered value that the trit networks see, in units of 8 Q0: 11 bits at 512 integers per unit.
 SO_FAR_LIMIT = fake_quant.ACTIVATION_LIMIT / fake_quant.INPUT_UNITS
@@ -82,13 +82,17 @@ class TwoLayer(nn.Module):
             active, fake_quant.quantize_weight(weight, bias, self.units) if self.units > 0 else weight, bias
         )
 
+    def weights(self, gain: Tensor | None = None) -> TwoLayerWeights:
+        """As plain tensors, the gain in the first layer; of a network that is not quantized."""
+        first, second = self.first, self.second
+        scale = first.bias.new_ones(()) if gain is None else gain
+        weight, bias = first.weight * scale.reshape(-1, 1), first.bias * scale
+        return TwoLayerWeights(weight, bias, second.weight, second.bias)
+
     def forward(self, x: Tensor, gain: Tensor | None = None) -> Tensor:
         """[n, inputs] -> [n, outputs]."""
         if self.units == 0:
-            first, second = self.first, self.second
-            scale = first.bias.new_ones(()) if gain is None else gain
-            weight, bias = first.weight * scale.reshape(-1, 1), first.bias * scale
-            return two_layer(x, weight, bias, second.weight, second.bias)
+            return two_layers(x, [self.weights(gain)])[0]
         return self.output(self.activate(self.hidden(x), gain))
 
 

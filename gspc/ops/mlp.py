@@ -1,9 +1,10 @@
-"""A two-layer network over many rows (torch autograd over `gspc._kernels`; the definition is in
+"""Two-layer networks over many rows (torch autograd over `gspc._kernels`; the definition is in
 `gspc.ops.reference` and runs on every device)."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,62 +14,98 @@ from gspc.ops import reference
 from gspc.ops.arrays import kernels
 
 
+class TwoLayerWeights(NamedTuple):
+    """relu(x W1^T + b1) W2^T + b2."""
+
+    w1: Tensor  # [H, I]
+    b1: Tensor  # [H]
+    w2: Tensor  # [O, H]
+    b2: Tensor  # [O]
+
+
 def two_layer(x: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> Tensor:
-    """relu(x W1^T + b1) W2^T + b2, what lies between kept in cache.
+    """`two_layers` of one network: x [n, I] -> [n, O]."""
+    return two_layers(x, [TwoLayerWeights(w1, b1, w2, b2)])[0]
+
+
+def two_layers(
+    x: Tensor, networks: Sequence[TwoLayerWeights], index: Tensor | None = None
+) -> tuple[Tensor, ...]:
+    """Outputs of networks that read the same rows, which are fetched once; what lies between the layers stays
+    in cache.
 
     Args:
-        x: [n, I].
-        w1: [H, I].
-        b1: [H].
-        w2: [O, H].
-        b2: [O].
+        x: [N, I].
+        networks: at least one; widths of their own but for I.
+        index: int64 [n], the rows of x to read, in any order; None means all. x gets no gradient with it.
 
     Returns:
-        [n, O]; gradients flow to every argument, and x costs none where it needs none.
+        [n, O] of each network; gradients flow to every argument, and x costs none where it needs none.
 
     Raises:
-        ValueError: on shapes that do not fit, or tensors of different dtypes or devices.
+        ValueError: on shapes that do not fit, tensors of different dtypes or devices, an index outside x, or
+            one beside an x that needs a gradient.
     """
-    if x.ndim != 2 or w1.ndim != 2 or w2.ndim != 2:
-        raise ValueError("mlp: matrices expected for x, w1 and w2")
-    shapes = {"x": (len(x), w1.shape[1]), "w1": tuple(w1.shape), "b1": (len(w1),)}
-    shapes |= {"w2": (len(w2), len(w1)), "b2": (len(w2),)}
-    for (name, shape), tensor in zip(shapes.items(), (x, w1, b1, w2, b2), strict=True):
-        if tuple(tensor.shape) != shape:
-            raise ValueError(f"mlp: {name} has shape {tuple(tensor.shape)}, expected {shape}")
-        if tensor.dtype != x.dtype or tensor.device != x.device:
-            raise ValueError(
-                f"mlp: {name} is {tensor.dtype} on {tensor.device}, x is {x.dtype} on {x.device}"
-            )
+    _check(x, networks, index)
     if x.device.type != "cpu" or x.dtype != torch.float32:
-        return reference.two_layer(x, w1, b1, w2, b2)
-    y: Tensor = _TwoLayer.apply(x, w1, b1, w2, b2)
-    return y
+        rows = x if index is None else x[index]
+        return tuple(reference.two_layer(rows, *network) for network in networks)
+    outputs: tuple[Tensor, ...] = _TwoLayer.apply(x, index, *(w for network in networks for w in network))
+    return outputs
+
+
+def _check(x: Tensor, networks: Sequence[TwoLayerWeights], index: Tensor | None) -> None:
+    if index is not None:
+        if index.dtype != torch.int64 or index.ndim != 1 or index.device != x.device:
+            raise ValueError(f"mlp: index is {index.dtype} {tuple(index.shape)}, expected int64 [n]")
+        if x.requires_grad:
+            raise ValueError("mlp: no gradient for rows of an index")
+    for w1, b1, w2, b2 in networks:
+        if x.ndim != 2 or w1.ndim != 2 or w2.ndim != 2:
+            raise ValueError("mlp: matrices expected for x, w1 and w2")
+        shapes = {"x": (len(x), w1.shape[1]), "w1": tuple(w1.shape), "b1": (len(w1),)}
+        shapes |= {"w2": (len(w2), len(w1)), "b2": (len(w2),)}
+        for (name, shape), tensor in zip(shapes.items(), (x, w1, b1, w2, b2), strict=True):
+            if tuple(tensor.shape) != shape:
+                raise ValueError(f"mlp: {name} has shape {tuple(tensor.shape)}, expected {shape}")
+            if tensor.dtype != x.dtype or tensor.device != x.device:
+                raise ValueError(
+                    f"mlp: {name} is {tensor.dtype} on {tensor.device}, x is {x.dtype} on {x.device}"
+                )
+
+
+def _numpy(tensor: Tensor | None) -> Any:
+    return None if tensor is None else tensor.numpy()
 
 
 class _TwoLayer(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, *arguments: Tensor) -> Tensor:
-        arguments = tuple(argument.detach().contiguous() for argument in arguments)
-        x, w1, _, w2, _ = arguments
-        hidden = torch.empty(len(x), kernels().mlp_stride(len(w1)))
-        y = torch.empty(len(x), len(w2))
-        kernels().mlp_forward(*(argument.numpy() for argument in arguments), hidden.numpy(), y.numpy())
-        ctx.save_for_backward(*arguments, hidden)
-        return y
+    def forward(ctx: Any, x: Tensor, index: Tensor | None, *weights: Tensor) -> tuple[Tensor, ...]:
+        x, index = x.detach().contiguous(), None if index is None else index.contiguous()
+        weights = tuple(weight.detach().contiguous() for weight in weights)
+        n = len(x) if index is None else len(index)
+        hidden = [torch.empty(n, kernels().mlp_stride(len(w1))) for w1 in weights[::4]]
+        outputs = tuple(torch.empty(n, len(w2)) for w2 in weights[2::4])
+        kernels().mlp_forward(
+            *(x.numpy(), _numpy(index), _networks(weights)),
+            *([h.numpy() for h in hidden], [y.numpy() for y in outputs]),
+        )
+        ctx.save_for_backward(x, index, *weights, *hidden)
+        return outputs
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        *arguments, hidden = ctx.saved_tensors
-        found = [
-            torch.empty(argument.shape) if need or i > 0 else None
-            for i, (argument, need) in enumerate(zip(arguments, ctx.needs_input_grad, strict=True))
-        ]
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, index, *rest = ctx.saved_tensors
+        weights, hidden = rest[: 4 * len(grads)], rest[4 * len(grads) :]
+        found = [torch.empty(weight.shape) for weight in weights]
+        grad_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         kernels().mlp_backward(
-            *(argument.numpy() for argument in arguments),
-            hidden.numpy(),
-            grad.contiguous().numpy(),
-            *(None if tensor is None else tensor.numpy() for tensor in found),
+            *(x.numpy(), _numpy(index), _networks(weights), [h.numpy() for h in hidden]),
+            *([grad.contiguous().numpy() for grad in grads], _networks(found), _numpy(grad_x)),
         )
-        return tuple(found)
+        return grad_x, None, *found
+
+
+def _networks(weights: Sequence[Tensor]) -> list[list[Any]]:
+    return [[weight.numpy() for weight in weights[i : i + 4]] for i in range(0, len(weights), 4)]

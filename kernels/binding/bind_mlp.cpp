@@ -1,9 +1,11 @@
-// gspc._kernels: the two-layer network; see mlp/mlp.hpp.
+// gspc._kernels: two-layer networks over the same rows; see mlp/mlp.hpp. A network is a list of W1, b1, W2, b2.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/vector.h>
 
 #include <optional>
+#include <vector>
 
 #include "mlp/mlp.hpp"
 
@@ -11,56 +13,96 @@ namespace nb = nanobind;
 
 namespace {
 
-template <class T, int D>
-using Array = nb::ndarray<T, nb::ndim<D>, nb::c_contig, nb::device::cpu>;
-using Matrix = Array<const float, 2>;
-using Row = Array<const float, 1>;
+template <class T>
+using Array = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
+using Matrix = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Index = nb::ndarray<const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Networks = std::vector<std::vector<Array<const float>>>;
 
 constexpr size_t MAX_WIDTH = 4096;
-
-template <class T>
-bool shaped(const T& array, size_t rows, size_t columns) {
-  return array.shape(0) == rows && array.shape(1) == columns;
-}
 
 void require(bool fits) {
   if (!fits) throw nb::value_error("mlp: x [n, I], W1 [H, I], b1 [H], W2 [O, H], b2 [O], y [n, O], widths up to 4096 expected");
 }
 
-gspc::TwoLayerWeights weights_of(const Matrix& w1, const Row& b1, const Matrix& w2, const Row& b2) {
-  const size_t h = w1.shape(0), i = w1.shape(1), o = w2.shape(0);
-  require(w2.shape(1) == h && b1.shape(0) == h && b2.shape(0) == o);
-  for (const size_t width : {h, i, o}) require(width >= 1 && width <= MAX_WIDTH);
-  return {static_cast<int>(i), static_cast<int>(h), static_cast<int>(o), w1.data(), b1.data(), w2.data(), b2.data()};
+template <class T>
+void require_matrix(const T& array, size_t rows, size_t columns) {
+  require(array.ndim() == 2 && array.shape(0) == rows && array.shape(1) == columns);
+}
+
+template <class T>
+void require_vector(const T& array, size_t size) {
+  require(array.ndim() == 1 && array.shape(0) == size);
+}
+
+gspc::TwoLayerRows rows_of(const Matrix& x, const std::optional<Index>& index) {
+  if (index)
+    for (size_t i = 0; i < index->size(); ++i)
+      if (index->data()[i] < 0 || index->data()[i] >= static_cast<int64_t>(x.shape(0)))
+        throw nb::value_error("mlp: index is out of range");
+  return {x.data(), index ? index->data() : nullptr, index ? index->size() : x.shape(0)};
+}
+
+std::vector<gspc::TwoLayerWeights> weights_of(const Networks& networks, size_t inputs) {
+  require(!networks.empty());
+  std::vector<gspc::TwoLayerWeights> found;
+  for (const auto& w : networks) {
+    require(w.size() == 4 && w[0].ndim() == 2 && w[2].ndim() == 2);
+    const size_t h = w[0].shape(0), o = w[2].shape(0);
+    for (const size_t width : {h, inputs, o}) require(width >= 1 && width <= MAX_WIDTH);
+    require_matrix(w[0], h, inputs);
+    require_vector(w[1], h);
+    require_matrix(w[2], o, h);
+    require_vector(w[3], o);
+    found.push_back({static_cast<int>(inputs), static_cast<int>(h), static_cast<int>(o), w[0].data(), w[1].data(),
+                     w[2].data(), w[3].data()});
+  }
+  return found;
 }
 
 }  // namespace
 
 void bind_mlp(nb::module_& m) {
   m.def("mlp_stride", [](int hidden) { return gspc::two_layer_stride(hidden); });
-  m.def("mlp_forward", [](const Matrix& x, const Matrix& w1, const Row& b1, const Matrix& w2, const Row& b2,
-                          const Array<float, 2>& hidden, const Array<float, 2>& y) {
-    const gspc::TwoLayerWeights w = weights_of(w1, b1, w2, b2);
-    const size_t n = x.shape(0);
-    require(shaped(x, n, w.inputs) && shaped(hidden, n, gspc::two_layer_stride(w.hidden)) && shaped(y, n, w.outputs));
-    nb::gil_scoped_release release;
-    gspc::two_layer_forward(w, x.data(), n, hidden.data(), y.data());
-  });
+  // hidden and y: one per network
+  m.def(
+      "mlp_forward",
+      [](const Matrix& x, const std::optional<Index>& index, const Networks& networks, const std::vector<Array<float>>& hidden,
+         const std::vector<Array<float>>& y) {
+        const gspc::TwoLayerRows rows = rows_of(x, index);
+        const auto weights = weights_of(networks, x.shape(1));
+        require(hidden.size() == weights.size() && y.size() == weights.size());
+        std::vector<gspc::TwoLayerResult> results;
+        for (size_t i = 0; i < weights.size(); ++i) {
+          require_matrix(hidden[i], rows.n, gspc::two_layer_stride(weights[i].hidden));
+          require_matrix(y[i], rows.n, weights[i].outputs);
+          results.push_back({hidden[i].data(), y[i].data()});
+        }
+        nb::gil_scoped_release release;
+        gspc::two_layer_forward(weights, rows, results);
+      },
+      nb::arg(), nb::arg().none(), nb::arg(), nb::arg(), nb::arg());
+  // hidden and grad_y: one per network; gradients: per network those of its list; grad_x [n, I] or None
   m.def(
       "mlp_backward",
-      [](const Matrix& x, const Matrix& w1, const Row& b1, const Matrix& w2, const Row& b2, const Matrix& hidden,
-         const Matrix& grad_y, const std::optional<Array<float, 2>>& grad_x, const Array<float, 2>& grad_w1,
-         const Array<float, 1>& grad_b1, const Array<float, 2>& grad_w2, const Array<float, 1>& grad_b2) {
-        const gspc::TwoLayerWeights w = weights_of(w1, b1, w2, b2);
-        const size_t n = x.shape(0);
-        require(shaped(x, n, w.inputs) && shaped(hidden, n, gspc::two_layer_stride(w.hidden)) && shaped(grad_y, n, w.outputs) &&
-                (!grad_x || shaped(*grad_x, n, w.inputs)) && shaped(grad_w1, w.hidden, w.inputs) &&
-                shaped(grad_w2, w.outputs, w.hidden) && grad_b1.shape(0) == b1.shape(0) && grad_b2.shape(0) == b2.shape(0));
+      [](const Matrix& x, const std::optional<Index>& index, const Networks& networks,
+         const std::vector<Array<const float>>& hidden, const std::vector<Array<const float>>& grad_y,
+         const std::vector<std::vector<Array<float>>>& gradients, const std::optional<Array<float>>& grad_x) {
+        const gspc::TwoLayerRows rows = rows_of(x, index);
+        const auto weights = weights_of(networks, x.shape(1));
+        require(hidden.size() == weights.size() && grad_y.size() == weights.size() && gradients.size() == weights.size());
+        std::vector<gspc::TwoLayerGradients> to;
+        for (size_t i = 0; i < weights.size(); ++i) {
+          const auto& g = gradients[i];
+          require_matrix(hidden[i], rows.n, gspc::two_layer_stride(weights[i].hidden));
+          require_matrix(grad_y[i], rows.n, weights[i].outputs);
+          require(g.size() == 4);
+          for (size_t j = 0; j < 4; ++j) require(g[j].size() == networks[i][j].size());
+          to.push_back({hidden[i].data(), grad_y[i].data(), g[0].data(), g[1].data(), g[2].data(), g[3].data()});
+        }
+        if (grad_x) require_matrix(*grad_x, rows.n, x.shape(1));
         nb::gil_scoped_release release;
-        gspc::two_layer_backward(w, x.data(), n, hidden.data(), grad_y.data(),
-                                 {grad_x ? grad_x->data() : nullptr, grad_w1.data(), grad_b1.data(), grad_w2.data(),
-                                  grad_b2.data()});
+        gspc::two_layer_backward(weights, rows, to, grad_x ? grad_x->data() : nullptr);
       },
-      nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg(),
-      nb::arg(), nb::arg());
+      nb::arg(), nb::arg().none(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none());
 }

@@ -25,25 +25,57 @@ const float* pack(float*& at, const float* m, int rows, int columns, int stride,
   return out;
 }
 
-TwoLayerPacked pack_weights(const TwoLayerWeights& w) {
+struct Packed {
+  std::vector<TwoLayerPacked> networks;
+  size_t scratch_floats = 0;  // of a thread: the block's rows, and what one network needs
+};
+
+Packed pack_weights(const std::vector<TwoLayerWeights>& networks) {
   thread_local Scratch scratch;
-  TwoLayerPacked p{};
-  p.inputs = w.inputs, p.hidden = w.hidden, p.outputs = w.outputs;
-  p.inputs_p = round_up(w.inputs), p.hidden_p = round_up(w.hidden), p.outputs_p = round_up(w.outputs);
-  const size_t h = p.hidden_p, o = p.outputs_p;
-  float* at = scratch.get((w.inputs + 1) * h + (w.hidden + 1) * o + w.hidden * static_cast<size_t>(p.inputs_p) + w.outputs * h);
-  p.w1_t = pack(at, w.w1, w.hidden, w.inputs, p.hidden_p, true);
-  p.b1 = pack(at, w.b1, 1, w.hidden, p.hidden_p, false);
-  p.w2_t = pack(at, w.w2, w.outputs, w.hidden, p.outputs_p, true);
-  p.b2 = pack(at, w.b2, 1, w.outputs, p.outputs_p, false);
-  p.w1 = pack(at, w.w1, w.hidden, w.inputs, p.inputs_p, false);
-  p.w2 = pack(at, w.w2, w.outputs, w.hidden, p.hidden_p, false);
-  return p;
+  Packed packed;
+  size_t floats = 0;
+  for (const TwoLayerWeights& w : networks) {
+    TwoLayerPacked p{};
+    p.inputs = w.inputs, p.hidden = w.hidden, p.outputs = w.outputs;
+    p.inputs_p = round_up(w.inputs), p.hidden_p = round_up(w.hidden), p.outputs_p = round_up(w.outputs);
+    const size_t i = p.inputs_p, h = p.hidden_p, o = p.outputs_p;
+    floats += (w.inputs + 1) * h + (w.hidden + 1) * o + w.hidden * i + w.outputs * h;
+    packed.scratch_floats = std::max(packed.scratch_floats, static_cast<size_t>(MLP_BLOCK) * (2 * i + h + o));
+    packed.networks.push_back(p);
+  }
+  float* at = scratch.get(floats);
+  for (size_t i = 0; i < networks.size(); ++i) {
+    const TwoLayerWeights& w = networks[i];
+    TwoLayerPacked& p = packed.networks[i];
+    p.w1_t = pack(at, w.w1, w.hidden, w.inputs, p.hidden_p, true);
+    p.b1 = pack(at, w.b1, 1, w.hidden, p.hidden_p, false);
+    p.w2_t = pack(at, w.w2, w.outputs, w.hidden, p.outputs_p, true);
+    p.b2 = pack(at, w.b2, 1, w.outputs, p.outputs_p, false);
+    p.w1 = pack(at, w.w1, w.hidden, w.inputs, p.inputs_p, false);
+    p.w2 = pack(at, w.w2, w.outputs, w.hidden, p.hidden_p, false);
+  }
+  return packed;
 }
 
-float* block_scratch(const TwoLayerPacked& p) {
-  thread_local Scratch scratch;
-  return scratch.get(static_cast<size_t>(MLP_BLOCK) * (p.inputs_p + p.hidden_p + p.outputs_p));
+// A block's scratch memory: its rows first, if they have to be gathered.
+struct Block {
+  const float* x;
+  float* scratch;
+};
+
+Block block_of(const Packed& packed, const TwoLayerRows& rows, size_t first, size_t count) {
+  thread_local Scratch memory;
+  const size_t inputs = static_cast<size_t>(packed.networks[0].inputs);
+  float* const gathered = memory.get(packed.scratch_floats);
+  float* const scratch = gathered + static_cast<size_t>(MLP_BLOCK) * packed.networks[0].inputs_p;
+  if (rows.index == nullptr) return {rows.x + first * inputs, scratch};
+  for (size_t i = 0; i < count; ++i)
+    std::memcpy(gathered + i * inputs, rows.x + static_cast<size_t>(rows.index[first + i]) * inputs, inputs * sizeof(float));
+  return {gathered, scratch};
+}
+
+size_t partial_floats(const TwoLayerPacked& p) {
+  return static_cast<size_t>(p.inputs + 1) * p.hidden_p + static_cast<size_t>(p.hidden + 1) * p.outputs_p;
 }
 
 TwoLayerPartial partial_in(const TwoLayerPacked& p, float* memory) {
@@ -64,49 +96,64 @@ void unpack_transposed(const float* from, int rows, int columns, int stride, flo
 
 size_t two_layer_stride(int hidden) { return static_cast<size_t>(round_up(hidden)); }
 
-void two_layer_forward(const TwoLayerWeights& weights, const float* x, size_t n, float* hidden, float* y) {
-  const TwoLayerPacked packed = pack_weights(weights);
-  const int64_t blocks = divide_up(static_cast<int64_t>(n), MLP_BLOCK);
+void two_layer_forward(const std::vector<TwoLayerWeights>& networks, const TwoLayerRows& rows,
+                       const std::vector<TwoLayerResult>& results) {
+  const Packed packed = pack_weights(networks);
+  const int64_t blocks = divide_up(static_cast<int64_t>(rows.n), MLP_BLOCK);
 #pragma omp parallel for schedule(dynamic, 4)
   for (int64_t block = 0; block < blocks; ++block) {
-    const size_t first = static_cast<size_t>(block) * MLP_BLOCK;
-    GSPC_DISPATCH(two_layer_forward_block)
-    (packed, x + first * packed.inputs, static_cast<int>(std::min<size_t>(MLP_BLOCK, n - first)),
-     hidden + first * packed.hidden_p, y + first * packed.outputs, block_scratch(packed));
+    const size_t first = static_cast<size_t>(block) * MLP_BLOCK, count = std::min<size_t>(MLP_BLOCK, rows.n - first);
+    const Block at = block_of(packed, rows, first, count);
+    for (size_t i = 0; i < networks.size(); ++i) {
+      const TwoLayerPacked& p = packed.networks[i];
+      GSPC_DISPATCH(two_layer_forward_block)
+      (p, at.x, static_cast<int>(count), results[i].hidden + first * p.hidden_p, results[i].y + first * p.outputs, at.scratch);
+    }
   }
 }
 
-void two_layer_backward(const TwoLayerWeights& weights, const float* x, size_t n, const float* hidden, const float* grad_y,
-                        const TwoLayerGradients& gradients) {
+void two_layer_backward(const std::vector<TwoLayerWeights>& networks, const TwoLayerRows& rows,
+                        const std::vector<TwoLayerGradients>& gradients, float* grad_x) {
   constexpr int64_t MAX_PARTS = 64;
-  const TwoLayerPacked packed = pack_weights(weights);
-  const int64_t blocks = divide_up(static_cast<int64_t>(n), MLP_BLOCK);
+  const Packed packed = pack_weights(networks);
+  const int64_t blocks = divide_up(static_cast<int64_t>(rows.n), MLP_BLOCK);
   const int64_t blocks_per_part = std::max<int64_t>(divide_up(blocks, MAX_PARTS), 1);  // never depends on the threads
   const int64_t parts = divide_up(blocks, blocks_per_part);
-  const size_t floats = static_cast<size_t>(packed.inputs + 1) * packed.hidden_p +
-                        static_cast<size_t>(packed.hidden + 1) * packed.outputs_p;
+  size_t floats = 0;
+  for (const TwoLayerPacked& p : packed.networks) floats += partial_floats(p);
   thread_local Scratch scratch;
   float* const partials = scratch.get(floats * static_cast<size_t>(std::max<int64_t>(parts, 1)));
   if (parts == 0) std::memset(partials, 0, floats * sizeof(float));
 #pragma omp parallel for schedule(dynamic, 1)
   for (int64_t part = 0; part < parts; ++part) {
-    float* memory = partials + static_cast<size_t>(part) * floats;
+    float* const memory = partials + static_cast<size_t>(part) * floats;
     std::memset(memory, 0, floats * sizeof(float));
-    const TwoLayerPartial partial = partial_in(packed, memory);
-    const size_t end = std::min(n, static_cast<size_t>((part + 1) * blocks_per_part) * MLP_BLOCK);
-    for (size_t first = static_cast<size_t>(part * blocks_per_part) * MLP_BLOCK; first < end; first += MLP_BLOCK)
-      GSPC_DISPATCH(two_layer_backward_block)
-      (packed, x + first * packed.inputs, static_cast<int>(std::min<size_t>(MLP_BLOCK, end - first)),
-       hidden + first * packed.hidden_p, grad_y + first * packed.outputs,
-       gradients.x != nullptr ? gradients.x + first * packed.inputs : nullptr, partial, block_scratch(packed));
+    const size_t end = std::min(rows.n, static_cast<size_t>((part + 1) * blocks_per_part) * MLP_BLOCK);
+    for (size_t first = static_cast<size_t>(part * blocks_per_part) * MLP_BLOCK; first < end; first += MLP_BLOCK) {
+      const size_t count = std::min<size_t>(MLP_BLOCK, end - first);
+      const Block at = block_of(packed, rows, first, count);
+      float* next = memory;
+      for (size_t i = 0; i < networks.size(); ++i) {
+        const TwoLayerPacked& p = packed.networks[i];
+        GSPC_DISPATCH(two_layer_backward_block)
+        (p, at.x, static_cast<int>(count), gradients[i].hidden + first * p.hidden_p, gradients[i].y + first * p.outputs,
+         grad_x != nullptr ? grad_x + first * p.inputs : nullptr, i > 0, partial_in(p, next), at.scratch);
+        next += partial_floats(p);
+      }
+    }
   }
   for (int64_t part = 1; part < parts; ++part)
     GSPC_DISPATCH(mlp_add)(partials, partials + static_cast<size_t>(part) * floats, floats);
-  const TwoLayerPartial total = partial_in(packed, partials);
-  unpack_transposed(total.w1_t, packed.hidden, packed.inputs, packed.hidden_p, gradients.w1);
-  unpack_transposed(total.w2_t, packed.outputs, packed.hidden, packed.outputs_p, gradients.w2);
-  std::memcpy(gradients.b1, total.b1, packed.hidden * sizeof(float));
-  std::memcpy(gradients.b2, total.b2, packed.outputs * sizeof(float));
+  float* next = partials;
+  for (size_t i = 0; i < networks.size(); ++i) {
+    const TwoLayerPacked& p = packed.networks[i];
+    const TwoLayerPartial total = partial_in(p, next);
+    unpack_transposed(total.w1_t, p.hidden, p.inputs, p.hidden_p, gradients[i].w1);
+    unpack_transposed(total.w2_t, p.outputs, p.hidden, p.outputs_p, gradients[i].w2);
+    std::memcpy(gradients[i].b1, total.b1, p.hidden * sizeof(float));
+    std::memcpy(gradients[i].b2, total.b2, p.outputs * sizeof(float));
+    next += partial_floats(p);
+  }
 }
 
 }  // namespace gspc

@@ -29,7 +29,7 @@ void two_layer_forward_block(const TwoLayerPacked& w, const float* x, int count,
 }
 
 void two_layer_backward_block(const TwoLayerPacked& w, const float* x, int count, const float* hidden, const float* grad_y,
-                              float* grad_x, const TwoLayerPartial& partial, float* scratch) {
+                              float* grad_x, bool add_x, const TwoLayerPartial& partial, float* scratch) {
   float* dy = scratch;
   float* dh = dy + MLP_BLOCK * w.outputs_p;
   float* dx = dh + MLP_BLOCK * w.hidden_p;
@@ -46,9 +46,16 @@ void two_layer_backward_block(const TwoLayerPacked& w, const float* x, int count
   add_rows(dy, count, w.outputs_p, partial.b2);
   add_rows(dh, count, w.hidden_p, partial.b1);
   if (grad_x == nullptr) return;
-  float* out = w.inputs == w.inputs_p ? grad_x : dx;
-  gemm<Start::zero>({count, w.hidden, w.inputs_p / 16, dh, w.hidden_p, 1, w.w1, w.inputs_p, out, w.inputs_p, nullptr});
-  if (out != grad_x) copy_rows(out, w.inputs_p, grad_x, w.inputs, count, w.inputs);
+  const bool whole = w.inputs == w.inputs_p;
+  float* out = whole ? grad_x : dx;
+  const ptrdiff_t row = w.inputs_p;
+  if (add_x) {
+    if (!whole) copy_rows(grad_x, w.inputs, dx, row, count, w.inputs);
+    gemm<Start::add>({count, w.hidden, w.inputs_p / 16, dh, w.hidden_p, 1, w.w1, row, out, row, nullptr});
+  } else {
+    gemm<Start::zero>({count, w.hidden, w.inputs_p / 16, dh, w.hidden_p, 1, w.w1, row, out, row, nullptr});
+  }
+  if (!whole) copy_rows(dx, row, grad_x, w.inputs, count, w.inputs);
 }
 
 void mlp_add(float* total, const float* part, size_t n) {

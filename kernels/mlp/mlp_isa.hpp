@@ -27,8 +27,9 @@ struct TwoLayerPartial {
 GSPC_DECLARE_ISA(
     void two_layer_forward_block(const TwoLayerPacked& weights, const float* x, int count, float* hidden, float* y,
                                  float* scratch);
-    // grad_x may be null; weight gradients are added to partial.
+    // grad_x may be null, and is written or added to; weight gradients are added to partial.
     void two_layer_backward_block(const TwoLayerPacked& weights, const float* x, int count, const float* hidden,
-                                  const float* grad_y, float* grad_x, const TwoLayerPartial& partial, float* scratch);
+                                  const float* grad_y, float* grad_x, bool add_x, const TwoLayerPartial& partial,
+                                  float* scratch);
     // total[i] += part[i]
     void mlp_add(float* total, const float* part, size_t n);)
