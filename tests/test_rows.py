@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from gspc.model import masks as model_masks
 from gspc.model import quantization as quant
 from gspc.ops import reference
 from gspc.ops.arrays import kernels
@@ -13,6 +14,7 @@ from gspc.train.densify import Statistics
 
 N, K, S = 700, 10, 3
 SEED = 0x1234_5678_9ABC_DEF0
+LIMIT = float(torch.logit(torch.tensor(model_masks.THRESHOLD)))
 
 
 @pytest.fixture(params=["base", "v3", "v4"])
@@ -110,14 +112,27 @@ def test_masks_are_the_models(isa, level):
     found = []
     for kernel in (True, False):
         masks = start.clone().requires_grad_()
-        mask, plain = (mask_rows if kernel else reference.mask_rows)(masks, index, also, level)
+        mask, plain, alive = (mask_rows if kernel else reference.mask_rows)(masks, index, also, level)
         torch.manual_seed(4)
-        loss = (mask * torch.randn_like(mask)).sum() + (plain * torch.randn_like(plain)).sum()
+        loss = (mask * torch.randn_like(mask)).sum() + (plain * torch.randn_like(plain)).sum() + 0.7 * alive
         loss.backward()
         found.append((mask, plain, masks.grad))
+        assert alive.item() == pytest.approx(float((model_masks.mask_logits(start, level) > LIMIT).sum()))
     assert set(found[0][0].unique().tolist()) == {0.0, 1.0}
     assert torch.equal(found[0][0], found[1][0].round()) and torch.equal(found[0][1], found[1][1])
     torch.testing.assert_close(found[0][2], found[1][2], rtol=2e-5, atol=1e-6)
+
+
+def test_the_number_alive_needs_no_rows():
+    none = torch.zeros(0, dtype=torch.int64)
+    masks = torch.full((70, 2, 2), -6.0)
+    masks[:3, 1, 1] = 6.0
+    masks.requires_grad_()
+    mask, plain, alive = mask_rows(masks, none, none, 2)
+    assert mask.shape == (0, 2) and plain.shape == (0, 2, 2) and alive.item() == 3
+    alive.backward()
+    want = torch.sigmoid(model_masks.mask_logits(masks, 2)).sum()
+    torch.testing.assert_close(masks.grad, torch.autograd.grad(want, masks)[0], rtol=1e-4, atol=1e-7)
 
 
 def test_extreme_masks_have_finite_gradients():

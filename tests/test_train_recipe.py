@@ -135,10 +135,10 @@ def test_the_picture_does_not_see_residuals_while_the_pool_is_alone(scene: Scene
     with torch.no_grad():
         made.model.features.fill_(100.0)
         got, _ = made.attributes.draw(visible, visible[:0], 5, 3)
-        assert got.features.shape == (len(visible), 5 + 4)
-        assert not got.features[:, 5:].any() and got.features[:, :5].any()
+        assert got.features.shape == (len(visible), 4) and got.predicted.shape == (len(visible), 5)
+        assert not got.features.any() and got.predicted.any()
         got, _ = made.attributes.draw(visible, visible[:0], 50, 3)
-        assert (got.features[:, 5:] > 99.0).all()
+        assert (got.features > 99.0).all()
 
 
 @pytest.mark.parametrize("pool_grid", ["shared", "own"])
@@ -213,7 +213,7 @@ def test_the_last_phase_draws_what_the_stream_restores(scene: SceneData, change:
         near = 1.01 / quant.MEAN_RESOLUTION  # networks' outputs may round to the next unit
         base = made.model.shape.step_base
         for got, want, q0 in (
-            (drawn.features.numpy()[rows][:, 5:], stream.features[:, 5:], base.features),
+            (drawn.features.numpy()[rows], stream.features[:, 5:], base.features),
             (drawn.log_scales.numpy()[rows], stream.log_scales, base.scaling),
             (drawn.offsets.numpy()[rows][alive], stream.offsets[alive], base.offsets),
         ):
@@ -248,7 +248,7 @@ def test_the_gradient_passes_rounding(scene: SceneData, one: bool) -> None:
         loss = sum((part * weight).sum() for part, weight in parts)
         found = torch.autograd.grad(loss, (model.features, model.log_scales, model.offsets))
         to_scales = weights[1].sum(1, keepdim=True) if one else weights[1]
-        for got, want in zip(found, (weights[0][:, 5:], to_scales, weights[2]), strict=True):
+        for got, want in zip(found, (weights[0], to_scales, weights[2]), strict=True):
             torch.testing.assert_close(got, want, rtol=0, atol=0)
 
 

@@ -293,9 +293,12 @@ def neural_gaussians(
     camera_center: Tensor,
     heads: HeadWeights,
     visible: Tensor | None = None,
+    predicted: Tensor | None = None,
 ) -> NeuralGaussians:
     """See `gspc.ops.heads.neural_gaussians`. An anchor exactly at the camera has view direction 0."""
     n, k = mask.shape
+    if predicted is not None:
+        features = torch.cat([predicted, features], 1)
     toward = anchors.detach() - camera_center.detach()
     distance = toward.norm(dim=1, keepdim=True)
     inputs = torch.cat([features, toward / distance.clamp(min=1e-12), distance * heads.distance_scale], 1)
@@ -368,13 +371,14 @@ def rounded_rows(
     return rounded.reshape(len(index), *values.shape[1:]), values[also]
 
 
-def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[Tensor, Tensor]:
+def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[Tensor, Tensor, Tensor]:
     """See `gspc.ops.rows.mask_rows`; values beyond exp(+-87) saturate."""
-    logits = masks[index].clamp(-87.0, 87.0)
+    logits = masks.clamp(-87.0, 87.0)
     odds = torch.exp(logits[..., 0]) * (1 + torch.exp(logits[..., 1:level])).prod(-1)
     soft = 1 - 1 / (1 + odds)
     hard = (odds.detach() > _MASK_ODDS).to(masks.dtype)
-    return hard + (soft - soft.detach()), masks[also]
+    mask = hard + (soft - soft.detach())
+    return mask[index], masks[also], mask.sum()
 
 
 def positive_share(values: Tensor) -> Tensor:

@@ -88,12 +88,13 @@ def rounded_rows(
     return rounded.reshape(len(index), *values.shape[1:]), plain.reshape(len(also), *values.shape[1:])
 
 
-def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[Tensor, Tensor]:
-    """Masks of the Gaussians at `level` (`gspc.model.masks.gaussian_mask`) for the anchors `index`, and the
-    mask parameters of the anchors `also`.
+def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Masks of the Gaussians at `level` (`gspc.model.masks.gaussian_mask`) for the anchors `index`, the mask
+    parameters of the anchors `also`, and how many Gaussians of all anchors live at `level`.
 
     masks float32 [N, K, S]; index int64 [v] ascending without repeats; also int64 [a]; level from 1. Returns
-    [v, K] of 0.0 or 1.0 and [a, K, S]. Raises ValueError as `noisy_rows`.
+    [v, K] of 0.0 or 1.0, [a, K, S] and []; the last one's gradient is that of the sum of all masks. Raises
+    ValueError as `noisy_rows`.
     """
     if masks.dtype != torch.float32 or masks.ndim != 3:
         raise ValueError(f"rows: masks are {masks.dtype} {tuple(masks.shape)}, expected float32 [N, K, S]")
@@ -205,24 +206,26 @@ class _Rounded(torch.autograd.Function):
 
 class _Masks(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, masks: Tensor, index: Tensor, also: Tensor, level: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
         mask, plain = torch.empty(len(index), masks.shape[1]), torch.empty(len(also), *masks.shape[1:])
-        kernels().rows_mask(
+        alive = kernels().rows_mask(
             *(_array(masks), _array(index), _array(also), level),
             *(mask.numpy(), plain.numpy()),
         )
         ctx.save_for_backward(masks, index, also)
         ctx.level = level
         ctx.set_materialize_grads(False)
-        return mask, plain
+        return mask, plain, torch.tensor(float(alive))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         masks, index, also = ctx.saved_tensors
-        grad = torch.empty_like(masks)
+        grad, of_alive = torch.empty_like(masks), 0.0 if grads[2] is None else float(grads[2])
         kernels().rows_mask_backward(
             *(_array(masks), _array(index), _array(also), ctx.level),
-            *(_array(grads[0]), _array(grads[1]), grad.numpy()),
+            *(_array(grads[0]), _array(grads[1]), of_alive, grad.numpy()),
         )
         return grad, None, None, None

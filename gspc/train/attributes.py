@@ -19,10 +19,12 @@ from gspc.train.schedule import Phase, Schedule
 class Attributes:
     """Attributes of the visible anchors as one level would restore them."""
 
-    features: Tensor
+    predicted: Tensor | None  # by the pool: the first channels of the features
+    features: Tensor  # the others
     log_scales: Tensor
     offsets: Tensor
     mask: Tensor
+    alive: Tensor | None  # Gaussians of all anchors whose masks are open; None before masks are learned
 
 
 @dataclass(frozen=True)
@@ -52,43 +54,44 @@ class AttributeSource:
         model, shape = self.model, self.model.shape
         phase = self.schedule.phase(iteration)
         coded = phase in (Phase.RATE, Phase.FINISH)
-        predicted: list[Tensor] = []
-        context: Tensor | None = None
         rounds = self.schedule.rounds(iteration)
-        if (coded and not rounds) or model.pool is not None:
-            context, pool_values = model.split_grid(self.grid_rows(visible, iteration))
-            if model.pool is not None:
-                predicted = [model.predicted(pool_values)]
+        predicted, steps = self._predict(visible, iteration, steps=coded and not rounds)
+        alive: Tensor | None = None
         if coded:
-            mask, sample_masks = mask_rows(model.masks, visible, sample, min(level, model.masks.shape[2]))
+            plane = min(level, model.masks.shape[2])
+            mask, sample_masks, alive = mask_rows(model.masks, visible, sample, plane)
         else:
             mask, sample_masks = model.masks.new_ones(len(visible), shape.offsets), model.masks[sample]
         if rounds:
             features, log_scales, offsets = self._rounded(visible, sample, level)
         else:
-            features, log_scales, offsets = self._noisy(
-                visible, sample, level, phase, context if coded else None
-            )
+            features, log_scales, offsets = self._noisy(visible, sample, level, phase, steps)
         own = features[0]
         if not self.schedule.residuals(iteration):
             own = torch.zeros_like(own)
         return (
-            Attributes(
-                torch.cat([*predicted, own], 1) if predicted else own,
-                log_scales[0].expand(-1, 6),
-                offsets[0],
-                mask,
-            ),
+            Attributes(predicted, own, log_scales[0].expand(-1, 6), offsets[0], mask, alive),
             AnchorRows(features[1], log_scales[1], offsets[1], sample_masks),
         )
 
+    def _predict(
+        self, visible: Tensor, iteration: int, *, steps: bool
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """`AnchorModel.predicted_and_steps` of the anchors `visible`."""
+        model = self.model
+        if not (steps or model.pool):
+            return None, None
+        if self.schedule.settled(iteration):
+            return model.predicted_and_steps(self._settled_grid(), visible, steps=steps)
+        return model.predicted_and_steps(model.grid(model.positions[visible]), steps=steps)
+
     def _noisy(
-        self, visible: Tensor, sample: Tensor, level: int, phase: Phase, context: Tensor | None
+        self, visible: Tensor, sample: Tensor, level: int, phase: Phase, parameters: Tensor | None
     ) -> list[tuple[Tensor, Tensor]]:
-        """Each attribute with the noise that stands for quantization at `level`, and the rows `sample`; steps
-        are predicted from `context` once they are learned."""
+        """Each attribute with the noise that stands for quantization at `level`, and the rows `sample`;
+        `parameters` are those of the steps [v, 3] once they are learned."""
         model, shape = self.model, self.model.shape
-        finest = context is not None or self.noise == "finest"
+        finest = parameters is not None or self.noise == "finest"
         scales = [
             q0 / (shape.refinement(name, level) if finest else 1)
             for name, q0 in zip(ATTRIBUTES, shape.step_base.as_tuple(), strict=True)
@@ -99,9 +102,8 @@ class AttributeSource:
             scales = [0.0, 0.0, 0.0]
         else:
             seeds = torch.randint(1 << 62, (3,)).tolist()
-        if context is not None:
-            r = model.context.step_parameters(context)
-            steps = tuple(quant.step(1.0, column) for column in r.unbind(1))
+        if parameters is not None:
+            steps = tuple(quant.step(1.0, column) for column in parameters.unbind(1))
         return [
             noisy_rows(values, visible, sample, step, scale, seed)
             for values, step, scale, seed in zip(

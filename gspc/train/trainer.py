@@ -58,6 +58,7 @@ class Drawn:
     picture: RasterOutput
     sample: Tensor  # anchors whose rate is evaluated
     rows: AnchorRows  # their parameters
+    alive: Tensor | None  # Gaussians of all anchors with open masks, with a gradient
 
 
 class Trainer:
@@ -229,6 +230,7 @@ class Trainer:
             world[visible],
             torch.from_numpy(camera.center.astype(np.float32)).to(self.device),
             model.heads.weights(quantized=self.schedule.phase(self.iteration) is Phase.FINISH),
+            predicted=attributes.predicted,
         )
         drawn = rasterize(
             self.backend,
@@ -246,8 +248,8 @@ class Trainer:
             loss = loss + SCALE_WEIGHT * (x * y * z).mean()
         with torch.no_grad():
             squared = float(target.float().div_(255).sub_(drawn.image.clamp(0, 1)).square_().mean())
-        drew = Drawn(visible, gaussians.index, gaussians.opacities.detach(), drawn, sample, rows)
-        return loss, squared, drew
+        opacities, alive = gaussians.opacities.detach(), attributes.alive
+        return loss, squared, Drawn(visible, gaussians.index, opacities, drawn, sample, rows, alive)
 
     @torch.no_grad()
     def _sample(self, visible: Tensor) -> Tensor:
@@ -276,7 +278,7 @@ class Trainer:
             if recipe.mask_rate:
                 total = total + found.masks
             if by_mean and self.schedule.closes(self.iteration):
-                opening = opening + self._opening(counted, found)
+                opening = opening + self._opening(draw if counted == level else None, counted, found)
         bits = total * scale + opening
         # Anchors that are gone still count: a rate weight keeps its meaning while masks close.
         settled = self.schedule.settled(self.iteration)  # its bits are constant from then on and left out
@@ -290,20 +292,21 @@ class Trainer:
             loss = loss + recipe.mask_loss * torch.sigmoid(mask_logits(draw.rows.masks, level)).mean()
         return loss, float(bits.detach())
 
-    def _opening(self, level: int, found: LevelBits) -> Tensor:
+    def _opening(self, draw: Drawn | None, level: int, found: LevelBits) -> Tensor:
         """Zero, with the gradient of the bits that all anchors' open masks cost at `level`, each at the
-        sample's mean. An anchor is in the sample in one iteration of twenty, where its own bits would weigh
-        twenty times as much: with a short run's haste a single such step closes a mask for good, whatever
-        its Gaussian does for the pictures."""
+        sample's mean; `draw` is what was drawn of this level. An anchor is in the sample in one iteration of
+        twenty, where its own bits would weigh twenty times as much: with a short run's haste a single such
+        step closes a mask for good, whatever its Gaussian does for the pictures."""
         costs = [found.attributes_cost]
         if self.recipe.position_rate:
             costs.append(Cost(POSITION_BITS, 0.0))
         if self.recipe.mask_rate:
             costs.append(found.masks_cost)
-        mask = gaussian_mask(self.model.masks, level)
-        per_gaussian = sum(c.gaussian + c.anchor / mask.shape[1] for c in costs)  # `anchor_mask`'s gradient
-        opened = mask.sum()
-        return per_gaussian * (opened - opened.detach())
+        offsets = self.model.shape.offsets
+        per_gaussian = sum(c.gaussian + c.anchor / offsets for c in costs)  # `anchor_mask`'s gradient
+        alive = draw.alive if draw is not None else gaussian_mask(self.model.masks, level).sum()
+        assert alive is not None
+        return per_gaussian * (alive - alive.detach())
 
     @torch.no_grad()
     def _gather(self, drawn: Drawn, camera: Camera) -> None:

@@ -91,12 +91,12 @@ void bind_rows(nb::module_& m) {
             "rows: masks [N, K, S], 1 <= level <= S <= 8, out [v, K] and [a, K, S] expected");
     const gspc::RowsIndex rows = rows_of(masks.shape(0), index, also);
     nb::gil_scoped_release release;
-    gspc::rows_mask(rows, masks.data(), k, s, level, out.data(), out_also.data());
+    return gspc::rows_mask(rows, masks.data(), k, s, level, out.data(), out_also.data());
   });
   m.def(
       "rows_mask_backward",
       [](const Array<const float, 3>& masks, const Index& index, const Index& also, size_t level, const Optional& grad_out,
-         const std::optional<Array<const float, 3>>& grad_also, const Array<float, 3>& grad_masks) {
+         const std::optional<Array<const float, 3>>& grad_also, float grad_open, const Array<float, 3>& grad_masks) {
         const size_t k = masks.shape(1), s = masks.shape(2);
         require(level >= 1 && level <= std::min(s, MAX_PLANES) && shaped(grad_out, index.shape(0), k) &&
                     (!grad_also || (shaped(*grad_also, also.shape(0), k) && grad_also->shape(2) == s)) &&
@@ -105,9 +105,9 @@ void bind_rows(nb::module_& m) {
         const gspc::RowsIndex rows = rows_of(masks.shape(0), index, also);
         nb::gil_scoped_release release;
         gspc::rows_mask_backward(rows, masks.data(), k, s, level, data(grad_out), grad_also ? grad_also->data() : nullptr,
-                                 grad_masks.data());
+                                 grad_open, grad_masks.data());
       },
-      nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg());
+      nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg(), nb::arg());
   m.def("rows_count_positive", [](const Matrix& values) {
     nb::gil_scoped_release release;
     return gspc::rows_count_positive(values.data(), values.size());

@@ -1,6 +1,7 @@
 #include "rows/rows.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -48,9 +49,8 @@ void zero_gaps(const RowsIndex& rows, size_t width, float* grad, size_t i, size_
   if (i + 1 == rows.count) std::memset(grad + (n + 1) * width, 0, (rows.n - n - 1) * width * sizeof(float));
 }
 
-// Adds the extra rows in order, once those of `index` are written.
+// Adds the extra rows in order, once the others are written.
 void add_also(const RowsIndex& rows, size_t width, const float* grad_also, float* grad) {
-  if (rows.count == 0) std::memset(grad, 0, rows.n * width * sizeof(float));
   if (grad_also == nullptr) return;
   for (size_t i = 0; i < rows.also_count; ++i) {
     float* to = grad + static_cast<size_t>(rows.also[i]) * width;
@@ -67,14 +67,23 @@ float* scratch(size_t floats) {
   return memory.data();
 }
 
-// Planes [level][stride] of the masks of rows [begin, end).
-void by_plane(const RowsIndex& rows, const float* masks, size_t offsets, size_t planes, size_t level, size_t begin, size_t end,
-              float* parts, size_t stride) {
-  for (size_t i = begin; i < end; ++i) {
-    const float* from = masks + static_cast<size_t>(rows.index[i]) * offsets * planes;
-    float* to = parts + (i - begin) * offsets;
-    for (size_t k = 0; k < offsets; ++k)
-      for (size_t j = 0; j < level; ++j) to[j * stride + k] = from[k * planes + j];
+// Planes [level][stride] of the masks [count][planes].
+void by_plane(const float* masks, size_t count, size_t planes, size_t level, float* parts, size_t stride) {
+  for (size_t i = 0; i < count; ++i)
+    for (size_t j = 0; j < level; ++j) parts[j * stride + i] = masks[i * planes + j];
+}
+
+// Calls work(first anchor, anchors, first of `index` among them, how many) for fixed blocks of all anchors in parallel.
+template <class Work>
+void each_block_of_all(const RowsIndex& rows, const Work& work) {
+  const int64_t blocks = (static_cast<int64_t>(rows.n) + kBlock - 1) / kBlock;
+#pragma omp parallel for schedule(static)
+  for (int64_t block = 0; block < blocks; ++block) {
+    const int64_t begin = block * kBlock, end = std::min(static_cast<int64_t>(rows.n), begin + kBlock);
+    const int64_t* const first = std::lower_bound(rows.index, rows.index + rows.count, begin);
+    const int64_t* const last = std::lower_bound(first, rows.index + rows.count, end);
+    work(static_cast<size_t>(begin), static_cast<size_t>(end - begin), static_cast<size_t>(first - rows.index),
+         static_cast<size_t>(last - first));
   }
 }
 
@@ -118,6 +127,7 @@ void rows_noisy_backward(const RowsIndex& rows, size_t width, float scale, uint6
     if (grad_step != nullptr)
       grad_step[i] = scale * GSPC_DISPATCH(rows_noise_product)(from, width, static_cast<uint32_t>(n * width), key);
   });
+  if (rows.count == 0) std::memset(grad_values, 0, rows.n * width * sizeof(float));
   add_also(rows, width, grad_also, grad_values);
 }
 
@@ -133,37 +143,43 @@ void rows_rounded(const RowsIndex& rows, const float* values, size_t width, cons
   copy_also(rows, values, width, out_also);
 }
 
-void rows_mask(const RowsIndex& rows, const float* masks, size_t offsets, size_t planes, size_t level, float* out, float* out_also) {
+size_t rows_mask(const RowsIndex& rows, const float* masks, size_t offsets, size_t planes, size_t level, float* out,
+                 float* out_also) {
   const size_t width = offsets * planes;
-  each_block(rows, [&](size_t begin, size_t end) {
-    const size_t count = (end - begin) * offsets, stride = padded(count);
+  std::atomic<size_t> open{0};
+  each_block_of_all(rows, [&](size_t n, size_t anchors, size_t i, size_t chosen) {
+    const size_t count = anchors * offsets, stride = padded(count);
     float* parts = scratch((level + 1) * stride);
-    by_plane(rows, masks, offsets, planes, level, begin, end, parts, stride);
-    GSPC_DISPATCH(rows_mask_planes)(parts, stride, count, level, parts + level * stride);
-    std::memcpy(out + begin * offsets, parts + level * stride, count * sizeof(float));
+    by_plane(masks + n * width, count, planes, level, parts, stride);
+    float* mask = parts + level * stride;
+    GSPC_DISPATCH(rows_mask_planes)(parts, stride, count, level, mask);
+    size_t found = 0;
+    for (size_t g = 0; g < count; ++g) found += mask[g] > 0.0f;
+    open += found;
+    for (const size_t end = i + chosen; i < end; ++i)
+      std::memcpy(out + i * offsets, mask + (static_cast<size_t>(rows.index[i]) - n) * offsets, offsets * sizeof(float));
   });
   copy_also(rows, masks, width, out_also);
+  return open;
 }
 
 void rows_mask_backward(const RowsIndex& rows, const float* masks, size_t offsets, size_t planes, size_t level,
-                        const float* grad_out, const float* grad_also, float* grad_masks) {
+                        const float* grad_out, const float* grad_also, float grad_open, float* grad_masks) {
   const size_t width = offsets * planes;
-  each_block(rows, [&](size_t begin, size_t end) {
-    const size_t count = (end - begin) * offsets, stride = padded(count);
+  each_block_of_all(rows, [&](size_t n, size_t anchors, size_t i, size_t chosen) {
+    const size_t count = anchors * offsets, stride = padded(count);
     float* parts = scratch((level + 1) * stride);
-    by_plane(rows, masks, offsets, planes, level, begin, end, parts, stride);
+    by_plane(masks + n * width, count, planes, level, parts, stride);
     float* grad = parts + level * stride;
-    if (grad_out != nullptr) std::memcpy(grad, grad_out + begin * offsets, count * sizeof(float));
-    else std::memset(grad, 0, count * sizeof(float));
-    GSPC_DISPATCH(rows_mask_planes_backward)(parts, stride, count, level, grad);
-    for (size_t i = begin; i < end; ++i) {
-      const size_t n = static_cast<size_t>(rows.index[i]);
-      zero_gaps(rows, width, grad_masks, i, n);
-      float* to = grad_masks + n * width;
-      const float* from = parts + (i - begin) * offsets;
-      for (size_t k = 0; k < offsets; ++k)
-        for (size_t j = 0; j < planes; ++j) to[k * planes + j] = j < level ? from[j * stride + k] : 0.0f;
+    std::fill_n(grad, count, grad_open);
+    for (const size_t end = i + chosen; grad_out != nullptr && i < end; ++i) {
+      float* to = grad + (static_cast<size_t>(rows.index[i]) - n) * offsets;
+      for (size_t k = 0; k < offsets; ++k) to[k] += grad_out[i * offsets + k];
     }
+    GSPC_DISPATCH(rows_mask_planes_backward)(parts, stride, count, level, grad);
+    float* to = grad_masks + n * width;
+    for (size_t g = 0; g < count; ++g)
+      for (size_t j = 0; j < planes; ++j) to[g * planes + j] = j < level ? parts[j * stride + g] : 0.0f;
   });
   add_also(rows, width, grad_also, grad_masks);
 }

@@ -37,10 +37,12 @@ void rows_rounded(const RowsIndex& rows, const float* values, size_t width, cons
                   size_t finest, size_t coarser, float* out, float* out_also);
 
 // Progressive masks (PCGS Eq. 1 and 2): masks [n, K, S]; out[i, k] = 1 where sigmoid(m_0 + sum of softplus(m_j), 0 < j < level)
-// > 0.01, else 0; out_also = masks[also]. The gradient is the sigmoid's.
-void rows_mask(const RowsIndex& rows, const float* masks, size_t offsets, size_t planes, size_t level, float* out, float* out_also);
+// > 0.01, else 0; out_also = masks[also]. Returns how many are 1 among all n * K. The gradient is the sigmoid's; grad_open is
+// that of the number returned.
+size_t rows_mask(const RowsIndex& rows, const float* masks, size_t offsets, size_t planes, size_t level, float* out,
+                 float* out_also);
 void rows_mask_backward(const RowsIndex& rows, const float* masks, size_t offsets, size_t planes, size_t level,
-                        const float* grad_out, const float* grad_also, float* grad_masks);
+                        const float* grad_out, const float* grad_also, float grad_open, float* grad_masks);
 
 // Share of signs that are positive: how many of n values are >= 0, and the straight-through gradient `amount` where
 // |value| <= 1, else 0.
