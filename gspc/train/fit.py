@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -141,7 +142,7 @@ class _Run:
         """All iterations that are left."""
         trainer, started, first = self.trainer, time.monotonic(), self.trainer.iteration
         estimated = 0
-        with self._log() as log, _deferred_interrupt() as interrupted:
+        with self._log() as log, _deferred_interrupt() as interrupted, _settled_objects():
             while trainer.iteration < self.iterations:
                 report = trainer.step()
                 done = trainer.iteration
@@ -271,6 +272,18 @@ def _rows_until(path: Path, iteration: int) -> list[str]:
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path}: is not the log of the run to resume; name another with --log") from error
     return kept
+
+
+@contextmanager
+def _settled_objects() -> Iterator[None]:
+    """What lives already is no garbage: without this Python walks through all modules again and again, 3 % of
+    a small scene's time."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextmanager
