@@ -183,7 +183,10 @@ def test_differences_are_those_of_the_curves(bench: Bench) -> None:
         "why": "1 point, 4 needed",
         "seeds": [None, None],
         "overlap": 0.0,
+        "of_means": {"value": None, "why": "1 point, 4 needed", "overlap": 0.0},
     }
+    # Bytes of a seed's curves are the other's times a factor, so the curve of means tells the same.
+    assert variable["of_means"]["value"] == pytest.approx(variable["value"], abs=0.1)
     assert "| scene | chunked | plain | without fixed bytes | -10.0 % (-10.0, -10.0) |" in bench.table
     assert "1 point, 4 needed" in bench.table
 
@@ -207,6 +210,10 @@ def test_differences_within_the_seeds_spread_are_unresolved() -> None:
     assert text(-3.0) == "-3.0 %"
     points = [{"r": r, "psnr": p} for r, p in ((5, 30.0), (3, 31.0), (1, 20.0), (1, 25.0), (9, 31.0))]
     assert ablation_report.front(points, "r") == [(1, 25.0), (3, 31.0)]
+    other = [{"r": 2 * point["r"], "psnr": point["psnr"] + 1} for point in points]
+    means = ablation_report._mean_points([points, other], "r")
+    assert means[0] == {"r": 7.5, "psnr": 30.5} and len(means) == 5
+    assert ablation_report._mean_points([points, other[1:]], "r") == []
 
 
 def test_levels_of_a_stream_against_each_other(bench: Bench) -> None:

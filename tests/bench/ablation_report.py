@@ -203,6 +203,10 @@ def _differences(
         for name, function in (("bd_rate_percent", bd_rate), ("bd_psnr_db", bd_psnr)):
             curves = [[front(arm[seed], measure) for arm in arms] for seed in seeds]
             row[name] = _summary([function(*pair) for pair in curves])
+            whole = function(
+                *(front(_mean_points([arm[seed] for seed in seeds], measure), measure) for arm in arms)
+            )
+            row[name]["of_means"] = {"value": whole.value, "why": whole.why, "overlap": whole.overlap}
         found.append(row)
     return found
 
@@ -226,6 +230,17 @@ def _points(variant: Any, scene: str, seed: int, rows: list[dict[str, Any]]) -> 
                 level for level in row["levels"] if level["level"] in wanted and level["psnr"] is not None
             ]
     return found
+
+
+def _mean_points(seeds: Sequence[Sequence[dict[str, Any]]], measure: str) -> list[dict[str, Any]]:
+    """The seeds' points of the same stream and level, averaged; none where a seed has not all of them."""
+    if len({len(points) for points in seeds}) != 1:
+        return []
+    keys = (measure, "psnr")
+    return [
+        {key: sum(point[key] for point in same) / len(same) for key in keys}
+        for same in zip(*seeds, strict=True)
+    ]
 
 
 def front(points: Iterable[dict[str, Any]], measure: str) -> Curve:
@@ -318,13 +333,21 @@ def _number(value: float | None, digits: int) -> str:
 
 def _difference_table(differences: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     header = ["scene", "variant", "against", "rate", "BD-rate", "BD-PSNR", "overlap", "seeds"]
+    header += ["BD-rate of means", "BD-PSNR of means", "overlap of means"]
     found = []
     for row in differences:
+        rate, psnr = row["bd_rate_percent"], row["bd_psnr_db"]
         cells = [row["scene"], row["variant"], row["against"], MEASURES[row["measure"]]]
-        cells += [_difference(row["bd_rate_percent"], 1, " %"), _difference(row["bd_psnr_db"], 2, " dB")]
-        cells += [f"{100 * row['bd_rate_percent']['overlap']:.0f} %", str(len(row["seeds"]))]
-        found.append(cells)
+        cells += [_difference(rate, 1, " %"), _difference(psnr, 2, " dB")]
+        cells += [f"{100 * rate['overlap']:.0f} %", str(len(row["seeds"]))]
+        cells += [_of_means(rate, 1, " %"), _of_means(psnr, 2, " dB")]
+        found.append([*cells, f"{100 * rate['of_means']['overlap']:.0f} %"])
     return header, found
+
+
+def _of_means(found: dict[str, Any], digits: int, unit: str) -> str:
+    whole = found["of_means"]
+    return whole["why"] if whole["value"] is None else f"{whole['value']:+.{digits}f}{unit}"
 
 
 def _difference(found: dict[str, Any], digits: int, unit: str) -> str:
@@ -342,6 +365,7 @@ def _notes(rows: list[dict[str, Any]], missing: int) -> list[str]:
         "A level's + columns are bytes that it adds; symbols and escapes are divided by their ideal bits. "
         "Times are wall seconds of whole commands, start of the interpreter included; the fit's of the "
         "whole run.",
+        "Of means: of the curves through the seeds' mean sizes and PSNRs of each stream and level.",
         "Estimate: what training last expected of the whole file, against its bytes.",
     ]
     if missing:
