@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SOURCES := $(shell find gspc kernels man pyproject.toml -type f \
 	! -path '*/__pycache__/*' ! -name '*.so' ! -name '.*' | LC_ALL=C sort)
 
-.PHONY: help install demo test check bench wasm man clean FORCE
+.PHONY: help install demo test emulated check bench wasm man clean FORCE
 
 help: ## list the targets
 	@echo 'make TARGET [VENV=$(VENV)] [TORCH="$(TORCH)"]'
@@ -55,6 +55,21 @@ demo: install ## generate a scene, then fit, compress, decompress, render, inspe
 
 test: install ## run the tests
 	$(BIN)/pytest
+
+# The AVX-512 units with their intrinsics emulated, for processors that have AVX2 only. The tests named are those that
+# run one instruction set after the other; the fuzzers under sanitizers, which build their own, are left out.
+# `python -m` finds the checkout's Python files, which take the first kernels on the path.
+EMULATED_TESTS := heads mlp rows grid ssim bits raster rans codec codec_golden codec_variants
+emulated: install ## test the kernels for AVX-512 on a processor without it (needs SIMDe's headers)
+	@echo '#include <simde/x86/avx512.h>' | $(CXX) -fsyntax-only -x c++ - 2>/dev/null || \
+		{ echo 'make emulated: no SIMDe here; apt-get install libsimde-dev' >&2; exit 1; }
+	$(BIN)/cmake -S kernels -B build/emulated -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+		-DPython_EXECUTABLE=$(abspath $(BIN))/python -DGSPC_EMULATE_AVX512=ON > build/emulated.log
+	$(BIN)/ninja -C build/emulated --quiet _kernels _codec
+	mkdir -p build/emulated/path/gspc && cp build/emulated/_*.so build/emulated/path/gspc
+	export PYTHONPATH=$(abspath build/emulated/path); \
+	$(BIN)/python -c 'from gspc import _codec, _kernels; assert _kernels.supported_isa() == _codec.supported_isa() == "v4"'; \
+	$(BIN)/python -m pytest -q -k 'not sanitizers' $(EMULATED_TESTS:%=tests/test_%.py)
 
 check: install $(VENV)/.dev ## lint, formatting, types, who imports whom, the C header, and whether the man pages are current
 	$(BIN)/ruff check
