@@ -6,7 +6,7 @@ import torch
 
 from gspc.ops import reference
 from gspc.ops.arrays import kernels
-from gspc.ops.mlp import TwoLayerWeights, two_layer, two_layers
+from gspc.ops.mlp import TwoLayerWeights, two_layers
 
 
 @pytest.fixture(params=["base", "v3", "v4"])
@@ -16,6 +16,10 @@ def isa(request):
         pytest.skip(f"this processor has no {request.param}")
     yield request.param
     kernels().set_isa(kernels().supported_isa())
+
+
+def two_layer(x, *network):
+    return two_layers(x, [TwoLayerWeights(*network)])[0]
 
 
 def arguments(rows, inputs, hidden, outputs, dtype=torch.float32):
@@ -55,13 +59,13 @@ def test_only_what_is_asked_for_gets_a_gradient():
         assert not two_layer(*values).requires_grad
 
 
-SEVERAL = ((700, 102, 18, 12), (700, 102, 64, 32), (700, 102, 5, 3))  # rows, inputs, hidden, outputs
+SEVERAL = ((18, 12), (64, 32), (5, 3))  # hidden, outputs
 
 
 @pytest.mark.parametrize("inputs", [96, 102])
 def test_networks_of_the_same_rows(isa, inputs):
     """Values and gradients of three networks are the definition's; that of the rows is their sum's."""
-    made = [arguments(700, inputs, hidden, outputs) for _, _, hidden, outputs in SEVERAL]
+    made = [arguments(700, inputs, hidden, outputs) for hidden, outputs in SEVERAL]
     x = made[0][0]
     found, grads = [], []
     for exact in (False, True):
@@ -105,12 +109,21 @@ def test_a_bad_index_is_refused():
         two_layers(x, [network], torch.tensor([1], dtype=torch.int32))
     with pytest.raises(ValueError, match="no gradient"):
         two_layers(x.clone().requires_grad_(), [network], torch.tensor([1]))
+    with torch.no_grad():
+        assert len(two_layers(x.clone().requires_grad_(), [network], torch.tensor([1]))[0]) == 1
+    with pytest.raises(ValueError, match="no network"):
+        two_layers(x, [])
 
 
 def test_no_rows():
     values = arguments(0, 8, 16, 4)
     found = run(two_layer, values)
     assert found[0].shape == (0, 4) and not any(value.abs().sum() for value in found[1:])
+    x, *weights = arguments(30, 8, 16, 4)
+    none = torch.zeros(0, dtype=torch.int64)
+    (y,) = two_layers(x.detach(), [TwoLayerWeights(*weights)], none)
+    y.sum().backward()
+    assert y.shape == (0, 4) and not any(weight.grad.abs().sum() for weight in weights)
 
 
 def test_hostile_values(isa):
@@ -131,9 +144,15 @@ def test_hostile_values(isa):
 
 def test_same_bits_for_any_number_of_threads(isa):
     results = []
+    index = torch.randint(20_000, (15_000,), generator=torch.Generator().manual_seed(3))
     for threads in (1, 3):
         torch.set_num_threads(threads)
-        results.append(run(two_layer, arguments(20_000, 24, 32, 3)))
+        result = run(two_layer, arguments(20_000, 24, 32, 3))
+        x, *first = arguments(20_000, 24, 32, 3)
+        _, *second = arguments(10, 24, 18, 5)
+        found = two_layers(x.detach(), [TwoLayerWeights(*first), TwoLayerWeights(*second)], index)
+        sum((y**2).sum() for y in found).backward()
+        results.append([*result, *found, *(weight.grad for weight in (*first, *second))])
     torch.set_num_threads(1)
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 

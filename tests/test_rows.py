@@ -135,6 +135,23 @@ def test_the_number_alive_needs_no_rows():
     torch.testing.assert_close(masks.grad, torch.autograd.grad(want, masks)[0], rtol=1e-4, atol=1e-7)
 
 
+def test_gradients_of_transposed_values():
+    """They are those of a copy in rows."""
+    index, also = selection(2)
+    torch.manual_seed(7)
+    found = []
+    for laid in (lambda t: t, lambda t: t.permute(2, 1, 0).contiguous().permute(2, 1, 0)):
+        torch.manual_seed(8)
+        masks, values = laid(torch.randn(N, K, S) * 4 - 3), laid(torch.randn(N, 4, 1)).squeeze(2)
+        masks.requires_grad_(), values.requires_grad_()
+        mask, _, alive = mask_rows(masks, index, also, 2)
+        ((mask * torch.randn_like(mask)).sum() + 0.3 * alive + positive_share(values)).backward()
+        noisy_rows(values, index, also, None, 1.0, SEED)[0].pow(2).sum().backward()
+        found.append((masks.is_contiguous(), masks.grad, values.grad))
+    assert found[0][0] and not found[1][0]
+    assert all(torch.equal(a, b) for a, b in zip(found[0][1:], found[1][1:], strict=True))
+
+
 def test_extreme_masks_have_finite_gradients():
     masks = torch.tensor([[[1e30, 1e30], [-1e30, -1e30], [100.0, -100.0]]], requires_grad=True)
     index, none = torch.zeros(1, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
@@ -152,7 +169,10 @@ def test_same_bits_for_any_number_of_threads():
         values, step = torch.randn(N, 10, 3, requires_grad=True), torch.rand(len(index), requires_grad=True)
         noisy, plain = noisy_rows(values, index, also, step, 0.5, SEED)
         ((noisy**2).sum() + (plain**2).sum()).backward()
-        results.append((noisy, values.grad, step.grad))
+        masks = (torch.randn(N, K, S) * 4 - 3).requires_grad_()
+        mask, _, alive = mask_rows(masks, index, also, S)
+        ((mask * torch.randn_like(mask)).sum() + 0.3 * alive).backward()
+        results.append((noisy, values.grad, step.grad, mask, alive, masks.grad))
     torch.set_num_threads(1)
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 

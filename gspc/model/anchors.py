@@ -216,7 +216,8 @@ class AnchorModel(nn.Module):
         self, values: Tensor, index: Tensor | None = None, *, steps: bool
     ) -> tuple[Tensor | None, Tensor | None]:
         """What the grid's `values` [N, C_all] predict for all rows or for those of `index` [n]: the pool's
-        channels [n, P], None without a pool, and if asked for the step parameters [n, 3]."""
+        channels [n, P], None without a pool, and if asked for the step parameters [n, 3]. With an index,
+        `values` may not need a gradient."""
         networks = [net for net in (self.pool, self.context.steps if steps else None) if net is not None]
         if not networks:
             return None, None

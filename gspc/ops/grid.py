@@ -70,7 +70,7 @@ class _GridContext(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad_out: Tensor) -> tuple[None, Tensor, None, None]:
         positions, embeddings = ctx.saved_tensors
-        grad = torch.empty_like(embeddings)
+        grad = torch.empty(embeddings.shape)
         kernels().grid_backward(
             ctx.shape,
             embeddings.detach().numpy(),

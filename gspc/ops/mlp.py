@@ -23,11 +23,6 @@ class TwoLayerWeights(NamedTuple):
     b2: Tensor  # [O]
 
 
-def two_layer(x: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> Tensor:
-    """`two_layers` of one network: x [n, I] -> [n, O]."""
-    return two_layers(x, [TwoLayerWeights(w1, b1, w2, b2)])[0]
-
-
 def two_layers(
     x: Tensor, networks: Sequence[TwoLayerWeights], index: Tensor | None = None
 ) -> tuple[Tensor, ...]:
@@ -43,7 +38,7 @@ def two_layers(
         [n, O] of each network; gradients flow to every argument, and x costs none where it needs none.
 
     Raises:
-        ValueError: on shapes that do not fit, tensors of different dtypes or devices, an index outside x, or
+        ValueError: on no network, shapes that do not fit, tensors of different dtypes or devices, an index outside x, or
             one beside an x that needs a gradient.
     """
     _check(x, networks, index)
@@ -55,10 +50,12 @@ def two_layers(
 
 
 def _check(x: Tensor, networks: Sequence[TwoLayerWeights], index: Tensor | None) -> None:
+    if not networks:
+        raise ValueError("mlp: no network")
     if index is not None:
         if index.dtype != torch.int64 or index.ndim != 1 or index.device != x.device:
             raise ValueError(f"mlp: index is {index.dtype} {tuple(index.shape)}, expected int64 [n]")
-        if x.requires_grad:
+        if x.requires_grad and torch.is_grad_enabled():
             raise ValueError("mlp: no gradient for rows of an index")
     for w1, b1, w2, b2 in networks:
         if x.ndim != 2 or w1.ndim != 2 or w2.ndim != 2:
@@ -99,7 +96,7 @@ class _TwoLayer(torch.autograd.Function):
         x, index, *rest = ctx.saved_tensors
         weights, hidden = rest[: 4 * len(grads)], rest[4 * len(grads) :]
         found = [torch.empty(weight.shape) for weight in weights]
-        grad_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
+        grad_x = torch.empty(x.shape) if ctx.needs_input_grad[0] else None
         kernels().mlp_backward(
             *(x.numpy(), _numpy(index), _networks(weights), [h.numpy() for h in hidden]),
             *([grad.contiguous().numpy() for grad in grads], _networks(found), _numpy(grad_x)),

@@ -433,5 +433,5 @@ def trit_bits(zero_logit: Tensor, sign_logit: Tensor, trits: Tensor) -> Tensor:
 
 
 def two_layer(x: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> Tensor:
-    """See `gspc.ops.mlp.two_layer`."""
+    """One network of `gspc.ops.mlp.two_layers`: x [n, I] -> [n, O]."""
     return torch.relu(x @ w1.T + b1) @ w2.T + b2

@@ -124,7 +124,7 @@ class _PositiveShare(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         (values,) = ctx.saved_tensors
-        found = torch.empty_like(values)
+        found = torch.empty(values.shape)  # in rows, however the values lie
         amount = float(grad) / (2 * max(values.numel(), 1))
         kernels().rows_within_one(_array(values), amount, found.numpy())
         return found
@@ -223,7 +223,7 @@ class _Masks(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         masks, index, also = ctx.saved_tensors
-        grad, of_alive = torch.empty_like(masks), 0.0 if grads[2] is None else float(grads[2])
+        grad, of_alive = torch.empty(masks.shape), 0.0 if grads[2] is None else float(grads[2])
         kernels().rows_mask_backward(
             *(_array(masks), _array(index), _array(also), ctx.level),
             *(_array(grads[0]), _array(grads[1]), of_alive, grad.numpy()),

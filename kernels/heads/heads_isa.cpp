@@ -38,7 +38,8 @@ void add_rows(const float* m, int count, int width, ptrdiff_t stride, float* tot
   }
 }
 
-// w [ROWS][stride] times h [n], n a multiple of 16; ROWS of the result's lanes mean something.
+// w [ROWS][stride] times h [n], n a multiple of 16; ROWS of the result's lanes mean something. Beyond its head's units h is read,
+// too, which are times zero: so one head's infinite unit, of a fit that has diverged, makes another's logits NaN.
 template <int ROWS>
 static inline Quad products(const float* w, int stride, const float* h, int n) {
   Vec acc[4] = {};

@@ -42,13 +42,17 @@ def compare(name: str, of: Callable[..., Tensor], by: Callable[..., Tensor], val
             print(f"{setting} forward {forward:7.2f} ms cpu, with backward {whole:7.2f} ms cpu", flush=True)
 
 
+def network(x: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
+    return mlp.two_layers(x, [mlp.TwoLayerWeights(*weights)])[0]
+
+
 def main() -> None:
     arrays.keep_freed_memory()
     for name, (rows, (inputs, hidden, outputs)) in NETWORKS.items():
         shapes = ((rows, inputs), (hidden, inputs), (hidden,), (outputs, hidden), (outputs,))
         values = [torch.randn(shape).requires_grad_() for shape in shapes]
         label = f"{name} network rows={rows} {inputs}-{hidden}-{outputs}"
-        compare(label, mlp.two_layer, reference.two_layer, values)
+        compare(label, network, reference.two_layer, values)
     normal = [torch.randn(SYMBOLS).requires_grad_() for _ in range(3)]
     scales = [torch.rand(SYMBOLS).add_(0.2).requires_grad_() for _ in range(2)]
     trits = torch.randint(-1, 2, (SYMBOLS,)).float()
