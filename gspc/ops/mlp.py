@@ -38,8 +38,8 @@ def two_layers(
         [n, O] of each network; gradients flow to every argument, and x costs none where it needs none.
 
     Raises:
-        ValueError: on no network, shapes that do not fit, tensors of different dtypes or devices, an index outside x, or
-            one beside an x that needs a gradient.
+        ValueError: on no network, shapes that do not fit, tensors of different dtypes or devices, an index
+            outside x, or one beside an x that needs a gradient.
     """
     _check(x, networks, index)
     if x.device.type != "cpu" or x.dtype != torch.float32:

@@ -15,8 +15,8 @@ from gspc.ops.heads import HeadTensors, NeuralGaussians, neural_gaussians
 OUTPUTS = ("means", "quats", "scales", "opacities", "colors")
 
 
-# N, F, K, H and the share of open masks, half of which draw, or 60 % with F = 48: the prototype's sizes, and the
-# default preset's with the 2.5 drawn Gaussians an anchor of a trained scene.
+# N, F, K, H and the share of open masks, half of which draw, or 60 % with F = 48: the prototype's sizes, and
+# the default preset's with the 2.5 drawn Gaussians an anchor of a trained scene.
 SETTINGS = ((30_000, 32, 10, 50, 0.9), (30_000, 48, 10, 64, 0.42))
 
 
