@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import math
 import os
 import re
 import signal
@@ -10,10 +12,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from cli_tools import environment, interruptible
+
+from gspc.metrics import Difference, bd_rate
 
 BENCH = Path(__file__).resolve().parent / "bench" / "ablation.py"
 
@@ -183,7 +188,7 @@ def test_differences_are_those_of_the_curves(bench: Bench) -> None:
         "why": "1 point, 4 needed",
         "seeds": [None, None],
         "overlap": 0.0,
-        "of_means": {"value": None, "why": "1 point, 4 needed", "overlap": 0.0},
+        "of_means": {"value": None, "why": "1 point, 4 needed", "overlap": 0.0, "error": None},
     }
     # Bytes of a seed's curves are the other's times a factor, so the curve of means tells the same.
     assert variable["of_means"]["value"] == pytest.approx(variable["value"], abs=0.1)
@@ -191,14 +196,32 @@ def test_differences_are_those_of_the_curves(bench: Bench) -> None:
     assert "1 point, 4 needed" in bench.table
 
 
-def test_differences_within_the_seeds_spread_are_unresolved() -> None:
-    sys.path.insert(0, str(BENCH.parent))
-    try:
-        import ablation_report
-    finally:
-        sys.path.remove(str(BENCH.parent))
-    from gspc.metrics import Difference
+@pytest.fixture
+def ablation_report(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(BENCH.parent))
+    return importlib.import_module("ablation_report")
 
+
+def test_mean_curves_have_an_error_from_three_seeds_on(ablation_report: ModuleType) -> None:
+    """Three seeds whose bytes are 80, 90 and 100 % of the reference's."""
+    arms = [
+        {
+            seed: [{"bytes": 1000 * 2**i * factor, "psnr": 25.0 + i} for i in range(5)]
+            for seed, factor in enumerate(factors)
+        }
+        for factors in ((1.0, 1.0, 1.0), (0.8, 0.9, 1.0))
+    ]
+    three = ablation_report._of_mean_curves(bd_rate, arms, [0, 1, 2], "bytes")
+    assert three["value"] == pytest.approx(-10.0, abs=1e-6) and three["overlap"] == 1.0
+    # Without one seed each: -5, -10 and -15 %.
+    assert three["error"] == pytest.approx(math.sqrt(2 / 3 * (5**2 + 5**2)), abs=1e-6)
+    assert ablation_report._of_means({"of_means": three}, 1, " %") == "-10.0 ± 5.8 %"
+    two = ablation_report._of_mean_curves(bd_rate, arms, [0, 1], "bytes")
+    assert two["value"] == pytest.approx(-15.0, abs=1e-6) and two["error"] is None
+    assert ablation_report._of_means({"of_means": two}, 1, " %") == "-15.0 %"
+
+
+def test_differences_within_the_seeds_spread_are_unresolved(ablation_report: ModuleType) -> None:
     def text(*values: float) -> str:
         return ablation_report._difference(
             ablation_report._summary([Difference(value, 0.9) for value in values]), 1, " %"

@@ -3,18 +3,20 @@
 An arm is a variant on a scene with a seed; the levels of its streams are the points of its curve, without
 those that another one beats. A difference is given for at least four points on both sides and 75 % overlap.
 With several seeds it is the mean of the differences seed by seed, and their spread is the largest minus the
-smallest; less than twice the spread is called unresolved.
+smallest; less than twice the spread is called unresolved. Beside it stands the difference of the seeds' mean
+curves, with a standard error (jackknife over seeds) from three seeds on.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from gspc.metrics import bd_psnr, bd_rate
+from gspc.metrics import Difference, bd_psnr, bd_rate
 from gspc.pipeline.comparison import VARIABLE_COMPONENTS
 
 Curve = list[tuple[float, float]]
@@ -203,12 +205,36 @@ def _differences(
         for name, function in (("bd_rate_percent", bd_rate), ("bd_psnr_db", bd_psnr)):
             curves = [[front(arm[seed], measure) for arm in arms] for seed in seeds]
             row[name] = _summary([function(*pair) for pair in curves])
-            whole = function(
-                *(front(_mean_points([arm[seed] for seed in seeds], measure), measure) for arm in arms)
-            )
-            row[name]["of_means"] = {"value": whole.value, "why": whole.why, "overlap": whole.overlap}
+            row[name]["of_means"] = _of_mean_curves(function, arms, seeds, measure)
         found.append(row)
     return found
+
+
+def _of_mean_curves(
+    function: Callable[..., Difference],
+    arms: Sequence[dict[int, list[dict[str, Any]]]],
+    seeds: Sequence[int],
+    measure: str,
+) -> dict[str, Any]:
+    def of(chosen: Sequence[int]) -> Difference:
+        return function(
+            *(front(_mean_points([arm[seed] for seed in chosen], measure), measure) for arm in arms)
+        )
+
+    whole = of(seeds)
+    found = {"value": whole.value, "why": whole.why, "overlap": whole.overlap, "error": None}
+    if len(seeds) > 2 and whole.value is not None:  # of two seeds it says next to nothing
+        without = [of([seed for seed in seeds if seed != left_out]).value for left_out in seeds]
+        found["error"] = _jackknife_error([value for value in without if value is not None], len(seeds))
+    return found
+
+
+def _jackknife_error(without: Sequence[float], seeds: int) -> float | None:
+    """Standard error from the values that leave one seed out each; None when one of those has none."""
+    if len(without) != seeds:
+        return None
+    mean = sum(without) / seeds
+    return math.sqrt((seeds - 1) / seeds * sum((value - mean) ** 2 for value in without))
 
 
 def _complete_seeds(variant: Any, scene: str, rows: list[dict[str, Any]]) -> set[int]:
@@ -347,7 +373,10 @@ def _difference_table(differences: list[dict[str, Any]]) -> tuple[list[str], lis
 
 def _of_means(found: dict[str, Any], digits: int, unit: str) -> str:
     whole = found["of_means"]
-    return whole["why"] if whole["value"] is None else f"{whole['value']:+.{digits}f}{unit}"
+    if whole["value"] is None:
+        return str(whole["why"])
+    error = "" if whole["error"] is None else f" ± {whole['error']:.{digits}f}"
+    return f"{whole['value']:+.{digits}f}{error}{unit}"
 
 
 def _difference(found: dict[str, Any], digits: int, unit: str) -> str:
@@ -365,7 +394,8 @@ def _notes(rows: list[dict[str, Any]], missing: int) -> list[str]:
         "A level's + columns are bytes that it adds; symbols and escapes are divided by their ideal bits. "
         "Times are wall seconds of whole commands, start of the interpreter included; the fit's of the "
         "whole run.",
-        "Of means: of the curves through the seeds' mean sizes and PSNRs of each stream and level.",
+        "Of means: of the curves through the seeds' mean sizes and PSNRs of each stream and level; ± is the "
+        "standard error over seeds (jackknife).",
         "Estimate: what training last expected of the whole file, against its bytes.",
     ]
     if missing:
