@@ -153,44 +153,60 @@ inline void mask_storeu_epi16(void* to, __mmask16 k, __m256i a) {
 
 }  // namespace gspc_emulated
 
-// Macros, since the compiler's own header declares functions of these names.
-#define _mm512_cvtepi16_epi32 gspc_emulated::cvtepi16_epi32
-#define _mm512_cvtepu16_epi32 gspc_emulated::cvtepu16_epi32
-#define _mm512_cvtepu8_epi32 gspc_emulated::cvtepu8_epi32
-#define _mm512_cvtepi32_epi16 gspc_emulated::cvtepi32_epi16
-#define _mm512_cvtepi32_ps gspc_emulated::cvtepi32_ps
-#define _mm512_cvtepu32_ps gspc_emulated::cvtepu32_ps
-#define _mm512_cvttps_epi32 gspc_emulated::cvttps_epi32
-#undef _mm512_i32gather_epi32
-#undef _mm512_i32gather_epi64
-#undef _mm512_i32gather_ps
-#define _mm512_i32gather_epi32 gspc_emulated::i32gather_epi32
-#define _mm512_i32gather_epi64 gspc_emulated::i32gather_epi64
-#define _mm512_i32gather_ps gspc_emulated::i32gather_ps
-#define _mm512_cmplt_epu32_mask gspc_emulated::cmplt_epu32_mask
-#undef _mm512_mask_srli_epi32
-#define _mm512_mask_srli_epi32 gspc_emulated::mask_srli_epi32
-#define _mm512_maskz_expand_epi32 gspc_emulated::maskz_expand_epi32
-#define _mm512_maskz_sqrt_ps gspc_emulated::maskz_sqrt_ps
+// Macros, since the compiler's own header declares functions of these names; newer versions of SIMDe have some.
+#undef _cvtmask16_u32
+#define _cvtmask16_u32(k) static_cast<unsigned>(k)
+#undef _knot_mask16
+#define _knot_mask16(k) static_cast<__mmask16>(~(k))
+#undef _kor_mask16
+#define _kor_mask16(a, b) static_cast<__mmask16>((a) | (b))
+#undef _mm256_mask_storeu_epi16
+#define _mm256_mask_storeu_epi16 gspc_emulated::mask_storeu_epi16
 #undef _mm256_maskz_extractf32x4_ps
 #define _mm256_maskz_extractf32x4_ps(k, a, which) _mm256_castps256_ps128(gspc_emulated::maskz_extractf32x4(a, which))
-#define _mm512_mulhi_epu16 gspc_emulated::mulhi_epu16
+#undef _mm512_cmplt_epu32_mask
+#define _mm512_cmplt_epu32_mask gspc_emulated::cmplt_epu32_mask
+#undef _mm512_cvtepi16_epi32
+#define _mm512_cvtepi16_epi32 gspc_emulated::cvtepi16_epi32
+#undef _mm512_cvtepi32_epi16
+#define _mm512_cvtepi32_epi16 gspc_emulated::cvtepi32_epi16
+#undef _mm512_cvtepi32_ps
+#define _mm512_cvtepi32_ps gspc_emulated::cvtepi32_ps
+#undef _mm512_cvtepu16_epi32
+#define _mm512_cvtepu16_epi32 gspc_emulated::cvtepu16_epi32
+#undef _mm512_cvtepu32_ps
+#define _mm512_cvtepu32_ps gspc_emulated::cvtepu32_ps
+#undef _mm512_cvtepu8_epi32
+#define _mm512_cvtepu8_epi32 gspc_emulated::cvtepu8_epi32
+#undef _mm512_cvttps_epi32
+#define _mm512_cvttps_epi32 gspc_emulated::cvttps_epi32
+#undef _mm512_i32gather_epi32
+#define _mm512_i32gather_epi32 gspc_emulated::i32gather_epi32
+#undef _mm512_i32gather_epi64
+#define _mm512_i32gather_epi64 gspc_emulated::i32gather_epi64
+#undef _mm512_i32gather_ps
+#define _mm512_i32gather_ps gspc_emulated::i32gather_ps
 #undef _mm512_madd_epi16
 #define _mm512_madd_epi16 gspc_emulated::madd_epi16
+#undef _mm512_mask_srli_epi32
+#define _mm512_mask_srli_epi32 gspc_emulated::mask_srli_epi32
+#undef _mm512_maskz_expand_epi32
+#define _mm512_maskz_expand_epi32 gspc_emulated::maskz_expand_epi32
+#undef _mm512_maskz_sqrt_ps
+#define _mm512_maskz_sqrt_ps gspc_emulated::maskz_sqrt_ps
+#undef _mm512_mulhi_epu16
+#define _mm512_mulhi_epu16 gspc_emulated::mulhi_epu16
+#undef _mm512_rcp14_ps
+#define _mm512_rcp14_ps gspc_emulated::rcp14_ps
+#undef _mm512_reduce_add_ps
+#define _mm512_reduce_add_ps gspc_emulated::reduce_add_ps
 #undef _mm512_shuffle_f32x4
 #define _mm512_shuffle_f32x4 gspc_emulated::shuffle_f32x4
-#define _mm512_rcp14_ps gspc_emulated::rcp14_ps
-#define _mm512_reduce_add_ps gspc_emulated::reduce_add_ps
+#undef _mm512_sra_epi64
 #define _mm512_sra_epi64 gspc_emulated::sra_epi64
 #undef _mm512_srai_epi32
 #define _mm512_srai_epi32 gspc_emulated::srai_epi32
-#define _mm256_mask_storeu_epi16 gspc_emulated::mask_storeu_epi16
-#undef _mm_cmpgt_epi8_mask
 #undef _mm_cmpge_epi8_mask
-#define _mm_cmpgt_epi8_mask(a, b) static_cast<__mmask16>(_mm_movemask_epi8(_mm_cmpgt_epi8(a, b)))
 #define _mm_cmpge_epi8_mask(a, b) static_cast<__mmask16>(~_mm_movemask_epi8(_mm_cmpgt_epi8(b, a)))
-#undef _knot_mask16
-#undef _kor_mask16
-#define _knot_mask16(k) static_cast<__mmask16>(~(k))
-#define _kor_mask16(a, b) static_cast<__mmask16>((a) | (b))
-#define _cvtmask16_u32(k) static_cast<unsigned>(k)
+#undef _mm_cmpgt_epi8_mask
+#define _mm_cmpgt_epi8_mask(a, b) static_cast<__mmask16>(_mm_movemask_epi8(_mm_cmpgt_epi8(a, b)))
