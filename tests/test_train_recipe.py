@@ -17,7 +17,6 @@ from gspc.model import quantization as quant
 from gspc.model.anchors import AnchorModel, ModelShape
 from gspc.model.calibrate import calibrate
 from gspc.model.context import TwoLayer
-from gspc.model.entropy import mixture_bits, three_way_bits, unit_gaussian_bits
 from gspc.model.heads import GaussianHeads
 from gspc.model.masks import START
 from gspc.model.storage import TrainedModel
@@ -353,34 +352,6 @@ def test_at_its_start_the_residual_decoder_draws_the_coarse_prediction() -> None
 # ---- rates ----
 
 
-def test_three_way_shares_are_a_distribution() -> None:
-    previous = torch.tensor([0.0, 1.0, -2.0, 4.0])
-    for scale in (0.3, 1.0, 7.0):
-        spread = torch.full_like(previous, scale)
-        shares = [
-            torch.exp2(-three_way_bits(previous, torch.full_like(previous, t), spread))
-            for t in (-1.0, 0.0, 1.0)
-        ]
-        torch.testing.assert_close(sum(shares), torch.ones(4))
-        assert shares[0][0] == pytest.approx(shares[2][0])  # around the mean both sides are alike
-        assert shares[0][1] >= shares[2][1] and shares[0][2] <= shares[2][2]  # toward it more likely
-    exact = [0.5 * (math.erf((t + 0.5) / 2**0.5) - math.erf((t - 0.5) / 2**0.5)) for t in (-1, 0, 1)]
-    bits = three_way_bits(torch.zeros(1), torch.zeros(1), torch.ones(1))
-    assert bits.item() == pytest.approx(-math.log2(exact[1] / sum(exact)), abs=1e-5)
-
-
-def test_a_mixture_of_equals_is_its_component() -> None:
-    torch.manual_seed(0)
-    distance, scale = torch.randn(50) * 4, torch.rand(50) * 3 + 0.2
-    for logit in (-6.0, 0.0, 3.0):
-        got = mixture_bits(distance, scale, torch.zeros(50), scale, torch.full((50,), logit))
-        torch.testing.assert_close(got, unit_gaussian_bits(distance, scale), atol=1e-4, rtol=1e-4)
-    certain = torch.full((50,), 40.0)
-    mean, other = torch.randn(50), torch.rand(50) + 0.5
-    got = mixture_bits(distance, scale, mean, other, certain)
-    torch.testing.assert_close(got, unit_gaussian_bits(distance - mean, other), atol=1e-4, rtol=1e-4)
-
-
 @pytest.mark.parametrize("quantized", [False, True])
 def test_chunks_see_only_earlier_channels(scene: SceneData, quantized: bool) -> None:
     """Changing channel c changes the bits of its own chunk and later ones; those before never."""
@@ -399,8 +370,10 @@ def test_chunks_see_only_earlier_channels(scene: SceneData, quantized: bool) -> 
         with torch.no_grad():
             rows = AnchorRows(values, model.log_scales[index], model.offsets[index], model.masks[index])
             context, _ = model.split_grid(model.grid(model.positions[index]))
-            attribute = rate._attributes(model, context, rows, 2)[0]
-            return rate._appearance_bits(model, attribute, 2, noisy=False)
+            parts = model.shape.values(rows.features, rows.log_scales, rows.offsets)
+            attributes = model.shape.attribute_rows(parts, *model.context.predict_level(context, 2))
+            each = torch.ones_like(values)
+            return rate._appearance_bits(model, "features", attributes["features"], 2, each, noisy=False)[1]
 
     values = model.features[index].detach()
     before = bits(values)

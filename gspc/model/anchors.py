@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gspc.model import quantization as quant
-from gspc.model.context import ContextNets, ContextSizes, TwoLayer
+from gspc.model.context import ContextNets, ContextSizes, Prediction, TwoLayer
 from gspc.model.fake_quant import straight_through
 from gspc.model.grid import PLANES, HashGrid
 from gspc.model.grid_spec import GridSpec
@@ -18,6 +18,7 @@ from gspc.model.heads import GaussianHeads
 from gspc.model.masks import START
 from gspc.model.quantization import ONE_SCALE_STEP, StepBase
 from gspc.ops.mlp import two_layers
+from gspc.ops.rate import AttributeRows
 from gspc.presets import Recipe
 
 ATTRIBUTES = ("features", "scaling", "offsets")
@@ -79,6 +80,19 @@ class ModelShape:
     def values(self, features: Tensor, log_scales: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What the stream holds of anchors' parameters, [n, values] for each of `ATTRIBUTES`."""
         return features, log_scales, offsets.flatten(1)
+
+    def attribute_rows(
+        self, values: tuple[Tensor, ...], prediction: Prediction, octaves: Tensor
+    ) -> dict[str, AttributeRows]:
+        """Each attribute with what the contexts say about it: `values` as above; `octaves` [n, F + Z] of
+        features and scaling at a level."""
+        of_features, of_scaling = octaves.split([self.features, self.scales], dim=1)
+        centers = (prediction.center_features, prediction.center_scaling, prediction.center_offsets)
+        scales = (of_features, of_scaling, prediction.scale_offsets)
+        rows = zip(
+            values, centers, scales, prediction.r.split(1, dim=1), self.step_base.as_tuple(), strict=True
+        )
+        return dict(zip(ATTRIBUTES, (AttributeRows(*parts) for parts in rows), strict=True))
 
     def is_refined(self, attribute: str) -> bool:
         """Whether trits refine an attribute from level to level."""

@@ -15,11 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gspc.model import fake_quant
-from gspc.model import quantization as quant
 from gspc.ops.mlp import TwoLayerWeights, two_layers
-
-# Largest centered value that the trit networks see, in units of 8 Q0: 11 bits at 512 integers per unit.
-SO_FAR_LIMIT = fake_quant.ACTIVATION_LIMIT / fake_quant.INPUT_UNITS
 
 
 @dataclass(frozen=True)
@@ -130,15 +126,6 @@ class Prediction:
     scale_offsets: Tensor  # [n, 3K] octaves, see quantization.log2_scale
 
 
-@dataclass(frozen=True)
-class ChunkPrediction:
-    """Second component of the mixtures of a chunk's channels (HAC++, intra-anchor context); [n, channels]."""
-
-    mean: Tensor  # in units of Q0
-    octaves: Tensor  # see quantization.log2_scale
-    weight_logit: Tensor  # weight = sigmoid
-
-
 class ContextNets(nn.Module):
     """All entropy networks."""
 
@@ -213,42 +200,43 @@ class ContextNets(nn.Module):
         """Level-free outputs and the trunk's hidden layer (before its gain), which `scales` goes on from."""
         hidden = self.trunk.hidden(context)
         out = self.trunk.output(self.trunk.activate(hidden, None))
-        f, z, k3 = self.sizes.features, self.sizes.scales, 3 * self.sizes.offsets
-        parts = out.split([f, z, k3, k3], dim=1)
-        return Prediction(self.step_parameters(context), *parts), hidden
+        return self._prediction(self.step_parameters(context), out), hidden
 
     def scales(self, hidden: Tensor, level: int) -> Tensor:  # -> [n, F + Z] octaves
         """Scale outputs of features and scaling for anchors first coded at `level`."""
         return self.trunk.output(self.trunk.activate(hidden, self.trunk_gain(level)), self.scale)
 
+    def predict_level(self, context: Tensor, level: int) -> tuple[Prediction, Tensor]:
+        """`predict`, and the scales [n, F + Z] at `level`, in octaves."""
+        if self.trunk.units > 0:
+            prediction, hidden = self.predict(context)
+            return prediction, self.scales(hidden, level)
+        trunk, gained = self.trunk.weights(), self.trunk.weights(self.trunk_gain(level))
+        scale = gained._replace(w2=self.scale.weight, b2=self.scale.bias)
+        r, out, octaves = two_layers(context, [self.steps.weights(), trunk, scale])
+        return self._prediction(r, out), octaves
+
+    def _prediction(self, r: Tensor, out: Tensor) -> Prediction:
+        f, z, k3 = self.sizes.features, self.sizes.scales, 3 * self.sizes.offsets
+        return Prediction(r, *out.split([f, z, k3, k3], dim=1))
+
     def trit_outputs(
         self, context: Tensor, so_far: Tensor, level: int, attribute: str
-    ) -> tuple[Tensor, Tensor]:
-        """Two values per value of `attribute` for its trits at `level` >= 2: logits of zero against nonzero
-        and of +1 against -1; of an unbounded model mean in steps and octaves (`quantization.trit_scale`).
+    ) -> Tensor:  # -> [n, 2 values]
+        """First one, then another output per value of `attribute` for its trits at `level` >= 2: logits of
+        zero against nonzero and of +1 against -1; of an unbounded model mean in steps and octaves
+        (`quantization.trit_scale`).
 
         `so_far` is the centered value at the level before, in units of 8 Q0 (integers / 512 of the stream).
         """
         net, gain = self.trit_net(attribute)
-        first, second = net(torch.cat([context, so_far], 1), gain(level)).chunk(2, dim=1)
-        return first, second
+        outputs: Tensor = net(torch.cat([context, so_far], 1), gain(level))
+        return outputs
 
-    def chunk_inputs(
-        self, number: int, log2_in_steps: Tensor, center: Tensor, so_far: Tensor
-    ) -> Tensor:  # -> [n, 2 own + first]
-        """What a chunk's network sees (the stream's integers / 512): scales and centers of its own channels,
-        then the values of the chunks before.
-
-        log2_in_steps [n, F] of the first component; center [n, F] in units of Q0; so_far [n, F], centered
-        values at this level in units of 8 Q0.
-        """
-        first, end = self.sizes.chunk(number)
-        index = (log2_in_steps[:, first:end] - quant.LOG2_SMALLEST_SCALE) * quant.SCALES_PER_OCTAVE
-        scales = (index - quant.SCALE_COUNT // 2) / 32
-        means = (center[:, first:end] / 8).clamp(-SO_FAR_LIMIT, SO_FAR_LIMIT)
-        return torch.cat([scales, means, so_far[:, :first]], 1)
-
-    def chunk_prediction(self, number: int, inputs: Tensor, level: int) -> ChunkPrediction:
-        """Second components of chunk `number` >= 1 at `level`."""
+    def chunk_outputs(self, number: int, inputs: Tensor, level: int) -> Tensor:  # -> [n, 3 own]
+        """Second components of the mixtures of chunk `number` >= 1 at `level` (HAC++, intra-anchor context):
+        means in units of Q0, octaves (see `quantization.log2_scale`), logits of their weights. `inputs` are
+        `gspc.ops.rate.chunk_inputs`."""
         net, gain = self.chunk_net(number)
-        return ChunkPrediction(*net(inputs, gain(level)).chunk(3, dim=1))
+        outputs: Tensor = net(inputs, gain(level))
+        return outputs

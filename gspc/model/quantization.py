@@ -59,29 +59,6 @@ def refinement(level: int) -> int:
     return 3 ** (level - 1)
 
 
-def quantize(centered: Tensor, finest_step: Tensor) -> Tensor:
-    """Nearest multiple, ties to the right as in the paper (half-to-even would break nesting). Returns
-    integers as floats."""
-    return torch.floor(centered / finest_step + 0.5)
-
-
-def coarsen(symbols: Tensor, levels_up: int) -> Tensor:
-    """Symbols `levels_up` levels coarser: k_(s-1) = floor((k_s + 1) / 3), repeated."""
-    for _ in range(levels_up):
-        symbols = torch.floor((symbols + 1.0) / 3.0)
-    return symbols
-
-
-def trits(symbols: Tensor) -> Tensor:
-    """Refinement of a value whose finest symbol is `symbols`: k_s - 3 k_(s-1), in {-1, 0, 1}."""
-    return symbols - 3.0 * coarsen(symbols, 1)
-
-
-def log2_scale(z: Tensor) -> Tensor:
-    """log2 of a standard deviation relative to Q0 from the network's scale output (in octaves)."""
-    return z + LOG2_SMALLEST_SCALE
-
-
 def clamp_log2_scale_in_steps(value: Tensor) -> Tensor:
     """Limits log2(sigma / step) to what the pinned Gaussian tables hold."""
     return value.clamp(LOG2_SMALLEST_SCALE, LOG2_SMALLEST_SCALE + (SCALE_COUNT - 1) / SCALES_PER_OCTAVE)

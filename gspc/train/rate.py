@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from gspc.model import quantization as quant
-from gspc.model.anchors import ATTRIBUTES, AnchorModel
-from gspc.model.context import SO_FAR_LIMIT
-from gspc.model.entropy import binary_entropy, mixture_bits, three_way_bits, trit_bits, unit_gaussian_bits
+from gspc.model.anchors import AnchorModel
+from gspc.model.entropy import binary_entropy
 from gspc.model.masks import anchor_mask, gaussian_mask
+from gspc.ops import rate as ops
+from gspc.ops import reference
+from gspc.ops.rate import AttributeRows
 
 POSITION_BITS = 8.0  # per anchor; what octree coding of trained clouds costs, level 1 of fox and lego
 ESTIMATE_SAMPLE = 4096
@@ -55,19 +57,6 @@ class AnchorRows:
     masks: Tensor
 
 
-@dataclass(frozen=True)
-class _Attribute:
-    """One attribute of some anchors, [n, values], and what the contexts say about it at a level."""
-
-    name: str
-    base: float  # Q0
-    center: Tensor  # in units of Q0
-    centered: Tensor
-    first_step: Tensor  # [n, 1]
-    step: Tensor  # [n, 1], of the level
-    log2_in_steps: Tensor  # of the first appearance's standard deviation
-
-
 def level_bits(
     model: AnchorModel,
     index: Tensor,
@@ -94,19 +83,21 @@ def level_bits(
     anchor_now, anchor_before = anchor_mask(now), anchor_mask(before).detach()
     fresh, old = (anchor_now - anchor_before)[:, None], anchor_before[:, None]
     totals, per_anchor, per_gaussian = {}, 0.0, 0.0
-    for attribute in _attributes(model, context, rows, level):
-        bits = _appearance_bits(model, attribute, level, noisy)
-        if attribute.name == "offsets":
-            appears = (now - before).repeat_interleave(3, dim=1)
-            refined = before.repeat_interleave(3, dim=1)
-            per_gaussian = _mean_over(bits.unflatten(1, (-1, 3)), now)
+    values = shape.values(rows.features, rows.log_scales, rows.offsets)
+    attributes = shape.attribute_rows(values, *model.context.predict_level(context, level))
+    for name, attribute in attributes.items():
+        if name == "offsets":
+            appears, refined, alive = now - before, before, now
         else:
-            appears, refined = fresh, old
-            per_anchor += _mean_over(bits, anchor_now)
-        totals[attribute.name] = (bits * appears).sum()
-        if shape.refines_at(attribute.name, level) and attribute.centered.shape[1]:
-            bits = _refinement_bits(model, context, attribute, level) * refined
-            totals[attribute.name] = totals[attribute.name] + bits.sum()
+            appears, refined, alive = fresh, old, anchor_now[:, None]
+        totals[name], bits = _appearance_bits(model, name, attribute, level, appears, noisy=noisy)
+        mean = _mean_over(bits, alive)
+        if name == "offsets":
+            per_gaussian = mean
+        else:
+            per_anchor += mean
+        if shape.refines_at(name, level) and attribute.values.shape[1]:
+            totals[name] = totals[name] + _refinement_bits(model, context, name, attribute, level, refined)
     candidates = ((1 - before) * anchor_now[:, None]).sum()
     appearing = (now - before).sum() / candidates.clamp_min(1.0)
     return LevelBits(
@@ -119,9 +110,9 @@ def level_bits(
 
 
 @torch.no_grad()
-def _mean_over(bits: Tensor, alive: Tensor) -> float:  # [..., values], [...] of 0 or 1
-    """Mean of the values' sums where `alive`; 0 where nothing is."""
-    return float((bits.sum(-1) * alive).sum() / alive.sum().clamp_min(1.0))
+def _mean_over(bits: Tensor, alive: Tensor) -> float:  # [n, G], [n, G] of 0 or 1
+    """Mean where `alive`; 0 where nothing is."""
+    return float((bits * alive).sum() / alive.sum().clamp_min(1.0))
 
 
 def _masks_cost(appearing: float, offsets: int) -> Cost:
@@ -131,88 +122,38 @@ def _masks_cost(appearing: float, offsets: int) -> Cost:
     return Cost(-offsets * math.log2(1 - p), math.log2((1 - p) / p))
 
 
-def _attributes(model: AnchorModel, context: Tensor, rows: AnchorRows, level: int) -> list[_Attribute]:
-    shape, nets = model.shape, model.context
-    prediction, hidden = nets.predict(context)
-    f = shape.features
-    octaves = nets.scales(hidden, level)
-    values = shape.values(rows.features, rows.log_scales, rows.offsets)
-    centers = (prediction.center_features, prediction.center_scaling, prediction.center_offsets)
-    scales = (octaves[:, :f], octaves[:, f:], prediction.scale_offsets)
-    found = []
-    for i, name in enumerate(ATTRIBUTES):
-        base = shape.step_base.as_tuple()[i]
-        first_step = quant.step(base, prediction.r[:, i : i + 1])
-        step = first_step / shape.refinement(name, level)
-        in_steps = quant.clamp_log2_scale_in_steps(quant.log2_scale(scales[i]) - torch.log2(step / base))
-        found.append(
-            _Attribute(
-                name=name,
-                base=base,
-                center=centers[i],
-                centered=values[i] - base * centers[i],
-                first_step=first_step,
-                step=step,
-                log2_in_steps=in_steps,
-            )
-        )
-    return found
+def _appearance_bits(
+    model: AnchorModel, name: str, attribute: AttributeRows, level: int, weights: Tensor, *, noisy: bool
+) -> tuple[Tensor, Tensor]:
+    """Weighted bits of values that appear at `level`, and their sums [n, G] where `weights` are."""
+    refinement = model.shape.refinement(name, level)
+    chunks: list[Tensor] = []
+    if name == "features" and model.shape.chunks:
+        nets = model.context
+        ends = [nets.sizes.chunk(number)[1] for number in range(nets.sizes.chunks)]
+        # Later chunks see what a decoder sees of the earlier ones: rounded values.
+        inputs = ops.chunk_inputs(attribute, refinement, ends) if len(ends) > 1 else ()
+        chunks = [nets.chunk_outputs(number, x, level) for number, x in enumerate(inputs, start=1)]
+    seed = int(torch.randint(1 << 62, ())) if noisy else None
+    return ops.appearance_bits(attribute, refinement, weights, chunks, seed)
 
 
-def _appearance_bits(model: AnchorModel, attribute: _Attribute, level: int, noisy: bool) -> Tensor:
-    """Bits of centered values that appear at `level`, [n, values]; the scale is limited to what the pinned
-    tables hold."""
-    distance = attribute.centered / attribute.step
-    hard = torch.floor(distance.detach() + 0.5)
-    distance = distance + (torch.rand_like(distance) - 0.5) if noisy else hard
-    scale = torch.exp2(attribute.log2_in_steps)
-    if attribute.name != "features" or not model.shape.chunks:
-        return unit_gaussian_bits(distance, scale)
-    nets = model.context
-    _, end = nets.sizes.chunk(0)
-    parts = [unit_gaussian_bits(distance[:, :end], scale[:, :end])]
-    # Later chunks see what a decoder sees of the earlier ones: rounded values.
-    so_far = _so_far(hard, attribute.step.detach(), attribute.base)
-    per_base = attribute.base / attribute.step
-    for number in range(1, nets.sizes.chunks):
-        first, end = nets.sizes.chunk(number)
-        inputs = nets.chunk_inputs(number, attribute.log2_in_steps, attribute.center, so_far)
-        second = nets.chunk_prediction(number, inputs, level)
-        other = quant.clamp_log2_scale_in_steps(quant.log2_scale(second.octaves) + torch.log2(per_base))
-        parts.append(
-            mixture_bits(
-                distance[:, first:end],
-                scale[:, first:end],
-                second.mean * per_base,
-                torch.exp2(other),
-                second.weight_logit,
-            )
-        )
-    return torch.cat(parts, 1)
-
-
-def _so_far(symbols: Tensor, step: Tensor, base: float) -> Tensor:
-    """Decoded values as the networks see them, in units of 8 Q0."""
-    return (symbols * step / (8 * base)).clamp(-SO_FAR_LIMIT, SO_FAR_LIMIT)
-
-
-def _refinement_bits(model: AnchorModel, context: Tensor, attribute: _Attribute, level: int) -> Tensor:
-    """Bits of the trits that refine level - 1 to `level`, [n, values]; only networks and grid get
-    gradients."""
-    levels, name = model.shape.levels, attribute.name
-    first_step, centered = attribute.first_step.detach(), attribute.centered.detach()
-    finest = quant.quantize(centered, first_step / model.shape.refinement(name, levels))
-    symbols = quant.coarsen(finest, model.shape.step_level(name, levels) - level)
-    previous = quant.coarsen(symbols, 1)
-    trits = symbols - 3 * previous
-    if model.shape.gaussian_trits(name):
-        return three_way_bits(previous, trits, torch.exp2(attribute.log2_in_steps))
-    so_far = _so_far(previous, first_step / quant.refinement(level - 1), attribute.base)
-    first, second = model.context.trit_outputs(context, so_far, level, name)
-    if model.shape.trits == "rounded":
-        return unit_gaussian_bits(trits - first, quant.trit_scale(second))
-    # No further than the stream's tables reach.
-    return trit_bits(first.clamp(-8.0, 7.75), second.clamp(-4.0, 3.875), trits)
+def _refinement_bits(
+    model: AnchorModel, context: Tensor, name: str, attribute: AttributeRows, level: int, weights: Tensor
+) -> Tensor:
+    """Weighted bits of the trits that refine level - 1 to `level`; only networks and grid get gradients."""
+    shape = model.shape
+    finest = shape.refinement(name, shape.levels)
+    coarser = shape.step_level(name, shape.levels) - level
+    if shape.gaussian_trits(name):
+        refinement = shape.refinement(name, level)
+        return ops.gaussian_trit_bits(attribute, refinement, finest, coarser, weights)[0]
+    so_far, trits = ops.trits(attribute, finest, coarser)
+    outputs = model.context.trit_outputs(context, so_far, level, name)
+    if shape.trits == "rounded":
+        mean, octaves = outputs.chunk(2, dim=1)
+        return (reference.gaussian_bits(trits - mean, quant.trit_scale(octaves)) * weights).sum()
+    return ops.three_way_bits(outputs, trits, weights)[0]
 
 
 @torch.no_grad()

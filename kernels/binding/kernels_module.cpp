@@ -16,7 +16,7 @@ void bind_grid(nb::module_& m);
 void bind_ssim(nb::module_& m);
 void bind_heads(nb::module_& m);
 void bind_rows(nb::module_& m);
-void bind_bits(nb::module_& m);
+void bind_rate(nb::module_& m);
 void bind_mlp(nb::module_& m);
 
 namespace {
@@ -49,6 +49,6 @@ NB_MODULE(_kernels, m) {
   bind_ssim(m);
   bind_heads(m);
   bind_rows(m);
-  bind_bits(m);
+  bind_rate(m);
   bind_mlp(m);
 }

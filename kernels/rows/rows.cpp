@@ -6,6 +6,7 @@
 #include <cstring>
 #include <vector>
 
+#include "common/noise.hpp"
 #include "rows/rows_isa.hpp"
 
 namespace gspc {
@@ -28,13 +29,6 @@ void each_row(const RowsIndex& rows, const Work& work) {
   each_block(rows, [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) work(i, static_cast<size_t>(rows.index[i]));
   });
-}
-
-// Seeds that differ in a bit become keys that differ in half of them (the finish of splitmix64).
-uint64_t key_of(uint64_t seed) {
-  seed = (seed ^ seed >> 30) * 0xbf58476d1ce4e5b9u;
-  seed = (seed ^ seed >> 27) * 0x94d049bb133111ebu;
-  return seed ^ seed >> 31;
 }
 
 void copy_also(const RowsIndex& rows, const float* values, size_t width, float* out) {
@@ -103,7 +97,7 @@ const char* rows_error(const RowsIndex& rows) {
 
 void rows_noisy(const RowsIndex& rows, const float* values, size_t width, const float* step, float scale, uint64_t seed,
                 float* out, float* out_also) {
-  const uint64_t key = key_of(seed);
+  const uint64_t key = noise_key(seed);
   each_row(rows, [&](size_t i, size_t n) {
     GSPC_DISPATCH(rows_noisy_row)
     (values + n * width, width, static_cast<uint32_t>(n * width), key, step != nullptr ? scale * step[i] : scale, out + i * width);
@@ -113,7 +107,7 @@ void rows_noisy(const RowsIndex& rows, const float* values, size_t width, const 
 
 void rows_noisy_backward(const RowsIndex& rows, size_t width, float scale, uint64_t seed, const float* grad_out,
                          const float* grad_also, float* grad_values, float* grad_step) {
-  const uint64_t key = key_of(seed);
+  const uint64_t key = noise_key(seed);
   each_row(rows, [&](size_t i, size_t n) {
     float* to = grad_values + n * width;
     zero_gaps(rows, width, grad_values, i, n);

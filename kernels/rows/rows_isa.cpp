@@ -1,25 +1,12 @@
 #include "rows/rows_isa.hpp"
 
+#include "common/noise.hpp"
 #include "common/vector_math.hpp"
 
 namespace gspc::GSPC_ISA_NAMESPACE {
 namespace {
 
-typedef uint32_t WordVec __attribute__((vector_size(4 * LANES)));
-
 constexpr float kOdds = 0.01f / 0.99f;  // of the masks' threshold
-
-// Uniform in [-1/2, 1/2]: 32 bits of an integer hash (Wellons' lowbias32 with a key between its rounds).
-inline Vec noise_at(WordVec counter, uint32_t low, uint32_t high) {
-  WordVec x = counter + low;
-  x ^= x >> 16;
-  x *= 0x7feb352du;
-  x ^= high;
-  x ^= x >> 15;
-  x *= 0x846ca68bu;
-  x ^= x >> 16;
-  return __builtin_convertvector((IntVec)x, Vec) * 0x1p-32f;
-}
 
 inline WordVec lanes() {
   WordVec v{};
@@ -32,30 +19,28 @@ inline void load_part(const float* from, size_t n, float* to) { __builtin_memcpy
 }  // namespace
 
 void rows_noisy_row(const float* from, size_t width, uint32_t first, uint64_t key, float amount, float* to) {
-  const uint32_t low = static_cast<uint32_t>(key), high = static_cast<uint32_t>(key >> 32);
   WordVec counter = lanes() + first;
   size_t c = 0;
   for (; c + LANES <= width; c += LANES, counter += static_cast<uint32_t>(LANES))
-    store(to + c, load(from + c) + amount * noise_at(counter, low, high));
+    store(to + c, load(from + c) + amount * noise_at(counter, key));
   if (c < width) {
     alignas(64) float part[LANES] = {};
     load_part(from + c, width - c, part);
-    store(part, load(part) + amount * noise_at(counter, low, high));
+    store(part, load(part) + amount * noise_at(counter, key));
     load_part(part, width - c, to + c);
   }
 }
 
 float rows_noise_product(const float* grad, size_t width, uint32_t first, uint64_t key) {
-  const uint32_t low = static_cast<uint32_t>(key), high = static_cast<uint32_t>(key >> 32);
   WordVec counter = lanes() + first;
   Vec sums = splat(0.0f);
   size_t c = 0;
   for (; c + LANES <= width; c += LANES, counter += static_cast<uint32_t>(LANES))
-    sums += load(grad + c) * noise_at(counter, low, high);
+    sums += load(grad + c) * noise_at(counter, key);
   if (c < width) {
     alignas(64) float part[LANES] = {};
     load_part(grad + c, width - c, part);
-    sums += load(part) * noise_at(counter, low, high);
+    sums += load(part) * noise_at(counter, key);
   }
   float total = 0.0f;
   for (int i = 0; i < LANES; ++i) total += sums[i];

@@ -1,5 +1,5 @@
-"""Two-layer networks of the entropy model and the bits of symbols, kernels beside torch: one line per figure
-(median of runs, CPU ms)."""
+"""Two-layer networks of the entropy model and the rate of attributes, kernels beside torch: one line per
+figure (median of runs, CPU ms)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ import functools
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from gspc.ops import arrays, bits, mlp, reference
+from gspc.ops import arrays, mlp, rate, reference
+from gspc.ops.rate import AttributeRows
 
 NETWORKS = {"steps": (40_000, (96, 32, 3)), "trits": (2_500, (128, 64, 64))}
-SYMBOLS = 170_000  # of the 5 % sample of 50k anchors
+ROWS = 2_500  # the 5 % sample of 50k anchors
 
 
 def median_ms(run: Callable[[], object], repeats: int = 11) -> float:
@@ -28,7 +30,7 @@ def median_ms(run: Callable[[], object], repeats: int = 11) -> float:
 
 
 def both(function: Callable[..., Tensor], values: list[Tensor], grad: Tensor) -> None:
-    torch.autograd.grad(function(*values), [value for value in values if value.requires_grad], grad)
+    torch.autograd.grad(function(*values), values, grad, allow_unused=True)
 
 
 def compare(name: str, of: Callable[..., Tensor], by: Callable[..., Tensor], values: list[Tensor]) -> None:
@@ -46,6 +48,24 @@ def network(x: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
     return mlp.two_layers(x, [mlp.TwoLayerWeights(*weights)])[0]
 
 
+def appearing(module: Any) -> Callable[..., Tensor]:
+    def total(values: Tensor, center: Tensor, octaves: Tensor, r: Tensor, *chunks: Tensor) -> Tensor:
+        rows = AttributeRows(values, center, octaves, r, 0.25)
+        found: Tensor = module.appearance_bits(rows, 3, torch.ones(len(r), 1), chunks, 1)[0]
+        return found
+
+    return total
+
+
+def gaussian_trits(module: Any) -> Callable[..., Tensor]:
+    def total(values: Tensor, center: Tensor, octaves: Tensor, r: Tensor) -> Tensor:
+        rows = AttributeRows(values.detach(), center.detach(), octaves, r, 0.25)
+        found: Tensor = module.gaussian_trit_bits(rows, 3, 3, 0, torch.ones(len(r), 1))[0]
+        return found
+
+    return total
+
+
 def main() -> None:
     arrays.keep_freed_memory()
     for name, (rows, (inputs, hidden, outputs)) in NETWORKS.items():
@@ -53,13 +73,20 @@ def main() -> None:
         values = [torch.randn(shape).requires_grad_() for shape in shapes]
         label = f"{name} network rows={rows} {inputs}-{hidden}-{outputs}"
         compare(label, network, reference.two_layer, values)
-    normal = [torch.randn(SYMBOLS).requires_grad_() for _ in range(3)]
-    scales = [torch.rand(SYMBOLS).add_(0.2).requires_grad_() for _ in range(2)]
-    trits = torch.randint(-1, 2, (SYMBOLS,)).float()
-    mixture = [normal[0], scales[0], normal[1], scales[1], normal[2]]
-    compare(f"Gaussian bits n={SYMBOLS}", bits.gaussian_bits, reference.gaussian_bits, mixture[:2])
-    compare(f"mixture bits n={SYMBOLS}", bits.mixture_bits, reference.mixture_bits, mixture)
-    compare(f"trit bits n={SYMBOLS}", bits.trit_bits, reference.trit_bits, [*normal[:2], trits])
+    for name, width, chunks in (("features", 16, (4, 4, 4)), ("offsets", 30, ())):
+        tensors = [torch.randn(ROWS, columns).requires_grad_() for columns in (width, width, width, 1)]
+        tensors += [torch.randn(ROWS, 3 * own).requires_grad_() for own in chunks]
+        label = f"{name} appearing, {ROWS} rows of {width}"
+        compare(label, appearing(rate), appearing(reference), tensors)
+    compare(f"Gaussian trits, {ROWS} rows of 30", gaussian_trits(rate), gaussian_trits(reference), tensors)
+    outputs = torch.randn(ROWS, 32).requires_grad_()
+    trits, weights = torch.randint(-1, 2, (ROWS, 16)).float(), torch.ones(ROWS, 1)
+    compare(
+        f"three-way trits, {ROWS} rows of 16",
+        lambda x: rate.three_way_bits(x, trits, weights)[0],
+        lambda x: reference.weighted_three_way_bits(x, trits, weights)[0],
+        [outputs],
+    )
 
 
 if __name__ == "__main__":

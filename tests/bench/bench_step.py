@@ -31,10 +31,10 @@ from gspc.data import load_scene
 from gspc.data.demo import write_demo_scene
 from gspc.model.anchors import AnchorModel, ModelShape
 from gspc.ops import arrays
-from gspc.ops import bits as bits_ops
 from gspc.ops import grid as grid_ops
 from gspc.ops import heads as heads_ops
 from gspc.ops import mlp as mlp_ops
+from gspc.ops import rate as rate_ops
 from gspc.ops import rows as rows_ops
 from gspc.ops import ssim as ssim_ops
 from gspc.presets import GSPC
@@ -124,7 +124,10 @@ def instrument(clock: Clock) -> None:
         (grid_ops._GridContext, "grid"),
         (heads_ops._NeuralGaussians, "heads"),
         (mlp_ops._TwoLayer, "networks"),
-        (bits_ops._Bits, "bits of symbols"),
+        (rate_ops._Appearance, "bits of symbols"),
+        (rate_ops._ChunkInputs, "bits of symbols"),
+        (rate_ops._ThreeWay, "bits of symbols"),
+        (rate_ops._GaussianTrits, "bits of symbols"),
     ):
         clock.patch(owner, "forward", part)
         clock.patch(owner, "backward", part + " backward")
