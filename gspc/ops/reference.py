@@ -453,7 +453,7 @@ def _log2_in_steps(octaves: Tensor, relative_step: Tensor) -> Tensor:
     return (octaves - 3 - torch.log2(relative_step)).clamp(_LOWEST_LOG2, _HIGHEST_LOG2)
 
 
-def _weighted(bits: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+def weighted_sum(bits: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Sum of bits [n, V] times weights [n, G] of V / G of them each, and the groups' own sums."""
     sums = bits.unflatten(1, (weights.shape[1], -1)).sum(2)
     return (sums * weights).sum(), sums.detach()
@@ -484,7 +484,7 @@ def appearance_bits(
         scale2 = torch.exp2(_log2_in_steps(octaves, relative))
         bits.append(mixture_bits(distance[:, first:end], scale[:, first:end], mean / relative, scale2, logit))
         first = end
-    return _weighted(torch.cat(bits, 1), weights)
+    return weighted_sum(torch.cat(bits, 1), weights)
 
 
 def chunk_inputs(rows: AttributeRows, refinement: int, ends: Sequence[int]) -> tuple[Tensor, ...]:
@@ -522,7 +522,7 @@ def trits(rows: AttributeRows, finest: int, coarser: int) -> tuple[Tensor, Tenso
 def weighted_three_way_bits(outputs: Tensor, trits: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """See `gspc.ops.rate.three_way_bits`."""
     zero, sign = outputs.chunk(2, dim=1)
-    return _weighted(three_way_bits(zero.clamp(-8, 7.75), sign.clamp(-4, 3.875), trits), weights)
+    return weighted_sum(three_way_bits(zero.clamp(-8, 7.75), sign.clamp(-4, 3.875), trits), weights)
 
 
 def gaussian_trit_bits(
@@ -531,7 +531,7 @@ def gaussian_trit_bits(
     """See `gspc.ops.rate.gaussian_trit_bits`."""
     symbols, before = _symbols(rows, finest, coarser)
     scale = torch.exp2(_log2_in_steps(rows.octaves, _relative_step(rows.r) / refinement))
-    return _weighted(share_bits(before, symbols - 3 * before, scale), weights)
+    return weighted_sum(share_bits(before, symbols - 3 * before, scale), weights)
 
 
 # ---------------------------------------------------------------- two-layer network

@@ -152,7 +152,8 @@ def _refinement_bits(
     outputs = model.context.trit_outputs(context, so_far, level, name)
     if shape.trits == "rounded":
         mean, octaves = outputs.chunk(2, dim=1)
-        return (reference.gaussian_bits(trits - mean, quant.trit_scale(octaves)) * weights).sum()
+        bits = reference.gaussian_bits(trits - mean, quant.trit_scale(octaves))
+        return reference.weighted_sum(bits, weights)[0]
     return ops.three_way_bits(outputs, trits, weights)[0]
 
 
