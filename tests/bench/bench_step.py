@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import argparse
 import functools
+import itertools
 import json
+import resource
 import statistics
 import tempfile
 import time
@@ -50,6 +52,9 @@ from gspc.train.trainer import Trainer
 FOX = Path(__file__).resolve().parents[3] / "shared" / "data" / "fox"
 DRAWN = 0.23  # share of the Gaussians that a trained fox draws
 ITERATIONS = 3000
+# A long training's memory has stopped growing; in the first steps the system gives new pages, which cost ten
+# times what filling them does, to whichever part asks next.
+FEW_FAULTS, SETTLED_STEPS, MOST_WARM_UP = 100, 3, 40
 ITERATION = 2000  # rates are learned, densification is over; before 1500 it gathers and the grid still moves
 
 # Milliseconds of the prototype that design/kernels.md lists for fox with two threads (wall, Zen 5), and what
@@ -181,13 +186,17 @@ def measure(
     trainer.optimizer.step = clock.wrap("optimizer", trainer.optimizer.step)  # type: ignore[method-assign]
     trainer.optimizer.zero_grad = clock.wrap("optimizer", trainer.optimizer.zero_grad)  # type: ignore[method-assign]
     rows: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for step in range(steps + 2):
+    settled = measured = 0
+    for step in itertools.count():
         trainer.iteration = iteration
         if schedule.densifies(iteration) or schedule.prunes(iteration):
             raise SystemExit("this iteration densifies or prunes; choose another")
         before = arrays.kernels().raster_timings()
         clock.take()
+        faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         trainer.step()
+        faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults
+        settled = settled + 1 if faults < FEW_FAULTS else 0
         parts = clock.take()
         raster = parts.pop("raster", (0.0, 0.0))
         for (name, wall, cpu), (_, wall_before, cpu_before) in zip(
@@ -198,9 +207,12 @@ def measure(
         rest = parts["rest"]
         parts["rest"] = (rest[0] + raster[0], rest[1] + raster[1])
         parts["step"] = tuple(sum(part[i] for part in parts.values()) for i in range(2))  # type: ignore[assignment]
-        if step >= 2:
+        if settled >= SETTLED_STEPS or step >= MOST_WARM_UP:
             for name, spent in parts.items():
                 rows[name].append(spent)
+            measured += 1
+        if measured == steps:
+            break
     result = {
         name: [1e3 * statistics.median(row[i] for row in spent) for i in range(2)]
         for name, spent in rows.items()
