@@ -9,7 +9,8 @@ from gspc.model import masks as model_masks
 from gspc.model import quantization as quant
 from gspc.ops import reference
 from gspc.ops.arrays import kernels
-from gspc.ops.rows import mask_rows, noisy_rows, positive_share, rounded_rows
+from gspc.ops.rows import mask_rows, mean_product, noisy_rows, positive_share, rounded_rows, visible_rows
+from gspc.scene import Camera
 from gspc.train.densify import Statistics
 
 N, K, S = 700, 10, 3
@@ -104,11 +105,13 @@ def test_ties_go_up():
     assert rounded.tolist() == [[1.0, 0.0, 2.0, 0.0]]
 
 
-@pytest.mark.parametrize("level", [1, 2, 3])
-def test_masks_are_the_models(isa, level):
+@pytest.mark.parametrize(
+    ("level", "planes"), [(1, 3), (2, 3), (3, 3), (1, 1), (1, 2), (2, 2), (3, 4), (4, 4), (5, 6), (8, 8)]
+)
+def test_masks_are_the_models(isa, level, planes):
     index, also = selection(2)
     torch.manual_seed(3)
-    start = torch.randn(N, K, S) * 4 - 3
+    start = torch.randn(N, K, planes) * 4 - 3
     found = []
     for kernel in (True, False):
         masks = start.clone().requires_grad_()
@@ -172,7 +175,13 @@ def test_same_bits_for_any_number_of_threads():
         masks = (torch.randn(N, K, S) * 4 - 3).requires_grad_()
         mask, _, alive = mask_rows(masks, index, also, S)
         ((mask * torch.randn_like(mask)).sum() + 0.3 * alive).backward()
-        results.append((noisy, values.grad, step.grad, mask, alive, masks.grad))
+        triples = torch.rand(20_000, 3, requires_grad=True)
+        mean = mean_product(triples)
+        mean.backward()
+        seen = visible_rows(torch.randn(20_000, 3), torch.randn(20_000, 1) - 3, a_view())
+        results.append(
+            (noisy, values.grad, step.grad, mask, alive, masks.grad, mean, triples.grad, *seen)
+        )
     torch.set_num_threads(1)
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 
@@ -225,6 +234,66 @@ def test_statistics_are_plain_sums():
     torch.testing.assert_close(
         statistics.opacity, torch.zeros(N).index_add_(0, index[drawn // K], 2 * opacity)
     )
+
+
+def a_view(turn=0.4):
+    pose = np.eye(4)
+    pose[:3, :3] = [[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]]
+    pose[:3, 3] = [0.3, -0.2, 2.5]
+    return Camera("view", 64, 48, 70.0, 60.0, 30.0, 25.0, pose)
+
+
+@pytest.mark.parametrize("anchors", [0, 1, 17, 5000])
+@pytest.mark.parametrize("scales", [1, 6])
+def test_visible_rows_are_the_reference(isa, anchors, scales):
+    rng = torch.Generator().manual_seed(9)
+    world = torch.randn(anchors, 3, generator=rng) * 3
+    sizes = torch.randn(anchors, scales, generator=rng) - 3
+    camera = a_view()
+    index, where = visible_rows(world, sizes, camera)
+    assert index.is_contiguous() and torch.equal(where, world[index])
+    assert torch.equal(index, reference.visible_rows(world, sizes, camera)[0])
+    assert anchors < 100 or anchors / 20 < len(index) < anchors / 2
+
+
+def test_what_is_in_view():
+    """The margin of each side, by one anchor just inside it and one just outside; and nothing behind."""
+    camera = Camera("view", 60, 40, 30.0, 40.0, 15.0, 30.0, np.eye(4))  # slopes 0.5, 1.5, 0.75, 0.25
+    size = 0.1
+    reach, z = 5 * size, 2.0
+    edges = [(-0.5 * z - reach, 0), (1.5 * z + reach, 0), (0, -0.75 * z - reach), (0, 0.25 * z + reach)]
+    points = [[x * by, y * by, z] for x, y in edges for by in (0.999, 1.001)]
+    world = torch.tensor([*points, [0, 0, 0.011], [0, 0, 0.009], [0, 0, -2.0], [torch.nan, 0, 1.0]])
+    sizes = torch.full((len(world), 1), size).log()
+    assert visible_rows(world, sizes, camera)[0].tolist() == [0, 2, 4, 6, 8]
+    uneven = torch.full((1, 6), size).log()
+    uneven[0, 1], uneven[0, 5] = np.log(2 * size), np.log(3 * size)  # 0.4 and 0.9 away
+    right = torch.tensor([[1.5 * z + 1.29, 0, z]])
+    assert len(visible_rows(right, uneven, camera)[0]) == 1
+    assert len(visible_rows(right + torch.tensor([0.02, 0, 0]), uneven, camera)[0]) == 0
+    for bad in (world.double(), world[:, :2], world[1:]):
+        with pytest.raises(ValueError, match="rows"):
+            visible_rows(bad, sizes, camera)
+
+
+@pytest.mark.parametrize("rows", [1, 19, 9001])
+def test_mean_product_is_the_reference(isa, rows):
+    found = []
+    for function in (mean_product, reference.mean_product):
+        values = torch.rand(rows, 3, generator=torch.Generator().manual_seed(1)).requires_grad_()
+        mean = function(values)
+        (2 * mean).backward()
+        found.append((mean.detach(), values.grad))
+    for got, want in zip(*found, strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-5, atol=0)
+    direction = torch.randn(rows, 3, generator=torch.Generator().manual_seed(2))
+    values = values.detach().double()
+    ends = [float(reference.mean_product(values + step * direction)) for step in (1e-4, -1e-4)]
+    slope = float((found[0][1] * direction).sum()) / 2
+    assert slope == pytest.approx((ends[0] - ends[1]) / 2e-4, rel=1e-3, abs=1e-7)
+    assert torch.isnan(mean_product(torch.zeros(0, 3)))
+    with pytest.raises(ValueError, match="rows"):
+        mean_product(torch.zeros(3))
 
 
 @pytest.mark.parametrize("rows", [1, 333, 40_000])

@@ -20,6 +20,7 @@ from gspc.model.context import TwoLayer
 from gspc.model.heads import GaussianHeads
 from gspc.model.masks import START
 from gspc.model.storage import TrainedModel
+from gspc.ops.rows import visible_rows
 from gspc.ops.heads import HeadTensors
 from gspc.presets import GSPC, PCGS, PoolGrid, Recipe
 from gspc.rendering.rasterizer import choose_backend
@@ -436,7 +437,8 @@ def test_one_log_scale_shows_what_six_equal_ones_do(scene: SceneData) -> None:
         with torch.no_grad():
             sizes = torch.linspace(-4.0, 0.5, made.model.anchors)
             made.model.log_scales.copy_(sizes[:, None].expand_as(made.model.log_scales))
-        found.append(made._visible(replace(scene.train[0].camera, fx=60.0, fy=60.0), made.model.world()))
+        camera = replace(scene.train[0].camera, fx=60.0, fy=60.0)
+        found.append(visible_rows(made.model.world(), made.model.log_scales.detach(), camera)[0])
     assert torch.equal(*found) and 0 < len(found[0]) < made.model.anchors
 
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from gspc.ops.arrays import GridShape
+from gspc.scene import Camera
 
 if TYPE_CHECKING:
     from gspc.ops.heads import HeadWeights
@@ -381,6 +382,32 @@ def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[T
     hard = (odds.detach() > _MASK_ODDS).to(masks.dtype)
     mask = hard + (soft - soft.detach())
     return mask[index], masks[also], mask.sum()
+
+
+def frustum_slopes(camera: Camera) -> tuple[float, float, float, float]:
+    """Of the planes left, right, above and below what a camera sees, all positive where the axis is inside."""
+    left, right = camera.cx / camera.fx, (camera.width - camera.cx) / camera.fx
+    return left, right, camera.cy / camera.fy, (camera.height - camera.cy) / camera.fy
+
+
+def visible_rows(world: Tensor, log_scales: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
+    """See `gspc.ops.rows.visible_rows`."""
+    pose = torch.tensor(camera.world_to_camera, dtype=world.dtype, device=world.device)
+    x, y, z = (world @ pose[:3, :3].T + pose[:3, 3]).unbind(1)
+    # Offsets reach about exp(l[:3]), the Gaussians three standard deviations of exp(l[3:]) further.
+    extents = torch.exp(log_scales.expand(-1, 6))
+    margin = 2 * extents[:, :3].amax(1) + 3 * extents[:, 3:].amax(1)
+    left, right, top, bottom = frustum_slopes(camera)
+    inside = (x > -left * z - margin) & (x < right * z + margin)
+    inside &= (y > -top * z - margin) & (y < bottom * z + margin)
+    index = ((z > NEAR) & inside).nonzero().squeeze(1)
+    return index, world[index]
+
+
+def mean_product(values: Tensor) -> Tensor:
+    """See `gspc.ops.rows.mean_product`."""
+    x, y, z = values.unbind(1)  # the backward pass of prod is slow
+    return (x * y * z).mean()
 
 
 def positive_share(values: Tensor) -> Tensor:

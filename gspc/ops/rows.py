@@ -12,6 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from gspc.ops import reference
 from gspc.ops.arrays import kernels
+from gspc.scene import Camera
 
 
 def noisy_rows(
@@ -103,6 +104,49 @@ def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[T
     return _Masks.apply(masks, index, also, level)
 
 
+@torch.no_grad()
+def visible_rows(world: Tensor, log_scales: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
+    """The anchors whose Gaussians may touch a picture: in front of the camera, and near its frustum.
+
+    Args:
+        world: float32 [N, 3], world space.
+        log_scales: float32 [N, Z], Z = 6, or 1 that stands for all of them.
+        camera: whose picture.
+
+    Returns:
+        Their indices, int64 [v] ascending, and their positions, float32 [v, 3].
+
+    Raises:
+        ValueError: on a wrong dtype or shape.
+    """
+    for name, tensor, widths in (("world", world, (3,)), ("log scales", log_scales, (1, 6))):
+        shape = tuple(tensor.shape)
+        if tensor.dtype != torch.float32 or len(shape) != 2 or shape[1] not in widths:
+            raise ValueError(f"rows: {name} are {tensor.dtype} {shape}, expected float32 [N, {widths[-1]}]")
+    if len(world) != len(log_scales):
+        raise ValueError(f"rows: {len(world)} positions, {len(log_scales)} rows of log scales")
+    if world.device.type != "cpu":
+        return reference.visible_rows(world, log_scales, camera)
+    index, where = torch.empty(len(world), dtype=torch.int64), torch.empty(len(world), 3)
+    pose = np.ascontiguousarray(camera.world_to_camera, dtype=np.float32)
+    frustum = (*reference.frustum_slopes(camera), reference.NEAR)
+    count = kernels().rows_visible(
+        *(_array(world), _array(log_scales), pose, frustum), *(index.numpy(), where.numpy())
+    )
+    return index[:count], where[:count]
+
+
+def mean_product(values: Tensor) -> Tensor:
+    """Mean of the products of rows, float32 [n, 3] -> []; NaN of no rows. Raises ValueError on another dtype
+    or shape."""
+    if values.dtype != torch.float32 or values.ndim != 2 or values.shape[1] != 3:
+        raise ValueError(f"rows: values are {values.dtype} {tuple(values.shape)}, expected float32 [n, 3]")
+    if values.device.type != "cpu" or len(values) == 0:
+        return reference.mean_product(values)
+    mean: Tensor = _MeanProduct.apply(values)
+    return mean
+
+
 def positive_share(values: Tensor) -> Tensor:
     """Share of `values` (float32 [n, w]) that are >= 0; its gradient is that of the mean of values / 2 where
     |value| <= 1 (straight-through), else 0. Raises ValueError on another dtype or shape."""
@@ -112,6 +156,21 @@ def positive_share(values: Tensor) -> Tensor:
         return reference.positive_share(values)
     share: Tensor = _PositiveShare.apply(values)
     return share
+
+
+class _MeanProduct(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        ctx.save_for_backward(values)
+        return torch.tensor(kernels().rows_product(_array(values)) / len(values))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (values,) = ctx.saved_tensors
+        found = torch.empty(values.shape)
+        kernels().rows_product_backward(_array(values), float(grad) / len(values), found.numpy())
+        return found
 
 
 class _PositiveShare(torch.autograd.Function):

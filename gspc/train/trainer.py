@@ -16,6 +16,7 @@ from gspc.model.calibrate import calibrate
 from gspc.model.masks import gaussian_mask, mask_logits
 from gspc.ops.heads import neural_gaussians
 from gspc.ops.raster import RasterOutput
+from gspc.ops.rows import mean_product, visible_rows
 from gspc.ops.ssim import photometric_loss
 from gspc.presets import Recipe
 from gspc.rendering.rasterizer import Backend, rasterize
@@ -192,34 +193,13 @@ class Trainer:
             self._world = positions, self.model.world()
         return self._world[1]
 
-    @torch.no_grad()
-    def _visible(self, camera: Camera, world: Tensor) -> Tensor:
-        """Indices of the anchors whose Gaussians may touch the picture: in front, and near the frustum."""
-        pose = torch.from_numpy(np.asarray(camera.world_to_camera, dtype=np.float32)).to(self.device)
-        local = world @ pose[:3, :3].T + pose[:3, 3]
-        z = local[:, 2]
-        # Offsets reach about exp(l[:3]), the Gaussians three standard deviations of exp(l[3:]) further.
-        log_scales = self.model.log_scales.detach()
-        if log_scales.shape[1] == 1:
-            margin = 5 * torch.exp(log_scales[:, 0])
-        else:
-            a, b, c, d, e, f = log_scales.unbind(1)  # amax over rows this short is slow
-            margin = 2 * torch.exp(torch.maximum(torch.maximum(a, b), c))
-            margin += 3 * torch.exp(torch.maximum(torch.maximum(d, e), f))
-        left, right = camera.cx / camera.fx, (camera.width - camera.cx) / camera.fx
-        top, bottom = camera.cy / camera.fy, (camera.height - camera.cy) / camera.fy
-        inside = (local[:, 0] > -left * z - margin) & (local[:, 0] < right * z + margin)
-        inside &= (local[:, 1] > -top * z - margin) & (local[:, 1] < bottom * z + margin)
-        return ((z > 0.01) & inside).nonzero().squeeze(1)
-
     def _distortion(
         self, camera: Camera, target: Tensor, level: int, coded: bool
     ) -> tuple[Tensor, float, Drawn]:
         """Scaffold-GS loss of one view, its squared error, and what densification and, if `coded`, the rate
         want to know."""
         model = self.model
-        world = self._positions()
-        visible = self._visible(camera, world)
+        visible, anchors = visible_rows(self._positions(), model.log_scales.detach(), camera)
         sample = self._sample(visible) if coded else self._no_rows
         attributes, rows = self.attributes.draw(visible, sample, self.iteration, level)
         gaussians = neural_gaussians(
@@ -227,7 +207,7 @@ class Trainer:
             attributes.log_scales,
             attributes.offsets,
             attributes.mask,
-            world[visible],
+            anchors,
             torch.from_numpy(camera.center.astype(np.float32)).to(self.device),
             model.heads.weights(quantized=self.schedule.phase(self.iteration) is Phase.FINISH),
             predicted=attributes.predicted,
@@ -244,8 +224,7 @@ class Trainer:
         )
         loss, _, _ = photometric_loss(drawn.image, target, SSIM_WEIGHT)
         if len(gaussians.scales):
-            x, y, z = gaussians.scales.unbind(1)  # the backward pass of prod is slow
-            loss = loss + SCALE_WEIGHT * (x * y * z).mean()
+            loss = loss + SCALE_WEIGHT * mean_product(gaussians.scales)
         with torch.no_grad():
             squared = float(target.float().div_(255).sub_(drawn.image.clamp(0, 1)).square_().mean())
         opacities, alive = gaussians.opacities.detach(), attributes.alive

@@ -1,9 +1,11 @@
 // gspc._kernels: gathered and scattered rows of per-anchor parameters; see rows/rows.hpp.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/array.h>
 #include <nanobind/stl/optional.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include "rows/rows.hpp"
@@ -116,6 +118,30 @@ void bind_rows(nb::module_& m) {
     require(to.size() == values.size(), "rows: values and their gradient of one size expected");
     nb::gil_scoped_release release;
     gspc::rows_within_one(values.data(), values.size(), amount, to.data());
+  });
+  m.def("rows_visible", [](const Matrix& world, const Matrix& log_scales, const Array<const float, 2>& pose,
+                           const std::array<float, 5>& frustum, const Array<int64_t, 1>& index, const Array<float, 2>& where) {
+    const size_t n = world.shape(0), scales = log_scales.shape(1);
+    require(shaped(world, n, 3) && log_scales.shape(0) == n && (scales == 1 || scales == 6) && pose.shape(0) >= 3 &&
+                pose.shape(1) == 4 && index.shape(0) == n && shaped(where, n, 3),
+            "rows: world [N, 3], log scales [N, 1] or [N, 6], pose [4, 4], index [N] and positions [N, 3] expected");
+    gspc::RowsView view{{}, {}, frustum[0], frustum[1], frustum[2], frustum[3], frustum[4]};
+    for (size_t row = 0; row < 3; ++row) {
+      for (size_t column = 0; column < 3; ++column) view.rotation[3 * row + column] = pose(row, column);
+      view.translation[row] = pose(row, 3);
+    }
+    nb::gil_scoped_release release;
+    return gspc::rows_visible(world.data(), log_scales.data(), n, scales, view, index.data(), where.data());
+  });
+  m.def("rows_product", [](const Matrix& values) {
+    require(values.shape(1) == 3, "rows: values [n, 3] expected");
+    nb::gil_scoped_release release;
+    return gspc::rows_product(values.data(), values.shape(0));
+  });
+  m.def("rows_product_backward", [](const Matrix& values, float amount, const Array<float, 2>& to) {
+    require(values.shape(1) == 3 && shaped(to, values.shape(0), 3), "rows: values and their gradient [n, 3] expected");
+    nb::gil_scoped_release release;
+    gspc::rows_product_backward(values.data(), values.shape(0), amount, to.data());
   });
   m.def("rows_statistics", [](const Index& visible, const Index& index, const Array<const int32_t, 1>& radii,
                               const Matrix& means2d_grad, const Array<const float, 1>& opacities, float half_width,

@@ -82,6 +82,33 @@ struct BlockGaussians {
   }
 };
 
+// The part of second_layer_strip for the weights' gradients, from row FIRST. A few rows at once share the loads of units, and make
+// enough sums that none waits for its last product.
+template <int FIRST, int ROWS, int VECS>
+static inline __attribute__((always_inline)) void weights_strip(const BlockGaussians& gaussians, int begin, int end,
+                                                                const float* d, int hidden_p, const float* h, ptrdiff_t h_row,
+                                                                float* dw) {
+  constexpr int MOST = LANES < 16 ? 1 : 4;
+  constexpr int LEFT = ROWS - FIRST, TAKEN = LEFT < MOST ? LEFT : MOST;
+  Vec acc[TAKEN][VECS];
+  for (int r = 0; r < TAKEN; ++r)
+    for (int v = 0; v < VECS; ++v) acc[r][v] = load(dw + (FIRST + r) * hidden_p + v * LANES);
+  for (int i = begin; i < end; ++i) {
+    const int g = gaussians.order[i];
+    const float* gradients = d + g * HEADS_LOGITS + FIRST;
+    const float* from = h + gaussians.anchor[g] * h_row;
+#pragma GCC unroll 4
+    for (int r = 0; r < TAKEN; ++r) {
+      const Vec gradient = splat(gradients[r]);
+#pragma GCC unroll 8
+      for (int v = 0; v < VECS; ++v) acc[r][v] += gradient * load(from + v * LANES);
+    }
+  }
+  for (int r = 0; r < TAKEN; ++r)
+    for (int v = 0; v < VECS; ++v) store(dw + (FIRST + r) * hidden_p + v * LANES, acc[r][v]);
+  if constexpr (LEFT > MOST) weights_strip<FIRST + TAKEN, ROWS, VECS>(gaussians, begin, end, d, hidden_p, h, h_row, dw);
+}
+
 // Of the k-th Gaussians of a block and the ROWS logits that each has of one head: from the logits' gradients d [ROWS] in rows of
 // HEADS_LOGITS, += those of the units h in [0, LANES * VECS) of an anchor's row, and of the weights w [ROWS][hidden_p].
 template <int ROWS, int VECS>
@@ -102,18 +129,7 @@ static inline __attribute__((always_inline)) void second_layer_strip(const Block
     }
     for (int v = 0; v < VECS; ++v) store(to + v * LANES, acc[v]);
   }
-  for (int r = 0; r < ROWS; ++r) {
-    Vec acc[VECS];
-    for (int v = 0; v < VECS; ++v) acc[v] = load(dw + r * hidden_p + v * LANES);
-    for (int i = begin; i < end; ++i) {
-      const int g = gaussians.order[i];
-      const Vec gradient = splat(d[g * HEADS_LOGITS + r]);
-      const float* from = h + gaussians.anchor[g] * h_row;
-#pragma GCC unroll 8
-      for (int v = 0; v < VECS; ++v) acc[v] += gradient * load(from + v * LANES);
-    }
-    for (int v = 0; v < VECS; ++v) store(dw + r * hidden_p + v * LANES, acc[v]);
-  }
+  weights_strip<0, ROWS, VECS>(gaussians, begin, end, d, hidden_p, h, h_row, dw);
 }
 
 template <int ROWS>

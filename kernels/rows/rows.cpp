@@ -61,12 +61,6 @@ float* scratch(size_t floats) {
   return memory.data();
 }
 
-// Planes [level][stride] of the masks [count][planes].
-void by_plane(const float* masks, size_t count, size_t planes, size_t level, float* parts, size_t stride) {
-  for (size_t i = 0; i < count; ++i)
-    for (size_t j = 0; j < level; ++j) parts[j * stride + i] = masks[i * planes + j];
-}
-
 // Calls work(first anchor, anchors, first of `index` among them, how many) for fixed blocks of all anchors in parallel.
 template <class Work>
 void each_block_of_all(const RowsIndex& rows, const Work& work) {
@@ -84,15 +78,19 @@ void each_block_of_all(const RowsIndex& rows, const Work& work) {
 }  // namespace
 
 const char* rows_error(const RowsIndex& rows) {
-  int64_t before = -1;
-  for (size_t i = 0; i < rows.count; ++i) {
-    if (rows.index[i] <= before) return "rows: index must ascend from 0";
-    before = rows.index[i];
+  // Sign bits of what must not be negative, without a branch. Within [0, n) no difference overflows.
+  const auto index = [&](size_t i) { return static_cast<uint64_t>(rows.index[i]); };
+  const uint64_t last = static_cast<uint64_t>(rows.n) - 1;
+  uint64_t range = 0, order = 0, also = 0;
+  for (size_t i = 0; i < rows.count; ++i) range |= index(i) | (last - index(i));
+  for (size_t i = 1; i < rows.count; ++i) order |= index(i) - index(i - 1) - 1;
+  for (size_t i = 0; i < rows.also_count; ++i) {
+    const uint64_t row = static_cast<uint64_t>(rows.also[i]);
+    also |= row | (last - row);
   }
-  if (before >= static_cast<int64_t>(rows.n)) return "rows: index is out of range";
-  for (size_t i = 0; i < rows.also_count; ++i)
-    if (rows.also[i] < 0 || rows.also[i] >= static_cast<int64_t>(rows.n)) return "rows: also is out of range";
-  return nullptr;
+  if (rows.count > 0 && range >> 63 != 0) return "rows: index is out of range";
+  if (order >> 63 != 0) return "rows: index must ascend from 0";
+  return rows.also_count > 0 && also >> 63 != 0 ? "rows: also is out of range" : nullptr;
 }
 
 void rows_noisy(const RowsIndex& rows, const float* values, size_t width, const float* step, float scale, uint64_t seed,
@@ -142,14 +140,9 @@ size_t rows_mask(const RowsIndex& rows, const float* masks, size_t offsets, size
   const size_t width = offsets * planes;
   std::atomic<size_t> open{0};
   each_block_of_all(rows, [&](size_t n, size_t anchors, size_t i, size_t chosen) {
-    const size_t count = anchors * offsets, stride = padded(count);
-    float* parts = scratch((level + 1) * stride);
-    by_plane(masks + n * width, count, planes, level, parts, stride);
-    float* mask = parts + level * stride;
-    GSPC_DISPATCH(rows_mask_planes)(parts, stride, count, level, mask);
-    size_t found = 0;
-    for (size_t g = 0; g < count; ++g) found += mask[g] > 0.0f;
-    open += found;
+    const size_t count = anchors * offsets;
+    float* mask = scratch(padded(count));
+    open += GSPC_DISPATCH(rows_mask_block)(masks + n * width, count, planes, level, mask);
     for (const size_t end = i + chosen; i < end; ++i)
       std::memcpy(out + i * offsets, mask + (static_cast<size_t>(rows.index[i]) - n) * offsets, offsets * sizeof(float));
   });
@@ -161,19 +154,14 @@ void rows_mask_backward(const RowsIndex& rows, const float* masks, size_t offset
                         const float* grad_out, const float* grad_also, float grad_open, float* grad_masks) {
   const size_t width = offsets * planes;
   each_block_of_all(rows, [&](size_t n, size_t anchors, size_t i, size_t chosen) {
-    const size_t count = anchors * offsets, stride = padded(count);
-    float* parts = scratch((level + 1) * stride);
-    by_plane(masks + n * width, count, planes, level, parts, stride);
-    float* grad = parts + level * stride;
+    const size_t count = anchors * offsets;
+    float* grad = scratch(padded(count));
     std::fill_n(grad, count, grad_open);
     for (const size_t end = i + chosen; grad_out != nullptr && i < end; ++i) {
       float* to = grad + (static_cast<size_t>(rows.index[i]) - n) * offsets;
       for (size_t k = 0; k < offsets; ++k) to[k] += grad_out[i * offsets + k];
     }
-    GSPC_DISPATCH(rows_mask_planes_backward)(parts, stride, count, level, grad);
-    float* to = grad_masks + n * width;
-    for (size_t g = 0; g < count; ++g)
-      for (size_t j = 0; j < planes; ++j) to[g * planes + j] = j < level ? parts[j * stride + g] : 0.0f;
+    GSPC_DISPATCH(rows_mask_block_backward)(masks + n * width, count, planes, level, grad, grad_masks + n * width);
   });
   add_also(rows, width, grad_also, grad_masks);
 }
@@ -190,23 +178,82 @@ void rows_within_one(const float* values, size_t n, float amount, float* to) {
   }
 }
 
+size_t rows_visible(const float* world, const float* log_scales, size_t n, size_t scales, const RowsView& view, int64_t* index,
+                    float* where) {
+  constexpr size_t kPart = 2048;
+  const int64_t parts = static_cast<int64_t>((n + kPart - 1) / kPart);
+  std::vector<uint8_t> seen(n);
+  std::vector<size_t> first(static_cast<size_t>(parts) + 1, 0);
+#pragma omp parallel for schedule(static)
+  for (int64_t part = 0; part < parts; ++part) {
+    const size_t begin = static_cast<size_t>(part) * kPart, count = std::min(kPart, n - begin);
+    first[static_cast<size_t>(part) + 1] = GSPC_DISPATCH(rows_visible_block)(
+        world + 3 * begin, log_scales + scales * begin, count, scales, view, seen.data() + begin);
+  }
+  for (size_t part = 0; part < static_cast<size_t>(parts); ++part) first[part + 1] += first[part];
+#pragma omp parallel for schedule(static)
+  for (int64_t part = 0; part < parts; ++part) {
+    const size_t begin = static_cast<size_t>(part) * kPart, end = std::min(n, begin + kPart);
+    size_t at = first[static_cast<size_t>(part)];
+    for (size_t i = begin; i < end; ++i) {
+      if (seen[i] == 0) continue;
+      index[at] = static_cast<int64_t>(i);
+      std::memcpy(where + 3 * at, world + 3 * i, 3 * sizeof(float));
+      ++at;
+    }
+  }
+  return first.back();
+}
+
+double rows_product(const float* values, size_t n) {
+  constexpr size_t kPart = 4096;  // fixed, so the sum does not depend on threads
+  const int64_t parts = static_cast<int64_t>((n + kPart - 1) / kPart);
+  std::vector<float> sums(static_cast<size_t>(parts));
+#pragma omp parallel for schedule(static)
+  for (int64_t part = 0; part < parts; ++part) {
+    const size_t begin = static_cast<size_t>(part) * kPart;
+    sums[static_cast<size_t>(part)] = GSPC_DISPATCH(rows_product_block)(values + 3 * begin, std::min(kPart, n - begin));
+  }
+  double total = 0.0;
+  for (float sum : sums) total += sum;
+  return total;
+}
+
+void rows_product_backward(const float* values, size_t n, float amount, float* to) {
+  constexpr size_t kPart = 4096;
+  const int64_t parts = static_cast<int64_t>((n + kPart - 1) / kPart);
+#pragma omp parallel for schedule(static)
+  for (int64_t part = 0; part < parts; ++part) {
+    const size_t begin = static_cast<size_t>(part) * kPart;
+    GSPC_DISPATCH(rows_product_block_backward)(values + 3 * begin, std::min(kPart, n - begin), amount, to + 3 * begin);
+  }
+}
+
 void rows_statistics(const int64_t* visible, size_t visible_count, size_t offsets, const int64_t* index, size_t count,
                      const int32_t* radii, const float* means2d_grad, const float* opacities, float half_width,
                      float half_height, const RowsStatistics& to) {
-  for (size_t i = 0; i < visible_count; ++i) to.visible[visible[i]] += 1.0f;
-  for (size_t i = 0; i < count;) {
-    const size_t row = static_cast<size_t>(index[i]) / offsets;
-    const size_t n = static_cast<size_t>(visible[row]), end = (row + 1) * offsets;
-    float opacity = 0.0f;
-    for (; i < count && static_cast<size_t>(index[i]) < end; ++i) {
-      opacity += opacities[i];
-      if (radii[i] <= 0) continue;
-      const size_t slot = n * offsets + (static_cast<size_t>(index[i]) - row * offsets);
-      const float x = means2d_grad[2 * i] * half_width, y = means2d_grad[2 * i + 1] * half_height;
-      to.gradient[slot] += std::sqrt(x * x + y * y);
-      to.drawn[slot] += 1.0f;
+  constexpr size_t kPart = 1024;  // anchors, each with all of its Gaussians
+  const int64_t parts = static_cast<int64_t>((visible_count + kPart - 1) / kPart);
+#pragma omp parallel for schedule(static)
+  for (int64_t part = 0; part < parts; ++part) {
+    const size_t begin = static_cast<size_t>(part) * kPart, last = std::min(visible_count, begin + kPart);
+    for (size_t i = begin; i < last; ++i) to.visible[visible[i]] += 1.0f;
+    const int64_t* const from = std::lower_bound(index, index + count, static_cast<int64_t>(begin * offsets));
+    const int64_t* const until = std::lower_bound(from, index + count, static_cast<int64_t>(last * offsets));
+    for (size_t i = static_cast<size_t>(from - index), stop = static_cast<size_t>(until - index); i < stop;) {
+      const size_t row = static_cast<size_t>(index[i]) / offsets;
+      const size_t n = static_cast<size_t>(visible[row]), end = (row + 1) * offsets;
+      float opacity = 0.0f;
+      for (; i < stop && static_cast<size_t>(index[i]) < end; ++i) {
+        opacity += opacities[i];
+        if (radii[i] <= 0) continue;
+        const size_t slot = n * offsets + (static_cast<size_t>(index[i]) - row * offsets);
+        const float x = means2d_grad[2 * i] * half_width, y = means2d_grad[2 * i + 1] * half_height;
+        to.gradient[slot] += std::sqrt(x * x + y * y);
+        to.drawn[slot] += 1.0f;
+      }
+      to.opacity[n] += opacity;
     }
-    to.opacity[n] += opacity;
   }
 }
 

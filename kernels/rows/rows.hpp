@@ -49,6 +49,22 @@ void rows_mask_backward(const RowsIndex& rows, const float* masks, size_t offset
 size_t rows_count_positive(const float* values, size_t n);
 void rows_within_one(const float* values, size_t n, float amount, float* to);
 
+// A camera: world to camera, row by row, and the frustum's slopes: a point is in view where -left z < x < right z and
+// -top z < y < bottom z.
+struct RowsView {
+  float rotation[9], translation[3];
+  float left, right, top, bottom, nearest;
+};
+
+// Anchors whose Gaussians may touch the picture: world [n, 3]; log_scales [n, scales], scales 6 or 1 that stands for all of
+// them. index [room for n] gets theirs, ascending, and where [room for n, 3] their positions. Returns how many there are.
+size_t rows_visible(const float* world, const float* log_scales, size_t n, size_t scales, const RowsView& view, int64_t* index,
+                    float* where);
+
+// Sum of the products of rows [n, 3], and to = amount times their derivatives.
+double rows_product(const float* values, size_t n);
+void rows_product_backward(const float* values, size_t n, float amount, float* to);
+
 // What densification gathers of one iteration. Gaussian i of anchor visible[index[i] / K]: its summed opacity and, where
 // radii[i] > 0, the length of its screen-space gradient in units of half the picture.
 struct RowsStatistics {

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "common/isa.hpp"
+#include "rows/rows.hpp"
 
 GSPC_DECLARE_ISA(
     // to[c] = from[c] + amount * noise(key, first + c)
@@ -18,7 +19,13 @@ GSPC_DECLARE_ISA(
     size_t rows_count_positive(const float* values, size_t n);
     // to[i] = |values[i]| <= 1 ? amount : 0
     void rows_within_one(const float* values, size_t n, float amount, float* to);
-    // Mask parameters by plane, [level][stride] with `count` in use, to 0 or 1. May read and write up to a multiple of 16.
-    void rows_mask_planes(const float* planes, size_t stride, size_t count, size_t level, float* to);
-    // Replaces the parameters by their gradients, given those of the masks.
-    void rows_mask_planes_backward(float* planes, size_t stride, size_t count, size_t level, const float* grad);)
+    // Mask parameters [count][planes] to 0 or 1, and how many are 1. Writes up to a multiple of 16.
+    size_t rows_mask_block(const float* masks, size_t count, size_t planes, size_t level, float* to);
+    // The parameters' gradients [count][planes] from those of the masks, which are read up to a multiple of 16.
+    void rows_mask_block_backward(const float* masks, size_t count, size_t planes, size_t level, const float* grad, float* to);
+    // seen[i] = whether anchor i is in view, and how many are; log_scales [count][scales], scales 1 or 6.
+    size_t rows_visible_block(const float* world, const float* log_scales, size_t count, size_t scales, const RowsView& view,
+                              uint8_t* seen);
+    // Sum over rows of values [count][3] of their products, and to[i] = amount times a product's derivatives.
+    float rows_product_block(const float* values, size_t count);
+    void rows_product_block_backward(const float* values, size_t count, float amount, float* to);)

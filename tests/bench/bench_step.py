@@ -118,7 +118,7 @@ def instrument(clock: Clock) -> None:
     """Names of parts for the functions that make up a step."""
     kernels = arrays.kernels()
     clock.patch(Trainer, "step", "rest")
-    clock.patch(Trainer, "_visible", "culling")
+    clock.patch(trainer_module, "visible_rows", "culling")
     clock.patch(Trainer, "_rate", "rate")
     clock.patch(Trainer, "_gather", "densification")
     clock.patch(torch.Tensor, "backward", "rate backward")
