@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gspc.ops import arrays, reference
-from gspc.ops.ssim import photometric_loss, ssim
+from gspc.ops.ssim import photometric_loss, squared_error, ssim
 
 KERNELS = arrays.kernels()
 LEVELS = ["base", "v3", "v4"]
@@ -198,3 +198,29 @@ def test_errors() -> None:
         arrays.photometric(image.numpy()[::2], target.numpy()[::2], 0.2)
     with pytest.raises(ValueError, match="target: contiguous"):
         arrays.photometric(image.numpy(), target.numpy().astype(np.float64), 0.2)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (61, 83)])
+@pytest.mark.parametrize("kind", [torch.uint8, torch.float32])
+@pytest.mark.parametrize("isa", ISAS)
+def test_squared_error_is_the_reference(isa: str, size: tuple[int, int], kind: torch.dtype) -> None:
+    KERNELS.set_isa(isa)
+    image = torch.randn(*size, 3, generator=torch.Generator().manual_seed(1)) + 0.5  # half of it beyond [0, 1]
+    target = torch.rand(*size, 3, generator=torch.Generator().manual_seed(2))
+    target = (target * 255).to(kind) if kind == torch.uint8 else target
+    expected = float(reference.squared_error(image.double(), target if kind == torch.uint8 else target.double()))
+    assert squared_error(image, target) == pytest.approx(expected, rel=1e-6)
+    assert squared_error(image.clamp(0, 1), image.clamp(0, 1)) == 0
+    image[0, 0, 1] = torch.nan
+    assert np.isnan(squared_error(image, target))
+    with pytest.raises(ValueError, match="target"):
+        squared_error(image, target[:0])
+
+
+def test_squared_error_is_the_same_for_any_number_of_threads() -> None:
+    image, target = torch.rand(90, 91, 3), torch.rand(90, 91, 3)
+    found = []
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        found.append(squared_error(image, target))
+    assert found[0] == found[1]

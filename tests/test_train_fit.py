@@ -17,6 +17,7 @@ from gspc.data import load_scene
 from gspc.data.demo import write_demo_scene
 from gspc.errors import BackendError, InputError, OutputError, UsageError
 from gspc.model.storage import load_model
+from gspc.ops.arrays import flushed_denormals
 from gspc.train import fit
 from gspc.train.fit import _rows_until, checkpoint_path
 
@@ -211,3 +212,16 @@ def test_memory_is_flat_in_the_number_of_views(tmp_path):
         write_scene(tmp_path / str(views), views, 979, 546, 300)
         peaks.append(fit_peak_bytes(tmp_path / str(views), 44, image_cache=0.005))
     assert peaks[0] < 1.1 * peaks[1]
+
+
+def test_denormal_numbers_count_as_zero_while_training():
+    """In all of torch's threads, and only then."""
+    torch.set_num_threads(2)
+    tiny = torch.full((400_000,), 1e-39)  # enough for two threads
+    with flushed_denormals():
+        small = torch.full((400_000,), 1e-30)
+        assert not (tiny * 0.5).any() and not (small * 1e-9).any() and (small * 1e-7 > 0).all()
+        with flushed_denormals():
+            assert not (tiny * 0.5).any()
+        assert not (tiny * 0.5).any()
+    assert (tiny * 0.5 > 0).all()

@@ -5,7 +5,8 @@ All arrays are float32 and C-contiguous unless said otherwise; H W image, M Gaus
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
@@ -266,3 +267,15 @@ def neural_gaussians(
 def keep_freed_memory() -> None:
     """Makes the C library keep freed memory: training steps allocate and free hundreds of megabytes each."""
     kernels().keep_freed_memory()
+
+
+@contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Denormal numbers count as zero, in torch's threads and ours. The optimizer's moments of parameters that
+    get no gradient any more, as those of closed Gaussians, shrink until they are denormal, and every step
+    then costs a tenth more."""
+    before = kernels().flush_denormals(True)
+    try:
+        yield
+    finally:
+        kernels().flush_denormals(before)

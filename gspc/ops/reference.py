@@ -196,6 +196,12 @@ def ssim(image: Tensor, target: Tensor) -> Tensor:  # [H, W, 3] each
     return score.mean()
 
 
+def squared_error(image: Tensor, target: Tensor) -> Tensor:
+    """See `gspc.ops.ssim.squared_error`."""
+    scaled = target.to(image.dtype) / 255 if target.dtype == torch.uint8 else target
+    return (image.clamp(0, 1) - scaled).square().mean()
+
+
 def photometric_loss(image: Tensor, target: Tensor, ssim_weight: float) -> tuple[Tensor, Tensor, Tensor]:
     """(1 - w) L1 + w (1 - SSIM) and its parts; `target` [H, W, 3] uint8 (value / 255) or floating."""
     if target.dtype == torch.uint8:

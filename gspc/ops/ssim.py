@@ -84,3 +84,16 @@ def photometric_loss(
         image.contiguous(), target.contiguous(), 1.0 - ssim_weight, -float(ssim_weight), wanted
     )
     return value + ssim_weight, l1, similarity
+
+
+@torch.no_grad()
+def squared_error(image: Tensor, target: Tensor) -> float:  # [H, W, 3] float32; [H, W, 3] uint8 or float32
+    """Mean squared difference between target and image, which is clamped to [0, 1].
+
+    Raises:
+        ValueError: a shape, dtype or device that does not fit.
+    """
+    _check(image, target)
+    if image.device.type != "cpu":
+        return float(reference.squared_error(image, target))
+    return float(kernels().squared_error(image.detach().contiguous().numpy(), target.contiguous().numpy()))

@@ -21,7 +21,7 @@ from gspc.data import suggested_cameras
 from gspc.errors import BackendError, InputError, UsageError
 from gspc.model import storage
 from gspc.model.anchors import ModelShape
-from gspc.ops.arrays import keep_freed_memory
+from gspc.ops.arrays import flushed_denormals, keep_freed_memory
 from gspc.output import writing
 from gspc.rendering.rasterizer import Backend, choose_backend
 from gspc.scene import SceneData
@@ -142,7 +142,12 @@ class _Run:
         """All iterations that are left."""
         trainer, started, first = self.trainer, time.monotonic(), self.trainer.iteration
         estimated = 0
-        with self._log() as log, _deferred_interrupt() as interrupted, _settled_objects():
+        with (
+            self._log() as log,
+            _deferred_interrupt() as interrupted,
+            _settled_objects(),
+            flushed_denormals(),
+        ):
             while trainer.iteration < self.iterations:
                 report = trainer.step()
                 done = trainer.iteration

@@ -17,7 +17,7 @@ from gspc.model.masks import gaussian_mask, mask_logits
 from gspc.ops.heads import neural_gaussians
 from gspc.ops.raster import RasterOutput
 from gspc.ops.rows import mean_product, visible_rows
-from gspc.ops.ssim import photometric_loss
+from gspc.ops.ssim import photometric_loss, squared_error
 from gspc.presets import Recipe
 from gspc.rendering.rasterizer import Backend, rasterize
 from gspc.scene import Camera, SceneData, View
@@ -225,8 +225,7 @@ class Trainer:
         loss, _, _ = photometric_loss(drawn.image, target, SSIM_WEIGHT)
         if len(gaussians.scales):
             loss = loss + SCALE_WEIGHT * mean_product(gaussians.scales)
-        with torch.no_grad():
-            squared = float(target.float().div_(255).sub_(drawn.image.clamp(0, 1)).square_().mean())
+        squared = squared_error(drawn.image, target)
         opacities, alive = gaussians.opacities.detach(), attributes.alive
         return loss, squared, Drawn(visible, gaussians.index, opacities, drawn, sample, rows, alive)
 

@@ -28,9 +28,9 @@ void check_shapes(const Image& image, const Other& target) {
     if (target.shape(i) != image.shape(i)) throw nb::value_error("ssim: image and target must have the same shape");
 }
 
-// l1, ssim, and the gradient of l1_weight * l1 + ssim_weight * ssim.
-std::tuple<double, double, std::optional<Array>> compare(const Image& image, const std::variant<Bytes, Image>& target,
-                                                         float l1_weight, float ssim_weight, bool gradient) {
+using Target = std::variant<Bytes, Image>;
+
+gspc::ssim::Job job_of(const Image& image, const Target& target) {
   gspc::ssim::Job job;
   job.image = image.data();
   if (const Bytes* bytes = std::get_if<Bytes>(&target)) {
@@ -42,6 +42,13 @@ std::tuple<double, double, std::optional<Array>> compare(const Image& image, con
   }
   job.height = static_cast<int>(image.shape(0));
   job.width = static_cast<int>(image.shape(1));
+  return job;
+}
+
+// l1, ssim, and the gradient of l1_weight * l1 + ssim_weight * ssim.
+std::tuple<double, double, std::optional<Array>> compare(const Image& image, const Target& target, float l1_weight,
+                                                         float ssim_weight, bool gradient) {
+  gspc::ssim::Job job = job_of(image, target);
   std::optional<Array> out;
   if (gradient) {
     gspc::Pooled<float> block(image.size());
@@ -63,4 +70,9 @@ std::tuple<double, double, std::optional<Array>> compare(const Image& image, con
 void bind_ssim(nb::module_& m) {
   m.def("photometric", &compare, nb::arg("image"), nb::arg("target"), nb::arg("l1_weight"), nb::arg("ssim_weight"),
         nb::arg("gradient"));
+  m.def("squared_error", [](const Image& image, const Target& target) {
+    const gspc::ssim::Job job = job_of(image, target);
+    nb::gil_scoped_release release;
+    return gspc::ssim::squared_error(job);
+  });
 }

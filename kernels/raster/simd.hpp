@@ -6,6 +6,7 @@
 
 #if defined(GSPC_ISA_IS_v3) || defined(GSPC_ISA_IS_v4)
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // gcc 12's own AVX-512 header, wherever it is inlined
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #include <immintrin.h>
 #endif
 

@@ -96,6 +96,13 @@ const char* rows_error(const RowsIndex& rows) {
 void rows_noisy(const RowsIndex& rows, const float* values, size_t width, const float* step, float scale, uint64_t seed,
                 float* out, float* out_also) {
   const uint64_t key = noise_key(seed);
+  if (width == 1) {
+    each_block(rows, [&](size_t begin, size_t end) {
+      GSPC_DISPATCH(rows_noisy_column)
+      (values, rows.index + begin, end - begin, step != nullptr ? step + begin : nullptr, scale, key, out + begin);
+    });
+    return copy_also(rows, values, width, out_also);
+  }
   each_row(rows, [&](size_t i, size_t n) {
     GSPC_DISPATCH(rows_noisy_row)
     (values + n * width, width, static_cast<uint32_t>(n * width), key, step != nullptr ? scale * step[i] : scale, out + i * width);
@@ -116,9 +123,13 @@ void rows_noisy_backward(const RowsIndex& rows, size_t width, float scale, uint6
     }
     const float* from = grad_out + i * width;
     std::memcpy(to, from, width * sizeof(float));
-    if (grad_step != nullptr)
+    if (grad_step != nullptr && width != 1)
       grad_step[i] = scale * GSPC_DISPATCH(rows_noise_product)(from, width, static_cast<uint32_t>(n * width), key);
   });
+  if (grad_step != nullptr && grad_out != nullptr && width == 1)
+    each_block(rows, [&](size_t begin, size_t end) {
+      GSPC_DISPATCH(rows_noise_product_column)(grad_out + begin, rows.index + begin, end - begin, scale, key, grad_step + begin);
+    });
   if (rows.count == 0) std::memset(grad_values, 0, rows.n * width * sizeof(float));
   add_also(rows, width, grad_also, grad_values);
 }

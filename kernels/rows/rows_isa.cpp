@@ -16,6 +16,8 @@ inline WordVec lanes() {
 
 inline void load_part(const float* from, size_t n, float* to) { __builtin_memcpy(to, from, n * sizeof(float)); }
 
+inline float sum_lanes(Vec v) { return sum(fold(v)); }
+
 // Lane l of the result is lane order[l] of a and b, one behind the other.
 inline Vec pick(Vec a, Vec b, const int32_t* order) {
 #if defined(__AVX512F__)
@@ -159,9 +161,35 @@ float rows_noise_product(const float* grad, size_t width, uint32_t first, uint64
     load_part(grad + c, width - c, part);
     sums += load(part) * noise_at(counter, key);
   }
-  float total = 0.0f;
-  for (int i = 0; i < LANES; ++i) total += sums[i];
-  return total;
+  return sum_lanes(sums);
+}
+
+void rows_noisy_column(const float* values, const int64_t* index, size_t count, const float* step, float scale, uint64_t key,
+                       float* to) {
+  for (size_t i = 0; i < count; i += LANES) {
+    const size_t n = count - i < LANES ? count - i : LANES;
+    alignas(64) float from[LANES] = {}, amount[LANES] = {};
+    alignas(64) uint32_t number[LANES] = {};
+    for (size_t l = 0; l < n; ++l) {
+      number[l] = static_cast<uint32_t>(index[i + l]);
+      from[l] = values[index[i + l]];
+      amount[l] = step != nullptr ? scale * step[i + l] : scale;
+    }
+    store(from, load(from) + load(amount) * noise_at(*reinterpret_cast<const WordVecUnaligned*>(number), key));
+    load_part(from, n, to + i);
+  }
+}
+
+void rows_noise_product_column(const float* grad, const int64_t* index, size_t count, float scale, uint64_t key, float* to) {
+  for (size_t i = 0; i < count; i += LANES) {
+    const size_t n = count - i < LANES ? count - i : LANES;
+    alignas(64) float from[LANES] = {};
+    alignas(64) uint32_t number[LANES] = {};
+    for (size_t l = 0; l < n; ++l) number[l] = static_cast<uint32_t>(index[i + l]);
+    load_part(grad + i, n, from);
+    store(from, scale * (load(from) * noise_at(*reinterpret_cast<const WordVecUnaligned*>(number), key)));
+    load_part(from, n, to + i);
+  }
 }
 
 void rows_rounded_row(const float* from, const float* center, size_t width, float per_unit, float unit, size_t coarser,
@@ -244,9 +272,7 @@ float rows_product_block(const float* values, size_t count) {
     Columns<3>::take(values + 3 * i, count - i < LANES ? count - i : LANES, 3, 3, v);  // absent rows are 0
     sums += v[0] * v[1] * v[2];
   }
-  float total = 0.0f;
-  for (int l = 0; l < LANES; ++l) total += sums[l];
-  return total;
+  return sum_lanes(sums);
 }
 
 void rows_product_block_backward(const float* values, size_t count, float amount, float* to) {

@@ -12,6 +12,11 @@ GSPC_DECLARE_ISA(
     void rows_noisy_row(const float* from, size_t width, uint32_t first, uint64_t key, float amount, float* to);
     // sum over c of grad[c] * noise(key, first + c)
     float rows_noise_product(const float* grad, size_t width, uint32_t first, uint64_t key);
+    // Of parameters of one value: to[i] = values[index[i]] + scale * (step ? step[i] : 1) * noise(key, index[i]).
+    void rows_noisy_column(const float* values, const int64_t* index, size_t count, const float* step, float scale, uint64_t key,
+                           float* to);
+    // to[i] = scale * grad[i] * noise(key, index[i])
+    void rows_noise_product_column(const float* grad, const int64_t* index, size_t count, float scale, uint64_t key, float* to);
     // to[c] = center[c] + k * unit, k the nearest integer to (from[c] - center[c]) * per_unit, divided by 3 `coarser` times.
     void rows_rounded_row(const float* from, const float* center, size_t width, float per_unit, float unit, size_t coarser,
                           float* to);

@@ -33,6 +33,19 @@ Score compare(Job job, float l1_weight, float ssim_weight) {
   return score;
 }
 
+double squared_error(const Job& job) {
+  constexpr std::int64_t kPart = 4096;  // fixed, so the sum does not depend on threads
+  const std::int64_t count = static_cast<std::int64_t>(job.height) * job.width * 3, parts = (count + kPart - 1) / kPart;
+  std::vector<double> sums(static_cast<std::size_t>(parts));
+#pragma omp parallel for schedule(static)
+  for (std::int64_t part = 0; part < parts; ++part)
+    sums[static_cast<std::size_t>(part)] =
+        GSPC_DISPATCH(squared_part)(job, part * kPart, std::min(count, (part + 1) * kPart));
+  double total = 0.0;
+  for (double sum : sums) total += sum;
+  return total / static_cast<double>(count);
+}
+
 std::int64_t scratch_floats(int width) {
   const std::int64_t row = (static_cast<std::int64_t>(width) * 3 + 2 * 16 + 31) / 16 * 16;
   return row * (4 + 4 * 11 + 3 + 3 * 11);

@@ -24,6 +24,9 @@ struct Score {
 // Writes the gradient of l1_weight * L1 + ssim_weight * SSIM when asked for. Bit-equal for any number of threads.
 Score compare(Job job, float l1_weight, float ssim_weight);
 
+// Mean over H W 3 of (clamped image - target)^2, the image clamped to [0, 1]. Bit-equal for any number of threads.
+double squared_error(const Job& job);
+
 // Floats of scratch that ssim_rows needs for one strip.
 std::int64_t scratch_floats(int width);
 
@@ -31,4 +34,6 @@ std::int64_t scratch_floats(int width);
 
 GSPC_DECLARE_ISA(
     // Rows [begin, end): adds nothing, sets l1_rows and ssim_rows (sums over each row) and the gradient of these rows.
-    void ssim_rows(const ssim::Job& job, int begin, int end, float* scratch, double* l1_rows, double* ssim_rows);)
+    void ssim_rows(const ssim::Job& job, int begin, int end, float* scratch, double* l1_rows, double* ssim_rows);
+    // Sum of squared differences of values [begin, end).
+    double squared_part(const ssim::Job& job, std::int64_t begin, std::int64_t end);)

@@ -188,4 +188,22 @@ void ssim_rows(const Job& job, int begin, int end, float* scratch, double* l1_ro
   }
 }
 
+double squared_part(const Job& job, std::int64_t begin, std::int64_t end) {
+  const vf zero = set1(0.0f), one = set1(1.0f);
+  vf sum = zero;
+  alignas(64) float image[W], target[W];
+  for (std::int64_t i = begin; i < end; i += W) {
+    const int n = end - i < W ? static_cast<int>(end - i) : W;
+    if (n < W) {
+      for (int l = 0; l < W; ++l) image[l] = target[l] = 0.0f;
+      for (int l = 0; l < n; ++l) image[l] = job.image[i + l];
+    }
+    load_target(job, i, target, n);
+    const vf clamped = vmin(one, vmax(zero, n < W ? load(image) : load(job.image + i)));  // NaN stays
+    const vf difference = clamped - load(target);
+    sum = fma(difference, difference, sum);
+  }
+  return static_cast<double>(sum1(sum));
+}
+
 }  // namespace gspc::GSPC_ISA_NAMESPACE
