@@ -85,18 +85,19 @@ def test_nothing_happens_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
         cuda.grid_context(torch.zeros(1, 3, dtype=torch.int32), torch.zeros(SPEC.total_entries, 4), SPEC)
 
 
-def test_operators_take_them_only_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_operators_take_them_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     for value, reason, expected in (
-        (None, None, False),
-        ("1", None, True),
-        ("1", "no nvcc", False),
-        ("0", None, False),
+        (None, None, "gspc's own CUDA kernels"),
+        ("1", None, "gspc's own CUDA kernels"),
+        (None, "no nvcc", "torch's operations: no nvcc"),
+        ("0", None, "torch's operations: GSPC_CUDA_KERNELS=0 asks for them"),
     ):
         monkeypatch.delenv("GSPC_CUDA_KERNELS", raising=False)
         if value is not None:
             monkeypatch.setenv("GSPC_CUDA_KERNELS", value)
         monkeypatch.setattr(cuda, "why_not", lambda reason=reason: reason)
-        assert cuda.enabled() is expected
+        assert cuda.enabled() is ("own" in expected)
+        assert cuda.summary() == f"loss and grid by {expected}"
 
 
 def test_cache_directory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,8 +81,9 @@ class TwoLayer(nn.Module):
     def weights(self, gain: Tensor | None = None) -> TwoLayerWeights:
         """As plain tensors, the gain in the first layer; of a network that is not quantized."""
         first, second = self.first, self.second
-        scale = first.bias.new_ones(()) if gain is None else gain
-        weight, bias = first.weight * scale.reshape(-1, 1), first.bias * scale
+        weight, bias = first.weight, first.bias
+        if gain is not None:
+            weight, bias = weight * gain[:, None], bias * gain
         return TwoLayerWeights(weight, bias, second.weight, second.bias)
 
     def forward(self, x: Tensor, gain: Tensor | None = None) -> Tensor:

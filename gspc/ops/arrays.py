@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ from gspc.scene import F32, F64, U8, Gaussians, Heads
 I32 = NDArray[np.int32]
 
 
+@cache
 def kernels() -> Any:
     """The compiled module, imported on first use.
 

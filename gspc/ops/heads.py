@@ -72,7 +72,8 @@ def neural_gaussians(
 
     Args:
         features: [N, F] anchor features, or those after the predicted ones.
-        log_scales: [N, 6]; exp of the first three scales the offsets, of the last three the Gaussians.
+        log_scales: [N, 6]; exp of the first three scales the offsets, of the last three the Gaussians. Or
+            [N, 1], which stands for all six.
         offsets: [N, K, 3].
         mask: [N, K], 0 or 1 (straight-through); multiplies opacity and scale, and receives a gradient.
         anchors: [N, 3] world space; no gradient.
@@ -96,7 +97,7 @@ def neural_gaussians(
     weights = tuple(getattr(heads, name) for name in HEAD_WEIGHTS)
     shapes = {
         "features": (features, (n, features.shape[-1])),
-        "log_scales": (log_scales, (n, 6)),
+        "log_scales": (log_scales, (n, 1 if log_scales.shape[-1] == 1 else 6)),
         "offsets": (offsets, (n, k, 3)),
         "mask": (mask, (n, k)),
         "anchors": (anchors, (n, 3)),

@@ -322,7 +322,7 @@ def neural_gaussians(
         keep &= visible[:, None]
     index = keep.flatten().nonzero()[:, 0]
     row, gate = index // k, mask.flatten()[index]
-    extent = log_scales[row].exp()
+    extent = log_scales.expand(-1, 6)[row].exp()
     cov = cov.flatten(0, 1)[index]
     return NeuralGaussians(
         index=index,

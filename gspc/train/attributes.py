@@ -70,7 +70,7 @@ class AttributeSource:
         if not self.schedule.residuals(iteration):
             own = torch.zeros_like(own)
         return (
-            Attributes(predicted, own, log_scales[0].expand(-1, 6), offsets[0], mask, alive),
+            Attributes(predicted, own, log_scales[0], offsets[0], mask, alive),
             AnchorRows(features[1], log_scales[1], offsets[1], sample_masks),
         )
 

@@ -21,6 +21,7 @@ from gspc.data import suggested_cameras
 from gspc.errors import BackendError, InputError, UsageError
 from gspc.model import storage
 from gspc.model.anchors import ModelShape
+from gspc.ops import cuda
 from gspc.ops.arrays import flushed_denormals, keep_freed_memory
 from gspc.output import writing
 from gspc.rendering.rasterizer import Backend, choose_backend
@@ -104,6 +105,8 @@ class _Run:
         self.checkpoint = checkpoint_path(output)
         backend = choose_backend(options.device)
         observer.message(backend.reason)
+        if backend.name == "cuda":
+            observer.message(cuda.summary())
         if options.heads_precision == "bf16":
             _check_bf16(backend)
         recipe = options.recipe

@@ -43,7 +43,7 @@ struct Call {
     const size_t n = in[0].shape(0), f = p + in[0].shape(1), k = in[3].shape(1), h = w[2].shape(1);
     need(f >= 1 && f <= 4096 && k >= 1 && k <= 1024 && h >= 1 && h <= 4096, "F, K or H (limits 4096, 1024, 4096)");
     need(n * k < (1ull << 31), "N * K (limit 2^31)");
-    need(in[1].size() == 6 * n, "log_scales");
+    need(in[1].ndim() == 2 && in[1].shape(0) == n && (in[1].shape(1) == 6 || in[1].shape(1) == 1), "log_scales");
     need(in[2].size() == 3 * n * k, "offsets");
     need(in[3].size() == n * k, "mask");
     need(in[4].size() == 3 * n, "anchors");
@@ -51,7 +51,8 @@ struct Call {
     need(w[2].size() == k * h && w[3].size() == k, "w_opacity, b_opacity");
     need(w[4].size() == 3 * k * h && w[5].size() == 3 * k, "w_color, b_color");
     need(w[6].size() == 7 * k * h && w[7].size() == 7 * k, "w_cov, b_cov");
-    shape = {static_cast<int>(f), static_cast<int>(k), static_cast<int>(h), static_cast<int>(p)};
+    shape = {static_cast<int>(f), static_cast<int>(k), static_cast<int>(h), static_cast<int>(p),
+             static_cast<int>(in[1].shape(1))};
     weights = {w[0].data(), w[1].data(), w[2].data(), w[3].data(), w[4].data(),
                w[5].data(), w[6].data(), w[7].data(), distance_scale};
     input = {n,

@@ -21,6 +21,7 @@ void bind_heads(nb::module_& m);
 void bind_rows(nb::module_& m);
 void bind_rate(nb::module_& m);
 void bind_mlp(nb::module_& m);
+void bind_adam(nb::module_& m);
 
 namespace {
 
@@ -82,4 +83,5 @@ NB_MODULE(_kernels, m) {
   bind_rows(m);
   bind_rate(m);
   bind_mlp(m);
+  bind_adam(m);
 }

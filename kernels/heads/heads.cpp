@@ -57,7 +57,7 @@ void zero_rows(const HeadsSizes& s, const HeadsGradients& g, size_t begin, size_
   const size_t n = end - begin, k = s.offsets;
   if (s.predicted > 0) std::memset(g.predicted + begin * s.predicted, 0, n * s.predicted * sizeof(float));
   std::memset(g.features + begin * s.own, 0, n * s.own * sizeof(float));
-  std::memset(g.log_scales + begin * 6, 0, n * 6 * sizeof(float));
+  std::memset(g.log_scales + begin * s.scales, 0, n * s.scales * sizeof(float));
   std::memset(g.offsets + begin * 3 * k, 0, n * 3 * k * sizeof(float));
   std::memset(g.mask + begin * k, 0, n * k * sizeof(float));
 }
@@ -82,7 +82,7 @@ void unpack_partial(const HeadsSizes& s, const HeadsPartial& p, const HeadsGradi
 }  // namespace
 
 HeadsSizes::HeadsSizes(const HeadsShape& shape)
-    : features(shape.features), offsets(shape.offsets), hidden(shape.hidden), predicted(shape.predicted),
+    : features(shape.features), offsets(shape.offsets), hidden(shape.hidden), predicted(shape.predicted), scales(shape.scales),
       own(features - predicted), inputs(features + 4),
       features_p(heads_round(features)), inputs_p(heads_round(inputs)), hidden_p(heads_round(hidden)),
       opacity_p(heads_round(offsets)), hidden2_p(heads_round(hidden + hidden_p)),
@@ -158,7 +158,7 @@ void heads_forward(const HeadsShape& shape, const HeadsWeights& weights, const H
 void heads_backward(const HeadsShape& shape, const HeadsWeights& weights, const HeadsInput& input,
                     const HeadsSelection& selection, const HeadsOutput& output, const HeadsOutputGradients& grad_output,
                     const HeadsGradients& gradients) {
-  constexpr int64_t MAX_PARTS = 64;
+  constexpr int64_t MAX_PARTS = 32;  // of weight gradients, each zeroed and added up
   const HeadsSizes sizes(shape);
   const HeadsPacked packed = pack_weights(sizes, weights);
   const int64_t active = static_cast<int64_t>(selection.n_active);

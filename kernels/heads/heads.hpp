@@ -16,6 +16,7 @@ namespace gspc {
 struct HeadsShape {
   int features, offsets, hidden;  // F, K, H
   int predicted;                  // P of the F features lie in an array of their own
+  int scales;                     // Z: 6 log scales of an anchor, or 1 that stands for all of them
 };
 
 struct HeadsWeights {
@@ -30,7 +31,7 @@ struct HeadsInput {
   size_t n;                 // anchors
   const float* predicted;   // [N, P], the first features
   const float* features;    // [N, F - P], the others
-  const float* log_scales;  // [N, 6]
+  const float* log_scales;  // [N, Z]
   const float* offsets;     // [N, K, 3]
   const float* mask;        // [N, K]
   const float* anchors;     // [N, 3]

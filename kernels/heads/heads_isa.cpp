@@ -24,8 +24,12 @@ void build_inputs(const HeadsSizes& s, const HeadsInput& in, float distance_scal
 }
 
 // exp of the block's scalings, rows of 8.
-void exp_scalings(const HeadsInput& in, const int32_t* rows, int count, float* e) {
-  for (int a = 0; a < count; ++a) __builtin_memcpy(e + 8 * a, in.log_scales + 6 * static_cast<size_t>(rows[a]), 24);
+void exp_scalings(const HeadsSizes& s, const HeadsInput& in, const int32_t* rows, int count, float* e) {
+  for (int a = 0; a < count; ++a) {
+    const float* from = in.log_scales + static_cast<size_t>(s.scales) * rows[a];
+    if (s.scales == 6) __builtin_memcpy(e + 8 * a, from, 24);
+    else for (int j = 0; j < 6; ++j) e[8 * a + j] = from[0];
+  }
   map(e, e, 8 * static_cast<size_t>(count), [](Vec v) { return vexp(v); });
 }
 
@@ -145,7 +149,7 @@ static void second_layer_backward(const BlockGaussians& gaussians, int k, const 
 
 // From the gradients of one anchor's Gaussians to those of their logits, rows of d which advances, and of offsets, mask and
 // scalings, which are zero before.
-void anchor_backward(const HeadsInput& in, const HeadsSelection& sel, const HeadsOutput& out, const HeadsOutputGradients& g,
+void anchor_backward(const HeadsSizes& s, const HeadsInput& in, const HeadsSelection& sel, const HeadsOutput& out, const HeadsOutputGradients& g,
                      const HeadsGradients& to, size_t n, const float* e, float*& d) {
   const Quad offset_extent = load3(e), extent = load3(e + 3);
   Quad d_offset_extent{}, d_extent{};
@@ -186,8 +190,13 @@ void anchor_backward(const HeadsInput& in, const HeadsSelection& sel, const Head
     store4(d + 7, d_color);
     d[10] = d_opacity;
   }
-  store3(to.log_scales + 6 * n, d_offset_extent);
-  store3(to.log_scales + 6 * n + 3, d_extent);
+  if (s.scales == 6) {
+    store3(to.log_scales + 6 * n, d_offset_extent);
+    store3(to.log_scales + 6 * n + 3, d_extent);
+  } else {
+    const Quad d = d_offset_extent + d_extent;
+    to.log_scales[n] = d[0] + d[1] + d[2];
+  }
 }
 
 }  // namespace
@@ -227,7 +236,7 @@ void heads_forward_block(const HeadsSizes& s, const HeadsPacked& w, const HeadsI
   build_inputs(s, in, w.distance_scale, rows, 0, count, x);
   gemm<Start::bias_relu>({count, s.inputs, s.hidden2_p / 16, x, s.inputs_p, 1, w.w1_rest_t, s.hidden2_p, h, s.hidden2_p,
                           w.b1_rest});
-  exp_scalings(in, rows, count, e);
+  exp_scalings(s, in, rows, count, e);
 
   BlockGaussians gaussians(s.offsets, reinterpret_cast<int32_t*>(e + 8 * HEADS_BLOCK + 6 * HEADS_BLOCK * s.offsets));
   gaussians.find(s, sel, rows, count);
@@ -284,14 +293,14 @@ void heads_backward_block(const HeadsSizes& s, const HeadsPacked& w, const Heads
   const int stride = s.hidden3_p, hidden = s.hidden;
   build_inputs(s, in, w.distance_scale, rows, 0, count, x);
   gemm<Start::bias_relu>({count, s.inputs, s.hidden3_p / 16, x, s.inputs_p, 1, w.w1_t, s.hidden3_p, h, stride, w.b1});
-  exp_scalings(in, rows, count, e);
+  exp_scalings(s, in, rows, count, e);
 
   BlockGaussians gaussians(s.offsets,
                            reinterpret_cast<int32_t*>(d + static_cast<ptrdiff_t>(HEADS_BLOCK) * s.offsets * HEADS_LOGITS));
   gaussians.find(s, sel, rows, count);
   float* next = d;
   for (int a = 0; a < count; ++a)
-    anchor_backward(in, sel, out, grad_output, to, static_cast<size_t>(rows[a]), e + 8 * a, next);
+    anchor_backward(s, in, sel, out, grad_output, to, static_cast<size_t>(rows[a]), e + 8 * a, next);
 
   // Blocks of units overhang to the right by the padding of their weights, which is zero.
   __builtin_memset(dh, 0, sizeof(float) * count * stride);

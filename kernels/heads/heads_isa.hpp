@@ -19,7 +19,7 @@ constexpr int heads_round(int n) { return (n + 15) / 16 * 16; }
 
 // Sizes derived from a shape. "p" = rounded up to 16.
 struct HeadsSizes {
-  int features, offsets, hidden, predicted, own, inputs;  // F, K, H, P, F - P, D = F + 4
+  int features, offsets, hidden, predicted, scales, own, inputs;  // F, K, H, P, Z, F - P, D = F + 4
   int features_p, inputs_p, hidden_p, opacity_p;
   int hidden2_p, hidden3_p;  // rows of two and three stacked blocks of H units, with room to read H_p from the last one's start
   explicit HeadsSizes(const HeadsShape& shape);

@@ -114,10 +114,11 @@ void two_layer_forward(const std::vector<TwoLayerWeights>& networks, const TwoLa
 
 void two_layer_backward(const std::vector<TwoLayerWeights>& networks, const TwoLayerRows& rows,
                         const std::vector<TwoLayerGradients>& gradients, float* grad_x) {
-  constexpr int64_t MAX_PARTS = 64;
+  // Of weight gradients: each is zeroed and added up, which a few blocks of rows must be worth.
+  constexpr int64_t MAX_PARTS = 32, LEAST_BLOCKS = 8;
   const Packed packed = pack_weights(networks);
   const int64_t blocks = divide_up(static_cast<int64_t>(rows.n), MLP_BLOCK);
-  const int64_t blocks_per_part = std::max<int64_t>(divide_up(blocks, MAX_PARTS), 1);  // never depends on the threads
+  const int64_t blocks_per_part = std::max(divide_up(blocks, MAX_PARTS), LEAST_BLOCKS);  // never depends on the threads
   const int64_t parts = divide_up(blocks, blocks_per_part);
   size_t floats = 0;
   for (const TwoLayerPacked& p : packed.networks) floats += partial_floats(p);

@@ -1,0 +1,24 @@
+#include "adam/adam.hpp"
+
+#include <algorithm>
+#include <cstdint>
+
+namespace gspc {
+
+void adam(const std::vector<AdamTensor>& tensors) {
+  constexpr size_t kPart = 1 << 14;  // elements per task
+  struct Task {
+    const AdamTensor* tensor;
+    size_t begin;
+  };
+  std::vector<Task> tasks;
+  for (const AdamTensor& tensor : tensors)
+    for (size_t begin = 0; begin < tensor.n; begin += kPart) tasks.push_back({&tensor, begin});
+#pragma omp parallel for schedule(static)
+  for (int64_t i = 0; i < static_cast<int64_t>(tasks.size()); ++i) {
+    const Task task = tasks[static_cast<size_t>(i)];
+    GSPC_DISPATCH(adam_part)(*task.tensor, task.begin, std::min(task.tensor->n, task.begin + kPart));
+  }
+}
+
+}  // namespace gspc
