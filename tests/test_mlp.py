@@ -88,6 +88,7 @@ def test_rows_of_an_index_are_fetched(isa):
     x, *weights = arguments(300, 20, 16, 4)
     x = x.detach()
     index = torch.randint(300, (1000,), generator=torch.Generator().manual_seed(2))
+    index[100:400] = torch.arange(300)  # whole blocks of neighbors, which are read where they lie
     found = []
     for rows, chosen in ((x, index), (x[index], None)):
         network = TwoLayerWeights(*(w.detach().requires_grad_() for w in weights))

@@ -179,9 +179,7 @@ def test_same_bits_for_any_number_of_threads():
         mean = mean_product(triples)
         mean.backward()
         seen = visible_rows(torch.randn(20_000, 3), torch.randn(20_000, 1) - 3, a_view())
-        results.append(
-            (noisy, values.grad, step.grad, mask, alive, masks.grad, mean, triples.grad, *seen)
-        )
+        results.append((noisy, values.grad, step.grad, mask, alive, masks.grad, mean, triples.grad, *seen))
     torch.set_num_threads(1)
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 

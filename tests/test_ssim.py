@@ -205,10 +205,14 @@ def test_errors() -> None:
 @pytest.mark.parametrize("isa", ISAS)
 def test_squared_error_is_the_reference(isa: str, size: tuple[int, int], kind: torch.dtype) -> None:
     KERNELS.set_isa(isa)
-    image = torch.randn(*size, 3, generator=torch.Generator().manual_seed(1)) + 0.5  # half of it beyond [0, 1]
+    image = (
+        torch.randn(*size, 3, generator=torch.Generator().manual_seed(1)) + 0.5
+    )  # half of it beyond [0, 1]
     target = torch.rand(*size, 3, generator=torch.Generator().manual_seed(2))
     target = (target * 255).to(kind) if kind == torch.uint8 else target
-    expected = float(reference.squared_error(image.double(), target if kind == torch.uint8 else target.double()))
+    expected = float(
+        reference.squared_error(image.double(), target if kind == torch.uint8 else target.double())
+    )
     assert squared_error(image, target) == pytest.approx(expected, rel=1e-6)
     assert squared_error(image.clamp(0, 1), image.clamp(0, 1)) == 0
     image[0, 0, 1] = torch.nan

@@ -20,8 +20,8 @@ from gspc.model.context import TwoLayer
 from gspc.model.heads import GaussianHeads
 from gspc.model.masks import START
 from gspc.model.storage import TrainedModel
-from gspc.ops.rows import visible_rows
 from gspc.ops.heads import HeadTensors
+from gspc.ops.rows import visible_rows
 from gspc.presets import GSPC, PCGS, PoolGrid, Recipe
 from gspc.rendering.rasterizer import choose_backend
 from gspc.scene import Camera, SceneData, View

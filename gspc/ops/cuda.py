@@ -132,7 +132,7 @@ def why_not() -> str | None:
 
 
 def enabled() -> bool:
-    """Whether the operators take these kernels for CUDA tensors: they load, and GSPC_CUDA_KERNELS=0 is not set.
+    """Whether the operators take these kernels for CUDA tensors: they load, and GSPC_CUDA_KERNELS is not 0.
 
     On an H100 they take a quarter of torch's time for the loss at 960x540 and a twenty-eighth for the grid at
     100k points (tests/bench/results/cuda-h100.json).

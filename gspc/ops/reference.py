@@ -391,7 +391,7 @@ def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[T
 
 
 def frustum_slopes(camera: Camera) -> tuple[float, float, float, float]:
-    """Of the planes left, right, above and below what a camera sees, all positive where the axis is inside."""
+    """Of the planes left, right, above and below a view; all positive where its axis is inside."""
     left, right = camera.cx / camera.fx, (camera.width - camera.cx) / camera.fx
     return left, right, camera.cy / camera.fy, (camera.height - camera.cy) / camera.fy
 

@@ -47,9 +47,7 @@ class Adam(torch.optim.Adam):
 
 
 def _plain(parameter: Tensor) -> bool:
-    return (
-        parameter.device.type == "cpu" and parameter.dtype == torch.float32 and parameter.is_contiguous()
-    )
+    return parameter.device.type == "cpu" and parameter.dtype == torch.float32 and parameter.is_contiguous()
 
 
 def make_optimizer(model: AnchorModel, mask_momentum: float = 0.9) -> torch.optim.Adam:

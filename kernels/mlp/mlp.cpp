@@ -69,6 +69,10 @@ Block block_of(const Packed& packed, const TwoLayerRows& rows, size_t first, siz
   float* const gathered = memory.get(packed.scratch_floats);
   float* const scratch = gathered + static_cast<size_t>(MLP_BLOCK) * packed.networks[0].inputs_p;
   if (rows.index == nullptr) return {rows.x + first * inputs, scratch};
+  const int64_t* const index = rows.index + first;
+  bool neighbors = true;  // as where a view shows all anchors
+  for (size_t i = 1; i < count; ++i) neighbors = neighbors && index[i] == index[0] + static_cast<int64_t>(i);
+  if (neighbors) return {rows.x + static_cast<size_t>(index[0]) * inputs, scratch};
   for (size_t i = 0; i < count; ++i)
     std::memcpy(gathered + i * inputs, rows.x + static_cast<size_t>(rows.index[first + i]) * inputs, inputs * sizeof(float));
   return {gathered, scratch};

@@ -1,9 +1,9 @@
-"""A CUDA device: our kernels beside torch's operations, gsplat, the heads in bfloat16, and whole training steps.
+"""A CUDA device: our kernels beside torch's operations, gsplat, the heads in bfloat16, and training steps.
 
     python tests/bench/bench_cuda.py [--scene DIR] [--anchors 50000 200000] [--steps 40] [--json FILE]
 
-Medians of wall milliseconds, the device waited for. The steps are those of bench_step.py at an iteration that
-rates are learned in; four ways to take them: torch's operations only, our kernels, and both with bfloat16 heads.
+Medians of wall milliseconds, the device waited for. The steps are those of bench_step.py, where rates are
+learned, by torch's operations only and with our kernels, the heads in float32 and bfloat16.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +73,9 @@ def bench_photometric(report: Report) -> None:
         reference.photometric_loss(image, target, 0.2)[0].backward()
 
     report.add("photometric 960x540 fwd+bwd torch", median_ms(by_torch))
-    report.add("photometric 960x540 fwd+bwd kernels", median_ms(by_kernel), "photometric 960x540 fwd+bwd torch")
+    report.add(
+        "photometric 960x540 fwd+bwd kernels", median_ms(by_kernel), "photometric 960x540 fwd+bwd torch"
+    )
 
 
 def bench_grid(report: Report, points: int = 100_000) -> None:
@@ -181,7 +182,9 @@ def main() -> None:
             "torch": torch.__version__,
             "cuda": torch.version.cuda,
         }
-        args.json.write_text(json.dumps({"machine": machine, "milliseconds": report.figures}, indent=1) + "\n")
+        args.json.write_text(
+            json.dumps({"machine": machine, "milliseconds": report.figures}, indent=1) + "\n"
+        )
 
 
 if __name__ == "__main__":
