@@ -81,7 +81,8 @@ class TwoLayer(nn.Module):
     def weights(self, gain: Tensor | None = None) -> TwoLayerWeights:
         """As plain tensors, the gain in the first layer; of a network that is not quantized."""
         first, second = self.first, self.second
-        weight, bias = first.weight, first.bias
+        weight: Tensor = first.weight
+        bias: Tensor = first.bias
         if gain is not None:
             weight, bias = weight * gain[:, None], bias * gain
         return TwoLayerWeights(weight, bias, second.weight, second.bias)
