@@ -59,7 +59,7 @@ test: install ## run the tests
 # The AVX-512 units with their intrinsics emulated, for processors that have AVX2 only. The tests named are those that
 # run one instruction set after the other; the fuzzers under sanitizers, which build their own, are left out.
 # `python -m` finds the checkout's Python files, which take the first kernels on the path.
-EMULATED_TESTS := heads mlp rows grid ssim rate raster rans codec codec_golden codec_variants
+EMULATED_TESTS := heads mlp rows optimizer grid ssim rate raster rans codec codec_golden codec_variants
 emulated: install ## test the kernels for AVX-512 on a processor without it (needs SIMDe's headers)
 	@echo '#include <simde/x86/avx512.h>' | $(CXX) -fsyntax-only -x c++ - 2>/dev/null || \
 		{ echo 'make emulated: no SIMDe here; apt-get install libsimde-dev' >&2; exit 1; }
