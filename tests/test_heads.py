@@ -105,6 +105,31 @@ def assert_close(actual: Tensor, expected: Tensor, name: str, tolerance: float =
     )
 
 
+@pytest.mark.parametrize("shape", [(130, 8, 3, 20), (1, 4, 1, 5), (0, 4, 2, 5)])
+def test_one_log_scale_is_six_equal_ones(shape: tuple[int, ...], isa: str) -> None:
+    """The same Gaussians, bit for bit, and the sum of the six gradients."""
+    one = make_case(*shape)
+    one.leaves["log_scales"] = one.leaves["log_scales"][:, :1].detach().clone().requires_grad_()
+    six = one.copy()
+    six.leaves["log_scales"] = one.leaves["log_scales"].detach().repeat(1, 6).requires_grad_()
+    found = []
+    for case, function in ((one, neural_gaussians), (six, neural_gaussians), (one, reference.neural_gaussians)):
+        outputs = case.run(function)
+        found.append((fields(outputs), gradients(case, outputs, random_like(outputs))))
+    for a, b in zip(found[0][0], found[1][0], strict=True):
+        assert torch.equal(a, b)
+    for name, gradient in found[0][1].items():
+        expected = found[1][1][name]
+        if name == "log_scales":
+            expected = expected.sum(1, keepdim=True)
+        assert_close(gradient, expected, name)
+        assert_close(gradient, found[2][1][name], name)
+    narrow = one.copy()
+    narrow.leaves["log_scales"] = torch.zeros(shape[0], 3)
+    with pytest.raises(ValueError, match="log_scales has shape"):
+        narrow.run(neural_gaussians)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_values_and_gradients_equal_reference(shape: tuple[int, ...], isa: str) -> None:
     case = make_case(*shape)

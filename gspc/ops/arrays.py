@@ -275,7 +275,7 @@ def keep_freed_memory() -> None:
 def flushed_denormals() -> Iterator[None]:
     """Denormal numbers count as zero, in torch's threads and ours. The optimizer's moments of parameters that
     get no gradient any more, as those of closed Gaussians, shrink until they are denormal, and every step
-    then costs a tenth more."""
+    then costs a tenth more time."""
     before = kernels().flush_denormals(True)
     try:
         yield

@@ -27,8 +27,7 @@ void build_inputs(const HeadsSizes& s, const HeadsInput& in, float distance_scal
 void exp_scalings(const HeadsSizes& s, const HeadsInput& in, const int32_t* rows, int count, float* e) {
   for (int a = 0; a < count; ++a) {
     const float* from = in.log_scales + static_cast<size_t>(s.scales) * rows[a];
-    if (s.scales == 6) __builtin_memcpy(e + 8 * a, from, 24);
-    else for (int j = 0; j < 6; ++j) e[8 * a + j] = from[0];
+    for (int j = 0; j < 6; ++j) e[8 * a + j] = from[s.scales == 6 ? j : 0];
   }
   map(e, e, 8 * static_cast<size_t>(count), [](Vec v) { return vexp(v); });
 }
@@ -149,8 +148,8 @@ static void second_layer_backward(const BlockGaussians& gaussians, int k, const 
 
 // From the gradients of one anchor's Gaussians to those of their logits, rows of d which advances, and of offsets, mask and
 // scalings, which are zero before.
-void anchor_backward(const HeadsSizes& s, const HeadsInput& in, const HeadsSelection& sel, const HeadsOutput& out, const HeadsOutputGradients& g,
-                     const HeadsGradients& to, size_t n, const float* e, float*& d) {
+void anchor_backward(const HeadsSizes& s, const HeadsInput& in, const HeadsSelection& sel, const HeadsOutput& out,
+                     const HeadsOutputGradients& g, const HeadsGradients& to, size_t n, const float* e, float*& d) {
   const Quad offset_extent = load3(e), extent = load3(e + 3);
   Quad d_offset_extent{}, d_extent{};
   const size_t end = static_cast<size_t>(sel.starts[n + 1]);
