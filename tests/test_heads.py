@@ -113,7 +113,11 @@ def test_one_log_scale_is_six_equal_ones(shape: tuple[int, ...], isa: str) -> No
     six = one.copy()
     six.leaves["log_scales"] = one.leaves["log_scales"].detach().repeat(1, 6).requires_grad_()
     found = []
-    for case, function in ((one, neural_gaussians), (six, neural_gaussians), (one, reference.neural_gaussians)):
+    for case, function in (
+        (one, neural_gaussians),
+        (six, neural_gaussians),
+        (one, reference.neural_gaussians),
+    ):
         outputs = case.run(function)
         found.append((fields(outputs), gradients(case, outputs, random_like(outputs))))
     for a, b in zip(found[0][0], found[1][0], strict=True):

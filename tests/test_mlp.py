@@ -9,15 +9,6 @@ from gspc.ops.arrays import kernels
 from gspc.ops.mlp import TwoLayerWeights, two_layers
 
 
-@pytest.fixture(params=["base", "v3", "v4"])
-def isa(request):
-    kernels().set_isa(request.param)
-    if kernels().active_isa() != request.param:
-        pytest.skip(f"this processor has no {request.param}")
-    yield request.param
-    kernels().set_isa(kernels().supported_isa())
-
-
 def two_layer(x, *network):
     return two_layers(x, [TwoLayerWeights(*network)])[0]
 

@@ -9,16 +9,6 @@ import torch
 from gspc.ops.arrays import kernels
 from gspc.train.optimizer import Adam
 
-
-@pytest.fixture(params=["base", "v3", "v4"])
-def isa(request):
-    kernels().set_isa(request.param)
-    if kernels().active_isa() != request.param:
-        pytest.skip(f"this processor has no {request.param}")
-    yield request.param
-    kernels().set_isa(kernels().supported_isa())
-
-
 SHAPES = [(1,), (3, 5), (40_000, 3), (16,), (0, 4), ()]
 
 

@@ -25,15 +25,6 @@ from gspc.ops.rate import (
 BASE = 0.25
 
 
-@pytest.fixture(params=["base", "v3", "v4"])
-def isa(request):
-    kernels().set_isa(request.param)
-    if kernels().active_isa() != request.param:
-        pytest.skip(f"this processor has no {request.param}")
-    yield request.param
-    kernels().set_isa(kernels().supported_isa())
-
-
 def tensors_of(n, width, spread=6.0):
     """Values up to some standard deviations off, scales and steps as the stream's tables hold them and a few
     beyond; values [n, width] of their own, the others part of wider rows."""

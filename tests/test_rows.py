@@ -18,15 +18,6 @@ SEED = 0x1234_5678_9ABC_DEF0
 LIMIT = float(torch.logit(torch.tensor(model_masks.THRESHOLD)))
 
 
-@pytest.fixture(params=["base", "v3", "v4"])
-def isa(request):
-    kernels().set_isa(request.param)
-    if kernels().active_isa() != request.param:
-        pytest.skip(f"this processor has no {request.param}")
-    yield request.param
-    kernels().set_isa(kernels().supported_isa())
-
-
 def selection(seed=0):
     rng = torch.Generator().manual_seed(seed)
     index = (torch.rand(N, generator=rng) < 0.6).nonzero().squeeze(1)
