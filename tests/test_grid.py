@@ -34,15 +34,6 @@ BOXES = (
 ISAS = ("base", "v3", "v4")
 
 
-@pytest.fixture(params=ISAS)
-def isa(request: pytest.FixtureRequest):
-    _kernels.set_isa(request.param)
-    if _kernels.active_isa() != request.param:
-        pytest.skip(f"this processor does not run {request.param}")
-    yield request.param
-    _kernels.set_isa(_kernels.supported_isa())
-
-
 def formula(position: np.ndarray, signs: np.ndarray, spec: GridSpec) -> list[int]:
     """The contract's formulas for one position, in Python integers."""
     u = []

@@ -27,15 +27,6 @@ SHAPES = (  # N, F, K, H
 )
 
 
-@pytest.fixture(params=ISAS)
-def isa(request: pytest.FixtureRequest):
-    _kernels.set_isa(request.param)
-    if _kernels.active_isa() != request.param:
-        pytest.skip(f"this processor does not run {request.param}")
-    yield request.param
-    _kernels.set_isa(_kernels.supported_isa())
-
-
 @dataclass
 class Case:
     leaves: dict[str, Tensor]  # features, log_scales, offsets, mask, then the weights

@@ -12,15 +12,24 @@
 namespace gspc {
 namespace {
 
-constexpr int64_t kBlock = 64;  // rows per task
+constexpr size_t kBlock = 64;  // rows per task
+
+// Calls work(part, first, last + 1) for parts of `size` of n items in parallel. Parts do not follow the threads, so that sums of
+// them are the same for any number.
+template <class Work>
+void each_part(size_t n, size_t size, const Work& work) {
+  const int64_t parts = static_cast<int64_t>((n + size - 1) / size);
+#pragma omp parallel for schedule(static)
+  for (int64_t part = 0; part < parts; ++part) {
+    const size_t begin = static_cast<size_t>(part) * size;
+    work(static_cast<size_t>(part), begin, std::min(n, begin + size));
+  }
+}
 
 // Calls work(first row, last row + 1) for fixed blocks of rows in parallel.
 template <class Work>
 void each_block(const RowsIndex& rows, const Work& work) {
-  const int64_t blocks = (static_cast<int64_t>(rows.count) + kBlock - 1) / kBlock;
-#pragma omp parallel for schedule(static)
-  for (int64_t block = 0; block < blocks; ++block)
-    work(static_cast<size_t>(block) * kBlock, std::min(rows.count, static_cast<size_t>(block + 1) * kBlock));
+  each_part(rows.count, kBlock, [&](size_t, size_t begin, size_t end) { work(begin, end); });
 }
 
 // Calls work(row, source row) for all rows of `index` in parallel.
@@ -64,15 +73,11 @@ float* scratch(size_t floats) {
 // Calls work(first anchor, anchors, first of `index` among them, how many) for fixed blocks of all anchors in parallel.
 template <class Work>
 void each_block_of_all(const RowsIndex& rows, const Work& work) {
-  const int64_t blocks = (static_cast<int64_t>(rows.n) + kBlock - 1) / kBlock;
-#pragma omp parallel for schedule(static)
-  for (int64_t block = 0; block < blocks; ++block) {
-    const int64_t begin = block * kBlock, end = std::min(static_cast<int64_t>(rows.n), begin + kBlock);
-    const int64_t* const first = std::lower_bound(rows.index, rows.index + rows.count, begin);
-    const int64_t* const last = std::lower_bound(first, rows.index + rows.count, end);
-    work(static_cast<size_t>(begin), static_cast<size_t>(end - begin), static_cast<size_t>(first - rows.index),
-         static_cast<size_t>(last - first));
-  }
+  each_part(rows.n, kBlock, [&](size_t, size_t begin, size_t end) {
+    const int64_t* const first = std::lower_bound(rows.index, rows.index + rows.count, static_cast<int64_t>(begin));
+    const int64_t* const last = std::lower_bound(first, rows.index + rows.count, static_cast<int64_t>(end));
+    work(begin, end - begin, static_cast<size_t>(first - rows.index), static_cast<size_t>(last - first));
+  });
 }
 
 }  // namespace
@@ -180,74 +185,54 @@ void rows_mask_backward(const RowsIndex& rows, const float* masks, size_t offset
 size_t rows_count_positive(const float* values, size_t n) { return GSPC_DISPATCH(rows_count_positive)(values, n); }
 
 void rows_within_one(const float* values, size_t n, float amount, float* to) {
-  constexpr size_t kPart = 1 << 16;
-  const int64_t parts = static_cast<int64_t>((n + kPart - 1) / kPart);
-#pragma omp parallel for schedule(static)
-  for (int64_t part = 0; part < parts; ++part) {
-    const size_t begin = static_cast<size_t>(part) * kPart;
-    GSPC_DISPATCH(rows_within_one)(values + begin, std::min(kPart, n - begin), amount, to + begin);
-  }
+  each_part(n, 1 << 16, [&](size_t, size_t begin, size_t end) {
+    GSPC_DISPATCH(rows_within_one)(values + begin, end - begin, amount, to + begin);
+  });
 }
 
 size_t rows_visible(const float* world, const float* log_scales, size_t n, size_t scales, const RowsView& view, int64_t* index,
                     float* where) {
-  constexpr size_t kPart = 2048;
-  const int64_t parts = static_cast<int64_t>((n + kPart - 1) / kPart);
+  constexpr size_t kAnchors = 2048;
   std::vector<uint8_t> seen(n);
-  std::vector<size_t> first(static_cast<size_t>(parts) + 1, 0);
-#pragma omp parallel for schedule(static)
-  for (int64_t part = 0; part < parts; ++part) {
-    const size_t begin = static_cast<size_t>(part) * kPart, count = std::min(kPart, n - begin);
-    first[static_cast<size_t>(part) + 1] = GSPC_DISPATCH(rows_visible_block)(
-        world + 3 * begin, log_scales + scales * begin, count, scales, view, seen.data() + begin);
-  }
-  for (size_t part = 0; part < static_cast<size_t>(parts); ++part) first[part + 1] += first[part];
-#pragma omp parallel for schedule(static)
-  for (int64_t part = 0; part < parts; ++part) {
-    const size_t begin = static_cast<size_t>(part) * kPart, end = std::min(n, begin + kPart);
-    size_t at = first[static_cast<size_t>(part)];
+  std::vector<size_t> first((n + kAnchors - 1) / kAnchors + 1, 0);
+  each_part(n, kAnchors, [&](size_t part, size_t begin, size_t end) {
+    first[part + 1] = GSPC_DISPATCH(rows_visible_block)(world + 3 * begin, log_scales + scales * begin, end - begin, scales, view,
+                                                        seen.data() + begin);
+  });
+  for (size_t part = 1; part < first.size(); ++part) first[part] += first[part - 1];
+  each_part(n, kAnchors, [&](size_t part, size_t begin, size_t end) {
+    size_t at = first[part];
     for (size_t i = begin; i < end; ++i) {
       if (seen[i] == 0) continue;
       index[at] = static_cast<int64_t>(i);
       std::memcpy(where + 3 * at, world + 3 * i, 3 * sizeof(float));
       ++at;
     }
-  }
+  });
   return first.back();
 }
 
 double rows_product(const float* values, size_t n) {
-  constexpr size_t kPart = 4096;  // fixed, so the sum does not depend on threads
-  const int64_t parts = static_cast<int64_t>((n + kPart - 1) / kPart);
-  std::vector<float> sums(static_cast<size_t>(parts));
-#pragma omp parallel for schedule(static)
-  for (int64_t part = 0; part < parts; ++part) {
-    const size_t begin = static_cast<size_t>(part) * kPart;
-    sums[static_cast<size_t>(part)] = GSPC_DISPATCH(rows_product_block)(values + 3 * begin, std::min(kPart, n - begin));
-  }
+  constexpr size_t kRows = 4096;
+  std::vector<float> sums((n + kRows - 1) / kRows);
+  each_part(n, kRows, [&](size_t part, size_t begin, size_t end) {
+    sums[part] = GSPC_DISPATCH(rows_product_block)(values + 3 * begin, end - begin);
+  });
   double total = 0.0;
   for (float sum : sums) total += sum;
   return total;
 }
 
 void rows_product_backward(const float* values, size_t n, float amount, float* to) {
-  constexpr size_t kPart = 4096;
-  const int64_t parts = static_cast<int64_t>((n + kPart - 1) / kPart);
-#pragma omp parallel for schedule(static)
-  for (int64_t part = 0; part < parts; ++part) {
-    const size_t begin = static_cast<size_t>(part) * kPart;
-    GSPC_DISPATCH(rows_product_block_backward)(values + 3 * begin, std::min(kPart, n - begin), amount, to + 3 * begin);
-  }
+  each_part(n, 4096, [&](size_t, size_t begin, size_t end) {
+    GSPC_DISPATCH(rows_product_block_backward)(values + 3 * begin, end - begin, amount, to + 3 * begin);
+  });
 }
 
 void rows_statistics(const int64_t* visible, size_t visible_count, size_t offsets, const int64_t* index, size_t count,
                      const int32_t* radii, const float* means2d_grad, const float* opacities, float half_width,
                      float half_height, const RowsStatistics& to) {
-  constexpr size_t kPart = 1024;  // anchors, each with all of its Gaussians
-  const int64_t parts = static_cast<int64_t>((visible_count + kPart - 1) / kPart);
-#pragma omp parallel for schedule(static)
-  for (int64_t part = 0; part < parts; ++part) {
-    const size_t begin = static_cast<size_t>(part) * kPart, last = std::min(visible_count, begin + kPart);
+  each_part(visible_count, 1024, [&](size_t, size_t begin, size_t last) {  // anchors, each with all of its Gaussians
     for (size_t i = begin; i < last; ++i) to.visible[visible[i]] += 1.0f;
     const int64_t* const from = std::lower_bound(index, index + count, static_cast<int64_t>(begin * offsets));
     const int64_t* const until = std::lower_bound(from, index + count, static_cast<int64_t>(last * offsets));
@@ -265,7 +250,7 @@ void rows_statistics(const int64_t* visible, size_t visible_count, size_t offset
       }
       to.opacity[n] += opacity;
     }
-  }
+  });
 }
 
 }  // namespace gspc
