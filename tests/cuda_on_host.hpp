@@ -1,6 +1,6 @@
-// Enough of CUDA to run the kernels of kernels/cuda on the host, force-included before them: blocks one after another, the
-// threads of a block as coroutines that take turns at every __syncthreads(). Threads run in ascending or, on odd launches, in
-// descending order, so that a missing barrier shows in one of the two.
+// Enough of CUDA to run the kernels of kernels/cuda on the host, force-included before them: blocks one after
+// another, the threads of a block as coroutines that take turns at every __syncthreads(). Threads run in
+// ascending or, on odd launches, in descending order, so that a missing barrier shows in one of the two.
 #pragma once
 
 #include <ucontext.h>
@@ -120,4 +120,5 @@ inline float __uint_as_float(unsigned bits) {
 using std::llrint;
 using std::scalbn;
 
-#define GSPC_LAUNCH(kernel, grid, block, stream, ...) host::launch(grid, block, [=] { (kernel)(__VA_ARGS__); })
+#define GSPC_LAUNCH(kernel, grid, block, stream, ...) \
+  host::launch(grid, block, [=] { (kernel)(__VA_ARGS__); })

@@ -1,4 +1,5 @@
-// Adam (Kingma & Ba 2015) over many tensors at once: values, moments and squares pass through the caches a single time.
+// Adam (Kingma & Ba 2015) over many tensors at once: values, moments and squares pass through the caches a
+// single time.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +10,8 @@
 namespace gspc {
 
 // moment = b1 moment + (1 - b1) grad; square = b2 square + (1 - b2) grad^2;
-// value -= step moment / (sqrt(square) / root + epsilon), where step = rate / (1 - b1^t) and root = sqrt(1 - b2^t).
+// value -= step moment / (sqrt(square) / root + epsilon), where step = rate / (1 - b1^t) and root = sqrt(1 -
+// b2^t).
 struct AdamTensor {
   float *value, *moment, *square;  // [n], updated
   const float* grad;               // [n]

@@ -21,8 +21,8 @@ inline void update(const Factors& f, float* value, float* moment, float* square,
 }  // namespace
 
 void adam_part(const AdamTensor& tensor, size_t begin, size_t end) {
-  const Factors f{tensor.beta1, 1.0f - tensor.beta1,   tensor.beta2, 1.0f - tensor.beta2,
-                  tensor.step,  1.0f / tensor.root, tensor.epsilon};
+  const Factors f{tensor.beta1, 1.0f - tensor.beta1, tensor.beta2,  1.0f - tensor.beta2,
+                  tensor.step,  1.0f / tensor.root,  tensor.epsilon};
   size_t i = begin;
   for (; i + LANES <= end; i += LANES)
     update(f, tensor.value + i, tensor.moment + i, tensor.square + i, tensor.grad + i);

@@ -26,7 +26,8 @@ void bind_adam(nb::module_& m) {
       const size_t n = value.size();
       if (moment.size() != n || square.size() != n || grads[i].size() != n)
         throw nb::value_error("adam: value, moment, square and gradient of one size expected");
-      tensors.push_back({value.data(), moment.data(), square.data(), grads[i].data(), n, step, root, beta1, beta2, epsilon});
+      tensors.push_back({value.data(), moment.data(), square.data(), grads[i].data(), n, step, root, beta1,
+                         beta2, epsilon});
     }
     nb::gil_scoped_release release;
     gspc::adam(tensors);

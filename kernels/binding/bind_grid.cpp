@@ -1,4 +1,5 @@
-// gspc._kernels: the context grid. A grid's shape arrives as int32 [6 + 3 P]: box low, box size, then (dims, R, T) per plane.
+// gspc._kernels: the context grid. A grid's shape arrives as int32 [6 + 3 P]: box low, box size, then (dims,
+// R, T) per plane.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
@@ -12,7 +13,8 @@ template <class T, int D>
 using Array = nb::ndarray<T, nb::ndim<D>, nb::c_contig, nb::device::cpu>;
 
 gspc::GridSpec read_spec(const Array<const int32_t, 1>& shape) {
-  if (shape.size() < 6 || (shape.size() - 6) % 3 != 0) throw nb::value_error("grid: shape is int32 [6 + 3 P]");
+  if (shape.size() < 6 || (shape.size() - 6) % 3 != 0)
+    throw nb::value_error("grid: shape is int32 [6 + 3 P]");
   gspc::GridSpec spec{};
   for (int axis = 0; axis < 3; ++axis) {
     spec.box_low[axis] = shape.data()[axis];
@@ -25,9 +27,11 @@ gspc::GridSpec read_spec(const Array<const int32_t, 1>& shape) {
 }
 
 template <class Out>
-void check(const gspc::GridSpec& spec, const Array<const int32_t, 2>& positions, size_t entries, const Out& out) {
+void check(const gspc::GridSpec& spec, const Array<const int32_t, 2>& positions, size_t entries,
+           const Out& out) {
   if (positions.shape(1) != 3) throw nb::value_error("grid: positions are [N, 3]");
-  if (entries != gspc::grid_entries(spec)) throw nb::value_error("grid: tables do not have the spec's entries");
+  if (entries != gspc::grid_entries(spec))
+    throw nb::value_error("grid: tables do not have the spec's entries");
   if (out.shape(0) != positions.shape(0) || out.shape(1) != gspc::grid_context_size(spec))
     throw nb::value_error("grid: context is [N, C]");
 }
@@ -37,7 +41,8 @@ void check(const gspc::GridSpec& spec, const Array<const int32_t, 2>& positions,
 void bind_grid(nb::module_& m) {
   m.attr("GRID_SIGN_PADDING") = gspc::GRID_SIGN_PADDING;
   m.def("grid_pack_signs", [](const Array<const float, 2>& embeddings, const Array<uint8_t, 1>& table) {
-    if (embeddings.shape(1) != gspc::GRID_FEATURES || table.size() != embeddings.shape(0) + gspc::GRID_SIGN_PADDING)
+    if (embeddings.shape(1) != gspc::GRID_FEATURES ||
+        table.size() != embeddings.shape(0) + gspc::GRID_SIGN_PADDING)
       throw nb::value_error("grid: embeddings are [E, 4], the table E + GRID_SIGN_PADDING bytes");
     nb::gil_scoped_release release;
     gspc::grid_pack_signs(embeddings.data(), embeddings.shape(0), table.data());

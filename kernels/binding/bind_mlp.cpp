@@ -1,4 +1,5 @@
-// gspc._kernels: two-layer networks over the same rows; see mlp/mlp.hpp. A network is a list of W1, b1, W2, b2.
+// gspc._kernels: two-layer networks over the same rows; see mlp/mlp.hpp. A network is a list of W1, b1, W2,
+// b2.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -22,7 +23,9 @@ using Networks = std::vector<std::vector<Array<const float>>>;
 constexpr size_t MAX_WIDTH = 4096;
 
 void require(bool fits) {
-  if (!fits) throw nb::value_error("mlp: x [n, I], W1 [H, I], b1 [H], W2 [O, H], b2 [O], y [n, O], widths up to 4096 expected");
+  if (!fits)
+    throw nb::value_error(
+        "mlp: x [n, I], W1 [H, I], b1 [H], W2 [O, H], b2 [O], y [n, O], widths up to 4096 expected");
 }
 
 template <class T>
@@ -54,8 +57,8 @@ std::vector<gspc::TwoLayerWeights> weights_of(const Networks& networks, size_t i
     require_vector(w[1], h);
     require_matrix(w[2], o, h);
     require_vector(w[3], o);
-    found.push_back({static_cast<int>(inputs), static_cast<int>(h), static_cast<int>(o), w[0].data(), w[1].data(),
-                     w[2].data(), w[3].data()});
+    found.push_back({static_cast<int>(inputs), static_cast<int>(h), static_cast<int>(o), w[0].data(),
+                     w[1].data(), w[2].data(), w[3].data()});
   }
   return found;
 }
@@ -67,8 +70,8 @@ void bind_mlp(nb::module_& m) {
   // hidden and y: one per network
   m.def(
       "mlp_forward",
-      [](const Matrix& x, const std::optional<Index>& index, const Networks& networks, const std::vector<Array<float>>& hidden,
-         const std::vector<Array<float>>& y) {
+      [](const Matrix& x, const std::optional<Index>& index, const Networks& networks,
+         const std::vector<Array<float>>& hidden, const std::vector<Array<float>>& y) {
         const gspc::TwoLayerRows rows = rows_of(x, index);
         const auto weights = weights_of(networks, x.shape(1));
         require(hidden.size() == weights.size() && y.size() == weights.size());
@@ -90,7 +93,8 @@ void bind_mlp(nb::module_& m) {
          const std::vector<std::vector<Array<float>>>& gradients, const std::optional<Array<float>>& grad_x) {
         const gspc::TwoLayerRows rows = rows_of(x, index);
         const auto weights = weights_of(networks, x.shape(1));
-        require(hidden.size() == weights.size() && grad_y.size() == weights.size() && gradients.size() == weights.size());
+        require(hidden.size() == weights.size() && grad_y.size() == weights.size() &&
+                gradients.size() == weights.size());
         std::vector<gspc::TwoLayerGradients> to;
         for (size_t i = 0; i < weights.size(); ++i) {
           const auto& g = gradients[i];
@@ -98,7 +102,8 @@ void bind_mlp(nb::module_& m) {
           require_matrix(grad_y[i], rows.n, weights[i].outputs);
           require(g.size() == 4);
           for (size_t j = 0; j < 4; ++j) require(g[j].size() == networks[i][j].size());
-          to.push_back({hidden[i].data(), grad_y[i].data(), g[0].data(), g[1].data(), g[2].data(), g[3].data()});
+          to.push_back(
+              {hidden[i].data(), grad_y[i].data(), g[0].data(), g[1].data(), g[2].data(), g[3].data()});
         }
         if (grad_x) require_matrix(*grad_x, rows.n, x.shape(1));
         nb::gil_scoped_release release;

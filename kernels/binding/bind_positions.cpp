@@ -30,8 +30,9 @@ auto to_numpy(std::vector<T>&& values, Shape... shape) {
 
 KeySpan span(const Keys& keys) { return {keys.data(), keys.shape(0)}; }
 
-// A script of operations for tests of the coder. Each row of `ops` is (kind, a, b): 0 bit with model a of 256, value b;
-// 1 raw of a digits, value b; 2 number with model a of 16, value b; 3 signed number, value b as int32; 4 one of a values.
+// A script of operations for tests of the coder. Each row of `ops` is (kind, a, b): 0 bit with model a of
+// 256, value b; 1 raw of a digits, value b; 2 number with model a of 16, value b; 3 signed number, value b as
+// int32; 4 one of a values.
 template <class Coder>
 std::vector<uint32_t> run_script(Coder& coder, const uint32_t* ops, size_t n) {
   std::vector<BinaryModel> bits(256);
@@ -42,7 +43,8 @@ std::vector<uint32_t> run_script(Coder& coder, const uint32_t* ops, size_t n) {
     if (kind == 0) values[i] = static_cast<uint32_t>(coder.bit(bits[a & 255], b & 1));
     if (kind == 1) values[i] = coder.raw(b, static_cast<int>(a > 32 ? 32 : a));
     if (kind == 2) values[i] = coder.number(numbers[a & 15], b);
-    if (kind == 3) values[i] = static_cast<uint32_t>(coder.signed_number(numbers[a & 15], static_cast<int32_t>(b)));
+    if (kind == 3)
+      values[i] = static_cast<uint32_t>(coder.signed_number(numbers[a & 15], static_cast<int32_t>(b)));
     if (kind == 4) values[i] = coder.uniform(b, a < 1 ? 1 : a > 65536 ? 65536 : a);
   }
   return values;
@@ -72,22 +74,24 @@ void bind_positions(nb::module_& m) {
       bytes = coder.finish();
     }
     if (!good)
-      throw nb::value_error("encode_positions: keys must be sorted, distinct, in the interval, and not known already");
+      throw nb::value_error(
+          "encode_positions: keys must be sorted, distinct, in the interval, and not known already");
     return to_bytes(bytes);
   });
   // None on damaged input.
-  m.def("decode_positions", [](nb::bytes data, Keys known, uint64_t low, uint64_t high, int bits, size_t n) -> nb::object {
-    BinaryDecoder coder(reinterpret_cast<const uint8_t*>(data.c_str()), data.size());
-    std::vector<uint64_t> keys;
-    bool good;
-    {
-      nb::gil_scoped_release release;
-      good = decode_positions(coder, span(known), {low, high}, bits, n, keys) && coder.finished();
-    }
-    if (!good) return nb::none();
-    const size_t count = keys.size();
-    return nb::cast(to_numpy(std::move(keys), count));
-  });
+  m.def("decode_positions",
+        [](nb::bytes data, Keys known, uint64_t low, uint64_t high, int bits, size_t n) -> nb::object {
+          BinaryDecoder coder(reinterpret_cast<const uint8_t*>(data.c_str()), data.size());
+          std::vector<uint64_t> keys;
+          bool good;
+          {
+            nb::gil_scoped_release release;
+            good = decode_positions(coder, span(known), {low, high}, bits, n, keys) && coder.finished();
+          }
+          if (!good) return nb::none();
+          const size_t count = keys.size();
+          return nb::cast(to_numpy(std::move(keys), count));
+        });
   // Start state: slots uint16 [n, 2] (probability, count) and weights int32 [w].
   m.def("position_priors", [] {
     const positions::Models& models = positions::initial_models();
@@ -95,14 +99,16 @@ void bind_positions(nb::module_& m) {
     const auto* weights = reinterpret_cast<const int32_t*>(&models.weights);
     std::vector<uint16_t> s(slots, slots + 2 * positions::kSlotCount);
     std::vector<int32_t> w(weights, weights + positions::kWeightCount);
-    return nb::make_tuple(to_numpy(std::move(s), positions::kSlotCount, 2), to_numpy(std::move(w), positions::kWeightCount));
+    return nb::make_tuple(to_numpy(std::move(s), positions::kSlotCount, 2),
+                          to_numpy(std::move(w), positions::kWeightCount));
   });
   m.def("morton_keys", [](Coordinates positions) {
     const size_t n = positions.shape(0);
     std::vector<uint64_t> keys(n);
     for (size_t i = 0; i < n; ++i) {
       const int32_t* p = positions.data() + 3 * i;
-      if ((p[0] | p[1] | p[2]) >> kMaxPositionBits) throw nb::value_error("morton_keys: coordinates must be in [0, 2^21)");
+      if ((p[0] | p[1] | p[2]) >> kMaxPositionBits)
+        throw nb::value_error("morton_keys: coordinates must be in [0, 2^21)");
       keys[i] = morton_key(p[0], p[1], p[2]);
     }
     return to_numpy(std::move(keys), n);

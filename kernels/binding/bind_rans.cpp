@@ -46,7 +46,8 @@ void check_tables(const uint16_t* table, size_t n) {
   if (!gspc::valid_tables(table, n)) throw nb::value_error("trit table indices must be below 4096");
 }
 
-// In cache-sized blocks, each checked right before it is used; a multiple of 32 symbols, so that lanes go on as in one run.
+// In cache-sized blocks, each checked right before it is used; a multiple of 32 symbols, so that lanes go on
+// as in one run.
 template <class Table, class Work>
 void in_blocks(const Table* table, size_t n, Work work) {
   constexpr size_t kBlock = size_t{1} << 14;
@@ -72,8 +73,8 @@ void decode_trits(RansDecoder& decoder, const uint16_t* table, int8_t* trit, siz
 }
 
 // Views of five arrays of one length.
-gspc::Mixture mixture_of(Input<uint8_t> scale0, Input<uint8_t> scale1, Input<int16_t> mean0, Input<int16_t> mean1,
-                         Input<uint8_t> weight) {
+gspc::Mixture mixture_of(Input<uint8_t> scale0, Input<uint8_t> scale1, Input<int16_t> mean0,
+                         Input<int16_t> mean1, Input<uint8_t> weight) {
   const size_t n = weight.size();
   if (scale0.size() != n || scale1.size() != n || mean0.size() != n || mean1.size() != n)
     throw nb::value_error("one scale, mean and weight per symbol");
@@ -111,12 +112,13 @@ void bind_rans(nb::module_& m) {
            [](RansEncoder& e, Input<uint16_t> table, Input<int8_t> trit) {
              if (table.size() != trit.size()) throw nb::value_error("one table per trit");
              check_tables(table.data(), table.size());
-             if (!gspc::valid_trits(trit.data(), trit.size())) throw nb::value_error("trits must be -1, 0 or 1");
+             if (!gspc::valid_trits(trit.data(), trit.size()))
+               throw nb::value_error("trits must be -1, 0 or 1");
              e.trits(table.data(), trit.data(), trit.size());
            })
       .def("mixture",
-           [](RansEncoder& e, Input<uint8_t> scale0, Input<uint8_t> scale1, Input<int16_t> mean0, Input<int16_t> mean1,
-              Input<uint8_t> weight, Input<int32_t> symbol) {
+           [](RansEncoder& e, Input<uint8_t> scale0, Input<uint8_t> scale1, Input<int16_t> mean0,
+              Input<int16_t> mean1, Input<uint8_t> weight, Input<int32_t> symbol) {
              const gspc::Mixture mixture = mixture_of(scale0, scale1, mean0, mean1, weight);
              if (symbol.size() != weight.size()) throw nb::value_error("one mixture per symbol");
              std::vector<uint32_t> escapes;
@@ -155,8 +157,8 @@ void bind_rans(nb::module_& m) {
              d.decoder.trits(table.data(), trit.data(), trit.size());
            })
       .def("mixture",
-           [](Decoder& d, Input<uint8_t> scale0, Input<uint8_t> scale1, Input<int16_t> mean0, Input<int16_t> mean1,
-              Input<uint8_t> weight) {
+           [](Decoder& d, Input<uint8_t> scale0, Input<uint8_t> scale1, Input<int16_t> mean0,
+              Input<int16_t> mean1, Input<uint8_t> weight) {
              const gspc::Mixture mixture = mixture_of(scale0, scale1, mean0, mean1, weight);
              std::vector<uint32_t> escapes;
              auto symbol = empty<int32_t>(weight.size());
@@ -164,8 +166,8 @@ void bind_rans(nb::module_& m) {
              return std::make_pair(symbol, array(escapes.data(), escapes.size()));
            })
       .def("mixture_into",
-           [](Decoder& d, Input<uint8_t> scale0, Input<uint8_t> scale1, Input<int16_t> mean0, Input<int16_t> mean1,
-              Input<uint8_t> weight, InPlace<int32_t> symbol) {
+           [](Decoder& d, Input<uint8_t> scale0, Input<uint8_t> scale1, Input<int16_t> mean0,
+              Input<int16_t> mean1, Input<uint8_t> weight, InPlace<int32_t> symbol) {
              const gspc::Mixture mixture = mixture_of(scale0, scale1, mean0, mean1, weight);
              if (symbol.size() != weight.size()) throw nb::value_error("one mixture per symbol");
              std::vector<uint32_t> escapes;
@@ -180,7 +182,8 @@ void bind_rans(nb::module_& m) {
     check_index(table, gspc::kGaussianTables);
     const gspc::CodecTables& t = gspc::codec_tables();
     std::vector<uint16_t> f((t.extent[table] >> 16) + 1);
-    for (size_t i = 0; i < f.size(); ++i) f[i] = static_cast<uint16_t>(t.entries[(t.extent[table] & 0xffff) + i] >> 16);
+    for (size_t i = 0; i < f.size(); ++i)
+      f[i] = static_cast<uint16_t>(t.entries[(t.extent[table] & 0xffff) + i] >> 16);
     return array(f.data(), f.size());
   });
   m.def("gaussian_support", [](int table) {

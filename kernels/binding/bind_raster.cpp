@@ -1,4 +1,5 @@
-// Python entries of the rasterizer. Checks of shape and type happen in gspc/ops/arrays.py; here only what memory safety needs.
+// Python entries of the rasterizer. Checks of shape and type happen in gspc/ops/arrays.py; here only what
+// memory safety needs.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/array.h>
@@ -38,25 +39,32 @@ std::pair<nb::ndarray<nb::numpy, T>, T*> pooled_array(std::initializer_list<std:
   return {nb::ndarray<nb::numpy, T>(data, shape, owner), data};
 }
 
-gspc::raster::Scene scene_of(const Matrix& means, const Matrix& quats, const Matrix& scales, const Vector& opacities,
-                             const Matrix& colors) {
+gspc::raster::Scene scene_of(const Matrix& means, const Matrix& quats, const Matrix& scales,
+                             const Vector& opacities, const Matrix& colors) {
   const std::size_t n = means.shape(0);
-  if (means.shape(1) != 3 || quats.shape(0) != n || quats.shape(1) != 4 || scales.shape(0) != n || scales.shape(1) != 3 ||
-      opacities.shape(0) != n || colors.shape(0) != n || colors.shape(1) != 3)
-    throw nb::value_error("rasterize: means [M,3], quats [M,4], scales [M,3], opacities [M], colors [M,3] expected");
-  return {static_cast<std::int64_t>(n), means.data(), quats.data(), scales.data(), opacities.data(), colors.data()};
+  if (means.shape(1) != 3 || quats.shape(0) != n || quats.shape(1) != 4 || scales.shape(0) != n ||
+      scales.shape(1) != 3 || opacities.shape(0) != n || colors.shape(0) != n || colors.shape(1) != 3)
+    throw nb::value_error(
+        "rasterize: means [M,3], quats [M,4], scales [M,3], opacities [M], colors [M,3] expected");
+  return {static_cast<std::int64_t>(n),
+          means.data(),
+          quats.data(),
+          scales.data(),
+          opacities.data(),
+          colors.data()};
 }
 
 using State = gspc::raster::State;
 
 std::tuple<Array, Array, IntArray, std::shared_ptr<State>> forward(
-    const Matrix& means, const Matrix& quats, const Matrix& scales, const Vector& opacities, const Matrix& colors,
-    const std::array<float, 16>& world_to_camera, const std::array<float, 4>& intrinsics, int width, int height,
-    const std::array<float, 3>& background) {
+    const Matrix& means, const Matrix& quats, const Matrix& scales, const Vector& opacities,
+    const Matrix& colors, const std::array<float, 16>& world_to_camera,
+    const std::array<float, 4>& intrinsics, int width, int height, const std::array<float, 3>& background) {
   const gspc::raster::Scene scene = scene_of(means, quats, scales, opacities, colors);
   gspc::raster::View view{};
   for (int i = 0; i < 3; ++i) {
-    for (int k = 0; k < 3; ++k) view.rotation[i * 3 + k] = world_to_camera[static_cast<std::size_t>(i * 4 + k)];
+    for (int k = 0; k < 3; ++k)
+      view.rotation[i * 3 + k] = world_to_camera[static_cast<std::size_t>(i * 4 + k)];
     view.translation[i] = world_to_camera[static_cast<std::size_t>(i * 4 + 3)];
     view.background[i] = background[static_cast<std::size_t>(i)];
   }
@@ -80,13 +88,14 @@ std::tuple<Array, Array, IntArray, std::shared_ptr<State>> forward(
   return {image, alpha, radii, state};
 }
 
-std::tuple<Array, Array, Array, Array, Array, Array> backward(const std::shared_ptr<State>& state, const Matrix& means,
-                                                              const Matrix& quats, const Matrix& scales,
-                                                              const Vector& opacities, const Matrix& colors,
-                                                              const Image& grad_image,
+std::tuple<Array, Array, Array, Array, Array, Array> backward(const std::shared_ptr<State>& state,
+                                                              const Matrix& means, const Matrix& quats,
+                                                              const Matrix& scales, const Vector& opacities,
+                                                              const Matrix& colors, const Image& grad_image,
                                                               const std::optional<Matrix>& grad_alpha) {
   const gspc::raster::Scene scene = scene_of(means, quats, scales, opacities, colors);
-  const auto w = static_cast<std::size_t>(state->view.width), h = static_cast<std::size_t>(state->view.height);
+  const auto w = static_cast<std::size_t>(state->view.width),
+             h = static_cast<std::size_t>(state->view.height);
   if (grad_image.shape(0) != h || grad_image.shape(1) != w || grad_image.shape(2) != 3 ||
       (grad_alpha && (grad_alpha->shape(0) != h || grad_alpha->shape(1) != w)))
     throw nb::value_error("rasterize backward: grad_image [H,W,3] and grad_alpha [H,W] expected");
@@ -108,28 +117,34 @@ std::tuple<Array, Array, Array, Array, Array, Array> backward(const std::shared_
 }  // namespace
 
 void bind_raster(nb::module_& m) {
-  nb::set_leak_warnings(false);  // an interrupted step may leave a state in a traceback until the interpreter is gone
+  nb::set_leak_warnings(
+      false);  // an interrupted step may leave a state in a traceback until the interpreter is gone
   nb::class_<State>(m, "RasterState")
       .def_ro("pairs", &State::pairs, "(Gaussian, tile) pairs that were listed")
-      .def_prop_ro("contributions", [](const State& s) {
-        std::int64_t n = 0;
-        for (std::int64_t i = 0; i < s.pairs; ++i) n += __builtin_popcount(s.masks[static_cast<std::size_t>(i)]);
-        return n;
-      }, "(Gaussian, block of pixels) pairs that contributed to the image")
+      .def_prop_ro(
+          "contributions",
+          [](const State& s) {
+            std::int64_t n = 0;
+            for (std::int64_t i = 0; i < s.pairs; ++i)
+              n += __builtin_popcount(s.masks[static_cast<std::size_t>(i)]);
+            return n;
+          },
+          "(Gaussian, block of pixels) pairs that contributed to the image")
       .def_prop_ro("tiles", [](const State& s) { return s.tiles_x * s.tiles_y; });
-  m.def("raster_forward", &forward, nb::arg("means"), nb::arg("quats"), nb::arg("scales"), nb::arg("opacities"),
-        nb::arg("colors"), nb::arg("world_to_camera"), nb::arg("intrinsics"), nb::arg("width"), nb::arg("height"),
-        nb::arg("background"));
+  m.def("raster_forward", &forward, nb::arg("means"), nb::arg("quats"), nb::arg("scales"),
+        nb::arg("opacities"), nb::arg("colors"), nb::arg("world_to_camera"), nb::arg("intrinsics"),
+        nb::arg("width"), nb::arg("height"), nb::arg("background"));
   m.def("raster_backward", &backward, nb::arg("state"), nb::arg("means"), nb::arg("quats"), nb::arg("scales"),
         nb::arg("opacities"), nb::arg("colors"), nb::arg("grad_image"), nb::arg("grad_alpha").none());
   // (part, wall seconds, CPU seconds) since the process began.
   m.def("raster_timings", [] {
     const gspc::raster::Timings t = gspc::raster::timings();
-    constexpr const char* names[] = {"projection", "sorting", "binning", "blending", "blending backward",
-                                      "projection backward"};
+    constexpr const char* names[] = {"projection", "sorting",           "binning",
+                                     "blending",   "blending backward", "projection backward"};
     static_assert(std::size(names) == gspc::raster::kParts);
     nb::list parts;
-    for (int i = 0; i < gspc::raster::kParts; ++i) parts.append(nb::make_tuple(names[i], t.wall[i], t.cpu[i]));
+    for (int i = 0; i < gspc::raster::kParts; ++i)
+      parts.append(nb::make_tuple(names[i], t.wall[i], t.cpu[i]));
     return parts;
   });
   m.def("pool_kept_bytes", &gspc::pool_kept_bytes);

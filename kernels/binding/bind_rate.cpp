@@ -32,7 +32,8 @@ bool shaped(const Array& array, size_t rows, size_t columns) {
 }
 
 gspc::RateMatrix matrix(const Rows& rows) {
-  require(rows.size() == 0 || rows.shape(1) == 1 || rows.stride(1) == 1, "rate: rows of neighbouring values expected");
+  require(rows.size() == 0 || rows.shape(1) == 1 || rows.stride(1) == 1,
+          "rate: rows of neighbouring values expected");
   return {rows.data(), static_cast<size_t>(rows.stride(0))};
 }
 
@@ -74,8 +75,8 @@ gspc::RateDerivatives derivatives(const Results& to, size_t n, size_t width) {
 void bind_rate(nb::module_& m) {
   m.def(
       "rate_appearance",
-      [](const Attribute& of, std::optional<uint64_t> seed, const Whole& weights, const std::vector<Rows>& outputs,
-         const Result& sums, const Results& to) {
+      [](const Attribute& of, std::optional<uint64_t> seed, const Whole& weights,
+         const std::vector<Rows>& outputs, const Result& sums, const Results& to) {
         const gspc::RateAttribute attribute = attribute_of(of);
         require_weights(weights, sums, attribute.n, attribute.width);
         const gspc::RateDerivatives derived = derivatives(to, attribute.n, attribute.width);
@@ -87,46 +88,50 @@ void bind_rate(nb::module_& m) {
         size_t first = attribute.width - channels;
         for (size_t i = 0; i < outputs.size(); ++i) {
           const size_t own = outputs[i].shape(1) / 3;
-          require(own > 0 && shaped(outputs[i], attribute.n, 3 * own) && (!to || shaped((*to)[4 + i], attribute.n, 3 * own)),
+          require(own > 0 && shaped(outputs[i], attribute.n, 3 * own) &&
+                      (!to || shaped((*to)[4 + i], attribute.n, 3 * own)),
                   "rate: chunks of mean, octaves and logit per channel expected");
           chunks.push_back({first, first + own, matrix(outputs[i]), data(to, 4 + i)});
           first += own;
         }
         nb::gil_scoped_release release;
-        return gspc::rate_appearance(attribute, {seed.has_value(), seed.value_or(0)}, weights.data(), weights.shape(1), chunks,
-                                     sums.data(), derived);
+        return gspc::rate_appearance(attribute, {seed.has_value(), seed.value_or(0)}, weights.data(),
+                                     weights.shape(1), chunks, sums.data(), derived);
       },
       nb::arg(), nb::arg().none(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none());
-  m.def("rate_chunk_inputs", [](const Attribute& of, const std::vector<size_t>& ends, const std::vector<Result>& inputs) {
-    const gspc::RateAttribute attribute = attribute_of(of);
-    require(ends.size() == inputs.size() + 1, "rate: an end for each chunk and the one before the first expected");
-    std::vector<gspc::RateChunkInputs> chunks;
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      require(ends[i] < ends[i + 1] && ends[i + 1] <= attribute.width &&
-                  shaped(inputs[i], attribute.n, 2 * ends[i + 1] - ends[i]),
-              "rate: inputs [n, 2 own + first] of chunks within the channels expected");
-      chunks.push_back({ends[i], ends[i + 1], inputs[i].data(), nullptr});
-    }
-    nb::gil_scoped_release release;
-    gspc::rate_chunk_inputs(attribute, chunks);
-  });
-  m.def("rate_chunk_inputs_backward",
-        [](const Attribute& of, const std::vector<size_t>& ends, const std::vector<Whole>& by, const Result& by_center,
-           const Result& by_octaves, const Result& by_r) {
+  m.def("rate_chunk_inputs",
+        [](const Attribute& of, const std::vector<size_t>& ends, const std::vector<Result>& inputs) {
           const gspc::RateAttribute attribute = attribute_of(of);
-          const size_t n = attribute.n, width = attribute.width;
-          require(ends.size() == by.size() + 1 && shaped(by_center, n, width) && shaped(by_octaves, n, width) &&
-                      shaped(by_r, n, 1),
-                  "rate: derivatives of the attribute's shapes expected");
+          require(ends.size() == inputs.size() + 1,
+                  "rate: an end for each chunk and the one before the first expected");
           std::vector<gspc::RateChunkInputs> chunks;
-          for (size_t i = 0; i < by.size(); ++i) {
-            require(ends[i] < ends[i + 1] && ends[i + 1] <= width && shaped(by[i], n, 2 * ends[i + 1] - ends[i]),
-                    "rate: derivatives [n, 2 own + first] of chunks within the channels expected");
-            chunks.push_back({ends[i], ends[i + 1], nullptr, by[i].data()});
+          for (size_t i = 0; i < inputs.size(); ++i) {
+            require(ends[i] < ends[i + 1] && ends[i + 1] <= attribute.width &&
+                        shaped(inputs[i], attribute.n, 2 * ends[i + 1] - ends[i]),
+                    "rate: inputs [n, 2 own + first] of chunks within the channels expected");
+            chunks.push_back({ends[i], ends[i + 1], inputs[i].data(), nullptr});
           }
           nb::gil_scoped_release release;
-          gspc::rate_chunk_inputs_backward(attribute, chunks, {nullptr, by_center.data(), by_octaves.data(), by_r.data()});
+          gspc::rate_chunk_inputs(attribute, chunks);
         });
+  m.def("rate_chunk_inputs_backward", [](const Attribute& of, const std::vector<size_t>& ends,
+                                         const std::vector<Whole>& by, const Result& by_center,
+                                         const Result& by_octaves, const Result& by_r) {
+    const gspc::RateAttribute attribute = attribute_of(of);
+    const size_t n = attribute.n, width = attribute.width;
+    require(ends.size() == by.size() + 1 && shaped(by_center, n, width) && shaped(by_octaves, n, width) &&
+                shaped(by_r, n, 1),
+            "rate: derivatives of the attribute's shapes expected");
+    std::vector<gspc::RateChunkInputs> chunks;
+    for (size_t i = 0; i < by.size(); ++i) {
+      require(ends[i] < ends[i + 1] && ends[i + 1] <= width && shaped(by[i], n, 2 * ends[i + 1] - ends[i]),
+              "rate: derivatives [n, 2 own + first] of chunks within the channels expected");
+      chunks.push_back({ends[i], ends[i + 1], nullptr, by[i].data()});
+    }
+    nb::gil_scoped_release release;
+    gspc::rate_chunk_inputs_backward(attribute, chunks,
+                                     {nullptr, by_center.data(), by_octaves.data(), by_r.data()});
+  });
   m.def("rate_trits",
         [](const Attribute& of, size_t finest, size_t coarser, const Result& so_far, const Result& trits) {
           const gspc::RateAttribute attribute = attribute_of(of);
@@ -138,14 +143,16 @@ void bind_rate(nb::module_& m) {
         });
   m.def(
       "rate_three_way",
-      [](const Rows& outputs, const Whole& trits, const Whole& weights, const Result& sums, const std::optional<Result>& to) {
+      [](const Rows& outputs, const Whole& trits, const Whole& weights, const Result& sums,
+         const std::optional<Result>& to) {
         const size_t n = trits.shape(0), width = trits.shape(1);
-        require(shaped(outputs, n, 2 * width) && (!to || shaped(*to, n, 2 * width)), "rate: outputs [n, 2 V] expected");
+        require(shaped(outputs, n, 2 * width) && (!to || shaped(*to, n, 2 * width)),
+                "rate: outputs [n, 2 V] expected");
         require_weights(weights, sums, n, width);
         const gspc::RateMatrix rows = matrix(outputs);
         nb::gil_scoped_release release;
-        return gspc::rate_three_way(n, width, rows, trits.data(), weights.data(), weights.shape(1), sums.data(),
-                                    to ? to->data() : nullptr);
+        return gspc::rate_three_way(n, width, rows, trits.data(), weights.data(), weights.shape(1),
+                                    sums.data(), to ? to->data() : nullptr);
       },
       nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none());
   m.def(
@@ -155,12 +162,15 @@ void bind_rate(nb::module_& m) {
         const gspc::RateAttribute attribute = attribute_of(of);
         require_weights(weights, sums, attribute.n, attribute.width);
         require(by_octaves.has_value() == by_r.has_value() &&
-                    (!by_r || (shaped(*by_octaves, attribute.n, attribute.width) && shaped(*by_r, attribute.n, 1))),
+                    (!by_r ||
+                     (shaped(*by_octaves, attribute.n, attribute.width) && shaped(*by_r, attribute.n, 1))),
                 "rate: derivatives of the attribute's shapes expected");
         const gspc::RateSymbols symbols = symbols_of(finest, coarser);
-        const gspc::RateDerivatives to{nullptr, nullptr, by_octaves ? by_octaves->data() : nullptr, by_r ? by_r->data() : nullptr};
+        const gspc::RateDerivatives to{nullptr, nullptr, by_octaves ? by_octaves->data() : nullptr,
+                                       by_r ? by_r->data() : nullptr};
         nb::gil_scoped_release release;
-        return gspc::rate_gaussian_trits(attribute, symbols, weights.data(), weights.shape(1), sums.data(), to);
+        return gspc::rate_gaussian_trits(attribute, symbols, weights.data(), weights.shape(1), sums.data(),
+                                         to);
       },
       nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none());
 }

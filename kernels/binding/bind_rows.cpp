@@ -37,7 +37,9 @@ bool shaped(const T& array, size_t rows, size_t columns) {
   return array.shape(0) == rows && array.shape(1) == columns;
 }
 
-bool shaped(const Optional& array, size_t rows, size_t columns) { return !array || shaped(*array, rows, columns); }
+bool shaped(const Optional& array, size_t rows, size_t columns) {
+  return !array || shaped(*array, rows, columns);
+}
 
 const float* data(const Optional& array) { return array ? array->data() : nullptr; }
 
@@ -46,47 +48,53 @@ const float* data(const Optional& array) { return array ? array->data() : nullpt
 void bind_rows(nb::module_& m) {
   m.def(
       "rows_noisy",
-      [](const Matrix& values, const Index& index, const Index& also, const std::optional<Array<const float, 1>>& step,
-         float scale, uint64_t seed, const Array<float, 2>& out, const Array<float, 2>& out_also) {
+      [](const Matrix& values, const Index& index, const Index& also,
+         const std::optional<Array<const float, 1>>& step, float scale, uint64_t seed,
+         const Array<float, 2>& out, const Array<float, 2>& out_also) {
         const size_t width = values.shape(1);
         require(shaped(out, index.shape(0), width) && shaped(out_also, also.shape(0), width) &&
                     (!step || step->shape(0) == index.shape(0)),
                 "rows: values [N, W], step [v], out [v, W] and [a, W] expected");
         const gspc::RowsIndex rows = rows_of(values.shape(0), index, also);
         nb::gil_scoped_release release;
-        gspc::rows_noisy(rows, values.data(), width, step ? step->data() : nullptr, scale, seed, out.data(), out_also.data());
+        gspc::rows_noisy(rows, values.data(), width, step ? step->data() : nullptr, scale, seed, out.data(),
+                         out_also.data());
       },
       nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg(), nb::arg(), nb::arg());
   m.def(
       "rows_noisy_backward",
       [](const Index& index, const Index& also, float scale, uint64_t seed, const Optional& grad_out,
-         const Optional& grad_also, const Array<float, 2>& grad_values, const std::optional<Array<float, 1>>& grad_step) {
+         const Optional& grad_also, const Array<float, 2>& grad_values,
+         const std::optional<Array<float, 1>>& grad_step) {
         const size_t width = grad_values.shape(1);
         require(shaped(grad_out, index.shape(0), width) && shaped(grad_also, also.shape(0), width) &&
                     (!grad_step || grad_step->shape(0) == index.shape(0)),
                 "rows: gradients [v, W], [a, W], [N, W] and [v] expected");
         const gspc::RowsIndex rows = rows_of(grad_values.shape(0), index, also);
         nb::gil_scoped_release release;
-        gspc::rows_noisy_backward(rows, width, scale, seed, data(grad_out), data(grad_also), grad_values.data(),
-                                  grad_step ? grad_step->data() : nullptr);
+        gspc::rows_noisy_backward(rows, width, scale, seed, data(grad_out), data(grad_also),
+                                  grad_values.data(), grad_step ? grad_step->data() : nullptr);
       },
-      nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg(), nb::arg().none());
+      nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg(),
+      nb::arg().none());
   m.def("rows_rounded", [](const Matrix& values, const Index& index, const Index& also, const Matrix& center,
-                           const Array<const float, 1>& step, size_t finest, size_t coarser, const Array<float, 2>& out,
-                           const Array<float, 2>& out_also) {
+                           const Array<const float, 1>& step, size_t finest, size_t coarser,
+                           const Array<float, 2>& out, const Array<float, 2>& out_also) {
     const size_t n = values.shape(0), width = values.shape(1);
     size_t widest = 1;
     for (size_t j = 0; j < std::min(coarser, MAX_PLANES); ++j) widest *= 3;
-    require(coarser < MAX_PLANES && finest >= widest && finest % widest == 0, "rows: finest is no multiple of 3^coarser");
+    require(coarser < MAX_PLANES && finest >= widest && finest % widest == 0,
+            "rows: finest is no multiple of 3^coarser");
     require(shaped(center, n, width) && step.shape(0) == n && shaped(out, index.shape(0), width) &&
                 shaped(out_also, also.shape(0), width),
             "rows: values and center [N, W], step [N], out [v, W] and [a, W] expected");
     const gspc::RowsIndex rows = rows_of(n, index, also);
     nb::gil_scoped_release release;
-    gspc::rows_rounded(rows, values.data(), width, center.data(), step.data(), finest, coarser, out.data(), out_also.data());
+    gspc::rows_rounded(rows, values.data(), width, center.data(), step.data(), finest, coarser, out.data(),
+                       out_also.data());
   });
-  m.def("rows_mask", [](const Array<const float, 3>& masks, const Index& index, const Index& also, size_t level,
-                        const Array<float, 2>& out, const Array<float, 3>& out_also) {
+  m.def("rows_mask", [](const Array<const float, 3>& masks, const Index& index, const Index& also,
+                        size_t level, const Array<float, 2>& out, const Array<float, 3>& out_also) {
     const size_t k = masks.shape(1), s = masks.shape(2);
     require(level >= 1 && level <= std::min(s, MAX_PLANES) && shaped(out, index.shape(0), k) &&
                 shaped(out_also, also.shape(0), k) && out_also.shape(2) == s,
@@ -97,17 +105,19 @@ void bind_rows(nb::module_& m) {
   });
   m.def(
       "rows_mask_backward",
-      [](const Array<const float, 3>& masks, const Index& index, const Index& also, size_t level, const Optional& grad_out,
-         const std::optional<Array<const float, 3>>& grad_also, float grad_open, const Array<float, 3>& grad_masks) {
+      [](const Array<const float, 3>& masks, const Index& index, const Index& also, size_t level,
+         const Optional& grad_out, const std::optional<Array<const float, 3>>& grad_also, float grad_open,
+         const Array<float, 3>& grad_masks) {
         const size_t k = masks.shape(1), s = masks.shape(2);
         require(level >= 1 && level <= std::min(s, MAX_PLANES) && shaped(grad_out, index.shape(0), k) &&
                     (!grad_also || (shaped(*grad_also, also.shape(0), k) && grad_also->shape(2) == s)) &&
                     shaped(grad_masks, masks.shape(0), k) && grad_masks.shape(2) == s,
-                "rows: masks [N, K, S], 1 <= level <= S <= 8, gradients [v, K], [a, K, S] and [N, K, S] expected");
+                "rows: masks [N, K, S], 1 <= level <= S <= 8, gradients [v, K], [a, K, S] and [N, K, S] "
+                "expected");
         const gspc::RowsIndex rows = rows_of(masks.shape(0), index, also);
         nb::gil_scoped_release release;
-        gspc::rows_mask_backward(rows, masks.data(), k, s, level, data(grad_out), grad_also ? grad_also->data() : nullptr,
-                                 grad_open, grad_masks.data());
+        gspc::rows_mask_backward(rows, masks.data(), k, s, level, data(grad_out),
+                                 grad_also ? grad_also->data() : nullptr, grad_open, grad_masks.data());
       },
       nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg(), nb::arg());
   m.def("rows_count_positive", [](const Matrix& values) {
@@ -120,11 +130,13 @@ void bind_rows(nb::module_& m) {
     gspc::rows_within_one(values.data(), values.size(), amount, to.data());
   });
   m.def("rows_visible", [](const Matrix& world, const Matrix& log_scales, const Array<const float, 2>& pose,
-                           const std::array<float, 5>& frustum, const Array<int64_t, 1>& index, const Array<float, 2>& where) {
+                           const std::array<float, 5>& frustum, const Array<int64_t, 1>& index,
+                           const Array<float, 2>& where) {
     const size_t n = world.shape(0), scales = log_scales.shape(1);
-    require(shaped(world, n, 3) && log_scales.shape(0) == n && (scales == 1 || scales == 6) && pose.shape(0) >= 3 &&
-                pose.shape(1) == 4 && index.shape(0) == n && shaped(where, n, 3),
-            "rows: world [N, 3], log scales [N, 1] or [N, 6], pose [4, 4], index [N] and positions [N, 3] expected");
+    require(shaped(world, n, 3) && log_scales.shape(0) == n && (scales == 1 || scales == 6) &&
+                pose.shape(0) >= 3 && pose.shape(1) == 4 && index.shape(0) == n && shaped(where, n, 3),
+            "rows: world [N, 3], log scales [N, 1] or [N, 6], pose [4, 4], index [N] and positions [N, 3] "
+            "expected");
     gspc::RowsView view{{}, {}, frustum[0], frustum[1], frustum[2], frustum[3], frustum[4]};
     for (size_t row = 0; row < 3; ++row) {
       for (size_t column = 0; column < 3; ++column) view.rotation[3 * row + column] = pose(row, column);
@@ -139,14 +151,16 @@ void bind_rows(nb::module_& m) {
     return gspc::rows_product(values.data(), values.shape(0));
   });
   m.def("rows_product_backward", [](const Matrix& values, float amount, const Array<float, 2>& to) {
-    require(values.shape(1) == 3 && shaped(to, values.shape(0), 3), "rows: values and their gradient [n, 3] expected");
+    require(values.shape(1) == 3 && shaped(to, values.shape(0), 3),
+            "rows: values and their gradient [n, 3] expected");
     nb::gil_scoped_release release;
     gspc::rows_product_backward(values.data(), values.shape(0), amount, to.data());
   });
   m.def("rows_statistics", [](const Index& visible, const Index& index, const Array<const int32_t, 1>& radii,
-                              const Matrix& means2d_grad, const Array<const float, 1>& opacities, float half_width,
-                              float half_height, const Array<float, 1>& gradient, const Array<float, 1>& drawn,
-                              const Array<float, 1>& opacity, const Array<float, 1>& seen) {
+                              const Matrix& means2d_grad, const Array<const float, 1>& opacities,
+                              float half_width, float half_height, const Array<float, 1>& gradient,
+                              const Array<float, 1>& drawn, const Array<float, 1>& opacity,
+                              const Array<float, 1>& seen) {
     const size_t anchors = opacity.shape(0), count = index.shape(0);
     require(anchors > 0 && seen.shape(0) == anchors && gradient.shape(0) % anchors == 0 &&
                 drawn.shape(0) == gradient.shape(0) && gradient.shape(0) > 0 && radii.shape(0) == count &&

@@ -22,10 +22,12 @@ using Array = nb::ndarray<nb::numpy, float>;
 
 template <class Other>
 void check_shapes(const Image& image, const Other& target) {
-  if (image.shape(2) != 3 || image.shape(0) < 1 || image.shape(1) < 1 || image.shape(0) > 65536 || image.shape(1) > 65536)
+  if (image.shape(2) != 3 || image.shape(0) < 1 || image.shape(1) < 1 || image.shape(0) > 65536 ||
+      image.shape(1) > 65536)
     throw nb::value_error("ssim: an image [H,W,3] of 1..65536 pixels a side expected");
   for (std::size_t i = 0; i < 3; ++i)
-    if (target.shape(i) != image.shape(i)) throw nb::value_error("ssim: image and target must have the same shape");
+    if (target.shape(i) != image.shape(i))
+      throw nb::value_error("ssim: image and target must have the same shape");
 }
 
 using Target = std::variant<Bytes, Image>;
@@ -46,8 +48,8 @@ gspc::ssim::Job job_of(const Image& image, const Target& target) {
 }
 
 // l1, ssim, and the gradient of l1_weight * l1 + ssim_weight * ssim.
-std::tuple<double, double, std::optional<Array>> compare(const Image& image, const Target& target, float l1_weight,
-                                                         float ssim_weight, bool gradient) {
+std::tuple<double, double, std::optional<Array>> compare(const Image& image, const Target& target,
+                                                         float l1_weight, float ssim_weight, bool gradient) {
   gspc::ssim::Job job = job_of(image, target);
   std::optional<Array> out;
   if (gradient) {
@@ -68,8 +70,8 @@ std::tuple<double, double, std::optional<Array>> compare(const Image& image, con
 }  // namespace
 
 void bind_ssim(nb::module_& m) {
-  m.def("photometric", &compare, nb::arg("image"), nb::arg("target"), nb::arg("l1_weight"), nb::arg("ssim_weight"),
-        nb::arg("gradient"));
+  m.def("photometric", &compare, nb::arg("image"), nb::arg("target"), nb::arg("l1_weight"),
+        nb::arg("ssim_weight"), nb::arg("gradient"));
   m.def("squared_error", [](const Image& image, const Target& target) {
     const gspc::ssim::Job job = job_of(image, target);
     nb::gil_scoped_release release;

@@ -1,4 +1,5 @@
-// Streams: whole scenes in and out. gspc/codec/stream.py turns these tuples and dictionaries into dataclasses.
+// Streams: whole scenes in and out. gspc/codec/stream.py turns these tuples and dictionaries into
+// dataclasses.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
@@ -21,14 +22,16 @@ std::vector<T> vector_of(nb::handle object, size_t size, const char* what) {
   const auto array = nb::cast<In<T>>(object);
   if (array.size() != size)
     throw nb::value_error((std::string(what) + ": " + std::to_string(size) + " values expected, not " +
-                           std::to_string(array.size())).c_str());
+                           std::to_string(array.size()))
+                              .c_str());
   return std::vector<T>(array.data(), array.data() + array.size());
 }
 
 // (weight, bias, multiplier, shift)
 void fill_layer(gspc::IntegerLayer& layer, nb::handle object, const std::string& name) {
   const auto parts = nb::cast<nb::tuple>(object);
-  const size_t in = static_cast<size_t>(layer.in), out = static_cast<size_t>(layer.out), v = layer.gains.size();
+  const size_t in = static_cast<size_t>(layer.in), out = static_cast<size_t>(layer.out),
+               v = layer.gains.size();
   layer.weight = vector_of<int8_t>(parts[0], in * out, (name + " weight").c_str());
   layer.bias = vector_of<int32_t>(parts[1], out, (name + " bias").c_str());
   const auto multiplier = vector_of<int16_t>(parts[2], v * out, (name + " multiplier").c_str());
@@ -121,7 +124,8 @@ std::vector<uint8_t> signs_of(const gspc::GridSpec& grid, In<uint8_t> signs) {
 
 void fill_head(gspc::HeadLayer& layer, nb::handle object, const char* name) {
   const auto parts = nb::cast<nb::tuple>(object);
-  layer.weight = vector_of<int8_t>(parts[0], static_cast<size_t>(layer.in) * static_cast<size_t>(layer.out), name);
+  layer.weight =
+      vector_of<int8_t>(parts[0], static_cast<size_t>(layer.in) * static_cast<size_t>(layer.out), name);
   layer.scale = vector_of<float>(parts[1], static_cast<size_t>(layer.out), name);
   layer.bias = vector_of<float>(parts[2], static_cast<size_t>(layer.out), name);
   for (int8_t w : layer.weight)
@@ -179,11 +183,13 @@ nb::object copy_of(const std::vector<T>& values, std::vector<size_t> shape) {
 
 nb::tuple head_tuple(const gspc::HeadLayer& layer) {
   const size_t in = static_cast<size_t>(layer.in), out = static_cast<size_t>(layer.out);
-  return nb::make_tuple(copy_of(layer.weight, {out, in}), copy_of(layer.scale, {out}), copy_of(layer.bias, {out}));
+  return nb::make_tuple(copy_of(layer.weight, {out, in}), copy_of(layer.scale, {out}),
+                        copy_of(layer.bias, {out}));
 }
 
 nb::dict decoded_dict(gspc::DecodedStream& s, bool symbols) {
-  const size_t n = s.count, f = static_cast<size_t>(s.header.features), k = static_cast<size_t>(s.header.offsets);
+  const size_t n = s.count, f = static_cast<size_t>(s.header.features),
+               k = static_cast<size_t>(s.header.offsets);
   nb::dict d;
   d["level"] = s.level;
   d["levels_in_file"] = s.levels_in_file;
@@ -194,8 +200,8 @@ nb::dict decoded_dict(gspc::DecodedStream& s, bool symbols) {
   nb::list cameras;
   for (const auto& c : s.cameras) {
     const std::vector<double> pose(c.world_to_camera, c.world_to_camera + 12);
-    cameras.append(nb::make_tuple(nb::bytes(c.name.data(), c.name.size()), c.width, c.height, c.focal_x, c.focal_y,
-                                  c.center_x, c.center_y, pose));
+    cameras.append(nb::make_tuple(nb::bytes(c.name.data(), c.name.size()), c.width, c.height, c.focal_x,
+                                  c.focal_y, c.center_x, c.center_y, pose));
   }
   d["cameras"] = cameras;
   d["hidden"] = head_tuple(s.heads.hidden);
@@ -236,7 +242,8 @@ nb::dict decoded_dict(gspc::DecodedStream& s, bool symbols) {
   return d;
 }
 
-nb::dict decode(nb::bytes data, int upto, int threads, uint64_t max_memory, bool symbols, bool ideal, bool reverse) {
+nb::dict decode(nb::bytes data, int upto, int threads, uint64_t max_memory, bool symbols, bool ideal,
+                bool reverse) {
   gspc::DecodeOptions options;
   options.upto = upto;
   options.threads = threads;
@@ -254,9 +261,10 @@ nb::dict decode(nb::bytes data, int upto, int threads, uint64_t max_memory, bool
   return decoded_dict(out, symbols);
 }
 
-nb::bytes encode(nb::dict header, int scene_levels, nb::dict networks, In<uint8_t> signs, nb::dict heads, nb::list cameras,
-                 nb::bytes metadata, In<int32_t> positions, In<int32_t> features, In<int32_t> scaling, In<int32_t> offsets,
-                 In<uint8_t> gaussian_level, int levels, size_t slice_anchors, int threads) {
+nb::bytes encode(nb::dict header, int scene_levels, nb::dict networks, In<uint8_t> signs, nb::dict heads,
+                 nb::list cameras, nb::bytes metadata, In<int32_t> positions, In<int32_t> features,
+                 In<int32_t> scaling, In<int32_t> offsets, In<uint8_t> gaussian_level, int levels,
+                 size_t slice_anchors, int threads) {
   if (scene_levels < 1 || scene_levels > gspc::kMaxLevels) throw nb::value_error("a scene has 1 to 8 levels");
   gspc::SceneSource scene;
   scene.header = header_of(header);
@@ -268,8 +276,8 @@ nb::bytes encode(nb::dict header, int scene_levels, nb::dict networks, In<uint8_
   scene.metadata.assign(metadata.c_str(), metadata.size());
   const size_t n = positions.size() / 3, f = static_cast<size_t>(scene.header.features),
                z = static_cast<size_t>(scene.header.scales), k = static_cast<size_t>(scene.header.offsets);
-  if (positions.size() != n * 3 || features.size() != n * f || scaling.size() != n * z || offsets.size() != n * k * 3 ||
-      gaussian_level.size() != n * k)
+  if (positions.size() != n * 3 || features.size() != n * f || scaling.size() != n * z ||
+      offsets.size() != n * k * 3 || gaussian_level.size() != n * k)
     throw nb::value_error("positions, features, scaling, offsets and gaussian_level do not belong together");
   scene.count = n;
   scene.positions = positions.data();
@@ -294,8 +302,8 @@ gspc::StreamModel model_of(const nb::dict& header, int levels, const nb::dict& n
   return {h, signs_of(h.grid, signs), n, levels};
 }
 
-nb::object predict_pool(nb::dict header, int levels, nb::dict networks, In<uint8_t> signs, In<int32_t> positions,
-                        int threads) {
+nb::object predict_pool(nb::dict header, int levels, nb::dict networks, In<uint8_t> signs,
+                        In<int32_t> positions, int threads) {
   const gspc::StreamModel model = model_of(header, levels, networks, signs);
   if (model.header.pool_features == 0) throw nb::value_error("these networks have no pool");
   if (positions.size() % 3 != 0) throw nb::value_error("positions [N, 3] expected");
@@ -308,7 +316,8 @@ nb::object predict_pool(nb::dict header, int levels, nb::dict networks, In<uint8
   return array_of(features, {count, p});
 }
 
-nb::tuple predict(nb::dict header, int levels, nb::dict networks, In<uint8_t> signs, In<int32_t> positions, int threads) {
+nb::tuple predict(nb::dict header, int levels, nb::dict networks, In<uint8_t> signs, In<int32_t> positions,
+                  int threads) {
   const gspc::StreamModel model = model_of(header, levels, networks, signs);
   if (positions.size() % 3 != 0) throw nb::value_error("positions [N, 3] expected");
   const size_t count = positions.size() / 3, a = static_cast<size_t>(model.header.attributes());
@@ -330,11 +339,14 @@ nb::bytes keep_levels(nb::bytes data, int levels) {
 
 void bind_stream(nb::module_& m) {
   nb::exception<gspc::StreamError>(m, "StreamError", PyExc_ValueError);
-  m.def("encode_stream", &encode, "header"_a, "scene_levels"_a, "networks"_a, "signs"_a, "heads"_a, "cameras"_a,
-        "metadata"_a, "positions"_a, "features"_a, "scaling"_a, "offsets"_a, "gaussian_level"_a, "levels"_a,
-        "slice_anchors"_a, "threads"_a);
-  m.def("decode_stream", &decode, "data"_a, "upto"_a, "threads"_a, "max_memory"_a, "symbols"_a, "ideal"_a, "reverse"_a);
+  m.def("encode_stream", &encode, "header"_a, "scene_levels"_a, "networks"_a, "signs"_a, "heads"_a,
+        "cameras"_a, "metadata"_a, "positions"_a, "features"_a, "scaling"_a, "offsets"_a, "gaussian_level"_a,
+        "levels"_a, "slice_anchors"_a, "threads"_a);
+  m.def("decode_stream", &decode, "data"_a, "upto"_a, "threads"_a, "max_memory"_a, "symbols"_a, "ideal"_a,
+        "reverse"_a);
   m.def("truncate_stream", &keep_levels, "data"_a, "levels"_a);
-  m.def("predict_pool", &predict_pool, "header"_a, "levels"_a, "networks"_a, "signs"_a, "positions"_a, "threads"_a);
-  m.def("predict_centers", &predict, "header"_a, "levels"_a, "networks"_a, "signs"_a, "positions"_a, "threads"_a);
+  m.def("predict_pool", &predict_pool, "header"_a, "levels"_a, "networks"_a, "signs"_a, "positions"_a,
+        "threads"_a);
+  m.def("predict_centers", &predict, "header"_a, "levels"_a, "networks"_a, "signs"_a, "positions"_a,
+        "threads"_a);
 }

@@ -1,4 +1,5 @@
-// gspc._kernels: training and rendering kernels. Arrays pass by pointer from numpy or torch (CPU), never copied.
+// gspc._kernels: training and rendering kernels. Arrays pass by pointer from numpy or torch (CPU), never
+// copied.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 #include <omp.h>
@@ -25,8 +26,8 @@ void bind_adam(nb::module_& m);
 
 namespace {
 
-// A training step allocates and frees hundreds of megabytes; by default the C library maps and unmaps them each time, and
-// page faults then cost more than the arithmetic. Keeps freed memory in the heap instead.
+// A training step allocates and frees hundreds of megabytes; by default the C library maps and unmaps them
+// each time, and page faults then cost more than the arithmetic. Keeps freed memory in the heap instead.
 void keep_freed_memory() {
 #if defined(__GLIBC__)
   mallopt(M_MMAP_MAX, 0);
@@ -35,7 +36,8 @@ void keep_freed_memory() {
 #endif
 }
 
-// Whether denormal numbers count as zero in this thread; processors take a hundred times longer over them than over others.
+// Whether denormal numbers count as zero in this thread; processors take a hundred times longer over them
+// than over others.
 #if defined(__SSE2__)
 constexpr unsigned FLUSH = 0x8040;  // results and arguments
 bool flushes() { return (_mm_getcsr() & FLUSH) == FLUSH; }

@@ -2,11 +2,12 @@
 //
 // BinaryEncoder and BinaryDecoder have the same members (`code`, `bit`, `raw`, `uniform`, `number`,
 // `signed_number`), each of
-// which returns the value coded; the decoder ignores the value passed in. A traversal written as a template over the
-// coder therefore serves both directions.
+// which returns the value coded; the decoder ignores the value passed in. A traversal written as a template
+// over the coder therefore serves both directions.
 //
-// The coder keeps a 64-bit interval [low, low + range) with range >= 2^32 between calls; whenever range falls below
-// 2^32 the top 32 bits of low leave as four big-endian bytes. A carry out of low runs back through the bytes written.
+// The coder keeps a 64-bit interval [low, low + range) with range >= 2^32 between calls; whenever range falls
+// below 2^32 the top 32 bits of low leave as four big-endian bytes. A carry out of low runs back through the
+// bytes written.
 #pragma once
 
 #include <cstddef>
@@ -19,13 +20,14 @@ namespace gspc {
 struct BinaryRates {
   uint16_t rate[256];
   constexpr BinaryRates() : rate() {
-    for (uint32_t n = 0; n < 256; ++n) rate[n] = static_cast<uint16_t>((65536u + (2 * n + 3) / 2) / (2 * n + 3));
+    for (uint32_t n = 0; n < 256; ++n)
+      rate[n] = static_cast<uint16_t>((65536u + (2 * n + 3) / 2) / (2 * n + 3));
   }
 };
 inline constexpr BinaryRates kBinaryRates{};
 
-// Probability of a one in 1/65536: the mean of a fast estimate (window of about 60) and a slow one (about 256), both of
-// which start as plain frequencies.
+// Probability of a one in 1/65536: the mean of a fast estimate (window of about 60) and a slow one (about
+// 256), both of which start as plain frequencies.
 struct BinaryModel {
   static constexpr uint32_t kFastLimit = 60;
   static constexpr uint32_t kSlowLimit = 255;
@@ -42,14 +44,16 @@ struct BinaryModel {
   void update(int bit) {
     const int32_t target = bit ? 65535 : 0;
     const uint32_t quick = count < kFastLimit ? count : kFastLimit;
-    fast = static_cast<uint16_t>(fast + (((target - fast) * static_cast<int32_t>(kBinaryRates.rate[quick])) >> 15));
-    slow = static_cast<uint16_t>(slow + (((target - slow) * static_cast<int32_t>(kBinaryRates.rate[count])) >> 15));
+    fast = static_cast<uint16_t>(fast +
+                                 (((target - fast) * static_cast<int32_t>(kBinaryRates.rate[quick])) >> 15));
+    slow = static_cast<uint16_t>(slow +
+                                 (((target - slow) * static_cast<int32_t>(kBinaryRates.rate[count])) >> 15));
     if (count < kSlowLimit) ++count;
   }
 };
 
-// Adaptive Exp-Golomb numbers: v + 1 has k + 1 binary digits; k in unary, the first two digits after the leading one
-// with models of their own, the rest raw. 0 <= v <= 2^32 - 2.
+// Adaptive Exp-Golomb numbers: v + 1 has k + 1 binary digits; k in unary, the first two digits after the
+// leading one with models of their own, the rest raw. 0 <= v <= 2^32 - 2.
 struct ExpGolombModel {
   BinaryModel length[31];
   BinaryModel first[32];
@@ -81,8 +85,9 @@ struct BinaryNumbers {
   // |value| <= 2^31 - 1: magnitude, then a sign when it is not zero.
   int32_t signed_number(ExpGolombModel& model, int32_t value = 0) {
     Coder& coder = static_cast<Coder&>(*this);
-    const uint32_t magnitude = number(model, static_cast<uint32_t>(value < 0 ? -static_cast<int64_t>(value) : value)) &
-                               0x7fffffffu;  // a decoder of damaged bytes may see more
+    const uint32_t magnitude =
+        number(model, static_cast<uint32_t>(value < 0 ? -static_cast<int64_t>(value) : value)) &
+        0x7fffffffu;  // a decoder of damaged bytes may see more
     if (magnitude == 0) return 0;
     const int32_t m = static_cast<int32_t>(magnitude);
     return coder.bit(model.sign, value < 0) ? -m : m;
@@ -172,8 +177,7 @@ class BinaryEncoder : public BinaryNumbers<BinaryEncoder> {
 
   void carry() {
     size_t i = bytes_.size();
-    while (i > 0 && ++bytes_[--i] == 0) {
-    }
+    while (i > 0 && ++bytes_[--i] == 0) {}
   }
 
   uint64_t low_ = 0;

@@ -41,7 +41,8 @@ bool read_chunk_header(const uint8_t* data, size_t size, size_t offset, Chunk& c
   chunk.length = in.u32();
   chunk.crc = in.u32();
   if (in.u32() != crc32(data + offset, kChunkHeaderBytes - 4)) stream_fail(where + ": checksum error");
-  if (!letters(chunk.tag) || flags != 0 || reserved != 0 || chunk.level > kMaxLevels) stream_fail(where + ": malformed");
+  if (!letters(chunk.tag) || flags != 0 || reserved != 0 || chunk.level > kMaxLevels)
+    stream_fail(where + ": malformed");
   if (chunk.length > kMaxChunkBytes) stream_fail(chunk.name() + ": longer than 1 GiB");
   chunk.payload = data + offset + kChunkHeaderBytes;
   return true;
@@ -68,7 +69,8 @@ void check_preamble(const uint8_t* data, size_t size) {
 }
 
 // Walks the chunks of one level; false when the data ends first.
-bool walk_level(const uint8_t* data, size_t size, const StreamIndex& index, int level, std::vector<Chunk>& chunks) {
+bool walk_level(const uint8_t* data, size_t size, const StreamIndex& index, int level,
+                std::vector<Chunk>& chunks) {
   const LevelEntry& entry = index.levels[static_cast<size_t>(level) - 1];
   if (entry.offset > size || size - entry.offset < entry.length) return false;
   size_t at = entry.offset;
@@ -80,7 +82,8 @@ bool walk_level(const uint8_t* data, size_t size, const StreamIndex& index, int 
   };
   while (at < end) {
     Chunk chunk;
-    if (!read_chunk(data, end, at, chunk)) stream_fail("index and chunk headers disagree at byte " + std::to_string(at));
+    if (!read_chunk(data, end, at, chunk))
+      stream_fail("index and chunk headers disagree at byte " + std::to_string(at));
     if (chunk.level != level) stream_fail(chunk.name() + ": lies in level " + std::to_string(level));
     if (chunk.tag == kTagSlice) {
       skip_absent();
@@ -94,7 +97,8 @@ bool walk_level(const uint8_t* data, size_t size, const StreamIndex& index, int 
     at = chunk.end();
   }
   skip_absent();
-  if (next_slice != lengths.size()) stream_fail("level " + std::to_string(level) + ": slices of the index are missing");
+  if (next_slice != lengths.size())
+    stream_fail("level " + std::to_string(level) + ": slices of the index are missing");
   return true;
 }
 
@@ -164,9 +168,12 @@ StreamIndex read_index(const uint8_t* data, size_t size) {
   const size_t levels = in.u8();
   if (in.u8() != 0 || in.u16() != 0) stream_fail("chunk INDX: reserved bytes are not zero");
   const size_t slices = in.u32();
-  if (levels < 1 || levels > kMaxLevels) stream_fail("chunk INDX: 1 to 8 levels, not " + std::to_string(levels));
-  if (slices < 1 || slices > kMaxSlices) stream_fail("chunk INDX: 1 to 2048 slices, not " + std::to_string(slices));
-  if (size != 8 + levels * 20 + slices * (8 + 4 * levels)) stream_fail("chunk INDX: length does not fit its contents");
+  if (levels < 1 || levels > kMaxLevels)
+    stream_fail("chunk INDX: 1 to 8 levels, not " + std::to_string(levels));
+  if (slices < 1 || slices > kMaxSlices)
+    stream_fail("chunk INDX: 1 to 2048 slices, not " + std::to_string(slices));
+  if (size != 8 + levels * 20 + slices * (8 + 4 * levels))
+    stream_fail("chunk INDX: length does not fit its contents");
   uint64_t end = 0;
   uint64_t anchors = 0;
   for (size_t i = 0; i < levels; ++i) {
@@ -174,7 +181,8 @@ StreamIndex read_index(const uint8_t* data, size_t size) {
     level.offset = in.u64();
     level.length = in.u64();
     level.anchors = in.u32();
-    if (level.length > uint64_t{1} << 40 || level.offset > uint64_t{1} << 41 || (i > 0 && level.offset != end))
+    if (level.length > uint64_t{1} << 40 || level.offset > uint64_t{1} << 41 ||
+        (i > 0 && level.offset != end))
       stream_fail("chunk INDX: level " + std::to_string(i + 1) + " does not follow the one before");
     end = level.offset + level.length;
     anchors += level.anchors;
@@ -191,8 +199,7 @@ StreamIndex read_index(const uint8_t* data, size_t size) {
     std::vector<uint32_t> lengths(slices);
     for (size_t i = 0; i < slices; ++i) {
       lengths[i] = in.u32();
-      if (lengths[i] == 0 && l + 1 < levels)
-        stream_fail("chunk INDX: only the last level may lack slices");
+      if (lengths[i] == 0 && l + 1 < levels) stream_fail("chunk INDX: only the last level may lack slices");
     }
     index.slice_length.push_back(std::move(lengths));
   }
@@ -241,7 +248,8 @@ Container read_container(const uint8_t* data, size_t size, int upto) {
   }
   if (file.whole_levels == 0) {
     const uint64_t need = file.index.levels[0].offset + file.index.levels[0].length;
-    stream_fail("truncated: level 1 ends at byte " + std::to_string(need) + ", there are " + std::to_string(size));
+    stream_fail("truncated: level 1 ends at byte " + std::to_string(need) + ", there are " +
+                std::to_string(size));
   }
   return file;
 }

@@ -14,8 +14,8 @@ namespace gspc {
 inline constexpr uint32_t kNoSlice = 0xffffffffu;
 
 constexpr uint32_t chunk_tag(const char (&name)[5]) {
-  return static_cast<uint32_t>(name[0]) | static_cast<uint32_t>(name[1]) << 8 | static_cast<uint32_t>(name[2]) << 16 |
-         static_cast<uint32_t>(name[3]) << 24;
+  return static_cast<uint32_t>(name[0]) | static_cast<uint32_t>(name[1]) << 8 |
+         static_cast<uint32_t>(name[2]) << 16 | static_cast<uint32_t>(name[3]) << 24;
 }
 
 inline constexpr uint32_t kTagIndex = chunk_tag("INDX");
@@ -31,7 +31,7 @@ struct Chunk {
   uint32_t tag = 0;
   int level = 0;  // 0: the whole file
   uint32_t slice = kNoSlice;
-  size_t offset = 0;  // of the chunk header, from the start of the file
+  size_t offset = 0;    // of the chunk header, from the start of the file
   uint32_t length = 0;  // of the payload
   uint32_t crc = 0;
   const uint8_t* payload = nullptr;
@@ -43,15 +43,15 @@ struct Chunk {
 };
 
 struct LevelEntry {
-  uint64_t offset = 0;  // of the level's first chunk
-  uint64_t length = 0;  // of all its chunks
+  uint64_t offset = 0;   // of the level's first chunk
+  uint64_t length = 0;   // of all its chunks
   uint32_t anchors = 0;  // that first appear here
 };
 
 // The INDX chunk.
 struct StreamIndex {
   std::vector<LevelEntry> levels;
-  std::vector<uint64_t> first_key;  // per slice; the first is 0
+  std::vector<uint64_t> first_key;                  // per slice; the first is 0
   std::vector<std::vector<uint32_t>> slice_length;  // [level][slice]: payload bytes, 0 = not in this file
 
   size_t slices() const { return first_key.size(); }
@@ -65,7 +65,8 @@ StreamIndex read_index(const uint8_t* data, size_t size);
 size_t max_slices(int levels, size_t head_bytes);
 
 // A chunk's 24-byte header followed by its payload.
-void write_chunk(std::vector<uint8_t>& file, uint32_t tag, int level, uint32_t slice, const std::vector<uint8_t>& payload);
+void write_chunk(std::vector<uint8_t>& file, uint32_t tag, int level, uint32_t slice,
+                 const std::vector<uint8_t>& payload);
 void write_preamble(std::vector<uint8_t>& file);
 
 // Throws unless the payload's checksum holds; the message names the chunk.
@@ -76,16 +77,16 @@ struct Container {
   StreamIndex index;
   Chunk index_chunk;
   Chunk head;
-  std::vector<Chunk> front;  // level 0, after HEAD
+  std::vector<Chunk> front;                // level 0, after HEAD
   std::vector<std::vector<Chunk>> levels;  // chunks of each whole level, from level 1
   int whole_levels = 0;
   uint64_t file_bytes = 0;  // as the index says
   bool truncated = false;
 };
 
-// Reads structure up to level `upto` (0: all). Checks magic, version, chunk headers, the checksums of INDX and HEAD and
-// that index and headers agree; payload checksums of other chunks are the reader's. Throws StreamError, among other
-// things when no level is whole.
+// Reads structure up to level `upto` (0: all). Checks magic, version, chunk headers, the checksums of INDX
+// and HEAD and that index and headers agree; payload checksums of other chunks are the reader's. Throws
+// StreamError, among other things when no level is whole.
 Container read_container(const uint8_t* data, size_t size, int upto);
 
 }  // namespace gspc

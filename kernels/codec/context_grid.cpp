@@ -16,7 +16,8 @@ uint64_t corners(const GridPlane& plane) {
 
 const char* grid_spec_error(const GridSpec& spec) {
   for (int axis = 0; axis < 3; ++axis) {
-    if (spec.box_low[axis] < -GRID_MAX_BOX || spec.box_low[axis] > GRID_MAX_BOX) return "grid box corner out of range";
+    if (spec.box_low[axis] < -GRID_MAX_BOX || spec.box_low[axis] > GRID_MAX_BOX)
+      return "grid box corner out of range";
     if (spec.box_size[axis] < 1 || spec.box_size[axis] > GRID_MAX_BOX) return "grid box size out of range";
   }
   if (spec.planes.size() > GRID_MAX_PLANES) return "too many grid planes";
@@ -31,7 +32,9 @@ const char* grid_spec_error(const GridSpec& spec) {
 
 bool grid_is_dense(const GridPlane& plane) { return corners(plane) <= (1ull << plane.log2_size); }
 
-uint64_t grid_entries(const GridPlane& plane) { return grid_is_dense(plane) ? corners(plane) : 1ull << plane.log2_size; }
+uint64_t grid_entries(const GridPlane& plane) {
+  return grid_is_dense(plane) ? corners(plane) : 1ull << plane.log2_size;
+}
 
 uint64_t grid_entries(const GridSpec& spec) {
   uint64_t total = 0;
@@ -89,7 +92,8 @@ GridPlaneKernel grid_plane_kernel(const GridPlane& plane) {
   return kernel;
 }
 
-void grid_context(const GridSpec& spec, const uint8_t* sign_table, const int32_t* positions, size_t n, int16_t* out) {
+void grid_context(const GridSpec& spec, const uint8_t* sign_table, const int32_t* positions, size_t n,
+                  int16_t* out) {
   alignas(64) uint32_t coordinates[3][BLOCK];
   uint32_t* const u[3] = {coordinates[0], coordinates[1], coordinates[2]};
   const size_t stride = grid_context_size(spec);
@@ -99,7 +103,8 @@ void grid_context(const GridSpec& spec, const uint8_t* sign_table, const int32_t
     const uint8_t* signs = sign_table;
     for (size_t plane = 0; plane < spec.planes.size(); ++plane) {
       GSPC_DISPATCH(grid_plane_forward)
-      (grid_plane_kernel(spec.planes[plane]), signs, u, count, out + start * stride + plane * GRID_FEATURES, stride);
+      (grid_plane_kernel(spec.planes[plane]), signs, u, count, out + start * stride + plane * GRID_FEATURES,
+       stride);
       signs += grid_entries(spec.planes[plane]);
     }
   }

@@ -29,9 +29,10 @@ inline GridVec add_if(GridVec total, GridVec signs, GridVec weight, int f) {
 }
 
 template <bool IS_3D, bool DENSE>
-void forward(const GridPlaneKernel& plane, const uint8_t* signs, const uint32_t* ua, const uint32_t* ub, const uint32_t* uc,
-             size_t n, int16_t* out, size_t stride) {
-  // s = 2 * positive - 2^BITS; context = (s + half) >> (BITS - 9), and (2 x + h) >> t == (x + h / 2) >> (t - 1).
+void forward(const GridPlaneKernel& plane, const uint8_t* signs, const uint32_t* ua, const uint32_t* ub,
+             const uint32_t* uc, size_t n, int16_t* out, size_t stride) {
+  // s = 2 * positive - 2^BITS; context = (s + half) >> (BITS - 9), and (2 x + h) >> t == (x + h / 2) >> (t -
+  // 1).
   constexpr int BITS = IS_3D ? 24 : 16, SHIFT = BITS - 10;
   constexpr int32_t BIAS = (1 << (BITS - 11)) - (1 << (BITS - 1));
   typedef int32_t Signed __attribute__((vector_size(4 * GRID_LANES)));
@@ -40,7 +41,8 @@ void forward(const GridPlaneKernel& plane, const uint8_t* signs, const uint32_t*
     grid_corners<IS_3D, DENSE>(plane, ua + i, ub + i, IS_3D ? uc + i : nullptr,
                                [&](int, GridVec index, GridVec weight) __attribute__((always_inline)) {
                                  const GridVec bits = gather_signs(signs, index);
-                                 for (int f = 0; f < GRID_FEATURES; ++f) positive[f] = add_if(positive[f], bits, weight, f);
+                                 for (int f = 0; f < GRID_FEATURES; ++f)
+                                   positive[f] = add_if(positive[f], bits, weight, f);
                                });
     alignas(64) int32_t context[GRID_FEATURES][GRID_LANES];
     for (int f = 0; f < GRID_FEATURES; ++f) {
@@ -57,8 +59,8 @@ void forward(const GridPlaneKernel& plane, const uint8_t* signs, const uint32_t*
 
 }  // namespace
 
-void grid_plane_forward(const GridPlaneKernel& plane, const uint8_t* signs, const uint32_t* const u[3], size_t n, int16_t* out,
-                        size_t stride) {
+void grid_plane_forward(const GridPlaneKernel& plane, const uint8_t* signs, const uint32_t* const u[3],
+                        size_t n, int16_t* out, size_t stride) {
   const uint32_t *a = u[plane.axes[0]], *b = u[plane.axes[1]], *c = u[2];
   if (plane.is_3d)
     plane.dense ? forward<true, true>(plane, signs, a, b, c, n, out, stride)

@@ -4,6 +4,7 @@
 #include "codec/context_grid.hpp"
 #include "common/isa.hpp"
 
-// One plane for n positions whose coordinates lie in u (padded to a multiple of 16): out[i * stride + f], f < 4.
-GSPC_DECLARE_ISA(void grid_plane_forward(const GridPlaneKernel& plane, const uint8_t* signs, const uint32_t* const u[3],
-                                         size_t n, int16_t* out, size_t stride);)
+// One plane for n positions whose coordinates lie in u (padded to a multiple of 16): out[i * stride + f], f
+// < 4.
+GSPC_DECLARE_ISA(void grid_plane_forward(const GridPlaneKernel& plane, const uint8_t* signs,
+                                         const uint32_t* const u[3], size_t n, int16_t* out, size_t stride);)

@@ -1,5 +1,5 @@
-// Vector helpers of the context grid, for *_isa.cpp files only: everything lives in the instruction set's namespace.
-// Lanes run over positions. Unsigned 32-bit integers throughout.
+// Vector helpers of the context grid, for *_isa.cpp files only: everything lives in the instruction set's
+// namespace. Lanes run over positions. Unsigned 32-bit integers throughout.
 #pragma once
 
 #include "codec/context_grid.hpp"
@@ -24,11 +24,12 @@ typedef uint32_t GridVecUnaligned __attribute__((vector_size(4 * GRID_LANES), al
 static inline GridVec grid_load(const uint32_t* p) { return *reinterpret_cast<const GridVecUnaligned*>(p); }
 static inline void grid_store(uint32_t* p, GridVec v) { *reinterpret_cast<GridVecUnaligned*>(p) = v; }
 
-// Calls visit(corner, entry index, weight) for the corners of GRID_LANES positions; weights sum to 2^24 (3D) or 2^16 (2D).
-// Corner bits: 1 = upper along the first axis, 2 = second, 4 = third.
+// Calls visit(corner, entry index, weight) for the corners of GRID_LANES positions; weights sum to 2^24 (3D)
+// or 2^16 (2D). Corner bits: 1 = upper along the first axis, 2 = second, 4 = third.
 template <bool IS_3D, bool DENSE, class Visit>
-static inline __attribute__((always_inline)) void grid_corners(const GridPlaneKernel& plane, const uint32_t* ua,
-                                                               const uint32_t* ub, const uint32_t* uc, Visit&& visit) {
+static inline __attribute__((always_inline)) void grid_corners(const GridPlaneKernel& plane,
+                                                               const uint32_t* ua, const uint32_t* ub,
+                                                               const uint32_t* uc, Visit&& visit) {
   constexpr uint32_t PRIME_B = 2654435761u, PRIME_C = 805459861u;
   const uint32_t side = plane.resolution + 1;
   const uint32_t step_b = DENSE ? side : PRIME_B, step_c = DENSE ? side * side : PRIME_C;
@@ -38,7 +39,8 @@ static inline __attribute__((always_inline)) void grid_corners(const GridPlaneKe
   const GridVec b0 = (vb >> 20) * step_b;
   const GridVec b[2] = {b0, b0 + step_b};
   const GridVec upper = fa * fb;  // weights of the four corners of a face, from one product
-  const GridVec wab[4] = {65536u - (fa << 8) - (fb << 8) + upper, (fa << 8) - upper, (fb << 8) - upper, upper};
+  const GridVec wab[4] = {65536u - (fa << 8) - (fb << 8) + upper, (fa << 8) - upper, (fb << 8) - upper,
+                          upper};
   GridVec ab[4];
   for (int i = 0; i < 4; ++i) ab[i] = DENSE ? a[i & 1] + b[i >> 1] : a[i & 1] ^ b[i >> 1];
   if constexpr (!IS_3D) {

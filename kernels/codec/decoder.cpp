@@ -12,7 +12,8 @@ namespace {
 
 [[noreturn]] void fail_in(const Chunk& chunk, const StreamError& error) {
   const std::string text = error.what();
-  stream_fail(text.rfind("chunk ", 0) == 0 || text.rfind("network ", 0) == 0 ? text : chunk.name() + ": " + text);
+  stream_fail(text.rfind("chunk ", 0) == 0 || text.rfind("network ", 0) == 0 ? text
+                                                                             : chunk.name() + ": " + text);
 }
 
 // Chunks by what they are; slices[level][slice], payload nullptr where a slice is not in this level.
@@ -36,7 +37,8 @@ Contents sort_chunks(const Container& file) {
     check_crc(chunk);
     if (chunk.tag == kTagCameras) take_once(c.cameras, chunk);
     else if (chunk.tag == kTagMetadata) take_once(c.metadata, chunk);
-    else if (!chunk.ancillary()) stream_fail(chunk.name() + ": unknown and needed to read this stream; update gspc");
+    else if (!chunk.ancillary())
+      stream_fail(chunk.name() + ": unknown and needed to read this stream; update gspc");
   }
   for (size_t l = 0; l < file.levels.size(); ++l) {
     const Chunk* networks = nullptr;
@@ -47,7 +49,8 @@ Contents sort_chunks(const Container& file) {
       else if (chunk.tag == kTagNetworks) take_once(networks, chunk);
       else if (chunk.tag == kTagGrid && l == 0) take_once(c.grid, chunk);
       else if (chunk.tag == kTagHeads && l == 0) take_once(c.heads, chunk);
-      else if (!chunk.ancillary()) stream_fail(chunk.name() + ": unknown and needed to read this stream; update gspc");
+      else if (!chunk.ancillary())
+        stream_fail(chunk.name() + ": unknown and needed to read this stream; update gspc");
     }
     const bool parameters = networks != nullptr && (l > 0 || (c.grid != nullptr && c.heads != nullptr));
     if (!parameters) stream_fail("level " + std::to_string(l + 1) + ": a chunk of parameters is missing");
@@ -69,8 +72,8 @@ auto read_part(const Chunk& chunk, Read read) {
 // Slices and where their anchors go.
 struct Plan {
   std::vector<std::vector<SliceParts>> parts;  // [level][slice]
-  std::vector<size_t> first;  // of each slice in the output, then the total
-  std::vector<int> level;  // finest level of each slice
+  std::vector<size_t> first;                   // of each slice in the output, then the total
+  std::vector<int> level;                      // finest level of each slice
   size_t largest = 0;
 };
 
@@ -91,8 +94,9 @@ Plan make_plan(const Container& file, const Contents& contents) {
       sum += plan.parts[l][i].fresh;
     }
     if (sum != file.index.levels[l].anchors)
-      stream_fail("level " + std::to_string(l + 1) + ": the index counts " + std::to_string(file.index.levels[l].anchors) +
-                  " anchors, its slices " + std::to_string(sum));
+      stream_fail("level " + std::to_string(l + 1) + ": the index counts " +
+                  std::to_string(file.index.levels[l].anchors) + " anchors, its slices " +
+                  std::to_string(sum));
   }
   size_t at = 0;
   for (size_t n : anchors) {
@@ -112,7 +116,8 @@ void check_memory(const StreamHeader& h, const Plan& plan, size_t workers, const
   const uint64_t anchor = 12 + 4 * restored + k + (options.symbols ? 2 * values + 3 : 0);
   const uint64_t working = 40 + k + 2 * c + 32 * values;
   constexpr uint64_t kBuffers = 384 << 10;  // a worker's, for batches through the networks
-  const uint64_t need = plan.first.back() * anchor + workers * (plan.largest * working + kBuffers) + grid_entries(h.grid);
+  const uint64_t need =
+      plan.first.back() * anchor + workers * (plan.largest * working + kBuffers) + grid_entries(h.grid);
   if (need > options.max_memory)
     stream_fail("decoding needs about " + std::to_string((need >> 20) + 1) + " MiB of memory, the limit is " +
                 std::to_string(options.max_memory >> 20) + " MiB; raise --max-memory");
@@ -152,8 +157,8 @@ void store_symbols(DecodedStream& out, const SliceState& state, size_t first) {
   store(out.steps, first * 3, state.steps.data(), n * 3);
 }
 
-void store_values(DecodedStream& out, const StreamModel& model, const SliceState& state, SliceScratch& scratch, size_t first,
-                  int level) {
+void store_values(DecodedStream& out, const StreamModel& model, const SliceState& state,
+                  SliceScratch& scratch, size_t first, int level) {
   const StreamHeader& h = out.header;
   const size_t f = static_cast<size_t>(h.features), k = static_cast<size_t>(h.offsets);
   const size_t scales = static_cast<size_t>(h.scales);
@@ -164,22 +169,26 @@ void store_values(DecodedStream& out, const StreamModel& model, const SliceState
   const auto restore = GSPC_DISPATCH(restore_kernel);
   float* const features = out.features.data.get() + first * (pool + f);
   if (pool > 0)
-    predict_pool(model, scratch, state.positions.data(), h.pool_planes == 0 ? state.context.data() : nullptr, state.count,
-                 features, pool + f);
+    predict_pool(model, scratch, state.positions.data(), h.pool_planes == 0 ? state.context.data() : nullptr,
+                 state.count, features, pool + f);
   for (size_t i = 0; i < state.count; ++i) {
     const size_t n = first + i;
     for (size_t a = 0; a < 3; ++a)
-      out.anchors.data[n * 3 + a] = static_cast<float>(state.positions[i * 3 + a] * h.voxel_size + h.origin[a]);
+      out.anchors.data[n * 3 + a] =
+          static_cast<float>(state.positions[i * 3 + a] * h.voxel_size + h.origin[a]);
     const int16_t* mean = state.means.data() + i * attributes;
     double step[3];
     for (size_t a = 0; a < 3; ++a)
       step[a] = h.step_base[a] * step_table()[state.steps[i * 3 + a]] / divisor[a];
-    restore(mean, state.symbols[kFeatures].data() + i * f, h.step_base[0] / 64, step[0], f, features + i * (pool + f) + pool);
+    restore(mean, state.symbols[kFeatures].data() + i * f, h.step_base[0] / 64, step[0], f,
+            features + i * (pool + f) + pool);
     float* log_scales = out.log_scales.data.get() + n * 6;
-    restore(mean + f, state.symbols[kScaling].data() + i * scales, h.step_base[1] / 64, step[1], scales, log_scales);
+    restore(mean + f, state.symbols[kScaling].data() + i * scales, h.step_base[1] / 64, step[1], scales,
+            log_scales);
     for (size_t j = scales; j < 6; ++j) log_scales[j] = log_scales[0];
     float* offsets = out.offsets.data.get() + n * k * 3;
-    restore(mean + f + scales, state.symbols[kOffsets].data() + i * k * 3, h.step_base[2] / 64, step[2], k * 3, offsets);
+    restore(mean + f + scales, state.symbols[kOffsets].data() + i * k * 3, h.step_base[2] / 64, step[2],
+            k * 3, offsets);
     for (size_t j = 0; j < k; ++j)
       if (state.gaussian_level[i * k + j] == 0) offsets[3 * j] = offsets[3 * j + 1] = offsets[3 * j + 2] = 0;
   }
@@ -192,8 +201,8 @@ struct Worker {
 };
 
 // All levels of one slice, into worker.state.
-void decode_slice(const Container& file, const Contents& contents, const Plan& plan, const StreamModel& model, size_t slice,
-                  Worker& worker) {
+void decode_slice(const Container& file, const Contents& contents, const Plan& plan, const StreamModel& model,
+                  size_t slice, Worker& worker) {
   worker.state.reset(model.header, plan.first[slice + 1] - plan.first[slice]);
   const KeyInterval interval = slice_interval(file.index, slice, model.header.position_bits);
   for (int level = 1; level <= plan.level[slice]; ++level) {
@@ -213,12 +222,14 @@ void decode_slice(const Container& file, const Contents& contents, const Plan& p
 }
 
 StreamModel read_model(const Contents& contents, const StreamHeader& header, int levels) {
-  if (levels > 1 && !header.holds_levels()) stream_fail("chunk HEAD: more than one level, but no trit networks");
+  if (levels > 1 && !header.holds_levels())
+    stream_fail("chunk HEAD: more than one level, but no trit networks");
   Networks networks(header, levels);
   for (int level = 1; level <= levels; ++level)
     read_part(*contents.networks[static_cast<size_t>(level) - 1],
               [&](const uint8_t* p, size_t n) { read_networks(networks, level, p, n); });
-  return {header, read_part(*contents.grid, [&](const uint8_t* p, size_t n) { return read_grid(header.grid, p, n); }),
+  return {header,
+          read_part(*contents.grid, [&](const uint8_t* p, size_t n) { return read_grid(header.grid, p, n); }),
           networks, levels};
 }
 
@@ -234,17 +245,19 @@ DecodedStream decode_stream(const uint8_t* data, size_t size, const DecodeOption
     stream_fail("level " + std::to_string(options.upto) + " was asked for, the stream has " +
                 std::to_string(out.levels_in_file));
   if (options.upto > file.whole_levels)
-    stream_fail("truncated: level " + std::to_string(options.upto) + " was asked for, the last whole one is " +
-                std::to_string(file.whole_levels));
+    stream_fail("truncated: level " + std::to_string(options.upto) +
+                " was asked for, the last whole one is " + std::to_string(file.whole_levels));
   out.level = file.whole_levels;
-  if (file.index.first_key.back() >> (3 * out.header.position_bits)) stream_fail("chunk INDX: slices beyond the positions");
+  if (file.index.first_key.back() >> (3 * out.header.position_bits))
+    stream_fail("chunk INDX: slices beyond the positions");
   const Contents contents = sort_chunks(file);
   const Plan plan = make_plan(file, contents);
   const size_t slices = file.index.slices();
   const size_t workers = worker_count(options.threads, slices);
   check_memory(out.header, plan, workers, options);
 
-  out.heads = read_part(*contents.heads, [&](const uint8_t* p, size_t n) { return read_heads(out.header, p, n); });
+  out.heads =
+      read_part(*contents.heads, [&](const uint8_t* p, size_t n) { return read_heads(out.header, p, n); });
   if (contents.cameras != nullptr) out.cameras = read_part(*contents.cameras, read_cameras);
   if (contents.metadata != nullptr) {
     if (contents.metadata->length > kMaxMetadataBytes) stream_fail("chunk meta: longer than 1 MiB");
@@ -255,7 +268,8 @@ DecodedStream decode_stream(const uint8_t* data, size_t size, const DecodeOption
   out.count = plan.first.back();
   allocate(out, options);
   std::vector<uint64_t> hashes(slices);
-  std::vector<Worker> states(workers, Worker{{}, SliceScratch(out.header), std::vector<IdealBits>(plan.parts.size())});
+  std::vector<Worker> states(workers,
+                             Worker{{}, SliceScratch(out.header), std::vector<IdealBits>(plan.parts.size())});
   for (Worker& worker : states) worker.scratch.want_ideal = options.ideal;
   const size_t k = static_cast<size_t>(out.header.offsets);
   parallel_items(workers, slices, [&](size_t w, size_t item) {
@@ -274,8 +288,8 @@ DecodedStream decode_stream(const uint8_t* data, size_t size, const DecodeOption
   return out;
 }
 
-void predict_scene(const StreamModel& model, const int32_t* positions, size_t count, int threads, int16_t* means,
-                   uint8_t* steps) {
+void predict_scene(const StreamModel& model, const int32_t* positions, size_t count, int threads,
+                   int16_t* means, uint8_t* steps) {
   constexpr size_t kRun = 4096;
   const size_t items = (count + kRun - 1) / kRun;
   const size_t workers = worker_count(threads, items);
@@ -292,14 +306,16 @@ void predict_scene(const StreamModel& model, const int32_t* positions, size_t co
   });
 }
 
-void predict_pool_scene(const StreamModel& model, const int32_t* positions, size_t count, int threads, float* features) {
+void predict_pool_scene(const StreamModel& model, const int32_t* positions, size_t count, int threads,
+                        float* features) {
   constexpr size_t kRun = 4096;
   const size_t items = (count + kRun - 1) / kRun, pool = static_cast<size_t>(model.header.pool_features);
   const size_t workers = worker_count(threads, items);
   std::vector<SliceScratch> scratch(workers, SliceScratch(model.header));
   parallel_items(workers, items, [&](size_t w, size_t item) {
     const size_t first = item * kRun;
-    predict_pool(model, scratch[w], positions + 3 * first, nullptr, std::min(kRun, count - first), features + first * pool, pool);
+    predict_pool(model, scratch[w], positions + 3 * first, nullptr, std::min(kRun, count - first),
+                 features + first * pool, pool);
   });
 }
 

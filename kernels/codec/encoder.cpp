@@ -30,14 +30,15 @@ std::vector<KeyedAnchor> sorted_anchors(SceneSource& scene) {
   std::sort(anchors.begin(), anchors.end());
   for (size_t i = 1; i < anchors.size(); ++i)
     if (anchors[i].first == anchors[i - 1].first)
-      stream_fail("anchors " + std::to_string(anchors[i - 1].second) + " and " + std::to_string(anchors[i].second) +
-                  " have the same position");
+      stream_fail("anchors " + std::to_string(anchors[i - 1].second) + " and " +
+                  std::to_string(anchors[i].second) + " have the same position");
   return anchors;
 }
 
 void check_symbols(const int32_t* k, size_t n, const char* name) {
   for (size_t i = 0; i < n; ++i)
-    if (k[i] > kMaxSymbol || k[i] < -kMaxSymbol) stream_fail(std::string(name) + ": a symbol is beyond 23 bits");
+    if (k[i] > kMaxSymbol || k[i] < -kMaxSymbol)
+      stream_fail(std::string(name) + ": a symbol is beyond 23 bits");
 }
 
 void check_source(const SceneSource& scene, int levels) {
@@ -54,7 +55,8 @@ void check_source(const SceneSource& scene, int levels) {
 }
 
 // Anchors [begin, end) in order of appearance up to `levels`.
-SliceSource slice_source(const SceneSource& scene, int levels, const KeyedAnchor* begin, const KeyedAnchor* end) {
+SliceSource slice_source(const SceneSource& scene, int levels, const KeyedAnchor* begin,
+                         const KeyedAnchor* end) {
   const size_t k = static_cast<size_t>(scene.header.offsets);
   SliceSource source;
   source.final_level = levels;
@@ -74,7 +76,8 @@ SliceSource slice_source(const SceneSource& scene, int levels, const KeyedAnchor
   }
   for (const auto& level : rows)
     for (size_t n : level) {
-      source.gaussian_level.insert(source.gaussian_level.end(), scene.gaussian_level + n * k, scene.gaussian_level + (n + 1) * k);
+      source.gaussian_level.insert(source.gaussian_level.end(), scene.gaussian_level + n * k,
+                                   scene.gaussian_level + (n + 1) * k);
       for (int a : {kFeatures, kScaling, kOffsets}) {
         const size_t values = static_cast<size_t>(scene.header.values(a));
         const int32_t* symbols = scene.symbols[a] + n * values;
@@ -91,8 +94,9 @@ struct EncodedSlices {
   std::vector<std::vector<uint32_t>> fresh;
 };
 
-EncodedSlices encode_slices(const SceneSource& scene, const StreamModel& model, const StreamIndex& index, int levels,
-                            const std::vector<KeyedAnchor>& anchors, size_t per_slice, int threads) {
+EncodedSlices encode_slices(const SceneSource& scene, const StreamModel& model, const StreamIndex& index,
+                            int levels, const std::vector<KeyedAnchor>& anchors, size_t per_slice,
+                            int threads) {
   const size_t slices = index.slices();
   const size_t levels_n = static_cast<size_t>(levels);
   EncodedSlices out;
@@ -102,7 +106,8 @@ EncodedSlices encode_slices(const SceneSource& scene, const StreamModel& model, 
   std::vector<SliceState> states(workers);
   std::vector<SliceScratch> scratch(workers, SliceScratch(model.header));
   parallel_items(workers, slices, [&](size_t w, size_t i) {
-    const size_t begin = std::min(anchors.size(), i * per_slice), end = std::min(anchors.size(), begin + per_slice);
+    const size_t begin = std::min(anchors.size(), i * per_slice),
+                 end = std::min(anchors.size(), begin + per_slice);
     const SliceSource source = slice_source(scene, levels, anchors.data() + begin, anchors.data() + end);
     states[w].reset(model.header, end - begin);
     const KeyInterval interval = slice_interval(index, i, model.header.position_bits);
@@ -111,7 +116,8 @@ EncodedSlices encode_slices(const SceneSource& scene, const StreamModel& model, 
       SliceWriter streams;
       streams.source = &source;
       const size_t fresh = source.keys[l].size();
-      const size_t gaussians = code_slice_level(streams, model, states[w], scratch[w], level, interval, fresh);
+      const size_t gaussians =
+          code_slice_level(streams, model, states[w], scratch[w], level, interval, fresh);
       out.payload[l][i] = write_slice(streams, fresh, gaussians);
       out.fresh[l][i] = static_cast<uint32_t>(fresh);
     }
@@ -141,7 +147,8 @@ std::vector<uint8_t> encode_stream(SceneSource& scene, int levels, size_t slice_
   std::vector<uint8_t> front;
   if (!scene.cameras.empty()) write_chunk(front, kTagCameras, 0, kNoSlice, write_cameras(scene.cameras));
   if (!scene.metadata.empty())
-    write_chunk(front, kTagMetadata, 0, kNoSlice, std::vector<uint8_t>(scene.metadata.begin(), scene.metadata.end()));
+    write_chunk(front, kTagMetadata, 0, kNoSlice,
+                std::vector<uint8_t>(scene.metadata.begin(), scene.metadata.end()));
   std::vector<std::vector<uint8_t>> level_bytes(static_cast<size_t>(levels));
   for (int level = 1; level <= levels; ++level) {
     const size_t l = static_cast<size_t>(level) - 1;
@@ -181,10 +188,11 @@ std::vector<uint8_t> encode_stream(SceneSource& scene, int levels, size_t slice_
 std::vector<uint8_t> truncate_stream(const uint8_t* data, size_t size, int levels) {
   const Container file = read_container(data, size, levels);
   if (levels < 1 || levels > static_cast<int>(file.index.levels.size()))
-    stream_fail("the stream has " + std::to_string(file.index.levels.size()) + " levels; level " + std::to_string(levels) +
-                " is not among them");
+    stream_fail("the stream has " + std::to_string(file.index.levels.size()) + " levels; level " +
+                std::to_string(levels) + " is not among them");
   if (file.whole_levels < levels)
-    stream_fail("truncated: level " + std::to_string(levels) + " is not whole, only " + std::to_string(file.whole_levels));
+    stream_fail("truncated: level " + std::to_string(levels) + " is not whole, only " +
+                std::to_string(file.whole_levels));
   const size_t keep = static_cast<size_t>(levels);
   StreamIndex index = file.index;
   index.levels.resize(keep);

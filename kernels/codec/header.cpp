@@ -10,7 +10,7 @@ namespace gspc {
 namespace {
 
 constexpr size_t kFamilyBytes = 12;
-constexpr int kOneScale = 8;  // in the byte of the refined attributes
+constexpr int kOneScale = 8;    // in the byte of the refined attributes
 constexpr int kCoderLanes = 0;  // the 32-lane coder; 1 is set aside for streams of the torchac extra
 
 bool hidden_ok(int n, int least) { return n >= least && n <= kMaxHidden; }
@@ -46,12 +46,14 @@ namespace {
 const char* trits_error(const StreamHeader& h) {
   if (h.refined < 0 || h.refined > 255 || (h.refined & 8) != 0) return "unknown refined attributes";
   const int last = h.refined >> 4;
-  if (last == 1 || last > kMaxLevels || (last != 0 && (h.refined & 7) == 0)) return "no such last refined level";
+  if (last == 1 || last > kMaxLevels || (last != 0 && (h.refined & 7) == 0))
+    return "no such last refined level";
   if (h.trit_model < kTritLearned || h.trit_model > kTritMixed) return "unknown trit model";
   int needed = 0, there = 0;
   for (int a : {kFeatures, kScaling, kOffsets}) {
     if (!hidden_ok(h.trit_hidden[a], 0)) return kHiddenError;
-    if (h.trit_hidden[a] > 0 && !h.trit_network(a)) return "there is a trit network for what is not refined by one";
+    if (h.trit_hidden[a] > 0 && !h.trit_network(a))
+      return "there is a trit network for what is not refined by one";
     needed += h.trit_network(a);
     there += h.trit_hidden[a] > 0;
   }
@@ -68,13 +70,16 @@ const char* chunks_error(const StreamHeader& h) {
 const char* pool_error(const StreamHeader& h) {
   const int planes = static_cast<int>(h.grid.planes.size());
   if (h.pool_features < 0 || h.pool_features > kMaxPool) return "pool features must be 0 to 256";
-  if ((h.family == "predictive") != (h.pool_features > 0)) return "model family and pool features do not belong together";
+  if ((h.family == "predictive") != (h.pool_features > 0))
+    return "model family and pool features do not belong together";
   if (h.pool_features == 0)
-    return h.pool_hidden == 0 && h.pool_planes == 0 && h.residual_hidden == 0 ? nullptr
-                                                                             : "parts of a pool, but no pool features";
+    return h.pool_hidden == 0 && h.pool_planes == 0 && h.residual_hidden == 0
+               ? nullptr
+               : "parts of a pool, but no pool features";
   if (!hidden_ok(h.pool_hidden, 1) || !hidden_ok(h.residual_hidden, 0)) return kHiddenError;
   if (h.residual_hidden > 0 && h.features == 0) return "a residual decoder, but no residual features";
-  if (h.pool_planes < 0 || h.pool_planes >= planes) return "the pool must leave a plane of the grid to the contexts";
+  if (h.pool_planes < 0 || h.pool_planes >= planes)
+    return "the pool must leave a plane of the grid to the contexts";
   return nullptr;
 }
 
@@ -86,10 +91,12 @@ const char* header_error(const StreamHeader& h) {
   if (h.offsets < 1 || h.offsets > kMaxOffsets) return "offsets per anchor must be 1 to 32";
   if (h.scales != 1 && h.scales != 6) return "scaling must have 1 or 6 values";
   if (h.position_bits < 1 || h.position_bits > 21) return "position bits must be 1 to 21";
-  if (!hidden_ok(h.steps_hidden, 1) || !hidden_ok(h.trunk_hidden, 1) || !hidden_ok(h.heads_hidden, 1)) return kHiddenError;
+  if (!hidden_ok(h.steps_hidden, 1) || !hidden_ok(h.trunk_hidden, 1) || !hidden_ok(h.heads_hidden, 1))
+    return kHiddenError;
   for (int i = 0; i < 3; ++i) {
     if (!usable(h.step_base[i])) return "quantization steps must be positive and finite";
-    if (!std::isfinite(h.origin[i]) || !std::isfinite(h.background[i])) return "origin or background is not finite";
+    if (!std::isfinite(h.origin[i]) || !std::isfinite(h.background[i]))
+      return "origin or background is not finite";
   }
   if (!usable(h.voxel_size)) return "voxel size must be positive and finite";
   if (h.grid.planes.empty()) return "the context grid has no planes";
@@ -100,7 +107,8 @@ const char* header_error(const StreamHeader& h) {
 
 std::vector<uint8_t> write_header(const StreamHeader& h) {
   ByteWriter out;
-  for (size_t i = 0; i < kFamilyBytes; ++i) out.u8(i < h.family.size() ? static_cast<uint8_t>(h.family[i]) : 0);
+  for (size_t i = 0; i < kFamilyBytes; ++i)
+    out.u8(i < h.family.size() ? static_cast<uint8_t>(h.family[i]) : 0);
   out.u8(kCoderLanes);
   out.u8(static_cast<uint32_t>(h.position_bits));
   out.u16(static_cast<uint32_t>(h.features));
@@ -148,7 +156,8 @@ StreamHeader read_header(const uint8_t* data, size_t size) {
     stream_fail("model family '" + h.family +
                 "' is not known here (this reader knows 'plain' and 'predictive'); update gspc");
   const int coder = in.u8();
-  if (coder == 1) stream_fail("symbols were coded with torchac, which this core does not read; recompress without --coder");
+  if (coder == 1)
+    stream_fail("symbols were coded with torchac, which this core does not read; recompress without --coder");
   if (coder != kCoderLanes) stream_fail("chunk HEAD: unknown symbol coder " + std::to_string(coder));
   h.position_bits = in.u8();
   h.features = in.u16();
@@ -158,7 +167,8 @@ StreamHeader read_header(const uint8_t* data, size_t size) {
   h.trit_hidden[kFeatures] = in.u16();
   h.trit_hidden[kScaling] = in.u16();
   h.heads_hidden = in.u16();
-  for (int* v : {&h.trit_hidden[kOffsets], &h.chunk_hidden, &h.pool_features, &h.pool_hidden, &h.residual_hidden})
+  for (int* v :
+       {&h.trit_hidden[kOffsets], &h.chunk_hidden, &h.pool_features, &h.pool_hidden, &h.residual_hidden})
     *v = in.u16();
   for (int* v : {&h.refined, &h.trit_model, &h.chunks, &h.pool_planes}) *v = in.u8();
   h.scales = (h.refined & kOneScale) != 0 ? 1 : 6;

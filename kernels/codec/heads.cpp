@@ -13,16 +13,18 @@ float weight_at(const HeadLayer& layer, int row, int column) {
   return static_cast<float>(layer.weight[at]) * layer.scale[static_cast<size_t>(row)];
 }
 
-// Rows [first, first + n) of `layer` go to rows from `at` of `out`, its columns from `column` on; `split` columns before its
-// last ones `gap` columns of zeros are left out of it.
-void place(FloatLayer& out, int at, const HeadLayer& layer, int first, int n, int column, int split = 0, int gap = 0) {
+// Rows [first, first + n) of `layer` go to rows from `at` of `out`, its columns from `column` on; `split`
+// columns before its last ones `gap` columns of zeros are left out of it.
+void place(FloatLayer& out, int at, const HeadLayer& layer, int first, int n, int column, int split = 0,
+           int gap = 0) {
   for (int r = 0; r < n; ++r)
     for (int c = 0; c < layer.in; ++c) {
       const int to = column + c + (c >= layer.in - split ? gap : 0);
       out.weight[static_cast<size_t>(at + r) * static_cast<size_t>(out.in) + static_cast<size_t>(to)] =
           weight_at(layer, first + r, c);
     }
-  for (int r = 0; r < n; ++r) out.bias[static_cast<size_t>(at + r)] += layer.bias[static_cast<size_t>(first + r)];
+  for (int r = 0; r < n; ++r)
+    out.bias[static_cast<size_t>(at + r)] += layer.bias[static_cast<size_t>(first + r)];
 }
 
 FloatLayer zeros(int in, int out) {
@@ -41,7 +43,8 @@ FloatHeads dequantize(const StoredHeads& heads) {
   const int units = heads.opacity.in, offsets = heads.opacity.out;
   const int more = heads.residual ? heads.shape_hidden.out : 0;
   const int residuals = heads.residual ? heads.shape_hidden.in - kView : 0;
-  const int pool = heads.hidden.in - kView;  // columns that only the stored heads read, if there is a residual decoder
+  const int pool =
+      heads.hidden.in - kView;  // columns that only the stored heads read, if there is a residual decoder
   FloatHeads out{zeros(heads.hidden.in + residuals, 3 * (units + more)), zeros(units + more, offsets),
                  zeros(units + more, 3 * offsets), zeros(units + more, 7 * offsets)};
   const HeadLayer* const stored[3] = {&heads.opacity, &heads.color, &heads.cov};
@@ -52,10 +55,8 @@ FloatHeads dequantize(const StoredHeads& heads) {
     place(*layers[block], 0, *stored[block], 0, stored[block]->out, 0);
     if (!heads.residual) continue;
     place(out.hidden, at + units, block == 2 ? heads.shape_hidden : heads.appearance_hidden, 0, more, pool);
-    if (block == 2)
-      place(out.cov, 0, heads.shape_out, 0, 7 * offsets, units);
-    else
-      place(*layers[block], 0, heads.appearance_out, block * offsets, layers[block]->out, units);
+    if (block == 2) place(out.cov, 0, heads.shape_out, 0, 7 * offsets, units);
+    else place(*layers[block], 0, heads.appearance_out, block * offsets, layers[block]->out, units);
   }
   return out;
 }

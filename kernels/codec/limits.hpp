@@ -1,5 +1,5 @@
-// Limits of format version 1, each with its reason in man/pcgs.5. tests/test_bitstream.py holds them against the page
-// and gspc/bitstream.
+// Limits of format version 1, each with its reason in man/pcgs.5. tests/test_bitstream.py holds them against
+// the page and gspc/bitstream.
 #pragma once
 
 #include <cstddef>

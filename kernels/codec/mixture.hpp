@@ -1,8 +1,10 @@
 // Two-component mixtures of Gaussians as 14-bit tables, computed where they are needed by integers alone.
 //
-// A symbol's table is given by the components' scale indices i (sigma = 2^(-3 + i/12) steps), means m (1/16 steps from the
-// symbols' origin) and the second one's weight w (1/256). With x in 1/16 steps, r = REACH[i] and floor division:
-//   N_i(x) = P(z >> 8) + ((P((z >> 8) + 1) - P(z >> 8)) * (z & 255) >> 8),  z = x * ISIGMA[i] >> 12 within +-4.5 * 2^15,
+// A symbol's table is given by the components' scale indices i (sigma = 2^(-3 + i/12) steps), means m (1/16
+// steps from the symbols' origin) and the second one's weight w (1/256). With x in 1/16 steps, r = REACH[i]
+// and floor division:
+//   N_i(x) = P(z >> 8) + ((P((z >> 8) + 1) - P(z >> 8)) * (z & 255) >> 8),  z = x * ISIGMA[i] >> 12 within
+//   +-4.5 * 2^15,
 //     P(j) = round(2^16 Phi(j / 128))
 //   low = min((m - r) / 16), high = min(max((m + r + 15) / 16), low + 4095), n = high - low + 1
 //   A(k) = (256 - w) * N_i0(16 k - 8 - m0) + w * N_i1(16 k - 8 - m1)
@@ -19,8 +21,8 @@
 
 namespace gspc {
 
-constexpr int kMixtureSpan = 4096;                      // symbols at most
-constexpr uint32_t kMixtureEnd = kTableTotal - 1;       // slot of the escape
+constexpr int kMixtureSpan = 4096;                 // symbols at most
+constexpr uint32_t kMixtureEnd = kTableTotal - 1;  // slot of the escape
 
 // N of a scale at x in 1/16 steps from its mean; limit and inverse of the scale as MixtureTable has them.
 inline int32_t normal_distribution(const CodecTables& t, int32_t x, int32_t limit, int32_t inverse) {
@@ -34,7 +36,9 @@ struct Mixture {
   const uint8_t* scale[2];  // below 128 (taken modulo 128)
   const int16_t* mean[2];   // in 1/16 steps
   const uint8_t* weight;    // of the second component, in 1/256
-  Mixture from(size_t i) const { return {{scale[0] + i, scale[1] + i}, {mean[0] + i, mean[1] + i}, weight + i}; }
+  Mixture from(size_t i) const {
+    return {{scale[0] + i, scale[1] + i}, {mean[0] + i, mean[1] + i}, weight + i};
+  }
 };
 
 // The table of one symbol.
@@ -85,8 +89,8 @@ struct RansLanes;
 }
 
 // As in rans_step.hpp.
-GSPC_DECLARE_ISA(
-  size_t mixture_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end, const Mixture& mixture, int32_t* symbol,
-                        size_t groups, uint32_t& escaped);
-  bool mixture_entries(const CodecTables& t, const Mixture& mixture, const int32_t* symbol, size_t n, uint32_t* entry);
-)
+GSPC_DECLARE_ISA(size_t mixture_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end,
+                                       const Mixture& mixture, int32_t* symbol, size_t groups,
+                                       uint32_t& escaped);
+                 bool mixture_entries(const CodecTables& t, const Mixture& mixture, const int32_t* symbol,
+                                      size_t n, uint32_t* entry);)

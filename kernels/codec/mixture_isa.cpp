@@ -1,4 +1,5 @@
-// Lane kernels of mixtures, once per instruction set: vectors of the set's width, written in GCC's vector extensions.
+// Lane kernels of mixtures, once per instruction set: vectors of the set's width, written in GCC's vector
+// extensions.
 #include "codec/mixture.hpp"
 #include "codec/rans_step.hpp"
 
@@ -31,14 +32,20 @@ inline Ints product16(Ints a, Ints b) { return (Ints)_mm512_madd_epi16((__m512i)
 inline Words renewed(Words x, const uint8_t*& next) { return (Words)renormalize((__m512i)x, next); }
 inline bool any(Ints mask) { return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0; }
 inline Ints widen(const uint8_t* p) { return (Ints)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p)); }
-inline Ints widen(const int16_t* p) { return (Ints)_mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i*)p)); }
+inline Ints widen(const int16_t* p) {
+  return (Ints)_mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i*)p));
+}
 #else
-inline Ints gather(const uint32_t* base, Ints i) { return (Ints)_mm256_i32gather_epi32((const int*)base, (__m256i)i, 4); }
+inline Ints gather(const uint32_t* base, Ints i) {
+  return (Ints)_mm256_i32gather_epi32((const int*)base, (__m256i)i, 4);
+}
 inline Ints product16(Ints a, Ints b) { return (Ints)_mm256_madd_epi16((__m256i)a, (__m256i)b); }
 inline Words renewed(Words x, const uint8_t*& next) { return (Words)renormalize((__m256i)x, next); }
 inline bool any(Ints mask) { return !_mm256_testz_si256((__m256i)mask, (__m256i)mask); }
 inline Ints widen(const uint8_t* p) { return (Ints)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)p)); }
-inline Ints widen(const int16_t* p) { return (Ints)_mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i*)p)); }
+inline Ints widen(const int16_t* p) {
+  return (Ints)_mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i*)p));
+}
 #endif
 inline Ints load(const int32_t* p) {
   Ints v;
@@ -46,7 +53,9 @@ inline Ints load(const int32_t* p) {
   return v;
 }
 template <class T, class V>
-inline void store(T* p, V v) { __builtin_memcpy(p, &v, sizeof(v)); }
+inline void store(T* p, V v) {
+  __builtin_memcpy(p, &v, sizeof(v));
+}
 inline Ints smaller(Ints a, Ints b) { return a < b ? a : b; }
 inline Ints larger(Ints a, Ints b) { return a > b ? a : b; }
 
@@ -89,9 +98,11 @@ struct Tables {
   }
 };
 
-// Decodes a group by bisection; the states are left before renormalization. The vectors of a group go in step: each one's
-// gathers and products wait for the step before, so that a vector alone would leave most of the processor idle.
-inline void decode(const CodecTables& t, Words (&x)[kVectors], const Mixture& m, int32_t* symbol, uint32_t& escaped) {
+// Decodes a group by bisection; the states are left before renormalization. The vectors of a group go in
+// step: each one's gathers and products wait for the step before, so that a vector alone would leave most of
+// the processor idle.
+inline void decode(const CodecTables& t, Words (&x)[kVectors], const Mixture& m, int32_t* symbol,
+                   uint32_t& escaped) {
   Tables tables[kVectors];
   Ints slot[kVectors], low[kVectors], high[kVectors], from[kVectors], to[kVectors], widest = Ints{};
   for (int v = 0; v < kVectors; ++v) {
@@ -105,7 +116,8 @@ inline void decode(const CodecTables& t, Words (&x)[kVectors], const Mixture& m,
   for (; any(widest > 1); widest = (widest + 1) >> 1) {
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
-      const Ints middle = (low[v] + high[v]) >> 1, first = tables[v].first(t, middle), below = first > slot[v];
+      const Ints middle = (low[v] + high[v]) >> 1, first = tables[v].first(t, middle),
+                 below = first > slot[v];
       low[v] = below ? low[v] : middle;
       from[v] = below ? from[v] : first;
       high[v] = below ? middle : high[v];
@@ -125,10 +137,11 @@ inline void decode(const CodecTables& t, Words (&x)[kVectors], const Mixture& m,
 
 }  // namespace
 
-size_t mixture_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end, const Mixture& mixture, int32_t* symbol,
-                      size_t groups, uint32_t& escaped) {
+size_t mixture_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end, const Mixture& mixture,
+                      int32_t* symbol, size_t groups, uint32_t& escaped) {
   Words x[kVectors];
-  for (int v = 0; v < kVectors; ++v) x[v] = (Words)load(reinterpret_cast<const int32_t*>(lanes.state + v * kWidth));
+  for (int v = 0; v < kVectors; ++v)
+    x[v] = (Words)load(reinterpret_cast<const int32_t*>(lanes.state + v * kWidth));
   const uint8_t* next = lanes.next;
   size_t done = 0;
   for (; done < groups && end - next >= 2 * kLanes; ++done, symbol += kLanes) {
@@ -140,7 +153,8 @@ size_t mixture_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end
   return done;
 }
 
-bool mixture_entries(const CodecTables& t, const Mixture& mixture, const int32_t* symbol, size_t n, uint32_t* entry) {
+bool mixture_entries(const CodecTables& t, const Mixture& mixture, const int32_t* symbol, size_t n,
+                     uint32_t* entry) {
   bool escaped = false;
   const Ints end = Ints{} + static_cast<int32_t>(kMixtureEnd);
   size_t i = 0;
@@ -168,12 +182,13 @@ bool mixture_entries(const CodecTables& t, const Mixture& mixture, const int32_t
 
 namespace gspc::GSPC_ISA_NAMESPACE {
 
-size_t mixture_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end, const Mixture& mixture, int32_t* symbol,
-                      size_t groups, uint32_t& escaped) {
+size_t mixture_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end, const Mixture& mixture,
+                      int32_t* symbol, size_t groups, uint32_t& escaped) {
   size_t done = 0;
   for (; done < groups && end - lanes.next >= 2 * kLanes; ++done, symbol += kLanes) {
     for (int lane = 0; lane < kLanes; ++lane) {
-      lanes.state[lane] = mixture_step(t, lanes.state[lane], mixture.from(done * kLanes + lane), symbol + lane);
+      lanes.state[lane] =
+          mixture_step(t, lanes.state[lane], mixture.from(done * kLanes + lane), symbol + lane);
       escaped |= symbol[lane] == kEscaped;
     }
     renormalize_lanes(lanes);
@@ -181,7 +196,8 @@ size_t mixture_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end
   return done;
 }
 
-bool mixture_entries(const CodecTables& t, const Mixture& mixture, const int32_t* symbol, size_t n, uint32_t* entry) {
+bool mixture_entries(const CodecTables& t, const Mixture& mixture, const int32_t* symbol, size_t n,
+                     uint32_t* entry) {
   bool escaped = false;
   for (size_t i = 0; i < n; ++i) {
     entry[i] = mixture_entry(t, mixture.from(i), symbol[i]);

@@ -29,7 +29,8 @@ void check_gain(const IntegerLayer& layer, size_t variant, const std::string& na
   const Gain& gain = layer.gains[variant];
   if (gain.shift < 1 || gain.shift > 40) stream_fail("network " + name + ": shift must be 1 to 40");
   for (int row = 0; row < layer.out; ++row) {
-    const int64_t most = row_bound(layer, row) * std::abs(static_cast<int64_t>(gain.multiplier[static_cast<size_t>(row)]));
+    const int64_t most =
+        row_bound(layer, row) * std::abs(static_cast<int64_t>(gain.multiplier[static_cast<size_t>(row)]));
     if (((most + (int64_t{1} << (gain.shift - 1))) >> gain.shift) >= int64_t{1} << 31)
       stream_fail("network " + name + " row " + std::to_string(row) + ": its rescaled output can reach 2^31");
   }
@@ -46,10 +47,12 @@ Networks::Networks(const StreamHeader& h, int levels) {
   scale = IntegerLayer(h.trunk_hidden, h.features + h.scales, 1);
   for (int j = 1; j < h.chunks; ++j) {
     const int first = h.chunk_begin(j), n = h.chunk_begin(j + 1) - first;
-    chunks.emplace_back(IntegerLayer(2 * n + first, h.chunk_hidden, variants), IntegerLayer(h.chunk_hidden, 3 * n, 1));
+    chunks.emplace_back(IntegerLayer(2 * n + first, h.chunk_hidden, variants),
+                        IntegerLayer(h.chunk_hidden, 3 * n, 1));
   }
   if (h.pool_features > 0)
-    pool = {IntegerLayer(h.pool_context(), h.pool_hidden, 1), IntegerLayer(h.pool_hidden, h.pool_features, 1)};
+    pool = {IntegerLayer(h.pool_context(), h.pool_hidden, 1),
+            IntegerLayer(h.pool_hidden, h.pool_features, 1)};
   if (levels < 2) return;
   for (int a : {kFeatures, kScaling, kOffsets})
     if (h.trit_network(a))
@@ -63,7 +66,8 @@ PackedLayer::PackedLayer(const IntegerLayer& layer)
   weight.assign(static_cast<size_t>(in_padded) * padded, 0);
   for (int o = 0; o < layer.out; ++o)
     for (int i = 0; i < layer.in; ++i)
-      weight[(static_cast<size_t>(i / 2) * padded + static_cast<size_t>(o)) * 2 + static_cast<size_t>(i & 1)] =
+      weight[(static_cast<size_t>(i / 2) * padded + static_cast<size_t>(o)) * 2 +
+             static_cast<size_t>(i & 1)] =
           layer.weight[static_cast<size_t>(o) * static_cast<size_t>(layer.in) + static_cast<size_t>(i)];
   bias = layer.bias;
   bias.resize(padded, 0);
@@ -76,7 +80,12 @@ PackedLayer::PackedLayer(const IntegerLayer& layer)
 }
 
 PackedNetworks::PackedNetworks(const Networks& n)
-    : steps_hidden(n.steps_hidden), steps_out(n.steps_out), trunk(n.trunk), center(n.center), scale(n.scale), pool(n.pool) {
+    : steps_hidden(n.steps_hidden),
+      steps_out(n.steps_out),
+      trunk(n.trunk),
+      center(n.center),
+      scale(n.scale),
+      pool(n.pool) {
   for (int a : {kFeatures, kScaling, kOffsets}) trits[a] = TwoLayers<PackedLayer>(n.trits[a]);
   for (const auto& chunk : n.chunks) chunks.emplace_back(chunk);
 }
@@ -87,11 +96,11 @@ void network_linear(const PackedLayer& layer, const int16_t* x, size_t stride, s
    static_cast<size_t>(layer.out_padded), x, stride, (rows + 7) / 8 * 8, y);
 }
 
-void network_gain(const PackedLayer& layer, size_t variant, const int32_t* y, size_t rows, int32_t low, int32_t high,
-                  int16_t* z, size_t stride) {
+void network_gain(const PackedLayer& layer, size_t variant, const int32_t* y, size_t rows, int32_t low,
+                  int32_t high, int16_t* z, size_t stride) {
   GSPC_DISPATCH(gain_kernel)
-  (layer.multiplier[variant].data(), layer.shift[variant], y, rows, static_cast<size_t>(layer.out_padded), low, high, z,
-   stride);
+  (layer.multiplier[variant].data(), layer.shift[variant], y, rows, static_cast<size_t>(layer.out_padded),
+   low, high, z, stride);
 }
 
 }  // namespace gspc

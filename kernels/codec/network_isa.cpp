@@ -87,8 +87,8 @@ struct Vec {
 
 #if defined(GSPC_NETWORK_X86)
 
-void linear_kernel(const int16_t* weight, const int32_t* bias, size_t pairs, size_t out, const int16_t* x, size_t stride,
-                   size_t rows, int32_t* y) {
+void linear_kernel(const int16_t* weight, const int32_t* bias, size_t pairs, size_t out, const int16_t* x,
+                   size_t stride, size_t rows, int32_t* y) {
 #if defined(GSPC_ISA_IS_v4)
   static const bool dot = __builtin_cpu_supports("avx512vnni");
   if (dot) return vnni::linear_tiles(weight, bias, pairs, out, x, stride, rows, y);
@@ -98,8 +98,8 @@ void linear_kernel(const int16_t* weight, const int32_t* bias, size_t pairs, siz
 
 #else
 
-void linear_kernel(const int16_t* weight, const int32_t* bias, size_t pairs, size_t out, const int16_t* x, size_t stride,
-                   size_t rows, int32_t* y) {
+void linear_kernel(const int16_t* weight, const int32_t* bias, size_t pairs, size_t out, const int16_t* x,
+                   size_t stride, size_t rows, int32_t* y) {
   for (size_t r = 0; r < rows; ++r) {
     int32_t* row = y + r * out;
     for (size_t o = 0; o < out; ++o) row[o] = bias[o];
@@ -127,7 +127,8 @@ void gain_kernel(const int32_t* multiplier, int shift, const int32_t* y, size_t 
       const __m512i m = _mm512_loadu_si512(multiplier + o);
       const __m512i even = _mm512_sra_epi64(_mm512_add_epi64(_mm512_mul_epi32(v, m), round), count);
       const __m512i odd = _mm512_sra_epi64(
-          _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(v, 32), _mm512_srli_epi64(m, 32)), round), count);
+          _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(v, 32), _mm512_srli_epi64(m, 32)), round),
+          count);
       const __m512i both = _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
       const __m512i clamped = _mm512_max_epi32(lo, _mm512_min_epi32(hi, both));
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(z + r * stride + o), _mm512_cvtepi32_epi16(clamped));
@@ -138,8 +139,9 @@ void gain_kernel(const int32_t* multiplier, int shift, const int32_t* y, size_t 
 
 void gain_kernel(const int32_t* multiplier, int shift, const int32_t* y, size_t rows, size_t out, int32_t low,
                  int32_t high, int16_t* z, size_t stride) {
-  // AVX2 has no 64-bit arithmetic shift: |y m| < 2^39, so adding 2^62 makes it positive; the shifted 2^62 is taken off
-  // again where it still reaches into the low 32 bits (shift > 30), else it falls away with the high half.
+  // AVX2 has no 64-bit arithmetic shift: |y m| < 2^39, so adding 2^62 makes it positive; the shifted 2^62 is
+  // taken off again where it still reaches into the low 32 bits (shift > 30), else it falls away with the
+  // high half.
   const __m256i round = _mm256_set1_epi64x((1ll << (shift - 1)) + (1ll << 62));
   const __m256i off = _mm256_set1_epi64x((1ll << 62) >> shift);
   const __m128i count = _mm_cvtsi32_si128(shift);
@@ -152,11 +154,13 @@ void gain_kernel(const int32_t* multiplier, int shift, const int32_t* y, size_t 
           _mm256_sub_epi64(_mm256_srl_epi64(_mm256_add_epi64(_mm256_mul_epi32(v, m), round), count), off);
       const __m256i odd = _mm256_sub_epi64(
           _mm256_srl_epi64(
-              _mm256_add_epi64(_mm256_mul_epi32(_mm256_srli_epi64(v, 32), _mm256_srli_epi64(m, 32)), round), count),
+              _mm256_add_epi64(_mm256_mul_epi32(_mm256_srli_epi64(v, 32), _mm256_srli_epi64(m, 32)), round),
+              count),
           off);
       const __m256i both = _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
       const __m256i clamped = _mm256_max_epi32(lo, _mm256_min_epi32(hi, both));
-      const __m128i packed = _mm_packs_epi32(_mm256_castsi256_si128(clamped), _mm256_extracti128_si256(clamped, 1));
+      const __m128i packed =
+          _mm_packs_epi32(_mm256_castsi256_si128(clamped), _mm256_extracti128_si256(clamped, 1));
       _mm_storeu_si128(reinterpret_cast<__m128i*>(z + r * stride + o), packed);
     }
 }
@@ -191,8 +195,8 @@ void trit_table_kernel(const int16_t* a, const int16_t* b, size_t n, uint16_t* o
     out[i] = static_cast<uint16_t>(clamp32(a[i], 0, 63) * 64 + clamp32(b[i], 0, 63));
 }
 
-void mixture_kernel(const int16_t* z, int64_t factor, int32_t add, const uint8_t* weights, size_t n, int16_t* mean,
-                    uint8_t* scale, uint8_t* weight) {
+void mixture_kernel(const int16_t* z, int64_t factor, int32_t add, const uint8_t* weights, size_t n,
+                    int16_t* mean, uint8_t* scale, uint8_t* weight) {
   for (size_t i = 0; i < n; ++i) {
     const int64_t v = (z[i] * factor + (1 << 13)) >> 14;
     mean[i] = static_cast<int16_t>(v < -16384 ? -16384 : v > 16384 ? 16384 : v);

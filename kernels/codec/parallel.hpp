@@ -1,4 +1,5 @@
-// Work items over std::thread, taken in order; the first failing item's exception (by number) reaches the caller.
+// Work items over std::thread, taken in order; the first failing item's exception (by number) reaches the
+// caller.
 #pragma once
 
 #include <algorithm>

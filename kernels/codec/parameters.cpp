@@ -59,12 +59,14 @@ struct WeightModel {
     if (value == 0) {
       weight = 0;
     } else {
-      weight = static_cast<int8_t>(coder.raw(weight < 0, 1) ? -static_cast<int>(value) : static_cast<int>(value));
+      weight =
+          static_cast<int8_t>(coder.raw(weight < 0, 1) ? -static_cast<int>(value) : static_cast<int>(value));
     }
   }
 };
 
-// Floats of one kind in one layer: how many mantissa digits are in use, then per float sign, exponent and those digits.
+// Floats of one kind in one layer: how many mantissa digits are in use, then per float sign, exponent and
+// those digits.
 template <class Coder>
 void code_floats(Coder& coder, std::vector<float>& values) {
   uint32_t used = 0;
@@ -191,7 +193,8 @@ template <class Coder>
 void code_heads(Coder& coder, StoredHeads& heads) {
   for (HeadLayer* layer : {&heads.hidden, &heads.opacity, &heads.color, &heads.cov}) code_head(coder, *layer);
   if (heads.residual)
-    for (HeadLayer* layer : {&heads.shape_hidden, &heads.shape_out, &heads.appearance_hidden, &heads.appearance_out})
+    for (HeadLayer* layer :
+         {&heads.shape_hidden, &heads.shape_out, &heads.appearance_hidden, &heads.appearance_out})
       code_head(coder, *layer);
   std::vector<float> distance{heads.distance_scale};
   code_floats(coder, distance);
@@ -248,7 +251,8 @@ void matrix_quaternion(const double* m, double q[4]) {  // rows of [R | t]: stri
     if (squares[i] > squares[best]) best = i;
   const double s = std::sqrt(squares[best]) / 2;
   const double f = 1 / (4 * s);
-  const double a = (m[9] - m[6]) * f, b = (m[2] - m[8]) * f, c = (m[4] - m[1]) * f;  // w x, w y, w z (times 4 s)
+  const double a = (m[9] - m[6]) * f, b = (m[2] - m[8]) * f,
+               c = (m[4] - m[1]) * f;  // w x, w y, w z (times 4 s)
   const double ab = (m[1] + m[4]) * f, ac = (m[2] + m[8]) * f, bc = (m[6] + m[9]) * f;
   const double table[4][4] = {{s, a, b, c}, {a, s, ab, ac}, {b, ab, s, bc}, {c, ac, bc, s}};
   std::memcpy(q, table[best], sizeof table[best]);
@@ -282,7 +286,8 @@ void code_pose(Coder& coder, double* pose) {
   if (rigid) {
     packed.largest = coder.raw(packed.largest, 2);
     for (int32_t& v : packed.rest)
-      v = static_cast<int32_t>(coder.raw(static_cast<uint32_t>(v + (1 << (kQuaternionBits - 1))), kQuaternionBits)) -
+      v = static_cast<int32_t>(
+              coder.raw(static_cast<uint32_t>(v + (1 << (kQuaternionBits - 1))), kQuaternionBits)) -
           (1 << (kQuaternionBits - 1));
     double r[9];
     packed.matrix(r);
@@ -345,7 +350,8 @@ void code_cameras(Coder& coder, std::vector<StoredCamera>& cameras) {
     } else {
       camera.width = coder.raw(camera.width, 16);
       camera.height = coder.raw(camera.height, 16);
-      for (double* v : {&camera.focal_x, &camera.focal_y, &camera.center_x, &camera.center_y}) code_double(coder, *v);
+      for (double* v : {&camera.focal_x, &camera.focal_y, &camera.center_x, &camera.center_y})
+        code_double(coder, *v);
     }
     if (camera.width == 0 || camera.height == 0) stream_fail("a camera has no pixels");
     code_pose(coder, camera.world_to_camera);
@@ -397,7 +403,9 @@ void check_networks(const Networks& n, int level) {
 
 StoredHeads::StoredHeads(const StreamHeader& h)
     : hidden((h.residual_hidden > 0 ? h.pool_features : h.restored_features()) + 4, 3 * h.heads_hidden),
-      opacity(h.heads_hidden, h.offsets), color(h.heads_hidden, 3 * h.offsets), cov(h.heads_hidden, 7 * h.offsets),
+      opacity(h.heads_hidden, h.offsets),
+      color(h.heads_hidden, 3 * h.offsets),
+      cov(h.heads_hidden, 7 * h.offsets),
       residual(h.residual_hidden > 0) {
   if (!residual) return;
   shape_hidden = HeadLayer(h.features + 4, h.residual_hidden);

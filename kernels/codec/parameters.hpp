@@ -1,5 +1,6 @@
-// What a stream carries beside symbols, coded with the adaptive binary coder: signs of the context grid, weights of the
-// integer networks and of the heads, cameras. Each traversal is a template over the coder and serves both directions.
+// What a stream carries beside symbols, coded with the adaptive binary coder: signs of the context grid,
+// weights of the integer networks and of the heads, cameras. Each traversal is a template over the coder and
+// serves both directions.
 #pragma once
 
 #include <cstdint>
@@ -13,17 +14,21 @@ namespace gspc {
 
 struct HeadLayer {
   int in = 0, out = 0;
-  std::vector<int8_t> weight;  // [out, in]
+  std::vector<int8_t> weight;      // [out, in]
   std::vector<float> scale, bias;  // [out]
 
   HeadLayer() = default;
   HeadLayer(int inputs, int outputs)
-      : in(inputs), out(outputs), weight(static_cast<size_t>(inputs) * static_cast<size_t>(outputs)),
-        scale(static_cast<size_t>(outputs)), bias(static_cast<size_t>(outputs)) {}
+      : in(inputs),
+        out(outputs),
+        weight(static_cast<size_t>(inputs) * static_cast<size_t>(outputs)),
+        scale(static_cast<size_t>(outputs)),
+        bias(static_cast<size_t>(outputs)) {}
 };
 
-// The Gaussian heads: hidden [3H, Fh + 4], opacity [K, H], color [3K, H], cov [7K, H]. Fh = P + F, or P with a residual
-// decoder, whose layers are shape_hidden, appearance_hidden [Hr, F + 4], shape_out [7K, Hr], appearance_out [4K, Hr].
+// The Gaussian heads: hidden [3H, Fh + 4], opacity [K, H], color [3K, H], cov [7K, H]. Fh = P + F, or P with
+// a residual decoder, whose layers are shape_hidden, appearance_hidden [Hr, F + 4], shape_out [7K, Hr],
+// appearance_out [4K, Hr].
 struct StoredHeads {
   HeadLayer hidden, opacity, color, cov;
   bool residual = false;
@@ -34,8 +39,8 @@ struct StoredHeads {
   explicit StoredHeads(const StreamHeader& header);
 };
 
-// The heads as renderers use them: hidden [3H', P + F + 4], opacity [K, H'], color [3K, H'], cov [7K, H']. A residual decoder
-// becomes Hr more units of each block, H' = H + Hr, so that its logits are added.
+// The heads as renderers use them: hidden [3H', P + F + 4], opacity [K, H'], color [3K, H'], cov [7K, H']. A
+// residual decoder becomes Hr more units of each block, H' = H + Hr, so that its logits are added.
 struct FloatLayer {
   int in = 0, out = 0;
   std::vector<float> weight, bias;  // [out, in], [out]
@@ -56,8 +61,8 @@ struct StoredCamera {
 std::vector<uint8_t> write_grid(const GridSpec& spec, const std::vector<uint8_t>& table);
 std::vector<uint8_t> read_grid(const GridSpec& spec, const uint8_t* data, size_t size);
 
-// What level `level` adds to the networks: at level 1 everything but the trit networks; at level 2 those; at each level
-// its gains. Reading checks bounds and throws StreamError.
+// What level `level` adds to the networks: at level 1 everything but the trit networks; at level 2 those; at
+// each level its gains. Reading checks bounds and throws StreamError.
 std::vector<uint8_t> write_networks(Networks& networks, int level);
 void read_networks(Networks& networks, int level, const uint8_t* data, size_t size);
 

@@ -34,7 +34,8 @@ void report(char* error, size_t size, const char* text) {
 
 extern "C" {
 
-pcgs_scene* pcgs_decode(const void* data, size_t size, const pcgs_options* options, char* error, size_t error_size) {
+pcgs_scene* pcgs_decode(const void* data, size_t size, const pcgs_options* options, char* error,
+                        size_t error_size) {
   pcgs_scene* scene = nullptr;
   try {
     if (data == nullptr && size > 0) gspc::stream_fail("no data");
@@ -75,7 +76,9 @@ const float* pcgs_anchors(const pcgs_scene* s) { return s ? s->stream.anchors.da
 const float* pcgs_features(const pcgs_scene* s) { return s ? s->stream.features.data.get() : nullptr; }
 const float* pcgs_log_scales(const pcgs_scene* s) { return s ? s->stream.log_scales.data.get() : nullptr; }
 const float* pcgs_offsets(const pcgs_scene* s) { return s ? s->stream.offsets.data.get() : nullptr; }
-const uint8_t* pcgs_gaussian_levels(const pcgs_scene* s) { return s ? s->stream.gaussian_level.data.get() : nullptr; }
+const uint8_t* pcgs_gaussian_levels(const pcgs_scene* s) {
+  return s ? s->stream.gaussian_level.data.get() : nullptr;
+}
 
 pcgs_layer pcgs_head(const pcgs_scene* s, int32_t which) {
   if (s == nullptr || which < 0 || which > 3) return {0, 0, nullptr, nullptr};

@@ -9,10 +9,10 @@
  *   ... pcgs_anchors(scene) ...
  *   pcgs_free(scene);
  *
- * N = pcgs_anchor_count, F = pcgs_feature_count, K = pcgs_offset_count. With a pool, its features come first in each of
- * the N rows. Arrays are row-major, belong to the scene and live until pcgs_free. No function keeps a pointer into
- * `data`. Scenes may be used from several threads for reading.
- * A NULL scene holds nothing: counts are 0, arrays NULL, texts "". So does a head or a camera that there is not.
+ * N = pcgs_anchor_count, F = pcgs_feature_count, K = pcgs_offset_count. With a pool, its features come first
+ * in each of the N rows. Arrays are row-major, belong to the scene and live until pcgs_free. No function
+ * keeps a pointer into `data`. Scenes may be used from several threads for reading. A NULL scene holds
+ * nothing: counts are 0, arrays NULL, texts "". So does a head or a camera that there is not.
  */
 #ifndef PCGS_H
 #define PCGS_H
@@ -49,23 +49,25 @@ typedef struct pcgs_layer {
 enum { PCGS_HIDDEN = 0, PCGS_OPACITY = 1, PCGS_COLOR = 2, PCGS_COV = 3 };
 
 /* NULL on failure, with one line in `error` (cut to error_size, always terminated). options may be NULL. */
-pcgs_scene* pcgs_decode(const void* data, size_t size, const pcgs_options* options, char* error, size_t error_size);
+pcgs_scene* pcgs_decode(const void* data, size_t size, const pcgs_options* options, char* error,
+                        size_t error_size);
 void pcgs_free(pcgs_scene* scene);
 
-int32_t pcgs_level(const pcgs_scene* scene);           /* decoded */
-int32_t pcgs_levels_in_file(const pcgs_scene* scene);  /* as the index says */
-int32_t pcgs_truncated(const pcgs_scene* scene);       /* 1: bytes at the end are missing */
+int32_t pcgs_level(const pcgs_scene* scene);          /* decoded */
+int32_t pcgs_levels_in_file(const pcgs_scene* scene); /* as the index says */
+int32_t pcgs_truncated(const pcgs_scene* scene);      /* 1: bytes at the end are missing */
 uint64_t pcgs_symbol_hash(const pcgs_scene* scene);
 
 size_t pcgs_anchor_count(const pcgs_scene* scene);
 int32_t pcgs_feature_count(const pcgs_scene* scene);
-int32_t pcgs_residual_count(const pcgs_scene* scene);  /* how many of the last features are no pool's; 0: no pool */
+int32_t pcgs_residual_count(
+    const pcgs_scene* scene); /* how many of the last features are no pool's; 0: no pool */
 int32_t pcgs_offset_count(const pcgs_scene* scene);
-const float* pcgs_anchors(const pcgs_scene* scene);            /* [N, 3] world space */
-const float* pcgs_features(const pcgs_scene* scene);           /* [N, F] */
-const float* pcgs_log_scales(const pcgs_scene* scene);         /* [N, 6] */
-const float* pcgs_offsets(const pcgs_scene* scene);            /* [N, K, 3] */
-const uint8_t* pcgs_gaussian_levels(const pcgs_scene* scene);  /* [N, K]; 0: not alive at this level */
+const float* pcgs_anchors(const pcgs_scene* scene);           /* [N, 3] world space */
+const float* pcgs_features(const pcgs_scene* scene);          /* [N, F] */
+const float* pcgs_log_scales(const pcgs_scene* scene);        /* [N, 6] */
+const float* pcgs_offsets(const pcgs_scene* scene);           /* [N, K, 3] */
+const uint8_t* pcgs_gaussian_levels(const pcgs_scene* scene); /* [N, K]; 0: not alive at this level */
 
 /* The heads that turn an anchor into Gaussians (pcgs(5), HEADS). */
 pcgs_layer pcgs_head(const pcgs_scene* scene, int32_t which);

@@ -10,7 +10,8 @@ bool valid(KeySpan known, KeySpan fresh, KeyInterval interval, int bits) {
   if (interval.high > uint64_t{1} << (3 * bits)) return false;
   for (KeySpan keys : {known, fresh})
     for (size_t i = 0; i < keys.size; ++i)
-      if (keys[i] < interval.low || keys[i] >= interval.high || (i > 0 && keys[i] <= keys[i - 1])) return false;
+      if (keys[i] < interval.low || keys[i] >= interval.high || (i > 0 && keys[i] <= keys[i - 1]))
+        return false;
   for (size_t i = 0, j = 0; i < known.size && j < fresh.size;) {
     if (known[i] == fresh[j]) return false;
     known[i] < fresh[j] ? ++i : ++j;

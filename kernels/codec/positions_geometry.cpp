@@ -7,8 +7,8 @@ namespace {
 
 // One row of the score and face tables: neighbor in direction d whose children are `mask`.
 void add_touching(const int (&d)[3], int mask, int c, Geometry::Row& coded, Geometry::Row& expected) {
-  // By the number of axes that differ (1 face, 2 edge, 3 corner): weight of the cell straight ahead, of each other cell
-  // that touches the child, and of a node of which nothing is known yet.
+  // By the number of axes that differ (1 face, 2 edge, 3 corner): weight of the cell straight ahead, of each
+  // other cell that touches the child, and of a node of which nothing is known yet.
   static const int kDirect[4] = {0, 4, 3, 3}, kNear[4] = {0, 2, 1, 0}, kGuess[4] = {0, 3, 1, 1};
   int flips = 0, order = 0, axis = 0;
   for (int a = 0; a < 3; ++a) {
@@ -46,8 +46,7 @@ Geometry::Geometry() : facing(), direction(), coded(), expected(), ones() {
         facing[c][parent] = static_cast<uint8_t>(facing[c][parent] | 1 << digit);
         direction[c][parent][digit] = static_cast<uint8_t>(t);
       }
-      for (int mask = 0; mask < 256; ++mask)
-        add_touching(d, mask, c, coded[t][mask], expected[t][mask]);
+      for (int mask = 0; mask < 256; ++mask) add_touching(d, mask, c, coded[t][mask], expected[t][mask]);
     }
   }
   for (int mask = 0; mask < 256; ++mask)

@@ -1,5 +1,5 @@
-// Context mixing for the positions coder: adaptive probabilities ("slots") chosen by what is around a decision, mixed in
-// the logistic domain with adaptive weights. Integers only.
+// Context mixing for the positions coder: adaptive probabilities ("slots") chosen by what is around a
+// decision, mixed in the logistic domain with adaptive weights. Integers only.
 #pragma once
 
 #include <cstddef>
@@ -8,8 +8,8 @@
 
 namespace gspc::positions {
 
-// Log odds in 1/256, within +-2047. squash[x + 2048] = 65536 / (1 + exp(-x / 256)), interpolated between 33 pinned
-// points; stretch[p] is the smallest x >= -2047 with squash >= 16 p + 8 (2047 when there is none).
+// Log odds in 1/256, within +-2047. squash[x + 2048] = 65536 / (1 + exp(-x / 256)), interpolated between 33
+// pinned points; stretch[p] is the smallest x >= -2047 with squash >= 16 p + 8 (2047 when there is none).
 struct LogisticTables {
   uint16_t squash[4096];
   int16_t stretch[4096];
@@ -28,7 +28,8 @@ inline constexpr int kSlotLimit = 250;
 struct SlotRates {
   uint16_t rate[256];  // round(32768 / (n + 1.5))
   constexpr SlotRates() : rate() {
-    for (uint32_t n = 0; n < 256; ++n) rate[n] = static_cast<uint16_t>((65536u + (2 * n + 3) / 2) / (2 * n + 3));
+    for (uint32_t n = 0; n < 256; ++n)
+      rate[n] = static_cast<uint16_t>((65536u + (2 * n + 3) / 2) / (2 * n + 3));
   }
 };
 inline constexpr SlotRates kSlotRates{};
@@ -47,7 +48,8 @@ inline void tune_end(const void*) {}
 inline void update(Slot& slot, int bit) {
   tune_slot(&slot, bit);
   const int32_t target = bit ? 65535 : 0;
-  slot.p = static_cast<uint16_t>(slot.p + (((target - slot.p) * static_cast<int32_t>(kSlotRates.rate[slot.n])) >> 15));
+  slot.p = static_cast<uint16_t>(slot.p +
+                                 (((target - slot.p) * static_cast<int32_t>(kSlotRates.rate[slot.n])) >> 15));
   slot.n = static_cast<uint16_t>(slot.n + (slot.n < kSlotLimit));
 }
 
@@ -89,7 +91,8 @@ struct Models {
   Weights weights;
 };
 
-// The state in which every slice and level starts: pinned constants, part of the format (positions_priors.inc).
+// The state in which every slice and level starts: pinned constants, part of the format
+// (positions_priors.inc).
 extern const Models& initial_models();
 
 inline constexpr int kWeightShift = 15;

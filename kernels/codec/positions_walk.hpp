@@ -47,7 +47,8 @@ class Walk {
     if (interval_.low >= interval_.high || known_.size + n_fresh_ > kMostKeys) return false;
     models_ = std::make_unique<Models>(initial_models());
     tune_begin(models_.get());
-    nodes_.push_back({0, 0, static_cast<uint32_t>(known_.size), 0, static_cast<uint32_t>(fresh_.size), 0, 0, 0, 0, 0});
+    nodes_.push_back(
+        {0, 0, static_cast<uint32_t>(known_.size), 0, static_cast<uint32_t>(fresh_.size), 0, 0, 0, 0, 0});
     shapes_.push_back({0, 0, 0, static_cast<uint8_t>(n_fresh_ > 1 ? 2 : 1), 0});
     singles_ = n_fresh_ == 1;
     for (int depth = 0; depth < bits_; ++depth) {
@@ -87,7 +88,8 @@ class Walk {
     if (multis > 0) {
       // Class of the mean number of fresh keys in nodes with two or more, in quarters.
       static const uint64_t kFrom[7] = {9, 10, 11, 13, 17, 26, 50};
-      stage_ = static_cast<int>(std::upper_bound(kFrom, kFrom + 7, (n_fresh_ - singles_) * 4 / multis) - kFrom);
+      stage_ =
+          static_cast<int>(std::upper_bound(kFrom, kFrom + 7, (n_fresh_ - singles_) * 4 / multis) - kFrom);
     }
     for (uint32_t i = 0; i < nodes_.size(); ++i) {
       Node& node = nodes_[i];
@@ -114,7 +116,8 @@ class Walk {
     return node.prefix << below >= interval_.low && (node.prefix + 1) << below <= interval_.high;
   }
 
-  // Sums up what the neighbors give to the children: those already coded, or without fresh keys, are fully known.
+  // Sums up what the neighbors give to the children: those already coded, or without fresh keys, are fully
+  // known.
   template <bool WithMany>
   void look_around(uint32_t self, const Node& node) {
     uint64_t score = 0, many = 0, face = 0;
@@ -180,13 +183,16 @@ class Walk {
                                 &m.slots.child_around[around][count > 4 ? 4 : count][c][siblings],
                                 &m.slots.child_lattice[lattice_][node.zeros][c][count > 0][q >> 2],
                                 &m.slots.child_known[k][c][before][q]};
-        bit = mixed_bit(coder_, slots, m.weights.child[before | (around_ > 3) << 2][any_known], truth >> c & 1);
+        bit =
+            mixed_bit(coder_, slots, m.weights.child[before | (around_ > 3) << 2][any_known], truth >> c & 1);
       }
       mask |= bit << c;
       count += bit;
     }
     if (count < need) return false;
-    const int many = shift_ == 0 ? 0 : count == 1 ? mask : code_many(node, mask, count, truth_many, known_count);
+    const int many = shift_ == 0  ? 0
+                     : count == 1 ? mask
+                                  : code_many(node, mask, count, truth_many, known_count);
     if (shift_ > 0) singles_ += ones(mask & ~many);
     finish(node, shape, mask, many);
     return true;
@@ -201,10 +207,11 @@ class Walk {
       const int q = kClasses.score16[score(c)];
       const uint32_t near = known_count[c];
       const int k = known_.size == 0 ? 0 : near < 3 ? 1 + static_cast<int>(near) : near < 6 ? 4 : 5;
-      Slot* const slots[4] = {&m.slots.many_siblings[stage_][count - 1][seen > 2 ? 2 : seen],
-                              &m.slots.many_score[q][around_ > 15 ? 15 : around_][count > 2],
-                              &m.slots.many_near[kClasses.score8[many_ >> (8 * c) & 255]][kClasses.score8[score(c)]][stage_],
-                              &m.slots.many_known[k][lattice_][c == 0 ? node.zeros : 0]};
+      Slot* const slots[4] = {
+          &m.slots.many_siblings[stage_][count - 1][seen > 2 ? 2 : seen],
+          &m.slots.many_score[q][around_ > 15 ? 15 : around_][count > 2],
+          &m.slots.many_near[kClasses.score8[many_ >> (8 * c) & 255]][kClasses.score8[score(c)]][stage_],
+          &m.slots.many_known[k][lattice_][c == 0 ? node.zeros : 0]};
       const int bit = mixed_bit(coder_, slots, m.weights.many[count - 1], truth >> c & 1);
       many |= bit << c;
       seen += bit;
@@ -233,7 +240,8 @@ class Walk {
   // The child of a node that holds one fresh key: its half along z, y, x.
   bool code_side(Node& node, Shape& shape) {
     static const uint8_t kUpper[3] = {0xaa, 0xcc, 0xf0};
-    static const uint64_t kUpperBytes[3] = {0xff00ff00ff00ff00ull, 0xffff0000ffff0000ull, 0xffffffff00000000ull};
+    static const uint64_t kUpperBytes[3] = {0xff00ff00ff00ff00ull, 0xffff0000ffff0000ull,
+                                            0xffffffff00000000ull};
     Models& m = *models_;
     const int may = allowed(node);
     if (may == 0) return false;
@@ -272,8 +280,8 @@ class Walk {
     return true;
   }
 
-  // A lone fresh key with nothing near: all digits left. Within the last four levels it is first said whether the key
-  // sits on the lattice of 16 voxels, then of 4; what an answer rules out is not given a code.
+  // A lone fresh key with nothing near: all digits left. Within the last four levels it is first said whether
+  // the key sits on the lattice of 16 voxels, then of 4; what an answer rules out is not given a code.
   void code_rest(const Node& node, Shape& shape) {
     const uint64_t truth = node.fresh0 < node.fresh1 ? fresh_[node.fresh0] : 0;
     uint64_t key = node.prefix;
@@ -285,13 +293,15 @@ class Walk {
     }
     Slot(&slots)[2] = models_->slots.rest_zero[level - 1];
     const int digits = 3 * level, high = digits > 6 ? digits - 6 : 0, low = digits - high;
-    const uint32_t tail = static_cast<uint32_t>(truth & ((1u << digits) - 1)), below = tail & ((1u << low) - 1);
+    const uint32_t tail = static_cast<uint32_t>(truth & ((1u << digits) - 1)),
+                   below = tail & ((1u << low) - 1);
     if (zeros == 2 && slot_bit(coder_, slots[0], tail == 0)) {
       key <<= digits;
     } else if (high == 0 && zeros == 0) {
       key = code_digits(key, truth, digits, 0);
     } else if ((high > 0 || zeros == 1) && slot_bit(coder_, slots[1], below == 0)) {
-      key = (zeros == 2 ? key << high | code_nonzero(tail >> low, high) : code_digits(key, truth, high, low)) << low;
+      key = (zeros == 2 ? key << high | code_nonzero(tail >> low, high) : code_digits(key, truth, high, low))
+            << low;
     } else {
       key = code_digits(key, truth, high, low);
       key = key << low | code_nonzero(below, low);
@@ -337,8 +347,16 @@ class Walk {
         const uint32_t k0 = k, f0 = f;
         while (k < node.known1 && known_[k] < end) ++k;
         while (f < node.fresh1 && fresh_[f] < end) ++f;
-        next_[at] = {prefix, k0, k, f0, f, 0, 0, static_cast<uint8_t>(c == 0 ? node.zeros : 0),
-                     static_cast<uint8_t>(ones(shape.occupied)), 0};
+        next_[at] = {prefix,
+                     k0,
+                     k,
+                     f0,
+                     f,
+                     0,
+                     0,
+                     static_cast<uint8_t>(c == 0 ? node.zeros : 0),
+                     static_cast<uint8_t>(ones(shape.occupied)),
+                     0};
         next_shapes_[at++] = {0, 0, 0, static_cast<uint8_t>((node.here >> c & 1) + (shape.many >> c & 1)), 0};
       }
     }

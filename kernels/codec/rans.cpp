@@ -9,7 +9,7 @@ namespace gspc {
 
 namespace {
 
-constexpr size_t kBlock = 2048;  // symbols between two looks for escapes: still in the first cache
+constexpr size_t kBlock = 2048;         // symbols between two looks for escapes: still in the first cache
 constexpr size_t kSafety = 2 * kLanes;  // bytes a group may read or a vector store may touch beyond its words
 
 int exponent(uint32_t state) { return 15 - __builtin_clz(state); }
@@ -28,14 +28,16 @@ T any_bits(const T* values, size_t n) {
   return all;
 }
 
-// ---- writing -------------------------------------------------------------------------------------------------------
+// ---- writing
+// -------------------------------------------------------------------------------------------------------
 
 struct Tail {
   uint16_t words[kTailWords] = {};
   int count = 0;
 };
 
-// Codes as many trailing entries as fit into kTailWords words and returns how many symbols are left to the lanes.
+// Codes as many trailing entries as fit into kTailWords words and returns how many symbols are left to the
+// lanes.
 size_t encode_tail(const uint32_t* entries, size_t symbols, Tail& tail) {
   uint32_t state = kStateLow;
   uint16_t emitted[kTailWords];
@@ -114,14 +116,17 @@ bool valid_trits(const int8_t* trit, size_t n) {
   return low >= -1 && high <= 1;
 }
 
-void RansEncoder::gaussian(const uint8_t* table, const int32_t* symbol, size_t n, std::vector<uint32_t>& escapes) {
+void RansEncoder::gaussian(const uint8_t* table, const int32_t* symbol, size_t n,
+                           std::vector<uint32_t>& escapes) {
   if (n == 0) return;
   const CodecTables& t = codec_tables();
   const size_t offset = entries_.size();
   entries_.grow(offset, n);
   for (size_t start = 0; start < n; start += kBlock) {
     const size_t count = std::min(kBlock, n - start);
-    if (!GSPC_DISPATCH(gaussian_entries)(t, table + start, symbol + start, count, entries_.data() + offset + start)) continue;
+    if (!GSPC_DISPATCH(gaussian_entries)(t, table + start, symbol + start, count,
+                                         entries_.data() + offset + start))
+      continue;
     for (size_t i = start; i < start + count; ++i)
       if (gaussian_order(symbol[i]) >= t.extent[table[i] & (kGaussianTables - 1)] >> 16)
         escapes.push_back(static_cast<uint32_t>(i));
@@ -137,7 +142,8 @@ void RansEncoder::trits(const uint16_t* table, const int8_t* trit, size_t n) {
   runs_.push_back(n);
 }
 
-void RansEncoder::mixture(const Mixture& mixture, const int32_t* symbol, size_t n, std::vector<uint32_t>& escapes) {
+void RansEncoder::mixture(const Mixture& mixture, const int32_t* symbol, size_t n,
+                          std::vector<uint32_t>& escapes) {
   if (n == 0) return;
   const size_t offset = entries_.size();
   entries_.grow(offset, n);
@@ -173,7 +179,8 @@ std::vector<uint8_t> RansEncoder::finish() {
   return out;
 }
 
-// ---- reading -------------------------------------------------------------------------------------------------------
+// ---- reading
+// -------------------------------------------------------------------------------------------------------
 
 RansDecoder::RansDecoder(const uint8_t* data, size_t size) {
   lanes_.next = end_ = padding_;
@@ -232,7 +239,8 @@ void RansDecoder::parse_states(const uint8_t* data, size_t size) {
   end_ = data + size;
 }
 
-// Fewer than 64 bytes are left: goes on in a padded copy of them. False once the words are used up and more were read.
+// Fewer than 64 bytes are left: goes on in a padded copy of them. False once the words are used up and more
+// were read.
 bool RansDecoder::near_end() {
   if (!padded_) {
     const auto left = static_cast<size_t>(end_ - lanes_.next);
@@ -245,7 +253,8 @@ bool RansDecoder::near_end() {
   return !damaged_;
 }
 
-// Decodes up to n symbols in lanes and returns how many. kernel(i, groups, end) does whole groups, step(i, state) one symbol.
+// Decodes up to n symbols in lanes and returns how many. kernel(i, groups, end) does whole groups, step(i,
+// state) one symbol.
 template <class Kernel, class Step>
 size_t RansDecoder::lanes(size_t n, Kernel kernel, Step step) {
   const size_t count = static_cast<size_t>(std::min<uint64_t>(n, lane_symbols_));

@@ -1,16 +1,18 @@
-// 32-lane interleaved rANS: 32-bit states in [2^16, 2^32), 16-bit words, 14-bit tables. The lane layout is part of the
-// format, so every instruction set reads and writes the same bytes.
+// 32-lane interleaved rANS: 32-bit states in [2^16, 2^32), 16-bit words, 14-bit tables. The lane layout is
+// part of the format, so every instruction set reads and writes the same bytes.
 //
 // A stream (little-endian; no symbols: no bytes):
 //   varint     V: symbols coded in lanes, the first ones of the stream; the others are the tail
-//   if V > 0:  32 x 4 bits exponent e of each lane's state at the start of decoding (low nibble first), then 32 x (16 + e)
+//   if V > 0:  32 x 4 bits exponent e of each lane's state at the start of decoding (low nibble first), then
+//   32 x (16 + e)
 //              bits mantissa, low bit first, padded with zeros to a byte: state = 2^(16 + e) + mantissa;
 //              then the 16-bit words in the order they are read
 //   if V == 0: at most 32 words of the tail
-// Symbol i of a run is decoded by lane i % 32. After each group of 32 symbols (or what is left of the run), lanes below 2^16
-// take a word each, in lane order. The tail is decoded by one more state. When the lanes are done each of them is
-// 2^16 + a tail word: what other coders lose in flushing. Tail: initial state (high word, low word), then its words in
-// order; unused words are 0; its last state is 2^16. Every symbol: slot = x mod 2^14; x = f * (x >> 14) + slot - first slot.
+// Symbol i of a run is decoded by lane i % 32. After each group of 32 symbols (or what is left of the run),
+// lanes below 2^16 take a word each, in lane order. The tail is decoded by one more state. When the lanes are
+// done each of them is 2^16 + a tail word: what other coders lose in flushing. Tail: initial state (high
+// word, low word), then its words in order; unused words are 0; its last state is 2^16. Every symbol: slot =
+// x mod 2^14; x = f * (x >> 14) + slot - first slot.
 #pragma once
 
 #include <cstddef>
@@ -27,9 +29,9 @@ namespace gspc {
 
 constexpr int kLanes = 32;
 constexpr uint32_t kStateLow = 1u << 16;
-constexpr int kTailWords = kLanes;         // what the lanes' last states can carry
-constexpr size_t kTailSymbols = 8192;      // at most this many symbols are left to the one-state tail
-constexpr int32_t kEscaped = INT32_MIN;    // what the kernels write for an escaped symbol (callers see 0)
+constexpr int kTailWords = kLanes;       // what the lanes' last states can carry
+constexpr size_t kTailSymbols = 8192;    // at most this many symbols are left to the one-state tail
+constexpr int32_t kEscaped = INT32_MIN;  // what the kernels write for an escaped symbol (callers see 0)
 
 struct RansLanes {
   alignas(64) uint32_t state[kLanes];
@@ -59,12 +61,12 @@ class RawBuffer {
   size_t size_ = 0, capacity_ = 0;
 };
 
-// Records runs; finish() codes them from the last symbol to the first. Takes 4 bytes a symbol, in finish() 2 more at most,
-// and keeps that memory for the next stream.
+// Records runs; finish() codes them from the last symbol to the first. Takes 4 bytes a symbol, in finish() 2
+// more at most, and keeps that memory for the next stream.
 class RansEncoder {
  public:
-  // n symbols, symbol[i] under Gaussian table[i] < 128. Indices i of |symbol| > R[table] are appended to `escapes`: these
-  // are coded as the escape, and the caller writes sign and magnitude elsewhere.
+  // n symbols, symbol[i] under Gaussian table[i] < 128. Indices i of |symbol| > R[table] are appended to
+  // `escapes`: these are coded as the escape, and the caller writes sign and magnitude elsewhere.
   void gaussian(const uint8_t* table, const int32_t* symbol, size_t n, std::vector<uint32_t>& escapes);
   // n trits in {-1, 0, 1} under trit table[i] = a * 64 + b.
   void trits(const uint16_t* table, const int8_t* trit, size_t n);
@@ -77,27 +79,29 @@ class RansEncoder {
  private:
   RawBuffer<uint32_t> entries_;  // frequency << 16 | first slot, one per symbol
   RawBuffer<uint8_t> words_;
-  std::vector<size_t> runs_;       // lengths
+  std::vector<size_t> runs_;  // lengths
 };
 
-// Whether all indices are below 128, below 4096; all trits in {-1, 0, 1}. The coder takes indices modulo these.
+// Whether all indices are below 128, below 4096; all trits in {-1, 0, 1}. The coder takes indices modulo
+// these.
 bool valid_tables(const uint8_t* table, size_t n);
 bool valid_tables(const uint16_t* table, size_t n);
 bool valid_trits(const int8_t* trit, size_t n);
 
-// Decodes from memory that must outlive it. Never reads outside [data, data + size), whatever the bytes are: a damaged
-// stream gives arbitrary (valid) symbols, zeros after its end, and finished() == false.
+// Decodes from memory that must outlive it. Never reads outside [data, data + size), whatever the bytes are:
+// a damaged stream gives arbitrary (valid) symbols, zeros after its end, and finished() == false.
 class RansDecoder {
  public:
   RansDecoder(const uint8_t* data, size_t size);
   RansDecoder(const RansDecoder&) = delete;
   RansDecoder& operator=(const RansDecoder&) = delete;
-  // The run written by RansEncoder::gaussian; escaped symbols are 0 and their indices are appended to `escapes`.
+  // The run written by RansEncoder::gaussian; escaped symbols are 0 and their indices are appended to
+  // `escapes`.
   void gaussian(const uint8_t* table, int32_t* symbol, size_t n, std::vector<uint32_t>& escapes);
   void trits(const uint16_t* table, int8_t* trit, size_t n);
   void mixture(const Mixture& mixture, int32_t* symbol, size_t n, std::vector<uint32_t>& escapes);
   bool ok() const { return !damaged_; }  // nothing wrong seen so far
-  bool finished() const;                 // all symbols decoded, all states back at the start, all words consumed
+  bool finished() const;  // all symbols decoded, all states back at the start, all words consumed
 
  private:
   template <class Kernel, class Step>

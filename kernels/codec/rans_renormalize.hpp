@@ -1,4 +1,5 @@
-// Renormalization of a vector of lanes with AVX2 or AVX-512, shared by the lane kernels. Included by *_isa.cpp only.
+// Renormalization of a vector of lanes with AVX2 or AVX-512, shared by the lane kernels. Included by
+// *_isa.cpp only.
 #pragma once
 
 #include <immintrin.h>
@@ -22,8 +23,8 @@ inline __m512i renormalize(__m512i x, const uint8_t*& next) {
 
 #else
 
-// Byte shuffles of eight 16-bit words by a mask of lanes: spread gives the n-th set lane word n, the others 0; pack moves
-// the words of the set lanes to the end of the vector, in order.
+// Byte shuffles of eight 16-bit words by a mask of lanes: spread gives the n-th set lane word n, the others
+// 0; pack moves the words of the set lanes to the end of the vector, in order.
 struct WordShuffles {
   alignas(16) uint8_t spread[256][16] = {};
   alignas(16) uint8_t pack[256][16] = {};

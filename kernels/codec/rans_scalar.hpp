@@ -5,8 +5,8 @@
 
 namespace gspc::GSPC_ISA_NAMESPACE {
 
-size_t gaussian_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end, const uint8_t* table, int32_t* symbol,
-                       size_t groups, uint32_t& escaped) {
+size_t gaussian_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end, const uint8_t* table,
+                       int32_t* symbol, size_t groups, uint32_t& escaped) {
   const uint8_t* next = lanes.next;
   size_t done = 0;
   uint32_t seen = 0;
@@ -27,8 +27,8 @@ size_t gaussian_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* en
   return done;
 }
 
-size_t trit_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end, const uint16_t* table, int8_t* trit,
-                   size_t groups) {
+size_t trit_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end, const uint16_t* table,
+                   int8_t* trit, size_t groups) {
   const uint8_t* next = lanes.next;
   size_t done = 0;
   for (; done < groups && end - next >= 2 * kLanes; ++done) {
@@ -62,11 +62,13 @@ uint8_t* encode_groups(uint32_t* state, const uint32_t* entry, size_t groups, ui
   return out;
 }
 
-bool gaussian_entries(const CodecTables& t, const uint8_t* table, const int32_t* symbol, size_t n, uint32_t* entry) {
+bool gaussian_entries(const CodecTables& t, const uint8_t* table, const int32_t* symbol, size_t n,
+                      uint32_t* entry) {
   return gaussian_entries_scalar(t, table, symbol, n, entry);
 }
 
-void trit_entries(const CodecTables& t, const uint16_t* table, const int8_t* trit, size_t n, uint32_t* entry) {
+void trit_entries(const CodecTables& t, const uint16_t* table, const int8_t* trit, size_t n,
+                  uint32_t* entry) {
   for (size_t i = 0; i < n; ++i) entry[i] = trit_entry(t, table[i], trit[i]);
 }
 

@@ -9,10 +9,15 @@
 
 namespace gspc {
 
-// Arrays are streamed once, and the hardware's own prefetching was seen not to keep up (trits 0.8 -> 1.8 G/s).
+// Arrays are streamed once, and the hardware's own prefetching was seen not to keep up (trits 0.8 -> 1.8
+// G/s).
 constexpr intptr_t kPrefetch = 2048;  // bytes
-inline void prefetch(const void* p) { __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<intptr_t>(p) + kPrefetch)); }
-inline void prefetch_before(const void* p) { __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<intptr_t>(p) - kPrefetch)); }
+inline void prefetch(const void* p) {
+  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<intptr_t>(p) + kPrefetch));
+}
+inline void prefetch_before(const void* p) {
+  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<intptr_t>(p) - kPrefetch));
+}
 
 inline uint16_t load_word(const uint8_t* p) { return static_cast<uint16_t>(p[0] | p[1] << 8); }
 
@@ -26,11 +31,13 @@ inline uint32_t bucket_index(uint32_t table, uint32_t slot) {
   int32_t bits;
   std::memcpy(&bits, &left, sizeof(bits));
   const bool wide = table >= static_cast<uint32_t>(kNarrowTables);
-  return static_cast<uint32_t>((bits >> (wide ? kWideShift : kNarrowShift)) + (wide ? kWideBase : kNarrowBase)) +
+  return static_cast<uint32_t>((bits >> (wide ? kWideShift : kNarrowShift)) +
+                               (wide ? kWideBase : kNarrowBase)) +
          table * static_cast<uint32_t>(wide ? kWideBuckets : kNarrowBuckets);
 }
 
-// Decodes a symbol and leaves the state before renormalization. Tables are taken modulo 128: nothing is read out of bounds.
+// Decodes a symbol and leaves the state before renormalization. Tables are taken modulo 128: nothing is read
+// out of bounds.
 inline uint32_t gaussian_step(const CodecTables& t, uint32_t state, uint32_t table, int32_t* symbol) {
   table &= kGaussianTables - 1;
   const uint32_t slot = state & (kTableTotal - 1);
@@ -62,8 +69,8 @@ inline uint32_t trit_step(const CodecTables& t, uint32_t state, uint32_t table, 
 }
 
 // Entries of n symbols; true when one of them is the escape.
-inline bool gaussian_entries_scalar(const CodecTables& t, const uint8_t* table, const int32_t* symbol, size_t n,
-                                    uint32_t* entry) {
+inline bool gaussian_entries_scalar(const CodecTables& t, const uint8_t* table, const int32_t* symbol,
+                                    size_t n, uint32_t* entry) {
   bool escaped = false;
   for (size_t i = 0; i < n; ++i) {
     const uint32_t extent = t.extent[table[i] & (kGaussianTables - 1)], escape = extent >> 16;
@@ -103,15 +110,16 @@ inline uint32_t encode_step(uint32_t state, uint32_t entry) {
 
 }  // namespace gspc
 
-// Whole groups of 32 symbols. Decoding stops early once fewer than 64 bytes are left before `end`; the number of groups
-// done is returned. Encoding goes from the last group to the first and from `out` downwards, and returns the new start.
-// `escaped` is set to a number other than 0 when a symbol was written as kEscaped.
-GSPC_DECLARE_ISA(
-  size_t gaussian_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end, const uint8_t* table, int32_t* symbol,
-                         size_t groups, uint32_t& escaped);
-  size_t trit_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end, const uint16_t* table, int8_t* trit,
-                     size_t groups);
-  uint8_t* encode_groups(uint32_t* state, const uint32_t* entry, size_t groups, uint8_t* out);
-  bool gaussian_entries(const CodecTables& t, const uint8_t* table, const int32_t* symbol, size_t n, uint32_t* entry);
-  void trit_entries(const CodecTables& t, const uint16_t* table, const int8_t* trit, size_t n, uint32_t* entry);
-)
+// Whole groups of 32 symbols. Decoding stops early once fewer than 64 bytes are left before `end`; the number
+// of groups done is returned. Encoding goes from the last group to the first and from `out` downwards, and
+// returns the new start. `escaped` is set to a number other than 0 when a symbol was written as kEscaped.
+GSPC_DECLARE_ISA(size_t gaussian_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end,
+                                        const uint8_t* table, int32_t* symbol, size_t groups,
+                                        uint32_t& escaped);
+                 size_t trit_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end,
+                                    const uint16_t* table, int8_t* trit, size_t groups);
+                 uint8_t* encode_groups(uint32_t* state, const uint32_t* entry, size_t groups, uint8_t* out);
+                 bool gaussian_entries(const CodecTables& t, const uint8_t* table, const int32_t* symbol,
+                                       size_t n, uint32_t* entry);
+                 void trit_entries(const CodecTables& t, const uint16_t* table, const int8_t* trit, size_t n,
+                                   uint32_t* entry);)

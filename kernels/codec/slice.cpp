@@ -16,8 +16,8 @@ namespace {
 
 // ---- masks ----
 
-// A Gaussian of a fresh anchor: its slot, how many are alive before it, and whether the slot is alive in the anchor before.
-// Of an older one: its slot, how many appear before it, how many were alive.
+// A Gaussian of a fresh anchor: its slot, how many are alive before it, and whether the slot is alive in the
+// anchor before. Of an older one: its slot, how many appear before it, how many were alive.
 struct MaskModels {
   BinaryModel fresh[kMaxOffsets][8][2];
   BinaryModel older[kMaxOffsets][4][4];
@@ -96,8 +96,8 @@ void code_escapes(Streams& streams, ExpGolombModel& model, const Mixture& mixtur
     const MixtureTable table(codec_tables(), mixture.from(i));
     const int32_t value = k[i];
     const bool below = streams.escapes.raw(value < table.low, 1) != 0;
-    const uint32_t more =
-        streams.escapes.number(model, static_cast<uint32_t>(below ? table.low - 1 - value : value - table.high - 1));
+    const uint32_t more = streams.escapes.number(
+        model, static_cast<uint32_t>(below ? table.low - 1 - value : value - table.high - 1));
     if constexpr (!Streams::writing) {
       const int64_t found = below ? int64_t{table.low} - 1 - more : int64_t{table.high} + 1 + more;
       if (found > kMaxSymbol || found < -kMaxSymbol) stream_fail("an escaped symbol is beyond 23 bits");
@@ -109,8 +109,8 @@ void code_escapes(Streams& streams, ExpGolombModel& model, const Mixture& mixtur
 }
 
 template <class Streams>
-void code_gaussian(Streams& streams, SliceScratch& scratch, ExpGolombModel& model, const uint8_t* table, int32_t* k,
-                   size_t n, double& ideal) {
+void code_gaussian(Streams& streams, SliceScratch& scratch, ExpGolombModel& model, const uint8_t* table,
+                   int32_t* k, size_t n, double& ideal) {
   scratch.escapes.clear();
   streams.lanes.gaussian(table, k, n, scratch.escapes);
   code_escapes(streams, model, table, k, scratch.escapes);
@@ -119,7 +119,8 @@ void code_gaussian(Streams& streams, SliceScratch& scratch, ExpGolombModel& mode
 
 // Under scratch.mixtures.
 template <class Streams>
-void code_mixture(Streams& streams, SliceScratch& scratch, ExpGolombModel& model, int32_t* k, size_t n, double& ideal) {
+void code_mixture(Streams& streams, SliceScratch& scratch, ExpGolombModel& model, int32_t* k, size_t n,
+                  double& ideal) {
   const Mixture mixture = scratch.mixtures.view();
   scratch.escapes.clear();
   streams.lanes.mixture(mixture, k, n, scratch.escapes);
@@ -129,7 +130,8 @@ void code_mixture(Streams& streams, SliceScratch& scratch, ExpGolombModel& model
 
 // The trits of scratch.trits under scratch.trit_tables, or under scratch.mixtures when they know no bounds.
 template <class Streams>
-void code_trits(Streams& streams, SliceScratch& scratch, ExpGolombModel& model, int trit_model, size_t n, double& ideal) {
+void code_trits(Streams& streams, SliceScratch& scratch, ExpGolombModel& model, int trit_model, size_t n,
+                double& ideal) {
   std::vector<int8_t>& trits = scratch.trits;
   if (trit_model != kTritUnbounded) {
     streams.lanes.trits(scratch.trit_tables.data(), trits.data(), n);
@@ -154,9 +156,10 @@ void older_gaussians(const SliceState& state, size_t n, int level, Work work) {
     if (state.gaussian_level[i] != 0 && state.gaussian_level[i] < level) work(i);
 }
 
-// Offsets of Gaussians that are alive, their targets and their tables, without those between. Returns how many values.
-size_t gather_offsets(const SliceState& state, SliceScratch& scratch, const int32_t* source, size_t gaussians, int level,
-                      int trit_model) {
+// Offsets of Gaussians that are alive, their targets and their tables, without those between. Returns how
+// many values.
+size_t gather_offsets(const SliceState& state, SliceScratch& scratch, const int32_t* source, size_t gaussians,
+                      int level, int trit_model) {
   MixtureRun& run = scratch.mixtures;
   scratch.symbols.resize(3 * gaussians);
   if (source != nullptr) scratch.targets.resize(3 * gaussians);
@@ -181,8 +184,8 @@ size_t gather_offsets(const SliceState& state, SliceScratch& scratch, const int3
 
 // Refines an attribute of all anchors of the state from level - 1 to `level`.
 template <class Streams>
-void refine(Streams& streams, const StreamModel& model, SliceState& state, SliceScratch& scratch, ExpGolombModel& escapes,
-            int level, int attribute) {
+void refine(Streams& streams, const StreamModel& model, SliceState& state, SliceScratch& scratch,
+            ExpGolombModel& escapes, int level, int attribute) {
   const StreamHeader& h = model.header;
   const size_t all = state.count * static_cast<size_t>(h.values(attribute));
   if (all == 0) return;
@@ -221,7 +224,8 @@ void code_chunks(Streams& streams, const StreamModel& model, SliceState& state, 
   const size_t f = static_cast<size_t>(h.features), fresh = total - old;
   int32_t* const k = state.symbols[kFeatures].data() + old * f;
   for (int chunk = 0; chunk < h.chunks; ++chunk) {
-    const size_t first = static_cast<size_t>(h.chunk_begin(chunk)), n = static_cast<size_t>(h.chunk_begin(chunk + 1)) - first;
+    const size_t first = static_cast<size_t>(h.chunk_begin(chunk)),
+                 n = static_cast<size_t>(h.chunk_begin(chunk + 1)) - first;
     std::vector<int32_t>& symbols = scratch.symbols;
     symbols.resize(fresh * n);
     if constexpr (Streams::writing)
@@ -229,8 +233,10 @@ void code_chunks(Streams& streams, const StreamModel& model, SliceState& state, 
     if (chunk == 0) {
       std::vector<uint8_t>& tables = scratch.mixtures.scale[0];
       tables.resize(fresh * n);
-      for (size_t r = 0; r < fresh; ++r) std::copy_n(scratch.feature_tables.data() + r * f, n, tables.data() + r * n);
-      code_gaussian(streams, scratch, escapes, tables.data(), symbols.data(), fresh * n, scratch.ideal.first[kFeatures]);
+      for (size_t r = 0; r < fresh; ++r)
+        std::copy_n(scratch.feature_tables.data() + r * f, n, tables.data() + r * n);
+      code_gaussian(streams, scratch, escapes, tables.data(), symbols.data(), fresh * n,
+                    scratch.ideal.first[kFeatures]);
     } else {
       predict_chunk(model, state, scratch, level, chunk, old, total);
       code_mixture(streams, scratch, escapes, symbols.data(), fresh * n, scratch.ideal.first[kFeatures]);
@@ -241,8 +247,8 @@ void code_chunks(Streams& streams, const StreamModel& model, SliceState& state, 
 }
 
 template <class Streams>
-void code_appearing_offsets(Streams& streams, const StreamModel& model, SliceState& state, SliceScratch& scratch,
-                            ExpGolombModel& escapes, int level, size_t appearing) {
+void code_appearing_offsets(Streams& streams, const StreamModel& model, SliceState& state,
+                            SliceScratch& scratch, ExpGolombModel& escapes, int level, size_t appearing) {
   const size_t k_count = static_cast<size_t>(model.header.offsets);
   const int step_level = model.header.step_level(kOffsets, level);
   const auto each = [&](auto work) {
@@ -256,22 +262,23 @@ void code_appearing_offsets(Streams& streams, const StreamModel& model, SliceSta
   size_t j = 0;
   each([&](size_t n, size_t a) {
     const int32_t add = log3(step_level) - log_step_table()[state.steps[3 * n + 2]];
-    scratch.offset_tables[j] = static_cast<uint8_t>(std::clamp(state.offset_scales[a] + add, 0, kGaussianTables - 1));
+    scratch.offset_tables[j] =
+        static_cast<uint8_t>(std::clamp(state.offset_scales[a] + add, 0, kGaussianTables - 1));
     if constexpr (Streams::writing) {
       const int from = model.header.step_level(kOffsets, streams.source->final_level);
       scratch.symbols[j] = at_level(streams.source->symbols[kOffsets][a], from, step_level);
     }
     ++j;
   });
-  code_gaussian(streams, scratch, escapes, scratch.offset_tables.data(), scratch.symbols.data(), 3 * appearing,
-                scratch.ideal.first[kOffsets]);
+  code_gaussian(streams, scratch, escapes, scratch.offset_tables.data(), scratch.symbols.data(),
+                3 * appearing, scratch.ideal.first[kOffsets]);
   j = 0;
   each([&](size_t, size_t a) { state.symbols[kOffsets][a] = scratch.symbols[j++]; });
 }
 
 template <class Streams>
-void code_slice_positions(Streams& streams, SliceState& state, SliceScratch& scratch, int level, KeyInterval interval,
-                          int bits, size_t fresh) {
+void code_slice_positions(Streams& streams, SliceState& state, SliceScratch& scratch, int level,
+                          KeyInterval interval, int bits, size_t fresh) {
   std::vector<uint64_t>& keys = scratch.fresh;
   if constexpr (Streams::writing) {
     keys = streams.source->keys[static_cast<size_t>(level) - 1];
@@ -290,14 +297,15 @@ void code_slice_positions(Streams& streams, SliceState& state, SliceScratch& scr
   }
   const size_t old = state.known.size();
   state.known.insert(state.known.end(), keys.begin(), keys.end());
-  std::inplace_merge(state.known.begin(), state.known.begin() + static_cast<std::ptrdiff_t>(old), state.known.end());
+  std::inplace_merge(state.known.begin(), state.known.begin() + static_cast<std::ptrdiff_t>(old),
+                     state.known.end());
 }
 
 }  // namespace
 
 template <class Streams>
-size_t code_slice_level(Streams& streams, const StreamModel& model, SliceState& state, SliceScratch& scratch, int level,
-                        KeyInterval interval, size_t fresh) {
+size_t code_slice_level(Streams& streams, const StreamModel& model, SliceState& state, SliceScratch& scratch,
+                        int level, KeyInterval interval, size_t fresh) {
   const StreamHeader& h = model.header;
   const size_t f = static_cast<size_t>(h.features), scales = static_cast<size_t>(h.scales);
   const size_t k_count = static_cast<size_t>(h.offsets);
@@ -305,7 +313,8 @@ size_t code_slice_level(Streams& streams, const StreamModel& model, SliceState& 
 
   code_slice_positions(streams, state, scratch, level, interval, h.position_bits, fresh);
   state.gaussian_level.resize(total * k_count, 0);
-  for (int a : {kFeatures, kScaling, kOffsets}) state.symbols[a].resize(total * static_cast<size_t>(h.values(a)), 0);
+  for (int a : {kFeatures, kScaling, kOffsets})
+    state.symbols[a].resize(total * static_cast<size_t>(h.values(a)), 0);
   const size_t appearing = code_masks(streams, state, k_count, old, total, level);
   if constexpr (!Streams::writing)
     if (streams.masks.overrun()) stream_fail("masks are truncated");
@@ -315,20 +324,20 @@ size_t code_slice_level(Streams& streams, const StreamModel& model, SliceState& 
       const size_t values = static_cast<size_t>(h.values(a));
       const std::vector<int32_t>& source = streams.source->symbols[a];
       const int from = h.step_level(a, streams.source->final_level), to = h.step_level(a, level);
-      for (size_t i = old * values; i < total * values; ++i) state.symbols[a][i] = at_level(source[i], from, to);
+      for (size_t i = old * values; i < total * values; ++i)
+        state.symbols[a][i] = at_level(source[i], from, to);
     }
   ExpGolombModel escapes;
   for (int a : {kFeatures, kScaling, kOffsets})
     if (h.refines_at(a, level)) refine(streams, model, state, scratch, escapes, level, a);
   predict_centers(model, state, scratch, old, total, level);
   state.count = total;
-  if (h.chunks > 0)
-    code_chunks(streams, model, state, scratch, escapes, level, old, total);
+  if (h.chunks > 0) code_chunks(streams, model, state, scratch, escapes, level, old, total);
   else
-    code_gaussian(streams, scratch, escapes, scratch.feature_tables.data(), state.symbols[kFeatures].data() + old * f,
-                  fresh * f, scratch.ideal.first[kFeatures]);
-  code_gaussian(streams, scratch, escapes, scratch.scaling_tables.data(), state.symbols[kScaling].data() + old * scales,
-                fresh * scales, scratch.ideal.first[kScaling]);
+    code_gaussian(streams, scratch, escapes, scratch.feature_tables.data(),
+                  state.symbols[kFeatures].data() + old * f, fresh * f, scratch.ideal.first[kFeatures]);
+  code_gaussian(streams, scratch, escapes, scratch.scaling_tables.data(),
+                state.symbols[kScaling].data() + old * scales, fresh * scales, scratch.ideal.first[kScaling]);
   code_appearing_offsets(streams, model, state, scratch, escapes, level, appearing);
   if constexpr (!Streams::writing) {
     if (!streams.positions.finished() || !streams.masks.finished() || !streams.escapes.finished())
@@ -338,7 +347,9 @@ size_t code_slice_level(Streams& streams, const StreamModel& model, SliceState& 
   return appearing;
 }
 
-template size_t code_slice_level(SliceWriter&, const StreamModel&, SliceState&, SliceScratch&, int, KeyInterval, size_t);
-template size_t code_slice_level(SliceReader&, const StreamModel&, SliceState&, SliceScratch&, int, KeyInterval, size_t);
+template size_t code_slice_level(SliceWriter&, const StreamModel&, SliceState&, SliceScratch&, int,
+                                 KeyInterval, size_t);
+template size_t code_slice_level(SliceReader&, const StreamModel&, SliceState&, SliceScratch&, int,
+                                 KeyInterval, size_t);
 
 }  // namespace gspc

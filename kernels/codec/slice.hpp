@@ -20,24 +20,29 @@ struct StreamModel {
   PackedNetworks networks;
   int levels = 1;
   GridSpec context_grid, pool_grid;  // the planes of contexts and of the pool
-  uint64_t pool_start = 0;  // of the pool's planes in `signs`
+  uint64_t pool_start = 0;           // of the pool's planes in `signs`
 
   StreamModel(const StreamHeader& head, std::vector<uint8_t> table, const Networks& nets, int count)
-      : header(head), signs(std::move(table)), networks(nets), levels(count), context_grid(head.context_grid()),
-        pool_grid(head.pool_grid()), pool_start(head.pool_grid_start()) {}
+      : header(head),
+        signs(std::move(table)),
+        networks(nets),
+        levels(count),
+        context_grid(head.context_grid()),
+        pool_grid(head.pool_grid()),
+        pool_start(head.pool_grid_start()) {}
 };
 
 // The anchors of a slice in order of appearance, as far as coded. K Gaussians, F features, C context values.
 struct SliceState {
   size_t count = 0;
-  std::vector<uint64_t> known;  // keys of all anchors, sorted
-  std::vector<int32_t> positions;  // [n, 3]
+  std::vector<uint64_t> known;          // keys of all anchors, sorted
+  std::vector<int32_t> positions;       // [n, 3]
   std::vector<uint8_t> gaussian_level;  // [n, K], 0 = not alive yet
-  std::vector<int32_t> symbols[3];  // per attribute: [n, F], [n, Z], [n, K, 3]
-  std::vector<int16_t> context;  // [n, C]
-  std::vector<int16_t> means;  // [n, F + Z + 3K]
-  std::vector<uint8_t> steps;  // [n, 3]
-  std::vector<int16_t> offset_scales;  // [n, 3K]: outputs of the center network
+  std::vector<int32_t> symbols[3];      // per attribute: [n, F], [n, Z], [n, K, 3]
+  std::vector<int16_t> context;         // [n, C]
+  std::vector<int16_t> means;           // [n, F + Z + 3K]
+  std::vector<uint8_t> steps;           // [n, 3]
+  std::vector<int16_t> offset_scales;   // [n, 3K]: outputs of the center network
 
   // Empty, with room for `anchors`.
   void reset(const StreamHeader& header, size_t anchors);
@@ -45,7 +50,7 @@ struct SliceState {
 
 // What a slice shall hold, for writing: anchors in order of appearance.
 struct SliceSource {
-  int final_level = 1;  // refined symbols are of this level
+  int final_level = 1;                      // refined symbols are of this level
   std::vector<std::vector<uint64_t>> keys;  // per level, sorted
   std::vector<uint8_t> gaussian_level;
   std::vector<int32_t> symbols[3];
@@ -100,7 +105,9 @@ struct MixtureRun {
     }
     weight.resize(n);
   }
-  Mixture view() const { return {{scale[0].data(), scale[1].data()}, {mean[0].data(), mean[1].data()}, weight.data()}; }
+  Mixture view() const {
+    return {{scale[0].data(), scale[1].data()}, {mean[0].data(), mean[1].data()}, weight.data()};
+  }
 };
 
 // Buffers of one thread.
@@ -120,33 +127,36 @@ struct SliceScratch {
   explicit SliceScratch(const StreamHeader& header);
 };
 
-// Codes level `level` of a slice whose earlier levels are in `state`: `fresh` anchors appear. Returns how many Gaussians
-// appear. Reading throws StreamError on damage.
+// Codes level `level` of a slice whose earlier levels are in `state`: `fresh` anchors appear. Returns how
+// many Gaussians appear. Reading throws StreamError on damage.
 template <class Streams>
-size_t code_slice_level(Streams& streams, const StreamModel& model, SliceState& state, SliceScratch& scratch, int level,
-                        KeyInterval interval, size_t fresh);
+size_t code_slice_level(Streams& streams, const StreamModel& model, SliceState& state, SliceScratch& scratch,
+                        int level, KeyInterval interval, size_t fresh);
 
-// Context, means, steps and offset scales of anchors [begin, end) of the state, whose positions are set; with level > 0
-// also what predict_scales computes.
-void predict_centers(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin, size_t end,
-                     int level);
+// Context, means, steps and offset scales of anchors [begin, end) of the state, whose positions are set; with
+// level > 0 also what predict_scales computes.
+void predict_centers(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin,
+                     size_t end, int level);
 
-// Gaussian tables at `level` of features and scaling of anchors [begin, end): scratch.feature_tables, scaling_tables.
-void predict_scales(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin, size_t end, int level);
+// Gaussian tables at `level` of features and scaling of anchors [begin, end): scratch.feature_tables,
+// scaling_tables.
+void predict_scales(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin,
+                    size_t end, int level);
 
 // How the values of an attribute of all anchors are refined to `level`, from symbols of the level before:
 // scratch.trit_tables, or scratch.mixtures when the header's trit model is kTritUnbounded.
-void predict_trits(const StreamModel& model, SliceState& state, SliceScratch& scratch, int level, int attribute);
+void predict_trits(const StreamModel& model, SliceState& state, SliceScratch& scratch, int level,
+                   int attribute);
 
-// scratch.mixtures of a chunk >= 1 of the features of anchors [begin, end), whose scratch.feature_tables and earlier chunks
-// are there.
-void predict_chunk(const StreamModel& model, const SliceState& state, SliceScratch& scratch, int level, int chunk,
-                   size_t begin, size_t end);
+// scratch.mixtures of a chunk >= 1 of the features of anchors [begin, end), whose scratch.feature_tables and
+// earlier chunks are there.
+void predict_chunk(const StreamModel& model, const SliceState& state, SliceScratch& scratch, int level,
+                   int chunk, size_t begin, size_t end);
 
-// Features from the pool of n positions, rows of `stride` floats. context: theirs, if it is at hand, with the padding that
-// network_linear needs; else nullptr.
-void predict_pool(const StreamModel& model, SliceScratch& scratch, const int32_t* positions, const int16_t* context,
-                  size_t n, float* out, size_t stride);
+// Features from the pool of n positions, rows of `stride` floats. context: theirs, if it is at hand, with the
+// padding that network_linear needs; else nullptr.
+void predict_pool(const StreamModel& model, SliceScratch& scratch, const int32_t* positions,
+                  const int16_t* context, size_t n, float* out, size_t stride);
 
 // k at a level from k at the next one.
 inline int32_t coarser(int32_t k) { return k >= -1 ? (k + 1) / 3 : -((-k + 1) / 3); }

@@ -3,8 +3,8 @@
 namespace gspc {
 
 std::vector<uint8_t> write_slice(SliceWriter& streams, size_t fresh, size_t gaussians) {
-  const std::vector<uint8_t> parts[4] = {streams.positions.finish(), streams.masks.finish(), streams.escapes.finish(),
-                                         streams.lanes.finish()};
+  const std::vector<uint8_t> parts[4] = {streams.positions.finish(), streams.masks.finish(),
+                                         streams.escapes.finish(), streams.lanes.finish()};
   ByteWriter out;
   out.varint(fresh);
   out.varint(gaussians);

@@ -11,7 +11,7 @@ namespace gspc {
 
 namespace {
 
-constexpr int32_t kWide = 32767;  // outputs that are no hidden layer are clamped to 16 bits
+constexpr int32_t kWide = 32767;             // outputs that are no hidden layer are clamped to 16 bits
 constexpr int32_t kUnboundedMean = 1 << 10;  // of a trit, in 1/16 steps
 constexpr size_t kPoolRows = 256;
 constexpr float kPoolUnit = 1.0f / 1024;
@@ -26,11 +26,13 @@ void in_batches(size_t begin, size_t end, Work work) {
 void hidden_layer(const PackedLayer& layer, size_t variant, const int16_t* x, size_t stride, size_t rows,
                   SliceScratch& scratch, int16_t* z) {
   network_linear(layer, x, stride, rows, scratch.sums.data());
-  network_gain(layer, variant, scratch.sums.data(), rows, 0, kMaxActivation, z, static_cast<size_t>(layer.out_padded));
+  network_gain(layer, variant, scratch.sums.data(), rows, 0, kMaxActivation, z,
+               static_cast<size_t>(layer.out_padded));
 }
 
 // What the hidden layer's activations give in `scratch.output`, rows of out_padded.
-void output_layer(const PackedLayer& layer, const int16_t* hidden, size_t stride, size_t rows, SliceScratch& scratch) {
+void output_layer(const PackedLayer& layer, const int16_t* hidden, size_t stride, size_t rows,
+                  SliceScratch& scratch) {
   network_linear(layer, hidden, stride, rows, scratch.sums.data());
   network_gain(layer, 0, scratch.sums.data(), rows, -kWide, kWide, scratch.output.data(),
                static_cast<size_t>(layer.out_padded));
@@ -38,8 +40,8 @@ void output_layer(const PackedLayer& layer, const int16_t* hidden, size_t stride
 
 // Both layers over rows of hidden.in_padded in scratch.input.
 void two_layers(const TwoLayers<PackedLayer>& net, size_t variant, size_t rows, SliceScratch& scratch) {
-  hidden_layer(net.hidden, variant, scratch.input.data(), static_cast<size_t>(net.hidden.in_padded), rows, scratch,
-               scratch.hidden.data());
+  hidden_layer(net.hidden, variant, scratch.input.data(), static_cast<size_t>(net.hidden.in_padded), rows,
+               scratch, scratch.hidden.data());
   output_layer(net.out, scratch.hidden.data(), static_cast<size_t>(net.hidden.out_padded), rows, scratch);
 }
 
@@ -47,18 +49,21 @@ const int16_t* output_row(const PackedLayer& layer, const SliceScratch& scratch,
   return scratch.output.data() + row * static_cast<size_t>(layer.out_padded);
 }
 
-void predict_steps(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin, size_t rows) {
+void predict_steps(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin,
+                   size_t rows) {
   const size_t c = static_cast<size_t>(model.header.context());
   const PackedNetworks& n = model.networks;
   hidden_layer(n.steps_hidden, 0, state.context.data() + begin * c, c, rows, scratch, scratch.hidden.data());
-  output_layer(n.steps_out, scratch.hidden.data(), static_cast<size_t>(n.steps_hidden.out_padded), rows, scratch);
+  output_layer(n.steps_out, scratch.hidden.data(), static_cast<size_t>(n.steps_hidden.out_padded), rows,
+               scratch);
   for (size_t r = 0; r < rows; ++r)
     for (size_t i = 0; i < 3; ++i)
       state.steps[(begin + r) * 3 + i] =
           static_cast<uint8_t>(std::clamp(64 + output_row(n.steps_out, scratch, r)[i], 0, 127));
 }
 
-void predict_means(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin, size_t rows) {
+void predict_means(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin,
+                   size_t rows) {
   const size_t attributes = static_cast<size_t>(model.header.attributes());
   const size_t offset_values = 3 * static_cast<size_t>(model.header.offsets);
   const PackedNetworks& n = model.networks;
@@ -71,20 +76,23 @@ void predict_means(const StreamModel& model, SliceState& state, SliceScratch& sc
 }
 
 // From scratch.level_hidden; the tables' rows count from `first`.
-void predict_tables(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin, size_t rows,
-                    size_t first, int level) {
+void predict_tables(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin,
+                    size_t rows, size_t first, int level) {
   const StreamHeader& h = model.header;
   const size_t f = static_cast<size_t>(h.features), scales = static_cast<size_t>(h.scales);
   const PackedLayer& scale = model.networks.scale;
-  output_layer(scale, scratch.level_hidden.data(), static_cast<size_t>(model.networks.trunk.out_padded), rows, scratch);
+  output_layer(scale, scratch.level_hidden.data(), static_cast<size_t>(model.networks.trunk.out_padded), rows,
+               scratch);
   const int16_t* logs = log_step_table();
   const int32_t add[2] = {log3(h.step_level(kFeatures, level)), log3(h.step_level(kScaling, level))};
   for (size_t r = 0; r < rows; ++r) {
     const int16_t* z = output_row(scale, scratch, r);
     const uint8_t* steps = state.steps.data() + (begin + r) * 3;
     const size_t row = begin + r - first;
-    GSPC_DISPATCH(gaussian_table_kernel)(z, add[0] - logs[steps[0]], f, scratch.feature_tables.data() + row * f);
-    GSPC_DISPATCH(gaussian_table_kernel)(z + f, add[1] - logs[steps[1]], scales, scratch.scaling_tables.data() + row * scales);
+    GSPC_DISPATCH(gaussian_table_kernel)(z, add[0] - logs[steps[0]], f,
+                                         scratch.feature_tables.data() + row * f);
+    GSPC_DISPATCH(gaussian_table_kernel)(z + f, add[1] - logs[steps[1]], scales,
+                                         scratch.scaling_tables.data() + row * scales);
   }
 }
 
@@ -95,10 +103,12 @@ void resize_tables(const StreamModel& model, SliceScratch& scratch, size_t rows)
 
 // The trit table nearest to the three bins of a Gaussian of table `scale` that refine k.
 uint16_t gaussian_trit(const CodecTables& t, uint8_t scale, int32_t k) {
-  const auto limit = static_cast<int32_t>(t.reach[scale] >> 16), inverse = static_cast<int32_t>(t.inverse_sigma[scale]);
+  const auto limit = static_cast<int32_t>(t.reach[scale] >> 16),
+             inverse = static_cast<int32_t>(t.inverse_sigma[scale]);
   int32_t edge[4];
   for (int j = 0; j < 4; ++j) edge[j] = normal_distribution(t, 16 * (3 * k - 1 + j) - 8, limit, inverse);
-  const uint64_t minus = static_cast<uint64_t>(edge[1] - edge[0] + 1), zero = static_cast<uint64_t>(edge[2] - edge[1] + 1),
+  const uint64_t minus = static_cast<uint64_t>(edge[1] - edge[0] + 1),
+                 zero = static_cast<uint64_t>(edge[2] - edge[1] + 1),
                  plus = static_cast<uint64_t>(edge[3] - edge[2] + 1);
   const auto place = [](const uint32_t* edges, uint64_t part, uint64_t whole) {
     uint32_t low = 0, high = 63;  // how many edges are not above the share
@@ -113,15 +123,15 @@ uint16_t gaussian_trit(const CodecTables& t, uint8_t scale, int32_t k) {
                                place(trit_plus_edges(), plus, minus + plus));
 }
 
-void gaussian_trits(const StreamModel& model, SliceState& state, SliceScratch& scratch, int level, int attribute) {
+void gaussian_trits(const StreamModel& model, SliceState& state, SliceScratch& scratch, int level,
+                    int attribute) {
   const size_t values = static_cast<size_t>(model.header.values(attribute));
   const uint8_t* tables = nullptr;
   if (attribute == kOffsets) {
     scratch.offset_tables.resize(state.count * values);
-    for (size_t n = 0; n < state.count; ++n)
-      GSPC_DISPATCH(gaussian_table_kernel)
-      (state.offset_scales.data() + n * values, log3(level) - log_step_table()[state.steps[3 * n + 2]], values,
-       scratch.offset_tables.data() + n * values);
+    for (size_t n = 0; n < state.count; ++n) GSPC_DISPATCH(gaussian_table_kernel)
+    (state.offset_scales.data() + n * values, log3(level) - log_step_table()[state.steps[3 * n + 2]], values,
+     scratch.offset_tables.data() + n * values);
     tables = scratch.offset_tables.data();
   } else {
     predict_scales(model, state, scratch, 0, state.count, level);
@@ -130,14 +140,16 @@ void gaussian_trits(const StreamModel& model, SliceState& state, SliceScratch& s
   const CodecTables& t = codec_tables();
   const std::vector<int32_t>& k = state.symbols[attribute];
   scratch.trit_tables.resize(state.count * values);
-  for (size_t i = 0; i < scratch.trit_tables.size(); ++i) scratch.trit_tables[i] = gaussian_trit(t, tables[i], k[i]);
+  for (size_t i = 0; i < scratch.trit_tables.size(); ++i)
+    scratch.trit_tables[i] = gaussian_trit(t, tables[i], k[i]);
 }
 
 // Second components equal to the first, of weight 0.
 void unbounded_row(const int16_t* z, size_t n, size_t at, MixtureRun& run) {
   for (size_t i = 0; i < n; ++i) {
     run.mean[0][at + i] = run.mean[1][at + i] = std::clamp<int16_t>(z[i], -kUnboundedMean, kUnboundedMean);
-    run.scale[0][at + i] = run.scale[1][at + i] = static_cast<uint8_t>(std::clamp(z[n + i] + 64, 0, kGaussianTables - 1));
+    run.scale[0][at + i] = run.scale[1][at + i] =
+        static_cast<uint8_t>(std::clamp(z[n + i] + 64, 0, kGaussianTables - 1));
     run.weight[at + i] = 0;
   }
 }
@@ -146,7 +158,8 @@ void unbounded_row(const int16_t* z, size_t n, size_t at, MixtureRun& run) {
 
 SliceScratch::SliceScratch(const StreamHeader& h) {
   int inputs = h.context() + std::max({h.features, h.scales, 3 * h.offsets});
-  int widest = std::max({h.attributes() + 3 * h.offsets, 2 * h.features, 6 * h.offsets, kMaxHidden, h.pool_features});
+  int widest =
+      std::max({h.attributes() + 3 * h.offsets, 2 * h.features, 6 * h.offsets, kMaxHidden, h.pool_features});
   for (int j = 1; j < h.chunks; ++j) {
     const int first = h.chunk_begin(j), n = h.chunk_begin(j + 1) - first;
     inputs = std::max(inputs, 2 * n + first);
@@ -160,8 +173,8 @@ SliceScratch::SliceScratch(const StreamHeader& h) {
   if (h.pool_features > 0) pool_context.assign((kPoolRows + 8) * static_cast<size_t>(h.pool_context()), 0);
 }
 
-void predict_centers(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin, size_t end,
-                     int level) {
+void predict_centers(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin,
+                     size_t end, int level) {
   const size_t c = static_cast<size_t>(model.header.context());
   const PackedLayer& trunk = model.networks.trunk;
   const size_t stride = static_cast<size_t>(trunk.out_padded);
@@ -180,17 +193,19 @@ void predict_centers(const StreamModel& model, SliceState& state, SliceScratch& 
   });
 }
 
-void predict_scales(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin, size_t end, int level) {
+void predict_scales(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin,
+                    size_t end, int level) {
   const size_t c = static_cast<size_t>(model.header.context());
   resize_tables(model, scratch, end - begin);
   in_batches(begin, end, [&](size_t at, size_t rows) {
-    hidden_layer(model.networks.trunk, static_cast<size_t>(level), state.context.data() + at * c, c, rows, scratch,
-                 scratch.level_hidden.data());
+    hidden_layer(model.networks.trunk, static_cast<size_t>(level), state.context.data() + at * c, c, rows,
+                 scratch, scratch.level_hidden.data());
     predict_tables(model, state, scratch, at, rows, begin, level);
   });
 }
 
-void predict_trits(const StreamModel& model, SliceState& state, SliceScratch& scratch, int level, int attribute) {
+void predict_trits(const StreamModel& model, SliceState& state, SliceScratch& scratch, int level,
+                   int attribute) {
   const StreamHeader& h = model.header;
   if (h.gaussian_trits(attribute)) return gaussian_trits(model, state, scratch, level, attribute);
   const size_t c = static_cast<size_t>(h.context()), values = static_cast<size_t>(h.values(attribute));
@@ -213,19 +228,20 @@ void predict_trits(const StreamModel& model, SliceState& state, SliceScratch& sc
     two_layers(net, static_cast<size_t>(level) - 2, rows, scratch);
     for (size_t r = 0; r < rows; ++r) {
       const int16_t* z = output_row(net.out, scratch, r);
-      if (unbounded)
-        unbounded_row(z, values, (begin + r) * values, scratch.mixtures);
+      if (unbounded) unbounded_row(z, values, (begin + r) * values, scratch.mixtures);
       else
-        GSPC_DISPATCH(trit_table_kernel)(z, z + values, values, scratch.trit_tables.data() + (begin + r) * values);
+        GSPC_DISPATCH(trit_table_kernel)(z, z + values, values,
+                                         scratch.trit_tables.data() + (begin + r) * values);
     }
   });
 }
 
-void predict_chunk(const StreamModel& model, const SliceState& state, SliceScratch& scratch, int level, int chunk,
-                   size_t begin, size_t end) {
+void predict_chunk(const StreamModel& model, const SliceState& state, SliceScratch& scratch, int level,
+                   int chunk, size_t begin, size_t end) {
   const StreamHeader& h = model.header;
   const size_t f = static_cast<size_t>(h.features), attributes = static_cast<size_t>(h.attributes());
-  const size_t first = static_cast<size_t>(h.chunk_begin(chunk)), n = static_cast<size_t>(h.chunk_begin(chunk + 1)) - first;
+  const size_t first = static_cast<size_t>(h.chunk_begin(chunk)),
+               n = static_cast<size_t>(h.chunk_begin(chunk + 1)) - first;
   const TwoLayers<PackedLayer>& net = model.networks.chunks[static_cast<size_t>(chunk) - 1];
   const size_t stride = static_cast<size_t>(net.hidden.in_padded);
   const int step_level = h.step_level(kFeatures, level);
@@ -247,23 +263,26 @@ void predict_chunk(const StreamModel& model, const SliceState& state, SliceScrat
         x[n + i] = std::clamp<int16_t>(means[i], -kMaxActivation, kMaxActivation);
       }
       const int64_t factor = step_table()[state.steps[(at + r) * 3 + kFeatures]] * third;
-      GSPC_DISPATCH(centered_kernel)(state.symbols[kFeatures].data() + (at + r) * f, factor, first, x + 2 * n);
+      GSPC_DISPATCH(centered_kernel)(state.symbols[kFeatures].data() + (at + r) * f, factor, first,
+                                     x + 2 * n);
     }
     two_layers(net, static_cast<size_t>(level) - 1, rows, scratch);
     for (size_t r = 0; r < rows; ++r) {
       const uint8_t step = state.steps[(at + r) * 3 + kFeatures];
       const size_t to = (at + r - begin) * n;
       GSPC_DISPATCH(mixture_kernel)
-      (output_row(net.out, scratch, r), inverse_step_table()[step] * threes, log3(step_level) - log_step_table()[step],
-       mixture_weight_table(), n, run.mean[1].data() + to, run.scale[1].data() + to, run.weight.data() + to);
+      (output_row(net.out, scratch, r), inverse_step_table()[step] * threes,
+       log3(step_level) - log_step_table()[step], mixture_weight_table(), n, run.mean[1].data() + to,
+       run.scale[1].data() + to, run.weight.data() + to);
     }
   });
 }
 
-void predict_pool(const StreamModel& model, SliceScratch& scratch, const int32_t* positions, const int16_t* context,
-                  size_t n, float* out, size_t stride) {
+void predict_pool(const StreamModel& model, SliceScratch& scratch, const int32_t* positions,
+                  const int16_t* context, size_t n, float* out, size_t stride) {
   const TwoLayers<PackedLayer>& net = model.networks.pool;
-  const size_t c = static_cast<size_t>(model.header.pool_context()), values = static_cast<size_t>(model.header.pool_features);
+  const size_t c = static_cast<size_t>(model.header.pool_context()),
+               values = static_cast<size_t>(model.header.pool_features);
   for (size_t block = 0; block < n; block += kPoolRows) {
     const size_t count = std::min(kPoolRows, n - block);
     const int16_t* x = context == nullptr ? scratch.pool_context.data() : context + block * c;

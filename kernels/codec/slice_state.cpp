@@ -69,7 +69,8 @@ uint64_t hash_values(uint64_t hash, const std::vector<T>& values) {
   const size_t n = values.size();
   size_t i = 0;
   for (; i + 4 <= n; i += 4)
-    hash = hash * p4 + word(values[i]) * p3 + word(values[i + 1]) * p2 + word(values[i + 2]) * p1 + word(values[i + 3]);
+    hash = hash * p4 + word(values[i]) * p3 + word(values[i + 1]) * p2 + word(values[i + 2]) * p1 +
+           word(values[i + 3]);
   for (; i < n; ++i) hash = hash * p1 + word(values[i]);
   return hash;
 }

@@ -1,4 +1,5 @@
-// Whole streams: scene to bytes, bytes to scene, bytes to fewer levels. Errors are StreamError with one clear line.
+// Whole streams: scene to bytes, bytes to scene, bytes to fewer levels. Errors are StreamError with one clear
+// line.
 #pragma once
 
 #include <cstddef>
@@ -30,8 +31,8 @@ struct SceneSource {
   const uint8_t* gaussian_level = nullptr;  // [N, K]
 };
 
-// The first `levels` levels of the scene; slice_anchors anchors of the finest level per slice, more when the index
-// would not fit. threads 0: one per processor.
+// The first `levels` levels of the scene; slice_anchors anchors of the finest level per slice, more when the
+// index would not fit. threads 0: one per processor.
 std::vector<uint8_t> encode_stream(SceneSource& scene, int levels, size_t slice_anchors, int threads);
 
 // Memory that is not cleared first.
@@ -45,11 +46,11 @@ struct Buffer {
 };
 
 struct DecodeOptions {
-  int upto = 0;  // 0: the finest whole level
+  int upto = 0;     // 0: the finest whole level
   int threads = 0;  // 0: one per processor
   uint64_t max_memory = uint64_t{4} << 30;
   bool symbols = false;  // integers instead of floats
-  bool ideal = false;  // sum -log2 p
+  bool ideal = false;    // sum -log2 p
   bool reverse = false;  // slices in the opposite order: same result, for tests
 };
 
@@ -65,11 +66,12 @@ struct DecodedStream {
   uint64_t hash = 0;
 
   Buffer<uint8_t> gaussian_level;  // [N, K]; 0 = not alive
-  Buffer<float> anchors, features, log_scales, offsets;  // [N, 3], [N, P + F], [N, 6], [N, K, 3]; unless symbols
+  Buffer<float> anchors, features, log_scales,
+      offsets;  // [N, 3], [N, P + F], [N, 6], [N, K, 3]; unless symbols
   // Only with options.symbols:
   Buffer<int32_t> positions, attribute_symbols[3];
-  Buffer<int16_t> means;  // [N, F + Z + 3K]
-  Buffer<uint8_t> steps;  // [N, 3]
+  Buffer<int16_t> means;         // [N, F + Z + 3K]
+  Buffer<uint8_t> steps;         // [N, 3]
   std::vector<IdealBits> ideal;  // per level
 };
 
@@ -79,11 +81,12 @@ DecodedStream decode_stream(const uint8_t* data, size_t size, const DecodeOption
 std::vector<uint8_t> truncate_stream(const uint8_t* data, size_t size, int levels);
 
 // means [N, F + Z + 3K] int16 and steps [N, 3] for any positions, as the codec computes them.
-void predict_scene(const StreamModel& model, const int32_t* positions, size_t count, int threads, int16_t* means,
-                   uint8_t* steps);
+void predict_scene(const StreamModel& model, const int32_t* positions, size_t count, int threads,
+                   int16_t* means, uint8_t* steps);
 
 // Features [N, P] of the pool at any positions, as decoders restore them.
-void predict_pool_scene(const StreamModel& model, const int32_t* positions, size_t count, int threads, float* features);
+void predict_pool_scene(const StreamModel& model, const int32_t* positions, size_t count, int threads,
+                        float* features);
 
 // The header of a slice's payload, and where its parts are.
 struct SliceParts {

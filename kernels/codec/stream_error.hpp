@@ -1,4 +1,5 @@
-// The codec core's one exception: a stream that is damaged, truncated, too new or beyond the limits. what() is one line.
+// The codec core's one exception: a stream that is damaged, truncated, too new or beyond the limits. what()
+// is one line.
 #pragma once
 
 #include <stdexcept>

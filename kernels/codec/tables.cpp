@@ -15,7 +15,8 @@ int float_bits(uint32_t t) {
   return bits;
 }
 
-// Buckets are visited from the one of slot 0 (largest t) down; `order` follows the symbol that covers the first slot.
+// Buckets are visited from the one of slot 0 (largest t) down; `order` follows the symbol that covers the
+// first slot.
 void fill_buckets(const uint32_t* entries, uint32_t count, int shift, GaussianBucket* out) {
   const int low = 127 << (23 - shift);
   const int top = float_bits(kTableTotal) >> shift;
@@ -35,7 +36,8 @@ void fill_buckets(const uint32_t* entries, uint32_t count, int shift, GaussianBu
     while (order + 1 < count && (entries[order + 1] & 0xffff) <= start) ++order;
     const uint32_t boundary = (entries[order] & 0xffff) + (entries[order] >> 16);
     const bool one = order + 1 < count && boundary < end;
-    const bool search = order + 1 >= count || (one && (order + 2 >= count || (entries[order + 2] & 0xffff) < end));
+    const bool search =
+        order + 1 >= count || (one && (order + 2 >= count || (entries[order + 2] & 0xffff) < end));
     GaussianBucket& b = out[bucket - low];
     b.frequency0 = static_cast<uint16_t>(entries[order] >> 16);
     b.frequency1 = static_cast<uint16_t>(order + 1 < count ? entries[order + 1] >> 16 : 0);
@@ -65,7 +67,8 @@ CodecTables::CodecTables() : trit_zero(kTritZero), trit_plus(kTritPlus), inverse
   GaussianBucket* out = buckets.data();
   for (int i = 0; i < kGaussianTables; ++i) {
     const bool narrow = i < kNarrowTables;
-    fill_buckets(entries.data() + (extent[i] & 0xffff), 2 * kSupport[i] + 2u, narrow ? kNarrowShift : kWideShift, out);
+    fill_buckets(entries.data() + (extent[i] & 0xffff), 2 * kSupport[i] + 2u,
+                 narrow ? kNarrowShift : kWideShift, out);
     out += narrow ? kNarrowBuckets : kWideBuckets;
   }
   for (int a = 0; a < 64; ++a)
@@ -80,10 +83,11 @@ CodecTables::CodecTables() : trit_zero(kTritZero), trit_plus(kTritPlus), inverse
   for (int i = -kNormalHalf - kNormalPadding; i <= kNormalHalf + kNormalPadding; ++i) {
     const int at = i < -kNormalHalf ? -kNormalHalf : i > kNormalHalf ? kNormalHalf : i;
     const uint32_t value = normal_at(at);
-    normal[i + kNormalHalf + kNormalPadding] = value << 8 | (at == i && i < kNormalHalf ? normal_at(i + 1) - value : 0u);
+    normal[i + kNormalHalf + kNormalPadding] =
+        value << 8 | (at == i && i < kNormalHalf ? normal_at(i + 1) - value : 0u);
   }
-  // Beyond 4.5 sigma nothing changes: x / 16 sigma >= 4.5 is x * inverse_sigma / 2^12 >= 4.5 * 2^15. The limit exceeds that by
-  // 1 at most, z by inverse_sigma / 2^12 <= 2^14: 64 entries.
+  // Beyond 4.5 sigma nothing changes: x / 16 sigma >= 4.5 is x * inverse_sigma / 2^12 >= 4.5 * 2^15. The
+  // limit exceeds that by 1 at most, z by inverse_sigma / 2^12 <= 2^14: 64 entries.
   for (int i = 0; i < kGaussianTables; ++i) {
     const uint32_t limit = (static_cast<uint32_t>(kNormalHalf) << 20) / kInverseSigma[i] + 1;
     reach[i] = limit << 16 | kReach[i];

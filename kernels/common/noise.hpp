@@ -1,4 +1,5 @@
-// Uniform noise of numbered elements: a hash of key and number, the same for every number of threads and lanes.
+// Uniform noise of numbered elements: a hash of key and number, the same for every number of threads and
+// lanes.
 #pragma once
 
 #include <cstdint>

@@ -1,12 +1,18 @@
-// C[m][16 g] (+)= sum_k A(m, k) B[k][16 g] for *_isa.cpp files: A(m, k) = a[m * a_row + k * a_col] is broadcast, B and C have
-// contiguous rows in whole groups of 16 floats. The sum over k runs in order for every element, whatever the tile.
+// C[m][16 g] (+)= sum_k A(m, k) B[k][16 g] for *_isa.cpp files: A(m, k) = a[m * a_row + k * a_col] is
+// broadcast, B and C have contiguous rows in whole groups of 16 floats. The sum over k runs in order for
+// every element, whatever the tile.
 #pragma once
 
 #include "common/vector_math.hpp"
 
 namespace gspc::GSPC_ISA_NAMESPACE {
 
-enum class Start { zero, bias, bias_relu, add };  // C starts at zero, at a bias row (then max(0, .)), or at its old value
+enum class Start {
+  zero,
+  bias,
+  bias_relu,
+  add
+};  // C starts at zero, at a bias row (then max(0, .)), or at its old value
 
 struct Product {
   int m, k, groups;
@@ -27,7 +33,8 @@ static inline __attribute__((always_inline)) void gemm_tile(const Product& p, in
     for (int v = 0; v < VECS; ++v) {
       if constexpr (START == Start::zero) acc[r][v] = Vec{};
       if constexpr (START == Start::add) acc[r][v] = load(c + r * p.c_row + v * LANES);
-      if constexpr (START == Start::bias || START == Start::bias_relu) acc[r][v] = load(p.bias + column + v * LANES);
+      if constexpr (START == Start::bias || START == Start::bias_relu)
+        acc[r][v] = load(p.bias + column + v * LANES);
     }
   const float* a = p.a + row * p.a_row;
   const float* b = p.b + column;

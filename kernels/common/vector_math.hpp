@@ -1,5 +1,5 @@
-// Vectors of floats and fast exp, sigmoid, tanh, for *_isa.cpp files only. Relative errors are about 1e-7 (exp, tanh) and 2e-7
-// (sigmoid). NaN stays NaN; exp saturates at about 2.2e38 and 1.2e-38.
+// Vectors of floats and fast exp, sigmoid, tanh, for *_isa.cpp files only. Relative errors are about 1e-7
+// (exp, tanh) and 2e-7 (sigmoid). NaN stays NaN; exp saturates at about 2.2e38 and 1.2e-38.
 #pragma once
 
 #include <cstddef>
@@ -124,7 +124,8 @@ static inline Quad sums(Vec a, Vec b, Vec c, Vec d) {
 #endif
 }
 
-static inline void copy_floats(float* to, const float* from, int n) {  // short rows: memcpy's call costs more than the copy
+static inline void copy_floats(float* to, const float* from,
+                               int n) {  // short rows: memcpy's call costs more than the copy
   int i = 0;
   for (; i + LANES <= n; i += LANES) store(to + i, load(from + i));
   for (; i < n; ++i) to[i] = from[i];

@@ -1,9 +1,11 @@
-// The binary multi-resolution context grid on CUDA: the integers of codec/context_grid.hpp, and the straight-through
-// gradient of grid/grid.hpp. The forward pass is integer arithmetic, so it equals the CPU's bit for bit.
+// The binary multi-resolution context grid on CUDA: the integers of codec/context_grid.hpp, and the
+// straight-through gradient of grid/grid.hpp. The forward pass is integer arithmetic, so it equals the CPU's
+// bit for bit.
 //
-// The backward pass scatters into tables that many positions share. Float atomics would make the sums depend on timing, so
-// they are taken in 64-bit fixed point, where addition is associative: the unit is set from the largest gradient and the
-// number of positions so that no sum can overflow, and lies some 40 bits below that gradient.
+// The backward pass scatters into tables that many positions share. Float atomics would make the sums depend
+// on timing, so they are taken in 64-bit fixed point, where addition is associative: the unit is set from the
+// largest gradient and the number of positions so that no sum can overflow, and lies some 40 bits below that
+// gradient.
 #include "launch.cuh"
 
 namespace gspc {
@@ -31,7 +33,7 @@ struct Grid {
 
 // The normalized coordinate in [0, 2^20): the box fills the middle 15/16, the rest is contracted.
 __device__ inline uint32_t coordinate(int32_t position, int32_t low, int32_t size) {
-  const int64_t p = position < 0 ? 0 : position > (1 << 21) - 1 ? (1 << 21) - 1 : position;
+  const int64_t p = position<0 ? 0 : position>(1 << 21) - 1 ? (1 << 21) - 1 : position;
   const int64_t high = static_cast<int64_t>(low) + size;
   const uint64_t b = static_cast<uint64_t>(size);
   uint64_t u;
@@ -72,7 +74,8 @@ __device__ inline void corners(const Grid& grid, const Plane& plane, const int32
   }
 }
 
-__global__ void __launch_bounds__(BLOCK) pack_signs(const Quad* embeddings, uint64_t entries, uint8_t* table) {
+__global__ void __launch_bounds__(BLOCK)
+    pack_signs(const Quad* embeddings, uint64_t entries, uint8_t* table) {
   const uint64_t entry = static_cast<uint64_t>(blockIdx.x) * BLOCK + threadIdx.x;
   if (entry >= entries) return;
   const Quad quad = embeddings[entry];
@@ -90,7 +93,8 @@ __global__ void __launch_bounds__(BLOCK)
   int32_t sum[FEATURES] = {0, 0, 0, 0};
   corners(grid, plane, positions + 3 * n, [&](uint32_t entry, uint32_t weight) {
     const unsigned bits = table[entry];
-    for (int f = 0; f < FEATURES; ++f) sum[f] += bits >> f & 1 ? static_cast<int32_t>(weight) : -static_cast<int32_t>(weight);
+    for (int f = 0; f < FEATURES; ++f)
+      sum[f] += bits >> f & 1 ? static_cast<int32_t>(weight) : -static_cast<int32_t>(weight);
   });
   Quad quad;
   const int shift = plane.is_3d ? 15 : 7;
@@ -99,8 +103,10 @@ __global__ void __launch_bounds__(BLOCK)
   out[n * gridDim.y + blockIdx.y] = quad;
 }
 
-// largest[0] = bits of the largest magnitude: as integers, magnitudes compare as they do as floats, and NaN is above all.
-__global__ void __launch_bounds__(BLOCK) largest_magnitude(const float* values, uint64_t count, unsigned* largest) {
+// largest[0] = bits of the largest magnitude: as integers, magnitudes compare as they do as floats, and NaN
+// is above all.
+__global__ void __launch_bounds__(BLOCK)
+    largest_magnitude(const float* values, uint64_t count, unsigned* largest) {
   __shared__ unsigned scratch[BLOCK];
   unsigned best = 0;
   const uint64_t stride = static_cast<uint64_t>(gridDim.x) * BLOCK;
@@ -118,8 +124,8 @@ __global__ void __launch_bounds__(BLOCK) largest_magnitude(const float* values, 
   if (threadIdx.x == 0) atomicMax(largest, scratch[0]);
 }
 
-// Sums are multiples of 2^-exponent: all gradients are below 2^(e + 1), their weights at a position add up to 1, so that
-// |sum| < count 2^(e + 1) <= 2^(61 - exponent).
+// Sums are multiples of 2^-exponent: all gradients are below 2^(e + 1), their weights at a position add up to
+// 1, so that |sum| < count 2^(e + 1) <= 2^(61 - exponent).
 __device__ inline int fixed_point_exponent(unsigned largest, int count_bits) {
   return 60 - (static_cast<int>(largest >> 23) - 127) - count_bits;
 }
@@ -137,12 +143,14 @@ __global__ void __launch_bounds__(BLOCK)
   corners(grid, plane, positions + 3 * n, [&](uint32_t entry, uint32_t weight) {
     for (int f = 0; f < FEATURES; ++f) {
       const long long part = llrint(scaled[f] * weight);
-      if (part != 0) atomicAdd(sums + static_cast<uint64_t>(entry) * FEATURES + f, static_cast<unsigned long long>(part));
+      if (part != 0)
+        atomicAdd(sums + static_cast<uint64_t>(entry) * FEATURES + f, static_cast<unsigned long long>(part));
     }
   });
 }
 
-// Back to float, straight through: 0 where not |embedding| <= 1. Gradients that are not finite make all of it NaN.
+// Back to float, straight through: 0 where not |embedding| <= 1. Gradients that are not finite make all of it
+// NaN.
 __global__ void __launch_bounds__(BLOCK)
     grid_finish(const float* embeddings, uint64_t values, int count_bits, const unsigned* largest,
                 const unsigned long long* sums, float* grad) {
@@ -155,8 +163,8 @@ __global__ void __launch_bounds__(BLOCK)
   grad[i] = open ? static_cast<float>(value) : 0.0f;
 }
 
-// From int32 [6 + 3 planes]: box_low, box_size, then dims, resolution, log2_size of each plane. False beyond the limits
-// of codec/context_grid.hpp.
+// From int32 [6 + 3 planes]: box_low, box_size, then dims, resolution, log2_size of each plane. False beyond
+// the limits of codec/context_grid.hpp.
 bool read_shape(const int32_t* shape, int planes, Grid* grid, uint64_t* entries) {
   static const uint32_t AXES[4] = {0x210, 0x10, 0x20, 0x21};
   if (planes < 0 || planes > MAX_PLANES) return false;
@@ -169,7 +177,8 @@ bool read_shape(const int32_t* shape, int planes, Grid* grid, uint64_t* entries)
   }
   for (int i = 0; i < planes; ++i) {
     const int32_t dims = shape[6 + 3 * i], resolution = shape[7 + 3 * i], log2_size = shape[8 + 3 * i];
-    if (dims < 0 || dims > 3 || resolution < 1 || resolution > 2047 || log2_size < 1 || log2_size > 22) return false;
+    if (dims < 0 || dims > 3 || resolution < 1 || resolution > 2047 || log2_size < 1 || log2_size > 22)
+      return false;
     const uint64_t side = static_cast<uint64_t>(resolution) + 1;
     const uint64_t all = dims == 0 ? side * side * side : side * side, most = 1ull << log2_size;
     Plane& plane = grid->planes[i];
@@ -191,50 +200,55 @@ constexpr uint64_t MAX_POSITIONS = 1u << 30;
 }  // namespace gspc
 
 // embeddings [E, 4] -> table [E]: bit f is set where feature f >= 0.
-GSPC_EXPORT int gspc_grid_pack_signs(const float* embeddings, uint64_t entries, uint8_t* table, cudaStream_t stream) {
+GSPC_EXPORT int gspc_grid_pack_signs(const float* embeddings, uint64_t entries, uint8_t* table,
+                                     cudaStream_t stream) {
   using namespace gspc;
   if (entries > 1u << 24) return static_cast<int>(cudaErrorInvalidValue);
   if (entries == 0) return 0;
-  GSPC_LAUNCH(pack_signs, dim3(blocks(entries)), dim3(BLOCK), stream, reinterpret_cast<const Quad*>(embeddings), entries,
-              table);
+  GSPC_LAUNCH(pack_signs, dim3(blocks(entries)), dim3(BLOCK), stream,
+              reinterpret_cast<const Quad*>(embeddings), entries, table);
   return launch_status();
 }
 
-// positions [N, 3] (clamped to [0, 2^21)), table [E] -> out [N, 4 planes], multiples of 1/512. `shape` lies on the host:
-// int32 [6 + 3 planes], as gspc.ops.arrays.grid_shape_array makes it. Device pointers are aligned to 16 bytes.
-GSPC_EXPORT int gspc_grid_forward(const int32_t* shape, int planes, const uint8_t* table, const int32_t* positions,
-                                  uint64_t count, float* out, cudaStream_t stream) {
+// positions [N, 3] (clamped to [0, 2^21)), table [E] -> out [N, 4 planes], multiples of 1/512. `shape` lies
+// on the host: int32 [6 + 3 planes], as gspc.ops.arrays.grid_shape_array makes it. Device pointers are
+// aligned to 16 bytes.
+GSPC_EXPORT int gspc_grid_forward(const int32_t* shape, int planes, const uint8_t* table,
+                                  const int32_t* positions, uint64_t count, float* out, cudaStream_t stream) {
   using namespace gspc;
   Grid grid;
   uint64_t entries;
-  if (count > MAX_POSITIONS || !read_shape(shape, planes, &grid, &entries)) return static_cast<int>(cudaErrorInvalidValue);
+  if (count > MAX_POSITIONS || !read_shape(shape, planes, &grid, &entries))
+    return static_cast<int>(cudaErrorInvalidValue);
   if (count == 0 || planes == 0) return 0;
-  GSPC_LAUNCH(grid_forward, dim3(blocks(count), static_cast<unsigned>(planes)), dim3(BLOCK), stream, grid, table, positions,
-              count, reinterpret_cast<Quad*>(out));
+  GSPC_LAUNCH(grid_forward, dim3(blocks(count), static_cast<unsigned>(planes)), dim3(BLOCK), stream, grid,
+              table, positions, count, reinterpret_cast<Quad*>(out));
   return launch_status();
 }
 
-// grad_out [N, 4 planes] -> grad [E, 4], overwritten. Scratch that the caller has set to zero: sums int64 [E, 4], largest
-// uint32 [1].
-GSPC_EXPORT int gspc_grid_backward(const int32_t* shape, int planes, const float* embeddings, const int32_t* positions,
-                                   const float* grad_out, uint64_t count, unsigned long long* sums, unsigned* largest,
-                                   float* grad, cudaStream_t stream) {
+// grad_out [N, 4 planes] -> grad [E, 4], overwritten. Scratch that the caller has set to zero: sums int64 [E,
+// 4], largest uint32 [1].
+GSPC_EXPORT int gspc_grid_backward(const int32_t* shape, int planes, const float* embeddings,
+                                   const int32_t* positions, const float* grad_out, uint64_t count,
+                                   unsigned long long* sums, unsigned* largest, float* grad,
+                                   cudaStream_t stream) {
   using namespace gspc;
   Grid grid;
   uint64_t entries;
-  if (count > MAX_POSITIONS || !read_shape(shape, planes, &grid, &entries)) return static_cast<int>(cudaErrorInvalidValue);
+  if (count > MAX_POSITIONS || !read_shape(shape, planes, &grid, &entries))
+    return static_cast<int>(cudaErrorInvalidValue);
   if (entries == 0) return 0;
   int count_bits = 0;
   while (count >> count_bits != 0) ++count_bits;
   if (count > 0) {
     const uint64_t values = count * static_cast<uint64_t>(planes) * FEATURES;
     const unsigned most = 1024;  // blocks: enough to fill a GPU
-    GSPC_LAUNCH(largest_magnitude, dim3(blocks(values) < most ? blocks(values) : most), dim3(BLOCK), stream, grad_out, values,
-                largest);
-    GSPC_LAUNCH(grid_backward, dim3(blocks(count), static_cast<unsigned>(planes)), dim3(BLOCK), stream, grid, positions,
-                reinterpret_cast<const Quad*>(grad_out), count, count_bits, largest, sums);
+    GSPC_LAUNCH(largest_magnitude, dim3(blocks(values) < most ? blocks(values) : most), dim3(BLOCK), stream,
+                grad_out, values, largest);
+    GSPC_LAUNCH(grid_backward, dim3(blocks(count), static_cast<unsigned>(planes)), dim3(BLOCK), stream, grid,
+                positions, reinterpret_cast<const Quad*>(grad_out), count, count_bits, largest, sums);
   }
-  GSPC_LAUNCH(grid_finish, dim3(blocks(entries * FEATURES)), dim3(BLOCK), stream, embeddings, entries * FEATURES, count_bits,
-              largest, sums, grad);
+  GSPC_LAUNCH(grid_finish, dim3(blocks(entries * FEATURES)), dim3(BLOCK), stream, embeddings,
+              entries * FEATURES, count_bits, largest, sums, grad);
   return launch_status();
 }

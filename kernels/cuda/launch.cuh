@@ -1,6 +1,7 @@
-// What every CUDA source here shares. The launchers are extern "C", take raw device pointers and a stream, synchronize
-// nothing and return a cudaError_t as int (0 is success), so that they load through ctypes without any torch header.
-// Tests compile the same sources for the host, with GSPC_LAUNCH defined to run blocks one after another.
+// What every CUDA source here shares. The launchers are extern "C", take raw device pointers and a stream,
+// synchronize nothing and return a cudaError_t as int (0 is success), so that they load through ctypes
+// without any torch header. Tests compile the same sources for the host, with GSPC_LAUNCH defined to run
+// blocks one after another.
 #pragma once
 
 #include <stddef.h>

@@ -1,10 +1,12 @@
 // Fused L1 and SSIM of a picture against a photograph, and their gradient with respect to the picture.
-// SSIM: 11x11 Gaussian window, sigma 1.5, zero padding, C1 = 0.01^2, C2 = 0.03^2, mean over pixels and channels
-// (Wang et al. 2004). image [H, W, 3] float32; target [H, W, 3] float32, or uint8 standing for value / 255.
+// SSIM: 11x11 Gaussian window, sigma 1.5, zero padding, C1 = 0.01^2, C2 = 0.03^2, mean over pixels and
+// channels (Wang et al. 2004). image [H, W, 3] float32; target [H, W, 3] float32, or uint8 standing for value
+// / 255.
 //
-// Forward: a block takes 16x16 pixels with a border of 5 into shared memory, blurs the five moments along rows, then along
-// columns, and leaves one pair of sums; a last block adds the pairs in a fixed order, so results repeat bit for bit.
-// It also keeps the derivatives of SSIM by mu_x, E[xx] and E[xy] per value: the backward pass blurs those three maps,
+// Forward: a block takes 16x16 pixels with a border of 5 into shared memory, blurs the five moments along
+// rows, then along columns, and leaves one pair of sums; a last block adds the pairs in a fixed order, so
+// results repeat bit for bit. It also keeps the derivatives of SSIM by mu_x, E[xx] and E[xy] per value: the
+// backward pass blurs those three maps,
 //   d SSIM / d x(p) = sum_q w(p - q) (d_mu(q) + 2 x(p) d_xx(q) + y(p) d_xy(q)).
 #include "launch.cuh"
 
@@ -20,8 +22,9 @@ constexpr float C1 = 0.01f * 0.01f;
 constexpr float C2 = 0.03f * 0.03f;
 
 // exp(-i^2 / 4.5), normalized.
-__constant__ float WINDOW[TAPS] = {0.00102838012f, 0.00759875821f, 0.0360007733f, 0.109360687f, 0.213005543f, 0.266011715f,
-                                   0.213005543f,   0.109360687f,   0.0360007733f, 0.00759875821f, 0.00102838012f};
+__constant__ float WINDOW[TAPS] = {0.00102838012f, 0.00759875821f, 0.0360007733f, 0.109360687f,
+                                   0.213005543f,   0.266011715f,   0.213005543f,  0.109360687f,
+                                   0.0360007733f,  0.00759875821f, 0.00102838012f};
 
 __device__ inline float to_float(float value) { return value; }
 __device__ inline float to_float(uint8_t value) { return static_cast<float>(value) / 255.0f; }
@@ -41,7 +44,8 @@ __device__ Value block_sum(Value value, Value* scratch, int thread) {
 
 template <typename Target>
 __global__ void __launch_bounds__(THREADS)
-    photometric_forward(const float* image, const Target* target, int height, int width, float* maps, float* partial) {
+    photometric_forward(const float* image, const Target* target, int height, int width, float* maps,
+                        float* partial) {
   __shared__ float x[SPAN][SPAN];
   __shared__ float y[SPAN][SPAN];
   __shared__ float moments[5][SPAN][TILE];
@@ -108,7 +112,8 @@ __global__ void __launch_bounds__(THREADS)
 }
 
 // One block: means of the pairs, added in double in an order that does not depend on the machine.
-__global__ void __launch_bounds__(THREADS) photometric_mean(const float* partial, int pairs, double count, float* out) {
+__global__ void __launch_bounds__(THREADS)
+    photometric_mean(const float* partial, int pairs, double count, float* out) {
   __shared__ double scratch[THREADS];
   double l1 = 0.0, ssim = 0.0;
   for (int i = threadIdx.x; i < pairs; i += THREADS) {
@@ -133,7 +138,8 @@ __global__ void __launch_bounds__(THREADS)
   const int left = blockIdx.x * TILE, top = blockIdx.y * TILE;
   const bool inside = left + tx < width && top + ty < height;
   const size_t count = static_cast<size_t>(height) * width * 3;
-  const float grad_l1 = grad_out[0] / static_cast<float>(count), grad_ssim = grad_out[1] / static_cast<float>(count);
+  const float grad_l1 = grad_out[0] / static_cast<float>(count),
+              grad_ssim = grad_out[1] / static_cast<float>(count);
   for (int channel = 0; channel < 3; ++channel) {
     for (int i = thread; i < SPAN * SPAN; i += THREADS) {
       const int row = top + i / SPAN - RADIUS, column = left + i % SPAN - RADIUS;
@@ -164,7 +170,9 @@ __global__ void __launch_bounds__(THREADS)
   }
 }
 
-bool bad_size(int height, int width) { return height < 1 || width < 1 || height > 1 << 16 || width > 1 << 16; }
+bool bad_size(int height, int width) {
+  return height < 1 || width < 1 || height > 1 << 16 || width > 1 << 16;
+}
 
 }  // namespace
 }  // namespace gspc
@@ -175,19 +183,21 @@ GSPC_EXPORT int64_t gspc_photometric_partials(int height, int width) {
   return static_cast<int64_t>((height + TILE - 1) / TILE) * ((width + TILE - 1) / TILE);
 }
 
-// out[0] = mean |image - target|, out[1] = mean SSIM. target_bytes is 4 (float32) or 1 (uint8). maps [3, H, W, 3] is filled
-// for the backward pass; a null pointer leaves it out. partial: scratch of gspc_photometric_partials pairs.
-GSPC_EXPORT int gspc_photometric_forward(const float* image, const void* target, int target_bytes, int height, int width,
-                                         float* maps, float* partial, float* out, cudaStream_t stream) {
+// out[0] = mean |image - target|, out[1] = mean SSIM. target_bytes is 4 (float32) or 1 (uint8). maps [3, H,
+// W, 3] is filled for the backward pass; a null pointer leaves it out. partial: scratch of
+// gspc_photometric_partials pairs.
+GSPC_EXPORT int gspc_photometric_forward(const float* image, const void* target, int target_bytes, int height,
+                                         int width, float* maps, float* partial, float* out,
+                                         cudaStream_t stream) {
   using namespace gspc;
   if (bad_size(height, width)) return static_cast<int>(cudaErrorInvalidValue);
   const dim3 grid((width + TILE - 1) / TILE, (height + TILE - 1) / TILE), block(TILE, TILE);
   if (target_bytes == 1) {
-    GSPC_LAUNCH(photometric_forward<uint8_t>, grid, block, stream, image, static_cast<const uint8_t*>(target), height, width,
-                maps, partial);
+    GSPC_LAUNCH(photometric_forward<uint8_t>, grid, block, stream, image, static_cast<const uint8_t*>(target),
+                height, width, maps, partial);
   } else {
-    GSPC_LAUNCH(photometric_forward<float>, grid, block, stream, image, static_cast<const float*>(target), height, width,
-                maps, partial);
+    GSPC_LAUNCH(photometric_forward<float>, grid, block, stream, image, static_cast<const float*>(target),
+                height, width, maps, partial);
   }
   const int pairs = static_cast<int>(gspc_photometric_partials(height, width));
   GSPC_LAUNCH(photometric_mean, dim3(1), dim3(THREADS), stream, partial, pairs, 3.0 * height * width, out);
@@ -195,18 +205,18 @@ GSPC_EXPORT int gspc_photometric_forward(const float* image, const void* target,
 }
 
 // grad_out: two floats on the device, the gradients of out. grad_image [H, W, 3] is overwritten.
-GSPC_EXPORT int gspc_photometric_backward(const float* image, const void* target, int target_bytes, int height, int width,
-                                          const float* maps, const float* grad_out, float* grad_image,
-                                          cudaStream_t stream) {
+GSPC_EXPORT int gspc_photometric_backward(const float* image, const void* target, int target_bytes,
+                                          int height, int width, const float* maps, const float* grad_out,
+                                          float* grad_image, cudaStream_t stream) {
   using namespace gspc;
   if (bad_size(height, width)) return static_cast<int>(cudaErrorInvalidValue);
   const dim3 grid((width + TILE - 1) / TILE, (height + TILE - 1) / TILE), block(TILE, TILE);
   if (target_bytes == 1) {
-    GSPC_LAUNCH(photometric_backward<uint8_t>, grid, block, stream, image, static_cast<const uint8_t*>(target), height,
-                width, maps, grad_out, grad_image);
+    GSPC_LAUNCH(photometric_backward<uint8_t>, grid, block, stream, image,
+                static_cast<const uint8_t*>(target), height, width, maps, grad_out, grad_image);
   } else {
-    GSPC_LAUNCH(photometric_backward<float>, grid, block, stream, image, static_cast<const float*>(target), height, width,
-                maps, grad_out, grad_image);
+    GSPC_LAUNCH(photometric_backward<float>, grid, block, stream, image, static_cast<const float*>(target),
+                height, width, maps, grad_out, grad_image);
   }
   return launch_status();
 }

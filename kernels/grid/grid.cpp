@@ -14,7 +14,8 @@ constexpr int64_t PACK_BLOCK = 16384;  // entries per packing task
 
 int64_t blocks(size_t n, int64_t size) { return (static_cast<int64_t>(n) + size - 1) / size; }
 
-// The coordinate scratch of a backward pass, kept by the calling thread: fresh pages each step cost more than the arithmetic.
+// The coordinate scratch of a backward pass, kept by the calling thread: fresh pages each step cost more than
+// the arithmetic.
 uint32_t* coordinate_scratch(size_t count) {
   thread_local std::unique_ptr<uint32_t[]> scratch;
   thread_local size_t capacity = 0;
@@ -38,7 +39,8 @@ void grid_pack_signs(const float* embeddings, size_t entries, uint8_t* table) {
   std::memset(table + entries, 0, GRID_SIGN_PADDING);
 }
 
-void grid_forward_int(const GridSpec& spec, const uint8_t* table, const int32_t* positions, size_t n, int16_t* out) {
+void grid_forward_int(const GridSpec& spec, const uint8_t* table, const int32_t* positions, size_t n,
+                      int16_t* out) {
   const size_t width = grid_context_size(spec);
   const int64_t tasks = blocks(n, BLOCK);
 #pragma omp parallel for schedule(static)
@@ -49,7 +51,8 @@ void grid_forward_int(const GridSpec& spec, const uint8_t* table, const int32_t*
   }
 }
 
-void grid_forward(const GridSpec& spec, const uint8_t* table, const int32_t* positions, size_t n, float* out) {
+void grid_forward(const GridSpec& spec, const uint8_t* table, const int32_t* positions, size_t n,
+                  float* out) {
   const size_t width = grid_context_size(spec);
   const int64_t tasks = blocks(n, BLOCK);
 #pragma omp parallel for schedule(static)
@@ -62,8 +65,8 @@ void grid_forward(const GridSpec& spec, const uint8_t* table, const int32_t* pos
   }
 }
 
-void grid_backward(const GridSpec& spec, const float* embeddings, const int32_t* positions, const float* grad_out, size_t n,
-                   float* grad_embeddings) {
+void grid_backward(const GridSpec& spec, const float* embeddings, const int32_t* positions,
+                   const float* grad_out, size_t n, float* grad_embeddings) {
   const size_t padded = (n + 15) / 16 * 16, width = grid_context_size(spec);
   uint32_t* scratch = coordinate_scratch(3 * padded);
   const int64_t tasks = blocks(n, BLOCK);
@@ -80,7 +83,8 @@ void grid_backward(const GridSpec& spec, const float* embeddings, const int32_t*
     for (int64_t plane = 0; plane < planes; ++plane) {
       const GridPlane& shape = spec.planes[static_cast<size_t>(plane)];
       size_t first = 0;
-      for (int64_t before = 0; before < plane; ++before) first += grid_entries(spec.planes[static_cast<size_t>(before)]);
+      for (int64_t before = 0; before < plane; ++before)
+        first += grid_entries(spec.planes[static_cast<size_t>(before)]);
       const size_t values = GRID_FEATURES * grid_entries(shape);
       float* grad_table = grad_embeddings + GRID_FEATURES * first;
       std::memset(grad_table, 0, values * sizeof(float));

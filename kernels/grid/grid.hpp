@@ -1,6 +1,7 @@
-// Training side of the context grid (codec/context_grid.hpp): context from float embeddings, and their gradient.
-// The forward pass takes only the signs of the embeddings (e >= 0 is +1; NaN is -1) and gives integer context / 512 exactly.
-// The backward pass is straight-through: d sign(e) / d e = 1 where |e| <= 1, else 0.
+// Training side of the context grid (codec/context_grid.hpp): context from float embeddings, and their
+// gradient. The forward pass takes only the signs of the embeddings (e >= 0 is +1; NaN is -1) and gives
+// integer context / 512 exactly. The backward pass is straight-through: d sign(e) / d e = 1 where |e| <= 1,
+// else 0.
 #pragma once
 
 #include <cstddef>
@@ -17,11 +18,12 @@ void grid_pack_signs(const float* embeddings, size_t entries, uint8_t* table);
 void grid_forward(const GridSpec& spec, const uint8_t* table, const int32_t* positions, size_t n, float* out);
 
 // The same as integers, [n, C] int16 in [-512, 512].
-void grid_forward_int(const GridSpec& spec, const uint8_t* table, const int32_t* positions, size_t n, int16_t* out);
+void grid_forward_int(const GridSpec& spec, const uint8_t* table, const int32_t* positions, size_t n,
+                      int16_t* out);
 
-// grad_out [n, C] -> grad_embeddings [entries, 4], overwritten. One task per plane walks all positions in order, so the sums
-// are the same for any number of threads.
-void grid_backward(const GridSpec& spec, const float* embeddings, const int32_t* positions, const float* grad_out, size_t n,
-                   float* grad_embeddings);
+// grad_out [n, C] -> grad_embeddings [entries, 4], overwritten. One task per plane walks all positions in
+// order, so the sums are the same for any number of threads.
+void grid_backward(const GridSpec& spec, const float* embeddings, const int32_t* positions,
+                   const float* grad_out, size_t n, float* grad_embeddings);
 
 }  // namespace gspc

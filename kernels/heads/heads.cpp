@@ -16,8 +16,10 @@ float* block_scratch(const HeadsSizes& sizes) {
 
 int64_t divide_up(int64_t n, int64_t by) { return (n + by - 1) / by; }
 
-// Copies a matrix [rows, columns] into zeroed memory with rows of `stride`, as it is or transposed. Advances `at`.
-const float* pack(float*& at, const float* m, int rows, int columns, int m_stride, int stride, bool transposed) {
+// Copies a matrix [rows, columns] into zeroed memory with rows of `stride`, as it is or transposed. Advances
+// `at`.
+const float* pack(float*& at, const float* m, int rows, int columns, int m_stride, int stride,
+                  bool transposed) {
   float* const out = at;
   const int out_rows = transposed ? columns : rows;
   std::memset(out, 0, sizeof(float) * out_rows * stride);
@@ -82,10 +84,18 @@ void unpack_partial(const HeadsSizes& s, const HeadsPartial& p, const HeadsGradi
 }  // namespace
 
 HeadsSizes::HeadsSizes(const HeadsShape& shape)
-    : features(shape.features), offsets(shape.offsets), hidden(shape.hidden), predicted(shape.predicted), scales(shape.scales),
-      own(features - predicted), inputs(features + 4),
-      features_p(heads_round(features)), inputs_p(heads_round(inputs)), hidden_p(heads_round(hidden)),
-      opacity_p(heads_round(offsets)), hidden2_p(heads_round(hidden + hidden_p)),
+    : features(shape.features),
+      offsets(shape.offsets),
+      hidden(shape.hidden),
+      predicted(shape.predicted),
+      scales(shape.scales),
+      own(features - predicted),
+      inputs(features + 4),
+      features_p(heads_round(features)),
+      inputs_p(heads_round(inputs)),
+      hidden_p(heads_round(hidden)),
+      opacity_p(heads_round(offsets)),
+      hidden2_p(heads_round(hidden + hidden_p)),
       hidden3_p(heads_round(2 * hidden + hidden_p)) {}
 
 size_t HeadsSizes::partial_floats() const {
@@ -110,8 +120,8 @@ HeadsPartial::HeadsPartial(const HeadsSizes& s, float* memory) {
   b_cov = b_color + 3 * k;
 }
 
-size_t heads_select(const HeadsShape& shape, const HeadsWeights& weights, const HeadsInput& input, const uint8_t* visible,
-                    HeadsSelection& selection) {
+size_t heads_select(const HeadsShape& shape, const HeadsWeights& weights, const HeadsInput& input,
+                    const uint8_t* visible, HeadsSelection& selection) {
   const HeadsSizes sizes(shape);
   const HeadsPacked packed = pack_weights(sizes, weights);
   int32_t* counts = selection.starts + 1;
@@ -129,8 +139,8 @@ size_t heads_select(const HeadsShape& shape, const HeadsWeights& weights, const 
     const size_t first = static_cast<size_t>(block) * HEADS_BLOCK;
     const int count = static_cast<int>(std::min<size_t>(HEADS_BLOCK, rows - first));
     GSPC_DISPATCH(heads_select_block)
-    (sizes, packed, input, visible != nullptr ? selection.active + first : nullptr, first, count, selection.alpha, counts,
-     block_scratch(sizes));
+    (sizes, packed, input, visible != nullptr ? selection.active + first : nullptr, first, count,
+     selection.alpha, counts, block_scratch(sizes));
   }
   selection.starts[0] = 0;
   selection.n_active = 0;
@@ -151,19 +161,21 @@ void heads_forward(const HeadsShape& shape, const HeadsWeights& weights, const H
   for (int64_t block = 0; block < blocks; ++block) {
     const size_t first = static_cast<size_t>(block) * HEADS_BLOCK;
     const int count = static_cast<int>(std::min<size_t>(HEADS_BLOCK, selection.n_active - first));
-    GSPC_DISPATCH(heads_forward_block)(sizes, packed, input, selection, first, count, output, block_scratch(sizes));
+    GSPC_DISPATCH(heads_forward_block)(sizes, packed, input, selection, first, count, output,
+                                       block_scratch(sizes));
   }
 }
 
 void heads_backward(const HeadsShape& shape, const HeadsWeights& weights, const HeadsInput& input,
-                    const HeadsSelection& selection, const HeadsOutput& output, const HeadsOutputGradients& grad_output,
-                    const HeadsGradients& gradients) {
+                    const HeadsSelection& selection, const HeadsOutput& output,
+                    const HeadsOutputGradients& grad_output, const HeadsGradients& gradients) {
   constexpr int64_t MAX_PARTS = 32;  // of weight gradients, each zeroed and added up
   const HeadsSizes sizes(shape);
   const HeadsPacked packed = pack_weights(sizes, weights);
   const int64_t active = static_cast<int64_t>(selection.n_active);
   const int64_t blocks = divide_up(active, HEADS_BLOCK);
-  const int64_t blocks_per_part = std::max<int64_t>(divide_up(blocks, MAX_PARTS), 1);  // never depends on the threads
+  const int64_t blocks_per_part =
+      std::max<int64_t>(divide_up(blocks, MAX_PARTS), 1);  // never depends on the threads
   const int64_t parts = divide_up(blocks, blocks_per_part);
   const size_t part_floats = sizes.partial_floats();
   thread_local Scratch scratch;
@@ -194,9 +206,11 @@ void heads_backward(const HeadsShape& shape, const HeadsWeights& weights, const 
     const int64_t chunks = divide_up(static_cast<int64_t>(part_floats), 2048);
 #pragma omp for schedule(static)
     for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-      const size_t start = static_cast<size_t>(chunk) * 2048, count = std::min<size_t>(2048, part_floats - start);
+      const size_t start = static_cast<size_t>(chunk) * 2048,
+                   count = std::min<size_t>(2048, part_floats - start);
       for (int64_t part = 1; part < parts; ++part)
-        GSPC_DISPATCH(heads_add)(partials + start, partials + static_cast<size_t>(part) * part_floats + start, count);
+        GSPC_DISPATCH(heads_add)(partials + start, partials + static_cast<size_t>(part) * part_floats + start,
+                                 count);
     }
   }
   unpack_partial(sizes, HeadsPartial(sizes, partials), gradients);

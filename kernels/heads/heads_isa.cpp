@@ -6,8 +6,8 @@ namespace gspc::GSPC_ISA_NAMESPACE {
 namespace {
 
 // x rows of a block: feature, view direction, scaled distance.
-void build_inputs(const HeadsSizes& s, const HeadsInput& in, float distance_scale, const int32_t* rows, size_t first, int count,
-                  float* x) {
+void build_inputs(const HeadsSizes& s, const HeadsInput& in, float distance_scale, const int32_t* rows,
+                  size_t first, int count, float* x) {
   for (int a = 0; a < count; ++a, x += s.inputs_p) {
     const size_t n = rows != nullptr ? static_cast<size_t>(rows[a]) : first + static_cast<size_t>(a);
     copy_floats(x, in.predicted + n * s.predicted, s.predicted);
@@ -15,7 +15,8 @@ void build_inputs(const HeadsSizes& s, const HeadsInput& in, float distance_scal
     const float* anchor = in.anchors + 3 * n;
     const float dx = anchor[0] - in.center[0], dy = anchor[1] - in.center[1], dz = anchor[2] - in.center[2];
     const float distance = __builtin_sqrtf(dx * dx + dy * dy + dz * dz);
-    const float inverse = 1.0f / (distance < 1e-12f ? 1e-12f : distance);  // an anchor at the camera has direction 0
+    const float inverse =
+        1.0f / (distance < 1e-12f ? 1e-12f : distance);  // an anchor at the camera has direction 0
     x[s.features] = dx * inverse;
     x[s.features + 1] = dy * inverse;
     x[s.features + 2] = dz * inverse;
@@ -41,8 +42,9 @@ void add_rows(const float* m, int count, int width, ptrdiff_t stride, float* tot
   }
 }
 
-// w [ROWS][stride] times h [n], n a multiple of 16; ROWS of the result's lanes mean something. Beyond its head's units h is read,
-// too, which are times zero: so one head's infinite unit, of a fit that has diverged, makes another's logits NaN.
+// w [ROWS][stride] times h [n], n a multiple of 16; ROWS of the result's lanes mean something. Beyond its
+// head's units h is read, too, which are times zero: so one head's infinite unit, of a fit that has diverged,
+// makes another's logits NaN.
 template <int ROWS>
 static inline Quad products(const float* w, int stride, const float* h, int n) {
   Vec acc[4] = {};
@@ -54,11 +56,12 @@ static inline Quad products(const float* w, int stride, const float* h, int n) {
   return sums(acc[0], acc[1], acc[2], acc[3]);
 }
 
-// The drawn Gaussians of a block, each an anchor's k-th, and an order by k: so the weights of one k are used while they are in
-// the L1 cache.
+// The drawn Gaussians of a block, each an anchor's k-th, and an order by k: so the weights of one k are used
+// while they are in the L1 cache.
 struct BlockGaussians {
   int n = 0;
-  int32_t *anchor, *k, *order, *starts;  // [n] and one more, [n] and one more, [n], [K + 1]: first of each k in `order`
+  int32_t *anchor, *k, *order,
+      *starts;  // [n] and one more, [n] and one more, [n], [K + 1]: first of each k in `order`
 
   BlockGaussians(int offsets, int32_t* memory) {
     const ptrdiff_t room = static_cast<ptrdiff_t>(HEADS_BLOCK) * offsets + 1;
@@ -85,12 +88,12 @@ struct BlockGaussians {
   }
 };
 
-// The part of second_layer_strip for the weights' gradients, from row FIRST. A few rows at once share the loads of units, and make
-// enough sums that none waits for its last product.
+// The part of second_layer_strip for the weights' gradients, from row FIRST. A few rows at once share the
+// loads of units, and make enough sums that none waits for its last product.
 template <int FIRST, int ROWS, int VECS>
-static inline __attribute__((always_inline)) void weights_strip(const BlockGaussians& gaussians, int begin, int end,
-                                                                const float* d, int hidden_p, const float* h, ptrdiff_t h_row,
-                                                                float* dw) {
+static inline __attribute__((always_inline)) void weights_strip(const BlockGaussians& gaussians, int begin,
+                                                                int end, const float* d, int hidden_p,
+                                                                const float* h, ptrdiff_t h_row, float* dw) {
   constexpr int MOST = LANES < 16 ? 1 : 4;
   constexpr int LEFT = ROWS - FIRST, TAKEN = LEFT < MOST ? LEFT : MOST;
   Vec acc[TAKEN][VECS];
@@ -109,14 +112,17 @@ static inline __attribute__((always_inline)) void weights_strip(const BlockGauss
   }
   for (int r = 0; r < TAKEN; ++r)
     for (int v = 0; v < VECS; ++v) store(dw + (FIRST + r) * hidden_p + v * LANES, acc[r][v]);
-  if constexpr (LEFT > MOST) weights_strip<FIRST + TAKEN, ROWS, VECS>(gaussians, begin, end, d, hidden_p, h, h_row, dw);
+  if constexpr (LEFT > MOST)
+    weights_strip<FIRST + TAKEN, ROWS, VECS>(gaussians, begin, end, d, hidden_p, h, h_row, dw);
 }
 
-// Of the k-th Gaussians of a block and the ROWS logits that each has of one head: from the logits' gradients d [ROWS] in rows of
-// HEADS_LOGITS, += those of the units h in [0, LANES * VECS) of an anchor's row, and of the weights w [ROWS][hidden_p].
+// Of the k-th Gaussians of a block and the ROWS logits that each has of one head: from the logits' gradients
+// d [ROWS] in rows of HEADS_LOGITS, += those of the units h in [0, LANES * VECS) of an anchor's row, and of
+// the weights w [ROWS][hidden_p].
 template <int ROWS, int VECS>
-static inline __attribute__((always_inline)) void second_layer_strip(const BlockGaussians& gaussians, int k, const float* d,
-                                                                     const float* w, int hidden_p, const float* h, float* dh,
+static inline __attribute__((always_inline)) void second_layer_strip(const BlockGaussians& gaussians, int k,
+                                                                     const float* d, const float* w,
+                                                                     int hidden_p, const float* h, float* dh,
                                                                      ptrdiff_t h_row, float* dw) {
   const int begin = gaussians.starts[k], end = gaussians.starts[k + 1];
   for (int i = begin; i < end; ++i) {
@@ -136,8 +142,8 @@ static inline __attribute__((always_inline)) void second_layer_strip(const Block
 }
 
 template <int ROWS>
-static void second_layer_backward(const BlockGaussians& gaussians, int k, const float* d, const float* w, int hidden_p,
-                                  const float* h, float* dh, ptrdiff_t h_row, float* dw) {
+static void second_layer_backward(const BlockGaussians& gaussians, int k, const float* d, const float* w,
+                                  int hidden_p, const float* h, float* dh, ptrdiff_t h_row, float* dw) {
   constexpr int WIDE = LANES < 16 ? 8 : 4;  // accumulators; there are 16 or 32 registers
   int c = 0;
   for (; c + WIDE * LANES <= hidden_p; c += WIDE * LANES)
@@ -146,10 +152,11 @@ static void second_layer_backward(const BlockGaussians& gaussians, int k, const 
     second_layer_strip<ROWS, 16 / LANES>(gaussians, k, d, w + c, hidden_p, h + c, dh + c, h_row, dw + c);
 }
 
-// From the gradients of one anchor's Gaussians to those of their logits, rows of d which advances, and of offsets, mask and
-// scalings, which are zero before.
-void anchor_backward(const HeadsSizes& s, const HeadsInput& in, const HeadsSelection& sel, const HeadsOutput& out,
-                     const HeadsOutputGradients& g, const HeadsGradients& to, size_t n, const float* e, float*& d) {
+// From the gradients of one anchor's Gaussians to those of their logits, rows of d which advances, and of
+// offsets, mask and scalings, which are zero before.
+void anchor_backward(const HeadsSizes& s, const HeadsInput& in, const HeadsSelection& sel,
+                     const HeadsOutput& out, const HeadsOutputGradients& g, const HeadsGradients& to,
+                     size_t n, const float* e, float*& d) {
   const Quad offset_extent = load3(e), extent = load3(e + 3);
   Quad d_offset_extent{}, d_extent{};
   const size_t end = static_cast<size_t>(sel.starts[n + 1]);
@@ -200,16 +207,16 @@ void anchor_backward(const HeadsSizes& s, const HeadsInput& in, const HeadsSelec
 
 }  // namespace
 
-void heads_select_block(const HeadsSizes& s, const HeadsPacked& w, const HeadsInput& in, const int32_t* rows, size_t first,
-                        int count, float* alpha, int32_t* counts, float* scratch) {
+void heads_select_block(const HeadsSizes& s, const HeadsPacked& w, const HeadsInput& in, const int32_t* rows,
+                        size_t first, int count, float* alpha, int32_t* counts, float* scratch) {
   float* x = scratch;
   float* h = x + HEADS_BLOCK * s.inputs_p;
   float* logits = h + HEADS_BLOCK * s.hidden_p;
   build_inputs(s, in, w.distance_scale, rows, first, count, x);
-  gemm<Start::bias_relu>({count, s.inputs, s.hidden_p / 16, x, s.inputs_p, 1, w.w1_opacity_t, s.hidden_p, h, s.hidden_p,
-                          w.b1_opacity});
-  gemm<Start::bias>({count, s.hidden, s.opacity_p / 16, h, s.hidden_p, 1, w.w_opacity_t, s.opacity_p, logits, s.opacity_p,
-                     w.b_opacity});
+  gemm<Start::bias_relu>({count, s.inputs, s.hidden_p / 16, x, s.inputs_p, 1, w.w1_opacity_t, s.hidden_p, h,
+                          s.hidden_p, w.b1_opacity});
+  gemm<Start::bias>({count, s.hidden, s.opacity_p / 16, h, s.hidden_p, 1, w.w_opacity_t, s.opacity_p, logits,
+                     s.opacity_p, w.b_opacity});
   map(logits, logits, static_cast<size_t>(count) * s.opacity_p, [](Vec v) { return vtanh(v); });
   for (int a = 0; a < count; ++a) {
     const size_t n = rows != nullptr ? static_cast<size_t>(rows[a]) : first + static_cast<size_t>(a);
@@ -226,18 +233,20 @@ void heads_select_block(const HeadsSizes& s, const HeadsPacked& w, const HeadsIn
   }
 }
 
-void heads_forward_block(const HeadsSizes& s, const HeadsPacked& w, const HeadsInput& in, const HeadsSelection& sel,
-                         size_t first, int count, const HeadsOutput& out, float* scratch) {
+void heads_forward_block(const HeadsSizes& s, const HeadsPacked& w, const HeadsInput& in,
+                         const HeadsSelection& sel, size_t first, int count, const HeadsOutput& out,
+                         float* scratch) {
   float* x = scratch;
   float* h = x + HEADS_BLOCK * s.inputs_p;
   float* e = h + HEADS_BLOCK * s.hidden2_p;
   const int32_t* rows = sel.active + first;
   build_inputs(s, in, w.distance_scale, rows, 0, count, x);
-  gemm<Start::bias_relu>({count, s.inputs, s.hidden2_p / 16, x, s.inputs_p, 1, w.w1_rest_t, s.hidden2_p, h, s.hidden2_p,
-                          w.b1_rest});
+  gemm<Start::bias_relu>({count, s.inputs, s.hidden2_p / 16, x, s.inputs_p, 1, w.w1_rest_t, s.hidden2_p, h,
+                          s.hidden2_p, w.b1_rest});
   exp_scalings(s, in, rows, count, e);
 
-  BlockGaussians gaussians(s.offsets, reinterpret_cast<int32_t*>(e + 8 * HEADS_BLOCK + 6 * HEADS_BLOCK * s.offsets));
+  BlockGaussians gaussians(s.offsets,
+                           reinterpret_cast<int32_t*>(e + 8 * HEADS_BLOCK + 6 * HEADS_BLOCK * s.offsets));
   gaussians.find(s, sel, rows, count);
   const size_t begin = static_cast<size_t>(sel.starts[rows[0]]), drawn = static_cast<size_t>(gaussians.n);
   for (int g = 0; g < gaussians.n; ++g)
@@ -246,7 +255,8 @@ void heads_forward_block(const HeadsSizes& s, const HeadsPacked& w, const HeadsI
   float *colors = e + 8 * HEADS_BLOCK, *gates = colors + 3 * HEADS_BLOCK * s.offsets;
   for (int k = 0; k < s.offsets; ++k) {
     const float *w_color = w.w_color + 3 * k * s.hidden_p, *w_cov = w.w_cov + 7 * k * s.hidden_p;
-    const Quad b_color = load3(w.b_color + 3 * k), b_gate = load3(w.b_cov + 7 * k), b_quat = load4(w.b_cov + 7 * k + 3);
+    const Quad b_color = load3(w.b_color + 3 * k), b_gate = load3(w.b_cov + 7 * k),
+               b_quat = load4(w.b_cov + 7 * k + 3);
     for (int i = gaussians.starts[k]; i < gaussians.starts[k + 1]; ++i) {
       const int g = gaussians.order[i];
       const float *h_color = h + gaussians.anchor[g] * s.hidden2_p, *h_cov = h_color + s.hidden;
@@ -267,7 +277,8 @@ void heads_forward_block(const HeadsSizes& s, const HeadsPacked& w, const HeadsI
   for (int a = 0; a < count; ++a) {
     const size_t n = static_cast<size_t>(rows[a]);
     const size_t end = static_cast<size_t>(sel.starts[n + 1]);
-    const Quad anchor = load3(in.anchors + 3 * n), offset_extent = load3(e + 8 * a), extent = load3(e + 8 * a + 3);
+    const Quad anchor = load3(in.anchors + 3 * n), offset_extent = load3(e + 8 * a),
+               extent = load3(e + 8 * a + 3);
     for (; m < end; ++m) {
       const size_t flat = static_cast<size_t>(out.index[m]);
       const float mask = in.mask[flat];
@@ -279,9 +290,10 @@ void heads_forward_block(const HeadsSizes& s, const HeadsPacked& w, const HeadsI
   }
 }
 
-void heads_backward_block(const HeadsSizes& s, const HeadsPacked& w, const HeadsInput& in, const HeadsSelection& sel,
-                          const HeadsOutput& out, const HeadsOutputGradients& grad_output, const HeadsGradients& to,
-                          size_t first, int count, const HeadsPartial& partial, float* scratch) {
+void heads_backward_block(const HeadsSizes& s, const HeadsPacked& w, const HeadsInput& in,
+                          const HeadsSelection& sel, const HeadsOutput& out,
+                          const HeadsOutputGradients& grad_output, const HeadsGradients& to, size_t first,
+                          int count, const HeadsPartial& partial, float* scratch) {
   float* x = scratch;
   float* h = x + HEADS_BLOCK * s.inputs_p;
   float* dh = h + HEADS_BLOCK * s.hidden3_p;
@@ -291,11 +303,12 @@ void heads_backward_block(const HeadsSizes& s, const HeadsPacked& w, const Heads
   const int32_t* rows = sel.active + first;
   const int stride = s.hidden3_p, hidden = s.hidden;
   build_inputs(s, in, w.distance_scale, rows, 0, count, x);
-  gemm<Start::bias_relu>({count, s.inputs, s.hidden3_p / 16, x, s.inputs_p, 1, w.w1_t, s.hidden3_p, h, stride, w.b1});
+  gemm<Start::bias_relu>(
+      {count, s.inputs, s.hidden3_p / 16, x, s.inputs_p, 1, w.w1_t, s.hidden3_p, h, stride, w.b1});
   exp_scalings(s, in, rows, count, e);
 
-  BlockGaussians gaussians(s.offsets,
-                           reinterpret_cast<int32_t*>(d + static_cast<ptrdiff_t>(HEADS_BLOCK) * s.offsets * HEADS_LOGITS));
+  BlockGaussians gaussians(s.offsets, reinterpret_cast<int32_t*>(d + static_cast<ptrdiff_t>(HEADS_BLOCK) *
+                                                                         s.offsets * HEADS_LOGITS));
   gaussians.find(s, sel, rows, count);
   float* next = d;
   for (int a = 0; a < count; ++a)
@@ -305,11 +318,12 @@ void heads_backward_block(const HeadsSizes& s, const HeadsPacked& w, const Heads
   __builtin_memset(dh, 0, sizeof(float) * count * stride);
   for (int k = 0; k < s.offsets; ++k) {
     const ptrdiff_t row = static_cast<ptrdiff_t>(k) * s.hidden_p;
-    second_layer_backward<1>(gaussians, k, d + 10, w.w_opacity + row, s.hidden_p, h, dh, stride, partial.w_opacity + row);
-    second_layer_backward<3>(gaussians, k, d + 7, w.w_color + 3 * row, s.hidden_p, h + hidden, dh + hidden, stride,
-                             partial.w_color + 3 * row);
-    second_layer_backward<7>(gaussians, k, d, w.w_cov + 7 * row, s.hidden_p, h + 2 * hidden, dh + 2 * hidden, stride,
-                             partial.w_cov + 7 * row);
+    second_layer_backward<1>(gaussians, k, d + 10, w.w_opacity + row, s.hidden_p, h, dh, stride,
+                             partial.w_opacity + row);
+    second_layer_backward<3>(gaussians, k, d + 7, w.w_color + 3 * row, s.hidden_p, h + hidden, dh + hidden,
+                             stride, partial.w_color + 3 * row);
+    second_layer_backward<7>(gaussians, k, d, w.w_cov + 7 * row, s.hidden_p, h + 2 * hidden, dh + 2 * hidden,
+                             stride, partial.w_cov + 7 * row);
     Quad b_gate{}, b_quat{}, b_color{};
     float b_opacity = 0;
     for (int i = gaussians.starts[k]; i < gaussians.starts[k + 1]; ++i) {
@@ -326,10 +340,12 @@ void heads_backward_block(const HeadsSizes& s, const HeadsPacked& w, const Heads
   }
   for (int j = 0; j < count * stride; j += LANES) store(dh + j, load(h + j) > 0.0f ? load(dh + j) : Vec{});
 
-  gemm<Start::add>({s.inputs, count, s.hidden3_p / 16, x, 1, s.inputs_p, dh, stride, partial.w1_t, s.hidden3_p, nullptr});
+  gemm<Start::add>(
+      {s.inputs, count, s.hidden3_p / 16, x, 1, s.inputs_p, dh, stride, partial.w1_t, s.hidden3_p, nullptr});
   add_rows(dh, count, s.hidden3_p, stride, partial.b1);
 
-  gemm<Start::zero>({count, 3 * hidden, s.features_p / 16, dh, stride, 1, w.w1, s.features_p, dx, s.features_p, nullptr});
+  gemm<Start::zero>(
+      {count, 3 * hidden, s.features_p / 16, dh, stride, 1, w.w1, s.features_p, dx, s.features_p, nullptr});
   for (int a = 0; a < count; ++a) {
     const float* row = dx + a * s.features_p;
     copy_floats(to.predicted + static_cast<size_t>(rows[a]) * s.predicted, row, s.predicted);

@@ -74,7 +74,8 @@ Block block_of(const Packed& packed, const TwoLayerRows& rows, size_t first, siz
   for (size_t i = 1; i < count; ++i) neighbors = neighbors && index[i] == index[0] + static_cast<int64_t>(i);
   if (neighbors) return {rows.x + static_cast<size_t>(index[0]) * inputs, scratch};
   for (size_t i = 0; i < count; ++i)
-    std::memcpy(gathered + i * inputs, rows.x + static_cast<size_t>(rows.index[first + i]) * inputs, inputs * sizeof(float));
+    std::memcpy(gathered + i * inputs, rows.x + static_cast<size_t>(rows.index[first + i]) * inputs,
+                inputs * sizeof(float));
   return {gathered, scratch};
 }
 
@@ -106,12 +107,14 @@ void two_layer_forward(const std::vector<TwoLayerWeights>& networks, const TwoLa
   const int64_t blocks = divide_up(static_cast<int64_t>(rows.n), MLP_BLOCK);
 #pragma omp parallel for schedule(dynamic, 4)
   for (int64_t block = 0; block < blocks; ++block) {
-    const size_t first = static_cast<size_t>(block) * MLP_BLOCK, count = std::min<size_t>(MLP_BLOCK, rows.n - first);
+    const size_t first = static_cast<size_t>(block) * MLP_BLOCK,
+                 count = std::min<size_t>(MLP_BLOCK, rows.n - first);
     const Block at = block_of(packed, rows, first, count);
     for (size_t i = 0; i < networks.size(); ++i) {
       const TwoLayerPacked& p = packed.networks[i];
       GSPC_DISPATCH(two_layer_forward_block)
-      (p, at.x, static_cast<int>(count), results[i].hidden + first * p.hidden_p, results[i].y + first * p.outputs, at.scratch);
+      (p, at.x, static_cast<int>(count), results[i].hidden + first * p.hidden_p,
+       results[i].y + first * p.outputs, at.scratch);
     }
   }
 }
@@ -122,7 +125,8 @@ void two_layer_backward(const std::vector<TwoLayerWeights>& networks, const TwoL
   constexpr int64_t MAX_PARTS = 32, LEAST_BLOCKS = 8;
   const Packed packed = pack_weights(networks);
   const int64_t blocks = divide_up(static_cast<int64_t>(rows.n), MLP_BLOCK);
-  const int64_t blocks_per_part = std::max(divide_up(blocks, MAX_PARTS), LEAST_BLOCKS);  // never depends on the threads
+  const int64_t blocks_per_part =
+      std::max(divide_up(blocks, MAX_PARTS), LEAST_BLOCKS);  // never depends on the threads
   const int64_t parts = divide_up(blocks, blocks_per_part);
   size_t floats = 0;
   for (const TwoLayerPacked& p : packed.networks) floats += partial_floats(p);
@@ -134,15 +138,17 @@ void two_layer_backward(const std::vector<TwoLayerWeights>& networks, const TwoL
     float* const memory = partials + static_cast<size_t>(part) * floats;
     std::memset(memory, 0, floats * sizeof(float));
     const size_t end = std::min(rows.n, static_cast<size_t>((part + 1) * blocks_per_part) * MLP_BLOCK);
-    for (size_t first = static_cast<size_t>(part * blocks_per_part) * MLP_BLOCK; first < end; first += MLP_BLOCK) {
+    for (size_t first = static_cast<size_t>(part * blocks_per_part) * MLP_BLOCK; first < end;
+         first += MLP_BLOCK) {
       const size_t count = std::min<size_t>(MLP_BLOCK, end - first);
       const Block at = block_of(packed, rows, first, count);
       float* next = memory;
       for (size_t i = 0; i < networks.size(); ++i) {
         const TwoLayerPacked& p = packed.networks[i];
         GSPC_DISPATCH(two_layer_backward_block)
-        (p, at.x, static_cast<int>(count), gradients[i].hidden + first * p.hidden_p, gradients[i].y + first * p.outputs,
-         grad_x != nullptr ? grad_x + first * p.inputs : nullptr, i > 0, partial_in(p, next), at.scratch);
+        (p, at.x, static_cast<int>(count), gradients[i].hidden + first * p.hidden_p,
+         gradients[i].y + first * p.outputs, grad_x != nullptr ? grad_x + first * p.inputs : nullptr, i > 0,
+         partial_in(p, next), at.scratch);
         next += partial_floats(p);
       }
     }

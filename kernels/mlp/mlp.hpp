@@ -1,7 +1,7 @@
 // Small two-layer networks y = W2 relu(W1 x + b1) + b2 that read the same rows x, and their gradients.
 //
-// All arrays are C-contiguous float32. Work is cut into fixed blocks of rows and weight gradients are summed over fixed
-// partitions in order, so every result is the same, bit for bit, for any number of threads.
+// All arrays are C-contiguous float32. Work is cut into fixed blocks of rows and weight gradients are summed
+// over fixed partitions in order, so every result is the same, bit for bit, for any number of threads.
 #pragma once
 
 #include <cstddef>

@@ -6,7 +6,8 @@
 
 namespace gspc {
 
-constexpr int MLP_BLOCK = 48;  // rows per block: a multiple of the products' row counts; two blocks of inputs fit the L1 cache
+constexpr int MLP_BLOCK =
+    48;  // rows per block: a multiple of the products' row counts; two blocks of inputs fit the L1 cache
 
 // Sizes and weights in the order the products read them; "p" = rounded up to 16, padding is zero.
 struct TwoLayerPacked {
@@ -24,12 +25,11 @@ struct TwoLayerPartial {
 
 }  // namespace gspc
 
-GSPC_DECLARE_ISA(
-    void two_layer_forward_block(const TwoLayerPacked& weights, const float* x, int count, float* hidden, float* y,
-                                 float* scratch);
-    // grad_x may be null, and is written or added to; weight gradients are added to partial.
-    void two_layer_backward_block(const TwoLayerPacked& weights, const float* x, int count, const float* hidden,
-                                  const float* grad_y, float* grad_x, bool add_x, const TwoLayerPartial& partial,
-                                  float* scratch);
-    // total[i] += part[i]
-    void mlp_add(float* total, const float* part, size_t n);)
+GSPC_DECLARE_ISA(void two_layer_forward_block(const TwoLayerPacked& weights, const float* x, int count,
+                                              float* hidden, float* y, float* scratch);
+                 // grad_x may be null, and is written or added to; weight gradients are added to partial.
+                 void two_layer_backward_block(const TwoLayerPacked& weights, const float* x, int count,
+                                               const float* hidden, const float* grad_y, float* grad_x,
+                                               bool add_x, const TwoLayerPartial& partial, float* scratch);
+                 // total[i] += part[i]
+                 void mlp_add(float* total, const float* part, size_t n);)

@@ -1,9 +1,10 @@
 // Blending of one 16x16 tile and its gradient.
 //
-// A tile is cut into blocks of 4 x kBlockRows pixels; the pixels of a block lie across vector lanes. The tile's pairs are
-// taken in batches: each pair's exponent becomes a quadratic polynomial in tile coordinates, a conservative test of the
-// ellipse against every block gives a bit mask. Forward, each block runs over its own pairs with its pixels in registers.
-// Backward, each pair runs over the blocks it really contributed to, with its nine sums in registers.
+// A tile is cut into blocks of 4 x kBlockRows pixels; the pixels of a block lie across vector lanes. The
+// tile's pairs are taken in batches: each pair's exponent becomes a quadratic polynomial in tile coordinates,
+// a conservative test of the ellipse against every block gives a bit mask. Forward, each block runs over its
+// own pairs with its pixels in registers. Backward, each pair runs over the blocks it really contributed to,
+// with its nine sums in registers.
 #include <cstdint>
 
 #include "raster/raster.hpp"
@@ -15,24 +16,26 @@ namespace {
 using namespace gspc::raster;
 
 constexpr int kBlockRows = W == 16 ? 4 : 2;
-constexpr int kVectors = 4 * kBlockRows / W;     // per block
-constexpr int kBands = kTile / kBlockRows;       // rows of blocks
+constexpr int kVectors = 4 * kBlockRows / W;  // per block
+constexpr int kBands = kTile / kBlockRows;    // rows of blocks
 constexpr int kBlocks = 4 * kBands;
-constexpr int kLanes = 4 * kBlockRows;           // pixels per block
+constexpr int kLanes = 4 * kBlockRows;  // pixels per block
 constexpr int kBatch = 128;
 constexpr int kPixels = kTile * kTile;
 
 enum Term { kOne, kTx, kTy, kTxx, kTxy, kTyy, kTerms };
 
 struct Batch {
-  alignas(64) float k[kTerms][kBatch];   // log2(alpha) = k . (1, x, y, xx, xy, yy), x and y from the tile's center
+  alignas(
+      64) float k[kTerms][kBatch];  // log2(alpha) = k . (1, x, y, xx, xy, yy), x and y from the tile's center
   alignas(64) float color[3][kBatch];
   alignas(64) float dx[kBatch], dy[kBatch];  // tile center - mean
   alignas(64) std::uint32_t mask[kBatch];
   alignas(64) std::int32_t gaussian[kBatch];
 };
 
-// Tile coordinates of the pixels of every block, one after the other: a block's data lies within few cache lines.
+// Tile coordinates of the pixels of every block, one after the other: a block's data lies within few cache
+// lines.
 struct Grid {
   alignas(64) float block[kBlocks][5][kLanes]{};
   constexpr Grid() {
@@ -51,7 +54,8 @@ struct Grid {
 };
 constexpr Grid grid;  // at compile time: this unit must not run anything before the dispatch
 
-// Fills batch.k, color, dx, dy from records of batch.gaussian[0, count) (padded to a multiple of W by the caller).
+// Fills batch.k, color, dx, dy from records of batch.gaussian[0, count) (padded to a multiple of W by the
+// caller).
 GSPC_INLINE void load_batch(Batch& batch, const float* records, int count, float center_x, float center_y) {
   for (int i = 0; i < count; i += W) {
     const vi index = load_int(batch.gaussian + i);
@@ -74,11 +78,13 @@ GSPC_INLINE void load_batch(Batch& batch, const float* records, int count, float
   }
 }
 
-// Which blocks may hold a pixel center inside the ellipse alpha >= 1/255: per band, the ellipse's extent in x.
+// Which blocks may hold a pixel center inside the ellipse alpha >= 1/255: per band, the ellipse's extent in
+// x.
 GSPC_INLINE void mask_batch(Batch& batch, const float* records, int count) {
   for (int i = 0; i < count; i += W) {
     const vi index = load_int(batch.gaussian + i);
-    const vf mx = set1(8.0f) - load(batch.dx + i), my = set1(8.0f) - load(batch.dy + i);  // from the tile's corner
+    const vf mx = set1(8.0f) - load(batch.dx + i),
+             my = set1(8.0f) - load(batch.dy + i);  // from the tile's corner
     const vf slope = gather(records + kSlope, index, kRecord);
     const vf cu = load(batch.k[kTxx] + i), cy = gather(records + kCurveY, index, kRecord);
     const vf level = gather(records + kLogOpacity, index, kRecord) + set1(1e-4f - kLog2MinAlpha);
@@ -94,8 +100,8 @@ GSPC_INLINE void mask_batch(Batch& batch, const float* records, int count) {
       const vf half_right = vsqrt(vmax(fma(cy * at_right, at_right, level), zero) * scale);
       const vf half_left = vsqrt(vmax(fma(cy * at_left, at_left, level), zero) * scale);
       const vf right = fma(slope, at_right, mx + half_right), left = fma(slope, at_left, mx - half_left);
-      // First block whose last pixel center (4 j + 3.5) is not left of the ellipse; one past the last whose first
-      // (4 j + 0.5) is not right of it. Widened by 0.02 pixels.
+      // First block whose last pixel center (4 j + 3.5) is not left of the ellipse; one past the last whose
+      // first (4 j + 0.5) is not right of it. Widened by 0.02 pixels.
       const vf first = vmin(vmax(fma(left, set1(0.25f), set1(-0.88f)), set1(-1.0f)), set1(4.0f));
       const vf last = vmin(vmax(fma(right, set1(0.25f), set1(-0.12f)), set1(-1.0f)), set1(4.0f));
       vi from = 5 - truncate(set1(5.0f) - first);
@@ -118,7 +124,8 @@ GSPC_INLINE int list_block(const Batch& batch, int count, int block, std::uint16
 #if defined(GSPC_ISA_IS_v4)
     const __m512i masks = _mm512_load_si512(batch.mask + i);
     const __mmask16 hit = _mm512_test_epi32_mask(masks, _mm512_set1_epi32(1 << block));
-    const __m512i lanes = _mm512_add_epi32(_mm512_set1_epi32(i), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+    const __m512i lanes = _mm512_add_epi32(
+        _mm512_set1_epi32(i), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
     const __m256i packed = _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(hit, lanes));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(list + n), packed);
     n += __builtin_popcount(hit);
@@ -283,7 +290,8 @@ struct BackCanvas {
   alignas(64) Block block[kBlocks];
 };
 
-void open_back_canvas(const State& state, int tile, const float* grad_image, const float* grad_alpha, BackCanvas& canvas) {
+void open_back_canvas(const State& state, int tile, const float* grad_image, const float* grad_alpha,
+                      BackCanvas& canvas) {
   const View& view = state.view;
   const int x0 = tile % state.tiles_x * kTile, y0 = tile / state.tiles_x * kTile;
   const float* saved = state.pixels.get() + static_cast<std::int64_t>(tile) * 4 * kPixels;
@@ -324,7 +332,8 @@ GSPC_INLINE void pull_pair(const Batch& batch, int i, BackCanvas& canvas, float*
       const vf weight = zero_unless(ok, t * alpha);
       store(block.transmittance + p, select(valid, zero_unless(ok, next), t));
       const vf gr = load(block.grad[0] + p), gg = load(block.grad[1] + p), gb = load(block.grad[2] + p);
-      const vf dot = fma(set1(batch.color[0][i]), gr, fma(set1(batch.color[1][i]), gg, set1(batch.color[2][i]) * gb));
+      const vf dot =
+          fma(set1(batch.color[0][i]), gr, fma(set1(batch.color[1][i]), gg, set1(batch.color[2][i]) * gb));
       const vf behind = fnma(weight, dot, load(block.rest + p));
       store(block.rest + p, behind);
       const vf slope = fnma(behind, reciprocal(one - alpha), t * dot);  // dLoss / dalpha
@@ -358,8 +367,8 @@ GSPC_INLINE void pull_pair(const Batch& batch, int i, BackCanvas& canvas, float*
 
 }  // namespace
 
-void raster_tile_backward(const State& state, int tile, const float* grad_image, const float* grad_alpha, float* slots,
-                          std::uint8_t* used) {
+void raster_tile_backward(const State& state, int tile, const float* grad_image, const float* grad_alpha,
+                          float* slots, std::uint8_t* used) {
   const int x0 = tile % state.tiles_x * kTile, y0 = tile / state.tiles_x * kTile;
   const std::int32_t first = state.tile_first[tile], last = state.tile_first[tile + 1];
   BackCanvas canvas;
@@ -384,7 +393,8 @@ void raster_tile_backward(const State& state, int tile, const float* grad_image,
     const int padded = (count + W - 1) / W * W;
     for (int i = count; i < padded; ++i) batch.gaussian[i] = batch.gaussian[0];
     load_batch(batch, state.records.get(), padded, center_x, center_y);
-    for (int i = 0; i < count; ++i) pull_pair(batch, i, canvas, slots + static_cast<std::int64_t>(slot[i]) * kSlot);
+    for (int i = 0; i < count; ++i)
+      pull_pair(batch, i, canvas, slots + static_cast<std::int64_t>(slot[i]) * kSlot);
   }
 }
 

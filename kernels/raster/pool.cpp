@@ -13,10 +13,10 @@
 namespace gspc {
 namespace {
 
-constexpr std::size_t kSmall = std::size_t{64} << 10;     // below: plain allocation, malloc keeps those itself
-constexpr std::size_t kPage = std::size_t{2} << 20;       // a huge page
-constexpr std::size_t kHuge = 4 * kPage;                  // above: on huge pages
-constexpr std::size_t kKeep = std::size_t{1} << 30;       // kept at most
+constexpr std::size_t kSmall = std::size_t{64} << 10;  // below: plain allocation, malloc keeps those itself
+constexpr std::size_t kPage = std::size_t{2} << 20;    // a huge page
+constexpr std::size_t kHuge = 4 * kPage;               // above: on huge pages
+constexpr std::size_t kKeep = std::size_t{1} << 30;    // kept at most
 
 struct Block {
   void* data;

@@ -1,5 +1,5 @@
-// Large blocks of memory kept between calls: a training step that allocates the same arrays again and again pays neither
-// mmap nor page faults. Thread-safe. Contents of a block are undefined.
+// Large blocks of memory kept between calls: a training step that allocates the same arrays again and again
+// pays neither mmap nor page faults. Thread-safe. Contents of a block are undefined.
 #pragma once
 
 #include <cstddef>

@@ -13,16 +13,16 @@ constexpr float kTiny = 1e-30f;
 
 // The 2x3 affine map of one Gaussian's unit sphere to pixels and everything on the way, W lanes each.
 struct Footprint {
-  vf x, y, z, inv_z;        // camera space
-  vf tx, ty;                // x / z, y / z clamped as in gsplat
-  vm free_x, free_y;        // not clamped
-  vf j00, j02, j11, j12;    // Jacobian of the projection
-  vf p[2][3];               // Jacobian times the camera's rotation
-  vf quat[4], inv_norm;     // normalized
+  vf x, y, z, inv_z;      // camera space
+  vf tx, ty;              // x / z, y / z clamped as in gsplat
+  vm free_x, free_y;      // not clamped
+  vf j00, j02, j11, j12;  // Jacobian of the projection
+  vf p[2][3];             // Jacobian times the camera's rotation
+  vf quat[4], inv_norm;   // normalized
   vf rot[3][3];
   vf scale[3];
-  vf n[2][3];               // p * rot
-  vf m[2][3];               // n * diag(scale)
+  vf n[2][3];  // p * rot
+  vf m[2][3];  // n * diag(scale)
 };
 
 struct Limits {
@@ -30,7 +30,8 @@ struct Limits {
 };
 
 Limits tangent_limits(const View& v) {
-  const float tan_x = 0.5f * static_cast<float>(v.width) / v.fx, tan_y = 0.5f * static_cast<float>(v.height) / v.fy;
+  const float tan_x = 0.5f * static_cast<float>(v.width) / v.fx,
+              tan_y = 0.5f * static_cast<float>(v.height) / v.fy;
   return {-(v.cx / v.fx + 0.3f * tan_x), (static_cast<float>(v.width) - v.cx) / v.fx + 0.3f * tan_x,
           -(v.cy / v.fy + 0.3f * tan_y), (static_cast<float>(v.height) - v.cy) / v.fy + 0.3f * tan_y};
 }
@@ -118,8 +119,8 @@ float log2_of(float x) { return static_cast<float>(__builtin_log2(static_cast<do
 
 }  // namespace
 
-void raster_project(const Scene& scene, const View& view, std::int64_t begin, std::int64_t end, float* records,
-                    std::int32_t* radii, float* depths) {
+void raster_project(const Scene& scene, const View& view, std::int64_t begin, std::int64_t end,
+                    float* records, std::int32_t* radii, float* depths) {
   const Limits lim = tangent_limits(view);
   for (std::int64_t i = begin; i < end; i += W) {
     const vi index = lane_index(i, end);
@@ -131,7 +132,8 @@ void raster_project(const Scene& scene, const View& view, std::int64_t begin, st
     const vf mx = fma(f.j00, f.x, set1(view.cx)), my = fma(f.j11, f.y, set1(view.cy));
     // Zero times anything finite is zero: one comparison finds every inf and NaN.
     const vf zero = set1(0.0f);
-    vf finite = (cov.a + cov.c) * zero + cov.det * zero + (mx + my) * zero + opacity * zero + (red + green + blue) * zero;
+    vf finite = (cov.a + cov.c) * zero + cov.det * zero + (mx + my) * zero + opacity * zero +
+                (red + green + blue) * zero;
     for (int k = 0; k < 3; ++k) finite = finite + f.scale[k] * zero;
     vm seen = both(both(ge(f.z, set1(kNear)), ge(set1(kFar), f.z)), ge(opacity, set1(kMinAlpha)));
     seen = both(both(seen, gt(f.inv_norm, zero)), ge(finite, zero));
@@ -143,7 +145,8 @@ void raster_project(const Scene& scene, const View& view, std::int64_t begin, st
     store(lane[0], opacity);
     for (int l = 0; l < W; ++l) lane[1][l] = lane[0][l] >= kMinAlpha ? log2_of(lane[0][l]) : 0.0f;
     const vf log_opacity = load(lane[1]);
-    // Squared Mahalanobis radius at which alpha falls below 1/255; for the tile tests slightly enlarged against rounding.
+    // Squared Mahalanobis radius at which alpha falls below 1/255; for the tile tests slightly enlarged
+    // against rounding.
     const vf exact = vmax(log_opacity + set1(-kLog2MinAlpha), zero) * set1(1.3862944f);
     const vf level = exact + set1(1e-4f);
     const vf reach = vmin(set1(3.33f), vsqrt(exact));
@@ -229,22 +232,25 @@ GSPC_INLINE Pull pull(const Footprint& f, const View& view, vf vx, vf vy, vf va,
 
   const vf w = f.quat[0], x = f.quat[1], y = f.quat[2], z = f.quat[3];
   vf q[4];
-  q[0] = two * (x * (vrot[2][1] - vrot[1][2]) + y * (vrot[0][2] - vrot[2][0]) + z * (vrot[1][0] - vrot[0][1]));
-  q[1] = two * (y * (vrot[1][0] + vrot[0][1]) + z * (vrot[2][0] + vrot[0][2]) + w * (vrot[2][1] - vrot[1][2]) -
-                two * x * (vrot[1][1] + vrot[2][2]));
-  q[2] = two * (x * (vrot[1][0] + vrot[0][1]) + z * (vrot[2][1] + vrot[1][2]) + w * (vrot[0][2] - vrot[2][0]) -
-                two * y * (vrot[0][0] + vrot[2][2]));
-  q[3] = two * (x * (vrot[2][0] + vrot[0][2]) + y * (vrot[2][1] + vrot[1][2]) + w * (vrot[1][0] - vrot[0][1]) -
-                two * z * (vrot[0][0] + vrot[1][1]));
+  q[0] =
+      two * (x * (vrot[2][1] - vrot[1][2]) + y * (vrot[0][2] - vrot[2][0]) + z * (vrot[1][0] - vrot[0][1]));
+  q[1] = two * (y * (vrot[1][0] + vrot[0][1]) + z * (vrot[2][0] + vrot[0][2]) +
+                w * (vrot[2][1] - vrot[1][2]) - two * x * (vrot[1][1] + vrot[2][2]));
+  q[2] = two * (x * (vrot[1][0] + vrot[0][1]) + z * (vrot[2][1] + vrot[1][2]) +
+                w * (vrot[0][2] - vrot[2][0]) - two * y * (vrot[0][0] + vrot[2][2]));
+  q[3] = two * (x * (vrot[2][0] + vrot[0][2]) + y * (vrot[2][1] + vrot[1][2]) +
+                w * (vrot[1][0] - vrot[0][1]) - two * z * (vrot[0][0] + vrot[1][1]));
   const vf along = q[0] * w + q[1] * x + q[2] * y + q[3] * z;
   for (int k = 0; k < 4; ++k) g.quat[k] = fnma(along, f.quat[k], q[k]) * f.inv_norm;
   return g;
 }
 
-GSPC_INLINE void scatter(float* out, int stride, vf value, unsigned mask, std::int64_t begin, std::int64_t end) {
+GSPC_INLINE void scatter(float* out, int stride, vf value, unsigned mask, std::int64_t begin,
+                         std::int64_t end) {
   alignas(64) float lane[W];
   store(lane, value);
-  for (int l = 0; l < W && begin + l < end; ++l) out[(begin + l) * stride] = (mask >> l & 1u) != 0 ? lane[l] : 0.0f;
+  for (int l = 0; l < W && begin + l < end; ++l)
+    out[(begin + l) * stride] = (mask >> l & 1u) != 0 ? lane[l] : 0.0f;
 }
 
 }  // namespace
@@ -290,7 +296,8 @@ void raster_project_backward(const State& state, const Scene& scene, std::int64_
     const vf half = set1(0.5f);
     const vf r00 = fma(ka, s[kDxx], kb * s[kDxy]), r01 = fma(ka, s[kDxy], kb * s[kDyy]);
     const vf r10 = fma(kb, s[kDxx], kc * s[kDxy]), r11 = fma(kb, s[kDxy], kc * s[kDyy]);
-    const vf va = half * fma(r00, ka, r01 * kb), vb = half * fma(r00, kb, r01 * kc), vc = half * fma(r10, kb, r11 * kc);
+    const vf va = half * fma(r00, ka, r01 * kb), vb = half * fma(r00, kb, r01 * kc),
+             vc = half * fma(r10, kb, r11 * kc);
     const Pull g = pull(f, view, vx, vy, va, vb, vc);
     for (int k = 0; k < 3; ++k) scatter(out.means + k, 3, g.mean[k], mask, i, end);
     for (int k = 0; k < 4; ++k) scatter(out.quats + k, 4, g.quat[k], mask, i, end);

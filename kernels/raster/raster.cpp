@@ -15,23 +15,24 @@
 namespace gspc::raster {
 namespace {
 
-constexpr std::int64_t kChunk = 1024;                  // Gaussians per work item; fixed, so results do not depend on threads
-constexpr std::int64_t kMaxGaussians = 100'000'000;    // 32-bit gather offsets: M * kRecord < 2^31
-constexpr std::int64_t kMaxPairs = 2'000'000'000;      // 32-bit slots
-constexpr int kMaxSide = 16384;                        // tile coordinates are 16-bit, with room
+constexpr std::int64_t kChunk = 1024;  // Gaussians per work item; fixed, so results do not depend on threads
+constexpr std::int64_t kMaxGaussians = 100'000'000;  // 32-bit gather offsets: M * kRecord < 2^31
+constexpr std::int64_t kMaxPairs = 2'000'000'000;    // 32-bit slots
+constexpr int kMaxSide = 16384;                      // tile coordinates are 16-bit, with room
 
-// Runs work(i) for i in [0, n), the items handed out in order; an exception cannot leave an OpenMP region, so work must not throw.
+// Runs work(i) for i in [0, n), the items handed out in order; an exception cannot leave an OpenMP region, so
+// work must not throw.
 template <class Work>
 void parallel_items(std::int64_t n, int grain, const Work& work) {
 #pragma omp parallel for schedule(dynamic, grain) if (n > 1)
   for (std::int64_t i = 0; i < n; ++i) work(i);
 }
 
-#define GSPC_CALL(isa, function, ...)                                         \
-  do {                                                                        \
-    if ((isa) == Isa::v4) GSPC_CALL_V4(function, __VA_ARGS__);                \
-    else if ((isa) == Isa::v3) GSPC_CALL_V3(function, __VA_ARGS__);           \
-    else isa_base::function(__VA_ARGS__);                                     \
+#define GSPC_CALL(isa, function, ...)                               \
+  do {                                                              \
+    if ((isa) == Isa::v4) GSPC_CALL_V4(function, __VA_ARGS__);      \
+    else if ((isa) == Isa::v3) GSPC_CALL_V3(function, __VA_ARGS__); \
+    else isa_base::function(__VA_ARGS__);                           \
   } while (false)
 #if defined(GSPC_MULTI_ISA)
 #define GSPC_CALL_V4(function, ...) isa_v4::function(__VA_ARGS__)
@@ -69,8 +70,10 @@ struct Keyed {
   std::int32_t gaussian;
 };
 
-// Seen Gaussians by depth, ties by index: least significant digit first, so every pass keeps the order of the last.
-Pooled<Keyed> sort_by_depth(const std::int32_t* radii, const float* depths, std::int64_t count, std::int64_t& seen) {
+// Seen Gaussians by depth, ties by index: least significant digit first, so every pass keeps the order of the
+// last.
+Pooled<Keyed> sort_by_depth(const std::int32_t* radii, const float* depths, std::int64_t count,
+                            std::int64_t& seen) {
   const std::int64_t chunks = (count + kChunk - 1) / kChunk;
   Pooled<std::int64_t> first(static_cast<std::size_t>(chunks + 1));
   parallel_items(chunks, 8, [&](std::int64_t c) {
@@ -162,7 +165,8 @@ Span tile_span(const float* record, int row, int tiles_x) {
   return {static_cast<std::uint16_t>(first), static_cast<std::uint16_t>(std::max(first, last))};
 }
 
-// Where a Gaussian's spans and pairs lie: one cache line's part for the scatter, which meets Gaussians in order of depth.
+// Where a Gaussian's spans and pairs lie: one cache line's part for the scatter, which meets Gaussians in
+// order of depth.
 struct Place {
   std::int32_t slot, span;
   std::uint16_t row, rows;
@@ -178,12 +182,14 @@ void bin(State& state, const float* depths, Laps& laps) {
   laps.lap(kSort);
 
   // Spans of every Gaussian, consecutive per chunk, in order of index.
-  Pooled<std::int64_t> chunk_spans(static_cast<std::size_t>(chunks + 1)), chunk_pairs(static_cast<std::size_t>(chunks + 1));
+  Pooled<std::int64_t> chunk_spans(static_cast<std::size_t>(chunks + 1)),
+      chunk_pairs(static_cast<std::size_t>(chunks + 1));
   Pooled<Place> places(static_cast<std::size_t>(count));
   parallel_items(chunks, 4, [&](std::int64_t c) {
     std::int64_t rows = 0;
     for (std::int64_t i = c * kChunk; i < std::min(count, (c + 1) * kChunk); ++i) {
-      const TileRows r = state.radii[i] > 0 ? tile_rows(state.records.get() + i * kRecord, state.tiles_y) : TileRows{0, 0};
+      const TileRows r =
+          state.radii[i] > 0 ? tile_rows(state.records.get() + i * kRecord, state.tiles_y) : TileRows{0, 0};
       places[i] = {0, static_cast<std::int32_t>(rows), static_cast<std::uint16_t>(r.first),
                    static_cast<std::uint16_t>(r.last - r.first)};
       rows += r.last - r.first;
@@ -286,10 +292,12 @@ void bin(State& state, const float* depths, Laps& laps) {
 }
 
 void check(const Scene& scene, const View& view) {
-  if (scene.count < 0 || scene.count > kMaxGaussians) throw std::invalid_argument("rasterize: at most 100 million Gaussians");
+  if (scene.count < 0 || scene.count > kMaxGaussians)
+    throw std::invalid_argument("rasterize: at most 100 million Gaussians");
   if (view.width < 1 || view.height < 1 || view.width > kMaxSide || view.height > kMaxSide)
     throw std::invalid_argument("rasterize: width and height must lie in 1..16384");
-  bool finite = std::isfinite(view.fx) && std::isfinite(view.fy) && std::isfinite(view.cx) && std::isfinite(view.cy);
+  bool finite =
+      std::isfinite(view.fx) && std::isfinite(view.fy) && std::isfinite(view.cx) && std::isfinite(view.cy);
   for (float x : view.rotation) finite = finite && std::isfinite(x);
   for (float x : view.translation) finite = finite && std::isfinite(x);
   if (!finite || view.fx <= 0.0f || view.fy <= 0.0f)
@@ -303,7 +311,8 @@ Timings timings() {
   return g_timings;
 }
 
-std::unique_ptr<State> forward(const Scene& scene, const View& view, float* image, float* alpha, std::int32_t* radii) {
+std::unique_ptr<State> forward(const Scene& scene, const View& view, float* image, float* alpha,
+                               std::int32_t* radii) {
   check(scene, view);
   Laps laps;
   auto state = std::make_unique<State>();
@@ -337,18 +346,20 @@ std::unique_ptr<State> forward(const Scene& scene, const View& view, float* imag
 
 void backward(const State& state, const Scene& scene, const float* grad_image, const float* grad_alpha,
               const Gradients& out) {
-  if (scene.count != state.count) throw std::invalid_argument("rasterize backward: not the Gaussians of the forward pass");
+  if (scene.count != state.count)
+    throw std::invalid_argument("rasterize backward: not the Gaussians of the forward pass");
   Laps laps;
   Pooled<float> slots(static_cast<std::size_t>(state.pairs) * kSlot);
   Pooled<std::uint8_t> used(static_cast<std::size_t>(state.pairs));
   std::memset(used.get(), 0, static_cast<std::size_t>(state.pairs));
   parallel_items(static_cast<std::int64_t>(state.tiles_x) * state.tiles_y, 4, [&](std::int64_t t) {
-    GSPC_CALL(state.isa, raster_tile_backward, state, static_cast<int>(t), grad_image, grad_alpha, slots.get(), used.get());
+    GSPC_CALL(state.isa, raster_tile_backward, state, static_cast<int>(t), grad_image, grad_alpha,
+              slots.get(), used.get());
   });
   laps.lap(kBlendBackward);
   parallel_items((state.count + kChunk - 1) / kChunk, 2, [&](std::int64_t c) {
-    GSPC_CALL(state.isa, raster_project_backward, state, scene, c * kChunk, std::min(state.count, (c + 1) * kChunk),
-              slots.get(), used.get(), out);
+    GSPC_CALL(state.isa, raster_project_backward, state, scene, c * kChunk,
+              std::min(state.count, (c + 1) * kChunk), slots.get(), used.get(), out);
   });
   laps.lap(kProjectBackward);
 }

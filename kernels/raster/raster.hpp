@@ -1,8 +1,8 @@
-// Rasterizer of 3D Gaussians on a CPU: projection, depth sort, binning into 16x16 tiles, blending, and their gradients.
-// Conventions are gsplat 1.5.3's: pixel centers at +0.5, 0.3 added to the diagonal of the 2D covariance, alpha clamped to
-// 0.999 and skipped below 1/255, a pixel stops before its transmittance would reach 1e-4, near plane 0.01.
-// A Gaussian with any parameter that is not finite, or with a null quaternion, is culled.
-// All arrays are row-major float32. Results are bit-equal for any number of threads.
+// Rasterizer of 3D Gaussians on a CPU: projection, depth sort, binning into 16x16 tiles, blending, and their
+// gradients. Conventions are gsplat 1.5.3's: pixel centers at +0.5, 0.3 added to the diagonal of the 2D
+// covariance, alpha clamped to 0.999 and skipped below 1/255, a pixel stops before its transmittance would
+// reach 1e-4, near plane 0.01. A Gaussian with any parameter that is not finite, or with a null quaternion,
+// is culled. All arrays are row-major float32. Results are bit-equal for any number of threads.
 #pragma once
 
 #include <cstdint>
@@ -25,15 +25,17 @@ constexpr float kMinTransmittance = 1e-4f;
 constexpr float kLog2MinAlpha = -7.9943534368588579f;
 
 // A projected Gaussian. With d = pixel - mean and u = dx - slope * dy,
-// log2(alpha) = log_opacity + curve_u * u^2 + curve_y * dy^2 (the 2D covariance in Cholesky form: no cancellation).
+// log2(alpha) = log_opacity + curve_u * u^2 + curve_y * dy^2 (the 2D covariance in Cholesky form: no
+// cancellation).
 enum Field { kX, kY, kSlope, kCurveU, kCurveY, kLogOpacity, kRed, kGreen, kBlue, kHeight, kTip, kUnused };
 // kHeight: half height in pixels of the ellipse alpha >= 1/255; kTip: dy of its rightmost point.
 
-// Per (Gaussian, tile) sums over pixels of g = dLoss / d ln(alpha), d = pixel - mean, and of weight * dLoss / dcolor.
+// Per (Gaussian, tile) sums over pixels of g = dLoss / d ln(alpha), d = pixel - mean, and of weight * dLoss /
+// dcolor.
 enum Moment { kSum, kDx, kDy, kDxx, kDxy, kDyy, kGradRed, kGradGreen, kGradBlue, kMoments };
 
 struct View {
-  float rotation[9];     // world to camera, row-major
+  float rotation[9];  // world to camera, row-major
   float translation[3];
   float fx, fy, cx, cy;  // pixels
   int width, height;
@@ -64,20 +66,21 @@ struct Pair {
   std::int32_t slot;  // where its gradients go; the slots of one Gaussian are consecutive
 };
 
-// What a backward pass needs from its forward pass. Immutable once made; may be used for several backward passes.
+// What a backward pass needs from its forward pass. Immutable once made; may be used for several backward
+// passes.
 struct State {
   Isa isa = Isa::base;
   View view{};
-  std::int64_t count = 0;        // M
+  std::int64_t count = 0;  // M
   int tiles_x = 0, tiles_y = 0;
   std::int64_t pairs = 0;
-  Pooled<float> records;             // [M, kRecord]; undefined for culled Gaussians
-  Pooled<std::int32_t> radii;        // [M]
-  Pooled<std::int32_t> first_slot;   // [M + 1]
-  Pooled<std::int32_t> tile_first;   // [tiles + 1] into list
-  Pooled<Pair> list;                 // [pairs] per tile in order of depth (ties: index)
-  Pooled<std::uint32_t> masks;       // [pairs] blocks of the tile to which the pair contributed
-  Pooled<float> pixels;              // [tiles, 4, 256] red, green, blue (with background), transmittance
+  Pooled<float> records;            // [M, kRecord]; undefined for culled Gaussians
+  Pooled<std::int32_t> radii;       // [M]
+  Pooled<std::int32_t> first_slot;  // [M + 1]
+  Pooled<std::int32_t> tile_first;  // [tiles + 1] into list
+  Pooled<Pair> list;                // [pairs] per tile in order of depth (ties: index)
+  Pooled<std::uint32_t> masks;      // [pairs] blocks of the tile to which the pair contributed
+  Pooled<float> pixels;             // [tiles, 4, 256] red, green, blue (with background), transmittance
 };
 
 // Seconds spent in each part since the process began, by the clock on the wall and by all cores together.
@@ -87,8 +90,10 @@ struct Timings {
 };
 Timings timings();
 
-// image [H, W, 3], alpha [H, W], radii [M] (0: culled). Throws std::invalid_argument, std::length_error, std::bad_alloc.
-std::unique_ptr<State> forward(const Scene& scene, const View& view, float* image, float* alpha, std::int32_t* radii);
+// image [H, W, 3], alpha [H, W], radii [M] (0: culled). Throws std::invalid_argument, std::length_error,
+// std::bad_alloc.
+std::unique_ptr<State> forward(const Scene& scene, const View& view, float* image, float* alpha,
+                               std::int32_t* radii);
 
 // grad_image [H, W, 3], grad_alpha [H, W] or null. Every gradient is written in full (zero where culled).
 void backward(const State& state, const Scene& scene, const float* grad_image, const float* grad_alpha,
@@ -98,13 +103,13 @@ void backward(const State& state, const Scene& scene, const float* grad_image, c
 
 GSPC_DECLARE_ISA(
     // Gaussians [begin, end): writes records and radii.
-    void raster_project(const raster::Scene& scene, const raster::View& view, std::int64_t begin, std::int64_t end,
-                        float* records, std::int32_t* radii, float* depths);
+    void raster_project(const raster::Scene& scene, const raster::View& view, std::int64_t begin,
+                        std::int64_t end, float* records, std::int32_t* radii, float* depths);
     // One tile: blends, writes its pixels to the image and everything the backward pass needs.
     void raster_tile(const raster::State& state, int tile, float* image, float* alpha);
     // One tile: writes the slots of its contributing pairs and marks them in `used`.
-    void raster_tile_backward(const raster::State& state, int tile, const float* grad_image, const float* grad_alpha,
-                              float* slots, std::uint8_t* used);
+    void raster_tile_backward(const raster::State& state, int tile, const float* grad_image,
+                              const float* grad_alpha, float* slots, std::uint8_t* used);
     // Gaussians [begin, end): gathers slots and writes all gradients.
     void raster_project_backward(const raster::State& state, const raster::Scene& scene, std::int64_t begin,
                                  std::int64_t end, const float* slots, const std::uint8_t* used,

@@ -1,5 +1,5 @@
-// One vector type per instruction set: 16, 8 or 4 floats. Only for *_isa.cpp units: everything lives in the namespace
-// of the instruction set being compiled, so that no inline function is shared between them.
+// One vector type per instruction set: 16, 8 or 4 floats. Only for *_isa.cpp units: everything lives in the
+// namespace of the instruction set being compiled, so that no inline function is shared between them.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +44,8 @@ GSPC_INLINE vf reciprocal(vf a) {
 GSPC_INLINE void sum8(const vf* v, float* out) {
   vf half[4], quarter[2];
   for (int i = 0; i < 4; ++i)
-    half[i] = _mm512_shuffle_f32x4(v[2 * i], v[2 * i + 1], 0x44) + _mm512_shuffle_f32x4(v[2 * i], v[2 * i + 1], 0xee);
+    half[i] = _mm512_shuffle_f32x4(v[2 * i], v[2 * i + 1], 0x44) +
+              _mm512_shuffle_f32x4(v[2 * i], v[2 * i + 1], 0xee);
   for (int i = 0; i < 2; ++i)
     quarter[i] = _mm512_shuffle_f32x4(half[2 * i], half[2 * i + 1], 0x88) +
                  _mm512_shuffle_f32x4(half[2 * i], half[2 * i + 1], 0xdd);
@@ -109,7 +110,11 @@ typedef int vi __attribute__((vector_size(16), may_alias));
 typedef int vm __attribute__((vector_size(16), may_alias));
 
 GSPC_INLINE vf set1(float x) { return vf{x, x, x, x}; }
-GSPC_INLINE vf load(const float* p) { vf x; __builtin_memcpy(&x, p, sizeof x); return x; }
+GSPC_INLINE vf load(const float* p) {
+  vf x;
+  __builtin_memcpy(&x, p, sizeof x);
+  return x;
+}
 GSPC_INLINE void store(float* p, vf x) { __builtin_memcpy(p, &x, sizeof x); }
 GSPC_INLINE vf fma(vf a, vf b, vf c) { return a * b + c; }
 GSPC_INLINE vf fnma(vf a, vf b, vf c) { return c - a * b; }
@@ -123,22 +128,25 @@ GSPC_INLINE vm gt(vf a, vf b) { return a > b; }
 GSPC_INLINE vm both(vm a, vm b) { return a & b; }
 GSPC_INLINE vf select(vm m, vf a, vf b) { return (vf)(((vi)a & m) | ((vi)b & ~m)); }
 GSPC_INLINE vf zero_unless(vm m, vf a) { return (vf)((vi)a & m); }
-GSPC_INLINE unsigned bits(vm m) {
-  return (m[0] & 1u) | (m[1] & 2u) | (m[2] & 4u) | (m[3] & 8u);
-}
+GSPC_INLINE unsigned bits(vm m) { return (m[0] & 1u) | (m[1] & 2u) | (m[2] & 4u) | (m[3] & 8u); }
 GSPC_INLINE vf reciprocal(vf a) { return 1.0f / a; }
 GSPC_INLINE float sum1(vf v) { return (v[0] + v[2]) + (v[1] + v[3]); }
 GSPC_INLINE void sum8(const vf* v, float* out) {
   for (int i = 0; i < 8; ++i) out[i] = sum1(v[i]);
 }
 GSPC_INLINE vf gather(const float* base, vi index, int stride) {
-  return vf{base[index[0] * stride], base[index[1] * stride], base[index[2] * stride], base[index[3] * stride]};
+  return vf{base[index[0] * stride], base[index[1] * stride], base[index[2] * stride],
+            base[index[3] * stride]};
 }
 
 #endif
 
 GSPC_INLINE vi set1i(int x) { return vi{} + x; }
-GSPC_INLINE vi load_int(const int* p) { vi x; __builtin_memcpy(&x, p, sizeof x); return x; }
+GSPC_INLINE vi load_int(const int* p) {
+  vi x;
+  __builtin_memcpy(&x, p, sizeof x);
+  return x;
+}
 GSPC_INLINE void store_int(int* p, vi x) { __builtin_memcpy(p, &x, sizeof x); }
 GSPC_INLINE vi truncate(vf x) { return __builtin_convertvector(x, vi); }
 GSPC_INLINE vi reinterpret_int(vf x) { return (vi)x; }

@@ -57,10 +57,10 @@ struct Part {
   size_t count() const { return rows * width(); }
 
   void gather(RateMatrix from, float* to) const {
-    if (from.stride == width())
-      std::memcpy(to, from.row(first) + begin, count() * sizeof(float));
+    if (from.stride == width()) std::memcpy(to, from.row(first) + begin, count() * sizeof(float));
     else
-      for (size_t i = 0; i < rows; ++i) std::memcpy(to + i * width(), from.row(first + i) + begin, width() * sizeof(float));
+      for (size_t i = 0; i < rows; ++i)
+        std::memcpy(to + i * width(), from.row(first + i) + begin, width() * sizeof(float));
     pad(to, count());
   }
   void repeat(const float* of_rows, float* to) const {
@@ -68,15 +68,15 @@ struct Part {
     pad(to, count());
   }
   void scatter(const float* from, size_t stride, float* to) const {
-    if (stride == width())
-      std::memcpy(to + first * stride + begin, from, count() * sizeof(float));
+    if (stride == width()) std::memcpy(to + first * stride + begin, from, count() * sizeof(float));
     else
       for (size_t i = 0; i < rows; ++i)
         std::memcpy(to + (first + i) * stride + begin, from + i * width(), width() * sizeof(float));
   }
   // Each group's weight to its values, and sums of values to their groups.
   void spread(const float* weights, size_t groups, size_t group, float* to) const {
-    each_group(groups, group, [&](size_t of, size_t from, size_t n) { std::fill_n(to + from, n, weights[of]); });
+    each_group(groups, group,
+               [&](size_t of, size_t from, size_t n) { std::fill_n(to + from, n, weights[of]); });
     pad(to, count());
   }
   void add(const float* from, size_t groups, size_t group, float* sums) const {
@@ -127,13 +127,14 @@ void add_rows(const Part& part, const float* from, float* of_rows) {
     for (size_t c = 0; c < part.width(); ++c) of_rows[i] += from[i * part.width() + c];
 }
 
-// Outputs of the chunks' networks by kind (0 means, 1 octaves, 2 logits), channel by channel as the other arrays.
+// Outputs of the chunks' networks by kind (0 means, 1 octaves, 2 logits), channel by channel as the other
+// arrays.
 void gather_chunks(const Part& part, const std::vector<RateChunk>& chunks, size_t kind, float* to) {
   for (size_t i = 0; i < part.rows; ++i)
     for (const RateChunk& chunk : chunks) {
       const size_t own = chunk.end - chunk.first;
-      std::memcpy(to + i * part.width() + chunk.first - part.begin, chunk.outputs.row(part.first + i) + kind * own,
-                  own * sizeof(float));
+      std::memcpy(to + i * part.width() + chunk.first - part.begin,
+                  chunk.outputs.row(part.first + i) + kind * own, own * sizeof(float));
     }
   pad(to, part.count());
 }
@@ -142,8 +143,8 @@ void scatter_chunks(const Part& part, const std::vector<RateChunk>& chunks, size
   for (size_t i = 0; i < part.rows; ++i)
     for (const RateChunk& chunk : chunks) {
       const size_t own = chunk.end - chunk.first;
-      std::memcpy(chunk.by_outputs + (part.first + i) * 3 * own + kind * own, from + i * part.width() + chunk.first - part.begin,
-                  own * sizeof(float));
+      std::memcpy(chunk.by_outputs + (part.first + i) * 3 * own + kind * own,
+                  from + i * part.width() + chunk.first - part.begin, own * sizeof(float));
     }
 }
 
@@ -212,7 +213,8 @@ double rate_appearance(const RateAttribute& attribute, RateNoise noise, const fl
       scatter_chunks(part, chunks, 1, block.by_octaves2);
       scatter_chunks(part, chunks, 2, block.by_logit);
     }
-    for (size_t i = 0; to.by_r != nullptr && i < rows; ++i) to.by_r[first + i] = by_log_step[i] * steps.slope[i];
+    for (size_t i = 0; to.by_r != nullptr && i < rows; ++i)
+      to.by_r[first + i] = by_log_step[i] * steps.slope[i];
   });
   return weighted(sums, weights, attribute.n * groups);
 }
@@ -229,7 +231,8 @@ void rate_chunk_inputs(const RateAttribute& attribute, const std::vector<RateChu
       row.gather(attribute.center, center);
       row.gather(attribute.octaves, octaves);
       GSPC_DISPATCH(rate_chunk_row)
-      (values, center, octaves, attribute.width, attribute.base, steps.step[i], steps.log2_step[i], scales, means, so_far);
+      (values, center, octaves, attribute.width, attribute.base, steps.step[i], steps.log2_step[i], scales,
+       means, so_far);
       for (const RateChunkInputs& chunk : chunks) {
         const size_t own = chunk.end - chunk.first;
         float* const to = chunk.inputs + (first + i) * (2 * own + chunk.first);
@@ -248,8 +251,10 @@ void rate_chunk_inputs_backward(const RateAttribute& attribute, const std::vecto
   each_block(attribute.n, width, [&](size_t first, size_t rows) {
     const Steps steps(attribute, attribute.refinement, first, rows);
     for (size_t i = 0; i < rows; ++i) {
-      const float *const center = attribute.center.row(first + i), *const octaves = attribute.octaves.row(first + i);
-      float *const by_center = to.by_center + (first + i) * width, *const by_octaves = to.by_octaves + (first + i) * width;
+      const float *const center = attribute.center.row(first + i), *const octaves =
+                                                                       attribute.octaves.row(first + i);
+      float *const by_center = to.by_center + (first + i) * width, *const by_octaves =
+                                                                       to.by_octaves + (first + i) * width;
       std::memset(by_center, 0, width * sizeof(float));
       std::memset(by_octaves, 0, width * sizeof(float));
       float total = 0.0f;
@@ -272,11 +277,13 @@ void rate_chunk_inputs_backward(const RateAttribute& attribute, const std::vecto
 void rate_trits(const RateAttribute& attribute, RateSymbols symbols, float* so_far, float* trits) {
   const size_t width = attribute.width;
   const auto finest = static_cast<float>(symbols.finest);
-  const float above = finest / std::pow(3.0f, static_cast<float>(symbols.coarser + 1));  // q1 over the step of so_far
+  const float above =
+      finest / std::pow(3.0f, static_cast<float>(symbols.coarser + 1));  // q1 over the step of so_far
   each_block(attribute.n, width, [&](size_t first, size_t rows) {
     const Steps steps(attribute, 1.0f, first, rows);
     Arrays arrays(4, width);
-    float *const values = arrays.next(), *const center = arrays.next(), *const before = arrays.next(), *const trit = arrays.next();
+    float *const values = arrays.next(), *const center = arrays.next(), *const before = arrays.next(),
+                 *const trit = arrays.next();
     for (size_t i = 0; i < rows; ++i) {
       const Part row{first + i, 1, 0, width};
       row.gather(attribute.values, values);
@@ -291,20 +298,22 @@ void rate_trits(const RateAttribute& attribute, RateSymbols symbols, float* so_f
   });
 }
 
-double rate_three_way(size_t n, size_t width, RateMatrix outputs, const float* trits, const float* weights, size_t groups,
-                      float* sums, float* by_outputs) {
+double rate_three_way(size_t n, size_t width, RateMatrix outputs, const float* trits, const float* weights,
+                      size_t groups, float* sums, float* by_outputs) {
   const size_t group = group_of(width, groups);
   std::fill_n(sums, n * groups, 0.0f);
   each_block(n, width, [&](size_t first, size_t rows) {
     const Part part{first, rows, 0, width};
     Arrays arrays(7, part.count());
-    float *const zero = arrays.next(), *const sign = arrays.next(), *const trit = arrays.next(), *const weight = arrays.next();
+    float *const zero = arrays.next(), *const sign = arrays.next(), *const trit = arrays.next(),
+                 *const weight = arrays.next();
     part.gather(outputs, zero);
     part.gather({outputs.data + width, outputs.stride}, sign);
     part.gather({trits, width}, trit);
     part.spread(weights, groups, group, weight);
     RateTritBlock block{};
-    block.count = part.count(), block.first = zero, block.second = sign, block.trits = trit, block.weights = weight;
+    block.count = part.count(), block.first = zero, block.second = sign, block.trits = trit,
+    block.weights = weight;
     block.bits = arrays.next();
     if (by_outputs != nullptr) block.by_first = arrays.next(), block.by_second = arrays.next();
     GSPC_DISPATCH(rate_three_way_block)(block);
@@ -316,14 +325,15 @@ double rate_three_way(size_t n, size_t width, RateMatrix outputs, const float* t
   return weighted(sums, weights, n * groups);
 }
 
-double rate_gaussian_trits(const RateAttribute& attribute, RateSymbols symbols, const float* weights, size_t groups, float* sums,
-                           const RateDerivatives& to) {
+double rate_gaussian_trits(const RateAttribute& attribute, RateSymbols symbols, const float* weights,
+                           size_t groups, float* sums, const RateDerivatives& to) {
   const size_t width = attribute.width, group = group_of(width, groups);
   const auto finest = static_cast<float>(symbols.finest);
   std::fill_n(sums, attribute.n * groups, 0.0f);
   each_block(attribute.n, width, [&](size_t first, size_t rows) {
     const Part part{first, rows, 0, width};
-    const Steps first_steps(attribute, 1.0f, first, rows), steps(attribute, attribute.refinement, first, rows);
+    const Steps first_steps(attribute, 1.0f, first, rows),
+        steps(attribute, attribute.refinement, first, rows);
     Arrays arrays(9, part.count() + 16);  // the last row may end beyond
     float *const values = arrays.next(), *const center = arrays.next();
     float *const before = arrays.next(), *const trit = arrays.next();
@@ -334,7 +344,8 @@ double rate_gaussian_trits(const RateAttribute& attribute, RateSymbols symbols, 
       row.gather(attribute.center, center);
       // Rows follow each other: what is written beyond one is overwritten by the next.
       GSPC_DISPATCH(rate_symbols_row)
-      (values, center, width, attribute.base, first_steps.step[i] / finest, symbols.coarser, before + i * width, trit + i * width);
+      (values, center, width, attribute.base, first_steps.step[i] / finest, symbols.coarser,
+       before + i * width, trit + i * width);
     }
     part.gather(attribute.octaves, octaves);
     part.repeat(steps.log2_step, log2_step);

@@ -6,18 +6,19 @@
 namespace gspc::GSPC_ISA_NAMESPACE {
 namespace {
 
-constexpr float SMALLEST = 0x1p-24f;   // probability
-constexpr float FARTHEST = 40.0f;      // standard deviations
+constexpr float SMALLEST = 0x1p-24f;  // probability
+constexpr float FARTHEST = 40.0f;     // standard deviations
 constexpr float SMALLEST_BELL = 1e-20f;
 constexpr float INVERSE_ROOT_2PI = 0.398942280f;
 constexpr float INVERSE_LN_2 = 1.44269504f;
 constexpr float LN_2 = 0.693147181f;
 constexpr float LOWEST_R = -2.0f, HIGHEST_R = 63.0f / 32.0f;
-constexpr float LOWEST_LOG2 = -3.0f, HIGHEST_LOG2 = -3.0f + 127.0f / 12.0f;  // of standard deviations in steps
+constexpr float LOWEST_LOG2 = -3.0f,
+                HIGHEST_LOG2 = -3.0f + 127.0f / 12.0f;  // of standard deviations in steps
 constexpr float SO_FAR_LIMIT = 2047.0f / 512.0f;
 
-// Phi(u) and exp(-u^2 / 2). The tail is exp(-u^2 / 2) / (|u| + 4) times a polynomial in (|u| - 4) / (|u| + 4), a Chebyshev fit
-// of relative error 3e-8.
+// Phi(u) and exp(-u^2 / 2). The tail is exp(-u^2 / 2) / (|u| + 4) times a polynomial in (|u| - 4) / (|u| +
+// 4), a Chebyshev fit of relative error 3e-8.
 struct Edge {
   Vec phi, bell;
 };
@@ -123,7 +124,8 @@ inline Scale scale_of(Vec octaves, Vec log2_step) {
 
 }  // namespace
 
-void rate_steps(const float* r, size_t count, float base, float refinement, float* step, float* log2_step, float* slope) {
+void rate_steps(const float* r, size_t count, float base, float refinement, float* step, float* log2_step,
+                float* slope) {
   const Vec shift = vlog2(splat(refinement));
   for (size_t i = 0; i < count; i += LANES) {
     const Limited parameter = limited(load(r + i), LOWEST_R, HIGHEST_R);
@@ -142,8 +144,7 @@ void rate_appearance_block(const RateBlock& b) {
     Vec distance;
     if (b.numbers != nullptr)
       distance = exact + noise_at(*reinterpret_cast<const WordVecUnaligned*>(b.numbers + i), b.key);
-    else
-      distance = vfloor(exact + 0.5f);
+    else distance = vfloor(exact + 0.5f);
     const Scale one = scale_of(load(b.octaves + i), log2_step);
     const Mass first = mass_of(distance, one.value);
     if (b.logit == nullptr) {
@@ -151,7 +152,8 @@ void rate_appearance_block(const RateBlock& b) {
       store(b.bits + i, -vlog2(mass));
       if (b.by_values == nullptr) continue;
       const Vec slope = load(b.weights + i) * -INVERSE_LN_2 / mass;
-      const Vec by_distance = first.by_distance * slope * no_slope, by_octaves = first.by_scale * slope * one.slope;
+      const Vec by_distance = first.by_distance * slope * no_slope,
+                by_octaves = first.by_scale * slope * one.slope;
       const Vec by_value = by_distance / step;
       store(b.by_values + i, by_value);
       store(b.by_center + i, by_value * -b.base);
@@ -169,13 +171,16 @@ void rate_appearance_block(const RateBlock& b) {
     store(b.bits + i, -vlog2(mass));
     if (b.by_values == nullptr) continue;
     const Vec slope = load(b.weights + i) * -INVERSE_LN_2 / mass, slope1 = slope * w1, slope2 = slope * w2;
-    const Vec by_mean = second.by_distance * -slope2, by_distance = (first.by_distance * slope1 - by_mean) * no_slope;
-    const Vec by_octaves = first.by_scale * slope1 * one.slope, by_octaves2 = second.by_scale * slope2 * two.slope;
+    const Vec by_mean = second.by_distance * -slope2,
+              by_distance = (first.by_distance * slope1 - by_mean) * no_slope;
+    const Vec by_octaves = first.by_scale * slope1 * one.slope,
+              by_octaves2 = second.by_scale * slope2 * two.slope;
     const Vec by_value = by_distance / step;
     store(b.by_values + i, by_value);
     store(b.by_center + i, by_value * -b.base);
     store(b.by_octaves + i, by_octaves);
-    store(b.by_log_step + i, -by_distance * exact - by_mean * mean2 - (by_octaves + by_octaves2) * INVERSE_LN_2);
+    store(b.by_log_step + i,
+          -by_distance * exact - by_mean * mean2 - (by_octaves + by_octaves2) * INVERSE_LN_2);
     store(b.by_mean2 + i, by_mean * per_base);
     store(b.by_octaves2 + i, by_octaves2);
     store(b.by_logit + i, (second.mass - first.mass) * (slope1 * w2));
@@ -184,10 +189,12 @@ void rate_appearance_block(const RateBlock& b) {
 
 void rate_three_way_block(const RateTritBlock& b) {
   for (size_t i = 0; i < b.count; i += LANES) {
-    const Limited zero_logit = limited(load(b.first + i), -8.0f, 7.75f), sign_logit = limited(load(b.second + i), -4.0f, 3.875f);
+    const Limited zero_logit = limited(load(b.first + i), -8.0f, 7.75f),
+                  sign_logit = limited(load(b.second + i), -4.0f, 3.875f);
     const Vec trit = load(b.trits + i), weight = load(b.weights + i) * INVERSE_LN_2;
     const auto none = trit == 0.0f;
-    const Soft zero = soft(none ? -zero_logit.value : zero_logit.value), sign = soft(-trit * sign_logit.value);
+    const Soft zero = soft(none ? -zero_logit.value : zero_logit.value),
+               sign = soft(-trit * sign_logit.value);
     store(b.bits + i, zero.plus + (none ? Vec{} : sign.plus));
     if (b.by_first == nullptr) continue;
     store(b.by_first + i, (none ? -zero.sigmoid : zero.sigmoid) * weight * zero_logit.inside);
@@ -226,8 +233,8 @@ void rate_gaussian_trits_block(const RateTritBlock& b) {
   }
 }
 
-void rate_chunk_row(const float* values, const float* center, const float* octaves, size_t width, float base, float step,
-                    float log2_step, float* scales, float* means, float* so_far) {
+void rate_chunk_row(const float* values, const float* center, const float* octaves, size_t width, float base,
+                    float step, float log2_step, float* scales, float* means, float* so_far) {
   const float unit = step / (8.0f * base);
   for (size_t c = 0; c < width; c += LANES) {
     const Vec log2 = limited(load(octaves + c) - 3.0f - log2_step, LOWEST_LOG2, HIGHEST_LOG2).value;
@@ -238,8 +245,8 @@ void rate_chunk_row(const float* values, const float* center, const float* octav
   }
 }
 
-void rate_symbols_row(const float* values, const float* center, size_t width, float base, float finest_step, size_t coarser,
-                      float* before, float* trits) {
+void rate_symbols_row(const float* values, const float* center, size_t width, float base, float finest_step,
+                      size_t coarser, float* before, float* trits) {
   for (size_t c = 0; c < width; c += LANES) {
     Vec k = vfloor((load(values + c) - base * load(center + c)) / finest_step + 0.5f);
     for (size_t j = 0; j < coarser; ++j) k = vfloor((k + 1.0f) / 3.0f);

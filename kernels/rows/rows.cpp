@@ -14,8 +14,8 @@ namespace {
 
 constexpr size_t kBlock = 64;  // rows per task
 
-// Calls work(part, first, last + 1) for parts of `size` of n items in parallel. Parts do not follow the threads, so that sums of
-// them are the same for any number.
+// Calls work(part, first, last + 1) for parts of `size` of n items in parallel. Parts do not follow the
+// threads, so that sums of them are the same for any number.
 template <class Work>
 void each_part(size_t n, size_t size, const Work& work) {
   const int64_t parts = static_cast<int64_t>((n + size - 1) / size);
@@ -70,11 +70,13 @@ float* scratch(size_t floats) {
   return memory.data();
 }
 
-// Calls work(first anchor, anchors, first of `index` among them, how many) for fixed blocks of all anchors in parallel.
+// Calls work(first anchor, anchors, first of `index` among them, how many) for fixed blocks of all anchors in
+// parallel.
 template <class Work>
 void each_block_of_all(const RowsIndex& rows, const Work& work) {
   each_part(rows.n, kBlock, [&](size_t, size_t begin, size_t end) {
-    const int64_t* const first = std::lower_bound(rows.index, rows.index + rows.count, static_cast<int64_t>(begin));
+    const int64_t* const first =
+        std::lower_bound(rows.index, rows.index + rows.count, static_cast<int64_t>(begin));
     const int64_t* const last = std::lower_bound(first, rows.index + rows.count, static_cast<int64_t>(end));
     work(begin, end - begin, static_cast<size_t>(first - rows.index), static_cast<size_t>(last - first));
   });
@@ -98,25 +100,28 @@ const char* rows_error(const RowsIndex& rows) {
   return rows.also_count > 0 && also >> 63 != 0 ? "rows: also is out of range" : nullptr;
 }
 
-void rows_noisy(const RowsIndex& rows, const float* values, size_t width, const float* step, float scale, uint64_t seed,
-                float* out, float* out_also) {
+void rows_noisy(const RowsIndex& rows, const float* values, size_t width, const float* step, float scale,
+                uint64_t seed, float* out, float* out_also) {
   const uint64_t key = noise_key(seed);
   if (width == 1) {
     each_block(rows, [&](size_t begin, size_t end) {
       GSPC_DISPATCH(rows_noisy_column)
-      (values, rows.index + begin, end - begin, step != nullptr ? step + begin : nullptr, scale, key, out + begin);
+      (values, rows.index + begin, end - begin, step != nullptr ? step + begin : nullptr, scale, key,
+       out + begin);
     });
     return copy_also(rows, values, width, out_also);
   }
   each_row(rows, [&](size_t i, size_t n) {
     GSPC_DISPATCH(rows_noisy_row)
-    (values + n * width, width, static_cast<uint32_t>(n * width), key, step != nullptr ? scale * step[i] : scale, out + i * width);
+    (values + n * width, width, static_cast<uint32_t>(n * width), key,
+     step != nullptr ? scale * step[i] : scale, out + i * width);
   });
   copy_also(rows, values, width, out_also);
 }
 
-void rows_noisy_backward(const RowsIndex& rows, size_t width, float scale, uint64_t seed, const float* grad_out,
-                         const float* grad_also, float* grad_values, float* grad_step) {
+void rows_noisy_backward(const RowsIndex& rows, size_t width, float scale, uint64_t seed,
+                         const float* grad_out, const float* grad_also, float* grad_values,
+                         float* grad_step) {
   const uint64_t key = noise_key(seed);
   each_row(rows, [&](size_t i, size_t n) {
     float* to = grad_values + n * width;
@@ -129,18 +134,20 @@ void rows_noisy_backward(const RowsIndex& rows, size_t width, float scale, uint6
     const float* from = grad_out + i * width;
     std::memcpy(to, from, width * sizeof(float));
     if (grad_step != nullptr && width != 1)
-      grad_step[i] = scale * GSPC_DISPATCH(rows_noise_product)(from, width, static_cast<uint32_t>(n * width), key);
+      grad_step[i] =
+          scale * GSPC_DISPATCH(rows_noise_product)(from, width, static_cast<uint32_t>(n * width), key);
   });
   if (grad_step != nullptr && grad_out != nullptr && width == 1)
     each_block(rows, [&](size_t begin, size_t end) {
-      GSPC_DISPATCH(rows_noise_product_column)(grad_out + begin, rows.index + begin, end - begin, scale, key, grad_step + begin);
+      GSPC_DISPATCH(rows_noise_product_column)(grad_out + begin, rows.index + begin, end - begin, scale, key,
+                                               grad_step + begin);
     });
   if (rows.count == 0) std::memset(grad_values, 0, rows.n * width * sizeof(float));
   add_also(rows, width, grad_also, grad_values);
 }
 
-void rows_rounded(const RowsIndex& rows, const float* values, size_t width, const float* center, const float* step,
-                  size_t finest, size_t coarser, float* out, float* out_also) {
+void rows_rounded(const RowsIndex& rows, const float* values, size_t width, const float* center,
+                  const float* step, size_t finest, size_t coarser, float* out, float* out_also) {
   size_t units = finest;
   for (size_t j = 0; j < coarser; ++j) units /= 3;
   each_row(rows, [&](size_t i, size_t n) {
@@ -151,8 +158,8 @@ void rows_rounded(const RowsIndex& rows, const float* values, size_t width, cons
   copy_also(rows, values, width, out_also);
 }
 
-size_t rows_mask(const RowsIndex& rows, const float* masks, size_t offsets, size_t planes, size_t level, float* out,
-                 float* out_also) {
+size_t rows_mask(const RowsIndex& rows, const float* masks, size_t offsets, size_t planes, size_t level,
+                 float* out, float* out_also) {
   const size_t width = offsets * planes;
   std::atomic<size_t> open{0};
   each_block_of_all(rows, [&](size_t n, size_t anchors, size_t i, size_t chosen) {
@@ -160,14 +167,16 @@ size_t rows_mask(const RowsIndex& rows, const float* masks, size_t offsets, size
     float* mask = scratch(padded(count));
     open += GSPC_DISPATCH(rows_mask_block)(masks + n * width, count, planes, level, mask);
     for (const size_t end = i + chosen; i < end; ++i)
-      std::memcpy(out + i * offsets, mask + (static_cast<size_t>(rows.index[i]) - n) * offsets, offsets * sizeof(float));
+      std::memcpy(out + i * offsets, mask + (static_cast<size_t>(rows.index[i]) - n) * offsets,
+                  offsets * sizeof(float));
   });
   copy_also(rows, masks, width, out_also);
   return open;
 }
 
-void rows_mask_backward(const RowsIndex& rows, const float* masks, size_t offsets, size_t planes, size_t level,
-                        const float* grad_out, const float* grad_also, float grad_open, float* grad_masks) {
+void rows_mask_backward(const RowsIndex& rows, const float* masks, size_t offsets, size_t planes,
+                        size_t level, const float* grad_out, const float* grad_also, float grad_open,
+                        float* grad_masks) {
   const size_t width = offsets * planes;
   each_block_of_all(rows, [&](size_t n, size_t anchors, size_t i, size_t chosen) {
     const size_t count = anchors * offsets;
@@ -177,12 +186,15 @@ void rows_mask_backward(const RowsIndex& rows, const float* masks, size_t offset
       float* to = grad + (static_cast<size_t>(rows.index[i]) - n) * offsets;
       for (size_t k = 0; k < offsets; ++k) to[k] += grad_out[i * offsets + k];
     }
-    GSPC_DISPATCH(rows_mask_block_backward)(masks + n * width, count, planes, level, grad, grad_masks + n * width);
+    GSPC_DISPATCH(rows_mask_block_backward)(masks + n * width, count, planes, level, grad,
+                                            grad_masks + n * width);
   });
   add_also(rows, width, grad_also, grad_masks);
 }
 
-size_t rows_count_positive(const float* values, size_t n) { return GSPC_DISPATCH(rows_count_positive)(values, n); }
+size_t rows_count_positive(const float* values, size_t n) {
+  return GSPC_DISPATCH(rows_count_positive)(values, n);
+}
 
 void rows_within_one(const float* values, size_t n, float amount, float* to) {
   each_part(n, 1 << 16, [&](size_t, size_t begin, size_t end) {
@@ -190,14 +202,14 @@ void rows_within_one(const float* values, size_t n, float amount, float* to) {
   });
 }
 
-size_t rows_visible(const float* world, const float* log_scales, size_t n, size_t scales, const RowsView& view, int64_t* index,
-                    float* where) {
+size_t rows_visible(const float* world, const float* log_scales, size_t n, size_t scales,
+                    const RowsView& view, int64_t* index, float* where) {
   constexpr size_t kAnchors = 2048;
   std::vector<uint8_t> seen(n);
   std::vector<size_t> first((n + kAnchors - 1) / kAnchors + 1, 0);
   each_part(n, kAnchors, [&](size_t part, size_t begin, size_t end) {
-    first[part + 1] = GSPC_DISPATCH(rows_visible_block)(world + 3 * begin, log_scales + scales * begin, end - begin, scales, view,
-                                                        seen.data() + begin);
+    first[part + 1] = GSPC_DISPATCH(rows_visible_block)(world + 3 * begin, log_scales + scales * begin,
+                                                        end - begin, scales, view, seen.data() + begin);
   });
   for (size_t part = 1; part < first.size(); ++part) first[part] += first[part - 1];
   each_part(n, kAnchors, [&](size_t part, size_t begin, size_t end) {
@@ -229,28 +241,32 @@ void rows_product_backward(const float* values, size_t n, float amount, float* t
   });
 }
 
-void rows_statistics(const int64_t* visible, size_t visible_count, size_t offsets, const int64_t* index, size_t count,
-                     const int32_t* radii, const float* means2d_grad, const float* opacities, float half_width,
-                     float half_height, const RowsStatistics& to) {
-  each_part(visible_count, 1024, [&](size_t, size_t begin, size_t last) {  // anchors, each with all of its Gaussians
-    for (size_t i = begin; i < last; ++i) to.visible[visible[i]] += 1.0f;
-    const int64_t* const from = std::lower_bound(index, index + count, static_cast<int64_t>(begin * offsets));
-    const int64_t* const until = std::lower_bound(from, index + count, static_cast<int64_t>(last * offsets));
-    for (size_t i = static_cast<size_t>(from - index), stop = static_cast<size_t>(until - index); i < stop;) {
-      const size_t row = static_cast<size_t>(index[i]) / offsets;
-      const size_t n = static_cast<size_t>(visible[row]), end = (row + 1) * offsets;
-      float opacity = 0.0f;
-      for (; i < stop && static_cast<size_t>(index[i]) < end; ++i) {
-        opacity += opacities[i];
-        if (radii[i] <= 0) continue;
-        const size_t slot = n * offsets + (static_cast<size_t>(index[i]) - row * offsets);
-        const float x = means2d_grad[2 * i] * half_width, y = means2d_grad[2 * i + 1] * half_height;
-        to.gradient[slot] += std::sqrt(x * x + y * y);
-        to.drawn[slot] += 1.0f;
-      }
-      to.opacity[n] += opacity;
-    }
-  });
+void rows_statistics(const int64_t* visible, size_t visible_count, size_t offsets, const int64_t* index,
+                     size_t count, const int32_t* radii, const float* means2d_grad, const float* opacities,
+                     float half_width, float half_height, const RowsStatistics& to) {
+  each_part(visible_count, 1024,
+            [&](size_t, size_t begin, size_t last) {  // anchors, each with all of its Gaussians
+              for (size_t i = begin; i < last; ++i) to.visible[visible[i]] += 1.0f;
+              const int64_t* const from =
+                  std::lower_bound(index, index + count, static_cast<int64_t>(begin * offsets));
+              const int64_t* const until =
+                  std::lower_bound(from, index + count, static_cast<int64_t>(last * offsets));
+              for (size_t i = static_cast<size_t>(from - index), stop = static_cast<size_t>(until - index);
+                   i < stop;) {
+                const size_t row = static_cast<size_t>(index[i]) / offsets;
+                const size_t n = static_cast<size_t>(visible[row]), end = (row + 1) * offsets;
+                float opacity = 0.0f;
+                for (; i < stop && static_cast<size_t>(index[i]) < end; ++i) {
+                  opacity += opacities[i];
+                  if (radii[i] <= 0) continue;
+                  const size_t slot = n * offsets + (static_cast<size_t>(index[i]) - row * offsets);
+                  const float x = means2d_grad[2 * i] * half_width, y = means2d_grad[2 * i + 1] * half_height;
+                  to.gradient[slot] += std::sqrt(x * x + y * y);
+                  to.drawn[slot] += 1.0f;
+                }
+                to.opacity[n] += opacity;
+              }
+            });
 }
 
 }  // namespace gspc

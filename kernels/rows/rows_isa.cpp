@@ -14,7 +14,9 @@ inline WordVec lanes() {
   return v;
 }
 
-inline void load_part(const float* from, size_t n, float* to) { __builtin_memcpy(to, from, n * sizeof(float)); }
+inline void load_part(const float* from, size_t n, float* to) {
+  __builtin_memcpy(to, from, n * sizeof(float));
+}
 
 inline float sum_lanes(Vec v) { return sum(fold(v)); }
 
@@ -24,7 +26,8 @@ inline Vec pick(Vec a, Vec b, const int32_t* order) {
   return (Vec)_mm512_permutex2var_ps((__m512)a, _mm512_load_si512(order), (__m512)b);
 #elif defined(__AVX2__)
   const __m256i lanes = _mm256_load_si256(reinterpret_cast<const __m256i*>(order));
-  const __m256 from_a = _mm256_permutevar8x32_ps((__m256)a, lanes), from_b = _mm256_permutevar8x32_ps((__m256)b, lanes);
+  const __m256 from_a = _mm256_permutevar8x32_ps((__m256)a, lanes),
+               from_b = _mm256_permutevar8x32_ps((__m256)b, lanes);
   return (Vec)_mm256_blendv_ps(from_a, from_b, _mm256_castsi256_ps(_mm256_slli_epi32(lanes, 28)));
 #else
   Vec v{};
@@ -37,7 +40,8 @@ inline Vec pick(Vec a, Vec b, const int32_t* order) {
 template <int P>
 struct Columns {
   struct Orders {
-    alignas(64) int32_t split[P][P][LANES]{}, join[P][P][LANES]{};  // `pick`s of column j and of part k, one after the other
+    alignas(64) int32_t split[P][P][LANES]{},
+        join[P][P][LANES]{};  // `pick`s of column j and of part k, one after the other
     constexpr Orders() {
       for (int j = 0; j < P; ++j)
         for (int k = 0; k < P; ++k)
@@ -111,7 +115,8 @@ size_t mask_block(const float* masks, size_t count, size_t planes, size_t level,
 }
 
 template <int P>
-void mask_block_backward(const float* masks, size_t count, size_t planes, size_t level, const float* grad, float* to) {
+void mask_block_backward(const float* masks, size_t count, size_t planes, size_t level, const float* grad,
+                         float* to) {
   for (size_t i = 0; i < count; i += LANES) {
     const size_t n = count - i < LANES ? count - i : LANES;
     Vec m[kMostPlanes], d[kMostPlanes];
@@ -164,8 +169,8 @@ float rows_noise_product(const float* grad, size_t width, uint32_t first, uint64
   return sum_lanes(sums);
 }
 
-void rows_noisy_column(const float* values, const int64_t* index, size_t count, const float* step, float scale, uint64_t key,
-                       float* to) {
+void rows_noisy_column(const float* values, const int64_t* index, size_t count, const float* step,
+                       float scale, uint64_t key, float* to) {
   for (size_t i = 0; i < count; i += LANES) {
     const size_t n = count - i < LANES ? count - i : LANES;
     alignas(64) float from[LANES] = {}, amount[LANES] = {};
@@ -175,12 +180,14 @@ void rows_noisy_column(const float* values, const int64_t* index, size_t count, 
       from[l] = values[index[i + l]];
       amount[l] = step != nullptr ? scale * step[i + l] : scale;
     }
-    store(from, load(from) + load(amount) * noise_at(*reinterpret_cast<const WordVecUnaligned*>(number), key));
+    store(from,
+          load(from) + load(amount) * noise_at(*reinterpret_cast<const WordVecUnaligned*>(number), key));
     load_part(from, n, to + i);
   }
 }
 
-void rows_noise_product_column(const float* grad, const int64_t* index, size_t count, float scale, uint64_t key, float* to) {
+void rows_noise_product_column(const float* grad, const int64_t* index, size_t count, float scale,
+                               uint64_t key, float* to) {
   for (size_t i = 0; i < count; i += LANES) {
     const size_t n = count - i < LANES ? count - i : LANES;
     alignas(64) float from[LANES] = {};
@@ -192,8 +199,8 @@ void rows_noise_product_column(const float* grad, const int64_t* index, size_t c
   }
 }
 
-void rows_rounded_row(const float* from, const float* center, size_t width, float per_unit, float unit, size_t coarser,
-                      float* to) {
+void rows_rounded_row(const float* from, const float* center, size_t width, float per_unit, float unit,
+                      size_t coarser, float* to) {
   for (size_t c = 0; c < width; ++c) {
     float k = __builtin_floorf((from[c] - center[c]) * per_unit + 0.5f);
     for (size_t j = 0; j < coarser; ++j) k = __builtin_floorf((k + 1.0f) / 3.0f);
@@ -226,7 +233,8 @@ size_t rows_mask_block(const float* masks, size_t count, size_t planes, size_t l
   }
 }
 
-void rows_mask_block_backward(const float* masks, size_t count, size_t planes, size_t level, const float* grad, float* to) {
+void rows_mask_block_backward(const float* masks, size_t count, size_t planes, size_t level,
+                              const float* grad, float* to) {
   switch (planes) {
     case 1: return mask_block_backward<1>(masks, count, planes, level, grad, to);
     case 2: return mask_block_backward<2>(masks, count, planes, level, grad, to);
@@ -236,8 +244,8 @@ void rows_mask_block_backward(const float* masks, size_t count, size_t planes, s
   }
 }
 
-size_t rows_visible_block(const float* world, const float* log_scales, size_t count, size_t scales, const RowsView& view,
-                          uint8_t* seen) {
+size_t rows_visible_block(const float* world, const float* log_scales, size_t count, size_t scales,
+                          const RowsView& view, uint8_t* seen) {
   const float *r = view.rotation, *t = view.translation;
   size_t total = 0;
   for (size_t i = 0; i < count; i += LANES) {
@@ -255,8 +263,8 @@ size_t rows_visible_block(const float* world, const float* log_scales, size_t co
     const Vec x = r[0] * p[0] + r[1] * p[1] + r[2] * p[2] + t[0];
     const Vec y = r[3] * p[0] + r[4] * p[1] + r[5] * p[2] + t[1];
     const Vec z = r[6] * p[0] + r[7] * p[1] + r[8] * p[2] + t[2];
-    const IntVec inside = (x > -view.left * z - margin) & (x < view.right * z + margin) & (y > -view.top * z - margin) &
-                          (y < view.bottom * z + margin) & (z > view.nearest);
+    const IntVec inside = (x > -view.left * z - margin) & (x < view.right * z + margin) &
+                          (y > -view.top * z - margin) & (y < view.bottom * z + margin) & (z > view.nearest);
     for (size_t l = 0; l < n; ++l) {
       seen[i + l] = inside[l] != 0;
       total += inside[l] != 0;

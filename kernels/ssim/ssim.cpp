@@ -20,7 +20,9 @@ Score compare(Job job, float l1_weight, float ssim_weight) {
   std::vector<double> l1(static_cast<std::size_t>(job.height)), ssim(static_cast<std::size_t>(job.height));
 #pragma omp parallel for schedule(static, 1) if (strips > 1)
   for (int s = 0; s < strips; ++s) {
-    const auto row = [&](int k) { return static_cast<int>(static_cast<std::int64_t>(job.height) * k / strips); };
+    const auto row = [&](int k) {
+      return static_cast<int>(static_cast<std::int64_t>(job.height) * k / strips);
+    };
     GSPC_DISPATCH(ssim_rows)(job, row(s), row(s + 1), scratch.get() + each * s, l1.data(), ssim.data());
   }
   Score score;
@@ -35,7 +37,8 @@ Score compare(Job job, float l1_weight, float ssim_weight) {
 
 double squared_error(const Job& job) {
   constexpr std::int64_t kPart = 4096;  // fixed, so the sum does not depend on threads
-  const std::int64_t count = static_cast<std::int64_t>(job.height) * job.width * 3, parts = (count + kPart - 1) / kPart;
+  const std::int64_t count = static_cast<std::int64_t>(job.height) * job.width * 3,
+                     parts = (count + kPart - 1) / kPart;
   std::vector<double> sums(static_cast<std::size_t>(parts));
 #pragma omp parallel for schedule(static)
   for (std::int64_t part = 0; part < parts; ++part)

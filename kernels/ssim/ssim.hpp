@@ -1,5 +1,6 @@
 // Fused SSIM and L1 of an image against its photograph, with the gradient, in one pass over the rows.
-// SSIM (Wang et al. 2004): 11-tap Gaussian window, sigma 1.5, zero padding, C1 = 0.01^2, C2 = 0.03^2, mean over H W 3.
+// SSIM (Wang et al. 2004): 11-tap Gaussian window, sigma 1.5, zero padding, C1 = 0.01^2, C2 = 0.03^2, mean
+// over H W 3.
 #pragma once
 
 #include <cstdint>
@@ -9,22 +10,24 @@
 namespace gspc::ssim {
 
 struct Job {
-  const float* image = nullptr;               // [H, W, 3]
+  const float* image = nullptr;                // [H, W, 3]
   const std::uint8_t* target_bytes = nullptr;  // [H, W, 3], value / 255; or
   const float* target_floats = nullptr;        // [H, W, 3]
   int width = 0, height = 0;
   float l1_scale = 0.0f, ssim_scale = 0.0f;  // of the summed quantities, for the gradient
-  float* gradient = nullptr;                  // [H, W, 3] or null
+  float* gradient = nullptr;                 // [H, W, 3] or null
 };
 
 struct Score {
   double l1 = 0.0, ssim = 0.0;  // means over H W 3
 };
 
-// Writes the gradient of l1_weight * L1 + ssim_weight * SSIM when asked for. Bit-equal for any number of threads.
+// Writes the gradient of l1_weight * L1 + ssim_weight * SSIM when asked for. Bit-equal for any number of
+// threads.
 Score compare(Job job, float l1_weight, float ssim_weight);
 
-// Mean over H W 3 of (clamped image - target)^2, the image clamped to [0, 1]. Bit-equal for any number of threads.
+// Mean over H W 3 of (clamped image - target)^2, the image clamped to [0, 1]. Bit-equal for any number of
+// threads.
 double squared_error(const Job& job);
 
 // Floats of scratch that ssim_rows needs for one strip.
@@ -33,7 +36,9 @@ std::int64_t scratch_floats(int width);
 }  // namespace gspc::ssim
 
 GSPC_DECLARE_ISA(
-    // Rows [begin, end): adds nothing, sets l1_rows and ssim_rows (sums over each row) and the gradient of these rows.
-    void ssim_rows(const ssim::Job& job, int begin, int end, float* scratch, double* l1_rows, double* ssim_rows);
+    // Rows [begin, end): adds nothing, sets l1_rows and ssim_rows (sums over each row) and the gradient of
+    // these rows.
+    void ssim_rows(const ssim::Job& job, int begin, int end, float* scratch, double* l1_rows,
+                   double* ssim_rows);
     // Sum of squared differences of values [begin, end).
     double squared_part(const ssim::Job& job, std::int64_t begin, std::int64_t end);)

@@ -1,5 +1,6 @@
-// A strip of rows streams through two rings of eleven filtered rows: the moments, then the derivatives of SSIM with
-// respect to them. Rows stay interleaved (RGBRGB...): the horizontal neighbor of a value lies three floats away.
+// A strip of rows streams through two rings of eleven filtered rows: the moments, then the derivatives of
+// SSIM with respect to them. Rows stay interleaved (RGBRGB...): the horizontal neighbor of a value lies three
+// floats away.
 #include <cstdint>
 
 #include "raster/simd.hpp"
@@ -11,7 +12,8 @@ namespace {
 using gspc::ssim::Job;
 
 constexpr int kTaps = 11, kHalf = 5, kPad = 16;
-constexpr float kWindow[kHalf + 1] = {0.00102838008f, 0.00759875814f, 0.0360007721f, 0.10936069f, 0.213005538f, 0.266011725f};
+constexpr float kWindow[kHalf + 1] = {0.00102838008f, 0.00759875814f, 0.0360007721f,
+                                      0.10936069f,    0.213005538f,   0.266011725f};
 constexpr float kC1 = 0.01f * 0.01f, kC2 = 0.03f * 0.03f;
 
 // Rows of `stride` floats with kPad zeros left and right of the values.
@@ -56,7 +58,8 @@ GSPC_INLINE void load_target(const Job& job, std::int64_t at, float* out, int va
 // Row y of the input into its place in the ring of moments; rows outside the image are zero.
 void push_moments(const Job& job, const Strip& s, int y) {
   float* ring[4];
-  for (int q = 0; q < 4; ++q) ring[q] = s.moments + static_cast<std::int64_t>(((y + kTaps) % kTaps) * 4 + q) * s.stride + kPad;
+  for (int q = 0; q < 4; ++q)
+    ring[q] = s.moments + static_cast<std::int64_t>(((y + kTaps) % kTaps) * 4 + q) * s.stride + kPad;
   if (y < 0 || y >= job.height) {
     for (int q = 0; q < 4; ++q) clear(ring[q], s.values);
     return;
@@ -80,7 +83,8 @@ void push_moments(const Job& job, const Strip& s, int y) {
 // SSIM of row y from the ring of moments; its slopes into the ring of pulled rows. Returns the row's sum.
 double push_slopes(const Job& job, const Strip& s, int y, bool counted) {
   float* out[3];
-  for (int q = 0; q < 3; ++q) out[q] = s.pulled + static_cast<std::int64_t>(((y + kTaps) % kTaps) * 3 + q) * s.stride + kPad;
+  for (int q = 0; q < 3; ++q)
+    out[q] = s.pulled + static_cast<std::int64_t>(((y + kTaps) % kTaps) * 3 + q) * s.stride + kPad;
   if (y < 0 || y >= job.height) {
     for (int q = 0; q < 3; ++q) clear(out[q], s.values);
     return 0.0;
@@ -88,7 +92,8 @@ double push_slopes(const Job& job, const Strip& s, int y, bool counted) {
   const float* rows[4][kTaps];
   for (int q = 0; q < 4; ++q)
     for (int k = 0; k < kTaps; ++k)
-      rows[q][k] = s.moments + static_cast<std::int64_t>(((y + k - kHalf + kTaps) % kTaps) * 4 + q) * s.stride + kPad;
+      rows[q][k] =
+          s.moments + static_cast<std::int64_t>(((y + k - kHalf + kTaps) % kTaps) * 4 + q) * s.stride + kPad;
   float* slope[3] = {s.slopes + kPad, s.slopes + s.stride + kPad, s.slopes + 2 * s.stride + kPad};
   vf total = set1(0.0f);
   alignas(64) float lanes[W];
@@ -142,7 +147,8 @@ double finish_row(const Job& job, const Strip& s, int y) {
   const float* rows[3][kTaps];
   for (int q = 0; q < 3; ++q)
     for (int k = 0; k < kTaps; ++k)
-      rows[q][k] = s.pulled + static_cast<std::int64_t>(((y + k - kHalf + kTaps) % kTaps) * 3 + q) * s.stride + kPad;
+      rows[q][k] =
+          s.pulled + static_cast<std::int64_t>(((y + k - kHalf + kTaps) % kTaps) * 3 + q) * s.stride + kPad;
   const vf l1 = set1(job.l1_scale), weight = set1(job.ssim_scale), zero = set1(0.0f), two = set1(2.0f);
   float* out = job.gradient + at;
   for (int i = 0; i < s.values; i += W) {

@@ -1,5 +1,5 @@
-// The AVX-512 units of the kernels on processors without it: SIMDe's intrinsics, and those that it lacks. Included
-// ahead of every unit for x86-64-v4, which is then compiled for x86-64-v3 (GSPC_EMULATE_AVX512 in
+// The AVX-512 units of the kernels on processors without it: SIMDe's intrinsics, and those that it lacks.
+// Included ahead of every unit for x86-64-v4, which is then compiled for x86-64-v3 (GSPC_EMULATE_AVX512 in
 // kernels/CMakeLists.txt, `make emulated`). For tests: right, not fast.
 #pragma once
 
@@ -44,7 +44,9 @@ inline __m512i cvtepu8_epi32(__m128i a) {
 inline __m256i cvtepi32_epi16(__m512i a) {  // truncates
   return same_bits<__m256i>(__builtin_convertvector(same_bits<Words>(a), HalfHalves));
 }
-inline __m512 cvtepi32_ps(__m512i a) { return same_bits<__m512>(__builtin_convertvector(same_bits<Ints>(a), Floats)); }
+inline __m512 cvtepi32_ps(__m512i a) {
+  return same_bits<__m512>(__builtin_convertvector(same_bits<Ints>(a), Floats));
+}
 inline __m512 cvtepu32_ps(__m512i a) {
   const auto in = same_bits<Words>(a);
   Floats out;
@@ -54,7 +56,8 @@ inline __m512 cvtepu32_ps(__m512i a) {
 inline __m512i cvttps_epi32(__m512 a) {  // 0x80000000 for what no integer holds
   const auto in = same_bits<Floats>(a);
   Ints out;
-  for (int i = 0; i < 16; ++i) out[i] = in[i] >= -0x1p31f && in[i] < 0x1p31f ? static_cast<std::int32_t>(in[i]) : INT32_MIN;
+  for (int i = 0; i < 16; ++i)
+    out[i] = in[i] >= -0x1p31f && in[i] < 0x1p31f ? static_cast<std::int32_t>(in[i]) : INT32_MIN;
   return same_bits<__m512i>(out);
 }
 
@@ -65,13 +68,20 @@ inline To gather(Given index, const void* base, int scale) {
   Vector out;
   for (unsigned i = 0; i < sizeof out / sizeof out[0]; ++i)
     __builtin_memcpy(reinterpret_cast<char*>(&out) + i * sizeof out[0],
-                     static_cast<const char*>(base) + static_cast<std::ptrdiff_t>(at[i]) * scale, sizeof out[0]);
+                     static_cast<const char*>(base) + static_cast<std::ptrdiff_t>(at[i]) * scale,
+                     sizeof out[0]);
   return same_bits<To>(out);
 }
 typedef std::int32_t HalfInts __attribute__((vector_size(32)));
-inline __m512i i32gather_epi32(__m512i index, const void* base, int scale) { return gather<__m512i, Ints, Ints>(index, base, scale); }
-inline __m512i i32gather_epi64(__m256i index, const void* base, int scale) { return gather<__m512i, Longs, HalfInts>(index, base, scale); }
-inline __m512 i32gather_ps(__m512i index, const void* base, int scale) { return gather<__m512, Floats, Ints>(index, base, scale); }
+inline __m512i i32gather_epi32(__m512i index, const void* base, int scale) {
+  return gather<__m512i, Ints, Ints>(index, base, scale);
+}
+inline __m512i i32gather_epi64(__m256i index, const void* base, int scale) {
+  return gather<__m512i, Longs, HalfInts>(index, base, scale);
+}
+inline __m512 i32gather_ps(__m512i index, const void* base, int scale) {
+  return gather<__m512, Floats, Ints>(index, base, scale);
+}
 
 inline __mmask16 cmplt_epu32_mask(__m512i a, __m512i b) {
   const auto x = same_bits<Words>(a), y = same_bits<Words>(b);
@@ -148,12 +158,14 @@ inline __m512i srai_epi32(__m512i a, unsigned count) {
 inline void mask_storeu_epi16(void* to, __mmask16 k, __m256i a) {
   const auto in = same_bits<HalfHalves>(a);
   for (int i = 0; i < 16; ++i)
-    if (k >> i & 1) __builtin_memcpy(static_cast<char*>(to) + 2 * i, reinterpret_cast<const char*>(&in) + 2 * i, 2);
+    if (k >> i & 1)
+      __builtin_memcpy(static_cast<char*>(to) + 2 * i, reinterpret_cast<const char*>(&in) + 2 * i, 2);
 }
 
 }  // namespace gspc_emulated
 
-// Macros, since the compiler's own header declares functions of these names; newer versions of SIMDe have some.
+// Macros, since the compiler's own header declares functions of these names; newer versions of SIMDe have
+// some.
 #undef _cvtmask16_u32
 #define _cvtmask16_u32(k) static_cast<unsigned>(k)
 #undef _knot_mask16
@@ -163,7 +175,8 @@ inline void mask_storeu_epi16(void* to, __mmask16 k, __m256i a) {
 #undef _mm256_mask_storeu_epi16
 #define _mm256_mask_storeu_epi16 gspc_emulated::mask_storeu_epi16
 #undef _mm256_maskz_extractf32x4_ps
-#define _mm256_maskz_extractf32x4_ps(k, a, which) _mm256_castps256_ps128(gspc_emulated::maskz_extractf32x4(a, which))
+#define _mm256_maskz_extractf32x4_ps(k, a, which) \
+  _mm256_castps256_ps128(gspc_emulated::maskz_extractf32x4(a, which))
 #undef _mm512_cmplt_epu32_mask
 #define _mm512_cmplt_epu32_mask gspc_emulated::cmplt_epu32_mask
 #undef _mm512_cvtepi16_epi32

@@ -1,5 +1,6 @@
-// Hostile lane streams under the address and undefined-behavior sanitizers, for every instruction set of this machine:
-// cut at every byte, single bits flipped, random bytes. Every buffer has its exact size. Prints "ok".
+// Hostile lane streams under the address and undefined-behavior sanitizers, for every instruction set of this
+// machine: cut at every byte, single bits flipped, random bytes. Every buffer has its exact size. Prints
+// "ok".
 #include <cstdio>
 #include <cstdlib>
 #include <random>
@@ -86,11 +87,13 @@ void fuzz(size_t gaussians, size_t trits, int low, int high, std::mt19937& rando
     bytes = again;
   }
   require(decode_all(bytes, bytes.size(), runs), "a whole stream");
-  for (size_t size = 0; size < bytes.size(); ++size) require(!decode_all(bytes, size, runs), "a cut stream finished");
+  for (size_t size = 0; size < bytes.size(); ++size)
+    require(!decode_all(bytes, size, runs), "a cut stream finished");
   int unseen = 0;
   for (int i = 0; i < 300; ++i) {
     std::vector<uint8_t> damaged = bytes;
-    damaged[i < 100 ? random() % std::min<size_t>(damaged.size(), 24) : random() % damaged.size()] ^= 1u << random() % 8;
+    damaged[i < 100 ? random() % std::min<size_t>(damaged.size(), 24) : random() % damaged.size()] ^=
+        1u << random() % 8;
     unseen += decode_all(damaged, damaged.size(), runs);
   }
   // A flip can make the stream of other symbols: a chunk's checksum is what finds those.
@@ -109,7 +112,8 @@ void fuzz(size_t gaussians, size_t trits, int low, int high, std::mt19937& rando
   }
 }
 
-// Mixtures: one stream from all instruction sets, round trips, nothing read or written out of bounds when cut.
+// Mixtures: one stream from all instruction sets, round trips, nothing read or written out of bounds when
+// cut.
 void mixtures(size_t n, std::mt19937& random) {
   std::vector<uint8_t> scale[2], weight(n);
   std::vector<int16_t> mean[2];

@@ -1,5 +1,5 @@
-// Decodes damaged copies of a stream, payloads changed at random and checksums made to fit; run under sanitizers.
-// stream_fuzz FILE SEED COUNT
+// Decodes damaged copies of a stream, payloads changed at random and checksums made to fit; run under
+// sanitizers. stream_fuzz FILE SEED COUNT
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
