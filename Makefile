@@ -84,16 +84,16 @@ bench: install ## measure the speed of the kernels and the coder
 # The core for the web, one thread. Its own exceptions, so that the module imports next to nothing; linked at -O1
 # because Debian's emscripten cannot run its later optimizer under Debian's node. kernels/wasm/pcgs.mjs loads it.
 EMCC ?= emcc
-WASM_SOURCES := $(wildcard kernels/codec/*.cpp kernels/common/*.cpp)
+WASM_SOURCES := $(wildcard kernels/codec/*/*.cpp kernels/common/*.cpp)
 WASM_FLAGS := -std=c++17 -Ikernels -DGSPC_ISA_NAMESPACE=isa_base -DGSPC_ISA_IS_base=1 -DNDEBUG \
 	-fwasm-exceptions -ffp-contract=off -fno-math-errno
-WASM_EXPORTS := $(shell sed -nE '/^typedef/!s/^[a-z].*[ *](pcgs_[a-z_]+).(const|pcgs_scene).*/_\1,/p' kernels/codec/pcgs.h | tr -d '\n')_malloc,_free
+WASM_EXPORTS := $(shell sed -nE '/^typedef/!s/^[a-z].*[ *](pcgs_[a-z_]+).(const|pcgs_scene).*/_\1,/p' kernels/codec/api/pcgs.h | tr -d '\n')_malloc,_free
 
 wasm: ## build the decoder for the web, build/wasm/pcgs.wasm (needs emcc)
 	@command -v $(EMCC) >/dev/null || { echo 'make wasm: no $(EMCC) here; apt-get install emscripten' >&2; exit 1; }
 	@$(MAKE) --no-print-directory build/wasm/pcgs.wasm
 
-build/wasm/%.o: kernels/%.cpp $(wildcard kernels/codec/*.h* kernels/codec/*.inc kernels/common/*.h*) Makefile
+build/wasm/%.o: kernels/%.cpp $(wildcard kernels/codec/*/*.h* kernels/codec/*/*.inc kernels/common/*.h*) Makefile
 	@mkdir -p $(@D)
 	$(EMCC) -O2 $(WASM_FLAGS) -c $< -o $@
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gspc.codec.types import QuantizedScene, Symbols
+from gspc.format.scene import QuantizedScene, Symbols
 
 
 def coarser(k: np.ndarray, times: int) -> np.ndarray:

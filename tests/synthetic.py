@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gspc.codec import reference_mixtures as mixtures
-from gspc.codec import reference_networks as reference
-from gspc.codec.types import (
+from gspc.format.grid import GridPlane, GridSpec
+from gspc.format.scene import (
     IntegerLayer,
     IntegerNetwork,
     Networks,
@@ -18,7 +17,8 @@ from gspc.codec.types import (
     QuantizedResidualDecoder,
     QuantizedScene,
 )
-from gspc.model.grid_spec import GridPlane, GridSpec
+from gspc.reference import mixtures
+from gspc.reference import networks as reference
 from gspc.scene import Camera
 
 RESOLUTIONS_3D = (18, 24, 33, 44, 59, 80, 108, 148, 201, 275, 376, 514)

@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "gspc"
 
 # room -> the rooms it may import, besides itself, errors and scene, which everyone may.
 # `codec.export` is the part of the codec that may know the model, `codec.torchac` the one that wraps that
-# package; `grid_spec` is the part of the model that describes the context grid in plain numbers, for both
-# sides of the codec. Training calls the fused loss and heads of ops itself.
+# package. `format` says what a stream is, in plain numbers, for both sides of the codec. `reference` is the
+# readable decoder that tests hold the core against. Training calls the fused loss and heads of ops itself.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "scene": set(),
@@ -21,6 +21,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "presets": set(),
     "switches": {"presets"},
     "output": set(),
+    "format": set(),
+    "reference": {"format", "kernels"},
     "cli": {"pipeline", "config", "output", "presets", "switches"},
     "pipeline": {
         "config",
@@ -28,25 +30,23 @@ MAY_IMPORT: dict[str, set[str]] = {
         "train",
         "codec",
         "codec.export",
-        "bitstream",
+        "format",
         "rendering",
         "metrics",
         "output",
         "switches",
     },
     "data": {"config", "output"},
-    "model": {"ops", "config", "output", "grid_spec", "presets"},
-    "grid_spec": set(),
-    "train": {"model", "ops", "rendering", "data", "metrics", "config", "output", "grid_spec", "presets"},
-    "codec": {"bitstream", "grid_spec", "kernels", "codec.torchac"},
-    "codec.torchac": {"codec", "kernels"},
-    "codec.export": {"codec", "model", "bitstream", "grid_spec"},
-    "bitstream": set(),
+    "model": {"ops", "config", "output", "format", "presets"},
+    "train": {"model", "ops", "rendering", "data", "metrics", "config", "output", "format", "presets"},
+    "codec": {"format", "kernels", "codec.torchac", "reference"},
+    "codec.torchac": {"codec", "format", "kernels", "reference"},
+    "codec.export": {"codec", "model", "format"},
     "rendering": {"model", "ops", "output"},
     "metrics": {"ops"},
-    "ops": {"kernels", "grid_spec"},
+    "ops": {"kernels", "format"},
 }
-STANDARD_LIBRARY_ONLY = ("errors", "config", "presets", "switches", "bitstream", "output")
+STANDARD_LIBRARY_ONLY = ("errors", "config", "presets", "switches", "output")
 NO_TORCH = (
     "errors",
     "scene",
@@ -57,9 +57,9 @@ NO_TORCH = (
     "cli",
     "pipeline",
     "data",
-    "bitstream",
+    "format",
+    "reference",
     "codec",
-    "grid_spec",
 )
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gspc import _codec
-from gspc.codec import reference_binary as reference
+from gspc.reference import binary as reference
 
 BIT, RAW, NUMBER, SIGNED, UNIFORM = range(5)
 Script = list[tuple[int, int, int]]

@@ -15,14 +15,16 @@ import pytest
 import synthetic
 from test_codec_damage import head_change
 
-from gspc.bitstream import COMPONENTS, check, describe, limits
-from gspc.bitstream.reader import _HEAD
 from gspc.codec import decode, decode_symbols, encode
 from gspc.errors import BitstreamError
+from gspc.format import COMPONENTS, check, describe, limits
+from gspc.format.container import _HEAD
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "man/pcgs.5").read_text()
-CORE = (ROOT / "kernels/codec/limits.hpp").read_text() + (ROOT / "kernels/codec/context_grid.hpp").read_text()
+CORE = (ROOT / "kernels/codec/format/limits.hpp").read_text() + (
+    ROOT / "kernels/codec/context/context_grid.hpp"
+).read_text()
 
 
 def core_value(name: str) -> int:
@@ -195,7 +197,7 @@ def test_container_overhead() -> None:
 
 
 def test_import_is_quick_and_light() -> None:
-    code = "import sys, gspc.bitstream; print(sorted({'numpy', 'torch', 'gspc._codec'} & set(sys.modules)))"
+    code = "import sys, gspc.format; print(sorted({'numpy', 'torch', 'gspc._codec'} & set(sys.modules)))"
     start = time.perf_counter()
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

@@ -15,10 +15,10 @@ from PIL import Image
 from rendering_scenes import random_scene
 
 from gspc import pipeline
-from gspc.bitstream import describe
 from gspc.codec import decode_symbols, encode, truncate_levels
 from gspc.codec.costs import ATTRIBUTES, anchor_costs, plane_entropies
 from gspc.errors import BitstreamError, UsageError
+from gspc.format import describe
 from gspc.pipeline.bit_map import Voxels, ball_radii, draw_balls, voxelize
 from gspc.pipeline.breakdown import divide
 from gspc.rendering import write_scene

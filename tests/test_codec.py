@@ -13,9 +13,9 @@ from codec_checks import assert_symbols, coarser, rows_in_scene
 
 from gspc import _codec
 from gspc.codec import decode, decode_symbols, encode, predict, truncate_levels
-from gspc.codec import reference_networks as reference
-from gspc.codec.types import IntegerLayer, IntegerNetwork, QuantizedScene
 from gspc.errors import BitstreamError, InputError
+from gspc.format.scene import IntegerLayer, IntegerNetwork, QuantizedScene
+from gspc.reference import networks as reference
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +178,7 @@ def test_positions_at_the_ends_of_space() -> None:
 def test_ideal_bits_are_close_to_what_is_written() -> None:
     scene = synthetic.scene(3000, levels=2, seed=5)
     data = encode(scene)
-    from gspc.bitstream import describe
+    from gspc.format import describe
 
     info = describe(data)
     ideal = decode_symbols(data).ideal_bits
@@ -191,7 +191,7 @@ def test_ideal_bits_are_close_to_what_is_written() -> None:
 def test_slices_grow_so_that_the_index_fits() -> None:
     scene = synthetic.tiny(3000, levels=3, seed=2)
     data = encode(scene, slice_anchors=1)
-    from gspc.bitstream import describe
+    from gspc.format import describe
 
     info = describe(data)
     assert info.chunks[1].offset + 24 + info.chunks[1].length <= 16384
@@ -270,7 +270,7 @@ def test_scenes_that_the_format_cannot_hold(message: str, scene: QuantizedScene)
 
 
 def test_codec_needs_no_torch() -> None:
-    code = "import gspc.codec, gspc.bitstream, sys; assert 'torch' not in sys.modules"
+    code = "import gspc.codec, gspc.format, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
-    code = "import gspc.bitstream, sys; assert 'numpy' not in sys.modules"
+    code = "import gspc.format, sys; assert 'numpy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

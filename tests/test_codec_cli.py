@@ -16,7 +16,7 @@ import synthetic
 from gspc.codec import decode, encode
 
 ROOT = Path(__file__).parent.parent
-SOURCES = sorted([*(ROOT / "kernels/codec").glob("*.cpp"), *(ROOT / "kernels/common").glob("*.cpp")])
+SOURCES = sorted([*(ROOT / "kernels/codec").glob("*/*.cpp"), *(ROOT / "kernels/common").glob("*.cpp")])
 MACHINES = {
     "native": ("g++", "gcc", None),
     "aarch64": ("aarch64-linux-gnu-g++", "aarch64-linux-gnu-gcc", "qemu-aarch64"),
@@ -136,7 +136,7 @@ def test_header_alone(compiler: list[str], tmp_path: Path) -> None:
         pytest.skip(f"no {compiler[0]} here")
     source = tmp_path / ("use.cpp" if compiler[0] == "g++" else "use.c")
     use = "int main(void) { pcgs_free(pcgs_decode(0, 0, 0, 0, 0)); return PCGS_HIDDEN; }\n"
-    source.write_text('#include "codec/pcgs.h"\n#include "codec/pcgs.h"\n' + use)
+    source.write_text('#include "codec/api/pcgs.h"\n#include "codec/api/pcgs.h"\n' + use)
     strict = ["-Wall", "-Wextra", "-pedantic", "-Werror", "-Wconversion", "-Wstrict-prototypes"]
     if compiler[0] == "g++":
         strict.remove("-Wstrict-prototypes")

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import synthetic
 
-from gspc.bitstream import check, describe
-from gspc.bitstream import limits as format_limits
 from gspc.codec import decode, decode_symbols, encode, truncate_levels
 from gspc.errors import BackendError, BitstreamError
+from gspc.format import check, describe
+from gspc.format import limits as format_limits
 
 HEADER = format_limits.CHUNK_HEADER_BYTES
 

@@ -32,7 +32,7 @@ def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Path:
         flags.append("-DGSPC_MULTI_ISA")
         isas |= {"v3": ["-march=x86-64-v3"], "v4": ["-march=x86-64-v4"]}
     jobs = []
-    for source in (*KERNELS.glob("codec/*.cpp"), *KERNELS.glob("common/*.cpp")):
+    for source in (*KERNELS.glob("codec/*/*.cpp"), *KERNELS.glob("common/*.cpp")):
         for name, march in isas.items() if source.stem.endswith("_isa") else [("base", [])]:
             names = [f"-DGSPC_ISA_NAMESPACE=isa_{name}", f"-DGSPC_ISA_IS_{name}=1"]
             jobs.append((source, build / f"{source.stem}_{name}.o", [*march, *names]))

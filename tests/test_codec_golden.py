@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from gspc import _codec
-from gspc.bitstream import check, describe
 from gspc.codec import decode, decode_symbols, truncate_levels
-from gspc.codec.reference import decode_reference
+from gspc.format import check, describe
+from gspc.reference.decode import decode_reference
 
 GOLDEN = Path(__file__).parent / "golden"
 HASHES: dict[str, list[str]] = json.loads((GOLDEN / "hashes.json").read_text())

@@ -11,10 +11,10 @@ import synthetic
 
 from gspc import _codec
 from gspc.codec import decode, decode_symbols, encode, predict_pool
-from gspc.codec.reference import decode_reference, hash_words, pool_features
-from gspc.codec.reference_slice import Model
-from gspc.codec.types import QuantizedLayer, QuantizedScene
 from gspc.errors import BitstreamError
+from gspc.format.scene import QuantizedLayer, QuantizedScene
+from gspc.reference.decode import decode_reference, hash_words, pool_features
+from gspc.reference.slice import Model
 
 
 def assert_layers_equal(put: Any, read: Any) -> None:

@@ -18,11 +18,12 @@ import torch
 from cli_tools import Cli, environment
 
 from gspc import _codec
-from gspc.bitstream import check, describe, limits
-from gspc.codec import decode, decode_symbols, encode, recode, reference_rans, truncate_levels
+from gspc.codec import decode, decode_symbols, encode, recode, truncate_levels
 from gspc.codec import torchac as extra
 from gspc.codec.recode import _assemble, _chunk, coder_of
 from gspc.errors import BackendError, BitstreamError
+from gspc.format import check, describe, limits
+from gspc.reference import rans as reference_rans
 
 GOLDEN = Path(__file__).parent / "golden"
 HASHES: dict[str, list[str]] = json.loads((GOLDEN / "hashes.json").read_text())

@@ -11,11 +11,11 @@ from codec_checks import assert_symbols, rows_in_scene
 from synthetic import VARIANTS
 
 from gspc import _codec
-from gspc.bitstream import check
 from gspc.codec import decode, decode_symbols, encode, predict, predict_pool, truncate_levels
-from gspc.codec import reference_networks as reference
-from gspc.codec.types import IntegerLayer, IntegerNetwork, QuantizedScene
 from gspc.errors import BitstreamError, InputError
+from gspc.format import check
+from gspc.format.scene import IntegerLayer, IntegerNetwork, QuantizedScene
+from gspc.reference import networks as reference
 
 LEVELS = 3
 

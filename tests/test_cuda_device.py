@@ -8,7 +8,7 @@ import pytest
 import torch
 from rendering_scenes import random_scene
 
-from gspc.model.grid_spec import GridPlane, GridSpec
+from gspc.format.grid import GridPlane, GridSpec
 from gspc.ops import cuda, reference
 from gspc.ops import grid as grid_ops
 from gspc.rendering import Renderer, choose_backend, rasterize

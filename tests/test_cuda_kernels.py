@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from gspc.errors import BackendError
-from gspc.model.grid_spec import GridPlane, GridSpec
+from gspc.format.grid import GridPlane, GridSpec
 from gspc.ops import cuda, reference
 from gspc.ops import grid as grid_ops
 from gspc.ops import ssim as ssim_ops

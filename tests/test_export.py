@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from gspc.bitstream import describe
 from gspc.codec import decode, decode_symbols, encode, predict
 from gspc.codec.export import export_trained, step_table
 from gspc.config import DataOptions, FitOptions
 from gspc.data import load_scene
 from gspc.data.demo import write_demo_scene
+from gspc.format import describe
 from gspc.model import quantization as quant
 from gspc.model.masks import first_level
 from gspc.model.storage import TrainedModel, load_model

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gspc import _kernels
-from gspc.model.grid_spec import GridPlane, GridSpec
+from gspc.format.grid import GridPlane, GridSpec
 from gspc.ops import arrays, reference
 from gspc.ops.grid import grid_context
 

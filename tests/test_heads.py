@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from gspc import _kernels
 from gspc.ops import arrays, reference
 from gspc.ops.heads import HeadTensors, NeuralGaussians, neural_gaussians
 from gspc.scene import Heads

@@ -13,8 +13,8 @@ import pytest
 from bench import bench_positions as bench
 
 from gspc import _codec
-from gspc.codec import reference_positions as reference
 from gspc.errors import BitstreamError
+from gspc.reference import positions as reference
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared/data"
@@ -226,7 +226,7 @@ def test_smaller_than_gpcc(name: str) -> None:
 PROGRAM = r"""
 #include <cstdio>
 #include <random>
-#include "codec/positions.hpp"
+#include "codec/positions/positions.hpp"
 using namespace gspc;
 int main() {
   std::mt19937_64 rng(1);
@@ -273,7 +273,7 @@ def test_hostile_bytes_under_sanitizers(tmp_path: Path) -> None:
     source, program = tmp_path / "hostile.cpp", tmp_path / "hostile"
     source.write_text(PROGRAM)
     flags = ["-std=c++17", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    sources = [str(source), *map(str, sorted((ROOT / "kernels/codec").glob("positions*.cpp")))]
+    sources = [str(source), *map(str, sorted((ROOT / "kernels/codec/positions").glob("*.cpp")))]
     built = subprocess.run(
         [compiler, *flags, f"-I{ROOT / 'kernels'}", *sources, "-o", str(program)],
         capture_output=True,

@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gspc import _codec
-from gspc.codec import reference_rans as reference
 from gspc.errors import BitstreamError
+from gspc.reference import rans as reference
 
 ISAS = ["base", "v3", "v4"]
 KERNELS = Path(__file__).parent.parent / "kernels"
@@ -387,9 +387,9 @@ def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Path:
         names = [f"-DGSPC_ISA_NAMESPACE=isa_{name}", f"-DGSPC_ISA_IS_{name}=1"]
         for part in ("rans_isa", "mixture_isa"):
             objects.append(str(build / f"{part}_{name}.o"))
-            source = str(KERNELS / "codec" / f"{part}.cpp")
+            source = str(KERNELS / "codec" / "entropy" / f"{part}.cpp")
             subprocess.run([compiler, *flags, *march, *names, "-c", source, "-o", objects[-1]], check=True)
-    sources = [KERNELS / "codec" / f"{part}.cpp" for part in ("rans", "mixture", "tables")]
+    sources = [KERNELS / "codec" / "entropy" / f"{part}.cpp" for part in ("rans", "mixture", "tables")]
     sources += [KERNELS / "common" / "isa.cpp", Path(__file__).parent / "native" / "rans_fuzz.cpp"]
     program = build / "rans_fuzz"
     linked = subprocess.run(

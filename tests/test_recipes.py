@@ -13,11 +13,11 @@ import pytest
 from gspc import pipeline, presets, switches
 from gspc.codec import decode, decode_symbols, encode
 from gspc.codec.export import export_model
-from gspc.codec.types import QuantizedScene
 from gspc.config import DataOptions, FitOptions
 from gspc.data import load_scene
 from gspc.data.demo import write_demo_scene
 from gspc.errors import UsageError
+from gspc.format.scene import QuantizedScene
 from gspc.model.storage import load_model
 from gspc.presets import GSPC, PRESETS, Recipe
 from gspc.scene import SceneData

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from gspc import _codec
-from gspc.codec import reference_mixtures, reference_networks
+from gspc.reference import mixtures, networks
 
 TOTAL = 1 << 14
 MODEL_LOSS = 0.002  # of the entropy
@@ -122,19 +122,19 @@ def test_tables_of_mixtures_and_trits() -> None:
 
     steps = _codec.step_table().tolist()
     assert _codec.inverse_step_table().tolist() == [rounded(2**26 / step) for step in steps]
-    assert reference_networks.INVSTEP.tolist() == _codec.inverse_step_table().tolist()
+    assert networks.INVSTEP.tolist() == _codec.inverse_step_table().tolist()
     weights = [min(rounded(256 * sigmoid((i - 32) / 4)), 255) for i in range(64)]
-    assert _codec.mixture_weight_table().tolist() == reference_networks.MIX.tolist() == weights
+    assert _codec.mixture_weight_table().tolist() == networks.MIX.tolist() == weights
     for got, shares, width in (
-        (_codec.trit_zero_edges(), reference_mixtures.ZERO_SHARES, 4),
-        (_codec.trit_plus_edges(), reference_mixtures.PLUS_SHARES, 8),
+        (_codec.trit_zero_edges(), mixtures.ZERO_SHARES, 4),
+        (_codec.trit_plus_edges(), mixtures.PLUS_SHARES, 8),
     ):
         assert got.tolist() == shares == [rounded(2**16 * sigmoid((i - 31.5) / width)) for i in range(63)]
     half = [rounded(2**16 * math.erfc(-j / 128 / math.sqrt(2)) / 2) for j in range(1, 577)]
-    assert reference_mixtures.NORMAL.tolist() == [2**16 - v for v in half[::-1]] + [1 << 15] + half
+    assert mixtures.NORMAL.tolist() == [2**16 - v for v in half[::-1]] + [1 << 15] + half
     sigmas = [2 ** (i / 12 - 3) for i in range(128)]
-    assert reference_mixtures.INVERSE_SIGMA.tolist() == [rounded(2**23 / sigma) for sigma in sigmas]
-    assert reference_mixtures.REACH.tolist() == [rounded(64 * sigma) + 8 for sigma in sigmas]
+    assert mixtures.INVERSE_SIGMA.tolist() == [rounded(2**23 / sigma) for sigma in sigmas]
+    assert mixtures.REACH.tolist() == [rounded(64 * sigma) + 8 for sigma in sigmas]
 
 
 @pytest.mark.parametrize("index", [-1, 128])
@@ -147,11 +147,11 @@ def test_no_such_table(index: int) -> None:
 
 def test_generator_makes_the_committed_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mpmath", reason="the table generator needs mpmath")
-    spec = importlib.util.spec_from_file_location("make_tables", KERNELS / "make_tables.py")
+    spec = importlib.util.spec_from_file_location("make_tables", KERNELS / "tools" / "make_tables.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.setattr("sys.argv", ["make_tables.py", str(tmp_path / "out.inc")])
     module.main()
-    assert (tmp_path / "out.inc").read_bytes() == (KERNELS / "tables_data.inc").read_bytes()
+    assert (tmp_path / "out.inc").read_bytes() == (KERNELS / "entropy" / "tables_data.inc").read_bytes()

@@ -2,7 +2,7 @@
 
 from gspc.codec.recode import recode
 from gspc.codec.stream import decode, decode_symbols, encode, predict, predict_pool, truncate_levels
-from gspc.codec.types import (
+from gspc.format.scene import (
     Decoded,
     IntegerLayer,
     IntegerNetwork,

@@ -15,15 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gspc import _codec
-from gspc.bitstream import HeaderInfo, StreamInfo, describe, limits
-from gspc.codec import reference_mixtures as mixtures
-from gspc.codec import reference_slice as reference
 from gspc.codec.recode import coder_of, recode
-from gspc.codec.reference import read_model
-from gspc.codec.reference_parameters import grid_spec, read_grid
 from gspc.codec.stream import decode_symbols
-from gspc.codec.types import F32, F64, I16, I32, U8, Symbols
 from gspc.errors import BitstreamError
+from gspc.format import HeaderInfo, StreamInfo, describe, limits
+from gspc.format.scene import F32, F64, I16, I32, U8, Symbols
+from gspc.reference import mixtures
+from gspc.reference import slice as reference
+from gspc.reference.decode import read_model
+from gspc.reference.parameters import grid_spec, read_grid
 
 TABLE_BITS = 14
 ATTRIBUTES = ("features", "scaling", "offsets", "refined_features", "refined_scaling", "refined_offsets")
@@ -228,7 +228,7 @@ def mixture_lengths(run: tuple[U8, U8, I16, I16, U8], symbols: I32, escaped: NDA
 
 
 class MeteredLanes:
-    """The core's lanes, asked like `reference_rans.Decoder`, that keep the bits of every symbol, a run at a
+    """The core's lanes, asked like `reference.rans.Decoder`, that keep the bits of every symbol, a run at a
     time, in `runs`."""
 
     def __init__(self, data: bytes) -> None:

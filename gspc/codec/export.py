@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gspc.codec import predict
-from gspc.codec.types import (
+from gspc.errors import InputError
+from gspc.format.scene import (
     IntegerLayer,
     IntegerNetwork,
     Networks,
@@ -21,7 +22,6 @@ from gspc.codec.types import (
     QuantizedResidualDecoder,
     QuantizedScene,
 )
-from gspc.errors import InputError
 from gspc.model import quantization as quant
 from gspc.model.anchors import ATTRIBUTES, POOL_UNITS, TRIT_MODELS, AnchorModel
 from gspc.model.calibrate import calibrate

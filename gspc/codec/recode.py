@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gspc import _codec
-from gspc.bitstream import ChunkInfo, SliceInfo, StreamInfo, describe, limits
-from gspc.codec import reference_slice as reference
 from gspc.codec import torchac as extra
-from gspc.codec.reference import read_model
-from gspc.codec.reference_binary import BinaryDecoder
-from gspc.codec.types import I16, I32, U8
 from gspc.errors import BitstreamError
+from gspc.format import ChunkInfo, SliceInfo, StreamInfo, describe, limits
+from gspc.format.scene import I16, I32, U8
+from gspc.reference import slice as reference
+from gspc.reference.binary import BinaryDecoder
+from gspc.reference.decode import read_model
 
 Coder = Literal["lanes", "torchac"]
 CODERS: tuple[Coder, ...] = ("lanes", "torchac")  # by their number in HEAD

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gspc import _codec
-from gspc.bitstream import describe
 from gspc.codec.recode import Coder, coder_of, recode
-from gspc.codec.types import (
+from gspc.errors import BitstreamError, InputError
+from gspc.format import describe
+from gspc.format.grid import GridSpec
+from gspc.format.scene import (
     F32,
     I32,
     U8,
@@ -25,8 +27,6 @@ from gspc.codec.types import (
     QuantizedScene,
     Symbols,
 )
-from gspc.errors import BitstreamError, InputError
-from gspc.model.grid_spec import GridSpec
 from gspc.scene import Camera, DecodedScene
 
 MAX_MEMORY = 4 << 30

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gspc import _codec
-from gspc.codec.reference_mixtures import REACH, normal_cdf
-from gspc.codec.types import I16, I32, U8
 from gspc.errors import BackendError, BitstreamError
+from gspc.format.scene import I16, I32, U8
+from gspc.reference.mixtures import REACH, normal_cdf
 
 U16 = NDArray[np.uint16]
 Index = NDArray[np.int64]

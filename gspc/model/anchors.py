@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gspc.format.grid import GridSpec
 from gspc.model import quantization as quant
 from gspc.model.context import ContextNets, ContextSizes, Prediction, TwoLayer
 from gspc.model.fake_quant import straight_through
 from gspc.model.grid import PLANES, HashGrid
-from gspc.model.grid_spec import GridSpec
 from gspc.model.heads import GaussianHeads
 from gspc.model.masks import START
 from gspc.model.quantization import ONE_SCALE_STEP, StepBase

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gspc.format.grid import GridPlane, GridSpec
 from gspc.model.entropy import sign_bits
-from gspc.model.grid_spec import GridPlane, GridSpec
 from gspc.ops.grid import grid_context
 from gspc.ops.rows import positive_share
 

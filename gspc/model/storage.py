@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from gspc.errors import InputError
+from gspc.format.grid import GridPlane, GridSpec
 from gspc.model.anchors import AnchorModel, ModelShape
-from gspc.model.grid_spec import GridPlane, GridSpec
 from gspc.output import write_atomically
 from gspc.scene import Camera
 

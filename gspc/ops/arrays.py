@@ -164,7 +164,7 @@ def ssim(image: F32, target: U8 | F32) -> float:  # [H, W, 3] each
 
 
 class GridShape(Protocol):
-    """What the grid kernels read of a `gspc.model.grid_spec.GridSpec`."""
+    """What the grid kernels read of a `gspc.format.grid.GridSpec`."""
 
     @property
     def box_low(self) -> tuple[int, int, int]: ...

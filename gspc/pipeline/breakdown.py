@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 from gspc.pipeline.source import Source, naming
 
 if TYPE_CHECKING:
-    from gspc.bitstream import StreamInfo
     from gspc.codec import Symbols
+    from gspc.format import StreamInfo
 
 ATTRIBUTES = ("features", "scaling", "offsets")
 CODED = ("symbols", "escapes")  # components that hold symbols
@@ -81,8 +81,8 @@ class Breakdown:
 
 def break_down(source: Source, *, threads: int = 0) -> Breakdown:
     """Decodes the whole levels of a stream. Raises BitstreamError, with the source's name."""
-    from gspc.bitstream import describe
     from gspc.codec import decode_symbols
+    from gspc.format import describe
 
     with naming(source.name):
         symbols = decode_symbols(source.data, threads=threads)

@@ -121,7 +121,7 @@ def _check_levels(levels: int | None, available: int) -> None:
 
 def _levels_of(data: bytes) -> tuple[int, int]:
     """Whole levels of a stream, and how many it should have. Raises BitstreamError when none is whole."""
-    from gspc.bitstream import describe
+    from gspc.format import describe
 
     stream = describe(data)
     if not stream.whole_levels:

@@ -182,8 +182,8 @@ def _prefix(source: Source, level: int, last: Restored) -> bytes | None:
 
 
 def _spent(data: bytes, threads: int) -> LevelBytes:
-    from gspc.bitstream import COMPONENTS, describe
     from gspc.codec import decode_symbols
+    from gspc.format import COMPONENTS, describe
 
     stream = describe(data)
     sizes = {name: stream.component(name) for name in COMPONENTS}

@@ -13,7 +13,7 @@ from gspc.pipeline.source import Kind, Source, load_source, naming
 from gspc.switches import made_with
 
 if TYPE_CHECKING:
-    from gspc.bitstream import HeaderInfo, StreamInfo
+    from gspc.format import HeaderInfo, StreamInfo
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ def as_stream(source: Source, *, threads: int = 0) -> Source:
 
 def _rates(source: Source, threads: int) -> tuple[Rate, ...]:
     """Counts follow from the masks: what appears is coded by Gaussians, what was there by trits."""
-    from gspc.bitstream import describe
     from gspc.codec import decode_symbols
+    from gspc.format import describe
 
     with naming(source.name):
         symbols = decode_symbols(source.data, threads=threads)
@@ -135,7 +135,7 @@ def _rates(source: Source, threads: int) -> tuple[Rate, ...]:
 
 
 def _inspect_stream(source: Source) -> Inspection:
-    from gspc.bitstream import COMPONENTS, describe
+    from gspc.format import COMPONENTS, describe
 
     with naming(source.name):
         stream = describe(source.data)
@@ -191,7 +191,7 @@ def _facts(stream: StreamInfo) -> tuple[tuple[str, str], ...]:
 
 def _made_facts(data: bytes, stream: StreamInfo) -> tuple[tuple[str, str], ...]:
     """What the metadata says about the fit; nothing where it is missing, damaged or silent."""
-    from gspc.bitstream.limits import CHUNK_HEADER_BYTES
+    from gspc.format.limits import CHUNK_HEADER_BYTES
 
     chunk = next((chunk for chunk in stream.chunks if chunk.tag == "meta" and chunk.crc_ok), None)
     if chunk is None:

@@ -55,7 +55,7 @@ def load_source(source: bytes | Path, *, expect_stream: bool = False) -> Source:
     """
     data = source if isinstance(source, bytes) else read_bytes(source)
     name = str(source) if isinstance(source, Path) else "stdin"
-    from gspc.bitstream.limits import MAGIC
+    from gspc.format.limits import MAGIC
 
     if data.startswith(MAGIC):  # known without the imports that follow: inspection answers at once
         return Source(name, "pcgs", data)

@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "codec/positions.hpp"
-#include "codec/positions_model.hpp"
+#include "codec/positions/positions.hpp"
+#include "codec/positions/positions_model.hpp"
 
 namespace nb = nanobind;
 using namespace gspc;

@@ -7,8 +7,8 @@
 #include <memory>
 #include <vector>
 
-#include "codec/rans.hpp"
-#include "codec/tables.hpp"
+#include "codec/entropy/rans.hpp"
+#include "codec/entropy/tables.hpp"
 
 namespace nb = nanobind;
 using gspc::RansDecoder;

@@ -7,7 +7,7 @@
 
 #include <string>
 
-#include "codec/stream.hpp"
+#include "codec/stream/stream.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;

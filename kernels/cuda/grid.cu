@@ -1,4 +1,4 @@
-// The binary multi-resolution context grid on CUDA: the integers of codec/context_grid.hpp, and the
+// The binary multi-resolution context grid on CUDA: the integers of codec/context/context_grid.hpp, and the
 // straight-through gradient of grid/grid.hpp. The forward pass is integer arithmetic, so it equals the CPU's
 // bit for bit.
 //
@@ -164,7 +164,7 @@ __global__ void __launch_bounds__(BLOCK)
 }
 
 // From int32 [6 + 3 planes]: box_low, box_size, then dims, resolution, log2_size of each plane. False beyond
-// the limits of codec/context_grid.hpp.
+// the limits of codec/context/context_grid.hpp.
 bool read_shape(const int32_t* shape, int planes, Grid* grid, uint64_t* entries) {
   static const uint32_t AXES[4] = {0x210, 0x10, 0x20, 0x21};
   if (planes < 0 || planes > MAX_PLANES) return false;

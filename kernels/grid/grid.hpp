@@ -1,4 +1,4 @@
-// Training side of the context grid (codec/context_grid.hpp): context from float embeddings, and their
+// Training side of the context grid (codec/context/context_grid.hpp): context from float embeddings, and their
 // gradient. The forward pass takes only the signs of the embeddings (e >= 0 is +1; NaN is -1) and gives
 // integer context / 512 exactly. The backward pass is straight-through: d sign(e) / d e = 1 where |e| <= 1,
 // else 0.
@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "codec/context_grid.hpp"
+#include "codec/context/context_grid.hpp"
 
 namespace gspc {
 

@@ -1,6 +1,6 @@
 #include "grid/grid_isa.hpp"
 
-#include "codec/context_grid_vector.hpp"
+#include "codec/context/context_grid_vector.hpp"
 
 namespace gspc::GSPC_ISA_NAMESPACE {
 namespace {

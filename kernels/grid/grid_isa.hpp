@@ -1,7 +1,7 @@
 // Per-instruction-set parts of the training grid; see grid.hpp.
 #pragma once
 
-#include "codec/context_grid.hpp"
+#include "codec/context/context_grid.hpp"
 #include "common/isa.hpp"
 
 GSPC_DECLARE_ISA(

@@ -18,8 +18,8 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent)]
 import synthetic  # noqa: E402
 
 from gspc import _codec  # noqa: E402
-from gspc.bitstream import describe  # noqa: E402
 from gspc.codec import decode, decode_symbols, encode, truncate_levels  # noqa: E402
+from gspc.format import describe  # noqa: E402
 
 
 def timed(what: str, run: Callable[[], object], repeats: int = 3) -> object:

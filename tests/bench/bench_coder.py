@@ -24,7 +24,7 @@ from types import ModuleType
 import numpy as np
 
 from gspc import _codec
-from gspc.codec import reference_rans
+from gspc.reference import rans
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def mixture_bits(distinct: Mixtures, index: np.ndarray, symbols: np.ndarray) -> 
     bits = np.full((len(distinct.weight), 64), np.nan)
     lows, escapes = (np.zeros(len(bits), np.int64) for _ in range(2))
     for i, (s0, s1, m0, m1, w) in enumerate(np.stack(distinct.arguments, axis=1).tolist()):
-        lows[i], first = reference_rans.mixture_table((s0, s1), (m0, m1), w)
+        lows[i], first = rans.mixture_table((s0, s1), (m0, m1), w)
         escapes[i] = len(first) - 2
         bits[i, : len(first) - 1] = 14 - np.log2(np.diff(first))
     order, escape = symbols - lows[index], escapes[index]

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from gspc import _kernels
-from gspc.model.grid_spec import GridPlane, GridSpec
+from gspc.format.grid import GridPlane, GridSpec
 from gspc.ops import reference
 from gspc.ops.grid import grid_context
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec/pcgs.h"
+#include "codec/api/pcgs.h"
 
 #define CHECK(condition)                                       \
   do {                                                         \

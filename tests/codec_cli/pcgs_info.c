@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec/pcgs.h"
+#include "codec/api/pcgs.h"
 
 static unsigned char* read_all(FILE* file, size_t* size) {
   size_t capacity = 1 << 16;

@@ -19,7 +19,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent)]
 import synthetic  # noqa: E402
 
 from gspc.codec import decode, encode  # noqa: E402
-from gspc.codec.types import QuantizedScene  # noqa: E402
+from gspc.format.scene import QuantizedScene  # noqa: E402
 
 
 def wild() -> QuantizedScene:

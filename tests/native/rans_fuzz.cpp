@@ -6,7 +6,7 @@
 #include <random>
 #include <vector>
 
-#include "codec/rans.hpp"
+#include "codec/entropy/rans.hpp"
 #include "common/isa.hpp"
 
 using namespace gspc;

@@ -7,9 +7,9 @@
 #include <random>
 #include <vector>
 
-#include "codec/crc32.hpp"
-#include "codec/limits.hpp"
-#include "codec/stream.hpp"
+#include "codec/format/crc32.hpp"
+#include "codec/format/limits.hpp"
+#include "codec/stream/stream.hpp"
 #include "common/isa.hpp"
 
 namespace {

@@ -1,0 +1,531 @@
+"""The container of a `.pcgs` stream, read with the standard library alone: what is where, how large, is it
+whole.
+
+Written from pcgs(5) and independent of the C++ core. Nothing is decoded: sizes come from the index, chunk
+headers and slice headers.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+from gspc.errors import BitstreamError
+from gspc.format import limits
+
+COMPONENTS = (
+    "index",
+    "header",
+    "cameras",
+    "metadata",
+    "grid",
+    "heads",
+    "networks",
+    "positions",
+    "masks",
+    "escapes",
+    "symbols",
+    "framing",
+    "other",
+)
+_WHOLE = {"cams": "cameras", "meta": "metadata", "GRID": "grid", "GHED": "heads", "NETS": "networks"}
+
+
+@dataclass(frozen=True)
+class PlaneInfo:
+    """One plane of the context grid; dims 0 = xyz, 1 = xy, 2 = xz, 3 = yz."""
+
+    dims: int
+    resolution: int
+    log2_size: int
+
+
+@dataclass(frozen=True)
+class HeaderInfo:
+    """The HEAD chunk."""
+
+    family: str
+    coder: int  # 0 = lanes, 1 = torchac
+    position_bits: int
+    features: int  # F
+    offsets: int  # K
+    steps_hidden: int
+    trunk_hidden: int
+    trit_features_hidden: int
+    trit_scaling_hidden: int
+    heads_hidden: int
+    trit_offsets_hidden: int
+    chunk_hidden: int
+    pool_features: int  # P; 0: no pool
+    pool_hidden: int
+    residual_hidden: int  # of the residual decoder; 0: none
+    # Bits: 1 features, 2 scaling, 4 offsets are refined, 8 scaling is one value; / 16: last level
+    # that refines, 0: all do.
+    refined: int
+    # 0 learned, 1 Gaussian three-way, 2 Gaussian without bounds, 3 learned for features, Gaussian for others
+    trit_model: int
+    chunks: int  # of the features; 0: no intra-anchor context
+    pool_planes: int  # the last planes, which only the pool reads; 0: it reads all
+    step_base: tuple[float, float, float]
+    origin: tuple[float, float, float]
+    voxel_size: float
+    background: tuple[float, float, float]
+    box_low: tuple[int, int, int]
+    box_size: tuple[int, int, int]
+    planes: tuple[PlaneInfo, ...]
+
+    def gaussian_trits(self, attribute: int) -> bool:
+        """Whether a Gaussian's shares model an attribute's trits; 0 features, 1 scaling, 2 offsets."""
+        return self.trit_model == 1 or (self.trit_model == 3 and attribute > 0)
+
+    @property
+    def scales(self) -> int:
+        """Z, values of scaling: 6, or 1 that stands for all of them."""
+        return 1 if self.refined & 8 else 6
+
+
+@dataclass(frozen=True)
+class ChunkInfo:
+    """One chunk; `crc_ok` is None when its payload is cut off."""
+
+    tag: str
+    level: int  # 0 = whole file
+    slice: int | None
+    offset: int  # of the chunk header
+    length: int  # of the payload
+    crc: int
+    crc_ok: bool | None
+
+    @property
+    def name(self) -> str:
+        """ "chunk SLIC level 2 slice 3"."""
+        level = f" level {self.level}" if self.level else ""
+        return f"chunk {self.tag}{level}" + (f" slice {self.slice}" if self.slice is not None else "")
+
+
+@dataclass(frozen=True)
+class SliceInfo:
+    """The header of one slice's payload: counts, and bytes of its parts."""
+
+    level: int
+    slice: int
+    anchors: int  # that first appear
+    gaussians: int  # that appear
+    positions: int
+    masks: int
+    escapes: int
+    symbols: int
+    framing: int  # the header itself and padding
+
+
+@dataclass(frozen=True)
+class LevelInfo:
+    """One row of the level table, with what its slices say."""
+
+    level: int
+    offset: int
+    length: int
+    anchors: int
+    gaussians: int  # of the slices present
+    slices: int  # that this level holds
+    whole: bool
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """Everything the container says about a stream."""
+
+    version: tuple[int, int]
+    size: int  # bytes given
+    file_bytes: int  # bytes the index promises
+    header: HeaderInfo
+    levels: tuple[LevelInfo, ...]
+    whole_levels: int
+    slice_keys: tuple[int, ...]  # first Morton key of each slice
+    chunks: tuple[ChunkInfo, ...]
+    slices: tuple[SliceInfo, ...]
+    component_bytes: Mapping[
+        tuple[int, str], int
+    ]  # (level, component) -> bytes; the sum is `size` unless truncated
+
+    @property
+    def truncated(self) -> bool:
+        """Bytes at the end are missing."""
+        return self.size < self.file_bytes
+
+    @property
+    def damaged(self) -> tuple[ChunkInfo, ...]:
+        """Chunks whose checksum does not hold."""
+        return tuple(chunk for chunk in self.chunks if chunk.crc_ok is False)
+
+    def component(self, name: str) -> int:
+        """Bytes of one component over all levels."""
+        return sum(size for (_, component), size in self.component_bytes.items() if component == name)
+
+
+def _unpack(form: str, data: bytes, offset: int, what: str) -> tuple[int, ...]:
+    if len(data) - offset < struct.calcsize(form):
+        raise BitstreamError(f"{what}: shorter than its contents")
+    return struct.unpack_from(form, data, offset)
+
+
+def _check_preamble(data: bytes) -> tuple[int, int]:
+    if not data:
+        raise BitstreamError("the stream is empty")
+    start = data[: len(limits.MAGIC)]
+    if not limits.MAGIC.startswith(start):
+        if start.startswith(limits.MAGIC[:5]):
+            raise BitstreamError(
+                "line ends were changed in transfer (text mode); copy the file in binary mode"
+            )
+        raise BitstreamError("not a .pcgs stream (bad magic)")
+    if len(data) < limits.PREAMBLE_BYTES:
+        raise BitstreamError("truncated inside the preamble")
+    major, minor, reserved = struct.unpack_from("<BBH", data, 8)
+    if major != limits.VERSION_MAJOR:
+        raise BitstreamError(
+            f"format version {major}.{minor} is not readable here (this reader knows version 1); update gspc"
+        )
+    if reserved:
+        raise BitstreamError("preamble: reserved bytes are not zero")
+    return major, minor
+
+
+def _read_chunk(data: bytes, offset: int) -> ChunkInfo | None:
+    """The chunk at `offset`, or None when its header is cut off."""
+    head = data[offset : offset + limits.CHUNK_HEADER_BYTES]
+    if len(head) < limits.CHUNK_HEADER_BYTES:
+        return None
+    tag, level, flags, reserved, slice_, length, crc, check = struct.unpack("<4sBBHIIII", head)
+    if zlib.crc32(head[:20]) != check:
+        raise BitstreamError(f"chunk header at byte {offset}: checksum error")
+    if not (tag.isalpha() and tag.isascii()) or flags or reserved or level > limits.MAX_LEVELS:
+        raise BitstreamError(f"chunk header at byte {offset}: malformed")
+    if length > limits.MAX_CHUNK_BYTES:
+        raise BitstreamError(f"chunk {tag.decode()}: longer than 1 GiB")
+    start = offset + limits.CHUNK_HEADER_BYTES
+    whole = len(data) - start >= length
+    return ChunkInfo(
+        tag=tag.decode(),
+        level=level,
+        slice=None if slice_ == limits.NO_SLICE else slice_,
+        offset=offset,
+        length=length,
+        crc=crc,
+        crc_ok=zlib.crc32(memoryview(data)[start : start + length]) == crc if whole else None,
+    )
+
+
+def _payload(data: bytes, chunk: ChunkInfo) -> bytes:
+    start = chunk.offset + limits.CHUNK_HEADER_BYTES
+    return data[start : start + chunk.length]
+
+
+def _end(chunk: ChunkInfo) -> int:
+    return chunk.offset + limits.CHUNK_HEADER_BYTES + chunk.length
+
+
+@dataclass(frozen=True)
+class _Index:
+    levels: tuple[tuple[int, int, int], ...]  # offset, length, anchors
+    keys: tuple[int, ...]
+    lengths: tuple[tuple[int, ...], ...]  # [level][slice]
+
+
+def _read_index(payload: bytes) -> _Index:
+    levels, r0, r1, slices = _unpack("<BBHI", payload, 0, "chunk INDX")
+    if r0 or r1:
+        raise BitstreamError("chunk INDX: reserved bytes are not zero")
+    if not 1 <= levels <= limits.MAX_LEVELS:
+        raise BitstreamError(f"chunk INDX: 1 to 8 levels, not {levels}")
+    if not 1 <= slices <= limits.MAX_SLICES:
+        raise BitstreamError(f"chunk INDX: 1 to 2048 slices, not {slices}")
+    if len(payload) != 8 + 20 * levels + slices * (8 + 4 * levels):
+        raise BitstreamError("chunk INDX: length does not fit its contents")
+    table = tuple(struct.unpack_from("<QQI", payload, 8 + 20 * i) for i in range(levels))
+    for i, (offset, length, _) in enumerate(table):
+        follows = i == 0 or offset == table[i - 1][0] + table[i - 1][1]
+        if length > 1 << 40 or offset > 1 << 41 or not follows:
+            raise BitstreamError(f"chunk INDX: level {i + 1} does not follow the one before")
+    at = 8 + 20 * levels
+    keys = struct.unpack_from(f"<{slices}Q", payload, at)
+    if keys[0] != 0 or any(a >= b for a, b in pairwise(keys)) or keys[-1] >> 63:
+        raise BitstreamError("chunk INDX: slices are not in order")
+    at += 8 * slices
+    lengths = tuple(struct.unpack_from(f"<{slices}I", payload, at + 4 * slices * i) for i in range(levels))
+    if any(0 in row for row in lengths[:-1]):
+        raise BitstreamError("chunk INDX: only the last level may lack slices")
+    return _Index(table, keys, lengths)
+
+
+_HEAD = "<12sBB12H4B3d3dd3f3i3IH"
+
+
+def _family(name: bytes) -> str:
+    text = name.rstrip(b"\0")
+    if not text.isascii() or not text.decode("ascii").isprintable():
+        raise BitstreamError("chunk HEAD: malformed model family")
+    if text not in (b"plain", b"predictive"):
+        raise BitstreamError(
+            f"model family '{text.decode()}' is not known here "
+            "(this reader knows 'plain' and 'predictive'); update gspc"
+        )
+    return text.decode("ascii")
+
+
+def _check_parts(h: HeaderInfo) -> None:
+    """What belongs together: pool and family, refined attributes and trit networks, chunks."""
+    what = "chunk HEAD"
+    pool = h.pool_features > 0
+    if (
+        not (0 if pool else 1) <= h.features <= limits.MAX_FEATURES
+        or not 1 <= h.offsets <= limits.MAX_OFFSETS
+    ):
+        raise BitstreamError(f"{what}: features or offsets per anchor are beyond the limits")
+    hidden = (h.steps_hidden, h.trunk_hidden, h.heads_hidden)
+    others = (h.chunk_hidden, h.pool_hidden, h.residual_hidden)
+    trits = (h.trit_features_hidden, h.trit_scaling_hidden, h.trit_offsets_hidden)
+    if not 1 <= h.position_bits <= limits.MAX_POSITION_BITS:
+        raise BitstreamError(f"{what}: position bits or hidden layers are beyond the limits")
+    if min(hidden) < 1 or max(*hidden, *others, *trits) > limits.MAX_HIDDEN:
+        raise BitstreamError(f"{what}: position bits or hidden layers are beyond the limits")
+    last = h.refined >> 4
+    if last == 1 or last > limits.MAX_LEVELS or (last and not h.refined & 7) or h.trit_model > 3:
+        raise BitstreamError(f"{what}: unknown refined attributes or trit model")
+    values = (h.features, h.scales, 3 * h.offsets)
+    needed = [h.refined >> i & 1 and not h.gaussian_trits(i) and n > 0 for i, n in enumerate(values)]
+    there = [n > 0 for n in trits]
+    if any(has and not need for has, need in zip(there, needed, strict=True)):
+        raise BitstreamError(f"{what}: there is a trit network for what is not refined by one")
+    if any(there) and sum(there) != sum(map(bool, needed)):
+        raise BitstreamError(f"{what}: one of the trit networks is missing")
+    chunks = h.chunks == 0 or 2 <= h.chunks <= min(limits.MAX_CHUNKS, h.features)
+    if not chunks or (h.chunks > 0) != (h.chunk_hidden > 0):
+        raise BitstreamError(f"{what}: feature chunks are beyond the limits")
+    if (h.family == "predictive") != pool:
+        raise BitstreamError(f"{what}: model family and pool features do not belong together")
+    if (
+        h.pool_features > limits.MAX_POOL
+        or pool != (h.pool_hidden > 0)
+        or h.pool_planes >= max(len(h.planes), 1)
+    ):
+        raise BitstreamError(f"{what}: the pool is beyond the limits")
+    if (h.pool_planes and not pool) or (h.residual_hidden and not (pool and h.features)):
+        raise BitstreamError(f"{what}: parts of a pool that is not there")
+
+
+def _read_header(payload: bytes) -> HeaderInfo:
+    what = "chunk HEAD"
+    fields = _unpack(_HEAD, payload, 0, what)
+    (family, coder, bits), sizes = fields[:3], fields[3:19]
+    assert isinstance(family, bytes)
+    name = _family(family)
+    planes_at = struct.calcsize(_HEAD)
+    count = fields[-1]
+    if count > limits.MAX_PLANES or len(payload) != planes_at + 4 * count:
+        raise BitstreamError(f"{what}: length does not fit its contents")
+    if coder > 1:
+        raise BitstreamError(f"{what}: unknown symbol coder {coder}")
+    planes = tuple(struct.unpack_from("<BBH", payload, planes_at + 4 * i) for i in range(count))
+    rest = fields[19:]
+    header = HeaderInfo(
+        name,
+        coder,
+        bits,
+        *sizes,
+        step_base=(rest[0], rest[1], rest[2]),
+        origin=(rest[3], rest[4], rest[5]),
+        voxel_size=rest[6],
+        background=(rest[7], rest[8], rest[9]),
+        box_low=(rest[10], rest[11], rest[12]),
+        box_size=(rest[13], rest[14], rest[15]),
+        planes=tuple(PlaneInfo(dims, resolution, log2) for dims, log2, resolution in planes),
+    )
+    _check_parts(header)
+    return header
+
+
+def _varint(payload: bytes, at: int, what: str) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 35, 7):
+        if at >= len(payload):
+            raise BitstreamError(f"{what}: shorter than its contents")
+        byte = payload[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            if (byte == 0 and shift) or value > 0xFFFFFFFF:
+                break
+            return value, at
+    raise BitstreamError(f"{what}: malformed number")
+
+
+def _read_slice(data: bytes, chunk: ChunkInfo) -> SliceInfo:
+    payload = _payload(data, chunk)
+    values = []
+    at = 0
+    for _ in range(6):
+        value, at = _varint(payload, at, chunk.name)
+        values.append(value)
+    anchors, gaussians, *parts = values
+    if anchors > limits.MAX_ANCHORS_PER_BYTE * len(payload):
+        raise BitstreamError(f"{chunk.name}: more new anchors than 8 per byte")
+    if sum(parts) > len(payload) - at:
+        raise BitstreamError(f"{chunk.name}: shorter than its contents")
+    if any(payload[at + sum(parts) :]):
+        raise BitstreamError(f"{chunk.name}: padding is not zero")
+    assert chunk.slice is not None
+    positions, masks, escapes, symbols = parts
+    return SliceInfo(
+        level=chunk.level,
+        slice=chunk.slice,
+        anchors=anchors,
+        gaussians=gaussians,
+        positions=positions,
+        masks=masks,
+        escapes=escapes,
+        symbols=symbols,
+        framing=len(payload) - sum(parts),
+    )
+
+
+def _check_place(chunk: ChunkInfo, level: int, end: int, lengths: tuple[int, ...], seen: list[int]) -> None:
+    """Index and chunk header must agree."""
+    if chunk.level != level or _end(chunk) > end:
+        raise BitstreamError(f"{chunk.name}: index and chunk headers disagree")
+    if chunk.tag == "SLIC":
+        expected = next((i for i, n in enumerate(lengths) if n and i >= len(seen) and i not in seen), None)
+        if chunk.slice is None or chunk.slice != expected or chunk.length != lengths[expected]:
+            raise BitstreamError(f"{chunk.name}: index and chunk header disagree")
+        seen.append(chunk.slice)
+    elif chunk.slice is not None:
+        raise BitstreamError(f"{chunk.name}: only SLIC chunks belong to a slice")
+
+
+def _walk(
+    data: bytes, begin: int, end: int, level: int, lengths: tuple[int, ...]
+) -> tuple[list[ChunkInfo], bool]:
+    """Chunks in [begin, end) as far as the data reaches, and whether it reaches the end."""
+    chunks: list[ChunkInfo] = []
+    seen: list[int] = []
+    at = begin
+    while at < end:
+        chunk = _read_chunk(data, at)
+        if chunk is None:
+            return chunks, False
+        _check_place(chunk, level, end, lengths, seen)
+        chunks.append(chunk)
+        if chunk.crc_ok is None:
+            return chunks, False
+        at = _end(chunk)
+    if len(seen) != sum(n > 0 for n in lengths):
+        raise BitstreamError(f"level {level}: slices of the index are missing")
+    return chunks, True
+
+
+def _account(chunks: list[ChunkInfo], slices: dict[int, SliceInfo]) -> dict[tuple[int, str], int]:
+    sizes: dict[tuple[int, str], int] = {}
+
+    def add(level: int, component: str, size: int) -> None:
+        if size:
+            sizes[level, component] = sizes.get((level, component), 0) + size
+
+    for chunk in chunks:
+        add(chunk.level, "framing", limits.CHUNK_HEADER_BYTES)
+        info = slices.get(chunk.offset)
+        if info is not None:
+            add(chunk.level, "framing", info.framing)
+            for part in ("positions", "masks", "escapes", "symbols"):
+                add(chunk.level, part, getattr(info, part))
+        else:
+            add(chunk.level, _WHOLE.get(chunk.tag, "other"), chunk.length)
+    return sizes
+
+
+def describe(data: bytes) -> StreamInfo:
+    """Takes a stream apart.
+
+    Truncation and wrong payload checksums are reported, not raised; anything else that the format forbids
+    raises BitstreamError.
+    """
+    version = _check_preamble(data)
+    first = _read_chunk(data, limits.PREAMBLE_BYTES)
+    if first is None or first.crc_ok is None:
+        raise BitstreamError("truncated inside the index")
+    if first.tag != "INDX":
+        raise BitstreamError("the first chunk is not INDX")
+    second = _read_chunk(data, _end(first))
+    if second is None or second.crc_ok is None:
+        raise BitstreamError("truncated inside the header")
+    if second.tag != "HEAD":
+        raise BitstreamError("the second chunk is not HEAD")
+    for chunk in (first, second):
+        if chunk.level or chunk.slice is not None:
+            raise BitstreamError("INDX and HEAD must belong to no level or slice")
+        if not chunk.crc_ok:
+            raise BitstreamError(f"{chunk.name}: checksum error")
+    if _end(second) > limits.INDEX_WINDOW:
+        raise BitstreamError("INDX and HEAD do not fit the first 16 KiB")
+    index = _read_index(_payload(data, first))
+    header = _read_header(_payload(data, second))
+    if index.keys[-1] >> (3 * header.position_bits):
+        raise BitstreamError("chunk INDX: slices beyond the positions")
+    begin = index.levels[0][0]
+    file_bytes = index.levels[-1][0] + index.levels[-1][1]
+    if begin < _end(second):
+        raise BitstreamError("index and chunk headers disagree: level 1 begins before the header ends")
+    if len(data) > file_bytes:
+        raise BitstreamError(f"{len(data) - file_bytes} bytes follow the end of the stream")
+
+    chunks, reached = _walk(data, _end(second), begin, 0, ())
+    levels = []
+    slices: dict[int, SliceInfo] = {}
+    for number, (offset, length, anchors) in enumerate(index.levels, start=1):
+        found: list[ChunkInfo] = []
+        if reached:
+            found, reached = _walk(data, offset, offset + length, number, index.lengths[number - 1])
+        own = {c.offset: _read_slice(data, c) for c in found if c.tag == "SLIC" and c.crc_ok}
+        if reached and all(c.crc_ok for c in found) and sum(s.anchors for s in own.values()) != anchors:
+            raise BitstreamError(f"level {number}: index and slices count different anchors")
+        chunks += found
+        slices |= own
+        levels.append(
+            LevelInfo(
+                level=number,
+                offset=offset,
+                length=length,
+                anchors=anchors,
+                gaussians=sum(info.gaussians for info in own.values()),
+                slices=sum(n > 0 for n in index.lengths[number - 1]),
+                whole=reached,
+            )
+        )
+    sizes = {(0, "index"): _end(first), (0, "header"): _end(second) - _end(first)}
+    return StreamInfo(
+        version=version,
+        size=len(data),
+        file_bytes=file_bytes,
+        header=header,
+        levels=tuple(levels),
+        whole_levels=sum(level.whole for level in levels),
+        slice_keys=index.keys,
+        chunks=(first, second, *chunks),
+        slices=tuple(slices.values()),
+        component_bytes=sizes | _account(chunks, slices),
+    )
+
+
+def check(data: bytes) -> StreamInfo:
+    """`describe`, but truncation and checksum errors raise BitstreamError too."""
+    info = describe(data)
+    if info.damaged:
+        raise BitstreamError(f"{info.damaged[0].name}: checksum error")
+    if info.truncated:
+        raise BitstreamError(
+            f"truncated: {info.size} of {info.file_bytes} bytes, "
+            f"{info.whole_levels} of {len(info.levels)} levels are whole"
+        )
+    return info

@@ -1,0 +1,238 @@
+"""What goes into a stream and comes out of it: integers, frozen, numpy only.
+
+Legend: N anchors, K offsets, F features (predictive family: residual channels), P pool channels, C context
+values, S levels, V gain variants, G chunks of the features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gspc.format.grid import GridSpec
+from gspc.scene import Camera, DecodedScene, Heads
+
+I8 = NDArray[np.int8]
+I16 = NDArray[np.int16]
+I32 = NDArray[np.int32]
+U8 = NDArray[np.uint8]
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class IntegerLayer:
+    """y = W x + b, then z = (y * multiplier[v] + 2^(shift[v] - 1)) >> shift[v] for gain variant v.
+
+    Every row must keep sum|W| * 2047 + |b| < 2^24, and z must fit 31 bits for any such y.
+    """
+
+    weight: I8  # [out, in], -127..127
+    bias: I32  # [out]
+    multiplier: I16  # [V, out]
+    shift: U8  # [V], 1..40
+
+
+@dataclass(frozen=True)
+class IntegerNetwork:
+    """Layers in order; all but an output layer clamp to [0, 2047]."""
+
+    layers: tuple[IntegerLayer, ...]
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The integer networks of a scene.
+
+    steps C -> Hs -> 3; trunk C -> Ht (hidden only, variants 0..S, 0 = level-free); center Ht -> F + Z + 6K
+    (means of features, scaling, offsets, then offset scales); scale Ht -> F + Z. Z, the values of scaling, is
+    6, or 1 that stands for all of them; no layer tells it.
+
+    Trit networks, hidden layers with variants for levels 2..S: trit_features C + F -> Hf -> 2F, trit_scaling
+    C + Z -> Hg -> 2Z, trit_offsets C + 3K -> Ho -> 6K; outputs are all first parameters, then all second
+    ones. One is there exactly when S > 1, its attribute has values and is refined, and the scene's trit_model
+    is 0, 2, or 3 and the attribute features.
+
+    chunks: networks of feature chunks 1..G-1, so one fewer than there are chunks; empty without intra-anchor
+    context (G = 0). Chunk j covers channels [c0, c1) = [j F // G, (j + 1) F // G), n of them:
+    2n + c0 -> Hc (the same for all; variant s - 1 for level s, all of 1..S) -> 3n.
+      Inputs: (t - 64) * 16 of the chunk's n table indices t, then their n means clamped to +-2047, then the
+      c0 earlier channels' values D = clamp((k * STEP * INV3) >> 24, -2047, 2047) at the level they appear at.
+      Outputs of the second component, n each: mean in units of Q0 / 64 from the first one's, scale in 1/12
+      octaves of Q0 as the scale network's, weight logit w: 256 * sigmoid(w / 4) of 256.
+
+    pool: Cp -> Hp -> P of the predictive family, one variant; outputs are 1024 per 1.0 (f_c = z / 1024,
+    clamped to +-32767 / 1024). Cp is 4 per plane that the pool reads: the last `pool_planes` of the grid, or
+    all of them when pool_planes = 0. C is then 4 per plane that is left to the contexts: all without own
+    planes.
+    """
+
+    steps: IntegerNetwork
+    trunk: IntegerNetwork
+    center: IntegerNetwork
+    scale: IntegerNetwork
+    scales: int  # Z
+    trit_features: IntegerNetwork | None = None
+    trit_scaling: IntegerNetwork | None = None
+    trit_offsets: IntegerNetwork | None = None
+    chunks: tuple[IntegerNetwork, ...] = ()
+    pool: IntegerNetwork | None = None
+
+
+@dataclass(frozen=True)
+class QuantizedLayer:
+    """One linear layer of the heads: dequantized weight = weight * scale[:, None]."""
+
+    weight: I8  # [out, in], -127..127
+    scale: F32  # [out]
+    bias: F32  # [out]
+
+
+@dataclass(frozen=True)
+class QuantizedResidualDecoder:
+    """The multi-head residual decoder of the predictive family (method section 4): logits added to those of
+    the heads. Inputs are [f_r (F), direction (3), distance * distance_scale (1)], hidden layers ReLU."""
+
+    shape_hidden: QuantizedLayer  # [Hr, F + 4]
+    shape_out: QuantizedLayer  # [7K, Hr], rows as the heads' cov
+    appearance_hidden: QuantizedLayer  # [Hr, F + 4]
+    appearance_out: QuantizedLayer  # [4K, Hr]: K opacities, then 3K colors, rows as the heads' color
+
+
+@dataclass(frozen=True)
+class QuantizedHeads:
+    """The Gaussian heads as stored (layout of `gspc.scene.Heads`).
+
+    Fh = F of the plain family, P + F of the predictive one, P when there is a residual decoder. Floats cost
+    fewer bytes when the low bits of their mantissas are zero in a whole layer: round them before export.
+    """
+
+    hidden: QuantizedLayer  # [3H, Fh + 4]
+    opacity: QuantizedLayer  # [K, H]
+    color: QuantizedLayer  # [3K, H]
+    cov: QuantizedLayer  # [7K, H]
+    distance_scale: float
+    residual: QuantizedResidualDecoder | None = None
+
+    def dequantized(self) -> Heads:
+        """The float32 heads a renderer uses.
+
+        A residual decoder is assembled into one set of heads of H + Hr units over [f_c (P), f_r (F)], in each
+        block the base rows first: with zero weights where a row reads nothing, its logits are the sums.
+        """
+        w1, b1 = _dequantized(self.hidden), self.hidden.bias
+        outputs = {name: _dequantized(getattr(self, name)) for name in ("opacity", "color", "cov")}
+        biases = {name: getattr(self, name).bias for name in outputs}
+        if self.residual is not None:
+            r = self.residual
+            k = len(self.opacity.bias)
+            appearance, shape = _dequantized(r.appearance_out), _dequantized(r.shape_out)
+            extra = {"opacity": appearance[:k], "color": appearance[k:], "cov": shape}
+            extra_bias = {
+                "opacity": r.appearance_out.bias[:k],
+                "color": r.appearance_out.bias[k:],
+                "cov": r.shape_out.bias,
+            }
+            pool, features = w1.shape[1] - 4, r.shape_hidden.weight.shape[1] - 4
+            rows, row_biases = [], []
+            for block, name in enumerate(outputs):
+                first = r.shape_hidden if name == "cov" else r.appearance_hidden
+                units = len(b1) // 3
+                own = slice(block * units, (block + 1) * units)
+                base = np.insert(w1[own], [pool] * features, np.float32(0), axis=1)
+                added = np.pad(_dequantized(first), ((0, 0), (pool, 0)))
+                rows += [base, added]
+                row_biases += [b1[own], first.bias]
+                outputs[name] = np.concatenate([outputs[name], extra[name]], axis=1)
+                biases[name] = biases[name] + extra_bias[name]
+            w1, b1 = np.concatenate(rows), np.concatenate(row_biases)
+        return Heads(
+            w1=w1,
+            b1=b1,
+            w_opacity=outputs["opacity"],
+            b_opacity=biases["opacity"],
+            w_color=outputs["color"],
+            b_color=biases["color"],
+            w_cov=outputs["cov"],
+            b_cov=biases["cov"],
+            distance_scale=float(np.float32(self.distance_scale)),
+        )
+
+
+def _dequantized(layer: QuantizedLayer) -> F32:
+    return layer.weight.astype(np.float32) * layer.scale[:, None]
+
+
+@dataclass(frozen=True)
+class QuantizedScene:
+    """A scene as integers, ready to be coded; anchors in any order, positions distinct.
+
+    Predictive family: `networks.pool` is there; F may be 0 (the pool alone drives the heads). Symbols of an
+    attribute that `refined` names are those of level S, k = floor((v - mean) / q_S + 1/2); an attribute that
+    it does not name has step q_1 at every level, and its symbols are the same at every level.
+    """
+
+    levels: int  # S
+    positions: I32  # [N, 3], 0 <= p < 2^21
+    features: I32  # [N, F] centered symbols k (at the finest level where refined)
+    scaling: I32  # [N, Z]
+    offsets: I32  # [N, K, 3]
+    gaussian_level: U8  # [N, K]; 0 = never, s = appears at level s; at least one per anchor
+    grid: GridSpec
+    grid_signs: tuple[Bool, ...]  # per plane [entries, 4], True = +1
+    networks: Networks
+    heads: QuantizedHeads
+    step_base: tuple[float, float, float]  # Q0 of features, scaling, offsets
+    origin: F64  # [3]
+    voxel_size: float
+    background: tuple[float, float, float]
+    cameras: tuple[Camera, ...] = ()
+    rate_weights: tuple[float, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    refined: int = 3  # bits: 1 features, 2 scaling, 4 offsets are refined by trits at later levels
+    refine_until: int = 0  # last level that refines; later ones only add. 0: all do
+    # 0 learned three-way, 1 Gaussian three-way (no networks), 2 Gaussian without bounds, 3 features learned,
+    # the others Gaussian three-way
+    trit_model: int = 0
+    pool_planes: int = 0  # how many of the grid's last planes only the pool reads; 0: it shares all of them
+
+    @property
+    def family(self) -> str:
+        """ "predictive" with a pool, else "plain"."""
+        return "plain" if self.networks.pool is None else "predictive"
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What `decode` returns."""
+
+    scene: DecodedScene
+    level: int
+    levels_in_file: int
+    truncated: bool
+    warnings: tuple[str, ...]
+    symbol_hash: (
+        str  # 16 hexadecimal digits over positions, masks and symbols of `level` (pcgs(5), SYMBOL HASH)
+    )
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """The integers of a stream at one level, in stream order (slices, then order of appearance)."""
+
+    level: int
+    positions: I32  # [N, 3]
+    gaussian_level: U8  # [N, K]
+    features: I32  # [N, F] k at `level`
+    scaling: I32  # [N, Z]
+    offsets: I32  # [N, K, 3], 0 where the Gaussian is not alive
+    means: I32  # [N, F + Z + 3K]
+    steps: U8  # [N, 3]
+    # (level, what) -> -sum log2 p of its integer tables; features, scaling and offsets of what first appears,
+    # refined_features and so on of trits
+    ideal_bits: Mapping[tuple[int, str], float]
+    symbol_hash: str

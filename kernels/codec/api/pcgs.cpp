@@ -1,0 +1,112 @@
+#include "codec/api/pcgs.h"
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+#include <new>
+
+#include "codec/stream/stream.hpp"
+
+struct pcgs_scene {
+  gspc::DecodedStream stream;
+  gspc::FloatHeads heads;
+};
+
+namespace {
+
+const gspc::FloatLayer& head_of(const pcgs_scene& scene, int which) {
+  switch (which) {
+    case PCGS_OPACITY: return scene.heads.opacity;
+    case PCGS_COLOR: return scene.heads.color;
+    case PCGS_COV: return scene.heads.cov;
+    default: return scene.heads.hidden;
+  }
+}
+
+void report(char* error, size_t size, const char* text) {
+  if (error == nullptr || size == 0) return;
+  const size_t n = std::min(std::strlen(text), size - 1);
+  std::memcpy(error, text, n);
+  error[n] = 0;
+}
+
+}  // namespace
+
+extern "C" {
+
+pcgs_scene* pcgs_decode(const void* data, size_t size, const pcgs_options* options, char* error,
+                        size_t error_size) {
+  pcgs_scene* scene = nullptr;
+  try {
+    if (data == nullptr && size > 0) gspc::stream_fail("no data");
+    gspc::DecodeOptions decode;
+    if (options != nullptr) {
+      if (options->upto < 0) gspc::stream_fail("levels count from 1");
+      decode.upto = options->upto;
+      decode.threads = options->threads;
+      if (options->max_memory != 0) decode.max_memory = options->max_memory;
+    }
+    scene = new pcgs_scene;
+    scene->stream = gspc::decode_stream(static_cast<const uint8_t*>(data), size, decode);
+    scene->heads = gspc::dequantize(scene->stream.heads);
+    return scene;
+  } catch (const std::bad_alloc&) {
+    report(error, error_size, "out of memory");
+  } catch (const std::exception& e) {
+    report(error, error_size, e.what());
+  }
+  delete scene;
+  return nullptr;
+}
+
+void pcgs_free(pcgs_scene* scene) { delete scene; }
+
+int32_t pcgs_level(const pcgs_scene* s) { return s ? s->stream.level : 0; }
+int32_t pcgs_levels_in_file(const pcgs_scene* s) { return s ? s->stream.levels_in_file : 0; }
+int32_t pcgs_truncated(const pcgs_scene* s) { return s && s->stream.truncated ? 1 : 0; }
+uint64_t pcgs_symbol_hash(const pcgs_scene* s) { return s ? s->stream.hash : 0; }
+
+size_t pcgs_anchor_count(const pcgs_scene* s) { return s ? s->stream.count : 0; }
+int32_t pcgs_feature_count(const pcgs_scene* s) { return s ? s->stream.header.restored_features() : 0; }
+int32_t pcgs_residual_count(const pcgs_scene* s) {
+  return s && s->stream.header.pool_features > 0 ? s->stream.header.features : 0;
+}
+int32_t pcgs_offset_count(const pcgs_scene* s) { return s ? s->stream.header.offsets : 0; }
+const float* pcgs_anchors(const pcgs_scene* s) { return s ? s->stream.anchors.data.get() : nullptr; }
+const float* pcgs_features(const pcgs_scene* s) { return s ? s->stream.features.data.get() : nullptr; }
+const float* pcgs_log_scales(const pcgs_scene* s) { return s ? s->stream.log_scales.data.get() : nullptr; }
+const float* pcgs_offsets(const pcgs_scene* s) { return s ? s->stream.offsets.data.get() : nullptr; }
+const uint8_t* pcgs_gaussian_levels(const pcgs_scene* s) {
+  return s ? s->stream.gaussian_level.data.get() : nullptr;
+}
+
+pcgs_layer pcgs_head(const pcgs_scene* s, int32_t which) {
+  if (s == nullptr || which < 0 || which > 3) return {0, 0, nullptr, nullptr};
+  const gspc::FloatLayer& layer = head_of(*s, which);
+  return {layer.in, layer.out, layer.weight.data(), layer.bias.data()};
+}
+float pcgs_distance_scale(const pcgs_scene* s) { return s ? s->stream.heads.distance_scale : 0; }
+void pcgs_background(const pcgs_scene* s, float rgb[3]) {
+  if (rgb == nullptr) return;
+  for (int i = 0; i < 3; ++i) rgb[i] = s ? s->stream.header.background[i] : 0;
+}
+
+size_t pcgs_camera_count(const pcgs_scene* s) { return s ? s->stream.cameras.size() : 0; }
+pcgs_camera pcgs_camera_at(const pcgs_scene* s, size_t index) {
+  pcgs_camera out{};
+  out.name = "";
+  if (s == nullptr || index >= s->stream.cameras.size()) return out;
+  const gspc::StoredCamera& c = s->stream.cameras[index];
+  out.name = c.name.c_str();
+  out.width = c.width;
+  out.height = c.height;
+  out.focal_x = c.focal_x;
+  out.focal_y = c.focal_y;
+  out.center_x = c.center_x;
+  out.center_y = c.center_y;
+  std::memcpy(out.world_to_camera, c.world_to_camera, sizeof out.world_to_camera);
+  return out;
+}
+const char* pcgs_metadata(const pcgs_scene* s) { return s ? s->stream.metadata.c_str() : ""; }
+
+}  // extern "C"

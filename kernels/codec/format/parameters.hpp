@@ -1,0 +1,78 @@
+// What a stream carries beside symbols, coded with the adaptive binary coder: signs of the context grid,
+// weights of the integer networks and of the heads, cameras. Each traversal is a template over the coder and
+// serves both directions.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "codec/format/header.hpp"
+#include "codec/context/network.hpp"
+
+namespace gspc {
+
+struct HeadLayer {
+  int in = 0, out = 0;
+  std::vector<int8_t> weight;      // [out, in]
+  std::vector<float> scale, bias;  // [out]
+
+  HeadLayer() = default;
+  HeadLayer(int inputs, int outputs)
+      : in(inputs),
+        out(outputs),
+        weight(static_cast<size_t>(inputs) * static_cast<size_t>(outputs)),
+        scale(static_cast<size_t>(outputs)),
+        bias(static_cast<size_t>(outputs)) {}
+};
+
+// The Gaussian heads: hidden [3H, Fh + 4], opacity [K, H], color [3K, H], cov [7K, H]. Fh = P + F, or P with
+// a residual decoder, whose layers are shape_hidden, appearance_hidden [Hr, F + 4], shape_out [7K, Hr],
+// appearance_out [4K, Hr].
+struct StoredHeads {
+  HeadLayer hidden, opacity, color, cov;
+  bool residual = false;
+  HeadLayer shape_hidden, shape_out, appearance_hidden, appearance_out;
+  float distance_scale = 1;
+
+  StoredHeads() = default;
+  explicit StoredHeads(const StreamHeader& header);
+};
+
+// The heads as renderers use them: hidden [3H', P + F + 4], opacity [K, H'], color [3K, H'], cov [7K, H']. A
+// residual decoder becomes Hr more units of each block, H' = H + Hr, so that its logits are added.
+struct FloatLayer {
+  int in = 0, out = 0;
+  std::vector<float> weight, bias;  // [out, in], [out]
+};
+struct FloatHeads {
+  FloatLayer hidden, opacity, color, cov;
+};
+FloatHeads dequantize(const StoredHeads& heads);
+
+struct StoredCamera {
+  std::string name;
+  uint32_t width = 0, height = 0;
+  double focal_x = 0, focal_y = 0, center_x = 0, center_y = 0;
+  double world_to_camera[12] = {};  // three rows of [R | t]
+};
+
+// One byte per grid entry as grid_sign_table() lays them out.
+std::vector<uint8_t> write_grid(const GridSpec& spec, const std::vector<uint8_t>& table);
+std::vector<uint8_t> read_grid(const GridSpec& spec, const uint8_t* data, size_t size);
+
+// What level `level` adds to the networks: at level 1 everything but the trit networks; at level 2 those; at
+// each level its gains. Reading checks bounds and throws StreamError.
+std::vector<uint8_t> write_networks(Networks& networks, int level);
+void read_networks(Networks& networks, int level, const uint8_t* data, size_t size);
+
+// Throws StreamError unless what level `level` adds keeps every bound.
+void check_networks(const Networks& networks, int level);
+
+std::vector<uint8_t> write_heads(StoredHeads& heads);
+StoredHeads read_heads(const StreamHeader& header, const uint8_t* data, size_t size);
+
+std::vector<uint8_t> write_cameras(std::vector<StoredCamera> cameras);
+std::vector<StoredCamera> read_cameras(const uint8_t* data, size_t size);
+
+}  // namespace gspc

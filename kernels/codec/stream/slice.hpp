@@ -1,0 +1,174 @@
+// One slice: the traversal in coding order, written once and instantiated for writing and for reading.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "codec/entropy/binary.hpp"
+#include "codec/format/header.hpp"
+#include "codec/context/network.hpp"
+#include "codec/positions/positions.hpp"
+#include "codec/entropy/rans.hpp"
+
+namespace gspc {
+
+// What tables are computed from; shared by all slices and threads.
+struct StreamModel {
+  StreamHeader header;
+  std::vector<uint8_t> signs;  // grid_sign_table
+  PackedNetworks networks;
+  int levels = 1;
+  GridSpec context_grid, pool_grid;  // the planes of contexts and of the pool
+  uint64_t pool_start = 0;           // of the pool's planes in `signs`
+
+  StreamModel(const StreamHeader& head, std::vector<uint8_t> table, const Networks& nets, int count)
+      : header(head),
+        signs(std::move(table)),
+        networks(nets),
+        levels(count),
+        context_grid(head.context_grid()),
+        pool_grid(head.pool_grid()),
+        pool_start(head.pool_grid_start()) {}
+};
+
+// The anchors of a slice in order of appearance, as far as coded. K Gaussians, F features, C context values.
+struct SliceState {
+  size_t count = 0;
+  std::vector<uint64_t> known;          // keys of all anchors, sorted
+  std::vector<int32_t> positions;       // [n, 3]
+  std::vector<uint8_t> gaussian_level;  // [n, K], 0 = not alive yet
+  std::vector<int32_t> symbols[3];      // per attribute: [n, F], [n, Z], [n, K, 3]
+  std::vector<int16_t> context;         // [n, C]
+  std::vector<int16_t> means;           // [n, F + Z + 3K]
+  std::vector<uint8_t> steps;           // [n, 3]
+  std::vector<int16_t> offset_scales;   // [n, 3K]: outputs of the center network
+
+  // Empty, with room for `anchors`.
+  void reset(const StreamHeader& header, size_t anchors);
+};
+
+// What a slice shall hold, for writing: anchors in order of appearance.
+struct SliceSource {
+  int final_level = 1;                      // refined symbols are of this level
+  std::vector<std::vector<uint64_t>> keys;  // per level, sorted
+  std::vector<uint8_t> gaussian_level;
+  std::vector<int32_t> symbols[3];
+};
+
+struct SliceWriter {
+  static constexpr bool writing = true;
+  const SliceSource* source = nullptr;
+  BinaryEncoder positions, masks, escapes;
+  RansEncoder lanes;
+};
+
+struct SliceReader {
+  static constexpr bool writing = false;
+  BinaryDecoder positions, masks, escapes;
+  RansDecoder lanes;
+
+  struct Part {
+    const uint8_t* data;
+    size_t size;
+  };
+  SliceReader(Part p, Part m, Part e, Part l)
+      : positions(p.data, p.size), masks(m.data, m.size), escapes(e.data, e.size), lanes(l.data, l.size) {}
+};
+
+// -sum log2 p under the integer tables, in bits.
+struct IdealBits {
+  double first[3] = {0, 0, 0}, trits[3] = {0, 0, 0};  // per attribute
+
+  IdealBits& operator+=(const IdealBits& more) {
+    for (int a = 0; a < 3; ++a) {
+      first[a] += more.first[a];
+      trits[a] += more.trits[a];
+    }
+    return *this;
+  }
+};
+
+double gaussian_bits(const uint8_t* table, const int32_t* k, size_t n);
+double trit_bits(const uint16_t* table, const int8_t* trit, size_t n);
+double mixture_bits(const Mixture& mixture, const int32_t* k, size_t n);
+
+// The mixtures of one run.
+struct MixtureRun {
+  std::vector<uint8_t> scale[2], weight;
+  std::vector<int16_t> mean[2];
+
+  void resize(size_t n) {
+    for (int c = 0; c < 2; ++c) {
+      scale[c].resize(n);
+      mean[c].resize(n);
+    }
+    weight.resize(n);
+  }
+  Mixture view() const {
+    return {{scale[0].data(), scale[1].data()}, {mean[0].data(), mean[1].data()}, weight.data()};
+  }
+};
+
+// Buffers of one thread.
+struct SliceScratch {
+  std::vector<int16_t> input, hidden, level_hidden, output, pool_context;
+  std::vector<int32_t> sums;
+  std::vector<uint8_t> feature_tables, scaling_tables, offset_tables;
+  std::vector<uint16_t> trit_tables;
+  MixtureRun mixtures;
+  std::vector<int8_t> trits;
+  std::vector<int32_t> symbols, targets, wide_trits;
+  std::vector<uint32_t> escapes;
+  std::vector<uint64_t> fresh;
+  IdealBits ideal;
+  bool want_ideal = false;
+
+  explicit SliceScratch(const StreamHeader& header);
+};
+
+// Codes level `level` of a slice whose earlier levels are in `state`: `fresh` anchors appear. Returns how
+// many Gaussians appear. Reading throws StreamError on damage.
+template <class Streams>
+size_t code_slice_level(Streams& streams, const StreamModel& model, SliceState& state, SliceScratch& scratch,
+                        int level, KeyInterval interval, size_t fresh);
+
+// Context, means, steps and offset scales of anchors [begin, end) of the state, whose positions are set; with
+// level > 0 also what predict_scales computes.
+void predict_centers(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin,
+                     size_t end, int level);
+
+// Gaussian tables at `level` of features and scaling of anchors [begin, end): scratch.feature_tables,
+// scaling_tables.
+void predict_scales(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin,
+                    size_t end, int level);
+
+// How the values of an attribute of all anchors are refined to `level`, from symbols of the level before:
+// scratch.trit_tables, or scratch.mixtures when the header's trit model is kTritUnbounded.
+void predict_trits(const StreamModel& model, SliceState& state, SliceScratch& scratch, int level,
+                   int attribute);
+
+// scratch.mixtures of a chunk >= 1 of the features of anchors [begin, end), whose scratch.feature_tables and
+// earlier chunks are there.
+void predict_chunk(const StreamModel& model, const SliceState& state, SliceScratch& scratch, int level,
+                   int chunk, size_t begin, size_t end);
+
+// Features from the pool of n positions, rows of `stride` floats. context: theirs, if it is at hand, with the
+// padding that network_linear needs; else nullptr.
+void predict_pool(const StreamModel& model, SliceScratch& scratch, const int32_t* positions,
+                  const int16_t* context, size_t n, float* out, size_t stride);
+
+// k at a level from k at the next one.
+inline int32_t coarser(int32_t k) { return k >= -1 ? (k + 1) / 3 : -((-k + 1) / 3); }
+
+// k with the step of level `to` from k with that of level `from` >= to.
+inline int32_t at_level(int32_t k, int from, int to) {
+  for (; from > to; --from) k = coarser(k);
+  return k;
+}
+
+// Hash of the state's symbols (man/pcgs.5, SYMBOL HASH).
+uint64_t hash_slice(const SliceState& state);
+uint64_t hash_words(uint64_t hash, uint64_t word);
+
+}  // namespace gspc

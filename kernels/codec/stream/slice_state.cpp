@@ -1,0 +1,90 @@
+// The state of a slice: its arrays, its hash, and what its symbols cost under their tables.
+#include <algorithm>
+#include <cmath>
+
+#include "codec/entropy/mixture.hpp"
+#include "codec/stream/slice.hpp"
+#include "codec/entropy/tables.hpp"
+
+namespace gspc {
+
+void SliceState::reset(const StreamHeader& h, size_t anchors) {
+  const size_t k = static_cast<size_t>(h.offsets);
+  count = 0;
+  known.clear();
+  known.reserve(anchors);
+  positions.clear();
+  positions.reserve(3 * anchors);
+  gaussian_level.clear();
+  gaussian_level.reserve(k * anchors);
+  for (int a : {kFeatures, kScaling, kOffsets}) {
+    symbols[a].clear();
+    symbols[a].reserve(static_cast<size_t>(h.values(a)) * anchors);
+  }
+  // Kernels read whole groups of 8 rows.
+  context.resize((anchors + 8) * static_cast<size_t>(h.context()));
+  means.resize(anchors * static_cast<size_t>(h.attributes()));
+  steps.resize(3 * anchors);
+  offset_scales.resize(3 * k * anchors);
+}
+
+double gaussian_bits(const uint8_t* table, const int32_t* k, size_t n) {
+  const CodecTables& t = codec_tables();
+  double bits = 0;
+  for (size_t i = 0; i < n; ++i) {
+    const uint32_t escape = t.extent[table[i]] >> 16, first = t.extent[table[i]] & 0xffff;
+    const uint32_t order = std::min(gaussian_order(k[i]), escape);
+    bits += kTableBits - std::log2(static_cast<double>(t.entries[first + order] >> 16));
+  }
+  return bits;
+}
+
+double trit_bits(const uint16_t* table, const int8_t* trit, size_t n) {
+  const CodecTables& t = codec_tables();
+  double bits = 0;
+  for (size_t i = 0; i < n; ++i) {
+    const uint32_t plus = t.trits[table[i]] >> 16, zero = t.trits[table[i]] & 0xffff;
+    const uint32_t f = trit[i] < 0 ? zero : trit[i] == 0 ? plus - zero : kTableTotal - plus;
+    bits += kTableBits - std::log2(static_cast<double>(f));
+  }
+  return bits;
+}
+
+double mixture_bits(const Mixture& mixture, const int32_t* k, size_t n) {
+  const CodecTables& t = codec_tables();
+  double bits = 0;
+  for (size_t i = 0; i < n; ++i)
+    bits += kTableBits - std::log2(static_cast<double>(mixture_entry(t, mixture.from(i), k[i]) >> 16));
+  return bits;
+}
+
+namespace {
+
+constexpr uint64_t kHashFactor = 0x9E3779B97F4A7C15ull;
+
+template <class T>
+uint64_t hash_values(uint64_t hash, const std::vector<T>& values) {
+  constexpr uint64_t p1 = kHashFactor, p2 = p1 * p1, p3 = p2 * p1, p4 = p2 * p2;
+  const auto word = [](T v) { return static_cast<uint64_t>(static_cast<int64_t>(v)); };
+  const size_t n = values.size();
+  size_t i = 0;
+  for (; i + 4 <= n; i += 4)
+    hash = hash * p4 + word(values[i]) * p3 + word(values[i + 1]) * p2 + word(values[i + 2]) * p1 +
+           word(values[i + 3]);
+  for (; i < n; ++i) hash = hash * p1 + word(values[i]);
+  return hash;
+}
+
+}  // namespace
+
+uint64_t hash_words(uint64_t hash, uint64_t word) { return hash * kHashFactor + word; }
+
+uint64_t hash_slice(const SliceState& state) {
+  uint64_t hash = hash_words(0, state.count);
+  hash = hash_values(hash, state.positions);
+  hash = hash_values(hash, state.gaussian_level);
+  for (const auto& symbols : state.symbols) hash = hash_values(hash, symbols);
+  return hash;
+}
+
+}  // namespace gspc

@@ -1,0 +1,101 @@
+// Whole streams: scene to bytes, bytes to scene, bytes to fewer levels. Errors are StreamError with one clear
+// line.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "codec/format/container.hpp"
+#include "codec/format/header.hpp"
+#include "codec/context/network.hpp"
+#include "codec/format/parameters.hpp"
+#include "codec/stream/slice.hpp"
+
+namespace gspc {
+
+// A scene as integers. Arrays belong to the caller; N = count, anchors in any order.
+struct SceneSource {
+  StreamHeader header;  // position_bits is set by encode_stream
+  int levels = 1;
+  Networks networks;
+  std::vector<uint8_t> signs;  // grid_sign_table
+  StoredHeads heads;
+  std::vector<StoredCamera> cameras;
+  std::string metadata;  // JSON text, "" = none
+  size_t count = 0;
+  const int32_t* positions = nullptr;  // [N, 3]
+  const int32_t* symbols[3] = {};  // per attribute [N, F], [N, Z], [N, K, 3]; those refined of level `levels`
+  const uint8_t* gaussian_level = nullptr;  // [N, K]
+};
+
+// The first `levels` levels of the scene; slice_anchors anchors of the finest level per slice, more when the
+// index would not fit. threads 0: one per processor.
+std::vector<uint8_t> encode_stream(SceneSource& scene, int levels, size_t slice_anchors, int threads);
+
+// Memory that is not cleared first.
+template <class T>
+struct Buffer {
+  std::unique_ptr<T[]> data;
+  size_t size = 0;
+
+  Buffer() = default;
+  explicit Buffer(size_t n) : data(new T[n]), size(n) {}
+};
+
+struct DecodeOptions {
+  int upto = 0;     // 0: the finest whole level
+  int threads = 0;  // 0: one per processor
+  uint64_t max_memory = uint64_t{4} << 30;
+  bool symbols = false;  // integers instead of floats
+  bool ideal = false;    // sum -log2 p
+  bool reverse = false;  // slices in the opposite order: same result, for tests
+};
+
+// N anchors in stream order: slices, inside them order of appearance.
+struct DecodedStream {
+  StreamHeader header;
+  int level = 0, levels_in_file = 0;
+  bool truncated = false;
+  size_t count = 0;
+  StoredHeads heads;
+  std::vector<StoredCamera> cameras;
+  std::string metadata;
+  uint64_t hash = 0;
+
+  Buffer<uint8_t> gaussian_level;  // [N, K]; 0 = not alive
+  Buffer<float> anchors, features, log_scales,
+      offsets;  // [N, 3], [N, P + F], [N, 6], [N, K, 3]; unless symbols
+  // Only with options.symbols:
+  Buffer<int32_t> positions, attribute_symbols[3];
+  Buffer<int16_t> means;         // [N, F + Z + 3K]
+  Buffer<uint8_t> steps;         // [N, 3]
+  std::vector<IdealBits> ideal;  // per level
+};
+
+DecodedStream decode_stream(const uint8_t* data, size_t size, const DecodeOptions& options);
+
+// A stream that holds only the first `levels` levels, byte for byte what encode_stream would have written.
+std::vector<uint8_t> truncate_stream(const uint8_t* data, size_t size, int levels);
+
+// means [N, F + Z + 3K] int16 and steps [N, 3] for any positions, as the codec computes them.
+void predict_scene(const StreamModel& model, const int32_t* positions, size_t count, int threads,
+                   int16_t* means, uint8_t* steps);
+
+// Features [N, P] of the pool at any positions, as decoders restore them.
+void predict_pool_scene(const StreamModel& model, const int32_t* positions, size_t count, int threads,
+                        float* features);
+
+// The header of a slice's payload, and where its parts are.
+struct SliceParts {
+  uint32_t fresh = 0, gaussians = 0;
+  SliceReader::Part positions{}, masks{}, escapes{}, lanes{};
+};
+std::vector<uint8_t> write_slice(SliceWriter& streams, size_t fresh, size_t gaussians);
+SliceParts read_slice(const Chunk& chunk);
+
+KeyInterval slice_interval(const StreamIndex& index, size_t slice, int position_bits);
+
+}  // namespace gspc
