@@ -22,9 +22,8 @@ from gspc.format.container import _HEAD
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "man/pcgs.5").read_text()
-CORE = (ROOT / "kernels/codec/format/limits.hpp").read_text() + (
-    ROOT / "kernels/codec/context/context_grid.hpp"
-).read_text()
+HEADERS = ("format/limits.hpp", "context/context_grid.hpp")
+CORE = "".join((ROOT / "kernels/codec" / name).read_text() for name in HEADERS)
 
 
 def core_value(name: str) -> int:

@@ -1,6 +1,6 @@
 """The shape of a binary multi-resolution context grid (method section 3); no torch.
 
-The arithmetic is pinned: the core (codec/context/context_grid.hpp) computes the same integers in training and in coding.
+The arithmetic is pinned: the core (context/context_grid.hpp) computes the same integers, also for training.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Constants and limits of format version 1 (pcgs(5), LIMITS). The core has the same (codec/format/limits.hpp);
-a test compares both with the page."""
+"""Constants and limits of format version 1 (pcgs(5), LIMITS). The core has the same (format/limits.hpp); a
+test compares both with the page."""
 
 from __future__ import annotations
 

@@ -113,11 +113,8 @@ def rows(name: str, kind: str, values: list[int], note: str) -> str:
 
 
 def main() -> None:
-    output = (
-        Path(sys.argv[1])
-        if len(sys.argv) > 1
-        else Path(__file__).parent.parent / "entropy" / "tables_data.inc"
-    )
+    pinned = Path(__file__).parent.parent / "entropy" / "tables_data.inc"
+    output = Path(sys.argv[1]) if len(sys.argv) > 1 else pinned
     tables = [gaussian_table(i) for i in range(GAUSSIANS)]
     steps = [rounded(2**14 * (1 + mp.tanh(mpf(i - 64) / 32))) for i in range(128)]
     log2 = [mp.log(mpf(s) / 2**14, 2) for s in steps]
