@@ -1,12 +1,13 @@
 """What a stream is made of: attributes and how levels refine them, pool, groups of features, grid, networks.
 
-Model, export, core, reader, readable decoder and inspection all loop over a `StreamShape`; none of them derives
-again which level refines which attribute under which model of trits. The core has the same class
+Model, export, core, reader, readable decoder and inspection all loop over a `StreamShape`; none of them
+derives again which level refines which attribute under which model of trits. The core has the same class
 (format/shape.hpp). No torch.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -14,9 +15,9 @@ from typing import Literal, get_args
 from gspc.format import limits
 from gspc.format.grid import GridSpec
 
-# How a trit, which refines a value threefold, is predicted: by a network's three-way distribution, by the share
-# of the three bins under the Gaussian of the value's first appearance, or by a network's Gaussian over the trit
-# that knows no bounds.
+# How a trit, which refines a value threefold, is predicted: by a network's three-way distribution, by the
+# shares of the three bins under the Gaussian of the value's first appearance, or by a network's Gaussian over
+# the trit that knows no bounds.
 TritModel = Literal["learned", "gaussian", "unbounded"]
 TRIT_MODELS: tuple[TritModel, ...] = get_args(TritModel)
 
@@ -73,7 +74,7 @@ class Groups:
     def bounds(self, features: int) -> tuple[tuple[int, int], ...]:
         """First channel and the one after the last of each group."""
         edges = [number * features // self.count for number in range(self.count + 1)]
-        return tuple(zip(edges[:-1], edges[1:], strict=True))
+        return tuple(itertools.pairwise(edges))
 
 
 @dataclass(frozen=True)
