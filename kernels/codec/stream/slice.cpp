@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "codec/format/limits.hpp"
-#include "codec/entropy/mixture.hpp"
-#include "codec/positions/morton.hpp"
 #include "codec/context/network_isa.hpp"
-#include "codec/format/stream_error.hpp"
+#include "codec/entropy/mixture.hpp"
 #include "codec/entropy/tables.hpp"
+#include "codec/format/limits.hpp"
+#include "codec/format/stream_error.hpp"
+#include "codec/positions/morton.hpp"
 
 namespace gspc {
 
@@ -130,10 +130,10 @@ void code_mixture(Streams& streams, SliceScratch& scratch, ExpGolombModel& model
 
 // The trits of scratch.trits under scratch.trit_tables, or under scratch.mixtures when they know no bounds.
 template <class Streams>
-void code_trits(Streams& streams, SliceScratch& scratch, ExpGolombModel& model, int trit_model, size_t n,
-                double& ideal) {
+void code_trits(Streams& streams, SliceScratch& scratch, ExpGolombModel& model, TritModel trit_model,
+                size_t n, double& ideal) {
   std::vector<int8_t>& trits = scratch.trits;
-  if (trit_model != kTritUnbounded) {
+  if (trit_model != TritModel::unbounded) {
     streams.lanes.trits(scratch.trit_tables.data(), trits.data(), n);
     if (scratch.want_ideal) ideal += trit_bits(scratch.trit_tables.data(), trits.data(), n);
     return;
@@ -159,7 +159,7 @@ void older_gaussians(const SliceState& state, size_t n, int level, Work work) {
 // Offsets of Gaussians that are alive, their targets and their tables, without those between. Returns how
 // many values.
 size_t gather_offsets(const SliceState& state, SliceScratch& scratch, const int32_t* source, size_t gaussians,
-                      int level, int trit_model) {
+                      int level, TritModel trit_model) {
   MixtureRun& run = scratch.mixtures;
   scratch.symbols.resize(3 * gaussians);
   if (source != nullptr) scratch.targets.resize(3 * gaussians);
@@ -168,7 +168,7 @@ size_t gather_offsets(const SliceState& state, SliceScratch& scratch, const int3
     for (size_t a = 3 * i; a < 3 * i + 3; ++a, ++j) {
       scratch.symbols[j] = state.symbols[kOffsets][a];
       if (source != nullptr) scratch.targets[j] = source[a];
-      if (trit_model != kTritUnbounded) {
+      if (trit_model != TritModel::unbounded) {
         scratch.trit_tables[j] = scratch.trit_tables[a];
         continue;
       }
@@ -187,7 +187,7 @@ template <class Streams>
 void refine(Streams& streams, const StreamModel& model, SliceState& state, SliceScratch& scratch,
             ExpGolombModel& escapes, int level, int attribute) {
   const StreamHeader& h = model.header;
-  const size_t all = state.count * static_cast<size_t>(h.values(attribute));
+  const size_t all = state.count * static_cast<size_t>(h[attribute].values);
   if (all == 0) return;
   predict_trits(model, state, scratch, level, attribute);
   const int32_t* source = nullptr;
@@ -195,17 +195,17 @@ void refine(Streams& streams, const StreamModel& model, SliceState& state, Slice
   int32_t* k = state.symbols[attribute].data();
   size_t n = all;
   if (attribute == kOffsets) {
-    n = gather_offsets(state, scratch, source, all / 3, level, h.trit_model);
+    n = gather_offsets(state, scratch, source, all / 3, level, h[attribute].trit_model);
     k = scratch.symbols.data();
     source = scratch.targets.data();
   }
   scratch.trits.resize(n);
   if constexpr (Streams::writing) {
-    const int from = h.step_level(attribute, streams.source->final_level);
+    const int from = h[attribute].step_level(streams.source->final_level);
     for (size_t i = 0; i < n; ++i)
       scratch.trits[i] = static_cast<int8_t>(at_level(source[i], from, level) - 3 * k[i]);
   }
-  code_trits(streams, scratch, escapes, h.trit_model, n, scratch.ideal.trits[attribute]);
+  code_trits(streams, scratch, escapes, h[attribute].trit_model, n, scratch.ideal.trits[attribute]);
   if (GSPC_DISPATCH(refine_kernel)(k, scratch.trits.data(), n) > static_cast<uint32_t>(kMaxSymbol))
     stream_fail("a refined symbol is beyond 23 bits");
   if (attribute == kOffsets) {
@@ -221,11 +221,11 @@ template <class Streams>
 void code_chunks(Streams& streams, const StreamModel& model, SliceState& state, SliceScratch& scratch,
                  ExpGolombModel& escapes, int level, size_t old, size_t total) {
   const StreamHeader& h = model.header;
-  const size_t f = static_cast<size_t>(h.features), fresh = total - old;
+  const size_t f = static_cast<size_t>(h.features()), fresh = total - old;
   int32_t* const k = state.symbols[kFeatures].data() + old * f;
-  for (int chunk = 0; chunk < h.chunks; ++chunk) {
-    const size_t first = static_cast<size_t>(h.chunk_begin(chunk)),
-                 n = static_cast<size_t>(h.chunk_begin(chunk + 1)) - first;
+  for (int chunk = 0; chunk < h.groups.count; ++chunk) {
+    const size_t first = static_cast<size_t>(h.group_begin(chunk)),
+                 n = static_cast<size_t>(h.group_begin(chunk + 1)) - first;
     std::vector<int32_t>& symbols = scratch.symbols;
     symbols.resize(fresh * n);
     if constexpr (Streams::writing)
@@ -249,8 +249,8 @@ void code_chunks(Streams& streams, const StreamModel& model, SliceState& state, 
 template <class Streams>
 void code_appearing_offsets(Streams& streams, const StreamModel& model, SliceState& state,
                             SliceScratch& scratch, ExpGolombModel& escapes, int level, size_t appearing) {
-  const size_t k_count = static_cast<size_t>(model.header.offsets);
-  const int step_level = model.header.step_level(kOffsets, level);
+  const size_t k_count = static_cast<size_t>(model.header.offsets());
+  const int step_level = model.header[kOffsets].step_level(level);
   const auto each = [&](auto work) {
     for (size_t n = 0; n < state.count; ++n)
       for (size_t i = n * k_count; i < (n + 1) * k_count; ++i)
@@ -265,7 +265,7 @@ void code_appearing_offsets(Streams& streams, const StreamModel& model, SliceSta
     scratch.offset_tables[j] =
         static_cast<uint8_t>(std::clamp(state.offset_scales[a] + add, 0, kGaussianTables - 1));
     if constexpr (Streams::writing) {
-      const int from = model.header.step_level(kOffsets, streams.source->final_level);
+      const int from = model.header[kOffsets].step_level(streams.source->final_level);
       scratch.symbols[j] = at_level(streams.source->symbols[kOffsets][a], from, step_level);
     }
     ++j;
@@ -307,32 +307,32 @@ template <class Streams>
 size_t code_slice_level(Streams& streams, const StreamModel& model, SliceState& state, SliceScratch& scratch,
                         int level, KeyInterval interval, size_t fresh) {
   const StreamHeader& h = model.header;
-  const size_t f = static_cast<size_t>(h.features), scales = static_cast<size_t>(h.scales);
-  const size_t k_count = static_cast<size_t>(h.offsets);
+  const size_t f = static_cast<size_t>(h.features()), scales = static_cast<size_t>(h.scales());
+  const size_t k_count = static_cast<size_t>(h.offsets());
   const size_t old = state.count, total = old + fresh;
 
   code_slice_positions(streams, state, scratch, level, interval, h.position_bits, fresh);
   state.gaussian_level.resize(total * k_count, 0);
   for (int a : {kFeatures, kScaling, kOffsets})
-    state.symbols[a].resize(total * static_cast<size_t>(h.values(a)), 0);
+    state.symbols[a].resize(total * static_cast<size_t>(h[a].values), 0);
   const size_t appearing = code_masks(streams, state, k_count, old, total, level);
   if constexpr (!Streams::writing)
     if (streams.masks.overrun()) stream_fail("masks are truncated");
 
   if constexpr (Streams::writing)
     for (int a : {kFeatures, kScaling}) {
-      const size_t values = static_cast<size_t>(h.values(a));
+      const size_t values = static_cast<size_t>(h[a].values);
       const std::vector<int32_t>& source = streams.source->symbols[a];
-      const int from = h.step_level(a, streams.source->final_level), to = h.step_level(a, level);
+      const int from = h[a].step_level(streams.source->final_level), to = h[a].step_level(level);
       for (size_t i = old * values; i < total * values; ++i)
         state.symbols[a][i] = at_level(source[i], from, to);
     }
   ExpGolombModel escapes;
   for (int a : {kFeatures, kScaling, kOffsets})
-    if (h.refines_at(a, level)) refine(streams, model, state, scratch, escapes, level, a);
+    if (h[a].refines_at(level)) refine(streams, model, state, scratch, escapes, level, a);
   predict_centers(model, state, scratch, old, total, level);
   state.count = total;
-  if (h.chunks > 0) code_chunks(streams, model, state, scratch, escapes, level, old, total);
+  if (h.groups.count > 0) code_chunks(streams, model, state, scratch, escapes, level, old, total);
   else
     code_gaussian(streams, scratch, escapes, scratch.feature_tables.data(),
                   state.symbols[kFeatures].data() + old * f, fresh * f, scratch.ideal.first[kFeatures]);

@@ -5,11 +5,11 @@
 #include <utility>
 #include <vector>
 
-#include "codec/entropy/binary.hpp"
-#include "codec/format/header.hpp"
 #include "codec/context/network.hpp"
-#include "codec/positions/positions.hpp"
+#include "codec/entropy/binary.hpp"
 #include "codec/entropy/rans.hpp"
+#include "codec/format/header.hpp"
+#include "codec/positions/positions.hpp"
 
 namespace gspc {
 
@@ -144,7 +144,7 @@ void predict_scales(const StreamModel& model, SliceState& state, SliceScratch& s
                     size_t end, int level);
 
 // How the values of an attribute of all anchors are refined to `level`, from symbols of the level before:
-// scratch.trit_tables, or scratch.mixtures when the header's trit model is kTritUnbounded.
+// scratch.trit_tables, or scratch.mixtures when the attribute's trit model knows no bounds.
 void predict_trits(const StreamModel& model, SliceState& state, SliceScratch& scratch, int level,
                    int attribute);
 

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "codec/context/network.hpp"
 #include "codec/format/container.hpp"
 #include "codec/format/header.hpp"
-#include "codec/context/network.hpp"
 #include "codec/format/parameters.hpp"
 #include "codec/stream/slice.hpp"
 
