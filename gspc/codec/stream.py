@@ -163,7 +163,7 @@ def decode_symbols(
         gaussian_level=d.gaussian_level,
         features=features,
         scaling=scaling,
-        offsets=offsets.reshape(len(offsets), -1, 3),
+        offsets=offsets.reshape(len(offsets), offsets.shape[1] // 3, 3),
         means=d.means.astype(np.int32),
         steps=d.steps,
         ideal_bits={

@@ -202,7 +202,7 @@ class QuantizedScene:
     @property
     def symbols(self) -> tuple[I32, ...]:
         """[N, values] of each of the shape's attributes."""
-        return self.features, self.scaling, self.offsets.reshape(len(self.offsets), -1)
+        return self.features, self.scaling, self.offsets.reshape(len(self.offsets), 3 * self.shape.offsets)
 
 
 @dataclass(frozen=True)
