@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-
 from synthetic_networks import draw_layers, networks_of
 from synthetic_symbols import draw_symbols
 

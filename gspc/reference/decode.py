@@ -28,7 +28,8 @@ def hash_words(start: int, values: NDArray[np.integer]) -> int:
 def hash_state(state: SliceState) -> int:
     """Hash of one slice."""
     value = len(state.keys)
-    for array in (state.positions, state.mask, *state.symbols.values()):
+    arrays: list[NDArray] = [state.positions, state.mask, *state.symbols.values()]
+    for array in arrays:
         value = hash_words(value, array)
     return value
 

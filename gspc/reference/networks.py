@@ -93,7 +93,7 @@ def means(layers: Layers, shape: StreamShape, context: I64) -> I32:
 
 
 def scales(layers: Layers, shape: StreamShape, context: I64, level: int) -> dict[str, I64]:
-    """Scale outputs [N, values] of each attribute at `level`; those of offsets are the same at every level."""
+    """Scale outputs [N, values] of each attribute at `level`; those of offsets are the same at all."""
     own = output(layers["scale"], hidden(layers["trunk"], context, level))
     return {
         "features": own[:, : shape.features],

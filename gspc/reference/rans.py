@@ -3,11 +3,11 @@
 Interleaved range asymmetric numeral systems (rANS; J. Duda, "Asymmetric numeral systems", arXiv:1311.2540;
 interleaving after F. Giesen, "Interleaved entropy coders", arXiv:1402.3392).
 
-A symbol that owns f slots from slot c on takes a state x to (x // f) 2^14 + x mod f + c, and decoding takes it
+A symbol that owns f slots from slot c on takes a state x to (x // f) 2^14 + x mod f + c; decoding takes it
 back. A state that would leave [2^16, 2^32) first gives a word of 16 bits away, which decoding takes in again.
-An encoder therefore codes everything from the end to the start. Symbol i of a run is coded by lane i mod 32;
-the last symbols of a stream, as many as fit the 32 words with which the lanes end, by one more state, the
-tail.
+So an encoder codes everything from the end to the start. Symbol i of a run is coded by lane i mod 32. The
+last symbols of a stream, as many as fit the 32 words with which the lanes end, are coded by one more state,
+the tail.
 """
 
 from __future__ import annotations

@@ -60,8 +60,10 @@ def read_parts(payload: bytes) -> Parts:
         at += size
     if at > len(payload) or any(payload[at:]):
         raise BitstreamError("slice: its parts do not end where its bytes do")
+    anchors, gaussians = numbers[:2]
     positions, masks, escapes, symbols = pieces
-    return Parts(*numbers[:2], positions, BinaryDecoder(masks), BinaryDecoder(escapes), LaneDecoder(symbols))
+    coders = BinaryDecoder(masks), BinaryDecoder(escapes), LaneDecoder(symbols)
+    return Parts(anchors, gaussians, positions, *coders)
 
 
 # ---- state ----
