@@ -209,11 +209,10 @@ def test_gaussian_trits_follow_the_scale() -> None:
     f = scene.features.shape[1]
     narrow = shifted(scene.networks.scale, slice(0, f + 6), -400)
     zeros = replace(
-        scene,
+        reshaped(scene, 2, refined_until=NEVER),
         networks=replace(scene.networks, scale=narrow),
         features=np.zeros_like(scene.features),
         scaling=np.zeros_like(scene.scaling),
-        refined=3,
     )
     ideal = decode_symbols(encode(zeros)).ideal_bits
     first = np.where(scene.gaussian_level > 0, scene.gaussian_level, 9).min(axis=1)
@@ -317,8 +316,8 @@ def bad_scenes() -> list[tuple[str, QuantizedScene]]:
         ("network pool row 0: sum", nets(pool, pool=loud)),
         ("network chunk 2 row .*2\\^31", nets(chunks, groups=broken)),
         ("hidden heads", replace(pool, heads=plain.heads)),
-        ("too many layers", replace(plain, heads=tiny("own-planes").heads)),
-        ("too few layers", replace(tiny("own-planes"), heads=plain.heads)),
+        ("heads: 4 layers expected, not 8", replace(plain, heads=tiny("own-planes").heads)),
+        ("heads: 8 layers expected, not 4", replace(tiny("own-planes"), heads=plain.heads)),
     ]
 
 

@@ -2,6 +2,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/array.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -48,18 +49,25 @@ void fill_layer(gspc::IntegerLayer& layer, const nb::tuple& parts, const std::st
   check_weights(layer.weight, name);
 }
 
+// Raises ValueError unless `layers` are as many as `each` visits.
+template <class Each>
+void check_count(const nb::list& layers, const char* what, Each each) {
+  size_t expected = 0;
+  each([&](const auto&, const auto&) { ++expected; });
+  if (layers.size() != expected)
+    throw nb::value_error((std::string(what) + ": " + std::to_string(expected) + " layers expected, not " +
+                           std::to_string(layers.size()))
+                              .c_str());
+}
+
 // `layers` in the order of StreamShape.layers.
 gspc::Networks networks_of(const gspc::StreamShape& shape, int levels, const nb::list& layers) {
   gspc::Networks networks(shape, levels);
-  size_t count = 0;
+  check_count(layers, "networks", [&](auto visit) { gspc::each_layer(networks, visit); });
+  size_t at = 0;
   gspc::each_layer(networks, [&](const std::string& name, gspc::IntegerLayer& layer) {
-    if (count < layers.size()) fill_layer(layer, nb::cast<nb::tuple>(layers[count]), name);
-    ++count;
+    fill_layer(layer, nb::cast<nb::tuple>(layers[at++]), name);
   });
-  if (count != layers.size())
-    throw nb::value_error(
-        ("networks: " + std::to_string(count) + " layers expected, not " + std::to_string(layers.size()))
-            .c_str());
   return networks;
 }
 
@@ -72,16 +80,15 @@ std::vector<uint8_t> signs_of(const gspc::GridSpec& grid, const In<uint8_t>& sig
 // (weight, scale, bias) of every layer, in the stream's order.
 gspc::StoredHeads heads_of(const gspc::StreamShape& shape, const nb::list& layers, float distance_scale) {
   gspc::StoredHeads heads(shape);
+  check_count(layers, "heads", [&](auto visit) { gspc::each_head_layer(heads, visit); });
   size_t at = 0;
   gspc::each_head_layer(heads, [&](const char* name, gspc::HeadLayer& layer) {
-    if (at == layers.size()) throw nb::value_error("heads: too few layers");
     const auto parts = nb::cast<nb::tuple>(layers[at++]);
     layer.weight = vector_of<int8_t>(parts[0], size(layer.in) * size(layer.out), name);
     layer.scale = vector_of<float>(parts[1], size(layer.out), name);
     layer.bias = vector_of<float>(parts[2], size(layer.out), name);
     check_weights(layer.weight, name);
   });
-  if (at != layers.size()) throw nb::value_error("heads: too many layers");
   heads.distance_scale = distance_scale;
   return heads;
 }
