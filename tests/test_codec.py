@@ -111,7 +111,7 @@ def test_prediction_is_what_the_decoder_uses(small: QuantizedScene, stream: byte
     rows = rows_in_scene(small, symbols)
     np.testing.assert_array_equal(means[rows], symbols.means)
     np.testing.assert_array_equal(steps[rows], symbols.steps)
-    context = grid_context(small.positions, small.grid, small.grid_signs)
+    context = grid_context(small.positions, small.shape.grid, small.grid_signs)
     layers, values = layers_of(small.networks, small.shape), means.shape[1]
     np.testing.assert_array_equal(steps, reference.step_indices(layers, context))
     center = reference.output(layers["center"], reference.hidden(layers["trunk"], context))

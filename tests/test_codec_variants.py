@@ -300,6 +300,7 @@ def bad_scenes() -> list[tuple[str, QuantizedScene]]:
     )
     broken = (chunks.networks.groups[0], IntegerNetwork((wide, out)), *chunks.networks.groups[2:])
     groups = chunks.networks.groups
+    bare = reshaped(reshaped(plain, hidden=0), 1, hidden=0)
     return [
         ("scaling must have 1 or 6", synthetic.tiny(20, variant=synthetic.Variant(scales=3))),
         ("not refined by one", reshaped(plain, refined_until=NEVER)),
@@ -307,7 +308,7 @@ def bad_scenes() -> list[tuple[str, QuantizedScene]]:
         ("one of the trit networks is missing", reshaped(plain, 2, refined_until=ALL_LEVELS)),
         ("the same last refined level", reshaped(plain, refined_until=2)),
         ("no code for these trit models", reshaped(plain, 1, trit_model="unbounded")),
-        ("more than one level needs trit networks", reshaped(reshaped(plain, hidden=0), 1, hidden=0)),
+        ("more than one level needs trit networks", nets(bare, trits=(None, None, None))),
         ("layers expected", nets(plain, trits=(None, None, None))),
         ("layers expected", nets(chunks, groups=groups[:2])),
         ("layers expected", nets(chunks, groups=groups * 3)),
