@@ -86,7 +86,7 @@ def test_the_grid_of_a_pool_counts_as_features(name: str) -> None:
     assert found is not None and found.residual
     info = describe(data)
     grid, own = info.component("grid"), info.header.pool_planes
-    bits = plane_entropies(data, info)
+    bits = plane_entropies(data)
     assert sum(bits) / 8 == pytest.approx(grid, rel=0.15)  # so small a grid that learning its odds shows
     symbols = 0
     for row, share in zip(found.levels, found.features, strict=True):
@@ -102,7 +102,7 @@ def test_the_grid_of_a_pool_counts_as_features(name: str) -> None:
 def test_plane_entropies_are_close_to_the_grid_chunk() -> None:
     data = encode(synthetic.scene(20, features=4, offsets=2, grid=synthetic.grid_spec(3, 1, 11, 12)))
     info = describe(data)
-    bits = plane_entropies(data, info)
+    bits = plane_entropies(data)
     assert len(bits) == len(info.header.planes)
     assert sum(bits) / 8 == pytest.approx(info.component("grid"), rel=0.01)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gspc import _codec
-from gspc.codec.recode import Coder, coder_of, recode
+from gspc.codec.recode import Coder, coder_of, recode, require
 from gspc.errors import BitstreamError, InputError
 from gspc.format import describe
 from gspc.format.grid import GridSpec
@@ -92,8 +92,9 @@ def encode(
 
     What `truncate_levels(encode(scene), levels)` gives, byte for byte. `coder` torchac needs the extra of
     that name, takes long and is there for comparison. Raises InputError for a scene that the format cannot
-    hold.
+    hold, BackendError without that extra.
     """
+    require(coder)
     heads = scene.heads
     header = _header(scene.grid, scene.networks) | {
         "heads_hidden": heads.opacity.weight.shape[1],

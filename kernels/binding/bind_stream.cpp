@@ -220,9 +220,7 @@ nb::dict decoded_dict(gspc::DecodedStream& s, bool symbols) {
   nb::list ideal;
   for (const auto& bits : s.ideal) {
     nb::dict row;
-    const char* const names[] = {"features", "scaling", "offsets"};
-    for (int a = 0; a < 3; ++a) row[names[a]] = bits.first[a];
-    for (int a = 0; a < 3; ++a) row[(std::string("refined_") + names[a]).c_str()] = bits.trits[a];
+    for (size_t c = 0; c < gspc::kComponents; ++c) row[gspc::kComponentNames[c]] = bits[c];
     ideal.append(row);
   }
   d["ideal"] = ideal;

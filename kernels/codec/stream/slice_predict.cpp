@@ -1,11 +1,11 @@
 // What lies between positions, symbols and tables of a slice: integer networks over batches of anchors.
 #include <algorithm>
 
-#include "codec/format/limits.hpp"
-#include "codec/entropy/mixture.hpp"
 #include "codec/context/network_isa.hpp"
-#include "codec/stream/slice.hpp"
+#include "codec/entropy/mixture.hpp"
 #include "codec/entropy/tables.hpp"
+#include "codec/format/limits.hpp"
+#include "codec/stream/slice.hpp"
 
 namespace gspc {
 
