@@ -53,7 +53,7 @@ def page_limit(name: str) -> int:
         ("offsets, K", limits.MAX_OFFSETS, "kMaxOffsets"),
         ("hidden units", limits.MAX_HIDDEN, "kMaxHidden"),
         ("pool features, P", limits.MAX_POOL, "kMaxPool"),
-        ("groups, G", limits.MAX_CHUNKS, "kMaxChunks"),
+        ("groups, G", limits.MAX_GROUPS, "kMaxGroups"),
         ("planes", limits.MAX_PLANES, "GRID_MAX_PLANES"),
         ("grid entries", 1 << 24, "GRID_MAX_ENTRIES"),
         ("chunk bytes", limits.MAX_CHUNK_BYTES, "kMaxChunkBytes"),

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from gspc import _codec
+from gspc.codec.core import COMPONENTS
 from gspc.codec.recode import recode
 from gspc.errors import BitstreamError
 from gspc.format.scene import F32, F64, I32, U8
 
-ATTRIBUTES: tuple[str, ...] = _codec.COMPONENTS  # new features, scaling and offsets, then refined ones
-NEW, REFINED = slice(0, 3), slice(3, 6)
+__all__ = ["COMPONENTS", "AnchorCosts", "anchor_costs", "plane_entropies"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class AnchorCosts:
 
     positions: I32  # [N, 3] voxels
     first_level: U8  # [N] the level at which an anchor appears
-    bits: F32  # [S, N, 6] by level and ATTRIBUTES; 0 before an anchor appears
+    bits: F32  # [S, N, 6] by level and COMPONENTS; 0 before an anchor appears
     origin: tuple[float, float, float]
     voxel_size: float
 
@@ -40,7 +40,7 @@ def anchor_costs(data: bytes, *, threads: int = 0, max_memory: int = 4 << 30) ->
     """
     lanes = recode(bytes(data), "lanes", max_memory=max_memory)
     try:
-        return AnchorCosts(**_codec.stream_costs(lanes, threads, max_memory))
+        return AnchorCosts(*_codec.stream_costs(lanes, threads, max_memory))
     except _codec.StreamError as error:
         raise BitstreamError(str(error)) from None
 

@@ -3,10 +3,12 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "binding/arrays.hpp"
 #include "codec/entropy/rans.hpp"
 #include "codec/format/stream_error.hpp"
 #include "codec/stream/transcode.hpp"
@@ -16,26 +18,18 @@ using namespace nb::literals;
 
 namespace {
 
-template <class T>
-using Input = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-template <class T>
-using Output = nb::ndarray<nb::numpy, T>;
+using gspc::binding::array_of;
+using gspc::binding::Out;
 
 template <class T>
-Output<T> empty(std::initializer_list<size_t> shape) {
-  size_t n = 1;
-  for (size_t v : shape) n *= v;
-  T* data = new T[n ? n : 1];
-  nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<T*>(p); });
-  return Output<T>(data, shape, owner);
-}
+using Input = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 // A copy: Python may keep it longer than the run lives.
 template <class T>
-nb::object array(const T* data, size_t n) {
-  auto out = empty<T>({n});
-  std::copy_n(data, n, out.data());
-  return nb::cast(out);
+Out<T> array(const T* data, size_t n) {
+  gspc::Buffer<T> copy(n);
+  std::copy_n(data, n, copy.data.get());
+  return array_of(copy, {n});
 }
 
 // ---- a coder in Python, whose methods are those of gspc._codec.RansEncoder and RansDecoder ----
@@ -173,18 +167,18 @@ nb::tuple mixture_bounds(Input<uint8_t> scale0, Input<uint8_t> scale1, Input<int
                          Input<int16_t> mean1, Input<uint8_t> weight) {
   const gspc::Mixture mixture = mixture_of(scale0, scale1, mean0, mean1, weight);
   const size_t n = weight.size();
-  auto low = empty<int32_t>({n}), high = empty<int32_t>({n});
+  gspc::Buffer<int32_t> low(n), high(n);
   for (size_t i = 0; i < n; ++i) {
     const gspc::MixtureTable table(gspc::codec_tables(), mixture.from(i));
-    low.data()[i] = table.low;
-    high.data()[i] = table.high;
+    low.data[i] = table.low;
+    high.data[i] = table.high;
   }
-  return nb::make_tuple(low, high);
+  return nb::make_tuple(array_of(low, {n}), array_of(high, {n}));
 }
 
 // [n, slots + 1]: first slot of each symbol, of the escape, and 2^14. All tables must have equally many.
-Output<uint16_t> mixture_slots(Input<uint8_t> scale0, Input<uint8_t> scale1, Input<int16_t> mean0,
-                               Input<int16_t> mean1, Input<uint8_t> weight) {
+Out<uint16_t> mixture_slots(Input<uint8_t> scale0, Input<uint8_t> scale1, Input<int16_t> mean0,
+                            Input<int16_t> mean1, Input<uint8_t> weight) {
   const gspc::Mixture mixture = mixture_of(scale0, scale1, mean0, mean1, weight);
   const gspc::CodecTables& t = gspc::codec_tables();
   const size_t n = weight.size();
@@ -193,8 +187,8 @@ Output<uint16_t> mixture_slots(Input<uint8_t> scale0, Input<uint8_t> scale1, Inp
     const gspc::MixtureTable first(t, mixture);
     columns = static_cast<size_t>(first.high - first.low) + 3;
   }
-  auto out = empty<uint16_t>({n, columns});
-  uint16_t* slot = out.data();
+  gspc::Buffer<uint16_t> out(n * columns);
+  uint16_t* slot = out.data.get();
   for (size_t i = 0; i < n; ++i) {
     const gspc::MixtureTable table(t, mixture.from(i));
     if (static_cast<size_t>(table.high - table.low) + 3 != columns)
@@ -202,7 +196,7 @@ Output<uint16_t> mixture_slots(Input<uint8_t> scale0, Input<uint8_t> scale1, Inp
     for (int32_t k = table.low; k <= table.high + 1; ++k) *slot++ = static_cast<uint16_t>(table.first(t, k));
     *slot++ = gspc::kTableTotal;
   }
-  return out;
+  return array_of(out, {n, columns});
 }
 
 }  // namespace

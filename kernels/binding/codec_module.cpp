@@ -8,6 +8,7 @@ namespace nb = nanobind;
 
 void bind_rans(nb::module_& m);
 void bind_positions(nb::module_& m);
+void bind_shape(nb::module_& m);
 void bind_stream(nb::module_& m);
 void bind_costs(nb::module_& m);
 void bind_transcode(nb::module_& m);
@@ -22,6 +23,7 @@ NB_MODULE(_codec, m) {
   });
   bind_rans(m);
   bind_positions(m);
+  bind_shape(m);
   bind_stream(m);
   bind_costs(m);
   bind_transcode(m);

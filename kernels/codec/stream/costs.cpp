@@ -51,10 +51,9 @@ StreamCosts stream_costs(const uint8_t* data, size_t size, const DecodeOptions& 
   const StreamPlan plan = plan_stream(data, size, options.upto);
   const size_t workers = worker_count(options.threads, plan.slices());
   const uint64_t levels = plan.parts.size();
-  const uint64_t result = plan.anchors() * (13 + 4 * kComponents * levels);
-  const uint64_t runs =
-      workers * plan.largest *
-      (8 * kComponents + 8 * static_cast<uint64_t>(plan.header.attributes()));  // SliceMeter
+  const uint64_t result = plan.anchors() * (13 + 4 * uint64_t{kComponents} * levels);
+  const uint64_t runs = workers * plan.largest *
+                        (8 * kComponents + 8 * static_cast<uint64_t>(plan.header.values()));  // SliceMeter
   check_memory(result + runs + walk_memory(plan, workers), options.max_memory, "measuring");
   const StreamModel model = read_model(plan);
 

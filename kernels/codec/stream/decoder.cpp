@@ -13,23 +13,23 @@ namespace {
 
 uint64_t scene_memory(const StreamPlan& plan, bool symbols) {
   const StreamHeader& h = plan.header;
-  const uint64_t values = static_cast<uint64_t>(h.attributes());
-  const uint64_t repeated = symbols ? 0 : 6 - static_cast<uint64_t>(h.scales);  // of one log scale
-  const uint64_t restored = values + static_cast<uint64_t>(h.pool_features) + repeated;
+  const uint64_t values = static_cast<uint64_t>(h.values());
+  const uint64_t repeated = symbols ? 0 : 6 - static_cast<uint64_t>(h.scales());  // of one log scale
+  const uint64_t restored = values + static_cast<uint64_t>(h.pool.features) + repeated;
   const uint64_t anchor =
-      12 + 4 * restored + static_cast<uint64_t>(h.offsets) + (symbols ? 2 * values + 3 : 0);
+      12 + 4 * restored + static_cast<uint64_t>(h.offsets()) + (symbols ? 2 * values + 3 : 0);
   return plan.anchors() * anchor;
 }
 
 // Arrays of the whole scene that slices are stored into.
 void allocate(DecodedStream& out, const DecodeOptions& options) {
-  const size_t n = out.count, k = static_cast<size_t>(out.header.offsets);
+  const size_t n = out.count, k = static_cast<size_t>(out.header.offsets());
   out.gaussian_level = Buffer<uint8_t>(n * k);
   if (options.symbols) {
     out.positions = Buffer<int32_t>(n * 3);
     for (int a : {kFeatures, kScaling, kOffsets})
-      out.attribute_symbols[a] = Buffer<int32_t>(n * static_cast<size_t>(out.header.values(a)));
-    out.means = Buffer<int16_t>(n * static_cast<size_t>(out.header.attributes()));
+      out.attribute_symbols[a] = Buffer<int32_t>(n * static_cast<size_t>(out.header[a].values));
+    out.means = Buffer<int16_t>(n * static_cast<size_t>(out.header.values()));
     out.steps = Buffer<uint8_t>(n * 3);
   } else {
     out.anchors = Buffer<float>(n * 3);
@@ -45,10 +45,10 @@ void store(Buffer<T>& out, size_t at, const V* values, size_t n) {
 }
 
 void store_symbols(DecodedStream& out, const SliceState& state, size_t first) {
-  const size_t n = state.count, means = static_cast<size_t>(out.header.attributes());
+  const size_t n = state.count, means = static_cast<size_t>(out.header.values());
   store(out.positions, first * 3, state.positions.data(), n * 3);
   for (int a : {kFeatures, kScaling, kOffsets}) {
-    const size_t values = static_cast<size_t>(out.header.values(a));
+    const size_t values = static_cast<size_t>(out.header[a].values);
     store(out.attribute_symbols[a], first * values, state.symbols[a].data(), n * values);
   }
   store(out.means, first * means, state.means.data(), n * means);
@@ -58,16 +58,16 @@ void store_symbols(DecodedStream& out, const SliceState& state, size_t first) {
 void store_values(DecodedStream& out, const StreamModel& model, const SliceState& state,
                   SliceScratch& scratch, size_t first, int level) {
   const StreamHeader& h = out.header;
-  const size_t f = static_cast<size_t>(h.features), k = static_cast<size_t>(h.offsets);
-  const size_t scales = static_cast<size_t>(h.scales);
-  const size_t pool = static_cast<size_t>(h.pool_features), attributes = static_cast<size_t>(h.attributes());
+  const size_t f = static_cast<size_t>(h.features()), k = static_cast<size_t>(h.offsets());
+  const size_t scales = static_cast<size_t>(h.scales());
+  const size_t pool = static_cast<size_t>(h.pool.features), attributes = static_cast<size_t>(h.values());
   double divisor[3] = {16384, 16384, 16384};
   for (int a : {kFeatures, kScaling, kOffsets})
-    for (int s = 1; s < h.step_level(a, level); ++s) divisor[a] *= 3;
+    for (int s = 1; s < h[a].step_level(level); ++s) divisor[a] *= 3;
   const auto restore = GSPC_DISPATCH(restore_kernel);
   float* const features = out.features.data.get() + first * (pool + f);
   if (pool > 0)
-    predict_pool(model, scratch, state.positions.data(), h.pool_planes == 0 ? state.context.data() : nullptr,
+    predict_pool(model, scratch, state.positions.data(), h.pool.planes == 0 ? state.context.data() : nullptr,
                  state.count, features, pool + f);
   for (size_t i = 0; i < state.count; ++i) {
     const size_t n = first + i;
@@ -77,15 +77,15 @@ void store_values(DecodedStream& out, const StreamModel& model, const SliceState
     const int16_t* mean = state.means.data() + i * attributes;
     double step[3];
     for (size_t a = 0; a < 3; ++a)
-      step[a] = h.step_base[a] * step_table()[state.steps[i * 3 + a]] / divisor[a];
-    restore(mean, state.symbols[kFeatures].data() + i * f, h.step_base[0] / 64, step[0], f,
+      step[a] = h[a].step_base * step_table()[state.steps[i * 3 + a]] / divisor[a];
+    restore(mean, state.symbols[kFeatures].data() + i * f, h[0].step_base / 64, step[0], f,
             features + i * (pool + f) + pool);
     float* log_scales = out.log_scales.data.get() + n * 6;
-    restore(mean + f, state.symbols[kScaling].data() + i * scales, h.step_base[1] / 64, step[1], scales,
+    restore(mean + f, state.symbols[kScaling].data() + i * scales, h[1].step_base / 64, step[1], scales,
             log_scales);
     for (size_t j = scales; j < 6; ++j) log_scales[j] = log_scales[0];
     float* offsets = out.offsets.data.get() + n * k * 3;
-    restore(mean + f + scales, state.symbols[kOffsets].data() + i * k * 3, h.step_base[2] / 64, step[2],
+    restore(mean + f + scales, state.symbols[kOffsets].data() + i * k * 3, h[2].step_base / 64, step[2],
             k * 3, offsets);
     for (size_t j = 0; j < k; ++j)
       if (state.gaussian_level[i * k + j] == 0) offsets[3 * j] = offsets[3 * j + 1] = offsets[3 * j + 2] = 0;
@@ -152,7 +152,7 @@ DecodedStream decode_stream(const uint8_t* data, size_t size, const DecodeOption
   std::vector<uint64_t> hashes(slices);
   std::vector<Worker> states(
       workers, Worker{{}, SliceScratch(out.header), std::vector<ComponentBits>(levels, ComponentBits{})});
-  const size_t k = static_cast<size_t>(out.header.offsets);
+  const size_t k = static_cast<size_t>(out.header.offsets());
   parallel_items(workers, slices, [&](size_t w, size_t item) {
     const size_t i = options.reverse ? slices - 1 - item : item;
     const SliceState& state = states[w].state;
@@ -178,7 +178,7 @@ void predict_scene(const StreamModel& model, const int32_t* positions, size_t co
   const size_t workers = worker_count(threads, items);
   std::vector<SliceState> states(workers);
   std::vector<SliceScratch> scratch(workers, SliceScratch(model.header));
-  const size_t attributes = static_cast<size_t>(model.header.attributes());
+  const size_t attributes = static_cast<size_t>(model.header.values());
   parallel_items(workers, items, [&](size_t w, size_t item) {
     const size_t first = item * kRun, n = std::min(kRun, count - first);
     states[w].reset(model.header, n);
@@ -192,7 +192,7 @@ void predict_scene(const StreamModel& model, const int32_t* positions, size_t co
 void predict_pool_scene(const StreamModel& model, const int32_t* positions, size_t count, int threads,
                         float* features) {
   constexpr size_t kRun = 4096;
-  const size_t items = (count + kRun - 1) / kRun, pool = static_cast<size_t>(model.header.pool_features);
+  const size_t items = (count + kRun - 1) / kRun, pool = static_cast<size_t>(model.header.pool.features);
   const size_t workers = worker_count(threads, items);
   std::vector<SliceScratch> scratch(workers, SliceScratch(model.header));
   parallel_items(workers, items, [&](size_t w, size_t item) {

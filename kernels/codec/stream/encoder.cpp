@@ -52,13 +52,13 @@ void check_source(const SceneSource& scene, int levels) {
   if (scene.metadata.size() > kMaxMetadataBytes) stream_fail("metadata is longer than 1 MiB");
   const char* const names[3] = {"features", "scaling", "offsets"};
   for (int a : {kFeatures, kScaling, kOffsets})
-    check_symbols(scene.symbols[a], scene.count * static_cast<size_t>(scene.header.values(a)), names[a]);
+    check_symbols(scene.symbols[a], scene.count * static_cast<size_t>(scene.header[a].values), names[a]);
 }
 
 // Anchors [begin, end) in order of appearance up to `levels`.
 SliceSource slice_source(const SceneSource& scene, int levels, const KeyedAnchor* begin,
                          const KeyedAnchor* end) {
-  const size_t k = static_cast<size_t>(scene.header.offsets);
+  const size_t k = static_cast<size_t>(scene.header.offsets());
   SliceSource source;
   source.final_level = levels;
   std::vector<std::vector<uint32_t>> rows(static_cast<size_t>(levels));
@@ -80,11 +80,11 @@ SliceSource slice_source(const SceneSource& scene, int levels, const KeyedAnchor
       source.gaussian_level.insert(source.gaussian_level.end(), scene.gaussian_level + n * k,
                                    scene.gaussian_level + (n + 1) * k);
       for (int a : {kFeatures, kScaling, kOffsets}) {
-        const size_t values = static_cast<size_t>(scene.header.values(a));
+        const size_t values = static_cast<size_t>(scene.header[a].values);
         const int32_t* symbols = scene.symbols[a] + n * values;
         for (size_t i = 0; i < values; ++i)
-          source.symbols[a].push_back(at_level(symbols[i], scene.header.step_level(a, scene.levels),
-                                               scene.header.step_level(a, levels)));
+          source.symbols[a].push_back(at_level(symbols[i], scene.header[a].step_level(scene.levels),
+                                               scene.header[a].step_level(levels)));
       }
     }
   return source;

@@ -107,8 +107,8 @@ StreamPlan plan_stream(const uint8_t* data, size_t size, int upto) {
 
 uint64_t walk_memory(const StreamPlan& plan, size_t workers) {
   const StreamHeader& h = plan.header;
-  const uint64_t k = static_cast<uint64_t>(h.offsets), c = static_cast<uint64_t>(h.context());
-  const uint64_t anchor = 40 + k + 2 * c + 32 * static_cast<uint64_t>(h.attributes());
+  const uint64_t k = static_cast<uint64_t>(h.offsets()), c = static_cast<uint64_t>(h.context_size());
+  const uint64_t anchor = 40 + k + 2 * c + 32 * static_cast<uint64_t>(h.values());
   constexpr uint64_t kBuffers = 384 << 10;  // a worker's, for batches through the networks
   return workers * (plan.largest * anchor + kBuffers) + grid_entries(h.grid);
 }

@@ -37,14 +37,15 @@ void each_offset(const SliceScratch& scratch, Work work) {
 
 // Offsets of scratch.gaussians, their targets and their tables move together, without those between: a run
 // has no place for Gaussians that are not alive. Tables move within their arrays, always to the front.
-void gather_offsets(const SliceState& state, SliceScratch& scratch, const int32_t* source, int trit_model) {
+void gather_offsets(const SliceState& state, SliceScratch& scratch, const int32_t* source,
+                    TritModel trit_model) {
   MixtureRun& run = scratch.mixtures;
   scratch.symbols.resize(3 * scratch.gaussians.size());
   if (source != nullptr) scratch.targets.resize(scratch.symbols.size());
   each_offset(scratch, [&](size_t j, size_t a) {
     scratch.symbols[j] = state.symbols[kOffsets][a];
     if (source != nullptr) scratch.targets[j] = source[a];
-    if (trit_model != kTritUnbounded) {
+    if (trit_model != TritModel::unbounded) {
       scratch.trit_tables[j] = scratch.trit_tables[a];
       return;
     }
@@ -61,7 +62,7 @@ template <class Streams>
 void refine(Streams& streams, const StreamModel& model, SliceState& state, SliceScratch& scratch,
             ExpGolombModel& escapes, int level, int attribute) {
   const StreamHeader& h = model.header;
-  const size_t values = static_cast<size_t>(h.values(attribute));
+  const size_t values = static_cast<size_t>(h[attribute].values);
   size_t n = state.count * values;
   if (n == 0) return;
   predict_trits(model, state, scratch, level, attribute);
@@ -70,19 +71,19 @@ void refine(Streams& streams, const StreamModel& model, SliceState& state, Slice
   int32_t* k = state.symbols[attribute].data();
   if (attribute == kOffsets) {
     find_older(state, scratch, n / 3, level);
-    gather_offsets(state, scratch, source, h.trit_model);
+    gather_offsets(state, scratch, source, h[attribute].trit_model);
     n = scratch.symbols.size();
     k = scratch.symbols.data();
     source = scratch.targets.data();
   }
   scratch.trits.resize(n);
   if constexpr (Streams::writing) {
-    const int from = h.step_level(attribute, streams.source->final_level);
+    const int from = h[attribute].step_level(streams.source->final_level);
     for (size_t i = 0; i < n; ++i)
       scratch.trits[i] = static_cast<int8_t>(at_level(source[i], from, level) - 3 * k[i]);
   }
-  code_trits(streams, scratch, escapes, h.trit_model, n);
-  const int component = refined_component(attribute);
+  code_trits(streams, scratch, escapes, h[attribute].trit_model, n);
+  const size_t component = refined_component(attribute);
   if (attribute == kOffsets)
     charge(streams, component, 3, [&](size_t r) { return scratch.gaussians[r] / (values / 3); });
   else charge(streams, component, values, [](size_t r) { return r; });
@@ -97,11 +98,11 @@ template <class Streams>
 void code_chunks(Streams& streams, const StreamModel& model, SliceState& state, SliceScratch& scratch,
                  ExpGolombModel& escapes, int level, size_t old, size_t total) {
   const StreamHeader& h = model.header;
-  const size_t f = static_cast<size_t>(h.features), fresh = total - old;
+  const size_t f = static_cast<size_t>(h.features()), fresh = total - old;
   int32_t* const k = state.symbols[kFeatures].data() + old * f;
-  for (int chunk = 0; chunk < h.chunks; ++chunk) {
-    const size_t first = static_cast<size_t>(h.chunk_begin(chunk)),
-                 n = static_cast<size_t>(h.chunk_begin(chunk + 1)) - first;
+  for (int chunk = 0; chunk < h.groups.count; ++chunk) {
+    const size_t first = static_cast<size_t>(h.group_begin(chunk)),
+                 n = static_cast<size_t>(h.group_begin(chunk + 1)) - first;
     std::vector<int32_t>& symbols = scratch.symbols;
     symbols.resize(fresh * n);
     if constexpr (Streams::writing)
@@ -126,10 +127,10 @@ void code_chunks(Streams& streams, const StreamModel& model, SliceState& state, 
 template <class Streams>
 void code_fresh(Streams& streams, const StreamModel& model, SliceState& state, SliceScratch& scratch,
                 ExpGolombModel& escapes, int attribute, const uint8_t* tables, size_t old) {
-  const size_t values = static_cast<size_t>(model.header.values(attribute));
+  const size_t values = static_cast<size_t>(model.header[attribute].values);
   code_gaussian(streams, scratch, escapes, tables, state.symbols[attribute].data() + old * values,
                 (state.count - old) * values);
-  charge(streams, attribute, values, [&](size_t r) { return old + r; });
+  charge(streams, static_cast<size_t>(attribute), values, [&](size_t r) { return old + r; });
 }
 
 // Offsets of the Gaussians that appear, of old anchors and of fresh ones. Each has the table of its anchor's
@@ -137,8 +138,8 @@ void code_fresh(Streams& streams, const StreamModel& model, SliceState& state, S
 template <class Streams>
 void code_appearing_offsets(Streams& streams, const StreamModel& model, SliceState& state,
                             SliceScratch& scratch, ExpGolombModel& escapes, int level) {
-  const size_t k_count = static_cast<size_t>(model.header.offsets);
-  const int step_level = model.header.step_level(kOffsets, level);
+  const size_t k_count = static_cast<size_t>(model.header.offsets());
+  const int step_level = model.header[kOffsets].step_level(level);
   find_appearing(state, scratch, level);
   const size_t n = 3 * scratch.gaussians.size();
   scratch.offset_tables.resize(n);
@@ -148,7 +149,7 @@ void code_appearing_offsets(Streams& streams, const StreamModel& model, SliceSta
     scratch.offset_tables[j] =
         static_cast<uint8_t>(std::clamp(state.offset_scales[a] + add, 0, kGaussianTables - 1));
     if constexpr (Streams::writing) {
-      const int from = model.header.step_level(kOffsets, streams.source->final_level);
+      const int from = model.header[kOffsets].step_level(streams.source->final_level);
       scratch.symbols[j] = at_level(streams.source->symbols[kOffsets][a], from, step_level);
     }
   });
@@ -186,8 +187,8 @@ void code_slice_positions(Streams& streams, SliceState& state, SliceScratch& scr
 void copy_fresh(const SliceSource& source, const StreamHeader& h, SliceState& state, int level, size_t old,
                 size_t total) {
   for (int a : {kFeatures, kScaling}) {
-    const size_t values = static_cast<size_t>(h.values(a));
-    const int from = h.step_level(a, source.final_level), to = h.step_level(a, level);
+    const size_t values = static_cast<size_t>(h[a].values);
+    const int from = h[a].step_level(source.final_level), to = h[a].step_level(level);
     for (size_t i = old * values; i < total * values; ++i)
       state.symbols[a][i] = at_level(source.symbols[a][i], from, to);
   }
@@ -199,23 +200,23 @@ template <class Streams>
 size_t code_slice_level(Streams& streams, const StreamModel& model, SliceState& state, SliceScratch& scratch,
                         int level, KeyInterval interval, size_t fresh) {
   const StreamHeader& h = model.header;
-  const size_t k_count = static_cast<size_t>(h.offsets);
+  const size_t k_count = static_cast<size_t>(h.offsets());
   const size_t old = state.count, total = old + fresh;
 
   code_slice_positions(streams, state, scratch, level, interval, h.position_bits, fresh);
   state.gaussian_level.resize(total * k_count, 0);
   for (int a : {kFeatures, kScaling, kOffsets})
-    state.symbols[a].resize(total * static_cast<size_t>(h.values(a)), 0);
+    state.symbols[a].resize(total * static_cast<size_t>(h[a].values), 0);
   const size_t appearing = code_masks(streams, state, k_count, old, total, level);
   if constexpr (Streams::writing) copy_fresh(*streams.source, h, state, level, old, total);
   else if (streams.masks.overrun()) stream_fail("masks are truncated");
 
   ExpGolombModel escapes;
   for (int a : {kFeatures, kScaling, kOffsets})
-    if (h.refines_at(a, level)) refine(streams, model, state, scratch, escapes, level, a);
+    if (h[a].refines_at(level)) refine(streams, model, state, scratch, escapes, level, a);
   predict_centers(model, state, scratch, old, total, level);
   state.count = total;
-  if (h.chunks > 0) code_chunks(streams, model, state, scratch, escapes, level, old, total);
+  if (h.groups.count > 0) code_chunks(streams, model, state, scratch, escapes, level, old, total);
   else code_fresh(streams, model, state, scratch, escapes, kFeatures, scratch.feature_tables.data(), old);
   code_fresh(streams, model, state, scratch, escapes, kScaling, scratch.scaling_tables.data(), old);
   code_appearing_offsets(streams, model, state, scratch, escapes, level);

@@ -98,7 +98,7 @@ void predict_scales(const StreamModel& model, SliceState& state, SliceScratch& s
                     size_t end, int level);
 
 // How the values of an attribute of all anchors are refined to `level`, from symbols of the level before:
-// scratch.trit_tables, or scratch.mixtures when the header's trit model is kTritUnbounded.
+// scratch.trit_tables, or scratch.mixtures when the attribute's trit model knows no bounds.
 void predict_trits(const StreamModel& model, SliceState& state, SliceScratch& scratch, int level,
                    int attribute);
 

@@ -4,7 +4,7 @@
 namespace gspc {
 
 void SliceState::reset(const StreamHeader& h, size_t anchors) {
-  const size_t k = static_cast<size_t>(h.offsets);
+  const size_t k = static_cast<size_t>(h.offsets());
   count = 0;
   known.clear();
   known.reserve(anchors);
@@ -14,11 +14,11 @@ void SliceState::reset(const StreamHeader& h, size_t anchors) {
   gaussian_level.reserve(k * anchors);
   for (int a : {kFeatures, kScaling, kOffsets}) {
     symbols[a].clear();
-    symbols[a].reserve(static_cast<size_t>(h.values(a)) * anchors);
+    symbols[a].reserve(static_cast<size_t>(h[a].values) * anchors);
   }
   // Kernels read whole groups of 8 rows.
-  context.resize((anchors + 8) * static_cast<size_t>(h.context()));
-  means.resize(anchors * static_cast<size_t>(h.attributes()));
+  context.resize((anchors + 8) * static_cast<size_t>(h.context_size()));
+  means.resize(anchors * static_cast<size_t>(h.values()));
   steps.resize(3 * anchors);
   offset_scales.resize(3 * k * anchors);
 }

@@ -8,6 +8,7 @@
 
 #include "codec/entropy/binary.hpp"
 #include "codec/entropy/rans.hpp"
+#include "codec/format/shape.hpp"
 #include "codec/stream/run_coder.hpp"
 
 namespace gspc {
@@ -50,11 +51,9 @@ struct SliceReader {
         lanes(parts.lanes.data, parts.lanes.size) {}
 };
 
-// What a symbol codes: an attribute of what appears, or how an attribute is refined.
-constexpr int kComponents = 6;
-constexpr const char* kComponentNames[kComponents] = {
-    "features", "scaling", "offsets", "refined_features", "refined_scaling", "refined_offsets"};
-constexpr int refined_component(int attribute) { return 3 + attribute; }
+// What a symbol codes: an attribute of what appears, by its index, or how an attribute is refined.
+constexpr size_t kComponents = 2 * kAttributes;
+constexpr size_t refined_component(int attribute) { return kAttributes + static_cast<size_t>(attribute); }
 
 // Reads, and adds up what the symbols of each anchor cost at this level: -log2 of their share of their table,
 // in bits; of an escaped one that of the escape.
@@ -71,12 +70,12 @@ struct SliceMeter : SliceReader {
 
   // The run consists of rows of `width` symbols; row r belongs to anchor_of(r).
   template <class AnchorOf>
-  void charge(int component, size_t width, AnchorOf anchor_of) {
+  void charge(size_t component, size_t width, AnchorOf anchor_of) {
     size_t i = 0;
     for (size_t row = 0; i < run_bits_.size(); ++row) {
       double sum = 0;
       for (const size_t end = i + width; i < end; ++i) sum += static_cast<double>(run_bits_[i]);
-      bits[anchor_of(row) * kComponents + static_cast<size_t>(component)] += sum;
+      bits[anchor_of(row) * kComponents + component] += sum;
     }
   }
 

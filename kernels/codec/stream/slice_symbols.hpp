@@ -76,9 +76,10 @@ void code_mixture(Streams& streams, SliceScratch& scratch, ExpGolombModel& model
 
 // The trits of scratch.trits under scratch.trit_tables, or under scratch.mixtures when they know no bounds.
 template <class Streams>
-void code_trits(Streams& streams, SliceScratch& scratch, ExpGolombModel& model, int trit_model, size_t n) {
+void code_trits(Streams& streams, SliceScratch& scratch, ExpGolombModel& model, TritModel trit_model,
+                size_t n) {
   std::vector<int8_t>& trits = scratch.trits;
-  if (trit_model != kTritUnbounded) {
+  if (trit_model != TritModel::unbounded) {
     streams.lanes.trits(scratch.trit_tables.data(), trits.data(), n);
     if constexpr (Streams::metering) streams.trits(scratch.trit_tables.data(), trits.data(), n);
     return;
@@ -96,7 +97,7 @@ void code_trits(Streams& streams, SliceScratch& scratch, ExpGolombModel& model, 
 
 // Tells a meter whose symbols the run before were: rows of `width`, row r of anchor anchor_of(r).
 template <class Streams, class AnchorOf>
-void charge(Streams& streams, int component, size_t width, AnchorOf anchor_of) {
+void charge(Streams& streams, size_t component, size_t width, AnchorOf anchor_of) {
   if constexpr (Streams::metering) streams.charge(component, width, anchor_of);
   else static_cast<void>(streams), static_cast<void>(component), static_cast<void>(width);
 }

@@ -126,7 +126,7 @@ std::vector<uint8_t> transcode_stream(const uint8_t* data, size_t size, const Tr
   StreamHeader header = read_header_of_any_coder(file.head);
   if (coder_of(file.head) == options.to) stream_fail("chunk HEAD: symbols are coded like that already");
   const StreamPlan plan = plan_stream(std::move(file), std::move(header), options.upto);
-  const uint64_t symbols = plan.largest * static_cast<uint64_t>(plan.header.attributes());
+  const uint64_t symbols = plan.largest * static_cast<uint64_t>(plan.header.values());
   check_memory(walk_memory(plan, 1) + foreign.memory(symbols), options.max_memory, "recoding");
   const StreamModel model = read_model(plan);
 
