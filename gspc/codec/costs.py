@@ -1,5 +1,7 @@
-"""What single anchors cost: the code lengths that a stream's integer tables promise, symbol by symbol. The core
-adds them up while it decodes. No torch."""
+"""What single anchors cost: the code lengths that a stream's integer tables promise, symbol by symbol.
+
+The core adds them up while it decodes. No torch.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +37,8 @@ class AnchorCosts:
 def anchor_costs(data: bytes, *, threads: int = 0, max_memory: int = 4 << 30) -> AnchorCosts:
     """The bits of every anchor of a stream's whole levels, in about the time that decoding takes.
 
-    Raises BitstreamError for a damaged stream or one beyond `max_memory` bytes, BackendError when it was coded
-    with torchac and that is not installed.
+    Raises BitstreamError for a damaged stream or one beyond `max_memory` bytes, BackendError when it was
+    coded with torchac and that is not installed.
     """
     lanes = recode(bytes(data), "lanes", max_memory=max_memory)
     try:
@@ -48,8 +50,8 @@ def anchor_costs(data: bytes, *, threads: int = 0, max_memory: int = 4 << 30) ->
 def plane_entropies(data: bytes) -> list[float]:
     """Bits of each plane of the grid, by whatever coder the stream is.
 
-    The entropy of the plane's signs, feature by feature, given the two entries before, which the grid's adaptive
-    models approach. Raises BitstreamError.
+    The entropy of the plane's signs, feature by feature, given the two entries before, which the grid's
+    adaptive models approach. Raises BitstreamError.
     """
     try:
         return list(_codec.plane_entropies(bytes(data)))

@@ -1,7 +1,7 @@
 """A stream with its symbols coded by another coder: everything else keeps its bytes.
 
-The core decodes lanes only. Streams of the torchac extra are made from lane streams and turned back into them,
-so that one core decodes, checks and measures both.
+The core decodes lanes only. Streams of the torchac extra are made from lane streams and turned back into
+them, so that one core decodes, checks and measures both.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def require(coder: Coder) -> None:
 def recode(data: bytes, coder: Coder, *, upto: int | None = None, max_memory: int = 4 << 30) -> bytes:
     """The levels of a stream up to `upto`, or the whole ones, with symbols coded by `coder`.
 
-    The index keeps all levels. Recoding back gives the same bytes. Raises BackendError without torchac, before
-    anything else is done; BitstreamError for a stream that is damaged, lacks the level or needs more than
-    `max_memory` bytes.
+    The index keeps all levels. Recoding back gives the same bytes. Raises BackendError without torchac,
+    before anything else is done; BitstreamError for a stream that is damaged, lacks the level or needs more
+    than `max_memory` bytes.
     """
     if coder_of(data) == coder:
         return data

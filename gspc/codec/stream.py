@@ -12,7 +12,7 @@ from gspc.codec.recode import Coder, coder_of, recode, require
 from gspc.errors import BitstreamError, InputError
 from gspc.format import describe
 from gspc.format.scene import F32, I32, U8, Bool, Decoded, Networks, QuantizedScene, Symbols
-from gspc.format.shape import ATTRIBUTES, StreamShape
+from gspc.format.shape import StreamShape
 from gspc.scene import DecodedScene
 
 MAX_MEMORY = 4 << 30

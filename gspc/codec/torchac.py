@@ -147,7 +147,10 @@ class Encoder:
 
 
 class Decoder:
-    """Decodes runs in the order they were coded in. Raises _codec.StreamError where the bytes cannot be meant."""
+    """Decodes runs in the order they were coded in.
+
+    Raises _codec.StreamError, the core's own, for damaged bytes: the core adds which chunk they are in.
+    """
 
     def __init__(self, data: bytes) -> None:
         self._torchac, self._torch = load()
