@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 import synthetic
 from codec_checks import assert_symbols, coarser, rows_in_scene
+from synthetic_networks import layers_of
 
 from gspc import _codec
 from gspc.codec import decode, decode_symbols, encode, predict, truncate_levels
 from gspc.errors import BitstreamError, InputError
 from gspc.format.scene import IntegerLayer, IntegerNetwork, QuantizedScene
 from gspc.reference import networks as reference
+from gspc.reference.context import grid_context
+from gspc.reference.tables import STEP
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +52,7 @@ def test_values_are_restored_from_symbols(small: QuantizedScene, stream: bytes) 
     for level in (1, 3):
         symbols, scene = decode_symbols(stream, level), decode(stream, upto=level).scene
         f = small.features.shape[1]
-        step = reference.STEP[symbols.steps] / 2.0**14 * np.array(small.step_base)
+        step = STEP[symbols.steps] / 2.0**14 * np.array(small.step_base)
         means = symbols.means / 64.0
         third = 3.0 ** (level - 1)
         features = means[:, :f] * small.step_base[0] + symbols.features * (step[:, 0:1] / third)
@@ -109,9 +112,11 @@ def test_prediction_is_what_the_decoder_uses(small: QuantizedScene, stream: byte
     rows = rows_in_scene(small, symbols)
     np.testing.assert_array_equal(means[rows], symbols.means)
     np.testing.assert_array_equal(steps[rows], symbols.steps)
-    context = reference.grid_context(small.positions, small.grid, small.grid_signs)
-    np.testing.assert_array_equal(steps, reference.step_indices(small.networks, context))
-    np.testing.assert_array_equal(means, reference.center_outputs(small.networks, context)[0])
+    context = grid_context(small.positions, small.grid, small.grid_signs)
+    layers, values = layers_of(small.networks), means.shape[1]
+    np.testing.assert_array_equal(steps, reference.step_indices(layers, context))
+    center = reference.output(layers["center"], reference.hidden(layers["trunk"], context))
+    np.testing.assert_array_equal(means, center[:, :values])
 
 
 @pytest.mark.parametrize("levels", [1, 2, 3])

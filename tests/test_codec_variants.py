@@ -9,6 +9,7 @@ import pytest
 import synthetic
 from codec_checks import assert_symbols, rows_in_scene
 from synthetic import VARIANTS
+from synthetic_networks import layers_of
 
 from gspc import _codec
 from gspc.codec import decode, decode_symbols, encode, predict, predict_pool, truncate_levels
@@ -16,6 +17,8 @@ from gspc.errors import BitstreamError, InputError
 from gspc.format import check
 from gspc.format.scene import IntegerLayer, IntegerNetwork, QuantizedScene
 from gspc.reference import networks as reference
+from gspc.reference.context import grid_context
+from gspc.reference.tables import STEP
 
 LEVELS = 3
 
@@ -87,7 +90,7 @@ def test_values(name: str, scene: QuantizedScene, stream: bytes) -> None:
             )
             np.testing.assert_array_equal(found.features[:, : variant.pool], pool)
         thirds = [3.0 ** (variant.step_level(i, level) - 1) for i in range(3)]
-        step = reference.STEP[symbols.steps] / 2.0**14 * np.array(scene.step_base) / thirds
+        step = STEP[symbols.steps] / 2.0**14 * np.array(scene.step_base) / thirds
         means = symbols.means / 64.0
         alive = np.repeat(symbols.gaussian_level > 0, 3, axis=1)
         offsets = (
@@ -111,16 +114,15 @@ def test_predictions(name: str, scene: QuantizedScene, stream: bytes) -> None:
     rows = rows_in_scene(scene, symbols)
     np.testing.assert_array_equal(means[rows], symbols.means)
     np.testing.assert_array_equal(steps[rows], symbols.steps)
-    context = reference.grid_context(scene.positions, scene.grid, scene.grid_signs)
+    context = grid_context(scene.positions, scene.grid, scene.grid_signs)
     own = 4 * scene.pool_planes
     left = context[:, : context.shape[1] - own]
-    np.testing.assert_array_equal(steps, reference.step_indices(scene.networks, left))
+    layers = layers_of(scene.networks)
+    np.testing.assert_array_equal(steps, reference.step_indices(layers, left))
     if scene.networks.pool is not None:
-        first, last = scene.networks.pool.layers
-        z = reference.output(last, reference.hidden(first, context[:, -own:]))
         pool = predict_pool(scene.positions, scene.grid, scene.grid_signs, scene.networks, scene.pool_planes)
         assert pool.dtype == np.float32
-        np.testing.assert_array_equal(pool, z / 1024)
+        np.testing.assert_array_equal(pool, reference.pool_features(layers, context[:, -own:]))
 
 
 @pytest.mark.parametrize("count", [0, 1, 31, 32, 33, 65])
