@@ -225,28 +225,30 @@ def scene(
         for name, drawn in draw_symbols(rng, layers, shape, context, mask[part], levels).items():
             k[name][part] = drawn
     return QuantizedScene(
+        shape=shape,
         levels=levels,
         positions=positions,
         features=k["features"],
         scaling=k["scaling"],
         offsets=k["offsets"].reshape(count, offsets, 3),
         gaussian_level=mask,
-        grid=grid,
         grid_signs=signs,
         networks=networks_of(layers, shape),
         heads=heads(rng, features, offsets, heads_hidden, variant),
-        step_base=STEP_BASE,
         origin=np.array([-2.0, -2.0, -2.0]),
         voxel_size=0.001,
         background=(0.0, 0.0, 0.0),
         cameras=cameras(views),
         rate_weights=tuple(0.008 / 2**s for s in range(levels)),
         metadata={"source": "synthetic"},
-        refined=variant.refined,
-        refine_until=variant.refine_until,
-        trit_model=variant.trit_model,
-        pool_planes=variant.pool_planes,
     )
+
+
+def reshaped(scene: QuantizedScene, attribute: int = 0, **values: object) -> QuantizedScene:
+    """The scene with an attribute of its shape changed, whatever its symbols and networks are."""
+    attributes = list(scene.shape.attributes)
+    attributes[attribute] = replace(attributes[attribute], **values)  # type: ignore[arg-type]
+    return replace(scene, shape=replace(scene.shape, attributes=tuple(attributes)))
 
 
 def tiny(

@@ -118,24 +118,13 @@ def networks_of(layers: Layers, shape: StreamShape) -> Networks:
         trunk=IntegerNetwork((layers["trunk"],)),
         center=IntegerNetwork((layers["center"],)),
         scale=IntegerNetwork((layers["scale"],)),
-        scales=shape.scales,
-        trit_features=two("trit_features"),
-        trit_scaling=two("trit_scaling"),
-        trit_offsets=two("trit_offsets"),
-        chunks=tuple(groups),
+        trits=tuple(two(f"trit_{attribute.name}") for attribute in shape.attributes),
+        groups=tuple(groups),
         pool=two("pool"),
     )
 
 
-def layers_of(networks: Networks) -> Layers:
+def layers_of(networks: Networks, shape: StreamShape) -> Layers:
     """The other way round: what the readable decoder works with."""
-    groups = {f"group_{number}": network for number, network in enumerate(networks.chunks, start=1)}
-    pairs = {"steps": networks.steps, "pool": networks.pool, **groups}
-    pairs |= {
-        f"trit_{name}": getattr(networks, f"trit_{name}") for name in ("features", "scaling", "offsets")
-    }
-    found = {name: getattr(networks, name).layers[0] for name in ("trunk", "center", "scale")}
-    for name, network in pairs.items():
-        if network is not None:
-            found[f"{name}_hidden"], found[f"{name}_out"] = network.layers
-    return found
+    levels = len(networks.trunk.layers[0].shift) - 1
+    return {one.name: layer for one, layer in zip(shape.layers(levels), networks.layers(), strict=True)}

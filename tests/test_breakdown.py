@@ -85,7 +85,7 @@ def test_the_grid_of_a_pool_counts_as_features(name: str) -> None:
     found = pipeline.inspect(data, levels=True).breakdown
     assert found is not None and found.residual
     info = describe(data)
-    grid, own = info.component("grid"), info.header.pool_planes
+    grid, own = info.component("grid"), info.header.shape.own_planes
     bits = plane_entropies(data)
     assert sum(bits) / 8 == pytest.approx(grid, rel=0.15)  # so small a grid that learning its odds shows
     symbols = 0
@@ -96,14 +96,14 @@ def test_the_grid_of_a_pool_counts_as_features(name: str) -> None:
         assert share.features == symbols + share.pool_grid
         assert share.symbols == symbols
     assert found.features[-1].features + found.features[-1].others == len(data)
-    assert (symbols > 0) == (info.header.features > 0)
+    assert (symbols > 0) == (info.header.shape.features > 0)
 
 
 def test_plane_entropies_are_close_to_the_grid_chunk() -> None:
     data = encode(synthetic.scene(20, features=4, offsets=2, grid=synthetic.grid_spec(3, 1, 11, 12)))
     info = describe(data)
     bits = plane_entropies(data)
-    assert len(bits) == len(info.header.planes)
+    assert len(bits) == len(info.header.shape.grid.planes)
     assert sum(bits) / 8 == pytest.approx(info.component("grid"), rel=0.01)
 
 

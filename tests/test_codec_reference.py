@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import synthetic
+from synthetic import STEP_BASE
 from synthetic_networks import layers_of
 
 from gspc import _codec
@@ -47,8 +48,8 @@ def test_same_symbols_and_parameters(name: str) -> None:
                 decoded.scene.features[:, : variant.pool], model.pool_features(got.positions)
             )
         steps = 3.0 ** (variant.step_level(0, level) - 1)
-        step = scene.step_base[0] * _codec.step_table()[got.steps[:, :1]] / 2**14 / steps
-        values = got.means[:, :features] * scene.step_base[0] / 64 + got.features * step
+        step = STEP_BASE[0] * _codec.step_table()[got.steps[:, :1]] / 2**14 / steps
+        values = got.means[:, :features] * STEP_BASE[0] / 64 + got.features * step
         np.testing.assert_array_equal(decoded.scene.features[:, variant.pool :], values.astype(np.float32))
         assert_same_model(scene, model, level)
 
@@ -59,9 +60,7 @@ def test_pool_of_any_position() -> None:
     positions = np.random.default_rng(0).integers(0, 1 << 21, (40, 3)).astype(np.int32)
     positions[0], positions[1] = 0, (1 << 21) - 1
     for threads in (1, 2):
-        got = predict_pool(
-            positions, scene.grid, scene.grid_signs, scene.networks, scene.pool_planes, threads=threads
-        )
+        got = predict_pool(scene.shape, scene.networks, scene.grid_signs, positions, threads=threads)
         np.testing.assert_array_equal(got, model.pool_features(positions))
     assert got.dtype == np.float32 and got.std() > 0.1
 
@@ -114,8 +113,8 @@ def assert_same_model(scene: QuantizedScene, model: Model, level: int) -> None:
     assert heads.distance_scale == model.heads.distance_scale
     for signs, read in zip(scene.grid_signs, model.grid_signs, strict=True):
         np.testing.assert_array_equal(read, signs)
-    assert model.shape.grid == scene.grid
-    layers = layers_of(scene.networks)
+    assert model.shape.grid == scene.shape.grid
+    layers = layers_of(scene.networks, scene.shape)
     missing = layers.keys() - model.layers.keys()
     assert missing == ({name for name in layers if name.startswith("trit_")} if level == 1 else set())
     for name, read in model.layers.items():

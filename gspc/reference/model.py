@@ -5,20 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gspc.errors import BitstreamError
-from gspc.format.container import ChunkInfo, HeaderInfo, StreamInfo
-from gspc.format.grid import GridPlane, GridSpec
+from gspc.format.container import ChunkInfo, StreamInfo
+from gspc.format.grid import GridSpec
 from gspc.format.limits import CHUNK_HEADER_BYTES
-from gspc.format.shape import (
-    ALL_LEVELS,
-    ATTRIBUTES,
-    CODERS,
-    NEVER,
-    Attribute,
-    Groups,
-    Pool,
-    StreamShape,
-    TritModel,
-)
+from gspc.format.shape import StreamShape
 from gspc.reference.arrays import F32, I32, I64, Bool
 from gspc.reference.context import grid_context
 from gspc.reference.integer_layers import NetworkReader
@@ -60,9 +50,9 @@ def read_model(data: bytes, info: StreamInfo, level: int) -> Model:
     """Everything that is not in slices, as far as `level` needs it. Raises BitstreamError for damage and for
     streams that this decoder does not read."""
     header = info.header
-    shape = _shape(header)
-    if CODERS[header.coder] != "lanes":
-        raise BitstreamError(f"symbols are coded by {CODERS[header.coder]}, which this decoder does not read")
+    shape = header.shape
+    if header.coder != "lanes":
+        raise BitstreamError(f"symbols are coded by {header.coder}, which this decoder does not read")
     if len(info.levels) > 1 and not shape.holds_levels:
         raise BitstreamError("a stream of several levels needs trit networks")
     parts = {(chunk.tag, chunk.level): payload(data, chunk) for chunk in info.chunks}
@@ -80,38 +70,3 @@ def read_model(data: bytes, info: StreamInfo, level: int) -> Model:
         networks.layers(),
         read_heads(parts["GHED", 1], shape),
     )
-
-
-def _shape(header: HeaderInfo) -> StreamShape:
-    """The sizes that a header states. Raises BitstreamError where the grid is beyond its limits."""
-    planes = tuple(GridPlane(plane.dims, plane.resolution, plane.log2_size) for plane in header.planes)
-    pool = Pool(header.pool_features, header.pool_hidden, header.pool_planes)
-    try:
-        grid = GridSpec(header.box_low, header.box_size, planes)
-    except ValueError as error:
-        raise BitstreamError(f"chunk HEAD: {error}") from None
-    return StreamShape(
-        attributes=_attributes(header),
-        steps_hidden=header.steps_hidden,
-        trunk_hidden=header.trunk_hidden,
-        heads_hidden=header.heads_hidden,
-        residual_hidden=header.residual_hidden,
-        groups=Groups(header.chunks, header.chunk_hidden) if header.chunks else None,
-        pool=pool if header.pool_features else None,
-        grid=grid,
-    )
-
-
-def _attributes(header: HeaderInfo) -> tuple[Attribute, ...]:
-    until = header.refined >> 4 or ALL_LEVELS
-    refined = [until if header.refined >> number & 1 else NEVER for number in range(3)]
-    models: dict[int, tuple[TritModel, TritModel, TritModel]] = {
-        0: ("learned", "learned", "learned"),
-        1: ("gaussian", "gaussian", "gaussian"),
-        2: ("unbounded", "unbounded", "unbounded"),
-        3: ("learned", "gaussian", "gaussian"),
-    }
-    values = (header.features, header.scales, 3 * header.offsets)
-    hidden = (header.trit_features_hidden, header.trit_scaling_hidden, header.trit_offsets_hidden)
-    rows = (ATTRIBUTES, values, refined, models[header.trit_model], hidden, header.step_base)
-    return tuple(Attribute(*row) for row in zip(*rows, strict=True))
