@@ -42,15 +42,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": {"ops", "config", "output", "format", "presets"},
     "train": {"model", "ops", "rendering", "data", "metrics", "config", "output", "format", "presets"},
     "codec": {"format", "kernels", "codec.torchac"},
-    "codec.torchac": {"codec", "format", "kernels"},
+    "codec.torchac": {"format", "kernels"},
     "codec.export": {"codec", "model", "format"},
     "rendering": {"model", "ops", "output"},
     "metrics": {"ops"},
     "ops": {"kernels", "format"},
 }
-# The modules that still walk streams with the readable decoder. Nothing that ships should: this set, and what
-# reads it, goes once the core's own traversal has taken their place.
-STILL_ON_REFERENCE = {"codec.costs", "codec.recode", "codec.torchac"}
 # What of gspc the readable decoder may know besides itself.
 REFERENCE_MAY_IMPORT = {
     "gspc.errors",
@@ -144,8 +141,6 @@ def test_imports_keep_to_the_table(path: Path) -> None:
         if module == "gspc" or not module.startswith("gspc."):
             continue
         target = room_of(module.removeprefix("gspc."))
-        if target == "reference" and module_of(path) in STILL_ON_REFERENCE:
-            continue
         if target not in allowed:
             broken.append(f"{path.relative_to(PACKAGE)}:{line}: {room} imports {module}")
     assert not broken
@@ -158,7 +153,7 @@ def test_nothing_ships_with_the_readable_decoder() -> None:
         for _, module in imports(path)
         if f"{module}.".startswith("gspc.reference.") and room_of(module_of(path)) != "reference"
     }
-    assert importers == STILL_ON_REFERENCE
+    assert importers == set()
 
 
 def test_the_readable_decoder_is_independent() -> None:

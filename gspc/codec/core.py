@@ -27,6 +27,8 @@ from gspc.format.shape import ATTRIBUTES, Attribute, Groups, Pool, StreamShape
 from gspc.scene import Camera
 
 Layer = tuple[NDArray[Any], ...]
+# What symbols code, in the core's order: what appears, and how it is refined.
+COMPONENTS = (*ATTRIBUTES, *(f"refined_{name}" for name in ATTRIBUTES))
 
 
 def shape_to_core(shape: StreamShape) -> _codec.StreamShape:

@@ -8,11 +8,11 @@ import numpy as np
 
 from gspc import _codec
 from gspc.codec import core
-from gspc.codec.recode import Coder, coder_of, recode
+from gspc.codec.recode import Coder, coder_of, recode, require
 from gspc.errors import BitstreamError, InputError
 from gspc.format import describe
 from gspc.format.scene import F32, I32, U8, Bool, Decoded, Networks, QuantizedScene, Symbols
-from gspc.format.shape import ATTRIBUTES, StreamShape
+from gspc.format.shape import StreamShape
 from gspc.scene import DecodedScene
 
 MAX_MEMORY = 4 << 30
@@ -79,8 +79,9 @@ def encode(
 
     What `truncate_levels(encode(scene), levels)` gives, byte for byte. `coder` torchac needs the extra of
     that name, takes long and is there for comparison. Raises InputError for a scene that the format cannot
-    hold.
+    hold, BackendError without that extra.
     """
+    require(coder)
     try:
         data = _codec.encode_stream(
             core.header_to_core(scene),
@@ -156,7 +157,6 @@ def decode_symbols(
     """
     d, _ = _decode(data, upto, threads, max_memory, symbols=True, reverse=reverse)
     features, scaling, offsets = d.symbols
-    names = (*ATTRIBUTES, *(f"refined_{name}" for name in ATTRIBUTES))
     return Symbols(
         level=d.level,
         positions=d.positions,
@@ -169,7 +169,7 @@ def decode_symbols(
         ideal_bits={
             (level, name): bits
             for level, row in enumerate(d.ideal, start=1)
-            for name, bits in zip(names, row, strict=True)
+            for name, bits in zip(core.COMPONENTS, row, strict=True)
         },
         symbol_hash=f"{d.hash:016x}",
     )

@@ -169,5 +169,5 @@ def _pool_grid_bytes(data: bytes, stream: StreamInfo) -> tuple[int, int]:
         return 0, grid
     from gspc.codec.costs import plane_entropies
 
-    bits = plane_entropies(data, stream)
+    bits = plane_entropies(data)
     return divide(grid, [sum(bits[-own:]), sum(bits[:-own])])[0], 0

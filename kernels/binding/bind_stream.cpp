@@ -297,16 +297,8 @@ void bind_decoded(nb::module_& m) {
           rows(&DecodedStream::means, [](const DecodedStream& s) { return size(s.header.values()); }),
           "[N, F + Z + 3K] int16")
       .def_prop_ro("steps", rows(&DecodedStream::steps, three), "[N, 3] uint8")
-      .def_prop_ro(
-          "ideal",
-          [](const DecodedStream& s) {
-            std::vector<std::array<double, 2 * gspc::kAttributes>> levels;
-            for (const gspc::IdealBits& bits : s.ideal)
-              levels.push_back(
-                  {bits.first[0], bits.first[1], bits.first[2], bits.trits[0], bits.trits[1], bits.trits[2]});
-            return levels;
-          },
-          "Bits by level of each attribute's first appearances, then of its trits.");
+      .def_ro("ideal", &DecodedStream::ideal,
+              "Bits by level of each attribute's first appearances, then of its trits.");
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "codec/positions/morton.hpp"
 #include "codec/stream/parallel.hpp"
+#include "codec/stream/plan.hpp"
 #include "codec/stream/stream.hpp"
 
 namespace gspc {
@@ -89,6 +90,15 @@ SliceSource slice_source(const SceneSource& scene, int levels, const KeyedAnchor
   return source;
 }
 
+// What was coded, as a payload. The streams are empty again afterwards.
+std::vector<uint8_t> finish_slice(SliceWriter& streams, size_t fresh, size_t gaussians) {
+  const std::vector<uint8_t> positions = streams.positions.finish(), masks = streams.masks.finish(),
+                             escapes = streams.escapes.finish(), lanes = streams.lanes.finish();
+  const auto bytes = [](const std::vector<uint8_t>& v) { return SliceParts::Bytes{v.data(), v.size()}; };
+  return write_slice({static_cast<uint32_t>(fresh), static_cast<uint32_t>(gaussians), bytes(positions),
+                      bytes(masks), bytes(escapes), bytes(lanes)});
+}
+
 struct EncodedSlices {
   std::vector<std::vector<std::vector<uint8_t>>> payload;  // [level][slice]
   std::vector<std::vector<uint32_t>> fresh;
@@ -118,7 +128,7 @@ EncodedSlices encode_slices(const SceneSource& scene, const StreamModel& model, 
       const size_t fresh = source.keys[l].size();
       const size_t gaussians =
           code_slice_level(streams, model, states[w], scratch[w], level, interval, fresh);
-      out.payload[l][i] = write_slice(streams, fresh, gaussians);
+      out.payload[l][i] = finish_slice(streams, fresh, gaussians);
       out.fresh[l][i] = static_cast<uint32_t>(fresh);
     }
   });
