@@ -12,7 +12,8 @@ from gspc.cli import console, fit_settings, options
 from gspc.cli.progress import FitView, duration
 from gspc.config import DataOptions, FitOptions, checkpoint_path
 from gspc.presets import DEFAULT_PRESET, PRESETS
-from gspc.switches import as_text, describe, ingredients, value_text
+from gspc.recipe import ingredients, value_text
+from gspc.switches import as_text, describe
 
 EXAMPLE = "gspc fit photos -o model.pt --resolution 2 --levels 3"
 
@@ -218,7 +219,7 @@ def manual() -> list[tuple[str, list[tuple[str, str]]]]:
     """Sections of the man page: (title, [(term, text)])."""
     rows = [
         (f"{entry.name}={value_text(entry.default)}", f"{_sentence(entry.help)} Takes {entry.values}.")
-        for entry in ingredients()
+        for entry in ingredients().values()
     ]
     return [("INGREDIENTS", rows)]
 

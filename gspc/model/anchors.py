@@ -19,7 +19,7 @@ from gspc.model.masks import START
 from gspc.model.quantization import ONE_SCALE_STEP, StepBase
 from gspc.ops.mlp import two_layers
 from gspc.ops.rate import AttributeRows
-from gspc.presets import Recipe
+from gspc.recipe import Recipe
 
 ATTRIBUTES = ("features", "scaling", "offsets")
 PER_ANCHOR = ("features", "log_scales", "offsets", "masks")
@@ -34,7 +34,7 @@ POOL_UNITS = 1024  # integers per 1.0 of the pool's features in the stream
 
 @dataclass(frozen=True)
 class ModelShape:
-    """Everything that sizes a model; stored in checkpoints. Fields as in `gspc.presets.Recipe`."""
+    """Everything that sizes a model; stored in checkpoints. Fields as in `gspc.recipe`."""
 
     levels: int
     rate_weights: tuple[float, ...]
@@ -63,13 +63,13 @@ class ModelShape:
     def of(recipe: Recipe, levels: int, rate_weights: tuple[float, ...]) -> ModelShape:
         """The shape that a recipe asks for."""
         own = {entry.name for entry in fields(ModelShape)}
-        same = {entry.name: getattr(recipe, entry.name) for entry in fields(recipe) if entry.name in own}
-        same |= {"levels": levels, "rate_weights": rate_weights, "refined": recipe.refined}
-        chunks = min(recipe.chunks, recipe.features)
+        same = {name: value for name, value in recipe.values().items() if name in own}
+        same |= {"levels": levels, "rate_weights": rate_weights, "refined": recipe.levels.refined}
+        chunks = min(recipe.contexts.chunks, recipe.representation.features)
         same["chunks"] = chunks if chunks > 1 else 0
-        scaling = ONE_SCALE_STEP if recipe.one_scale else StepBase.scaling
-        same["step_base"] = StepBase(recipe.feature_step, scaling)
-        planes = PLANES if recipe.pool_grid == "own" else 0
+        scaling = ONE_SCALE_STEP if recipe.representation.one_scale else StepBase.scaling
+        same["step_base"] = StepBase(recipe.representation.feature_step, scaling)
+        planes = PLANES if recipe.representation.pool_grid == "own" else 0
         return ModelShape(**same, pool_planes=planes)
 
     @property

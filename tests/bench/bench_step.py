@@ -156,7 +156,7 @@ def make_model(scene: SceneData, anchors: int) -> AnchorModel:
     """About `anchors` of them around the scene's points."""
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    shape = ModelShape.of(GSPC, 3, GSPC.rate_weights(3))
+    shape = ModelShape.of(GSPC, 3, GSPC.rate.weights(3))
     voxel = initial_model(scene, shape, None).voxel_size / 4
     points = scene.points[rng.integers(0, len(scene.points), anchors)]
     points = points + rng.normal(size=points.shape) * voxel * 6
@@ -223,7 +223,7 @@ def measure(
             trainer.model,
             trainer.optimizer,
             trainer.statistics,
-            GSPC.densify_threshold,
+            GSPC.schedule.densify_threshold,
             schedule.densify_every,
         )
         share = 1e3 / schedule.densify_every
