@@ -98,7 +98,8 @@ def model_from(values: Loaded) -> AnchorModel:
     try:
         model = AnchorModel(shape, spec, scales[0], origin, scales[1], anchors=0)
     except (ValueError, RuntimeError) as error:
-        raise values["shape"].error(f"has sizes that do not fit together ({error})") from error
+        reason = str(error).split("\n")[0]
+        raise values["shape"].error(f"has sizes that do not fit together ({reason})") from error
     _check_state(state, model.state_dict(), len(positions))
     model.positions = positions
     for name in PER_ANCHOR:
@@ -217,9 +218,5 @@ def load_model(source: Path | bytes, name: str = "model") -> TrainedModel:
     red, green, blue = (part.number(0, 1) for part in values["background"].items(3))
     metadata = values["metadata"]
     texts = {key: metadata[key].text() for key in metadata.names()}
-    return TrainedModel(
-        model=model_from(values["model"]),
-        cameras=tuple(camera_from(camera) for camera in values["cameras"].items()),
-        background=(red, green, blue),
-        metadata=texts,
-    )
+    cameras = tuple(camera_from(camera) for camera in values["cameras"].items())
+    return TrainedModel(model_from(values["model"]), cameras, (red, green, blue), texts)
