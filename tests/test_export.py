@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from train_scenes import at_level
 
 from gspc.codec import decode, decode_symbols, encode, predict
 from gspc.codec.export import export_trained, step_table
@@ -16,7 +17,7 @@ from gspc.model import quantization as quant
 from gspc.model.masks import first_level
 from gspc.model.storage import TrainedModel, load_model
 from gspc.train import fit
-from gspc.train.rate import level_bits
+from gspc.train.rate.attributes import AttributesTerm
 
 LEVELS = 3
 
@@ -151,7 +152,8 @@ def test_estimated_bits_are_the_bytes_on_disk(trained, exported):
     index = alive(trained).nonzero().squeeze(1)
     for level in range(1, LEVELS + 1):
         with torch.no_grad():
-            estimate = float(level_bits(trained.model, index, level, noisy=False).attributes) / 8
+            sample = at_level(trained.model, index, level, noisy=False)
+            estimate = float(AttributesTerm(trained.model).price(sample).bits) / 8
         parts = info.component_bytes
         coded = parts[level, "symbols"] + parts.get((level, "escapes"), 0)
         assert coded == pytest.approx(estimate, rel=0.02, abs=160), f"level {level}"

@@ -46,6 +46,7 @@ from gspc.train import trainer as trainer_module
 from gspc.train.attributes import AttributeSource
 from gspc.train.densify import densify
 from gspc.train.initialize import initial_model
+from gspc.train.rate import RateLoss
 from gspc.train.schedule import Schedule
 from gspc.train.trainer import Trainer
 
@@ -119,7 +120,7 @@ def instrument(clock: Clock) -> None:
     kernels = arrays.kernels()
     clock.patch(Trainer, "step", "rest")
     clock.patch(trainer_module, "visible_rows", "culling")
-    clock.patch(Trainer, "_rate", "rate")
+    clock.patch(RateLoss, "loss", "rate")
     clock.patch(Trainer, "_gather", "densification")
     clock.patch(torch.Tensor, "backward", "rate backward")
     for owner, part in (
