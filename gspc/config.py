@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from gspc.errors import UsageError
-from gspc.presets import GSPC, Recipe
+from gspc.presets import GSPC
+from gspc.recipe import Recipe
 
 Background = Literal["auto", "white", "black"]
 Precision = Literal["float32", "bf16"]
@@ -71,7 +72,7 @@ class FitOptions:
     log: file that receives the progress as JSON lines.
     heads_precision: of the Gaussian heads' products while training, until they are quantized for the stream;
         "bf16" needs a CUDA device.
-    recipe: what is learned and how; see `gspc.presets`.
+    recipe: what is learned and how; see `gspc.recipe`.
     metadata: what the model and its streams say about their making, beside the trainer's own entries.
     """
 
@@ -121,12 +122,12 @@ class FitOptions:
     @property
     def level_count(self) -> int:
         """Levels to train."""
-        return self.recipe.levels if self.levels is None else self.levels
+        return self.recipe.levels.levels if self.levels is None else self.levels
 
     @property
     def weights(self) -> tuple[float, ...]:
         """Rate weight of each level."""
-        return self.rate_weights or self.recipe.rate_weights(self.level_count)
+        return self.rate_weights or self.recipe.rate.weights(self.level_count)
 
 
 def checkpoint_path(output: Path) -> Path:

@@ -19,13 +19,14 @@ PACKAGE = Path(__file__).resolve().parent.parent / "gspc"
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "scene": set(),
-    "config": {"presets"},
-    "presets": set(),
-    "switches": {"presets"},
+    "config": {"presets", "recipe"},
+    "recipe": set(),
+    "presets": {"recipe"},
+    "switches": {"presets", "recipe"},
     "output": set(),
     "format": set(),
     "reference": {"format"},
-    "cli": {"pipeline", "config", "output", "presets", "switches"},
+    "cli": {"pipeline", "config", "output", "presets", "recipe", "switches"},
     "pipeline": {
         "config",
         "data",
@@ -39,8 +40,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "switches",
     },
     "data": {"config", "output"},
-    "model": {"ops", "config", "output", "format", "presets"},
-    "train": {"model", "ops", "rendering", "data", "metrics", "config", "output", "format", "presets"},
+    "model": {"ops", "config", "output", "format", "recipe"},
+    "train": {"model", "ops", "rendering", "data", "metrics", "config", "output", "format", "recipe"},
     "codec": {"format", "kernels", "codec.torchac"},
     "codec.torchac": {"format", "kernels"},
     "codec.export": {"codec", "model", "format"},
@@ -57,11 +58,12 @@ REFERENCE_MAY_IMPORT = {
     "gspc.format.scene",
     "gspc.format.shape",
 }
-STANDARD_LIBRARY_ONLY = ("errors", "config", "presets", "switches", "output")
+STANDARD_LIBRARY_ONLY = ("errors", "config", "recipe", "presets", "switches", "output")
 NO_TORCH = (
     "errors",
     "scene",
     "config",
+    "recipe",
     "presets",
     "switches",
     "output",

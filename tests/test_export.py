@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from train_scenes import at_level
 
 from gspc.codec import decode, decode_symbols, encode, predict
 from gspc.codec.export import export_trained, step_table
@@ -16,7 +17,7 @@ from gspc.model import quantization as quant
 from gspc.model.masks import first_level
 from gspc.model.storage import TrainedModel, load_model
 from gspc.train import fit
-from gspc.train.rate import level_bits
+from gspc.train.rate.attributes import AttributesTerm
 
 LEVELS = 3
 
@@ -61,12 +62,12 @@ def test_finest_values_are_within_half_a_step_of_the_trained_ones(trained, expor
     model, kept = trained.model, alive(trained).numpy()
     table, column = step_table(), 0
     pairs = (
-        (model.features, exported.features, model.shape.refinement("features", LEVELS)),
-        (model.log_scales, exported.scaling, model.shape.refinement("scaling", LEVELS)),
+        (model.features, exported.features, model.shape.attribute("features").refinement(LEVELS)),
+        (model.log_scales, exported.scaling, model.shape.attribute("scaling").refinement(LEVELS)),
         (
             model.offsets.flatten(1),
             exported.offsets.reshape(len(means), -1),
-            model.shape.refinement("offsets", LEVELS),
+            model.shape.attribute("offsets").refinement(LEVELS),
         ),
     )
     for i, (values, symbols, finer) in enumerate(pairs):
@@ -85,7 +86,7 @@ def test_decoded_scales_are_the_trained_ones(trained, exported):
     world = trained.model.world().numpy()[alive(trained).numpy()]
     order, found = (np.lexsort(np.round(points, 5).T) for points in (world, scene.anchors))
     _, steps = predict(exported.shape, exported.networks, exported.grid_signs, exported.positions)
-    finer = trained.model.shape.refinement("scaling", LEVELS)
+    finer = trained.model.shape.attribute("scaling").refinement(LEVELS)
     step = exported.shape.attributes[1].step_base * step_table()[steps[order, 1]] / finer
     want = trained.model.log_scales.detach().numpy()[alive(trained).numpy()][order]
     error = np.abs(scene.log_scales[found] - want)
@@ -151,7 +152,8 @@ def test_estimated_bits_are_the_bytes_on_disk(trained, exported):
     index = alive(trained).nonzero().squeeze(1)
     for level in range(1, LEVELS + 1):
         with torch.no_grad():
-            estimate = float(level_bits(trained.model, index, level, noisy=False).attributes) / 8
+            sample = at_level(trained.model, index, level, noisy=False)
+            estimate = float(AttributesTerm(trained.model).price(sample).bits) / 8
         parts = info.component_bytes
         coded = parts[level, "symbols"] + parts.get((level, "escapes"), 0)
         assert coded == pytest.approx(estimate, rel=0.02, abs=160), f"level {level}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from dataclasses import asdict, fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from gspc import pipeline, presets, switches
 from gspc.cli import fit_settings, man
 from gspc.config import DataOptions, FitOptions
 from gspc.errors import InputError, UsageError
-from gspc.presets import GSPC, PCGS, PREDICT_GS, PRESETS, Recipe
+from gspc.presets import GSPC, PCGS, PREDICT_GS, PRESETS
+from gspc.recipe import Recipe, ingredients, value_text
 from gspc.switches import with_switches
 
 # What was published and how gspc spells it (design/method.md). The default preset may be tuned; these may not
@@ -70,8 +71,8 @@ PUBLISHED = {
 
 
 def test_the_published_presets_are_what_was_published() -> None:
-    assert asdict(PCGS) == PUBLISHED
-    assert asdict(PREDICT_GS) == PUBLISHED | {
+    assert PCGS.values() == PUBLISHED
+    assert PREDICT_GS.values() == PUBLISHED | {
         "features": 25,
         "pool": 50,
         "pool_hidden": 100,
@@ -92,9 +93,28 @@ def test_the_published_presets_give_every_field() -> None:
     """Otherwise a default tuned for gspc would change them."""
     source = inspect.getsource(presets)
     given = re.findall(
-        r"^    (\w+)=", source[source.index("PCGS = Recipe(") : source.index("PREDICT_GS =")], re.M
+        r"^        (\w+)=", source[source.index("PCGS = Recipe(") : source.index("PREDICT_GS =")], re.M
     )
-    assert sorted(given) == sorted(entry.name for entry in fields(Recipe))
+    assert given == list(ingredients())
+
+
+def test_names_are_unique_over_the_groups() -> None:
+    """So that --set and files need no group."""
+    names = [entry.name for group in fields(Recipe) for entry in fields(getattr(GSPC, group.name))]
+    assert sorted(names) == sorted(set(names)) == sorted(ingredients())
+
+
+def test_ingredients_are_changed_in_their_groups() -> None:
+    changed = GSPC.changed(features=7, trits="learned", mask_loss=0.5)
+    assert (changed.representation.features, changed.levels.trits, changed.rate.mask_loss) == (
+        7,
+        "learned",
+        0.5,
+    )
+    assert changed.contexts == GSPC.contexts and changed.schedule == GSPC.schedule
+    assert changed.changed(**GSPC.values()) == GSPC
+    with pytest.raises(KeyError, match="feature"):
+        GSPC.changed(feature=7)
 
 
 def test_what_presets_set_that_the_default_does_not() -> None:
@@ -108,16 +128,16 @@ def test_what_is_described_can_be_set() -> None:
     for name, (recipe, _) in PRESETS.items():
         words = switches.as_text(switches.describe(name)).split()
         assert fit_settings.choose("gspc", words, None).recipe == recipe
-    assert switches.value_text(1 / 3) == repr(1 / 3)
-    assert switches.value_text(2e-4) == "0.0002"
-    assert [switches.value_text(value) for value in (True, False, 7, "own")] == ["on", "off", "7", "own"]
+    assert value_text(1 / 3) == repr(1 / 3)
+    assert value_text(2e-4) == "0.0002"
+    assert [value_text(value) for value in (True, False, 7, "own")] == ["on", "off", "7", "own"]
 
 
 def test_rate_weights_are_even_in_log() -> None:
-    recipe = replace(GSPC, coarsest_rate_weight=8e-3, finest_rate_weight=5e-4)
-    assert recipe.rate_weights(1) == (5e-4,)
-    assert recipe.rate_weights(5) == pytest.approx((8e-3, 4e-3, 2e-3, 1e-3, 5e-4))
-    assert replace(recipe, finest_rate_weight=0.0).rate_weights(3) == pytest.approx((8e-3, 4e-3, 0.0))
+    recipe = GSPC.changed(coarsest_rate_weight=8e-3, finest_rate_weight=5e-4)
+    assert recipe.rate.weights(1) == (5e-4,)
+    assert recipe.rate.weights(5) == pytest.approx((8e-3, 4e-3, 2e-3, 1e-3, 5e-4))
+    assert recipe.changed(finest_rate_weight=0.0).rate.weights(3) == pytest.approx((8e-3, 4e-3, 0.0))
 
 
 @pytest.mark.parametrize(
@@ -136,7 +156,7 @@ def test_rate_weights_are_even_in_log() -> None:
 )
 def test_recipes_that_make_no_sense(changes: dict[str, Any], line: str) -> None:
     with pytest.raises(UsageError, match=re.escape(line)):
-        replace(PCGS, **changes)
+        PCGS.changed(**changes)
 
 
 @pytest.mark.parametrize(
@@ -215,15 +235,15 @@ def test_the_default_preset(asked: Any) -> None:
     data, options = asked()
     assert data == DataOptions()
     assert options == FitOptions(recipe=GSPC, metadata={"preset": "gspc"})
-    assert options.level_count == GSPC.levels
-    assert options.weights == GSPC.rate_weights(GSPC.levels)
+    assert options.level_count == GSPC.levels.levels
+    assert options.weights == GSPC.rate.weights(GSPC.levels.levels)
 
 
 def test_presets_and_switches_on_the_command_line(asked: Any) -> None:
     _, options = asked(
         "--preset", "pcgs", "--set", "features=16", "-s", "chunks=0", "--set", "trunk-hidden=100"
     )
-    assert options.recipe == replace(PCGS, features=16, chunks=0)
+    assert options.recipe == PCGS.changed(features=16, chunks=0)
     assert options.metadata == {"preset": "pcgs", "switches": "features=16 chunks=0"}
     _, options = asked("-p", "pcgs", "--set", "features=16", "--set", "features=50")
     assert options.recipe == PCGS  # the last one counts
@@ -250,7 +270,7 @@ mask_rate = true
 
 def test_a_file_overrides_the_preset(asked: Any) -> None:
     data, options = asked(config=CONFIG)
-    assert options.recipe == replace(PREDICT_GS, features=12, mask_rate=True)
+    assert options.recipe == PREDICT_GS.changed(features=12, mask_rate=True)
     assert (options.iterations, options.levels, options.rate_weights) == (700, 2, (2e-3, 1e-3))
     assert (options.seed, options.threads) == (3, 1)
     assert data == DataOptions(4, 0, "white", Path("photographs"), 1.0)
@@ -260,7 +280,7 @@ def test_a_file_overrides_the_preset(asked: Any) -> None:
 def test_the_command_line_overrides_the_file(asked: Any) -> None:
     more = ["--preset", "pcgs", "--set", "features=20", "-n", "9", "--levels", "1", "--rate-weights", "7e-3"]
     data, options = asked(*more, "--seed", "0", "-r", "2", "--hold", "5", "--threads", "0", config=CONFIG)
-    assert options.recipe == replace(PCGS, features=20, mask_rate=True)
+    assert options.recipe == PCGS.changed(features=20, mask_rate=True)
     assert (options.iterations, options.levels, options.rate_weights) == (9, 1, (7e-3,))
     assert (options.seed, options.threads) == (0, None)
     assert (data.resolution, data.hold, data.background) == (2, 5, "white")
@@ -269,7 +289,7 @@ def test_the_command_line_overrides_the_file(asked: Any) -> None:
 def test_a_file_may_rest_on_ingredients_that_only_fit_together(asked: Any) -> None:
     """Switches of both are put together before they are checked."""
     _, options = asked("--set", "pool=8", config="[set]\nresidual_hidden = 4\nfeatures = 4\nchunks = 0\n")
-    assert (options.recipe.pool, options.recipe.residual_hidden) == (8, 4)
+    assert (options.recipe.representation.pool, options.recipe.representation.residual_hidden) == (8, 4)
 
 
 @pytest.mark.parametrize(
@@ -352,10 +372,8 @@ def test_help_prints_the_presets(cli: Cli) -> None:
 
 def test_the_manual_lists_every_ingredient() -> None:
     page = man.pages()["gspc-fit.1"].replace("\\-", "-")
-    rows = switches.ingredients()
-    assert [row.name for row in rows] == [entry.name for entry in fields(Recipe)]
-    for row in rows:
-        assert f"\n.B {row.name}={switches.value_text(row.default)}\n" in page
+    for row in ingredients().values():
+        assert f"\n.B {row.name}={value_text(row.default)}\n" in page
         assert row.help[1:] in page
         assert f"Takes {row.values}." in page
 
@@ -363,6 +381,8 @@ def test_the_manual_lists_every_ingredient() -> None:
 def test_the_fit_says_what_it_was_made_with() -> None:
     """Only what differs from the preset is told."""
     assert fit_settings.choose(None, (), None).metadata == {"preset": "gspc"}
-    chosen = fit_settings.choose("fast", ["iterations=500", f"levels={PRESETS['fast'][0].levels}"], None)
+    chosen = fit_settings.choose(
+        "fast", ["iterations=500", f"levels={PRESETS['fast'][0].levels.levels}"], None
+    )
     assert chosen.metadata["preset"] == "fast"
     assert chosen.metadata["switches"].split() == ["iterations=500"]

@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
 
-from gspc import pipeline, presets, switches
+from gspc import pipeline
 from gspc.codec import decode, decode_symbols, encode
 from gspc.codec.export import export_model
 from gspc.config import DataOptions, FitOptions
 from gspc.data import load_scene
 from gspc.data.demo import write_demo_scene
-from gspc.errors import UsageError
 from gspc.format.scene import QuantizedScene
 from gspc.model.storage import load_model
-from gspc.presets import GSPC, PRESETS, Recipe
+from gspc.presets import GSPC, PRESETS
+from gspc.recipe import Recipe, ingredients, value_text
 from gspc.scene import SceneData
 from gspc.switches import with_switches
 from gspc.train import fit
-from gspc.train.fit import checkpoint_path
 
 ITERATIONS = 20  # two of warm-up, five of noise, eleven of rate, two of finish, the last of them rounded
 WEIGHTS = (4e-3, 1e-3, 3e-4)
 
 # A small plain and a small predictive recipe, whatever the default preset is tuned to.
-PLAIN = replace(
-    GSPC,
+PLAIN = GSPC.changed(
     features=6,
     pool=0,
     pool_grid="shared",
@@ -55,7 +53,7 @@ PLAIN = replace(
     mask_costs="own",
     downsampling="none",
 )
-POOLED = replace(PLAIN, features=4, pool=5, pool_hidden=6)
+POOLED = PLAIN.changed(features=4, pool=5, pool_hidden=6)
 
 # Ingredients that do nothing without others, and numbers to try.
 NEED_POOL = {"pool_hidden", "pool_grid", "residual_hidden", "pool_alone"}
@@ -99,20 +97,18 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
 def cases() -> dict[str, Recipe]:
     """A recipe for every value of every ingredient that differs from the small recipe's own."""
     found = {}
-    for entry in fields(Recipe):
-        base = POOLED if entry.name in NEED_POOL else PLAIN
-        base = replace(base, **COMPANIONS.get(entry.name, {}))
-        own = getattr(base, entry.name)
-        choices = get_args(presets.field_types()[entry.name])
-        values = (True, False) if isinstance(own, bool) else choices or NUMBERS[entry.name]
+    for name, about in ingredients().items():
+        base = POOLED if name in NEED_POOL else PLAIN
+        base = base.changed(**COMPANIONS.get(name, {}))
+        own = base.values()[name]
+        values = (True, False) if about.kind is bool else about.choices or NUMBERS[name]
         for value in values:
             if value != own:
-                found[f"{entry.name}={switches.value_text(value)}"] = replace(base, **{entry.name: value})
+                found[f"{name}={value_text(value)}"] = base.changed(**{name: value})
     found["pooled"] = POOLED
-    found["pool only"] = replace(POOLED, features=0)
-    found["own grid and residual decoder"] = replace(POOLED, pool_grid="own", residual_hidden=3)
-    found["everything"] = replace(
-        POOLED,
+    found["pool only"] = POOLED.changed(features=0)
+    found["own grid and residual decoder"] = POOLED.changed(pool_grid="own", residual_hidden=3)
+    found["everything"] = POOLED.changed(
         features=7,
         residual_hidden=3,
         pool_grid="own",
@@ -128,7 +124,7 @@ def cases() -> dict[str, Recipe]:
         downsampling="cosine",
     )
     for trits in ("gaussian", "rounded", "mixed"):
-        found[f"offsets and {trits}"] = replace(PLAIN, progressive_offsets=True, trits=trits)
+        found[f"offsets and {trits}"] = PLAIN.changed(progressive_offsets=True, trits=trits)
     return found
 
 
@@ -184,18 +180,20 @@ def test_every_ingredient_trains_exports_encodes_and_decodes(
     scene: SceneData, tmp_path: Path, name: str
 ) -> None:
     recipe = CASES[name]
+    levels, representation = recipe.levels, recipe.representation
     own = {}
     if name.startswith(("levels", "coarsest", "finest", "iterations")):  # what options would override
-        own = {"levels": None, "rate_weights": None, "iterations": recipe.iterations or ITERATIONS}
+        iterations = recipe.schedule.iterations or ITERATIONS
+        own = {"levels": None, "rate_weights": None, "iterations": iterations}
     exported = trained(scene, tmp_path / "model.pt", recipe, **own)
-    assert exported.refined == recipe.refined
-    assert exported.refine_until == (recipe.refine_until if recipe.refined else 0)
-    assert exported.family == ("predictive" if recipe.pool else "plain")
-    assert exported.features.shape[1] == recipe.features
-    assert len(exported.networks.chunks) == max(recipe.chunks - 1, 0)
-    assert exported.trit_model == ("learned", "gaussian", "rounded", "mixed").index(recipe.trits)
-    assert exported.levels == (recipe.levels if own else 3)
-    if not recipe.progressive_masks:
+    assert exported.refined == levels.refined
+    assert exported.refine_until == (levels.refine_until if levels.refined else 0)
+    assert exported.family == ("predictive" if representation.pool else "plain")
+    assert exported.features.shape[1] == representation.features
+    assert len(exported.networks.chunks) == max(recipe.contexts.chunks - 1, 0)
+    assert exported.trit_model == ("learned", "gaussian", "rounded", "mixed").index(levels.trits)
+    assert exported.levels == (levels.levels if own else 3)
+    if not levels.progressive_masks:
         assert set(np.unique(exported.gaussian_level)) <= {0, 1}
     check(exported)
 
@@ -209,8 +207,8 @@ def test_every_preset_trains(scene: SceneData, tmp_path: Path, name: str) -> Non
         scene, tmp_path / "model.pt", recipe, levels=None, rate_weights=None, metadata=metadata
     )
     assert exported.metadata["preset"] == name
-    assert exported.levels == recipe.levels
-    assert exported.rate_weights == pytest.approx(recipe.rate_weights(recipe.levels))
+    assert exported.levels == recipe.levels.levels
+    assert exported.rate_weights == pytest.approx(recipe.rate.weights(recipe.levels.levels))
     check(exported)
 
 
@@ -251,23 +249,3 @@ def test_iterations_and_levels_of_the_recipe_are_defaults(scene: SceneData, tmp_
     more = replace(options, iterations=8, levels=1)
     assert fit(scene, tmp_path / "b.pt", more, Quiet()).iterations == 8
     assert load_model(tmp_path / "b.pt").model.shape.levels == 1
-
-
-class Stopping(Quiet):
-    """Interrupts at the first report."""
-
-    def progress(self, progress: object) -> None:
-        raise KeyboardInterrupt
-
-
-def test_resuming_with_another_recipe_is_refused(scene: SceneData, tmp_path: Path) -> None:
-    path = tmp_path / "model.pt"
-    options = FitOptions(iterations=30, levels=2, threads=1, checkpoint_every=5, recipe=PLAIN)
-    with pytest.raises(KeyboardInterrupt):
-        fit(scene, path, options, Stopping())
-    assert checkpoint_path(path).exists()
-    for switch in ({"mask_rate": True}, {"features": 7}, {"trits": "gaussian"}, {"densify_threshold": 0.5}):
-        other = replace(options, resume=True, recipe=with_switches(PLAIN, switch))
-        with pytest.raises(UsageError, match=r"model\.pt\.checkpoint: was made with another recipe"):
-            fit(scene, path, other, Quiet())
-    assert fit(scene, path, replace(options, resume=True), Quiet()).iterations == 30

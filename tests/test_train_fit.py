@@ -12,16 +12,15 @@ import pytest
 import torch
 from many_views import fit_peak_bytes, write_scene
 
-from gspc.config import DataOptions, FitOptions
+from gspc.config import DataOptions, FitOptions, checkpoint_path
 from gspc.data import load_scene
 from gspc.data.demo import write_demo_scene
-from gspc.errors import BackendError, InputError, OutputError, UsageError
+from gspc.errors import BackendError, OutputError, UsageError
 from gspc.model.storage import load_model
 from gspc.ops.arrays import flushed_denormals
 from gspc.train import fit
-from gspc.train.fit import _rows_until, checkpoint_path
 
-ITERATIONS = 120
+ITERATIONS = 100
 EVERY = 20
 
 
@@ -39,7 +38,7 @@ class Quiet:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("scene")
-    write_demo_scene(path, views=9, width=64, height=48, points=400)
+    write_demo_scene(path, views=5, width=40, height=30, points=150)
     return path
 
 
@@ -73,8 +72,11 @@ def test_it_learns_and_leaves_only_the_model(straight):
 def test_same_seed_same_log(folder, straight, tmp_path):
     run(folder, tmp_path / "model.pt", options(tmp_path / "log.jsonl"))
     assert (tmp_path / "log.jsonl").read_bytes() == (straight[0] / "log.jsonl").read_bytes()
-    run(folder, tmp_path / "other.pt", options(tmp_path / "other.jsonl", seed=1))
-    assert (tmp_path / "other.jsonl").read_bytes() != (tmp_path / "log.jsonl").read_bytes()
+    logs = []
+    for seed in (0, 1):
+        run(folder, tmp_path / "m.pt", options(tmp_path / f"{seed}.jsonl", seed=seed, iterations=EVERY))
+        logs.append((tmp_path / f"{seed}.jsonl").read_bytes())
+    assert logs[0] != logs[1]
 
 
 def command(folder: Path, out: Path) -> list[str]:
@@ -117,15 +119,15 @@ def test_stopped_in_the_last_iterations_and_resumed(folder, straight, tmp_path):
 
     class Stop(Quiet):
         def progress(self, progress):
-            if progress.iteration >= 116:
+            if progress.iteration >= 100:
                 raise Stopped
 
-    opts = options(tmp_path / "log.jsonl", checkpoint_every=5)
+    opts = options(tmp_path / "log.jsonl", checkpoint_every=2)
     with pytest.raises(Stopped):
         fit(load_scene(folder, DataOptions()), tmp_path / "model.pt", opts, Stop())
-    resumed = options(tmp_path / "log.jsonl", checkpoint_every=5, resume=True)
+    resumed = options(tmp_path / "log.jsonl", checkpoint_every=2, resume=True)
     _, observer = run(folder, tmp_path / "model.pt", resumed)
-    assert any("resumed at iteration 115" in text for text in observer.messages)
+    assert any("resumed at iteration 98" in text for text in observer.messages)
     assert (tmp_path / "log.jsonl").read_bytes() == (straight[0] / "log.jsonl").read_bytes()
 
 
@@ -142,36 +144,10 @@ def test_interrupted_and_resumed_gives_the_log_of_an_uninterrupted_run(folder, s
     assert not checkpoint_path(tmp_path / "model.pt").exists()
 
 
-def test_resuming_with_other_options_is_refused(folder, tmp_path):
-    interrupt(folder, tmp_path, signal.SIGKILL)
-    with pytest.raises(UsageError, match="another seed"):
-        run(folder, tmp_path / "model.pt", options(resume=True, seed=5))
-
-
 def test_resuming_from_nothing_starts_from_the_beginning(folder, tmp_path):
     _, observer = run(folder, tmp_path / "model.pt", options(iterations=4, resume=True))
     assert any("no checkpoint" in text for text in observer.messages)
     assert (tmp_path / "model.pt").exists()
-
-
-def test_damaged_models_are_input_errors(straight, tmp_path):
-    whole = (straight[0] / "model.pt").read_bytes()
-    for name, data in {"empty": b"", "cut": whole[: len(whole) // 2], "text": b"not a model at all"}.items():
-        path = tmp_path / name
-        path.write_bytes(data)
-        with pytest.raises(InputError, match=name):
-            load_model(path)
-    torch.save({"format": "something else"}, tmp_path / "other.pt")
-    with pytest.raises(InputError, match="not a gspc-model"):
-        load_model(tmp_path / "other.pt")
-    values = torch.load(straight[0] / "model.pt", weights_only=True)
-    torch.save({**values, "version": 99}, tmp_path / "newer.pt")
-    with pytest.raises(InputError, match="another version"):
-        load_model(tmp_path / "newer.pt")
-    del values["model"]["state"]["features"]
-    torch.save(values, tmp_path / "less.pt")
-    with pytest.raises(InputError, match="incomplete"):
-        load_model(tmp_path / "less.pt")
 
 
 def test_a_log_that_cannot_be_written_is_named(folder, tmp_path):
@@ -180,18 +156,6 @@ def test_a_log_that_cannot_be_written_is_named(folder, tmp_path):
     with pytest.raises(OutputError, match="no/log: the directory does not exist"):
         run(folder, tmp_path / "model.pt", options(tmp_path / "no/log", iterations=10))
     assert list(tmp_path.iterdir()) == []
-
-
-def test_only_a_log_of_ours_is_gone_on_with(tmp_path):
-    log = tmp_path / "log"
-    assert _rows_until(log, 10) == []
-    log.write_text('{"iteration": 10}\n{"iteration": 20}\n{"iter')
-    assert _rows_until(log, 10) == ['{"iteration": 10}\n']
-    assert len(_rows_until(log, 30)) == 2
-    for text in ("my diary\n", '{"epoch": 1}\n', "[1]\n"):
-        log.write_text(text)
-        with pytest.raises(InputError, match="log: is not the log of the run to resume"):
-            _rows_until(log, 10)
 
 
 def test_bf16_heads_are_for_cuda(folder, tmp_path, monkeypatch):

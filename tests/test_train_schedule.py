@@ -2,12 +2,11 @@
 
 import itertools
 import math
-from dataclasses import replace
 
 import pytest
 
 from gspc.presets import PCGS, PREDICT_GS
-from gspc.train.schedule import Phase, Rate, Schedule
+from gspc.train.schedule import LearningRate, Phase, Schedule
 
 
 @pytest.mark.parametrize("iterations", [300, 3000, 30_000])
@@ -44,7 +43,7 @@ def test_a_grid_that_never_settles_does_so_for_rounding():
 
 
 def test_learning_rates_decay_exponentially():
-    rate = Rate(0.01, 0.0001)
+    rate = LearningRate(0.01, 0.0001)
     assert rate.at(0.0) == pytest.approx(0.01)
     assert rate.at(0.5) == pytest.approx(0.001)
     assert rate.at(1.0) == rate.at(7.0) == pytest.approx(0.0001)
@@ -60,7 +59,7 @@ def test_masks_travel_as_far_in_a_short_run():
     assert Schedule(30_000).mask_scale == Schedule(90_000).mask_scale == 1
     assert Schedule(3000).mask_scale == 10
     assert Schedule(100).mask_scale == 20  # bounded
-    hasty = replace(PCGS, mask_haste=2.5)
+    hasty = PCGS.changed(mask_haste=2.5)
     assert [Schedule.of(hasty, n).mask_scale for n in (60_000, 6000, 3000)] == [2.5, 12.5, 20]
 
 
@@ -92,13 +91,13 @@ def test_views_grow_as_predict_gs_says():
     [("none", 1, 1, 1), ("fixed", 0.5, 0.5, 1), ("linear", 0.5, 0.75, 1), ("cosine", 0.5, 0.75, 1)],
 )
 def test_other_ways_to_grow(kind, start, halfway, end):
-    recipe = replace(PCGS, downsampling=kind, downsampling_start=0.5, downsampling_until=0.4)
+    recipe = PCGS.changed(downsampling=kind, downsampling_start=0.5, downsampling_until=0.4)
     schedule = Schedule.of(recipe, 1000)
     assert [schedule.view_scale(i) for i in (0, 200, 400)] == pytest.approx([start, halfway, end])
 
 
 def test_views_that_never_are_small():
-    recipe = replace(PREDICT_GS, downsampling_until=0.0)
+    recipe = PREDICT_GS.changed(downsampling_until=0.0)
     assert Schedule.of(recipe, 100).view_scale(0) == 1.0
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gspc.errors import InputError, UsageError
-from gspc.presets import DEFAULT_PRESET, PRESETS, Recipe, nearest, preset
+from gspc.presets import DEFAULT_PRESET, PRESETS, nearest, preset
+from gspc.recipe import Recipe, ingredients
 from gspc.switches import as_text, differences, read_switches, with_switches
 
 # Options of fit that a configuration file may hold, and their kinds. Not what belongs to one run: the scene,
@@ -97,10 +98,10 @@ def read_settings(path: Path) -> Settings:
             name = value
         elif key in OPTIONS:
             options[key] = _option(path, key, value)
-        elif key in Recipe.__dataclass_fields__:
+        elif key in ingredients():
             raise UsageError(f"{path}: {written} is an ingredient; put it below [set]")
         else:
-            known = ("preset", "set", *OPTIONS, *Recipe.__dataclass_fields__)
+            known = ("preset", "set", *OPTIONS, *ingredients())
             raise UsageError(f"{path}: no option {written}{nearest(key, known)}")
     return Settings(name, options, read_switches(switches, str(path)))
 

@@ -137,13 +137,9 @@ def camera_from_core(found: _codec.StoredCamera) -> Camera:
     """The reverse of `camera_to_core`."""
     matrix = np.eye(4)
     matrix[:3] = np.array(found.pose).reshape(3, 4)
-    return Camera(
-        found.name.decode("utf-8", "replace"),
-        found.width,
-        found.height,
-        *found.intrinsics,
-        world_to_camera=matrix,
-    )
+    fx, fy, cx, cy = found.intrinsics
+    name = found.name.decode("utf-8", "replace")
+    return Camera(name, found.width, found.height, fx, fy, cx, cy, matrix)
 
 
 def metadata_to_core(metadata: Mapping[str, str], rate_weights: tuple[float, ...]) -> bytes:

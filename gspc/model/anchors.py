@@ -30,7 +30,7 @@ from gspc.model.masks import START
 from gspc.model.quantization import ONE_SCALE_STEP, StepBase
 from gspc.ops.mlp import two_layers
 from gspc.ops.rate import AttributeRows
-from gspc.presets import Recipe
+from gspc.recipe import Recipe
 
 PER_ANCHOR = ("features", "log_scales", "offsets", "masks")
 POSITION_CENTER = (
@@ -50,7 +50,7 @@ POOL_UNITS = 1024  # integers per 1.0 of the pool's features in the stream
 
 @dataclass(frozen=True)
 class ModelShape:
-    """Everything that sizes a model; stored in checkpoints. Fields as in `gspc.presets.Recipe`."""
+    """Everything that sizes a model; stored in checkpoints. Fields as in `gspc.recipe`."""
 
     levels: int
     rate_weights: tuple[float, ...]
@@ -79,13 +79,13 @@ class ModelShape:
     def of(recipe: Recipe, levels: int, rate_weights: tuple[float, ...]) -> ModelShape:
         """The shape that a recipe asks for."""
         own = {entry.name for entry in fields(ModelShape)}
-        same = {entry.name: getattr(recipe, entry.name) for entry in fields(recipe) if entry.name in own}
-        same |= {"levels": levels, "rate_weights": rate_weights, "refined": recipe.refined}
-        chunks = min(recipe.chunks, recipe.features)
+        same = {name: value for name, value in recipe.values().items() if name in own}
+        same |= {"levels": levels, "rate_weights": rate_weights, "refined": recipe.levels.refined}
+        chunks = min(recipe.contexts.chunks, recipe.representation.features)
         same["chunks"] = chunks if chunks > 1 else 0
-        scaling = ONE_SCALE_STEP if recipe.one_scale else StepBase.scaling
-        same["step_base"] = StepBase(recipe.feature_step, scaling)
-        planes = PLANES if recipe.pool_grid == "own" else 0
+        scaling = ONE_SCALE_STEP if recipe.representation.one_scale else StepBase.scaling
+        same["step_base"] = StepBase(recipe.representation.feature_step, scaling)
+        planes = PLANES if recipe.representation.pool_grid == "own" else 0
         return ModelShape(**same, pool_planes=planes)
 
     @property
@@ -137,22 +137,6 @@ class ModelShape:
             pool=Pool(self.pool, self.pool_hidden, self.pool_planes) if self.pool else None,
             grid=grid,
         )
-
-    def gaussian_trits(self, attribute: str) -> bool:
-        """Whether the Gaussian of a first appearance tells an attribute's trits, too."""
-        return self.attribute(attribute).trit_model == "gaussian"
-
-    def refines_at(self, attribute: str, level: int) -> bool:
-        """Whether `level` refines what earlier levels hold of an attribute."""
-        return self.attribute(attribute).refines_at(level)
-
-    def step_level(self, attribute: str, level: int) -> int:
-        """The level whose step an attribute has at `level`."""
-        return self.attribute(attribute).step_level(level)
-
-    def refinement(self, attribute: str, level: int) -> int:
-        """How many steps of an attribute at `level` fit into one of level 1."""
-        return self.attribute(attribute).refinement(level)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a checkpoint."""

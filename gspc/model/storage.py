@@ -1,26 +1,38 @@
 """Files of training: the checkpoint to resume from and the finished `model.pt`. Both load with
-`weights_only=True`."""
+`weights_only=True`, and nothing in them is used before its type is checked."""
 
 from __future__ import annotations
 
 import io
-import pickle
-import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, get_type_hints
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from gspc.errors import InputError
+from gspc.format import limits
 from gspc.format.grid import GridPlane, GridSpec
-from gspc.model.anchors import AnchorModel, ModelShape
+from gspc.model.anchors import PER_ANCHOR, POSITION_CENTER, AnchorModel, ModelShape
+from gspc.model.loaded import Loaded
+from gspc.model.quantization import StepBase
 from gspc.output import write_atomically
+from gspc.recipe import ingredients
 from gspc.scene import Camera
 
 FORMAT = "gspc-model"
 VERSION = 3
+AGAIN = "run `gspc fit` again"
+MAX_SIDE = 65535  # pixels of a camera
+
+# Limits of the sizes that no ingredient of a recipe is named after.
+SIZE_LIMITS = {
+    "offsets": (1, limits.MAX_OFFSETS),
+    "pool_planes": (0, limits.MAX_PLANES),
+    "refined": (0, 7),
+}
 
 
 @dataclass(frozen=True)
@@ -43,11 +55,20 @@ def camera_to_dict(camera: Camera) -> dict[str, Any]:
     }
 
 
-def camera_from_dict(values: dict[str, Any]) -> Camera:
-    """The reverse of `camera_to_dict`."""
-    width, height = values["size"]
-    fx, fy, cx, cy = values["intrinsics"]
-    return Camera(values["name"], width, height, fx, fy, cx, cy, values["world_to_camera"].numpy())
+def camera_from(values: Loaded) -> Camera:
+    """The reverse of `camera_to_dict`. Raises InputError."""
+    width, height = (size.whole(1, MAX_SIDE) for size in values["size"].items(2))
+    fx, fy, cx, cy = values["intrinsics"].items(4)
+    return Camera(
+        values["name"].text(),
+        width,
+        height,
+        fx.positive(),
+        fy.positive(),
+        cx.number(),
+        cy.number(),
+        values["world_to_camera"].tensor((4, 4), torch.float64).numpy(),
+    )
 
 
 def model_to_dict(model: AnchorModel) -> dict[str, Any]:
@@ -66,25 +87,78 @@ def model_to_dict(model: AnchorModel) -> dict[str, Any]:
     }
 
 
-def model_from_dict(values: dict[str, Any]) -> AnchorModel:
-    """The reverse of `model_to_dict`."""
-    grid = values["grid"]
-    spec = GridSpec(
-        box_low=tuple(grid["box_low"]),
-        box_size=tuple(grid["box_size"]),
-        planes=tuple(GridPlane(*plane) for plane in grid["planes"]),
-    )
-    state = values["state"]
-    model = AnchorModel(
-        ModelShape.from_dict(values["shape"]),
-        spec,
-        values["voxel_size"],
-        state["origin"],
-        values["distance_scale"],
-        len(state["positions"]),
-    )
-    model.load_state_dict(state)
+def model_from(values: Loaded) -> AnchorModel:
+    """The reverse of `model_to_dict`. Raises InputError for anything that is not as it should be."""
+    shape, spec, state = _shape(values["shape"]), _grid(values["grid"]), values["state"]
+    positions = _positions(state["positions"])
+    origin = state["origin"].tensor((3,), torch.float64)
+    entries = (spec.total_entries, spec.features_per_entry)
+    state["grid.embeddings"].tensor(entries, torch.float32)  # before a model allocates as many
+    scales = values["voxel_size"].positive(), values["distance_scale"].positive()
+    try:
+        model = AnchorModel(shape, spec, scales[0], origin, scales[1], anchors=0)
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).split("\n")[0]
+        raise values["shape"].error(f"has sizes that do not fit together ({reason})") from error
+    _check_state(state, model.state_dict(), len(positions))
+    model.positions = positions
+    for name in PER_ANCHOR:
+        setattr(model, name, nn.Parameter(state[name].value))
+    model.load_state_dict(dict(state.table()))
     return model
+
+
+def _shape(values: Loaded) -> ModelShape:
+    found: dict[str, Any] = {}
+    kinds, known = get_type_hints(ModelShape), ingredients()
+    for name in (entry.name for entry in fields(ModelShape)):
+        value, about = values[name], known.get(name)
+        if kinds[name] is bool:
+            found[name] = value.switch()
+        elif kinds[name] is int:
+            low, high = SIZE_LIMITS[name] if about is None else (about.low, about.high)
+            found[name] = value.whole(low, high)
+        elif kinds[name] is str:
+            found[name] = value.text(() if about is None else about.choices)
+    weights = values["rate_weights"].items(found["levels"])
+    found["rate_weights"] = tuple(weight.number(0) for weight in weights)
+    steps = values["step_base"]
+    found["step_base"] = StepBase(*(steps[name].positive() for name in ("features", "scaling", "offsets")))
+    return ModelShape(**found)
+
+
+def _grid(values: Loaded) -> GridSpec:
+    def whole(value: Loaded, count: int) -> tuple[Any, ...]:
+        return tuple(part.whole() for part in value.items(count))
+
+    try:
+        return GridSpec(
+            box_low=whole(values["box_low"], 3),
+            box_size=whole(values["box_size"], 3),
+            planes=tuple(GridPlane(*whole(plane, 3)) for plane in values["planes"].items()),
+        )
+    except ValueError as error:
+        raise values.error(f"is beyond what a grid may have ({error})") from error
+
+
+def _positions(value: Loaded) -> Tensor:  # -> int32 [N, 3]
+    anchors = len(value.value) if isinstance(value.value, Tensor) and value.value.ndim else 0
+    positions = value.tensor((anchors, 3), torch.int32)
+    if not anchors:
+        raise value.error("has no anchors")
+    if int(positions.min()) < 0 or int(positions.max()) >= 2 * POSITION_CENTER:
+        raise value.error("lies outside the 21 bits per axis that positions have")
+    return positions
+
+
+def _check_state(state: Loaded, like: dict[str, Tensor], anchors: int) -> None:
+    """Raises InputError unless the tensors are those of `like`, a model without anchors, and as many."""
+    for name, tensor in like.items():
+        rows = (anchors,) if name in ("positions", *PER_ANCHOR) else tensor.shape[:1]
+        state[name].tensor((*rows, *tensor.shape[1:]), tensor.dtype)
+    for name in state.names():
+        if name not in like:
+            raise state.error(f"has {name}, which its model does not")
 
 
 def save(path: Path, values: dict[str, Any]) -> None:
@@ -101,30 +175,26 @@ def _write(values: dict[str, Any], file: BinaryIO) -> None:
         raise
 
 
-def load(source: Path | bytes, name: str, expected: str) -> dict[str, Any]:
-    """Reads a file of ours. Raises InputError when it is not one, is damaged, or is of a newer version."""
+def load(source: Path | bytes, name: str, expected: str, version: int, advice: str) -> Loaded:
+    """Reads a file of ours of the kind `expected`; `advice` says what to do about one that is unusable.
+
+    Raises InputError when it is not one, is damaged, or is of another version.
+    """
     try:
         file: Any = io.BytesIO(source) if isinstance(source, bytes) else source
         values = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise InputError(f"{name}: no such file") from error
-    except (
-        OSError,
-        RuntimeError,
-        EOFError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-        ValueError,
-        KeyError,
-    ) as error:
-        raise InputError(f"{name}: not a gspc model, or damaged; run `gspc fit` again") from error
+    except Exception as error:  # damaged bytes make torch's reader raise nearly anything
+        raise InputError(f"{name}: not a {expected} file, or damaged; {advice}") from error
     if not isinstance(values, dict) or values.get("format") != expected:
         raise InputError(f"{name}: not a {expected} file; give the output of `gspc fit`")
-    if values.get("version") != VERSION:
+    loaded = Loaded(values, name, advice)
+    if (found := loaded["version"].whole()) != version:
         raise InputError(
-            f"{name}: written by another version of gspc (format {values.get('version')}, here {VERSION})"
+            f"{name}: written by another version of gspc (format {found}, here {version}); {advice}"
         )
-    return values
+    return loaded
 
 
 def save_model(path: Path, trained: TrainedModel) -> None:
@@ -144,13 +214,9 @@ def save_model(path: Path, trained: TrainedModel) -> None:
 
 def load_model(source: Path | bytes, name: str = "model") -> TrainedModel:
     """Reads `model.pt`. Raises InputError."""
-    values = load(source, str(source) if isinstance(source, Path) else name, FORMAT)
-    try:
-        return TrainedModel(
-            model=model_from_dict(values["model"]),
-            cameras=tuple(camera_from_dict(camera) for camera in values["cameras"]),
-            background=tuple(values["background"]),
-            metadata=dict(values["metadata"]),
-        )
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{name}: incomplete gspc model ({error}); run `gspc fit` again") from error
+    values = load(source, str(source) if isinstance(source, Path) else name, FORMAT, VERSION, AGAIN)
+    red, green, blue = (part.number(0, 1) for part in values["background"].items(3))
+    metadata = values["metadata"]
+    texts = {key: metadata[key].text() for key in metadata.names()}
+    cameras = tuple(camera_from(camera) for camera in values["cameras"].items())
+    return TrainedModel(model_from(values["model"]), cameras, (red, green, blue), texts)

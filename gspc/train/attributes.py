@@ -1,31 +1,33 @@
-"""What an iteration draws of the anchors: their attributes as a level of the stream would restore them."""
+"""Attributes of the anchors that an iteration shows: as a level of the stream would restore them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from gspc.format.shape import ATTRIBUTES
+from gspc.format.shape import Attribute
 from gspc.model import quantization as quant
 from gspc.model.anchors import AnchorModel
 from gspc.ops.rows import mask_rows, noisy_rows, rounded_rows
-from gspc.presets import Noise
+from gspc.recipe import Noise
 from gspc.train.rate import AnchorRows
 from gspc.train.schedule import Phase, Schedule
 
 
 @dataclass(frozen=True)
 class Attributes:
-    """Attributes of the visible anchors as one level would restore them."""
+    """Attributes of v visible anchors as one level would restore them."""
 
-    predicted: Tensor | None  # by the pool: the first channels of the features
-    features: Tensor  # the others
-    log_scales: Tensor
-    offsets: Tensor
-    mask: Tensor
-    alive: Tensor | None  # Gaussians of all anchors whose masks are open; None before masks are learned
+    predicted: Tensor | None  # [v, P] by the pool: the first channels of the features
+    features: Tensor  # [v, F] the others
+    log_scales: Tensor  # [v, Z]
+    offsets: Tensor  # [v, K, 3]
+    mask: Tensor  # [v, K]
+    # How many masks of all anchors are open, a scalar with a gradient; None before masks are learned
+    open_masks: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -37,30 +39,42 @@ class Lattice:
     steps: tuple[Tensor, ...]  # [N], of level 1
 
 
+def _step_of_first_level(attribute: Attribute, level: int) -> int:
+    return 1
+
+
+# How many steps of the noise before steps are learned fit into one of level 1, by attribute and level.
+NOISE_REFINEMENTS: Mapping[Noise, Callable[[Attribute, int], int]] = {
+    "finest": Attribute.refinement,
+    "first": _step_of_first_level,
+}
+
+
 class AttributeSource:
     """Attributes of a model's anchors while it trains; keeps what does not change from one iteration to the
     next."""
 
     def __init__(self, model: AnchorModel, schedule: Schedule, noise: Noise) -> None:
-        self.model, self.schedule, self.noise = model, schedule, noise
+        self.model, self.schedule = model, schedule
+        self._noise_refinement = NOISE_REFINEMENTS[noise]
         self._grid: tuple[Tensor, Tensor] | None = None  # positions and what the settled grid holds there
         self._lattice: Lattice | None = None
 
-    def draw(
+    def restored(
         self, visible: Tensor, sample: Tensor, iteration: int, level: int
     ) -> tuple[Attributes, AnchorRows]:
         """Attributes of the anchors `visible` as `level` restores them, in most phases with the noise that
         stands for quantization (method sections 2 and 6), and the parameters of the anchors `sample` as they
-        are; int64 [v] ascending and [a]."""
+        are; int64 [v] ascending and [n]."""
         model, shape = self.model, self.model.shape
         phase = self.schedule.phase(iteration)
         coded = phase in (Phase.RATE, Phase.FINISH)
         rounds = self.schedule.rounds(iteration)
         predicted, steps = self._predict(visible, iteration, steps=coded and not rounds)
-        alive: Tensor | None = None
+        open_masks: Tensor | None = None
         if coded:
             plane = min(level, model.masks.shape[2])
-            mask, sample_masks, alive = mask_rows(model.masks, visible, sample, plane)
+            mask, sample_masks, open_masks = mask_rows(model.masks, visible, sample, plane)
         else:
             mask, sample_masks = model.masks.new_ones(len(visible), shape.offsets), model.masks[sample]
         if rounds:
@@ -71,14 +85,14 @@ class AttributeSource:
         if not self.schedule.residuals(iteration):
             own = torch.zeros_like(own)
         return (
-            Attributes(predicted, own, log_scales[0], offsets[0], mask, alive),
+            Attributes(predicted, own, log_scales[0], offsets[0], mask, open_masks),
             AnchorRows(features[1], log_scales[1], offsets[1], sample_masks),
         )
 
     def _predict(
         self, visible: Tensor, iteration: int, *, steps: bool
     ) -> tuple[Tensor | None, Tensor | None]:
-        """`AnchorModel.predicted_and_steps` of the anchors `visible`."""
+        """`AnchorModel.predicted_and_steps` of the anchors `visible`: [v, P] and [v, 3]."""
         model = self.model
         if not (steps or model.pool):
             return None, None
@@ -91,12 +105,9 @@ class AttributeSource:
     ) -> list[tuple[Tensor, Tensor]]:
         """Each attribute with the noise that stands for quantization at `level`, and the rows `sample`;
         `parameters` are those of the steps [v, 3] once they are learned."""
-        model, shape = self.model, self.model.shape
-        finest = parameters is not None or self.noise == "finest"
-        scales = [
-            q0 / (shape.refinement(name, level) if finest else 1)
-            for name, q0 in zip(ATTRIBUTES, shape.step_base.as_tuple(), strict=True)
-        ]
+        model = self.model
+        refinement = self._noise_refinement if parameters is None else Attribute.refinement
+        scales = [a.step_base / refinement(a, level) for a in model.shape.attributes]
         steps: tuple[Tensor | None, ...] = (None, None, None)
         seeds = [0, 0, 0]
         if phase is Phase.WARMUP:
@@ -114,7 +125,7 @@ class AttributeSource:
 
     def _rounded(self, visible: Tensor, sample: Tensor, level: int) -> list[tuple[Tensor, Tensor]]:
         """Each attribute as `level` restores it, and the rows `sample`."""
-        model, shape = self.model, self.model.shape
+        model, levels = self.model, self.model.shape.levels
         lattice = self.lattice()
         return [
             rounded_rows(
@@ -123,11 +134,11 @@ class AttributeSource:
                 sample,
                 center,
                 step,
-                shape.refinement(name, shape.levels),
-                shape.step_level(name, shape.levels) - shape.step_level(name, level),
+                a.refinement(levels),
+                a.step_level(levels) - a.step_level(level),
             )
-            for name, values, center, step in zip(
-                ATTRIBUTES,
+            for a, values, center, step in zip(
+                model.shape.attributes,
                 (model.features, model.log_scales, model.offsets),
                 lattice.centers,
                 lattice.steps,

@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import gc
-import json
-import os
-import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Protocol
 
 import torch
 
 from gspc.config import FitOptions, checkpoint_path
 from gspc.data import suggested_cameras
-from gspc.errors import BackendError, InputError, UsageError
+from gspc.errors import BackendError
 from gspc.model import storage
 from gspc.model.anchors import ModelShape
+from gspc.model.loaded import Loaded
 from gspc.ops import cuda
 from gspc.ops.arrays import flushed_denormals, keep_freed_memory
-from gspc.output import writing
 from gspc.rendering.rasterizer import Backend, choose_backend
 from gspc.scene import SceneData
-from gspc.train.densify import Statistics
+from gspc.train import checkpoint
 from gspc.train.initialize import initial_model
-from gspc.train.optimizer import make_optimizer
+from gspc.train.interrupt import deferred_interrupt
+from gspc.train.log import TrainingLog, training_log
 from gspc.train.schedule import Schedule
+from gspc.train.settings import run_settings
 from gspc.train.trainer import StepReport, Trainer
 
-CHECKPOINT_FORMAT = "gspc-checkpoint"
 REPORT_EVERY = 10
 ESTIMATE_EVERY = 100
 
@@ -79,7 +76,8 @@ def fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserv
     then raises KeyboardInterrupt; `options.resume` goes on from it. Same seed, device and thread count: same
     log.
 
-    Raises UsageError when a checkpoint was made with other options, InputError, OutputError, BackendError.
+    Raises UsageError when a checkpoint was made with other options or photographs, InputError, OutputError,
+    BackendError.
     """
     started = time.monotonic()
     keep_freed_memory()
@@ -94,60 +92,60 @@ def fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserv
         metadata={"scene": scene.name, "iterations": str(run.iterations), **dict(options.metadata)},
     )
     storage.save_model(output, trained)
-    checkpoint_path(output).unlink(missing_ok=True)
+    run.checkpoint.unlink(missing_ok=True)
     seconds = time.monotonic() - started
     return FitResult(output, run.iterations, trained.model.anchors, run.trainer.psnr, seconds)
 
 
 class _Run:
+    """A fit from its first iteration, or from that of its checkpoint, to its last."""
+
     def __init__(self, scene: SceneData, output: Path, options: FitOptions, observer: FitObserver) -> None:
         self.options, self.observer = options, observer
         self.checkpoint = checkpoint_path(output)
-        backend = choose_backend(options.device)
-        observer.message(backend.reason)
-        if backend.name == "cuda":
-            observer.message(cuda.summary())
-        if options.heads_precision == "bf16":
-            _check_bf16(backend)
-        recipe = options.recipe
-        self.iterations = (
-            options.iterations or recipe.iterations or (30_000 if backend.name == "cuda" else 3_000)
-        )
-        shape = ModelShape.of(recipe, options.level_count, options.weights)
-        self.settings: dict[str, Any] = {
-            "iterations": self.iterations,
-            "seed": options.seed,
-            "voxel_size": options.voxel_size or 0.0,
-            "recipe": asdict(recipe),
-            "heads_precision": options.heads_precision,
-            "shape": shape.to_dict(),
-            "scene": scene.name,
-            "views": [view.camera.name for view in scene.train],
-            "size": [scene.train[0].camera.width, scene.train[0].camera.height],
-        }
+        backend = _choose_backend(options, observer)
+        asked = options.iterations or options.recipe.schedule.iterations
+        self.iterations = asked or (30_000 if backend.name == "cuda" else 3_000)
+        self.settings = run_settings(scene, options, self.iterations)
         torch.manual_seed(options.seed)
         saved = self._saved()
-        model = (
-            storage.model_from_dict(saved["model"])
-            if saved
-            else initial_model(scene, shape, options.voxel_size, reference_grid=recipe.grid == "reference")
-        )
-        model.heads.bf16 = options.heads_precision == "bf16"
-        schedule = Schedule.of(recipe, self.iterations)
-        self.trainer = Trainer(scene, model, schedule, backend, recipe)
-        if saved:
-            self._restore(saved)
+        self.trainer = self._start(scene, backend, saved)
+        if saved is not None:
+            checkpoint.restore(saved, self.trainer)
+            observer.message(f"resumed at iteration {self.trainer.iteration}")
+        model = self.trainer.model
         observer.message(
             f"{model.anchors} anchors, voxel size {model.voxel_size:.4g}, {len(scene.train)} views"
         )
+
+    def _saved(self) -> Loaded | None:
+        """The checkpoint to go on from, if one is asked for and there."""
+        if not self.options.resume:
+            return None
+        if not self.checkpoint.exists():
+            self.observer.message(f"no checkpoint {self.checkpoint}: starting from the beginning")
+            return None
+        return checkpoint.load(self.checkpoint, self.settings)
+
+    def _start(self, scene: SceneData, backend: Backend, saved: Loaded | None) -> Trainer:
+        """A trainer of a new model, or of the checkpoint's."""
+        options, recipe = self.options, self.options.recipe
+        shape = ModelShape.of(recipe, options.level_count, options.weights)
+        if saved is None:
+            reference = recipe.representation.grid == "reference"
+            model = initial_model(scene, shape, options.voxel_size, reference_grid=reference)
+        else:
+            model = checkpoint.model_of(saved, shape)
+        model.heads.bf16 = options.heads_precision == "bf16"
+        return Trainer(scene, model, Schedule.of(recipe, self.iterations), backend, recipe)
 
     def train(self) -> None:
         """All iterations that are left."""
         trainer, started, first = self.trainer, time.monotonic(), self.trainer.iteration
         estimated = 0
         with (
-            self._log() as log,
-            _deferred_interrupt() as interrupted,
+            training_log(self.options.log, first) as log,
+            deferred_interrupt() as interrupted,
             _settled_objects(),
             flushed_denormals(),
         ):
@@ -157,7 +155,7 @@ class _Run:
                 if done % ESTIMATE_EVERY == 0 or done == self.iterations:
                     estimated = trainer.estimated_bytes()
                 if done % REPORT_EVERY == 0 or done == self.iterations:
-                    self._write_log(log, report, estimated)
+                    log.write(self._row(report, estimated))
                     left = (time.monotonic() - started) / (done - first) * (self.iterations - done)
                     self.observer.progress(self._progress(report, estimated, left))
                 every = self.options.checkpoint_every
@@ -181,11 +179,9 @@ class _Run:
             seconds_left=left,
         )
 
-    def _write_log(self, log: IO[str] | None, report: StepReport, estimated: int) -> None:
-        """One JSON line; no times in it, so that equal runs give equal logs."""
-        if log is None:
-            return
-        row = {
+    def _row(self, report: StepReport, estimated: int) -> dict[str, object]:
+        """A row of the log; no times in it, so that equal runs give equal logs."""
+        return {
             "iteration": self.trainer.iteration,
             "phase": report.phase.value,
             "level": report.level,
@@ -195,123 +191,21 @@ class _Run:
             "level_bits": report.bits,
             "estimated_bytes": estimated,
         }
-        with writing(log.name):
-            log.write(json.dumps(row) + "\n")
-            log.flush()
 
-    @contextmanager
-    def _log(self) -> Iterator[IO[str] | None]:
-        path = self.options.log
-        if path is None:
-            yield None
-            return
-        kept = _rows_until(path, self.trainer.iteration) if self.trainer.iteration else []
-        with writing(path):
-            file = path.open("w")
-        try:
-            file.writelines(kept)
-            yield file
-        finally:
-            with writing(path):
-                file.close()
-
-    def _save(self, log: IO[str] | None) -> None:
-        trainer = self.trainer
-        if log is not None:
-            os.fsync(log.fileno())
-        storage.save(
-            self.checkpoint,
-            {
-                "format": CHECKPOINT_FORMAT,
-                "version": storage.VERSION,
-                "settings": self.settings,
-                "model": storage.model_to_dict(trainer.model),
-                "optimizer": trainer.optimizer.state_dict(),
-                "statistics": trainer.statistics.tensors(),
-                "order": trainer.order,
-                "iteration": trainer.iteration,
-                "psnr": trainer.psnr,
-                "picture_loss": trainer.picture_loss,
-                "pruned": trainer.pruned,
-                "random": torch.get_rng_state(),
-                "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-            },
-        )
-
-    def _saved(self) -> dict[str, Any] | None:
-        if not self.options.resume:
-            return None
-        if not self.checkpoint.exists():
-            self.observer.message(f"no checkpoint {self.checkpoint}: starting from the beginning")
-            return None
-        saved = storage.load(self.checkpoint, str(self.checkpoint), CHECKPOINT_FORMAT)
-        for key, value in self.settings.items():
-            if saved["settings"].get(key) != value:
-                raise UsageError(
-                    f"{self.checkpoint}: was made with another {key}; "
-                    "give the same options or start without --resume"
-                )
-        return saved
-
-    def _restore(self, saved: dict[str, Any]) -> None:
-        trainer = self.trainer
-        trainer.optimizer = make_optimizer(trainer.model, trainer.recipe.mask_momentum)
-        trainer.optimizer.load_state_dict(saved["optimizer"])
-        trainer.statistics = Statistics(**{k: v.to(trainer.device) for k, v in saved["statistics"].items()})
-        trainer.order = list(saved["order"])
-        trainer.iteration, trainer.psnr = saved["iteration"], saved["psnr"]
-        trainer.picture_loss, trainer.pruned = saved["picture_loss"], saved["pruned"]
-        torch.set_rng_state(saved["random"])
-        if saved["random_cuda"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(saved["random_cuda"])
-        self.observer.message(f"resumed at iteration {trainer.iteration}")
+    def _save(self, log: TrainingLog) -> None:
+        log.sync()
+        checkpoint.save(self.checkpoint, self.settings, self.trainer)
 
 
-def _rows_until(path: Path, iteration: int) -> list[str]:
-    """Lines of an interrupted run's log up to an iteration. Raises InputError when it is no such log."""
-    kept: list[str] = []
-    if not path.is_file():
-        return kept
-    try:
-        for line in path.read_text().splitlines(keepends=True):
-            if not line.endswith("\n") or json.loads(line)["iteration"] > iteration:
-                break
-            kept.append(line)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path}: is not the log of the run to resume; name another with --log") from error
-    return kept
-
-
-@contextmanager
-def _settled_objects() -> Iterator[None]:
-    """What lives already is no garbage: without this Python walks through all modules again and again, 3 % of
-    a small scene's time."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-
-
-@contextmanager
-def _deferred_interrupt() -> Iterator[threading.Event]:
-    """Ctrl-C sets the event instead of tearing an iteration apart; a second one interrupts at once."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-
-    def handle(number: int, frame: object) -> None:
-        if event.is_set():
-            raise KeyboardInterrupt
-        event.set()
-
-    before = signal.signal(signal.SIGINT, handle)
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _choose_backend(options: FitOptions, observer: FitObserver) -> Backend:
+    """Where to train, told to the observer. Raises BackendError."""
+    backend = choose_backend(options.device)
+    observer.message(backend.reason)
+    if backend.name == "cuda":
+        observer.message(cuda.summary())
+    if options.heads_precision == "bf16":
+        _check_bf16(backend)
+    return backend
 
 
 def _check_bf16(backend: Backend) -> None:
@@ -321,3 +215,15 @@ def _check_bf16(backend: Backend) -> None:
         )
     if not torch.cuda.is_bf16_supported(including_emulation=False):
         raise BackendError(f"--heads-precision bf16: {backend.device} has no bfloat16; give float32")
+
+
+@contextmanager
+def _settled_objects() -> Iterator[None]:
+    """Keeps Python's garbage collection away from the objects that are there before training starts, modules
+    above all: none of them becomes garbage, and walking through them takes 3 % of a small scene's time."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

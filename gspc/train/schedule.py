@@ -4,10 +4,11 @@ iterations."""
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from gspc.presets import Downsampling, Recipe
+from gspc.recipe import Downsampling, Recipe
 
 REFERENCE_ITERATIONS = 30_000  # the papers' schedule, from which the shares below are taken
 
@@ -24,8 +25,18 @@ class Phase(Enum):
     FINISH = "finish"
 
 
+# What training views still miss of their size, as a share of what they miss at the start, in an iteration
+# before the one in which they have it all (Predict-GS Eq. 6 and its ablations).
+MISSING_SIZE: Mapping[Downsampling, Callable[[int, float], float]] = {
+    "none": lambda iteration, end: 0.0,
+    "fixed": lambda iteration, end: 1.0,
+    "linear": lambda iteration, end: 1 - iteration / end,
+    "cosine": lambda iteration, end: 0.5 * (1 + math.cos(math.pi * iteration / end)),
+}
+
+
 @dataclass(frozen=True)
-class Rate:
+class LearningRate:
     """A learning rate from `start` to `end`, exponentially."""
 
     start: float
@@ -58,19 +69,19 @@ class Schedule:
     downsampling: Downsampling = "none"
     downsampling_start: float = 0.7
     downsampling_until: float = 0.3
-    learning_rates: dict[str, Rate] = field(
+    learning_rates: dict[str, LearningRate] = field(
         default_factory=lambda: {
-            "features": Rate(0.0075, 0.00075),
-            "log_scales": Rate(0.007, 0.0007),
-            "offsets": Rate(0.01, 0.0001),  # times the scene's extent
-            "masks": Rate(0.05, 0.005),  # times mask_scale
-            "opacity": Rate(0.002, 0.0002),
-            "color": Rate(0.008, 0.0005),
-            "cov": Rate(0.004, 0.001),
-            "residual": Rate(0.004, 0.0005),  # residual decoder
-            "pool": Rate(0.005, 0.0005),  # fusion network
-            "grid": Rate(0.005, 0.0005),  # as far as `grid_until` lets it
-            "context": Rate(0.005, 0.0005),
+            "features": LearningRate(0.0075, 0.00075),
+            "log_scales": LearningRate(0.007, 0.0007),
+            "offsets": LearningRate(0.01, 0.0001),  # times the scene's extent
+            "masks": LearningRate(0.05, 0.005),  # times mask_scale
+            "opacity": LearningRate(0.002, 0.0002),
+            "color": LearningRate(0.008, 0.0005),
+            "cov": LearningRate(0.004, 0.001),
+            "residual": LearningRate(0.004, 0.0005),  # residual decoder
+            "pool": LearningRate(0.005, 0.0005),  # fusion network
+            "grid": LearningRate(0.005, 0.0005),  # as far as `grid_until` lets it
+            "context": LearningRate(0.005, 0.0005),
         }
     )
 
@@ -93,16 +104,17 @@ class Schedule:
     @staticmethod
     def of(recipe: Recipe, iterations: int) -> Schedule:
         """The schedule that a recipe asks for."""
+        asked, pooled = recipe.schedule, recipe.representation.pool > 0
         return Schedule(
             iterations,
-            pool_alone=recipe.pool_alone if recipe.pool else 0.0,
-            pooled=recipe.pool > 0,
-            mask_haste=recipe.mask_haste,
-            grid_until=recipe.grid_until,
-            round_from=recipe.round_from,
-            downsampling=recipe.downsampling,
-            downsampling_start=recipe.downsampling_start,
-            downsampling_until=recipe.downsampling_until,
+            pool_alone=asked.pool_alone if pooled else 0.0,
+            pooled=pooled,
+            mask_haste=asked.mask_haste,
+            grid_until=asked.grid_until,
+            round_from=asked.round_from,
+            downsampling=asked.downsampling,
+            downsampling_start=asked.downsampling_start,
+            downsampling_until=asked.downsampling_until,
         )
 
     def residuals(self, iteration: int) -> bool:
@@ -110,16 +122,11 @@ class Schedule:
         return iteration >= self.pool_alone * self.iterations
 
     def view_scale(self, iteration: int) -> float:
-        """Size of the training views relative to their full one (Predict-GS Eq. 6 and its ablations)."""
+        """Size of the training views relative to their full one."""
         end = self.downsampling_until * self.iterations
-        if self.downsampling == "none" or iteration >= end:
+        if iteration >= end:
             return 1.0
-        missing = 1.0 - self.downsampling_start
-        if self.downsampling == "fixed":
-            return 1.0 - missing
-        if self.downsampling == "linear":
-            return 1.0 - missing * (1 - iteration / end)
-        return 1.0 - 0.5 * missing * (1 + math.cos(math.pi * iteration / end))
+        return 1.0 - (1.0 - self.downsampling_start) * MISSING_SIZE[self.downsampling](iteration, end)
 
     @property
     def mask_scale(self) -> float:

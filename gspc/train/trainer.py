@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,28 +14,39 @@ from torch import Tensor
 
 from gspc.model.anchors import AnchorModel
 from gspc.model.calibrate import calibrate
-from gspc.model.masks import gaussian_mask, mask_logits
 from gspc.ops.heads import neural_gaussians
 from gspc.ops.raster import RasterOutput
 from gspc.ops.rows import mean_product, visible_rows
 from gspc.ops.ssim import photometric_loss, squared_error
-from gspc.presets import Recipe
+from gspc.recipe import Accumulate, Recipe
 from gspc.rendering.rasterizer import Backend, rasterize
 from gspc.scene import Camera, SceneData, View
-from gspc.train.attributes import AttributeSource
-from gspc.train.densify import Statistics, densify, prune_closed
+from gspc.train.attributes import Attributes, AttributeSource
+from gspc.train.densify import Statistics, densify, growth_threshold, prune_closed
 from gspc.train.initialize import scene_extent
 from gspc.train.optimizer import make_optimizer
-from gspc.train.rate import POSITION_BITS, AnchorRows, Cost, LevelBits, estimate_bytes, level_bits
+from gspc.train.rate import RateLoss, RateSample, Standing
 from gspc.train.schedule import Phase, Schedule
 
 SSIM_WEIGHT = 0.2
 SCALE_WEIGHT = 0.01  # on the mean product of the Gaussians' scales
-RATE_SHARE = 0.05  # of the anchors are rate-evaluated per iteration
-RATE_AT_LEAST = 2048
 SMOOTHING = 0.98  # of the reported PSNR and of the pictures' loss
-TYPICAL_LOSS = 0.025  # of pictures late in a run on photographs (fox), to which relative rate weights relate
-TYPICAL_LOSS_WHILE_GROWING = 0.04  # the same in the run's second fifth
+
+
+def _no_levels(level: int) -> range:
+    return range(0)
+
+
+def _levels_before(level: int) -> range:
+    return range(1, level)
+
+
+# The levels whose pictures are in the loss beside that of the level that an iteration trains.
+PICTURED_LEVELS: Mapping[Accumulate, Callable[[int], range]] = {
+    "none": _no_levels,
+    "rate": _no_levels,
+    "rate-and-fidelity": _levels_before,
+}
 
 
 @dataclass(frozen=True)
@@ -42,24 +54,22 @@ class StepReport:
     """Figures of one iteration."""
 
     phase: Phase
-    level: int
+    level: int  # that the iteration trained
     loss: float
     psnr: float
-    bits: float  # of the level drawn, all anchors; 0 outside the rate phases
+    bits: float  # of the level, all anchors; 0 outside the rate phases
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """What one iteration drew: indices of the visible anchors [v], of the Gaussians among them (n * K + k)
-    [m]."""
+class Picture:
+    """A view as a level shows it, and what densification wants to know of it."""
 
-    visible: Tensor
-    index: Tensor
+    loss: Tensor  # of Scaffold-GS, a scalar
+    squared_error: float
+    visible: Tensor  # int64 [v] anchors, ascending
+    index: Tensor  # int64 [m] Gaussians among those of the visible anchors, row * K + k
     opacities: Tensor  # [m]
-    picture: RasterOutput
-    sample: Tensor  # anchors whose rate is evaluated
-    rows: AnchorRows  # their parameters
-    alive: Tensor | None  # Gaussians of all anchors with open masks, with a gradient
+    raster: RasterOutput
 
 
 class Trainer:
@@ -77,61 +87,76 @@ class Trainer:
         self.model = model.to(backend.device)
         self.schedule = schedule
         self.backend = backend
-        self.recipe = recipe
         self.device = torch.device(backend.device)
         self.extent = scene_extent(scene)
-        self.optimizer = make_optimizer(self.model, recipe.mask_momentum)
+        self.optimizer = make_optimizer(self.model, recipe.schedule.mask_momentum)
         self.statistics = Statistics.empty(self.model)
-        self.order: list[int] = []
+        self.order: list[int] = []  # views left of this pass over all of them
         self.iteration = 0
         self.psnr = 0.0
         self.picture_loss = 0.0  # smoothed, without the rate
         self.pruned = 0  # anchors removed because their masks closed
+        self.attributes = AttributeSource(self.model, schedule, recipe.schedule.noise)
+        self.rate = RateLoss(self.model, recipe, schedule)
+        self.growth = growth_threshold(recipe.schedule)
+        self._prunes_by_masks = recipe.schedule.prune_by_masks
+        self._also_pictured = PICTURED_LEVELS[recipe.rate.accumulate]
         self._world: tuple[Tensor, Tensor] | None = None  # integer positions and where they lie
-        self.attributes = AttributeSource(self.model, schedule, recipe.noise)
         self._no_rows = torch.zeros(0, dtype=torch.int64, device=self.device)
 
     def step(self) -> StepReport:
         """One iteration: a view, a level, a gradient step; densification where the schedule has it."""
         phase = self.schedule.phase(self.iteration)
         coded = phase in (Phase.RATE, Phase.FINISH)
-        if phase is Phase.FINISH and not self.model.quantized:
-            calibrate(self.model)
-        if self.schedule.starts_rate(self.iteration):
-            self._center_scaling()
+        self._begin(phase)
         levels = self.model.shape.levels
         level = int(torch.randint(1, levels + 1, ())) if coded else levels
         camera, target = self._next_picture()
         self._set_learning_rates()
-        loss, squared, draw = self._distortion(camera, target, level, coded)
-        self._note(float(loss.detach()), squared)
-        bits = 0.0
+        picture, sample = self._show(camera, target, level, sampled=coded)
+        self._note(float(picture.loss.detach()), picture.squared_error)
+        loss, bits = picture.loss, 0.0
         if coded:
-            rate, bits = self._rate(level, draw)
+            standing = Standing(self.iteration, self.picture_loss, self.pruned)
+            grid = self.attributes.grid_rows(sample.index, self.iteration)
+            rate, bits = self.rate.loss(level, sample, grid, standing)
             loss = loss + rate
-            if self.recipe.accumulate == "rate-and-fidelity":
-                for earlier in range(1, level):
-                    loss = loss + self._distortion(camera, target, earlier, False)[0]
+            for other in self._also_pictured(level):
+                loss = loss + self._show(camera, target, other, sampled=False)[0].loss
         loss.backward()
+        self._keep_still()
+        if self.schedule.gathers(self.iteration):
+            self._gather(picture, camera)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self._edit_anchors(coded)
+        self.iteration += 1
+        return StepReport(phase, level, float(loss.detach()), _psnr(picture.squared_error), bits)
+
+    def _begin(self, phase: Phase) -> None:
+        """What happens once, in the first iteration of a phase."""
+        if phase is Phase.FINISH and not self.model.quantized:
+            calibrate(self.model)
+        if self.schedule.starts_rate(self.iteration):
+            self._center_scaling()
+
+    def _keep_still(self) -> None:
+        """Drops the gradients of what must not move in this iteration."""
         if not self.schedule.closes(self.iteration):
             self.model.masks.grad = None
         if self.schedule.rounds(self.iteration):
             self.attributes.keep_lattice()
-        if self.schedule.gathers(self.iteration):
-            self._gather(draw, camera)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+
+    def _edit_anchors(self, coded: bool) -> None:
+        """Grows and removes anchors where the schedule has it."""
+        model, optimizer = self.model, self.optimizer
         if self.schedule.densifies(self.iteration):
-            interval = self.schedule.densify_every
-            self.statistics = densify(
-                self.model, self.optimizer, self.statistics, self._densify_threshold(), interval
-            )
-        if coded and self.recipe.prune_by_masks and self.schedule.prunes(self.iteration):
-            before = self.model.anchors
-            self.statistics = prune_closed(self.model, self.optimizer, self.statistics)
-            self.pruned += before - self.model.anchors
-        self.iteration += 1
-        return StepReport(phase, level, float(loss.detach()), -10 * math.log10(max(squared, 1e-10)), bits)
+            threshold, interval = self.growth.at(self.picture_loss), self.schedule.densify_every
+            self.statistics = densify(model, optimizer, self.statistics, threshold, interval)
+        if coded and self._prunes_by_masks and self.schedule.prunes(self.iteration):
+            before = model.anchors
+            self.statistics = prune_closed(model, optimizer, self.statistics)
+            self.pruned += before - model.anchors
 
     @torch.no_grad()
     def _center_scaling(self) -> None:
@@ -142,19 +167,10 @@ class Trainer:
         if shape.scales == 1:
             self.model.context.start_scaling(self.model.log_scales.mean(0) / shape.step_base.scaling)
 
-    def _densify_threshold(self) -> float:
-        """Gradient from which anchors grow. Gradients shrink with the loss: where pictures are easy, the same
-        threshold grows too little."""
-        threshold = self.recipe.densify_threshold
-        if self.recipe.relative_growth:
-            threshold *= math.sqrt(self.picture_loss / TYPICAL_LOSS_WHILE_GROWING)
-        return threshold
-
     def _note(self, loss: float, squared: float) -> None:
         """Smoothed figures of the pictures."""
-        psnr = -10 * math.log10(max(squared, 1e-10))
         keep = SMOOTHING if self.iteration else 0.0
-        self.psnr = keep * self.psnr + (1 - keep) * psnr
+        self.psnr = keep * self.psnr + (1 - keep) * _psnr(squared)
         self.picture_loss = keep * self.picture_loss + (1 - keep) * loss
 
     def _next_picture(self) -> tuple[Camera, Tensor]:
@@ -172,7 +188,7 @@ class Trainer:
 
     def estimated_bytes(self) -> int:
         """Size of the stream if the model were coded now."""
-        return estimate_bytes(self.model)
+        return self.rate.estimated_bytes()
 
     def _next_view(self) -> int:
         if not self.order:
@@ -186,22 +202,29 @@ class Trainer:
             group["lr"] = self.schedule.learning_rate(name, self.iteration) * scale.get(name, 1.0)
 
     @torch.no_grad()
-    def _positions(self) -> Tensor:
+    def _positions(self) -> Tensor:  # -> [N, 3]
         """World positions of the anchors, which move only when densification edits them."""
         positions = self.model.positions
         if self._world is None or self._world[0] is not positions:
             self._world = positions, self.model.world()
         return self._world[1]
 
-    def _distortion(
-        self, camera: Camera, target: Tensor, level: int, coded: bool
-    ) -> tuple[Tensor, float, Drawn]:
-        """Scaffold-GS loss of one view, its squared error, and what densification and, if `coded`, the rate
-        want to know."""
+    def _show(
+        self, camera: Camera, target: Tensor, level: int, *, sampled: bool
+    ) -> tuple[Picture, RateSample]:
+        """The scene as `level` shows it to a camera, compared with the photograph `target`, uint8 [H, W, 3];
+        and the sample of the iteration's rate, empty unless `sampled`."""
         model = self.model
         visible, anchors = visible_rows(self._positions(), model.log_scales.detach(), camera)
-        sample = self._sample(visible) if coded else self._no_rows
-        attributes, rows = self.attributes.draw(visible, sample, self.iteration, level)
+        index = self.rate.sample(visible) if sampled else self._no_rows
+        attributes, rows = self.attributes.restored(visible, index, self.iteration, level)
+        picture = self._compare(camera, target, visible, anchors, attributes)
+        return picture, RateSample(index, rows, attributes.open_masks)
+
+    def _compare(
+        self, camera: Camera, target: Tensor, visible: Tensor, anchors: Tensor, attributes: Attributes
+    ) -> Picture:
+        """Draws the visible anchors, which lie at `anchors` [v, 3], and compares with the photograph."""
         gaussians = neural_gaussians(
             attributes.features,
             attributes.log_scales,
@@ -209,10 +232,10 @@ class Trainer:
             attributes.mask,
             anchors,
             torch.from_numpy(camera.center.astype(np.float32)).to(self.device),
-            model.heads.weights(quantized=self.schedule.phase(self.iteration) is Phase.FINISH),
+            self.model.heads.weights(quantized=self.schedule.phase(self.iteration) is Phase.FINISH),
             predicted=attributes.predicted,
         )
-        drawn = rasterize(
+        raster = rasterize(
             self.backend,
             gaussians.means,
             gaussians.quats,
@@ -222,80 +245,28 @@ class Trainer:
             camera,
             self.scene.background,
         )
-        loss, _, _ = photometric_loss(drawn.image, target, SSIM_WEIGHT)
+        loss, _, _ = photometric_loss(raster.image, target, SSIM_WEIGHT)
         if len(gaussians.scales):
             loss = loss + SCALE_WEIGHT * mean_product(gaussians.scales)
-        squared = squared_error(drawn.image, target)
-        opacities, alive = gaussians.opacities.detach(), attributes.alive
-        return loss, squared, Drawn(visible, gaussians.index, opacities, drawn, sample, rows, alive)
+        squared = squared_error(raster.image, target)
+        return Picture(loss, squared, visible, gaussians.index, gaussians.opacities.detach(), raster)
 
     @torch.no_grad()
-    def _sample(self, visible: Tensor) -> Tensor:
-        """Anchors whose rate is evaluated in this iteration."""
-        among = visible if self.recipe.rate_anchors == "visible" and len(visible) else None
-        total = self.model.anchors if among is None else len(among)
-        count = min(total, max(RATE_AT_LEAST, int(RATE_SHARE * total)))
-        chosen = torch.randint(total, (count,), device=self.device)
-        return chosen if among is None else among[chosen]
-
-    def _rate(self, level: int, draw: Drawn) -> tuple[Tensor, float]:
-        """Rate loss of PCGS Eq. 8 and the bits it stands for."""
-        model, recipe = self.model, self.recipe
-        scale = model.anchors / len(draw.sample)
-        total = torch.zeros((), device=self.device)
-        opening = torch.zeros((), device=self.device)
-        grid = self.attributes.grid_rows(draw.sample, self.iteration)
-        rows, by_mean = draw.rows, recipe.mask_costs == "mean"
-        if by_mean:
-            rows = replace(rows, masks=rows.masks.detach())
-        for counted in range(1 if recipe.accumulate != "none" else level, level + 1):
-            found = level_bits(model, draw.sample, counted, noisy=True, rows=rows, grid=grid)
-            total = total + found.attributes
-            if recipe.position_rate:
-                total = total + found.positions
-            if recipe.mask_rate:
-                total = total + found.masks
-            if by_mean and self.schedule.closes(self.iteration):
-                opening = opening + self._opening(draw if counted == level else None, counted, found)
-        bits = total * scale + opening
-        # Anchors that are gone still count: a rate weight keeps its meaning while masks close.
-        settled = self.schedule.settled(self.iteration)  # its bits are constant from then on and left out
-        grid_bits = 0.0 if settled else model.grid.bits()
-        per_value = (bits + grid_bits) / ((model.anchors + self.pruned) * model.values_per_anchor())
-        weight = model.shape.rate_weights[level - 1]
-        if recipe.relative_rate:
-            weight *= self.picture_loss / TYPICAL_LOSS
-        loss = weight * per_value
-        if recipe.mask_loss:
-            loss = loss + recipe.mask_loss * torch.sigmoid(mask_logits(draw.rows.masks, level)).mean()
-        return loss, float(bits.detach())
-
-    def _opening(self, draw: Drawn | None, level: int, found: LevelBits) -> Tensor:
-        """Zero, with the gradient of the bits that all anchors' open masks cost at `level`, each at the
-        sample's mean; `draw` is what was drawn of this level. An anchor is in the sample in one iteration of
-        twenty, where its own bits would weigh twenty times as much: with a short run's haste a single such
-        step closes a mask for good, whatever its Gaussian does for the pictures."""
-        costs = [found.attributes_cost]
-        if self.recipe.position_rate:
-            costs.append(Cost(POSITION_BITS, 0.0))
-        if self.recipe.mask_rate:
-            costs.append(found.masks_cost)
-        offsets = self.model.shape.offsets
-        per_gaussian = sum(c.gaussian + c.anchor / offsets for c in costs)  # `anchor_mask`'s gradient
-        alive = draw.alive if draw is not None else gaussian_mask(self.model.masks, level).sum()
-        assert alive is not None
-        return per_gaussian * (alive - alive.detach())
-
-    @torch.no_grad()
-    def _gather(self, drawn: Drawn, camera: Camera) -> None:
-        picture = drawn.picture
+    def _gather(self, picture: Picture, camera: Camera) -> None:
+        """Adds what densification wants to know of a picture to its statistics."""
+        raster = picture.raster
         half = (camera.width / 2, camera.height / 2)  # pixels per normalized device unit
         self.statistics.add(
-            drawn.visible, drawn.index, picture.radii, picture.means2d_grad, drawn.opacities, half
+            picture.visible, picture.index, raster.radii, raster.means2d_grad, picture.opacities, half
         )
 
 
-def _pixels(view: View) -> Tensor:
+def _psnr(squared: float) -> float:
+    """dB of a mean squared error."""
+    return -10 * math.log10(max(squared, 1e-10))
+
+
+def _pixels(view: View) -> Tensor:  # -> uint8 [H, W, 3]
     """A view's photograph; shared and read-only, which torch cannot express and warns of."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,9 +116,9 @@ def _runs(variant: Variant, source: Path, seed: int, work: Path) -> Iterator[Run
             recipe = with_switches(preset(variant.preset), variant.switches, f"variant {variant.name}")
         except GspcError as error:
             raise SystemExit(str(error)) from None
-        levels = len(weights) if weights else options.get("levels") or recipe.levels
-        options |= {"levels": levels, "rate_weights": list(weights or recipe.rate_weights(levels))}
-        everything = json.dumps([source.name, options, asdict(recipe)], sort_keys=True)
+        levels = len(weights) if weights else options.get("levels") or recipe.levels.levels
+        options |= {"levels": levels, "rate_weights": list(weights or recipe.rate.weights(levels))}
+        everything = json.dumps([source.name, options, recipe.values()], sort_keys=True)
         key = hashlib.sha256(everything.encode()).hexdigest()[:12]
         settings = {"preset": variant.preset, **options, "set": variant.switches}
         yield Run(variant.name, source.name, source, seed, number, settings, work / f"{source.name}-{key}")

@@ -46,6 +46,7 @@ from gspc.train import trainer as trainer_module
 from gspc.train.attributes import AttributeSource
 from gspc.train.densify import densify
 from gspc.train.initialize import initial_model
+from gspc.train.rate import RateLoss
 from gspc.train.schedule import Schedule
 from gspc.train.trainer import Trainer
 
@@ -119,7 +120,7 @@ def instrument(clock: Clock) -> None:
     kernels = arrays.kernels()
     clock.patch(Trainer, "step", "rest")
     clock.patch(trainer_module, "visible_rows", "culling")
-    clock.patch(Trainer, "_rate", "rate")
+    clock.patch(RateLoss, "loss", "rate")
     clock.patch(Trainer, "_gather", "densification")
     clock.patch(torch.Tensor, "backward", "rate backward")
     for owner, part in (
@@ -156,7 +157,7 @@ def make_model(scene: SceneData, anchors: int) -> AnchorModel:
     """About `anchors` of them around the scene's points."""
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    shape = ModelShape.of(GSPC, 3, GSPC.rate_weights(3))
+    shape = ModelShape.of(GSPC, 3, GSPC.rate.weights(3))
     voxel = initial_model(scene, shape, None).voxel_size / 4
     points = scene.points[rng.integers(0, len(scene.points), anchors)]
     points = points + rng.normal(size=points.shape) * voxel * 6
@@ -223,7 +224,7 @@ def measure(
             trainer.model,
             trainer.optimizer,
             trainer.statistics,
-            GSPC.densify_threshold,
+            GSPC.schedule.densify_threshold,
             schedule.densify_every,
         )
         share = 1e3 / schedule.densify_every

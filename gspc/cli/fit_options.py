@@ -1,0 +1,144 @@
+"""Arguments and options of `gspc fit`, as typer reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gspc.cli import options
+from gspc.config import DataOptions, FitOptions
+from gspc.presets import DEFAULT_PRESET, PRESETS
+
+Scene = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SCENE",
+        show_default=False,
+        help="A COLMAP directory (images/ and sparse/0/) or one with Blender's transforms_train.json.",
+    ),
+]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", metavar="FILE", show_default=False, help="The model to write.")
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        "-p",
+        metavar="NAME",
+        show_default=False,
+        help=f"What is learned and how, one of {', '.join(PRESETS)}. Default: {DEFAULT_PRESET}.",
+    ),
+]
+Switches = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        "-s",
+        metavar="NAME=VALUE",
+        show_default=False,
+        help="Replace one ingredient of the preset; may be given often.",
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Take preset, options and ingredients from a TOML file; the command line overrides it.",
+    ),
+]
+Iterations = Annotated[
+    int | None,
+    typer.Option(
+        "--iterations",
+        "-n",
+        metavar="N",
+        help="Training steps; by default the preset's, or else 30000 on CUDA, 3000 on a CPU.",
+    ),
+]
+Levels = Annotated[
+    int | None,
+    typer.Option("--levels", metavar="S", help="Progressive levels to train; by default the preset's."),
+]
+RateWeights = Annotated[
+    str | None,
+    typer.Option(
+        "--rate-weights",
+        metavar="A,B,...",
+        help="Weight of the rate per level, coarsest first; larger is smaller. By default the preset's.",
+    ),
+]
+Hold = Annotated[
+    int | None,
+    typer.Option(
+        "--hold",
+        metavar="N",
+        help=f"Hold out every Nth view by name for eval; 0 for none. Default: {DataOptions.hold}.",
+    ),
+]
+Background = Annotated[
+    options.Background | None,
+    typer.Option(
+        "--background",
+        metavar="auto|white|black",
+        help="Color behind transparent pixels and the scene; auto looks at the photographs. "
+        f"Default: {DataOptions.background}.",
+    ),
+]
+ImageCache = Annotated[
+    float | None,
+    typer.Option(
+        "--image-cache",
+        metavar="GB",
+        help="Memory for decoded photographs; those beyond are decoded each time they are used. "
+        f"Default: {DataOptions.image_cache:g}.",
+    ),
+]
+VoxelSize = Annotated[
+    float | None,
+    typer.Option(
+        "--voxel-size", metavar="X", help="Edge of the anchor grid in scene units; by default measured."
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", metavar="N", help=f"Seed of everything random. Default: {FitOptions.seed}."),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="auto|cpu|cuda",
+        help=f"Where to train; cuda:1 names one of several. Default: {FitOptions.device}.",
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads", metavar="N", min=0, help="Threads to use; 0 takes every core at hand. Default: 0."
+    ),
+]
+CheckpointEvery = Annotated[
+    int | None,
+    typer.Option(
+        "--checkpoint-every",
+        metavar="N",
+        help=f"Steps between checkpoints; 0 for none. Default: {FitOptions.checkpoint_every}.",
+    ),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of this output.")]
+Log = Annotated[
+    Path | None,
+    typer.Option("--log", metavar="FILE", help="Write training records to FILE as JSON lines."),
+]
+HeadsPrecision = Annotated[
+    options.Precision | None,
+    typer.Option(
+        "--heads-precision",
+        metavar="float32|bf16",
+        help="Arithmetic of the Gaussian heads while training; bf16 needs a CUDA device.",
+    ),
+]

@@ -1,0 +1,115 @@
+"""The checkpoint beside an output: all that a run needs to go on as if it had not been interrupted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gspc.errors import UsageError
+from gspc.model import storage
+from gspc.model.anchors import AnchorModel, ModelShape
+from gspc.model.loaded import Loaded
+from gspc.train.densify import Statistics
+from gspc.train.settings import first_difference
+from gspc.train.trainer import Trainer
+
+FORMAT = "gspc-checkpoint"
+VERSION = 4
+ADVICE = "start without --resume"
+MOMENTS = ("exp_avg", "exp_avg_sq")  # of Adam
+
+
+def save(path: Path, settings: dict[str, str], trainer: Trainer) -> None:
+    """Writes the state of a run, whole or not at all. Raises OutputError."""
+    storage.save(
+        path,
+        {
+            "format": FORMAT,
+            "version": VERSION,
+            "settings": settings,
+            "model": storage.model_to_dict(trainer.model),
+            "optimizer": trainer.optimizer.state_dict()["state"],
+            "statistics": trainer.statistics.tensors(),
+            "order": trainer.order,
+            "iteration": trainer.iteration,
+            "psnr": trainer.psnr,
+            "picture_loss": trainer.picture_loss,
+            "pruned": trainer.pruned,
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        },
+    )
+
+
+def load(path: Path, settings: dict[str, str]) -> Loaded:
+    """Reads a checkpoint of a run with `settings`. Raises UsageError when they differ, InputError when it is
+    no checkpoint."""
+    saved = storage.load(path, str(path), FORMAT, VERSION, ADVICE)
+    of_saved = saved["settings"]
+    before = {name: of_saved[name].text() for name in of_saved.names()}
+    if (difference := first_difference(before, settings)) is not None:
+        raise UsageError(
+            f"{path}: was made with {difference}; give the same options and photographs or {ADVICE}"
+        )
+    return saved
+
+
+def model_of(saved: Loaded, shape: ModelShape) -> AnchorModel:
+    """The model of a checkpoint, which must be of `shape`. Raises InputError."""
+    model = storage.model_from(saved["model"])
+    if model.shape != shape:
+        raise saved["model"]["shape"].error("is not the one that its settings ask for")
+    return model
+
+
+def restore(saved: Loaded, trainer: Trainer) -> None:
+    """Brings a trainer of the checkpoint's model to where the run was. Raises InputError before it changes
+    anything."""
+    statistics = _statistics(saved["statistics"], trainer)
+    optimizer = trainer.optimizer.state_dict() | {"state": _adam_state(saved["optimizer"], trainer)}
+    views = len(trainer.scene.train)
+    order = [view.whole(0, views - 1) for view in saved["order"].items()]
+    iteration = saved["iteration"].whole(0, trainer.schedule.iterations)
+    psnr, picture_loss = saved["psnr"].number(), saved["picture_loss"].number(0)
+    pruned = saved["pruned"].whole(0)
+    _restore_random(saved)
+    trainer.optimizer.load_state_dict(optimizer)
+    trainer.statistics, trainer.order, trainer.iteration = statistics, order, iteration
+    trainer.psnr, trainer.picture_loss, trainer.pruned = psnr, picture_loss, pruned
+
+
+def _statistics(saved: Loaded, trainer: Trainer) -> Statistics:
+    like = Statistics.empty(trainer.model).tensors()
+    return Statistics(
+        **{name: saved[name].tensor(t.shape, t.dtype).to(trainer.device) for name, t in like.items()}
+    )
+
+
+def _adam_state(saved: Loaded, trainer: Trainer) -> dict[int, dict[str, Tensor]]:
+    """Adam's state by the number of the parameter; parameters that had no gradient yet have none."""
+    parameters = [p for group in trainer.optimizer.param_groups for p in group["params"]]
+    found: dict[int, dict[str, Tensor]] = {}
+    for number, parameter in enumerate(parameters):
+        if number in saved.table():
+            state = saved[number]
+            moments: dict[str, Any] = {
+                name: state[name].tensor(parameter.shape, parameter.dtype) for name in MOMENTS
+            }
+            found[number] = {"step": state["step"].tensor((), torch.float32), **moments}
+    return found
+
+
+def _restore_random(saved: Loaded) -> None:
+    """Sets the random generators, those of as many CUDA devices as are here and were there."""
+    state = saved["random"].tensor(torch.get_rng_state().shape, torch.uint8)
+    on_devices = saved["random_cuda"].items()
+    try:
+        torch.set_rng_state(state)
+        for number, of_device in enumerate(on_devices[: torch.cuda.device_count()]):
+            like = torch.cuda.get_rng_state(number)
+            torch.cuda.set_rng_state(of_device.tensor(like.shape, like.dtype), number)
+    except RuntimeError as error:
+        raise saved["random"].error(f"is no state of a random generator ({error})") from error

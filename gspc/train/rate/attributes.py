@@ -1,0 +1,167 @@
+"""Bits of the attributes: of values that appear at a level, and of the trits that refine them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from gspc.format.shape import Attribute, TritModel
+from gspc.model import quantization as quant
+from gspc.model.anchors import AnchorModel
+from gspc.ops import rate as ops
+from gspc.ops import reference
+from gspc.ops.rate import AttributeRows
+from gspc.train.rate.sample import LevelSample, Presence
+from gspc.train.rate.terms import Cost, Price
+
+
+class Appearance:
+    """Bits of an attribute's values at the level at which they appear (PCGS Eq. 4)."""
+
+    def __init__(self, model: AnchorModel, attribute: Attribute) -> None:
+        self.model, self.attribute = model, attribute
+
+    def bits(self, at: LevelSample, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Bits summed with `weights` [n, G], a scalar, and the bits of each group of values [n, G]."""
+        rows = at.attributes[self.attribute.name]
+        refinement = self.attribute.refinement(at.level)
+        seconds = self._second_components(rows, refinement, at.level)
+        seed = int(torch.randint(1 << 62, ())) if at.noisy else None
+        return ops.appearance_bits(rows, refinement, weights, seconds, seed)
+
+    def _second_components(self, rows: AttributeRows, refinement: int, level: int) -> Sequence[Tensor]:
+        """Outputs of the networks that add a second component to the values' Gaussians."""
+        return ()
+
+
+class ChunkedAppearance(Appearance):
+    """The same of features whose later chunks know the earlier ones (HAC++, intra-anchor context)."""
+
+    def _second_components(self, rows: AttributeRows, refinement: int, level: int) -> Sequence[Tensor]:
+        nets = self.model.context
+        ends = [end for _, end in nets.shape.group_bounds]
+        # A decoder knows the earlier chunks' rounded values, so these are what the networks are shown.
+        inputs = ops.chunk_inputs(rows, refinement, ends)
+        return [nets.chunk_outputs(number, x, level) for number, x in enumerate(inputs, start=1)]
+
+
+class TritBits(Protocol):
+    """Bits of the trits that refine an attribute. Trits are those of hard symbols, so that only networks and
+    grid learn from them."""
+
+    def __init__(self, model: AnchorModel, attribute: Attribute) -> None: ...
+
+    def bits(self, at: LevelSample, weights: Tensor) -> Tensor:
+        """Bits summed with `weights` [n, G] of the trits from the level before to `at.level`, a scalar."""
+
+
+class GaussianTrits:
+    """Trits by the shares that the Gaussian of a value's first appearance has of the three bins."""
+
+    def __init__(self, model: AnchorModel, attribute: Attribute) -> None:
+        self.model, self.attribute = model, attribute
+
+    def bits(self, at: LevelSample, weights: Tensor) -> Tensor:
+        """See `TritBits`."""
+        refinement = self.attribute.refinement(at.level)
+        finest, coarser = _lattice(self.model, self.attribute, at.level)
+        return ops.gaussian_trit_bits(
+            at.attributes[self.attribute.name], refinement, finest, coarser, weights
+        )[0]
+
+
+class LearnedTrits:
+    """Trits by the three-way distribution of a network (PCGS Eq. 6)."""
+
+    def __init__(self, model: AnchorModel, attribute: Attribute) -> None:
+        self.model, self.attribute = model, attribute
+
+    def bits(self, at: LevelSample, weights: Tensor) -> Tensor:
+        """See `TritBits`."""
+        return self._bits(*self._outputs_and_trits(at), weights)
+
+    def _outputs_and_trits(self, at: LevelSample) -> tuple[Tensor, Tensor]:
+        finest, coarser = _lattice(self.model, self.attribute, at.level)
+        so_far, trits = ops.trits(at.attributes[self.attribute.name], finest, coarser)
+        return self.model.context.trit_outputs(at.context, so_far, at.level, self.attribute.name), trits
+
+    def _bits(self, outputs: Tensor, trits: Tensor, weights: Tensor) -> Tensor:
+        return ops.three_way_bits(outputs, trits, weights)[0]
+
+
+class UnboundedTrits(LearnedTrits):
+    """Trits by a network's Gaussian that knows no bounds (PCGS's ablation of the three-way distribution)."""
+
+    def _bits(self, outputs: Tensor, trits: Tensor, weights: Tensor) -> Tensor:
+        mean, octaves = outputs.chunk(2, dim=1)
+        bits = reference.gaussian_bits(trits - mean, quant.trit_scale(octaves))
+        return reference.weighted_sum(bits, weights)[0]
+
+
+TRITS: Mapping[TritModel, type[TritBits]] = {
+    "gaussian": GaussianTrits,
+    "learned": LearnedTrits,
+    "unbounded": UnboundedTrits,
+}
+
+
+def _lattice(model: AnchorModel, attribute: Attribute, level: int) -> tuple[int, int]:
+    """Steps of the finest grid of an attribute in one of level 1, and how many levels above it `level` is."""
+    levels = model.shape.levels
+    return attribute.refinement(levels), attribute.step_level(levels) - level
+
+
+class AttributeBits:
+    """Bits of one attribute at a level (a summand of PCGS Eq. 7)."""
+
+    def __init__(self, model: AnchorModel, attribute: Attribute) -> None:
+        self.attribute = attribute
+        chunked = attribute.name == "features" and model.stream.groups is not None
+        self.appearance = (ChunkedAppearance if chunked else Appearance)(model, attribute)
+        refined = attribute.refined and attribute.values > 0
+        self.trits = TRITS[attribute.trit_model](model, attribute) if refined else None
+
+    def bits(self, at: LevelSample) -> tuple[Tensor, float]:
+        """Bits of the sample, a scalar, and what the values of an anchor or a Gaussian that is alive cost on
+        average where they appear."""
+        where = self._presence(at)
+        total, groups = self.appearance.bits(at, where.appears)
+        mean = _mean_over(groups, where.alive)
+        if self.trits is not None and self.attribute.refines_at(at.level):
+            total = total + self.trits.bits(at, where.refined)
+        return total, mean
+
+    def _presence(self, at: LevelSample) -> Presence:
+        return at.anchors
+
+
+class OffsetBits(AttributeBits):
+    """The same of offsets, which come and go with their Gaussians."""
+
+    def _presence(self, at: LevelSample) -> Presence:
+        return at.gaussians
+
+
+@torch.no_grad()
+def _mean_over(bits: Tensor, alive: Tensor) -> float:  # [n, G], [n, G] of 0 or 1
+    """Mean where `alive`; 0 where nothing is."""
+    return float((bits * alive).sum() / alive.sum().clamp_min(1.0))
+
+
+class AttributesTerm:
+    """All attributes (PCGS Eq. 7)."""
+
+    def __init__(self, model: AnchorModel) -> None:
+        features, scaling, offsets = model.shape.attributes
+        self.features, self.scaling = AttributeBits(model, features), AttributeBits(model, scaling)
+        self.offsets = OffsetBits(model, offsets)
+
+    def price(self, at: LevelSample) -> Price:
+        """See `Term`."""
+        features, per_features = self.features.bits(at)
+        scaling, per_scaling = self.scaling.bits(at)
+        offsets, per_gaussian = self.offsets.bits(at)
+        return Price(features + scaling + offsets, Cost(per_features + per_scaling, per_gaussian))

@@ -1,0 +1,64 @@
+"""What the rate of a level is made of: terms that price a sample."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from gspc.model.entropy import binary_entropy
+from gspc.train.rate.sample import LevelSample
+
+POSITION_BITS = 8.0  # per anchor; what octree coding of trained clouds costs, level 1 of fox and lego
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Bits that one more anchor, without its Gaussians, and one more Gaussian take at a level."""
+
+    anchor: float
+    gaussian: float
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a term takes of a level."""
+
+    bits: Tensor  # of the sample, a scalar with gradients
+    cost: Cost  # of more of the same
+
+
+class Term(Protocol):
+    """A part of the rate."""
+
+    def price(self, at: LevelSample) -> Price:
+        """Bits that the level adds for the sample, and what one more anchor or Gaussian would cost."""
+
+
+class PositionsTerm:
+    """Where the anchors are that appear."""
+
+    def price(self, at: LevelSample) -> Price:
+        """See `Term`."""
+        return Price(POSITION_BITS * at.anchors.appears.sum(), Cost(POSITION_BITS, 0.0))
+
+
+class MasksTerm:
+    """Which Gaussians appear: one symbol for each that could, those of all anchors alive that were not there
+    before, coded with one adaptive model. k ones among n symbols take n H(k / n) bits."""
+
+    def __init__(self, offsets: int) -> None:
+        self.offsets = offsets
+
+    def price(self, at: LevelSample) -> Price:
+        """See `Term`."""
+        candidates = ((1 - at.gaussians.refined) * at.anchors.alive).sum()
+        appearing = at.gaussians.appears.sum() / candidates.clamp_min(1.0)
+        return Price(candidates * binary_entropy(appearing), self._cost(float(appearing.detach())))
+
+    def _cost(self, appearing: float) -> Cost:
+        """Derivatives of n H(k / n) by n, times the symbols of an anchor, and by k."""
+        p = min(max(appearing, 1e-3), 1 - 1e-3)
+        return Cost(-self.offsets * math.log2(1 - p), math.log2((1 - p) / p))

@@ -1,0 +1,296 @@
+"""Checkpoints: a run goes on as itself or not at all, and damaged ones are told from good ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from damage import MISSING, ODD, changed
+from train_scenes import SMALL
+
+from gspc.config import DataOptions, FitOptions, checkpoint_path
+from gspc.data import load_scene
+from gspc.data.demo import write_demo_scene
+from gspc.errors import InputError, OutputError, UsageError
+from gspc.scene import SceneData
+from gspc.train import fit
+from gspc.train.log import rows_until, training_log
+
+OPTIONS = FitOptions(
+    iterations=30,
+    levels=2,
+    threads=1,
+    checkpoint_every=5,
+    recipe=SMALL.changed(head_hidden=8, steps_hidden=8, trunk_hidden=12, trit_features_hidden=8),
+)
+
+
+class Quiet:
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+    def progress(self, progress: object) -> None:
+        pass
+
+
+class Stopping(Quiet):
+    """Ends a fit after its checkpoint at iteration 15, in which the rate is learned."""
+
+    def progress(self, progress: Any) -> None:
+        if progress.iteration == 20:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("scene") / "demo"
+    write_demo_scene(path, views=4, width=40, height=30, points=60)
+    return path
+
+
+@pytest.fixture(scope="module")
+def scene(folder: Path) -> SceneData:
+    return load_scene(folder, DataOptions())
+
+
+@pytest.fixture(scope="module")
+def interrupted(scene: SceneData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("interrupted") / "model.pt"
+    with pytest.raises(KeyboardInterrupt):
+        fit(scene, path, OPTIONS, Stopping())
+    return checkpoint_path(path)
+
+
+def resume(scene: SceneData, saved: Path, work: Path, **options: Any) -> list[str]:
+    """Goes on from a copy of a checkpoint; returns what the fit says."""
+    observer = Quiet()
+    shutil.copy(saved, work / "model.pt.checkpoint")
+    fit(scene, work / "model.pt", dataclasses.replace(OPTIONS, resume=True, **options), observer)
+    return observer.messages
+
+
+def test_options_of_where_and_how_may_change(scene: SceneData, interrupted: Path, tmp_path: Path) -> None:
+    said = resume(scene, interrupted, tmp_path, threads=2, checkpoint_every=0, log=tmp_path / "log")
+    assert "resumed at iteration 15" in said
+    assert (tmp_path / "model.pt").exists() and not (tmp_path / "model.pt.checkpoint").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"seed": 5}, "seed = 0, now it is 5"),
+        ({"iterations": 40}, "iterations = 30, now it is 40"),
+        ({"levels": 3}, "levels = 2, now it is 3"),
+        ({"rate_weights": (0.5, 0.25)}, "rate weights = 0.01 2e-05, now it is 0.5 0.25"),
+        ({"voxel_size": 0.5}, "voxel size = measured, now it is 0.5"),
+        ({"recipe": OPTIONS.recipe.changed(features=7)}, "features = 6, now it is 7"),
+        ({"recipe": OPTIONS.recipe.changed(mask_rate=True)}, "mask_rate = off, now it is on"),
+        ({"recipe": OPTIONS.recipe.changed(trits="gaussian")}, "trits = learned, now it is gaussian"),
+    ],
+)
+def test_other_options_are_refused(
+    scene: SceneData, interrupted: Path, tmp_path: Path, options: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(UsageError) as raised:
+        resume(scene, interrupted, tmp_path, **options)
+    assert str(raised.value) == (
+        f"{tmp_path}/model.pt.checkpoint: was made with {told}; "
+        "give the same options and photographs or start without --resume"
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ({"background": "white"}, "background = black, now it is white"),
+        ({"resolution": 2}, "= 40x30, now it is 20x15"),
+        ({"hold": 0}, "number of training views = 3, now it is 4"),
+        ({"hold": 4}, None),  # of four views the same ones are held out
+    ],
+)
+def test_photographs_read_otherwise_are_refused(
+    folder: Path, interrupted: Path, tmp_path: Path, data: dict[str, Any], told: str | None
+) -> None:
+    other = load_scene(folder, DataOptions(**data))
+    if told is None:
+        assert "resumed at iteration 15" in resume(other, interrupted, tmp_path)
+        return
+    with pytest.raises(UsageError, match=told):
+        resume(other, interrupted, tmp_path)
+
+
+def test_other_photographs_and_cameras_are_refused(
+    scene: SceneData, interrupted: Path, tmp_path: Path
+) -> None:
+    first, *others = scene.train
+    name = first.camera.name
+    (tmp_path / name).write_bytes(b"another photograph of this name")
+    pose = first.camera.world_to_camera.copy()
+    pose[0, 3] += 1e-6
+    for view, told in (
+        (
+            dataclasses.replace(first, path=tmp_path / name),
+            rf"photograph {name} = \d+ bytes, now it is 31 bytes",
+        ),
+        (
+            dataclasses.replace(first, camera=dataclasses.replace(first.camera, fx=31.0)),
+            f"intrinsics of {name} = ",
+        ),
+        (
+            dataclasses.replace(first, camera=dataclasses.replace(first.camera, world_to_camera=pose)),
+            f"pose of {name} = ",
+        ),
+        (
+            dataclasses.replace(first, camera=dataclasses.replace(first.camera, name="z.png")),
+            "size of z.png = none, now it is 40x30",
+        ),
+    ):
+        with pytest.raises(UsageError, match=told):
+            resume(dataclasses.replace(scene, train=(view, *others)), interrupted, tmp_path)
+    gone = dataclasses.replace(first, path=tmp_path / "gone.png")
+    with pytest.raises(InputError, match=r"gone\.png: cannot be read \(No such file"):
+        resume(dataclasses.replace(scene, train=(gone, *others)), interrupted, tmp_path)
+
+
+# Paths in a checkpoint, and which odd values are none there.
+DAMAGED: dict[str, set[str]] = {
+    "settings": set(),
+    "settings/seed": {"text", "missing"},  # other settings, which is a mistake of the command line
+    "model": set(),
+    "model/shape/features": set(),
+    "model/state/masks": set(),
+    "optimizer": {"table"},  # no parameter has been moved yet
+    "optimizer/0": {"missing"},
+    "optimizer/0/step": set(),
+    "optimizer/0/exp_avg": set(),
+    "statistics": set(),
+    "statistics/drawn": set(),
+    "order": set(),
+    "iteration": set(),
+    "psnr": {"half", "negative"},
+    "picture_loss": {"half"},
+    "pruned": set(),
+    "random": set(),
+    "random_cuda": {"list"},  # of a machine with such devices
+    "version": set(),
+    "format": set(),
+}
+
+
+@pytest.mark.parametrize("path", DAMAGED)
+def test_damaged_checkpoints_are_input_errors(
+    scene: SceneData, interrupted: Path, tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = torch.load(interrupted, weights_only=True)
+    for name, value in ODD.items():
+        if name in DAMAGED[path]:
+            continue
+        odd = changed(values, path, value)
+        monkeypatch.setattr(torch, "load", lambda *_, odd=odd, **__: odd)
+        with pytest.raises(InputError) as raised:
+            resume(scene, interrupted, tmp_path)
+        text = str(raised.value)
+        assert text.startswith(f"{tmp_path}/model.pt.checkpoint: ") and "\n" not in text, name
+        assert "start without --resume" in text or path == "format", name
+
+
+def test_damage_is_named(scene: SceneData, interrupted: Path, tmp_path: Path) -> None:
+    values = torch.load(interrupted, weights_only=True)
+    moments = values["optimizer"][0]["exp_avg"]
+    for path, value, told in (
+        ("settings", MISSING, "settings is missing"),
+        ("iteration", 31, "iteration is 31, not within 0 to 30"),
+        ("order", [0, 3], "order.1 is 3, not within 0 to 2"),
+        ("psnr", float("nan"), "psnr is nan, not within"),
+        ("statistics/drawn", torch.zeros(2), r"statistics.drawn is float32 \[2\], not float32"),
+        (
+            "optimizer/0/exp_avg",
+            moments * float("inf"),
+            "optimizer.0.exp_avg holds values that are not finite",
+        ),
+        ("random", torch.zeros(3, dtype=torch.uint8), r"random is uint8 \[3\], not uint8"),
+        ("model/state/origin", 0.5, "model.state.origin is a number, not a tensor"),
+    ):
+        torch.save(changed(values, path, value), tmp_path / "odd")
+        with pytest.raises(InputError, match=rf"model\.pt\.checkpoint: damaged: {told}"):
+            resume(scene, tmp_path / "odd", tmp_path)
+    torch.save(changed(values, "model/shape/rate_weights", [0.5, 0.25]), tmp_path / "odd")
+    with pytest.raises(InputError, match=r"model\.shape is not the one that its settings ask for"):
+        resume(scene, tmp_path / "odd", tmp_path)
+    for junk in (b"", b"not a checkpoint", interrupted.read_bytes()[:3000]):
+        (tmp_path / "odd").write_bytes(junk)
+        with pytest.raises(
+            InputError, match="not a gspc-checkpoint file, or damaged; start without --resume"
+        ):
+            resume(scene, tmp_path / "odd", tmp_path)
+
+
+# ---- the log ----
+
+
+def lines(*iterations: int) -> str:
+    return "".join(json.dumps({"iteration": iteration}) + "\n" for iteration in iterations)
+
+
+def test_the_log_goes_on_after_the_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text(lines(10, 20, 30))
+    with training_log(path, 20) as log:
+        log.write({"iteration": 25})
+        log.sync()
+    assert path.read_text() == lines(10, 20, 25)
+    with training_log(path, 0) as log:
+        log.write({"iteration": 1})
+    assert path.read_text() == lines(1)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("moment", ["os.fsync", "pathlib.Path.replace"])
+def test_a_log_is_not_lost_while_it_is_taken_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Killed at any moment, a resuming run leaves the old rows or those it keeps."""
+    path = tmp_path / "log"
+    path.write_text(lines(10, 20, 30))
+
+    def killed(*_: object) -> None:
+        assert path.read_text() == lines(10, 20, 30)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(moment, killed)
+    with pytest.raises(KeyboardInterrupt), training_log(path, 20):
+        raise AssertionError("it was not killed")
+    assert path.read_text() == lines(10, 20, 30)
+
+
+def test_logs_may_go_to_devices(tmp_path: Path) -> None:
+    with training_log(Path("/dev/null"), 20) as log:
+        log.write({"iteration": 25})
+        log.sync()
+    with (
+        pytest.raises(OutputError, match="/dev/full: no space left"),
+        training_log(Path("/dev/full"), 20) as log,
+    ):
+        log.write({"iteration": 25})
+    with training_log(None, 20) as log:
+        log.write({"iteration": 25})
+
+
+def test_only_a_log_of_ours_is_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text('{"iteration": 10}\n{"iteration": 20}\n{"iter')
+    assert rows_until(path, 10) == ['{"iteration": 10}\n']
+    assert len(rows_until(path, 30)) == 2
+    for text in ("my diary\n", '{"epoch": 1}\n', "[1]\n", "[" * 100_000 + "\n"):
+        path.write_text(text)
+        with pytest.raises(InputError, match="log: is not the log of the run to resume"):
+            rows_until(path, 10)
+        assert path.read_text() == text
