@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from gspc.errors import BackendError, InputError
 from gspc.ops import arrays
+from gspc.ops.kernels import kernels
 
 if TYPE_CHECKING:
     import torch
@@ -63,7 +64,7 @@ def ssim(image: Image, target: Image) -> float:
     """
     a, b = _pair(image, target)
     try:
-        arrays.kernels()
+        kernels()
     except BackendError:
         return reference_ssim(a, b)
     return arrays.ssim(np.ascontiguousarray(a), np.ascontiguousarray(b))

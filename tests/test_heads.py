@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from gspc.ops import arrays, reference
-from gspc.ops.heads import HeadTensors, NeuralGaussians, neural_gaussians
+from gspc.ops import arrays
+from gspc.ops.heads import HeadTensors, NeuralGaussians, definition, neural_gaussians
 from gspc.scene import Heads
 
 ISAS = ("base", "v3", "v4")
@@ -106,7 +106,7 @@ def test_one_log_scale_is_six_equal_ones(shape: tuple[int, ...], isa: str) -> No
     for case, function in (
         (one, neural_gaussians),
         (six, neural_gaussians),
-        (one, reference.neural_gaussians),
+        (one, definition.neural_gaussians),
     ):
         outputs = case.run(function)
         found.append((fields(outputs), gradients(case, outputs, random_like(outputs))))
@@ -128,7 +128,7 @@ def test_one_log_scale_is_six_equal_ones(shape: tuple[int, ...], isa: str) -> No
 def test_values_and_gradients_equal_reference(shape: tuple[int, ...], isa: str) -> None:
     case = make_case(*shape)
     exact = case.copy(torch.float64)
-    fast, slow = case.run(neural_gaussians), exact.run(reference.neural_gaussians)
+    fast, slow = case.run(neural_gaussians), exact.run(definition.neural_gaussians)
     assert torch.equal(fast.index, slow.index)
     for name in OUTPUTS:
         assert getattr(fast, name).dtype == torch.float32
@@ -144,7 +144,7 @@ def test_gradient_of_one_output(only: str) -> None:
     case = make_case(120, 9, 4, 20)
     exact = case.copy(torch.float64)
     (getattr(case.run(neural_gaussians), only) ** 3).sum().backward()
-    (getattr(exact.run(reference.neural_gaussians), only) ** 3).sum().backward()
+    (getattr(exact.run(definition.neural_gaussians), only) ** 3).sum().backward()
     for name, leaf in case.leaves.items():
         expected = exact.leaves[name].grad
         assert leaf.grad is not None
@@ -157,7 +157,7 @@ def test_reference_gradients_by_finite_differences() -> None:
 
     def run(*leaves: Tensor) -> tuple[Tensor, ...]:
         moved = Case(dict(zip(names, leaves, strict=True)), case.anchors, case.center)
-        return fields(moved.run(reference.neural_gaussians))[1:]
+        return fields(moved.run(definition.neural_gaussians))[1:]
 
     assert torch.autograd.gradcheck(run, tuple(case.leaves.values()), eps=1e-7, atol=1e-6)
 
@@ -176,7 +176,7 @@ def test_kernel_gradients_by_finite_differences() -> None:
             moved = case.copy(torch.float64)
             with torch.no_grad():
                 moved.leaves[name] += step * direction
-                out = moved.run(reference.neural_gaussians)
+                out = moved.run(definition.neural_gaussians)
             assert torch.equal(out.index, outputs.index)
             values.append(
                 sum((getattr(out, o) * g).sum().item() for o, g in zip(OUTPUTS, grads, strict=True))
@@ -213,7 +213,7 @@ def test_visible_equals_a_subset(isa: str) -> None:
     exact = case.copy(torch.float64)
     grads = random_like(outputs)
     expected = gradients(
-        exact, exact.run(reference.neural_gaussians, visible=visible), [g.double() for g in grads]
+        exact, exact.run(definition.neural_gaussians, visible=visible), [g.double() for g in grads]
     )
     for name, value in gradients(case, outputs, grads).items():
         assert_close(value, expected[name], name, 5e-5)
@@ -302,7 +302,7 @@ def test_zero_quaternion_stays_zero(isa: str) -> None:
         for name in ("w_cov", "b_cov"):
             case.leaves[name].zero_()
     exact = case.copy(torch.float64)
-    fast, slow = case.run(neural_gaussians), exact.run(reference.neural_gaussians)
+    fast, slow = case.run(neural_gaussians), exact.run(definition.neural_gaussians)
     assert (fast.quats == 0).all()
     assert_close(fast.scales, slow.scales, "scales")
     fast.scales.sum().backward()

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from gspc.errors import BackendError
-from gspc.ops import arrays, reference
-from gspc.ops.raster import RasterOutput, rasterize
+from gspc.ops import arrays
+from gspc.ops.kernels import kernels
+from gspc.ops.raster import RasterOutput, definition, rasterize
 
-KERNELS = arrays.kernels()
+KERNELS = kernels()
 LEVELS = ["base", "v3", "v4"]
 ISAS = LEVELS[: LEVELS.index(KERNELS.supported_isa()) + 1]
 NAMES = ("means", "quats", "scales", "opacities", "colors")
@@ -74,7 +75,7 @@ def reference_of(name: str) -> tuple[tuple[Tensor, ...], list[Tensor]]:
 
 def render_reference(scene: list[Tensor], camera: Camera) -> tuple[tuple[Tensor, ...], list[Tensor]]:
     params = [t.clone().double().requires_grad_() for t in scene]
-    image, alpha, radii, means2d = reference.rasterize(*params, *camera)
+    image, alpha, radii, means2d = definition.rasterize(*params, *camera)
     means2d.retain_grad()
     to_image, to_alpha = loss_weights(camera[3], camera[2])
     ((image * to_image).sum() + (alpha * to_alpha).sum()).backward()
@@ -154,14 +155,14 @@ def test_gradients_against_central_differences() -> None:
     scene = [t.double() for t in make_scene(6, 11, size=0.6)]
     scene[3] = scene[3] * 0.3 + 0.2
     to_image, to_alpha = loss_weights(camera[3], camera[2])
-    threshold, reference.MIN_ALPHA = reference.MIN_ALPHA, 0.0  # the skip is a jump that no difference sees
+    threshold, definition.MIN_ALPHA = definition.MIN_ALPHA, 0.0  # the skip is a jump that no difference sees
 
     def loss(params: list[Tensor]) -> float:
-        image, alpha, _, _ = reference.rasterize(*params, *camera)
+        image, alpha, _, _ = definition.rasterize(*params, *camera)
         return ((image * to_image).sum() + (alpha * to_alpha).sum()).item()
 
     params = [t.clone().requires_grad_() for t in scene]
-    image, alpha, _, _ = reference.rasterize(*params, *camera)
+    image, alpha, _, _ = definition.rasterize(*params, *camera)
     ((image * to_image).sum() + (alpha * to_alpha).sum()).backward()
     g = torch.Generator().manual_seed(3)
     try:
@@ -180,7 +181,7 @@ def test_gradients_against_central_differences() -> None:
                     NAMES[which]
                 )
     finally:
-        reference.MIN_ALPHA = threshold
+        definition.MIN_ALPHA = threshold
 
 
 def test_same_bits_for_any_number_of_threads() -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
-import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,13 +19,14 @@ from gspc.errors import BackendError, InputError, UsageError
 from gspc.model import storage
 from gspc.model.anchors import ModelShape
 from gspc.ops import cuda
-from gspc.ops.arrays import flushed_denormals, keep_freed_memory
+from gspc.ops.process import flushed_denormals, threads
 from gspc.output import writing
 from gspc.rendering.rasterizer import Backend, choose_backend
 from gspc.scene import SceneData
 from gspc.train.densify import Statistics
 from gspc.train.initialize import initial_model
 from gspc.train.optimizer import make_optimizer
+from gspc.train.process import deferred_interrupt, seeded, settled_objects
 from gspc.train.schedule import Schedule
 from gspc.train.trainer import StepReport, Trainer
 
@@ -79,14 +77,17 @@ def fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserv
     then raises KeyboardInterrupt; `options.resume` goes on from it. Same seed, device and thread count: same
     log.
 
+    Threads, torch's random numbers, denormal mode, signal handlers and the garbage collector are as before
+    when it returns or raises. A fit allocates and frees hundreds of megabytes a step; `gspc fit` therefore
+    tells the C library to keep freed memory, which a program of your own may do as `gspc.cli.process` does.
+
     Raises UsageError when a checkpoint was made with other options, InputError, OutputError, BackendError.
     """
     started = time.monotonic()
-    keep_freed_memory()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    run = _Run(scene, output, options, observer)
-    run.train()
+    backend = choose_backend(options.device)
+    with threads(options.threads), seeded(options.seed, backend.device):
+        run = _Run(scene, output, options, observer, backend)
+        run.train()
     trained = storage.TrainedModel(
         model=run.trainer.model.cpu(),
         cameras=suggested_cameras(scene.views),
@@ -100,10 +101,11 @@ def fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserv
 
 
 class _Run:
-    def __init__(self, scene: SceneData, output: Path, options: FitOptions, observer: FitObserver) -> None:
+    def __init__(
+        self, scene: SceneData, output: Path, options: FitOptions, observer: FitObserver, backend: Backend
+    ) -> None:
         self.options, self.observer = options, observer
         self.checkpoint = checkpoint_path(output)
-        backend = choose_backend(options.device)
         observer.message(backend.reason)
         if backend.name == "cuda":
             observer.message(cuda.summary())
@@ -125,7 +127,6 @@ class _Run:
             "views": [view.camera.name for view in scene.train],
             "size": [scene.train[0].camera.width, scene.train[0].camera.height],
         }
-        torch.manual_seed(options.seed)
         saved = self._saved()
         model = (
             storage.model_from_dict(saved["model"])
@@ -147,8 +148,8 @@ class _Run:
         estimated = 0
         with (
             self._log() as log,
-            _deferred_interrupt() as interrupted,
-            _settled_objects(),
+            deferred_interrupt() as interrupted,
+            settled_objects(),
             flushed_denormals(),
         ):
             while trainer.iteration < self.iterations:
@@ -280,38 +281,6 @@ def _rows_until(path: Path, iteration: int) -> list[str]:
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path}: is not the log of the run to resume; name another with --log") from error
     return kept
-
-
-@contextmanager
-def _settled_objects() -> Iterator[None]:
-    """What lives already is no garbage: without this Python walks through all modules again and again, 3 % of
-    a small scene's time."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-
-
-@contextmanager
-def _deferred_interrupt() -> Iterator[threading.Event]:
-    """Ctrl-C sets the event instead of tearing an iteration apart; a second one interrupts at once."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-
-    def handle(number: int, frame: object) -> None:
-        if event.is_set():
-            raise KeyboardInterrupt
-        event.set()
-
-    before = signal.signal(signal.SIGINT, handle)
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _check_bf16(backend: Backend) -> None:

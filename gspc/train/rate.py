@@ -13,7 +13,6 @@ from gspc.model.anchors import AnchorModel
 from gspc.model.entropy import binary_entropy
 from gspc.model.masks import anchor_mask, gaussian_mask
 from gspc.ops import rate as ops
-from gspc.ops import reference
 from gspc.ops.rate import AttributeRows
 
 POSITION_BITS = 8.0  # per anchor; what octree coding of trained clouds costs, level 1 of fox and lego
@@ -152,8 +151,8 @@ def _refinement_bits(
     outputs = model.context.trit_outputs(context, so_far, level, name)
     if shape.trits == "rounded":
         mean, octaves = outputs.chunk(2, dim=1)
-        bits = reference.gaussian_bits(trits - mean, quant.trit_scale(octaves))
-        return reference.weighted_sum(bits, weights)[0]
+        bits = ops.gaussian_bits(trits - mean, quant.trit_scale(octaves))
+        return ops.weighted_sum(bits, weights)[0]
     return ops.three_way_bits(outputs, trits, weights)[0]
 
 

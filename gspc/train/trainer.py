@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -295,8 +294,6 @@ class Trainer:
         )
 
 
-def _pixels(view: View) -> Tensor:
-    """A view's photograph; shared and read-only, which torch cannot express and warns of."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        return torch.from_numpy(view.load())
+def _pixels(view: View) -> Tensor:  # uint8 [H, W, 3]
+    """A view's photograph; a copy, because torch cannot express that the shared one is read-only."""
+    return torch.from_numpy(view.load().copy())
