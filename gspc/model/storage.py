@@ -75,14 +75,15 @@ def model_from_dict(values: dict[str, Any]) -> AnchorModel:
         planes=tuple(GridPlane(*plane) for plane in grid["planes"]),
     )
     state = values["state"]
-    model = AnchorModel(
-        ModelShape.from_dict(values["shape"]),
-        spec,
-        values["voxel_size"],
-        state["origin"],
-        values["distance_scale"],
-        len(state["positions"]),
-    )
+    with torch.random.fork_rng(devices=[]):  # the state replaces the first weights, so nothing is drawn
+        model = AnchorModel(
+            ModelShape.from_dict(values["shape"]),
+            spec,
+            values["voxel_size"],
+            state["origin"],
+            values["distance_scale"],
+            len(state["positions"]),
+        )
     model.load_state_dict(state)
     return model
 
