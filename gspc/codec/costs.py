@@ -235,7 +235,7 @@ class MeteredLanes:
         self._lanes = _codec.RansDecoder(data)
         self.runs: list[F64] = []
 
-    def gaussian(self, tables: NDArray[Any]) -> tuple[I32, Any]:
+    def gaussian(self, tables: NDArray[Any]) -> tuple[I32, Any]:  # [n] -> [n], [escaped]
         tables = np.ascontiguousarray(tables, dtype=np.uint8)
         symbols, escaped = self._lanes.gaussian(tables)
         lengths, starts = _gaussian_lengths()
@@ -244,13 +244,13 @@ class MeteredLanes:
         self.runs.append(lengths[starts[tables] + order])
         return symbols, escaped
 
-    def trits(self, tables: NDArray[Any]) -> NDArray[np.int8]:
+    def trits(self, tables: NDArray[Any]) -> NDArray[np.int8]:  # [n] -> [n]
         tables = np.ascontiguousarray(tables, dtype=np.uint16)
         trits = self._lanes.trits(tables)
         self.runs.append(_trit_lengths()[tables, trits.astype(np.int64) + 1])
         return trits
 
-    def mixture(self, s0: U8, s1: U8, m0: I16, m1: I16, weight: U8) -> tuple[I32, Any]:
+    def mixture(self, s0: U8, s1: U8, m0: I16, m1: I16, weight: U8) -> tuple[I32, Any]:  # [n] each
         symbols, escaped = self._lanes.mixture(s0, s1, m0, m1, weight)
         self.runs.append(mixture_lengths((s0, s1, m0, m1, weight), symbols, escaped))
         return symbols, escaped

@@ -99,7 +99,7 @@ class MixtureTables:
         return self.high - self.low + 2
 
     def rows(self, batch: Index) -> NDArray[np.int16]:
-        """As `_rows`, of symbols with equally many slots."""
+        """As `_rows`, [n, slots + 1], of the symbols `batch` [n] with equally many slots."""
         count = int(self.slots()[batch[0]]) - 1
         rows = np.zeros((len(batch), count + 2), dtype=np.uint16)
         rows[:, -2] = 4 * ((1 << 14) - 1)
@@ -126,7 +126,8 @@ def _slots() -> Index:
 
 
 def batches(slots: Index) -> Iterator[Index]:
-    """Which symbols of a run each call codes: those with equally many slots, fewest first, in their order."""
+    """Which symbols [n] of a run each call codes: those with equally many slots, fewest first, in their
+    order."""
     order = np.argsort(slots, kind="stable")
     for group in np.split(order, np.flatnonzero(np.diff(slots[order])) + 1):
         if len(group):
@@ -142,22 +143,23 @@ def _rows(kind: str, tables: NDArray[Any]) -> NDArray[np.int16]:
 
 
 class Encoder:
-    """Codes runs as they come. Takes what gspc._codec.RansEncoder takes."""
+    """Codes runs of n symbols as they come. Takes what gspc._codec.RansEncoder takes."""
 
     def __init__(self) -> None:
         self._torchac, self._torch = load()
         self._out = bytearray()
 
-    def gaussian(self, tables: U8, symbols: I32) -> None:
+    def gaussian(self, tables: U8, symbols: I32) -> None:  # [n] each
         slots = _slots()[tables]
         order = np.where(symbols >= 0, 2 * symbols, -2 * symbols - 1)
         self._run(lambda batch: _rows("gaussian", tables[batch]), slots, np.minimum(order, slots - 1))
 
-    def trits(self, tables: U16, trits: NDArray[np.int8]) -> None:
+    def trits(self, tables: U16, trits: NDArray[np.int8]) -> None:  # [n] each
         slots = np.full(len(tables), 3)
         self._run(lambda batch: _rows("trit", tables[batch]), slots, trits.astype(np.int64) + 1)
 
     def mixture(self, scale0: U8, scale1: U8, mean0: I16, mean1: I16, weight: U8, symbols: I32) -> None:
+        """Symbols and the tables of each, [n] all of them."""
         tables = MixtureTables(scale0, scale1, mean0, mean1, weight)
         inside = (symbols >= tables.low) & (symbols <= tables.high)
         self._run(tables.rows, tables.slots(), np.where(inside, symbols, tables.high + 1) - tables.low)
@@ -182,7 +184,7 @@ class Decoder:
         self._at = 0
 
     def gaussian(self, tables: U8) -> tuple[I32, Index]:
-        """Symbols, 0 for escaped ones, and the indices of those."""
+        """Symbols [n] of tables [n], 0 for escaped ones, and the indices of those."""
         slots = _slots()[tables]
         order = self._run(lambda batch: _rows("gaussian", tables[batch]), slots)
         escaped = np.flatnonzero(order == slots - 1)
@@ -190,12 +192,12 @@ class Decoder:
         symbols[escaped] = 0
         return symbols, escaped
 
-    def trits(self, tables: U16) -> NDArray[np.int8]:
+    def trits(self, tables: U16) -> NDArray[np.int8]:  # [n] -> [n]
         order = self._run(lambda batch: _rows("trit", tables[batch]), np.full(len(tables), 3))
         return (order - 1).astype(np.int8)
 
     def mixture(self, scale0: U8, scale1: U8, mean0: I16, mean1: I16, weight: U8) -> tuple[I32, Index]:
-        """As gaussian."""
+        """As gaussian, of tables given by their parameters [n]."""
         tables = MixtureTables(scale0, scale1, mean0, mean1, weight)
         order = self._run(tables.rows, tables.slots())
         escaped = np.flatnonzero(order == tables.slots() - 1)

@@ -43,7 +43,7 @@ def gaussians_for_view(
 def reference_gaussians(
     scene: DecodedScene, camera: Camera, visible: NDArray[np.bool_] | None = None
 ) -> Gaussians:
-    """The same in plain numpy."""
+    """The same in plain numpy; visible [N]."""
     rows = np.arange(len(scene.anchors)) if visible is None else np.flatnonzero(visible)
     center = camera.center.astype(np.float32)
     parts = [

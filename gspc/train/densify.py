@@ -66,7 +66,7 @@ class Statistics:
         )
 
     def tensors(self) -> dict[str, Tensor]:
-        """For a checkpoint."""
+        """For a checkpoint; [N * K] and [N]."""
         return {
             "gradient": self.gradient,
             "drawn": self.drawn,

@@ -38,7 +38,8 @@ def make_optimizer(model: AnchorModel, mask_momentum: float = 0.9) -> torch.opti
 def edit_anchors(
     model: AnchorModel, optimizer: torch.optim.Adam, edit: Callable[[str, Tensor, bool], Tensor]
 ) -> None:
-    """Replaces every per-anchor parameter by `edit(name, values, is_state)`, its Adam moments alike."""
+    """Replaces every per-anchor parameter by `edit(name, values, is_state)`, its Adam moments alike.
+    Values are [N, ...] before, [new N, ...] after."""
     for group in optimizer.param_groups:
         name = group["name"]
         if name not in PER_ANCHOR:

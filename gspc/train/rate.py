@@ -42,7 +42,7 @@ class LevelBits:
 
     @property
     def attributes(self) -> Tensor:
-        """The sum of PCGS Eq. 7."""
+        """The sum of PCGS Eq. 7, []."""
         return self.features + self.scaling + self.offsets
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 def check_array(
     name: str, array: NDArray[Any], shape: tuple[int | None, ...], dtype: Any = np.float32
-) -> None:
+) -> None:  # [...]
     """Raises ValueError unless `array` has this dtype and shape (None: any size) and is C-contiguous."""
     fits = array.ndim == len(shape) and all(
         want is None or have == want for have, want in zip(array.shape, shape, strict=True)

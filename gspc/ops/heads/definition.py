@@ -20,7 +20,8 @@ def neural_gaussians(
     visible: Tensor | None = None,
     predicted: Tensor | None = None,
 ) -> NeuralGaussians:
-    """See `gspc.ops.heads.neural_gaussians`. An anchor exactly at the camera has view direction 0."""
+    """See `gspc.ops.heads.neural_gaussians`, which has the shapes: features [N, F] and so on. An anchor
+    exactly at the camera has view direction 0."""
     n, k = mask.shape
     if predicted is not None:
         features = torch.cat([predicted, features], 1)

@@ -139,8 +139,8 @@ def gaussian_trit_bits(
     rows: AttributeRows, refinement: int, finest: int, coarser: int, weights: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Bits of trits by the shares that the Gaussians of first appearances have of the three bins (PCGS's
-    ablation "trits with a Gaussian"). Gradients flow to octaves, r and weights; arguments and results are
-    those of `appearance_bits` and `trits`."""
+    ablation "trits with a Gaussian"). Gradients flow to octaves, r and weights [n, G]; arguments and results,
+    a scalar and [n, G], are those of `appearance_bits` and `trits`."""
     _check_weights(weights, rows.values)
     if finest % 3 ** (coarser + 1):
         raise ValueError(f"rate: nothing {coarser + 1} levels above a grid of {finest} steps")

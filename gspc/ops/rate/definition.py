@@ -36,14 +36,14 @@ def _bounded(mass: Tensor) -> Tensor:
 
 def gaussian_bits(distance: Tensor, scale: Tensor) -> Tensor:
     """-log2 of a Gaussian's mass in the bins of width 1 around values `distance` from its mean (PCGS Eq. 4),
-    at most 24 bits; `scale` > 0 is its standard deviation. All in steps, elementwise."""
+    at most 24 bits; `scale` > 0 is its standard deviation. All in steps, elementwise [...]."""
     return -torch.log2(_bounded(_bin_mass(distance, scale)))
 
 
 def mixture_bits(
     distance: Tensor, scale1: Tensor, mean2: Tensor, scale2: Tensor, weight_logit: Tensor
 ) -> Tensor:
-    """The same of (1 - w) N(0, scale1) + w N(mean2, scale2), w = sigmoid(weight_logit) (HAC++)."""
+    """The same of (1 - w) N(0, scale1) + w N(mean2, scale2), w = sigmoid(weight_logit) (HAC++), [...]."""
     first, second = torch.sigmoid(-weight_logit), torch.sigmoid(weight_logit)
     mass = first * _bin_mass(distance, scale1) + second * _bin_mass(distance - mean2, scale2)
     return -torch.log2(_bounded(mass))
@@ -51,7 +51,7 @@ def mixture_bits(
 
 def trit_bits(zero_logit: Tensor, sign_logit: Tensor, trits: Tensor) -> Tensor:
     """-log2 of trits in {-1, 0, 1} under p(0) = sigmoid(zero_logit), p(+1 | not 0) = sigmoid(sign_logit)
-    (PCGS Eq. 6)."""
+    (PCGS Eq. 6), elementwise [...]."""
     softplus = torch.nn.functional.softplus
     nonzero = softplus(zero_logit) + softplus(-trits * sign_logit)
     return torch.where(trits == 0, softplus(-zero_logit), nonzero) / math.log(2.0)
@@ -59,7 +59,7 @@ def trit_bits(zero_logit: Tensor, sign_logit: Tensor, trits: Tensor) -> Tensor:
 
 def share_bits(before: Tensor, trits: Tensor, scale: Tensor) -> Tensor:
     """-log2 of trits by a Gaussian's shares of the three bins 3 `before` + {-1, 0, 1} of width 1 (PCGS's
-    ablation "trits with a Gaussian")."""
+    ablation "trits with a Gaussian"), elementwise [...]."""
     masses = torch.stack([_bounded(_bin_mass(3 * before + t, scale)) for t in (-1.0, 0.0, 1.0)])
     chosen = torch.where(trits < 0, masses[0], torch.where(trits == 0, masses[1], masses[2]))
     return torch.log2(masses.sum(0)) - torch.log2(chosen)
@@ -87,7 +87,7 @@ def appearance_bits(
     chunks: Sequence[Tensor] = (),
     seed: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """See `gspc.ops.rate.appearance_bits`."""
+    """See `gspc.ops.rate.appearance_bits`: weights [n, G], chunks [n, 3 own] -> [], [n, G]."""
     relative = _relative_step(rows.r) / refinement
     step = rows.base * relative
     distance = (rows.values - rows.base * rows.center) / step
@@ -109,7 +109,7 @@ def appearance_bits(
 
 
 def chunk_inputs(rows: AttributeRows, refinement: int, ends: Sequence[int]) -> tuple[Tensor, ...]:
-    """See `gspc.ops.rate.chunk_inputs`."""
+    """See `gspc.ops.rate.chunk_inputs`: [n, 2 own + before] of every chunk but the first."""
     relative = _relative_step(rows.r) / refinement
     scales = ((_log2_in_steps(rows.octaves, relative) - _LOWEST_LOG2) * 12 - 64) / 32
     means = (rows.center / 8).clamp(-_SO_FAR_LIMIT, _SO_FAR_LIMIT)
@@ -134,14 +134,14 @@ def _symbols(rows: AttributeRows, finest: int, coarser: int) -> tuple[Tensor, Te
 
 @torch.no_grad()
 def trits(rows: AttributeRows, finest: int, coarser: int) -> tuple[Tensor, Tensor]:
-    """See `gspc.ops.rate.trits`."""
+    """See `gspc.ops.rate.trits`: two of [n, V]."""
     symbols, before = _symbols(rows, finest, coarser)
     unit = _relative_step(rows.r) * (3 ** (coarser + 1) / finest) / 8
     return (before * unit).clamp(-_SO_FAR_LIMIT, _SO_FAR_LIMIT), symbols - 3 * before
 
 
 def three_way_bits(outputs: Tensor, trits: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """See `gspc.ops.rate.three_way_bits`."""
+    """See `gspc.ops.rate.three_way_bits`: [n, 2 V], [n, V], [n, G] -> [], [n, G]."""
     zero, sign = outputs.chunk(2, dim=1)
     return weighted_sum(trit_bits(zero.clamp(-8, 7.75), sign.clamp(-4, 3.875), trits), weights)
 
@@ -149,7 +149,7 @@ def three_way_bits(outputs: Tensor, trits: Tensor, weights: Tensor) -> tuple[Ten
 def gaussian_trit_bits(
     rows: AttributeRows, refinement: int, finest: int, coarser: int, weights: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """See `gspc.ops.rate.gaussian_trit_bits`."""
+    """See `gspc.ops.rate.gaussian_trit_bits`: weights [n, G] -> [], [n, G]."""
     symbols, before = _symbols(rows, finest, coarser)
     scale = torch.exp2(_log2_in_steps(rows.octaves, _relative_step(rows.r) / refinement))
     return weighted_sum(share_bits(before, symbols - 3 * before, scale), weights)

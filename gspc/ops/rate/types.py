@@ -31,7 +31,7 @@ class AttributeRows:
 
     @property
     def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Values, center, octaves and r."""
+        """Values, center and octaves [n, V], and r [n, 1]."""
         return self.values, self.center, self.octaves, self.r
 
 

@@ -33,7 +33,7 @@ def row_noise(index: Tensor, width: int, seed: int) -> Tensor:
 def noisy_rows(
     values: Tensor, index: Tensor, also: Tensor, step: Tensor | None, scale: float, seed: int
 ) -> tuple[Tensor, Tensor]:
-    """See `gspc.ops.rows.noisy_rows`."""
+    """See `gspc.ops.rows.noisy_rows`: [N, ...] -> [v, ...], [a, ...]."""
     rows = values.flatten(1)[index]
     noise = row_noise(index, rows.shape[1], seed) * scale
     noisy = rows + (noise if step is None else noise * step[:, None])
@@ -43,7 +43,7 @@ def noisy_rows(
 def rounded_rows(
     values: Tensor, index: Tensor, also: Tensor, center: Tensor, step: Tensor, finest: int, coarser: int
 ) -> tuple[Tensor, Tensor]:
-    """See `gspc.ops.rows.rounded_rows`."""
+    """See `gspc.ops.rows.rounded_rows`: [N, ...] -> [v, ...], [a, ...]."""
     rows, center, step = values.flatten(1)[index], center[index], step[index][:, None]
     with torch.no_grad():
         symbols = torch.floor((rows - center) * (finest / step) + 0.5)
@@ -55,7 +55,7 @@ def rounded_rows(
 
 
 def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[Tensor, Tensor, Tensor]:
-    """See `gspc.ops.rows.mask_rows`; values beyond exp(+-87) saturate."""
+    """See `gspc.ops.rows.mask_rows`: [N, K, S] -> [v, K], [a, K, S], []; values beyond exp(+-87) saturate."""
     logits = masks.clamp(-87.0, 87.0)
     odds = torch.exp(logits[..., 0]) * (1 + torch.exp(logits[..., 1:level])).prod(-1)
     soft = 1 - 1 / (1 + odds)
@@ -65,7 +65,7 @@ def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[T
 
 
 def visible_rows(world: Tensor, log_scales: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
-    """See `gspc.ops.rows.visible_rows`."""
+    """See `gspc.ops.rows.visible_rows`: [N, 3], [N, Z] -> [v], [v, 3]."""
     pose = torch.tensor(camera.world_to_camera, dtype=world.dtype, device=world.device)
     x, y, z = (world @ pose[:3, :3].T + pose[:3, 3]).unbind(1)
     # Offsets reach about exp(l[:3]), the Gaussians three standard deviations of exp(l[3:]) further.
@@ -79,13 +79,13 @@ def visible_rows(world: Tensor, log_scales: Tensor, camera: Camera) -> tuple[Ten
 
 
 def mean_product(values: Tensor) -> Tensor:
-    """See `gspc.ops.rows.mean_product`."""
+    """See `gspc.ops.rows.mean_product`: [n, 3] -> []."""
     x, y, z = values.unbind(1)  # the backward pass of prod is slow
     return (x * y * z).mean()
 
 
 def positive_share(values: Tensor) -> Tensor:
-    """See `gspc.ops.rows.positive_share`."""
+    """See `gspc.ops.rows.positive_share`: [n, w] -> []."""
     soft = values.clamp(-1, 1)
     sign = torch.where(soft >= 0, 1.0, -1.0)
     return ((sign + (soft - soft.detach()) + 1) / 2).mean()
@@ -100,7 +100,7 @@ def add_statistics(
     opacities: Tensor,
     half: tuple[float, float],
 ) -> None:
-    """See `gspc.ops.rows.add_statistics`."""
+    """See `gspc.ops.rows.add_statistics`: sums [N * K], [N * K], [N], [N]; rows [v], Gaussians [m]."""
     k = len(sums[0]) // len(sums[3])
     seen = radii > 0
     gradient = (means2d_grad * means2d_grad.new_tensor(half)).norm(dim=1)

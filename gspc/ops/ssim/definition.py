@@ -29,7 +29,7 @@ def ssim(image: Tensor, target: Tensor) -> Tensor:  # [H, W, 3] each
     return score.mean()
 
 
-def squared_error(image: Tensor, target: Tensor) -> Tensor:
+def squared_error(image: Tensor, target: Tensor) -> Tensor:  # [H, W, 3] each -> []
     """See `gspc.ops.ssim.squared_error`."""
     scaled = target.to(image.dtype) / 255 if target.dtype == torch.uint8 else target
     return (image.clamp(0, 1) - scaled).square().mean()
