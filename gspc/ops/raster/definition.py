@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-BLUR = 0.3
-NEAR, FAR = 0.01, 1e10
+from gspc.ops.arrays.raster import BLUR, FAR, NEAR
+
 MAX_ALPHA, MIN_ALPHA = 0.999, 1.0 / 255.0
 MIN_TRANSMITTANCE = 1e-4
 TILE = 16

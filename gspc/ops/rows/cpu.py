@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from gspc.ops.arrays.raster import NEAR
 from gspc.ops.kernels import kernels
-from gspc.ops.raster.definition import NEAR
 from gspc.ops.rows.frustum import frustum_slopes
 from gspc.scene import Camera
 
