@@ -96,7 +96,8 @@ def model_from(values: Loaded) -> AnchorModel:
     state["grid.embeddings"].tensor(entries, torch.float32)  # before a model allocates as many
     scales = values["voxel_size"].positive(), values["distance_scale"].positive()
     try:
-        model = AnchorModel(shape, spec, scales[0], origin, scales[1], anchors=0)
+        with torch.random.fork_rng(devices=[]):  # the state replaces the first weights: nothing is drawn
+            model = AnchorModel(shape, spec, scales[0], origin, scales[1], anchors=0)
     except (ValueError, RuntimeError) as error:
         reason = str(error).split("\n")[0]
         raise values["shape"].error(f"has sizes that do not fit together ({reason})") from error

@@ -1,4 +1,4 @@
-// Python entries of the rasterizer. Checks of shape and type happen in gspc/ops/arrays.py; here only what
+// Python entries of the rasterizer. Checks of shape and type happen in gspc/ops/raster; here only what
 // memory safety needs.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -55,11 +55,13 @@ gspc::raster::Scene scene_of(const Matrix& means, const Matrix& quats, const Mat
 }
 
 using State = gspc::raster::State;
+using gspc::raster::Timings;
 
 std::tuple<Array, Array, IntArray, std::shared_ptr<State>> forward(
     const Matrix& means, const Matrix& quats, const Matrix& scales, const Vector& opacities,
     const Matrix& colors, const std::array<float, 16>& world_to_camera,
-    const std::array<float, 4>& intrinsics, int width, int height, const std::array<float, 3>& background) {
+    const std::array<float, 4>& intrinsics, int width, int height, const std::array<float, 3>& background,
+    Timings* timings) {
   const gspc::raster::Scene scene = scene_of(means, quats, scales, opacities, colors);
   gspc::raster::View view{};
   for (int i = 0; i < 3; ++i) {
@@ -83,7 +85,7 @@ std::tuple<Array, Array, IntArray, std::shared_ptr<State>> forward(
   std::shared_ptr<State> state;
   {
     nb::gil_scoped_release release;
-    state = gspc::raster::forward(scene, view, image_data, alpha_data, radii_data);
+    state = gspc::raster::forward(scene, view, image_data, alpha_data, radii_data, timings);
   }
   return {image, alpha, radii, state};
 }
@@ -92,7 +94,8 @@ std::tuple<Array, Array, Array, Array, Array, Array> backward(const std::shared_
                                                               const Matrix& means, const Matrix& quats,
                                                               const Matrix& scales, const Vector& opacities,
                                                               const Matrix& colors, const Image& grad_image,
-                                                              const std::optional<Matrix>& grad_alpha) {
+                                                              const std::optional<Matrix>& grad_alpha,
+                                                              Timings* timings) {
   const gspc::raster::Scene scene = scene_of(means, quats, scales, opacities, colors);
   const auto w = static_cast<std::size_t>(state->view.width),
              h = static_cast<std::size_t>(state->view.height);
@@ -109,9 +112,20 @@ std::tuple<Array, Array, Array, Array, Array, Array> backward(const std::shared_
   {
     nb::gil_scoped_release release;
     gspc::raster::backward(*state, scene, grad_image.data(), grad_alpha ? grad_alpha->data() : nullptr,
-                           {means_data, quats_data, scales_data, opacities_data, colors_data, means2d_data});
+                           {means_data, quats_data, scales_data, opacities_data, colors_data, means2d_data},
+                           timings);
   }
   return {means_grad, quats_grad, scales_grad, opacities_grad, colors_grad, means2d_grad};
+}
+
+nb::list parts_of(const Timings& timings) {
+  constexpr const char* names[] = {"projection", "sorting",           "binning",
+                                   "blending",   "blending backward", "projection backward"};
+  static_assert(std::size(names) == gspc::raster::kParts);
+  nb::list parts;
+  for (int i = 0; i < gspc::raster::kParts; ++i)
+    parts.append(nb::make_tuple(names[i], timings.wall[i], timings.cpu[i]));
+  return parts;
 }
 
 }  // namespace
@@ -131,22 +145,15 @@ void bind_raster(nb::module_& m) {
           },
           "(Gaussian, block of pixels) pairs that contributed to the image")
       .def_prop_ro("tiles", [](const State& s) { return s.tiles_x * s.tiles_y; });
+  nb::class_<Timings>(m, "RasterTimings")
+      .def(nb::init<>())
+      .def_prop_ro("parts", &parts_of, "(part, wall seconds, CPU seconds) of the calls that were given this");
   m.def("raster_forward", &forward, nb::arg("means"), nb::arg("quats"), nb::arg("scales"),
         nb::arg("opacities"), nb::arg("colors"), nb::arg("world_to_camera"), nb::arg("intrinsics"),
-        nb::arg("width"), nb::arg("height"), nb::arg("background"));
+        nb::arg("width"), nb::arg("height"), nb::arg("background"), nb::arg("timings") = nb::none());
   m.def("raster_backward", &backward, nb::arg("state"), nb::arg("means"), nb::arg("quats"), nb::arg("scales"),
-        nb::arg("opacities"), nb::arg("colors"), nb::arg("grad_image"), nb::arg("grad_alpha").none());
-  // (part, wall seconds, CPU seconds) since the process began.
-  m.def("raster_timings", [] {
-    const gspc::raster::Timings t = gspc::raster::timings();
-    constexpr const char* names[] = {"projection", "sorting",           "binning",
-                                     "blending",   "blending backward", "projection backward"};
-    static_assert(std::size(names) == gspc::raster::kParts);
-    nb::list parts;
-    for (int i = 0; i < gspc::raster::kParts; ++i)
-      parts.append(nb::make_tuple(names[i], t.wall[i], t.cpu[i]));
-    return parts;
-  });
+        nb::arg("opacities"), nb::arg("colors"), nb::arg("grad_image"), nb::arg("grad_alpha").none(),
+        nb::arg("timings") = nb::none());
   m.def("pool_kept_bytes", &gspc::pool_kept_bytes);
   m.def("pool_trim", &gspc::pool_trim);
 }

@@ -4,9 +4,6 @@
 #include <nanobind/stl/string.h>
 #include <omp.h>
 
-#if defined(__GLIBC__)
-#include <malloc.h>
-#endif
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
@@ -25,16 +22,6 @@ void bind_mlp(nb::module_& m);
 void bind_adam(nb::module_& m);
 
 namespace {
-
-// A training step allocates and frees hundreds of megabytes; by default the C library maps and unmaps them
-// each time, and page faults then cost more than the arithmetic. Keeps freed memory in the heap instead.
-void keep_freed_memory() {
-#if defined(__GLIBC__)
-  mallopt(M_MMAP_MAX, 0);
-  mallopt(M_TRIM_THRESHOLD, 0x7fffffff);
-  mallopt(M_TOP_PAD, 64 << 20);
-#endif
-}
 
 // Whether denormal numbers count as zero in this thread; processors take a hundred times longer over them
 // than over others.
@@ -76,7 +63,6 @@ NB_MODULE(_kernels, m) {
   });
   m.def("max_threads", [] { return omp_get_max_threads(); });
   m.def("set_threads", [](int threads) { omp_set_num_threads(threads); });
-  m.def("keep_freed_memory", &keep_freed_memory);
   m.def("flush_denormals", &flush_denormals);
   bind_raster(m);
   bind_grid(m);

@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstring>
 #include <ctime>
-#include <mutex>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -42,27 +41,29 @@ void parallel_items(std::int64_t n, int grain, const Work& work) {
 #define GSPC_CALL_V3(function, ...) isa_base::function(__VA_ARGS__)
 #endif
 
-Timings g_timings{};
-std::mutex g_timings_mutex;
-
-// Adds the time since the last lap to a part.
+// Adds the time since the last lap to a part, where somebody asked for timings.
 class Laps {
  public:
+  explicit Laps(Timings* timings) : timings_(timings) {
+    if (timings_) start();
+  }
   void lap(Part part) {
-    const auto wall = std::chrono::steady_clock::now();
-    const std::clock_t cpu = std::clock();
-    {
-      const std::lock_guard<std::mutex> lock(g_timings_mutex);
-      g_timings.wall[part] += std::chrono::duration<double>(wall - wall_).count();
-      g_timings.cpu[part] += static_cast<double>(cpu - cpu_) / CLOCKS_PER_SEC;
-    }
-    wall_ = wall;
-    cpu_ = cpu;
+    if (!timings_) return;
+    const auto wall = wall_;
+    const std::clock_t cpu = cpu_;
+    start();
+    timings_->wall[part] += std::chrono::duration<double>(wall_ - wall).count();
+    timings_->cpu[part] += static_cast<double>(cpu_ - cpu) / CLOCKS_PER_SEC;
   }
 
  private:
-  std::chrono::steady_clock::time_point wall_ = std::chrono::steady_clock::now();
-  std::clock_t cpu_ = std::clock();
+  void start() {
+    wall_ = std::chrono::steady_clock::now();
+    cpu_ = std::clock();
+  }
+  Timings* timings_;
+  std::chrono::steady_clock::time_point wall_;
+  std::clock_t cpu_ = 0;
 };
 
 struct Keyed {
@@ -306,15 +307,10 @@ void check(const Scene& scene, const View& view) {
 
 }  // namespace
 
-Timings timings() {
-  const std::lock_guard<std::mutex> lock(g_timings_mutex);
-  return g_timings;
-}
-
 std::unique_ptr<State> forward(const Scene& scene, const View& view, float* image, float* alpha,
-                               std::int32_t* radii) {
+                               std::int32_t* radii, Timings* timings) {
   check(scene, view);
-  Laps laps;
+  Laps laps(timings);
   auto state = std::make_unique<State>();
   state->isa = active_isa();
   state->view = view;
@@ -345,10 +341,10 @@ std::unique_ptr<State> forward(const Scene& scene, const View& view, float* imag
 }
 
 void backward(const State& state, const Scene& scene, const float* grad_image, const float* grad_alpha,
-              const Gradients& out) {
+              const Gradients& out, Timings* timings) {
   if (scene.count != state.count)
     throw std::invalid_argument("rasterize backward: not the Gaussians of the forward pass");
-  Laps laps;
+  Laps laps(timings);
   Pooled<float> slots(static_cast<std::size_t>(state.pairs) * kSlot);
   Pooled<std::uint8_t> used(static_cast<std::size_t>(state.pairs));
   std::memset(used.get(), 0, static_cast<std::size_t>(state.pairs));
