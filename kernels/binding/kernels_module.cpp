@@ -2,7 +2,6 @@
 // copied.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
-#include <omp.h>
 
 #if defined(__GLIBC__)
 #include <malloc.h>
@@ -12,6 +11,7 @@
 #endif
 
 #include "common/isa.hpp"
+#include "common/parallel.hpp"
 
 namespace nb = nanobind;
 
@@ -39,18 +39,20 @@ void keep_freed_memory() {
 // Whether denormal numbers count as zero in this thread; processors take a hundred times longer over them
 // than over others.
 #if defined(__SSE2__)
-constexpr unsigned FLUSH = 0x8040;  // results and arguments
-bool flushes() { return (_mm_getcsr() & FLUSH) == FLUSH; }
-void set_flush(bool on) { _mm_setcsr(on ? _mm_getcsr() | FLUSH : _mm_getcsr() & ~FLUSH); }
+constexpr unsigned kFlush = 0x8040;  // results and arguments
+bool flushes() { return (_mm_getcsr() & kFlush) == kFlush; }
+void set_flush(bool on) { _mm_setcsr(on ? _mm_getcsr() | kFlush : _mm_getcsr() & ~kFlush); }
 #elif defined(__aarch64__)
-constexpr unsigned long FLUSH = 1ul << 24;
+constexpr unsigned long kFlush = 1ul << 24;
 unsigned long control() {
   unsigned long value;
   asm volatile("mrs %0, fpcr" : "=r"(value));
   return value;
 }
-bool flushes() { return (control() & FLUSH) != 0; }
-void set_flush(bool on) { asm volatile("msr fpcr, %0" : : "r"(on ? control() | FLUSH : control() & ~FLUSH)); }
+bool flushes() { return (control() & kFlush) != 0; }
+void set_flush(bool on) {
+  asm volatile("msr fpcr, %0" : : "r"(on ? control() | kFlush : control() & ~kFlush));
+}
 #else
 bool flushes() { return false; }
 void set_flush(bool) {}
@@ -59,8 +61,7 @@ void set_flush(bool) {}
 // In this thread and the others of its pool, which torch uses, too. Returns how it was.
 bool flush_denormals(bool on) {
   const bool before = flushes();
-#pragma omp parallel
-  set_flush(on);
+  gspc::on_every_thread([&] { set_flush(on); });
   return before;
 }
 

@@ -1,5 +1,5 @@
-// Training side of the context grid (codec/context/context_grid.hpp): context from float embeddings, and their
-// gradient. The forward pass takes only the signs of the embeddings (e >= 0 is +1; NaN is -1) and gives
+// Training side of the context grid (codec/context/context_grid.hpp): context from float embeddings, and
+// their gradient. The forward pass takes only the signs of the embeddings (e >= 0 is +1; NaN is -1) and gives
 // integer context / 512 exactly. The backward pass is straight-through: d sign(e) / d e = 1 where |e| <= 1,
 // else 0.
 #pragma once

@@ -2,8 +2,8 @@
 
 #include <cstdlib>
 
-#include "codec/format/limits.hpp"
 #include "codec/context/network_isa.hpp"
+#include "codec/format/limits.hpp"
 #include "codec/format/stream_error.hpp"
 
 namespace gspc {

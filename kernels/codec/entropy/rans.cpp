@@ -9,8 +9,9 @@ namespace gspc {
 
 namespace {
 
-constexpr size_t kBlock = 2048;         // symbols between two looks for escapes: still in the first cache
-constexpr size_t kSafety = 2 * kLanes;  // bytes a group may read or a vector store may touch beyond its words
+constexpr size_t kBlock = 2048;  // symbols between two looks for escapes: still in the first cache
+constexpr size_t kSafety =
+    2 * kRansLanes;  // bytes a group may read or a vector store may touch beyond its words
 
 int exponent(uint32_t state) { return 15 - __builtin_clz(state); }
 
@@ -68,7 +69,7 @@ uint8_t* encode_lanes(uint32_t* state, const uint32_t* entries, const std::vecto
   while (run < runs.size() && start + runs[run] < symbols) start += runs[run++];
   size_t end = symbols;
   while (end > 0) {
-    const size_t rest = (end - start) % kLanes;
+    const size_t rest = (end - start) % kRansLanes;
     for (size_t lane = rest; lane-- > 0;) {
       const uint32_t entry = entries[end - rest + lane];
       if (must_emit(state[lane], entry)) {
@@ -77,7 +78,7 @@ uint8_t* encode_lanes(uint32_t* state, const uint32_t* entries, const std::vecto
       }
       state[lane] = encode_step(state[lane], entry);
     }
-    out = GSPC_DISPATCH(encode_groups)(state, entries + start, (end - start) / kLanes, out);
+    out = GSPC_DISPATCH(encode_groups)(state, entries + start, (end - start) / kRansLanes, out);
     end = start;
     if (run > 0) start -= runs[--run];
   }
@@ -90,11 +91,11 @@ void append_varint(std::vector<uint8_t>& out, uint64_t value) {
 }
 
 void append_states(std::vector<uint8_t>& out, const uint32_t* state) {
-  for (int lane = 0; lane < kLanes; lane += 2)
+  for (int lane = 0; lane < kRansLanes; lane += 2)
     out.push_back(static_cast<uint8_t>(exponent(state[lane]) | exponent(state[lane + 1]) << 4));
   uint64_t pending = 0;
   int bits = 0;
-  for (int lane = 0; lane < kLanes; ++lane) {
+  for (int lane = 0; lane < kRansLanes; ++lane) {
     const int width = 16 + exponent(state[lane]);
     pending |= static_cast<uint64_t>(state[lane] ^ 1u << width) << bits;
     for (bits += width; bits >= 8; bits -= 8, pending >>= 8) out.push_back(static_cast<uint8_t>(pending));
@@ -164,8 +165,8 @@ std::vector<uint8_t> RansEncoder::finish() {
       out.resize(1 + 2 * static_cast<size_t>(tail.count));
       for (int i = 0; i < tail.count; ++i) store_word(out.data() + 1 + 2 * i, tail.words[i]);
     } else {
-      alignas(64) uint32_t state[kLanes];
-      for (int lane = 0; lane < kLanes; ++lane) state[lane] = kStateLow | tail.words[lane];
+      alignas(64) uint32_t state[kRansLanes];
+      for (int lane = 0; lane < kRansLanes; ++lane) state[lane] = kStateLow | tail.words[lane];
       const size_t capacity = 2 * symbols + 2 * kSafety;
       words_.grow(0, capacity);
       uint8_t* const last = words_.data() + capacity - kSafety;
@@ -217,17 +218,18 @@ RansDecoder::RansDecoder(const uint8_t* data, size_t size) {
 
 void RansDecoder::parse_states(const uint8_t* data, size_t size) {
   int total = 0;
-  for (int i = 0; i < kLanes / 2 && size >= kLanes / 2; ++i) total += 32 + (data[i] & 15) + (data[i] >> 4);
-  const size_t used = kLanes / 2 + (static_cast<size_t>(total) + 7) / 8;
+  for (int i = 0; i < kRansLanes / 2 && size >= kRansLanes / 2; ++i)
+    total += 32 + (data[i] & 15) + (data[i] >> 4);
+  const size_t used = kRansLanes / 2 + (static_cast<size_t>(total) + 7) / 8;
   if (size < used || (size - used) % 2) {
     damaged_ = true;
     lane_symbols_ = 0;
     return;
   }
-  const uint8_t* bytes = data + kLanes / 2;
+  const uint8_t* bytes = data + kRansLanes / 2;
   uint64_t pending = 0;
   int bits = 0;
-  for (int lane = 0; lane < kLanes; ++lane) {
+  for (int lane = 0; lane < kRansLanes; ++lane) {
     const int width = 16 + (data[lane / 2] >> (lane % 2 * 4) & 15);
     for (; bits < width; bits += 8) pending |= static_cast<uint64_t>(*bytes++) << bits;
     lanes_.state[lane] = 1u << width | (static_cast<uint32_t>(pending) & ((1u << width) - 1));
@@ -260,19 +262,19 @@ size_t RansDecoder::lanes(size_t n, Kernel kernel, Step step) {
   const size_t count = static_cast<size_t>(std::min<uint64_t>(n, lane_symbols_));
   size_t i = 0;
   while (i < count && !damaged_) {
-    const size_t groups = (count - i) / kLanes;
+    const size_t groups = (count - i) / kRansLanes;
     // In the padded copy a group may always read on: the position is checked after it.
     if (groups > 0) {
       if (!padded_) {
-        i += kLanes * kernel(i, groups, end_);
-        if (end_ - lanes_.next < 2 * kLanes) near_end();
+        i += kRansLanes * kernel(i, groups, end_);
+        if (end_ - lanes_.next < 2 * kRansLanes) near_end();
       } else {
-        i += kLanes * kernel(i, 1, lanes_.next + 2 * kLanes);
+        i += kRansLanes * kernel(i, 1, lanes_.next + 2 * kRansLanes);
         near_end();
       }
       continue;
     }
-    if (!padded_ && end_ - lanes_.next < 2 * kLanes && !near_end()) break;
+    if (!padded_ && end_ - lanes_.next < 2 * kRansLanes && !near_end()) break;
     for (int lane = 0; i < count; ++lane, ++i) {
       uint32_t& state = lanes_.state[lane];
       state = step(i, state);
@@ -299,7 +301,7 @@ void RansDecoder::start_tail() {
   if (lanes_.next != end_) damaged_ = true;
   if (in_lanes_) {
     tail_count_ = kTailWords;
-    for (int lane = 0; lane < kLanes; ++lane) {
+    for (int lane = 0; lane < kRansLanes; ++lane) {
       if (lanes_.state[lane] >> 16 != 1) damaged_ = true;
       tail_words_[lane] = static_cast<uint16_t>(lanes_.state[lane]);
     }
