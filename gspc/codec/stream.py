@@ -74,10 +74,10 @@ def predict_pool(
         raise InputError(
             f"networks without a pool, or of another grid than one with {pool_planes} pool planes"
         )
-    features: F32 = _codec.predict_pool(
+    features = _codec.predict_pool(
         header, _levels_of(networks), _layers(networks), _signs(grid_signs), _int32(positions), threads
     )
-    return features
+    return np.asarray(features)
 
 
 def encode(

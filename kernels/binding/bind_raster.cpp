@@ -1,7 +1,5 @@
 // Python entries of the rasterizer. Checks of shape and type happen in gspc/ops/arrays.py; here only what
 // memory safety needs.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/shared_ptr.h>
@@ -14,10 +12,9 @@
 #include <stdexcept>
 #include <tuple>
 
+#include "binding/arrays.hpp"
 #include "raster/pool.hpp"
 #include "raster/raster.hpp"
-
-namespace nb = nanobind;
 
 namespace {
 
@@ -131,22 +128,28 @@ void bind_raster(nb::module_& m) {
           },
           "(Gaussian, block of pixels) pairs that contributed to the image")
       .def_prop_ro("tiles", [](const State& s) { return s.tiles_x * s.tiles_y; });
-  m.def("raster_forward", &forward, nb::arg("means"), nb::arg("quats"), nb::arg("scales"),
-        nb::arg("opacities"), nb::arg("colors"), nb::arg("world_to_camera"), nb::arg("intrinsics"),
-        nb::arg("width"), nb::arg("height"), nb::arg("background"));
-  m.def("raster_backward", &backward, nb::arg("state"), nb::arg("means"), nb::arg("quats"), nb::arg("scales"),
-        nb::arg("opacities"), nb::arg("colors"), nb::arg("grad_image"), nb::arg("grad_alpha").none());
-  // (part, wall seconds, CPU seconds) since the process began.
-  m.def("raster_timings", [] {
-    const gspc::raster::Timings t = gspc::raster::timings();
-    constexpr const char* names[] = {"projection", "sorting",           "binning",
-                                     "blending",   "blending backward", "projection backward"};
-    static_assert(std::size(names) == gspc::raster::kParts);
-    nb::list parts;
-    for (int i = 0; i < gspc::raster::kParts; ++i)
-      parts.append(nb::make_tuple(names[i], t.wall[i], t.cpu[i]));
-    return parts;
-  });
-  m.def("pool_kept_bytes", &gspc::pool_kept_bytes);
-  m.def("pool_trim", &gspc::pool_trim);
+  m.def("raster_forward", &forward, "means"_a, "quats"_a, "scales"_a, "opacities"_a, "colors"_a,
+        "world_to_camera"_a, "intrinsics"_a, "width"_a, "height"_a, "background"_a,
+        "Image [H, W, 3], alpha [H, W], radii [M] and what the backward pass needs. means [M, 3], quats [M, "
+        "4] (wxyz), scales [M, 3], opacities [M], colors [M, 3]; world_to_camera [16] row by row; intrinsics "
+        "fx, fy, cx, cy.");
+  m.def("raster_backward", &backward, "state"_a, "means"_a, "quats"_a, "scales"_a, "opacities"_a, "colors"_a,
+        "grad_image"_a, "grad_alpha"_a.none(),
+        "Gradients by means, quats, scales, opacities, colors and by means in pixels [M, 2], from grad_image "
+        "[H, W, 3] and grad_alpha [H, W].");
+  m.def(
+      "raster_timings",
+      [] {
+        const gspc::raster::Timings t = gspc::raster::timings();
+        constexpr const char* names[] = {"projection", "sorting",           "binning",
+                                         "blending",   "blending backward", "projection backward"};
+        static_assert(std::size(names) == gspc::raster::kParts);
+        nb::list parts;
+        for (int i = 0; i < gspc::raster::kParts; ++i)
+          parts.append(nb::make_tuple(names[i], t.wall[i], t.cpu[i]));
+        return parts;
+      },
+      "(part, wall seconds, CPU seconds) since the process began.");
+  m.def("pool_kept_bytes", &gspc::pool_kept_bytes, "Bytes of large blocks kept for the next calls.");
+  m.def("pool_trim", &gspc::pool_trim, "Gives the kept blocks back to the system.");
 }

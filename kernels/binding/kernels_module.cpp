@@ -1,7 +1,6 @@
 // gspc._kernels: training and rendering kernels. Arrays pass by pointer from numpy or torch (CPU), never
 // copied.
 #include <nanobind/nanobind.h>
-#include <nanobind/stl/string.h>
 
 #if defined(__GLIBC__)
 #include <malloc.h>
@@ -10,10 +9,11 @@
 #include <emmintrin.h>
 #endif
 
-#include "common/isa.hpp"
+#include "binding/isa.hpp"
 #include "common/parallel.hpp"
 
 namespace nb = nanobind;
+using namespace nb::literals;
 
 void bind_raster(nb::module_& m);
 void bind_grid(nb::module_& m);
@@ -68,17 +68,15 @@ bool flush_denormals(bool on) {
 }  // namespace
 
 NB_MODULE(_kernels, m) {
-  m.def("active_isa", [] { return std::string(gspc::isa_name(gspc::active_isa())); });
-  m.def("supported_isa", [] { return std::string(gspc::isa_name(gspc::supported_isa())); });
-  m.def("set_isa", [](const std::string& name) {
-    for (gspc::Isa isa : {gspc::Isa::base, gspc::Isa::v3, gspc::Isa::v4})
-      if (name == gspc::isa_name(isa)) return gspc::set_isa(isa);
-    throw nb::value_error("set_isa: one of base, v3, v4");
-  });
-  m.def("max_threads", [] { return omp_get_max_threads(); });
-  m.def("set_threads", [](int threads) { omp_set_num_threads(threads); });
-  m.def("keep_freed_memory", &keep_freed_memory);
-  m.def("flush_denormals", &flush_denormals);
+  bind_isa(m);
+  m.def("max_threads", [] { return omp_get_max_threads(); }, "Threads that the kernels use.");
+  m.def(
+      "set_threads", [](int threads) { omp_set_num_threads(threads); }, "threads"_a,
+      "Sets how many threads the kernels use.");
+  m.def("keep_freed_memory", &keep_freed_memory,
+        "Lets the C library keep freed memory of this process instead of giving it back.");
+  m.def("flush_denormals", &flush_denormals, "on"_a,
+        "Counts denormal numbers as zero, or not, on all threads. Returns what was set before.");
   bind_raster(m);
   bind_grid(m);
   bind_ssim(m);

@@ -65,7 +65,7 @@ void grid_plane_backward(const GridPlaneKernel& plane, const uint32_t* const u[3
 
 void grid_straight_through(const float* embeddings, size_t n, float* grad) {
   for (size_t i = 0; i < n; ++i)
-    grad[i] = (embeddings[i] >= -1.0f) & (embeddings[i] <= 1.0f) ? grad[i] : 0.0f;
+    grad[i] = ((embeddings[i] >= -1.0f) & (embeddings[i] <= 1.0f)) ? grad[i] : 0.0f;
 }
 
 }  // namespace gspc::GSPC_ISA_NAMESPACE
