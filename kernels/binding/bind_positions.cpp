@@ -61,7 +61,7 @@ std::vector<uint32_t> run_script(Coder& coder, const uint32_t* ops, size_t n) {
 void bind_positions(nb::module_& m) {
   m.def(
       "binary_encode",
-      [](Words ops) {
+      [](const Words& ops) {
         BinaryEncoder coder;
         run_script(coder, ops.data(), ops.shape(0) / 3);
         return to_bytes(coder.finish());
@@ -69,7 +69,7 @@ void bind_positions(nb::module_& m) {
       "ops"_a, "Codes a script [3 n] of operations for tests; see run_script.");
   m.def(
       "binary_decode",
-      [](nb::bytes data, Words ops) {
+      [](const nb::bytes& data, const Words& ops) {
         BinaryDecoder coder(reinterpret_cast<const uint8_t*>(data.c_str()), data.size());
         auto values = run_script(coder, ops.data(), ops.shape(0) / 3);
         const size_t n = values.size();
@@ -78,7 +78,7 @@ void bind_positions(nb::module_& m) {
       "data"_a, "ops"_a, "Decodes it: values [n], whether bytes were missing, whether all were read.");
   m.def(
       "encode_positions",
-      [](Keys known, Keys fresh, uint64_t low, uint64_t high, int bits) {
+      [](const Keys& known, const Keys& fresh, uint64_t low, uint64_t high, int bits) {
         BinaryEncoder coder;
         bool good;
         std::vector<uint8_t> bytes;
@@ -97,7 +97,7 @@ void bind_positions(nb::module_& m) {
       "ValueError for keys that break the rules.");
   m.def(
       "decode_positions",
-      [](nb::bytes data, Keys known, uint64_t low, uint64_t high, int bits,
+      [](const nb::bytes& data, const Keys& known, uint64_t low, uint64_t high, int bits,
          size_t n) -> std::optional<Array<uint64_t>> {
         BinaryDecoder coder(reinterpret_cast<const uint8_t*>(data.c_str()), data.size());
         std::vector<uint64_t> keys;
@@ -126,7 +126,7 @@ void bind_positions(nb::module_& m) {
       "Where the positions coder starts: slots uint16 [n, 2] (probability, count) and weights int32 [w].");
   m.def(
       "morton_keys",
-      [](Coordinates positions) {
+      [](const Coordinates& positions) {
         const size_t n = positions.shape(0);
         std::vector<uint64_t> keys(n);
         for (size_t i = 0; i < n; ++i) {
@@ -140,7 +140,7 @@ void bind_positions(nb::module_& m) {
       "positions"_a, "Morton keys [N] of positions [N, 3] in [0, 2^21).");
   m.def(
       "morton_positions",
-      [](Keys keys) {
+      [](const Keys& keys) {
         const size_t n = keys.shape(0);
         std::vector<int32_t> positions(3 * n);
         for (size_t i = 0; i < n; ++i) {

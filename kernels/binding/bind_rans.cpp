@@ -71,8 +71,9 @@ void decode_trits(RansDecoder& decoder, const uint16_t* table, int8_t* trit, siz
 }
 
 // Views of five arrays of one length.
-gspc::Mixture mixture_of(Input<uint8_t> scale0, Input<uint8_t> scale1, Input<int16_t> mean0,
-                         Input<int16_t> mean1, Input<uint8_t> weight) {
+gspc::Mixture mixture_of(const Input<uint8_t>& scale0, const Input<uint8_t>& scale1,
+                         const Input<int16_t>& mean0, const Input<int16_t>& mean1,
+                         const Input<uint8_t>& weight) {
   const size_t n = weight.size();
   if (scale0.size() != n || scale1.size() != n || mean0.size() != n || mean1.size() != n)
     throw nb::value_error("one scale, mean and weight per symbol");
@@ -100,7 +101,7 @@ void bind_rans(nb::module_& m) {
       .def(nb::init<>())
       .def(
           "gaussian",
-          [](RansEncoder& e, Input<uint8_t> table, Input<int32_t> symbol) {
+          [](RansEncoder& e, const Input<uint8_t>& table, const Input<int32_t>& symbol) {
             if (table.size() != symbol.size()) throw nb::value_error("one table per symbol");
             check_tables(table.data(), table.size());
             std::vector<uint32_t> escapes;
@@ -111,7 +112,7 @@ void bind_rans(nb::module_& m) {
           "Codes symbol [n] under Gaussian table [n] (below 128). Returns the indices of those escaped.")
       .def(
           "trits",
-          [](RansEncoder& e, Input<uint16_t> table, Input<int8_t> trit) {
+          [](RansEncoder& e, const Input<uint16_t>& table, const Input<int8_t>& trit) {
             if (table.size() != trit.size()) throw nb::value_error("one table per trit");
             check_tables(table.data(), table.size());
             if (!gspc::valid_trits(trit.data(), trit.size()))
@@ -121,8 +122,9 @@ void bind_rans(nb::module_& m) {
           "table"_a, "trit"_a, "Codes trit [n] in {-1, 0, 1} under trit table [n] (below 4096).")
       .def(
           "mixture",
-          [](RansEncoder& e, Input<uint8_t> scale0, Input<uint8_t> scale1, Input<int16_t> mean0,
-             Input<int16_t> mean1, Input<uint8_t> weight, Input<int32_t> symbol) {
+          [](RansEncoder& e, const Input<uint8_t>& scale0, const Input<uint8_t>& scale1,
+             const Input<int16_t>& mean0, const Input<int16_t>& mean1, const Input<uint8_t>& weight,
+             const Input<int32_t>& symbol) {
             const gspc::Mixture mixture = mixture_of(scale0, scale1, mean0, mean1, weight);
             if (symbol.size() != weight.size()) throw nb::value_error("one mixture per symbol");
             std::vector<uint32_t> escapes;
@@ -143,7 +145,7 @@ void bind_rans(nb::module_& m) {
       .def(nb::init<nb::bytes>(), "data"_a)
       .def(
           "gaussian",
-          [](Decoder& d, Input<uint8_t> table) {
+          [](Decoder& d, const Input<uint8_t>& table) {
             auto symbol = empty<int32_t>(table.size());
             const auto escapes = decode_gaussian(d.decoder, table.data(), symbol.data(), table.size());
             return std::make_pair(symbol, array(escapes.data(), escapes.size()));
@@ -151,7 +153,7 @@ void bind_rans(nb::module_& m) {
           "table"_a, "Symbols [n] under Gaussian table [n], and the indices of those escaped.")
       .def(
           "trits",
-          [](Decoder& d, Input<uint16_t> table) {
+          [](Decoder& d, const Input<uint16_t>& table) {
             auto trit = empty<int8_t>(table.size());
             decode_trits(d.decoder, table.data(), trit.data(), table.size());
             return trit;
@@ -159,7 +161,7 @@ void bind_rans(nb::module_& m) {
           "table"_a, "Trits [n] under trit table [n].")
       .def(
           "gaussian_into",
-          [](Decoder& d, Input<uint8_t> table, InPlace<int32_t> symbol) {
+          [](Decoder& d, const Input<uint8_t>& table, const InPlace<int32_t>& symbol) {
             if (table.size() != symbol.size()) throw nb::value_error("one table per symbol");
             const auto escapes = decode_gaussian(d.decoder, table.data(), symbol.data(), symbol.size());
             return array(escapes.data(), escapes.size());
@@ -167,7 +169,7 @@ void bind_rans(nb::module_& m) {
           "table"_a, exact("symbol"), "The same into symbol [n]; returns the indices of those escaped.")
       .def(
           "trits_into",
-          [](Decoder& d, Input<uint16_t> table, InPlace<int8_t> trit) {
+          [](Decoder& d, const Input<uint16_t>& table, const InPlace<int8_t>& trit) {
             if (table.size() != trit.size()) throw nb::value_error("one table per trit");
             check_tables(table.data(), table.size());
             d.decoder.trits(table.data(), trit.data(), trit.size());
@@ -175,8 +177,8 @@ void bind_rans(nb::module_& m) {
           "table"_a, exact("trit"), "The same into trit [n].")
       .def(
           "mixture",
-          [](Decoder& d, Input<uint8_t> scale0, Input<uint8_t> scale1, Input<int16_t> mean0,
-             Input<int16_t> mean1, Input<uint8_t> weight) {
+          [](Decoder& d, const Input<uint8_t>& scale0, const Input<uint8_t>& scale1,
+             const Input<int16_t>& mean0, const Input<int16_t>& mean1, const Input<uint8_t>& weight) {
             const gspc::Mixture mixture = mixture_of(scale0, scale1, mean0, mean1, weight);
             std::vector<uint32_t> escapes;
             auto symbol = empty<int32_t>(weight.size());
@@ -187,8 +189,9 @@ void bind_rans(nb::module_& m) {
           "Symbols [n] under two-component mixtures, all [n], and the indices of those escaped.")
       .def(
           "mixture_into",
-          [](Decoder& d, Input<uint8_t> scale0, Input<uint8_t> scale1, Input<int16_t> mean0,
-             Input<int16_t> mean1, Input<uint8_t> weight, InPlace<int32_t> symbol) {
+          [](Decoder& d, const Input<uint8_t>& scale0, const Input<uint8_t>& scale1,
+             const Input<int16_t>& mean0, const Input<int16_t>& mean1, const Input<uint8_t>& weight,
+             const InPlace<int32_t>& symbol) {
             const gspc::Mixture mixture = mixture_of(scale0, scale1, mean0, mean1, weight);
             if (symbol.size() != weight.size()) throw nb::value_error("one mixture per symbol");
             std::vector<uint32_t> escapes;

@@ -51,7 +51,7 @@ gspc::raster::Scene scene_of(const Matrix& means, const Matrix& quats, const Mat
           colors.data()};
 }
 
-using State = gspc::raster::State;
+using gspc::raster::State;
 
 std::tuple<Array, Array, IntArray, std::shared_ptr<State>> forward(
     const Matrix& means, const Matrix& quats, const Matrix& scales, const Vector& opacities,

@@ -117,7 +117,7 @@ gspc::StreamHeader header_of(const nb::dict& d) {
 }
 
 std::vector<uint8_t> signs_of(const gspc::GridSpec& grid, In<uint8_t> signs) {
-  if (signs.size() != gspc::grid_entries(grid) * gspc::GRID_FEATURES)
+  if (signs.size() != gspc::grid_entries(grid) * gspc::kGridFeatures)
     throw nb::value_error("grid signs: 4 per entry of the grid expected");
   return gspc::grid_sign_table(grid, signs.data());
 }

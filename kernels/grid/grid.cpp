@@ -40,7 +40,7 @@ void grid_pack_signs(const float* embeddings, size_t entries, uint8_t* table) {
   each_block(entries, kPackBlock, [&](size_t first, size_t count) {
     GSPC_DISPATCH(grid_pack_range)(embeddings + 4 * first, count, table + first);
   });
-  std::memset(table + entries, 0, GRID_SIGN_PADDING);
+  std::memset(table + entries, 0, kGridSignPadding);
 }
 
 void grid_forward_int(const GridSpec& spec, const uint8_t* table, const int32_t* positions, size_t n,
@@ -55,7 +55,7 @@ void grid_forward(const GridSpec& spec, const uint8_t* table, const int32_t* pos
                   float* out) {
   const size_t width = grid_context_size(spec);
   each_block(n, kBlock, [&](size_t first, size_t count) {
-    alignas(64) int16_t rows[kBlock * GRID_MAX_PLANES * GRID_FEATURES];
+    alignas(64) int16_t rows[kBlock * kGridMaxPlanes * kGridFeatures];
     grid_context(spec, table, positions + 3 * first, count, rows);
     GSPC_DISPATCH(grid_to_float)(rows, count * width, out + first * width);
   });
@@ -74,13 +74,13 @@ void grid_backward(const GridSpec& spec, const float* embeddings, const int32_t*
     size_t first = 0;
     for (int64_t before = 0; before < plane; ++before)
       first += grid_entries(spec.planes[static_cast<size_t>(before)]);
-    const size_t values = GRID_FEATURES * grid_entries(shape);
-    float* const grad_table = grad_embeddings + GRID_FEATURES * first;
+    const size_t values = kGridFeatures * grid_entries(shape);
+    float* const grad_table = grad_embeddings + kGridFeatures * first;
     std::memset(grad_table, 0, values * sizeof(float));
     const uint32_t* const u[3] = {scratch, scratch + padded, scratch + 2 * padded};
     GSPC_DISPATCH(grid_plane_backward)
-    (grid_plane_kernel(shape), u, grad_out + plane * GRID_FEATURES, width, n, grad_table);
-    GSPC_DISPATCH(grid_straight_through)(embeddings + GRID_FEATURES * first, values, grad_table);
+    (grid_plane_kernel(shape), u, grad_out + plane * kGridFeatures, width, n, grad_table);
+    GSPC_DISPATCH(grid_straight_through)(embeddings + kGridFeatures * first, values, grad_table);
   });
 }
 

@@ -11,7 +11,7 @@
 
 namespace gspc {
 
-// embeddings [entries, 4] -> table of entries + GRID_SIGN_PADDING bytes.
+// embeddings [entries, 4] -> table of entries + kGridSignPadding bytes.
 void grid_pack_signs(const float* embeddings, size_t entries, uint8_t* table);
 
 // positions [n, 3], sign table -> out [n, C] float32 in [-1, 1].

@@ -49,7 +49,7 @@ void grid_pack_range(const float* embeddings, size_t entries, uint8_t* table) {
 }
 
 void grid_to_float(const int16_t* values, size_t n, float* out) {
-  for (size_t i = 0; i < n; ++i) out[i] = static_cast<float>(values[i]) * (1.0f / GRID_ONE);
+  for (size_t i = 0; i < n; ++i) out[i] = static_cast<float>(values[i]) * (1.0f / kGridOne);
 }
 
 void grid_plane_backward(const GridPlaneKernel& plane, const uint32_t* const u[3], const float* grad_out,

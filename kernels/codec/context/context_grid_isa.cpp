@@ -35,22 +35,22 @@ void forward(const GridPlaneKernel& plane, const uint8_t* signs, const uint32_t*
   constexpr int kBits = kIs3d ? 24 : 16, kShift = kBits - 10;
   constexpr int32_t kBias = (1 << (kBits - 11)) - (1 << (kBits - 1));
   for (size_t i = 0; i < n; i += kLanes) {
-    Words positive[GRID_FEATURES] = {};
+    Words positive[kGridFeatures] = {};
     grid_corners<kIs3d, kDense>(plane, ua + i, ub + i, kIs3d ? uc + i : nullptr,
                                 [&](int, Words index, Words weight) __attribute__((always_inline)) {
                                   const Words bits = gather_signs(signs, index);
-                                  for (int f = 0; f < GRID_FEATURES; ++f)
+                                  for (int f = 0; f < kGridFeatures; ++f)
                                     positive[f] = add_if(positive[f], bits, weight, f);
                                 });
-    alignas(64) int32_t context[GRID_FEATURES][kLanes];
-    for (int f = 0; f < GRID_FEATURES; ++f) {
+    alignas(64) int32_t context[kGridFeatures][kLanes];
+    for (int f = 0; f < kGridFeatures; ++f) {
       const Ints value = ((Ints)positive[f] + kBias) >> kShift;
       store(context[f], value);
     }
     const int lanes = n - i < kLanes ? static_cast<int>(n - i) : kLanes;
     for (int lane = 0; lane < lanes; ++lane) {
       int16_t* row = out + (i + lane) * stride;
-      for (int f = 0; f < GRID_FEATURES; ++f) row[f] = static_cast<int16_t>(context[f][lane]);
+      for (int f = 0; f < kGridFeatures; ++f) row[f] = static_cast<int16_t>(context[f][lane]);
     }
   }
 }

@@ -43,8 +43,8 @@ struct StreamHeader {
   float background[3] = {0, 0, 0};
   GridSpec grid{};
 
-  int context() const { return GRID_FEATURES * (static_cast<int>(grid.planes.size()) - pool_planes); }
-  int pool_context() const { return pool_planes > 0 ? GRID_FEATURES * pool_planes : context(); }
+  int context() const { return kGridFeatures * (static_cast<int>(grid.planes.size()) - pool_planes); }
+  int pool_context() const { return pool_planes > 0 ? kGridFeatures * pool_planes : context(); }
   GridSpec context_grid() const;     // the planes that contexts read
   GridSpec pool_grid() const;        // those that the pool reads
   uint64_t pool_grid_start() const;  // first entry of the pool's planes
