@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy
@@ -201,21 +202,198 @@ def morton_positions(
 ) -> NDArray[numpy.int32]:
     """Positions [N, 3] of Morton keys [N]."""
 
+class Attribute:
+    """One kind of value of an anchor; see gspc.format.shape.Attribute."""
+
+    def __init__(
+        self, values: int, refined_until: int, trit_model: str, hidden: int, step_base: float
+    ) -> None: ...
+    @property
+    def values(self) -> int: ...
+    @property
+    def refined_until(self) -> int: ...
+    @property
+    def trit_model(self) -> str: ...
+    @property
+    def hidden(self) -> int: ...
+    @property
+    def step_base(self) -> float: ...
+    def step_level(self, level: int) -> int: ...
+    def refines_at(self, level: int) -> bool: ...
+    @property
+    def wants_network(self) -> bool: ...
+
+class StreamShape:
+    """All sizes of a stream; see gspc.format.shape.StreamShape."""
+
+    def __init__(
+        self,
+        attributes: Sequence[Attribute],
+        steps_hidden: int,
+        trunk_hidden: int,
+        heads_hidden: int,
+        residual_hidden: int,
+        groups: tuple[int, int],
+        pool: tuple[int, int, int],
+        box_low: Sequence[int],
+        box_size: Sequence[int],
+        planes: Sequence[tuple[int, int, int]],
+    ) -> None: ...
+    @property
+    def attributes(self) -> list[Attribute]: ...
+    @property
+    def steps_hidden(self) -> int: ...
+    @property
+    def trunk_hidden(self) -> int: ...
+    @property
+    def heads_hidden(self) -> int: ...
+    @property
+    def residual_hidden(self) -> int: ...
+    @property
+    def groups(self) -> tuple[int, int]: ...
+    @property
+    def pool(self) -> tuple[int, int, int]: ...
+    @property
+    def box_low(self) -> list[int]: ...
+    @property
+    def box_size(self) -> list[int]: ...
+    @property
+    def planes(self) -> list[tuple[int, int, int]]: ...
+    @property
+    def context_size(self) -> int: ...
+    def layers(self, levels: int) -> list[tuple[str, int, int, int]]:
+        """(name, inputs, outputs, variants) of every layer of the networks."""
+
+    def error(self) -> str | None:
+        """What is beyond the format, or None."""
+
+class StreamHeader:
+    """The HEAD chunk: a shape and where in the world it lies."""
+
+    def __init__(
+        self,
+        shape: StreamShape,
+        origin: Sequence[float] = [0.0, 0.0, 0.0],
+        voxel_size: float = 1.0,
+        background: Sequence[float] = [0.0, 0.0, 0.0],
+        position_bits: int = 21,
+    ) -> None: ...
+    @property
+    def shape(self) -> StreamShape: ...
+    @property
+    def position_bits(self) -> int: ...
+    @property
+    def origin(self) -> list[float]: ...
+    @property
+    def voxel_size(self) -> float: ...
+    @property
+    def background(self) -> list[float]: ...
+    def error(self) -> str | None:
+        """What is beyond the format, or None."""
+
+    def to_bytes(self) -> bytes:
+        """The payload of HEAD."""
+
+    @staticmethod
+    def from_bytes(data: bytes) -> StreamHeader:
+        """The reverse of to_bytes. Raises StreamError."""
+
 class StreamError(ValueError):
     pass
 
+class StoredCamera:
+    """A suggested camera as the stream holds it."""
+
+    def __init__(
+        self, name: bytes, width: int, height: int, intrinsics: Sequence[float], pose: Sequence[float]
+    ) -> None: ...
+    @property
+    def name(self) -> bytes: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def intrinsics(self) -> list[float]: ...
+    @property
+    def pose(self) -> list[float]: ...
+
+class DecodedStream:
+    """
+    A decoded stream of N anchors. Its arrays are views that keep it alive; integers (positions, symbols, means, steps) or floats are empty, by what was asked for.
+    """
+
+    @property
+    def header(self) -> StreamHeader: ...
+    @property
+    def level(self) -> int: ...
+    @property
+    def levels_in_file(self) -> int: ...
+    @property
+    def truncated(self) -> bool: ...
+    @property
+    def hash(self) -> int: ...
+    @property
+    def metadata(self) -> bytes: ...
+    @property
+    def cameras(self) -> list[StoredCamera]: ...
+    @property
+    def heads(self) -> list: ...
+    @property
+    def distance_scale(self) -> float: ...
+    @property
+    def gaussian_level(self) -> NDArray[numpy.uint8]:
+        """[N, K] uint8, 0: not alive"""
+
+    @property
+    def anchors(self) -> NDArray[numpy.float32]:
+        """[N, 3] float32, world space"""
+
+    @property
+    def features(self) -> NDArray[numpy.float32]:
+        """[N, P + F] float32"""
+
+    @property
+    def log_scales(self) -> NDArray[numpy.float32]:
+        """[N, 6] float32"""
+
+    @property
+    def offsets(self) -> NDArray[numpy.float32]:
+        """[N, K, 3] float32"""
+
+    @property
+    def positions(self) -> NDArray[numpy.int32]:
+        """[N, 3] int32, voxels"""
+
+    @property
+    def symbols(self) -> list[NDArray[numpy.int32]]:
+        """[N, values] int32 of every attribute"""
+
+    @property
+    def means(self) -> NDArray[numpy.int16]:
+        """[N, F + Z + 3K] int16"""
+
+    @property
+    def steps(self) -> NDArray[numpy.uint8]:
+        """[N, 3] uint8"""
+
+    @property
+    def ideal(self) -> list[list[float]]:
+        """
+        Bits by level of each attribute's first appearances, then of its trits.
+        """
+
 def encode_stream(
-    header: dict,
+    header: StreamHeader,
     scene_levels: int,
-    networks: dict,
+    networks: list,
     signs: Annotated[NDArray[numpy.uint8], dict(order="C", device="cpu", writable=False)],
-    heads: dict,
-    cameras: list,
+    heads: list,
+    distance_scale: float,
+    cameras: Sequence[StoredCamera],
     metadata: bytes,
     positions: Annotated[NDArray[numpy.int32], dict(order="C", device="cpu", writable=False)],
-    features: Annotated[NDArray[numpy.int32], dict(order="C", device="cpu", writable=False)],
-    scaling: Annotated[NDArray[numpy.int32], dict(order="C", device="cpu", writable=False)],
-    offsets: Annotated[NDArray[numpy.int32], dict(order="C", device="cpu", writable=False)],
+    symbols: Sequence[Annotated[NDArray[numpy.int32], dict(order="C", device="cpu", writable=False)]],
     gaussian_level: Annotated[NDArray[numpy.uint8], dict(order="C", device="cpu", writable=False)],
     levels: int,
     slice_anchors: int,
@@ -223,21 +401,40 @@ def encode_stream(
 ) -> bytes: ...
 def decode_stream(
     data: bytes, upto: int, threads: int, max_memory: int, symbols: bool, ideal: bool, reverse: bool
-) -> dict: ...
-def truncate_stream(data: bytes, levels: int) -> bytes: ...
-def predict_pool(
-    header: dict,
-    levels: int,
-    networks: dict,
-    signs: Annotated[NDArray[numpy.uint8], dict(order="C", device="cpu", writable=False)],
-    positions: Annotated[NDArray[numpy.int32], dict(order="C", device="cpu", writable=False)],
-    threads: int,
-) -> object: ...
+) -> DecodedStream: ...
 def predict_centers(
-    header: dict,
+    shape: StreamShape,
     levels: int,
-    networks: dict,
+    networks: list,
     signs: Annotated[NDArray[numpy.uint8], dict(order="C", device="cpu", writable=False)],
     positions: Annotated[NDArray[numpy.int32], dict(order="C", device="cpu", writable=False)],
     threads: int,
+) -> tuple[NDArray[numpy.int16], NDArray[numpy.uint8]]: ...
+def predict_pool(
+    shape: StreamShape,
+    levels: int,
+    networks: list,
+    signs: Annotated[NDArray[numpy.uint8], dict(order="C", device="cpu", writable=False)],
+    positions: Annotated[NDArray[numpy.int32], dict(order="C", device="cpu", writable=False)],
+    threads: int,
+) -> NDArray[numpy.float32]: ...
+def truncate_stream(data: bytes, levels: int) -> bytes: ...
+def stream_costs(data: bytes, threads: int, max_memory: int) -> tuple: ...
+def plane_entropies(data: bytes) -> list[float]: ...
+def transcode_stream(data: bytes, to: int, upto: int, max_memory: int, coder: object) -> bytes: ...
+def mixture_bounds(
+    arg0: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    arg1: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    arg2: Annotated[NDArray[numpy.int16], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    arg3: Annotated[NDArray[numpy.int16], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    arg4: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    /,
 ) -> tuple: ...
+def mixture_slots(
+    arg0: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    arg1: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    arg2: Annotated[NDArray[numpy.int16], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    arg3: Annotated[NDArray[numpy.int16], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    arg4: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    /,
+) -> NDArray[numpy.uint16]: ...

@@ -121,7 +121,7 @@ def grid_pack_signs(
     table: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu")],
 ) -> None:
     """
-    table [E + GRID_SIGN_PADDING] = the signs of embeddings [E, 4], four bits an entry.
+    table [E + kGridSignPadding] = the signs of embeddings [E, 4], four bits an entry.
     """
 
 def grid_forward(

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gspc.format.shape import ATTRIBUTES
 from gspc.model import quantization as quant
-from gspc.model.anchors import ATTRIBUTES, AnchorModel
+from gspc.model.anchors import AnchorModel
 from gspc.ops.rows import mask_rows, noisy_rows, rounded_rows
 from gspc.presets import Noise
 from gspc.train.rate import AnchorRows

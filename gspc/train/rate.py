@@ -130,7 +130,7 @@ def _appearance_bits(
     chunks: list[Tensor] = []
     if name == "features" and model.shape.chunks:
         nets = model.context
-        ends = [nets.sizes.chunk(number)[1] for number in range(nets.sizes.chunks)]
+        ends = [end for _, end in nets.shape.group_bounds]
         # Later chunks see what a decoder sees of the earlier ones: rounded values.
         inputs = ops.chunk_inputs(attribute, refinement, ends) if len(ends) > 1 else ()
         chunks = [nets.chunk_outputs(number, x, level) for number, x in enumerate(inputs, start=1)]

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "adam/adam.hpp"
-#include "binding/arrays.hpp"
+#include "binding/arguments.hpp"
 
 void bind_adam(nb::module_& m) {
   using Array = nb::ndarray<float, nb::c_contig, nb::device::cpu>;

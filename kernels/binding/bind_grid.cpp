@@ -1,7 +1,7 @@
 // gspc._kernels: the context grid. A grid's shape arrives as int32 [6 + 3 P]: box low, box size, then (dims,
 // R, T) per plane.
 
-#include "binding/arrays.hpp"
+#include "binding/arguments.hpp"
 #include "grid/grid.hpp"
 
 namespace {

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "binding/arrays.hpp"
+#include "binding/arguments.hpp"
 #include "heads/heads.hpp"
 
 namespace {

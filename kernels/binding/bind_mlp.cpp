@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "binding/arrays.hpp"
+#include "binding/arguments.hpp"
 #include "mlp/mlp.hpp"
 
 namespace {

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "binding/arrays.hpp"
+#include "binding/arguments.hpp"
 #include "codec/positions/positions.hpp"
 #include "codec/positions/positions_model.hpp"
 

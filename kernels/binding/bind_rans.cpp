@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "binding/arrays.hpp"
+#include "binding/arguments.hpp"
 #include "codec/entropy/rans.hpp"
 #include "codec/entropy/tables.hpp"
 

@@ -12,7 +12,7 @@
 #include <stdexcept>
 #include <tuple>
 
-#include "binding/arrays.hpp"
+#include "binding/arguments.hpp"
 #include "raster/pool.hpp"
 #include "raster/raster.hpp"
 
@@ -141,12 +141,12 @@ void bind_raster(nb::module_& m) {
       "raster_timings",
       [] {
         const gspc::raster::Timings t = gspc::raster::timings();
-        constexpr const char* names[] = {"projection", "sorting",           "binning",
-                                         "blending",   "blending backward", "projection backward"};
-        static_assert(std::size(names) == gspc::raster::kParts);
+        constexpr const char* kNames[] = {"projection", "sorting",           "binning",
+                                          "blending",   "blending backward", "projection backward"};
+        static_assert(std::size(kNames) == gspc::raster::kParts);
         nb::list parts;
         for (int i = 0; i < gspc::raster::kParts; ++i)
-          parts.append(nb::make_tuple(names[i], t.wall[i], t.cpu[i]));
+          parts.append(nb::make_tuple(kNames[i], t.wall[i], t.cpu[i]));
         return parts;
       },
       "(part, wall seconds, CPU seconds) since the process began.");

@@ -7,7 +7,7 @@
 #include <tuple>
 #include <vector>
 
-#include "binding/arrays.hpp"
+#include "binding/arguments.hpp"
 #include "rate/rate.hpp"
 
 namespace {

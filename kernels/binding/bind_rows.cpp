@@ -6,7 +6,7 @@
 #include <array>
 #include <optional>
 
-#include "binding/arrays.hpp"
+#include "binding/arguments.hpp"
 #include "rows/rows.hpp"
 
 namespace {

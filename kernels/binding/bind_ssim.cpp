@@ -7,7 +7,7 @@
 #include <tuple>
 #include <variant>
 
-#include "binding/arrays.hpp"
+#include "binding/arguments.hpp"
 #include "raster/pool.hpp"
 #include "ssim/ssim.hpp"
 

@@ -3,9 +3,9 @@
 
 #include <cstdint>
 
-namespace gspc {
+#include "codec/format/limits.hpp"
 
-inline constexpr int kMaxPositionBits = 21;
+namespace gspc {
 
 inline uint64_t morton_spread(uint32_t v) {
   uint64_t x = v & 0x1fffffu;

@@ -1,15 +1,10 @@
-// The state of a slice: its arrays, its hash, and what its symbols cost under their tables.
-#include <algorithm>
-#include <cmath>
-
-#include "codec/entropy/mixture.hpp"
+// The state of a slice: its arrays and its hash.
 #include "codec/stream/slice.hpp"
-#include "codec/entropy/tables.hpp"
 
 namespace gspc {
 
 void SliceState::reset(const StreamHeader& h, size_t anchors) {
-  const size_t k = static_cast<size_t>(h.offsets);
+  const size_t k = static_cast<size_t>(h.offsets());
   count = 0;
   known.clear();
   known.reserve(anchors);
@@ -19,43 +14,13 @@ void SliceState::reset(const StreamHeader& h, size_t anchors) {
   gaussian_level.reserve(k * anchors);
   for (int a : {kFeatures, kScaling, kOffsets}) {
     symbols[a].clear();
-    symbols[a].reserve(static_cast<size_t>(h.values(a)) * anchors);
+    symbols[a].reserve(static_cast<size_t>(h[a].values) * anchors);
   }
   // Kernels read whole groups of 8 rows.
-  context.resize((anchors + 8) * static_cast<size_t>(h.context()));
-  means.resize(anchors * static_cast<size_t>(h.attributes()));
+  context.resize((anchors + 8) * static_cast<size_t>(h.context_size()));
+  means.resize(anchors * static_cast<size_t>(h.values()));
   steps.resize(3 * anchors);
   offset_scales.resize(3 * k * anchors);
-}
-
-double gaussian_bits(const uint8_t* table, const int32_t* k, size_t n) {
-  const CodecTables& t = codec_tables();
-  double bits = 0;
-  for (size_t i = 0; i < n; ++i) {
-    const uint32_t escape = t.extent[table[i]] >> 16, first = t.extent[table[i]] & 0xffff;
-    const uint32_t order = std::min(gaussian_order(k[i]), escape);
-    bits += kTableBits - std::log2(static_cast<double>(t.entries[first + order] >> 16));
-  }
-  return bits;
-}
-
-double trit_bits(const uint16_t* table, const int8_t* trit, size_t n) {
-  const CodecTables& t = codec_tables();
-  double bits = 0;
-  for (size_t i = 0; i < n; ++i) {
-    const uint32_t plus = t.trits[table[i]] >> 16, zero = t.trits[table[i]] & 0xffff;
-    const uint32_t f = trit[i] < 0 ? zero : trit[i] == 0 ? plus - zero : kTableTotal - plus;
-    bits += kTableBits - std::log2(static_cast<double>(f));
-  }
-  return bits;
-}
-
-double mixture_bits(const Mixture& mixture, const int32_t* k, size_t n) {
-  const CodecTables& t = codec_tables();
-  double bits = 0;
-  for (size_t i = 0; i < n; ++i)
-    bits += kTableBits - std::log2(static_cast<double>(mixture_entry(t, mixture.from(i), k[i]) >> 16));
-  return bits;
 }
 
 namespace {
@@ -64,14 +29,15 @@ constexpr uint64_t kHashFactor = 0x9E3779B97F4A7C15ull;
 
 template <class T>
 uint64_t hash_values(uint64_t hash, const std::vector<T>& values) {
-  constexpr uint64_t p1 = kHashFactor, p2 = p1 * p1, p3 = p2 * p1, p4 = p2 * p2;
+  constexpr uint64_t kPower1 = kHashFactor, kPower2 = kPower1 * kPower1, kPower3 = kPower2 * kPower1,
+                     kPower4 = kPower2 * kPower2;
   const auto word = [](T v) { return static_cast<uint64_t>(static_cast<int64_t>(v)); };
   const size_t n = values.size();
   size_t i = 0;
   for (; i + 4 <= n; i += 4)
-    hash = hash * p4 + word(values[i]) * p3 + word(values[i + 1]) * p2 + word(values[i + 2]) * p1 +
-           word(values[i + 3]);
-  for (; i < n; ++i) hash = hash * p1 + word(values[i]);
+    hash = hash * kPower4 + word(values[i]) * kPower3 + word(values[i + 1]) * kPower2 +
+           word(values[i + 2]) * kPower1 + word(values[i + 3]);
+  for (; i < n; ++i) hash = hash * kPower1 + word(values[i]);
   return hash;
 }
 
