@@ -1,7 +1,5 @@
 // Python entries of the rasterizer. Checks of shape and type happen in gspc/ops/raster; here only what
 // memory safety needs.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/shared_ptr.h>
@@ -14,10 +12,9 @@
 #include <stdexcept>
 #include <tuple>
 
+#include "binding/arguments.hpp"
 #include "raster/pool.hpp"
 #include "raster/raster.hpp"
-
-namespace nb = nanobind;
 
 namespace {
 
@@ -54,7 +51,7 @@ gspc::raster::Scene scene_of(const Matrix& means, const Matrix& quats, const Mat
           colors.data()};
 }
 
-using State = gspc::raster::State;
+using gspc::raster::State;
 using gspc::raster::Timings;
 
 std::tuple<Array, Array, IntArray, std::shared_ptr<State>> forward(
@@ -145,15 +142,18 @@ void bind_raster(nb::module_& m) {
           },
           "(Gaussian, block of pixels) pairs that contributed to the image")
       .def_prop_ro("tiles", [](const State& s) { return s.tiles_x * s.tiles_y; });
-  nb::class_<Timings>(m, "RasterTimings")
+  nb::class_<Timings>(m, "RasterTimings", "Collects the times of the calls that it is given to.")
       .def(nb::init<>())
       .def_prop_ro("parts", &parts_of, "(part, wall seconds, CPU seconds) of the calls that were given this");
-  m.def("raster_forward", &forward, nb::arg("means"), nb::arg("quats"), nb::arg("scales"),
-        nb::arg("opacities"), nb::arg("colors"), nb::arg("world_to_camera"), nb::arg("intrinsics"),
-        nb::arg("width"), nb::arg("height"), nb::arg("background"), nb::arg("timings") = nb::none());
-  m.def("raster_backward", &backward, nb::arg("state"), nb::arg("means"), nb::arg("quats"), nb::arg("scales"),
-        nb::arg("opacities"), nb::arg("colors"), nb::arg("grad_image"), nb::arg("grad_alpha").none(),
-        nb::arg("timings") = nb::none());
-  m.def("pool_kept_bytes", &gspc::pool_kept_bytes);
-  m.def("pool_trim", &gspc::pool_trim);
+  m.def("raster_forward", &forward, "means"_a, "quats"_a, "scales"_a, "opacities"_a, "colors"_a,
+        "world_to_camera"_a, "intrinsics"_a, "width"_a, "height"_a, "background"_a, "timings"_a = nb::none(),
+        "Image [H, W, 3], alpha [H, W], radii [M] and what the backward pass needs. means [M, 3], quats [M, "
+        "4] (wxyz), scales [M, 3], opacities [M], colors [M, 3]; world_to_camera [16] row by row; intrinsics "
+        "fx, fy, cx, cy.");
+  m.def("raster_backward", &backward, "state"_a, "means"_a, "quats"_a, "scales"_a, "opacities"_a, "colors"_a,
+        "grad_image"_a, "grad_alpha"_a.none(), "timings"_a = nb::none(),
+        "Gradients by means, quats, scales, opacities, colors and by means in pixels [M, 2], from grad_image "
+        "[H, W, 3] and grad_alpha [H, W].");
+  m.def("pool_kept_bytes", &gspc::pool_kept_bytes, "Bytes of large blocks kept for the next calls.");
+  m.def("pool_trim", &gspc::pool_trim, "Gives the kept blocks back to the system.");
 }
