@@ -6,6 +6,7 @@ import errno
 import importlib
 import inspect
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -105,7 +106,9 @@ def main(args: Sequence[str] | None = None) -> int:
     code = 0
     try:
         console.buffer_stdout()
-        code = _guarded(sys.argv[1:] if args is None else list(args))
+        with warnings.catch_warnings():
+            warnings.showwarning = console.library_warning
+            code = _guarded(sys.argv[1:] if args is None else list(args))
         sys.stdout.flush()
         if console.settings.stats:
             console.stats()

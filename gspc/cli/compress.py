@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from gspc.cli import console, options, targets
+from gspc.format.shape import Coder
 
 EXAMPLE = "gspc compress model.pt --levels 3 -o scene.pcgs"
-
-
-class Coder(StrEnum):
-    """What codes the symbols."""
-
-    lanes = "lanes"
-    torchac = "torchac"
 
 
 def command(
@@ -44,7 +37,7 @@ def command(
             "--coder",
             help="What codes the symbols: torchac, from the extra gspc[torchac], is slow and for comparison.",
         ),
-    ] = Coder.lanes,
+    ] = "lanes",
     threads: options.Threads = 0,
     force: options.Force = False,
 ) -> None:
@@ -57,7 +50,7 @@ def command(
     from gspc import pipeline
 
     data = pipeline.load_source(options.read_source(source))
-    result = pipeline.compress(data, levels=levels, threads=threads, coder=coder.value)
+    result = pipeline.compress(data, levels=levels, threads=threads, coder=coder)
     for warning in result.warnings:
         console.warn(f"{data.name}: {warning}")
     target.write(result.data)

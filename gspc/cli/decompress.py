@@ -31,7 +31,7 @@ def command(
         ),
     ] = False,
     threads: options.Threads = 0,
-    max_memory: options.MaxMemory = "4GB",
+    max_memory: options.MaxMemory = options.DEFAULT_MEMORY,
     force: options.Force = False,
 ) -> None:
     """Decode a stream up to a level.

@@ -115,7 +115,7 @@ def command(
             data,
             resolution=resolution,
             hold=hold,
-            background=background.value if background else None,
+            background=background,
             images=images,
             levels=wanted,
             device=device,
@@ -225,7 +225,7 @@ def _show(result: Evaluation, *, views: bool) -> None:
     kind = "held-out views" if result.held_out else "training views"
     count = len(result.levels[0].views)
     made = f" ({result.made_with})" if result.made_with else ""
-    title = console.clean(f"{result.source}{made}: {count} {kind} of {result.data}")
+    title = f"{result.source}{made}: {count} {kind} of {result.data}"
     table = console.table(title, ">level", ">PSNR dB", ">SSIM", ">LPIPS", ">bytes on disk")
     for level in result.levels:
         table.add_row(str(level.level), *_cells(level), "n/a" if level.size is None else f"{level.size:,}")
@@ -234,7 +234,7 @@ def _show(result: Evaluation, *, views: bool) -> None:
         rows = console.table("", ">level", "view", ">PSNR dB", ">SSIM", ">LPIPS")
         for level in result.levels:
             for view in level.views:
-                rows.add_row(str(level.level), console.clean(view.view), *_cells(view))
+                rows.add_row(str(level.level), view.view, *_cells(view))
         shown.append(rows)
     console.show(*shown)
     if any(level.lpips is None for level in result.levels):

@@ -62,10 +62,11 @@ def command(
     from gspc.errors import BitstreamError
 
     picture = _map_target(bit_map, view, json_report=json_report, force=force)
-    data = options.read_source(source)
-    result = pipeline.inspect(data, rates=rates, levels=levels, threads=threads)
+    given = pipeline.load_source(options.read_source(source), expect_stream=True)
+    stream = pipeline.as_stream(given, threads=threads)
+    result = pipeline.inspect(stream, rates=rates, levels=levels, threads=threads)
     if picture is not None:
-        picture.write(pipeline.draw_bit_map(pipeline.load_source(data), view=view, threads=threads))
+        picture.write(pipeline.draw_bit_map(stream, view=view, threads=threads))
     if json_report:
         import json
 
@@ -156,11 +157,6 @@ def _breakdown_json(found: Breakdown) -> dict[str, Any]:
 
 
 def _show(result: Inspection) -> None:
-    from rich.table import Table
-
-    facts = Table.grid(padding=(0, 2))
-    for name, value in result.facts:
-        facts.add_row(name, console.clean(value))
     levels = f"{result.levels} level{'s' if result.levels > 1 else ''}"
     if result.kind == "scene":
         levels = f"level {result.whole_levels} of {result.levels}"
@@ -168,8 +164,8 @@ def _show(result: Inspection) -> None:
         levels += f", {result.whole_levels} whole"
     what = {"pcgs": "stream", "scene": "decoded scene", "model": "model, as it compresses"}[result.kind]
     console.show(
-        console.clean(f"{result.source}: {what}, {result.size:,} bytes, {levels}"),
-        facts,
+        f"{result.source}: {what}, {result.size:,} bytes, {levels}",
+        console.facts(result.facts),
         _parts(result),
     )
     if result.rates:
@@ -196,7 +192,7 @@ def _parts(result: Inspection) -> Any:
         share = 100.0 * part.size / max(result.size, 1)
         table.add_row(
             label,
-            console.clean(part.name),
+            part.name,
             f"{part.size:,}",
             f"{share:.1f}",
             console.bar(part.size / largest),
@@ -273,15 +269,14 @@ def _chunks(result: Inspection) -> Any:
     table = console.table("Chunks", "tag", ">level", ">slice", ">offset", ">bytes", "")
     for chunk in result.chunks[:SHOWN_CHUNKS]:
         table.add_row(
-            console.clean(chunk.tag),
+            chunk.tag,
             "" if chunk.level is None else str(chunk.level),
             "" if chunk.slice is None else str(chunk.slice),
             f"{chunk.offset:,}",
             f"{chunk.size:,}",
-            console.clean(chunk.status),
+            chunk.status,
         )
     hidden = len(result.chunks) - SHOWN_CHUNKS
     if hidden > 0:
-        table.caption = f"and {hidden} more; --json lists all"
-        table.caption_justify = "left"
+        table.caption(f"and {hidden} more; --json lists all")
     return table

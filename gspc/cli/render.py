@@ -48,7 +48,7 @@ def command(
     ] = "renders",
     device: options.RenderDevice = "cpu",
     threads: options.Threads = 0,
-    max_memory: options.MaxMemory = "4GB",
+    max_memory: options.MaxMemory = options.DEFAULT_MEMORY,
     force: options.Force = False,
 ) -> None:
     """Render a scene from its suggested cameras.

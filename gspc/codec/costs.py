@@ -46,7 +46,7 @@ class AnchorCosts:
         return self.positions * self.voxel_size + np.array(self.origin)
 
 
-def anchor_costs(data: bytes, *, threads: int = 0, max_memory: int = 4 << 30) -> AnchorCosts:
+def anchor_costs(data: bytes, *, threads: int = 0, max_memory: int = limits.MAX_MEMORY) -> AnchorCosts:
     """The bits of every anchor of a stream's whole levels.
 
     Takes two seconds, and another one for every 20,000 anchors. Raises BitstreamError for a damaged

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,11 @@ from gspc.codec import torchac as extra
 from gspc.errors import BitstreamError
 from gspc.format import ChunkInfo, SliceInfo, StreamInfo, describe, limits
 from gspc.format.scene import I16, I32, U8
+from gspc.format.shape import CODERS, Coder
 from gspc.reference import slice as reference
 from gspc.reference.binary import BinaryDecoder
 from gspc.reference.decode import read_model
 
-Coder = Literal["lanes", "torchac"]
-CODERS: tuple[Coder, ...] = ("lanes", "torchac")  # by their number in HEAD
 CODER_AT = 12  # byte of HEAD
 HEADER = limits.CHUNK_HEADER_BYTES
 
@@ -97,7 +96,9 @@ def _with_escapes(symbols: I32, escaped: NDArray[Any]) -> I32:
     return coded
 
 
-def recode(data: bytes, coder: Coder, *, upto: int | None = None, max_memory: int = 4 << 30) -> bytes:
+def recode(
+    data: bytes, coder: Coder, *, upto: int | None = None, max_memory: int = limits.MAX_MEMORY
+) -> bytes:
     """The whole levels of a stream, at most `upto`, with symbols coded by `coder`.
 
     The index keeps all levels. Recoding back gives the same bytes. Raises BitstreamError for a damaged stream

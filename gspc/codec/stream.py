@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gspc import _codec
-from gspc.codec.recode import Coder, coder_of, recode
+from gspc.codec.recode import coder_of, recode
 from gspc.errors import BitstreamError, InputError
-from gspc.format import describe
+from gspc.format import describe, usable
 from gspc.format.grid import GridSpec
+from gspc.format.limits import MAX_MEMORY
 from gspc.format.scene import (
     F32,
     I32,
@@ -27,9 +28,9 @@ from gspc.format.scene import (
     QuantizedScene,
     Symbols,
 )
+from gspc.format.shape import Coder
 from gspc.scene import Camera, DecodedScene
 
-MAX_MEMORY = 4 << 30
 SLICE_ANCHORS = 16384
 _HEADS = ("hidden", "opacity", "color", "cov")
 _RESIDUAL = ("shape_hidden", "shape_out", "appearance_hidden", "appearance_out")
@@ -115,6 +116,9 @@ def encode(
         raise InputError(
             f"the scene has {scene.pool_planes} pool planes, its networks {header['pool_planes']}"
         )
+    # The core asks the same, but of numbers that fit its types.
+    if (problem := _unusable(scene)) is not None:
+        raise InputError(f"cannot encode this scene of {count} anchors: {problem}")
     try:
         data = _codec.encode_stream(
             header,
@@ -214,6 +218,15 @@ def truncate_levels(data: bytes, levels: int) -> bytes:
 
 
 # ---- between dataclasses and what the binding takes ----
+
+
+def _unusable(scene: QuantizedScene) -> str | None:
+    return (
+        usable.placement_problem(scene.step_base, scene.origin, scene.voxel_size, scene.background)
+        or usable.cameras_problem(scene.cameras)
+        or usable.stored_heads_problem(scene.heads)
+        or usable.metadata_problem(scene.metadata)
+    )
 
 
 def _fail(error: Exception) -> NoReturn:
@@ -367,11 +380,13 @@ def _metadata_bytes(scene: QuantizedScene) -> bytes:
 
 
 def _metadata(text: bytes) -> dict[str, str]:
-    """The metadata of a stream; what is not text to text is left out (the chunk is ancillary)."""
+    """The metadata of a stream, without what is not text: nothing in it may make a stream unreadable."""
     try:
         entries = json.loads(text) if text else {}
         metadata = entries.get("metadata", {})
-        return {str(key): value for key, value in metadata.items() if isinstance(value, str)}
+        return {
+            key: value for key, value in metadata.items() if usable.is_text(key) and usable.is_text(value)
+        }
     except (ValueError, AttributeError, RecursionError):
         return {}
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gspc.data.colmap import MAX_SIDE
 from gspc.errors import InputError
+from gspc.format.limits import MAX_SIDE
 from gspc.scene import U8
 
 DEFAULT_WIDTH = (

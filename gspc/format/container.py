@@ -15,6 +15,7 @@ from itertools import pairwise
 
 from gspc.errors import BitstreamError
 from gspc.format import limits
+from gspc.format.usable import placement_problem
 
 COMPONENTS = (
     "index",
@@ -345,6 +346,9 @@ def _read_header(payload: bytes) -> HeaderInfo:
         planes=tuple(PlaneInfo(dims, resolution, log2) for dims, log2, resolution in planes),
     )
     _check_parts(header)
+    problem = placement_problem(header.step_base, header.origin, header.voxel_size, header.background)
+    if problem is not None:
+        raise BitstreamError(f"{what}: {problem}")
     return header
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
 import torch
 
 from gspc.errors import InputError
@@ -31,23 +30,6 @@ class TrainedModel:
     cameras: tuple[Camera, ...]  # suggested views
     background: tuple[float, float, float]
     metadata: dict[str, str]
-
-
-def camera_to_dict(camera: Camera) -> dict[str, Any]:
-    """Plain values for a checkpoint."""
-    return {
-        "name": camera.name,
-        "size": [camera.width, camera.height],
-        "intrinsics": [camera.fx, camera.fy, camera.cx, camera.cy],
-        "world_to_camera": torch.from_numpy(np.array(camera.world_to_camera, dtype=np.float64)),
-    }
-
-
-def camera_from_dict(values: dict[str, Any]) -> Camera:
-    """The reverse of `camera_to_dict`."""
-    width, height = values["size"]
-    fx, fy, cx, cy = values["intrinsics"]
-    return Camera(values["name"], width, height, fx, fy, cx, cy, values["world_to_camera"].numpy())
 
 
 def model_to_dict(model: AnchorModel) -> dict[str, Any]:
@@ -107,7 +89,7 @@ def load(source: Path | bytes, name: str, expected: str) -> dict[str, Any]:
         file: Any = io.BytesIO(source) if isinstance(source, bytes) else source
         values = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise InputError(f"{name}: no such file") from error
+        raise InputError("no such file", source=name) from error
     except (
         OSError,
         RuntimeError,
@@ -117,12 +99,13 @@ def load(source: Path | bytes, name: str, expected: str) -> dict[str, Any]:
         ValueError,
         KeyError,
     ) as error:
-        raise InputError(f"{name}: not a gspc model, or damaged; run `gspc fit` again") from error
+        raise InputError("not a gspc model, or damaged; run `gspc fit` again", source=name) from error
     if not isinstance(values, dict) or values.get("format") != expected:
-        raise InputError(f"{name}: not a {expected} file; give the output of `gspc fit`")
+        raise InputError(f"not a {expected} file; give the output of `gspc fit`", source=name)
     if values.get("version") != VERSION:
         raise InputError(
-            f"{name}: written by another version of gspc (format {values.get('version')}, here {VERSION})"
+            f"written by another version of gspc (format {values.get('version')}, here {VERSION})",
+            source=name,
         )
     return values
 
@@ -135,7 +118,7 @@ def save_model(path: Path, trained: TrainedModel) -> None:
             "format": FORMAT,
             "version": VERSION,
             "model": model_to_dict(trained.model),
-            "cameras": [camera_to_dict(camera) for camera in trained.cameras],
+            "cameras": [camera.to_plain() for camera in trained.cameras],
             "background": list(trained.background),
             "metadata": dict(trained.metadata),
         },
@@ -148,9 +131,9 @@ def load_model(source: Path | bytes, name: str = "model") -> TrainedModel:
     try:
         return TrainedModel(
             model=model_from_dict(values["model"]),
-            cameras=tuple(camera_from_dict(camera) for camera in values["cameras"]),
+            cameras=tuple(Camera.from_plain(camera) for camera in values["cameras"]),
             background=tuple(values["background"]),
             metadata=dict(values["metadata"]),
         )
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{name}: incomplete gspc model ({error}); run `gspc fit` again") from error
+        raise InputError(f"incomplete gspc model ({error}); run `gspc fit` again", source=name) from error

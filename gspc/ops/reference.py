@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from gspc.ops.arrays import GridShape
+from gspc.ops.conventions import BLUR, FAR, MAX_ALPHA, MIN_ALPHA, MIN_TRANSMITTANCE, NEAR, TILE
 from gspc.scene import Camera
 
 if TYPE_CHECKING:
@@ -24,12 +25,6 @@ if TYPE_CHECKING:
     from gspc.ops.rate import AttributeRows
 
 # ---------------------------------------------------------------- raster
-
-BLUR = 0.3
-NEAR, FAR = 0.01, 1e10
-MAX_ALPHA, MIN_ALPHA = 0.999, 1.0 / 255.0
-MIN_TRANSMITTANCE = 1e-4
-TILE = 16
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from gspc.format.shape import ATTRIBUTES
 from gspc.pipeline.source import Source, naming
 
 if TYPE_CHECKING:
     from gspc.codec import Symbols
     from gspc.format import StreamInfo
 
-ATTRIBUTES = ("features", "scaling", "offsets")
 CODED = ("symbols", "escapes")  # components that hold symbols
 
 How = Literal["new", "refined", ""]

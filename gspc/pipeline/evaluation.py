@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gspc.pipeline.breakdown import breakdown_of
-from gspc.pipeline.coding import Restored, restore
+from gspc.pipeline.coding import Restored, as_stream, restore
 from gspc.pipeline.comparison import Levels
-from gspc.pipeline.inspection import as_stream
-from gspc.pipeline.source import Source, naming
+from gspc.pipeline.source import Source
 from gspc.switches import made_with
 
 if TYPE_CHECKING:
@@ -99,8 +98,7 @@ def evaluate(
 
     if source.kind == "model":
         report("encoding the model")
-        with naming(source.name):
-            source = replace(as_stream(source, threads=threads), kind="pcgs")
+        source = as_stream(source, threads=threads)
     first = restore(source, threads=threads)  # fails early, and knows the options of training
     wanted = (first.level,) if levels == "last" else levels or _levels_to_score(source, first)
     options = _data_options(first.scene.metadata, resolution, hold, background, images)

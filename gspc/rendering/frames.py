@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gspc.errors import InputError, UsageError
+from gspc.ops.conventions import MAX_SIDE
 from gspc.output import check_target, write_atomically, writing
 from gspc.rendering.rasterizer import Backend
 from gspc.rendering.render import Renderer
 from gspc.scene import F32, U8, Camera, DecodedScene
 
-MAX_SIDE = 1 << 14
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".exr", ".ppm"}
 

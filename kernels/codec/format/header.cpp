@@ -1,9 +1,8 @@
 #include "codec/format/header.hpp"
 
-#include <cmath>
-
 #include "codec/format/bytes.hpp"
 #include "codec/format/limits.hpp"
+#include "codec/format/usable.hpp"
 
 namespace gspc {
 
@@ -16,8 +15,6 @@ constexpr int kCoderLanes = 0;  // the 32-lane coder; 1 is set aside for streams
 bool hidden_ok(int n, int least) { return n >= least && n <= kMaxHidden; }
 
 constexpr char kHiddenError[] = "hidden layers must have 1 to 512 units";
-
-bool usable(double v) { return std::isfinite(v) && v > 0; }
 
 }  // namespace
 
@@ -93,12 +90,7 @@ const char* header_error(const StreamHeader& h) {
   if (h.position_bits < 1 || h.position_bits > 21) return "position bits must be 1 to 21";
   if (!hidden_ok(h.steps_hidden, 1) || !hidden_ok(h.trunk_hidden, 1) || !hidden_ok(h.heads_hidden, 1))
     return kHiddenError;
-  for (int i = 0; i < 3; ++i) {
-    if (!usable(h.step_base[i])) return "quantization steps must be positive and finite";
-    if (!std::isfinite(h.origin[i]) || !std::isfinite(h.background[i]))
-      return "origin or background is not finite";
-  }
-  if (!usable(h.voxel_size)) return "voxel size must be positive and finite";
+  if (const char* error = placement_error(h.step_base, h.origin, h.voxel_size, h.background)) return error;
   if (h.grid.planes.empty()) return "the context grid has no planes";
   for (const auto check : {trits_error, chunks_error, pool_error})
     if (const char* error = check(h)) return error;
@@ -147,7 +139,7 @@ StreamHeader read_header(const uint8_t* data, size_t size) {
     if (name[i] == 0) {
       ended = true;
     } else if (ended || name[i] < 33 || name[i] > 126) {
-      stream_fail("chunk HEAD: malformed model family");
+      stream_fail_in("chunk HEAD", "malformed model family");
     } else {
       h.family += static_cast<char>(name[i]);
     }
@@ -158,7 +150,7 @@ StreamHeader read_header(const uint8_t* data, size_t size) {
   const int coder = in.u8();
   if (coder == 1)
     stream_fail("symbols were coded with torchac, which this core does not read; recompress without --coder");
-  if (coder != kCoderLanes) stream_fail("chunk HEAD: unknown symbol coder " + std::to_string(coder));
+  if (coder != kCoderLanes) stream_fail_in("chunk HEAD", "unknown symbol coder " + std::to_string(coder));
   h.position_bits = in.u8();
   h.features = in.u16();
   h.offsets = in.u16();
@@ -180,7 +172,7 @@ StreamHeader read_header(const uint8_t* data, size_t size) {
   for (int32_t& v : h.grid.box_low) v = static_cast<int32_t>(in.u32());
   for (int32_t& v : h.grid.box_size) v = static_cast<int32_t>(in.u32());
   const size_t planes = in.u16();
-  if (planes > GRID_MAX_PLANES) stream_fail("chunk HEAD: too many grid planes");
+  if (planes > GRID_MAX_PLANES) stream_fail_in("chunk HEAD", "too many grid planes");
   for (size_t i = 0; i < planes; ++i) {
     GridPlane plane;
     plane.dims = in.u8();
@@ -189,7 +181,7 @@ StreamHeader read_header(const uint8_t* data, size_t size) {
     h.grid.planes.push_back(plane);
   }
   in.finish();
-  if (const char* error = header_error(h)) stream_fail(std::string("chunk HEAD: ") + error);
+  if (const char* error = header_error(h)) stream_fail_in("chunk HEAD", error);
   return h;
 }
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "codec/format/header.hpp"
 #include "codec/context/network.hpp"
+#include "codec/format/header.hpp"
 
 namespace gspc {
 

@@ -2,18 +2,17 @@
 #include <cstring>
 
 #include "codec/context/network_isa.hpp"
+#include "codec/entropy/tables.hpp"
 #include "codec/stream/parallel.hpp"
 #include "codec/stream/stream.hpp"
-#include "codec/entropy/tables.hpp"
 
 namespace gspc {
 
 namespace {
 
+// The same error, with the chunk named unless it says already where it is.
 [[noreturn]] void fail_in(const Chunk& chunk, const StreamError& error) {
-  const std::string text = error.what();
-  stream_fail(text.rfind("chunk ", 0) == 0 || text.rfind("network ", 0) == 0 ? text
-                                                                             : chunk.name() + ": " + text);
+  stream_fail_in(error.place.empty() ? chunk.name() : error.place, error.problem);
 }
 
 // Chunks by what they are; slices[level][slice], payload nullptr where a slice is not in this level.
@@ -27,7 +26,7 @@ struct Contents {
 };
 
 void take_once(const Chunk*& place, const Chunk& chunk) {
-  if (place != nullptr) stream_fail(chunk.name() + ": appears twice");
+  if (place != nullptr) stream_fail_in(chunk.name(), "appears twice");
   place = &chunk;
 }
 
@@ -38,7 +37,7 @@ Contents sort_chunks(const Container& file) {
     if (chunk.tag == kTagCameras) take_once(c.cameras, chunk);
     else if (chunk.tag == kTagMetadata) take_once(c.metadata, chunk);
     else if (!chunk.ancillary())
-      stream_fail(chunk.name() + ": unknown and needed to read this stream; update gspc");
+      stream_fail_in(chunk.name(), "unknown and needed to read this stream; update gspc");
   }
   for (size_t l = 0; l < file.levels.size(); ++l) {
     const Chunk* networks = nullptr;
@@ -50,10 +49,10 @@ Contents sort_chunks(const Container& file) {
       else if (chunk.tag == kTagGrid && l == 0) take_once(c.grid, chunk);
       else if (chunk.tag == kTagHeads && l == 0) take_once(c.heads, chunk);
       else if (!chunk.ancillary())
-        stream_fail(chunk.name() + ": unknown and needed to read this stream; update gspc");
+        stream_fail_in(chunk.name(), "unknown and needed to read this stream; update gspc");
     }
     const bool parameters = networks != nullptr && (l > 0 || (c.grid != nullptr && c.heads != nullptr));
-    if (!parameters) stream_fail("level " + std::to_string(l + 1) + ": a chunk of parameters is missing");
+    if (!parameters) stream_fail_in("level " + std::to_string(l + 1), "a chunk of parameters is missing");
     c.networks.push_back(networks);
     c.slices.push_back(std::move(slices));
   }
@@ -94,9 +93,9 @@ Plan make_plan(const Container& file, const Contents& contents) {
       sum += plan.parts[l][i].fresh;
     }
     if (sum != file.index.levels[l].anchors)
-      stream_fail("level " + std::to_string(l + 1) + ": the index counts " +
-                  std::to_string(file.index.levels[l].anchors) + " anchors, its slices " +
-                  std::to_string(sum));
+      stream_fail_in("level " + std::to_string(l + 1), "the index counts " +
+                                                           std::to_string(file.index.levels[l].anchors) +
+                                                           " anchors, its slices " + std::to_string(sum));
   }
   size_t at = 0;
   for (size_t n : anchors) {
@@ -223,7 +222,7 @@ void decode_slice(const Container& file, const Contents& contents, const Plan& p
 
 StreamModel read_model(const Contents& contents, const StreamHeader& header, int levels) {
   if (levels > 1 && !header.holds_levels())
-    stream_fail("chunk HEAD: more than one level, but no trit networks");
+    stream_fail_in("chunk HEAD", "more than one level, but no trit networks");
   Networks networks(header, levels);
   for (int level = 1; level <= levels; ++level)
     read_part(*contents.networks[static_cast<size_t>(level) - 1],
@@ -249,7 +248,7 @@ DecodedStream decode_stream(const uint8_t* data, size_t size, const DecodeOption
                 " was asked for, the last whole one is " + std::to_string(file.whole_levels));
   out.level = file.whole_levels;
   if (file.index.first_key.back() >> (3 * out.header.position_bits))
-    stream_fail("chunk INDX: slices beyond the positions");
+    stream_fail_in("chunk INDX", "slices beyond the positions");
   const Contents contents = sort_chunks(file);
   const Plan plan = make_plan(file, contents);
   const size_t slices = file.index.slices();
@@ -260,7 +259,7 @@ DecodedStream decode_stream(const uint8_t* data, size_t size, const DecodeOption
       read_part(*contents.heads, [&](const uint8_t* p, size_t n) { return read_heads(out.header, p, n); });
   if (contents.cameras != nullptr) out.cameras = read_part(*contents.cameras, read_cameras);
   if (contents.metadata != nullptr) {
-    if (contents.metadata->length > kMaxMetadataBytes) stream_fail("chunk meta: longer than 1 MiB");
+    if (contents.metadata->length > kMaxMetadataBytes) stream_fail_in("chunk meta", "longer than 1 MiB");
     out.metadata.assign(reinterpret_cast<const char*>(contents.metadata->payload), contents.metadata->length);
   }
   const StreamModel model = read_model(contents, out.header, out.level);

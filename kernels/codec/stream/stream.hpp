@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "codec/context/network.hpp"
 #include "codec/format/container.hpp"
 #include "codec/format/header.hpp"
-#include "codec/context/network.hpp"
 #include "codec/format/parameters.hpp"
 #include "codec/stream/slice.hpp"
 
@@ -48,7 +48,7 @@ struct Buffer {
 struct DecodeOptions {
   int upto = 0;     // 0: the finest whole level
   int threads = 0;  // 0: one per processor
-  uint64_t max_memory = uint64_t{4} << 30;
+  uint64_t max_memory = kMaxMemory;
   bool symbols = false;  // integers instead of floats
   bool ideal = false;    // sum -log2 p
   bool reverse = false;  // slices in the opposite order: same result, for tests
