@@ -49,7 +49,7 @@ def without_torch(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def test_every_prefix_decodes_in_an_empty_directory(
     stream: bytes, tmp_path: Path, without_torch: dict[str, str], levels: int
 ) -> None:
-    end = pipeline.inspect(stream).prefix_bytes[levels - 1]
+    end = pipeline.inspect(pipeline.load_source(stream)).prefix_bytes[levels - 1]
     ran = run_fresh("decompress", "--json", cwd=tmp_path, stdin=stream[:end], **without_torch)
     assert ran.code == 0, ran.err
     report = json.loads(ran.lines[-1])
@@ -259,7 +259,7 @@ def test_evaluate_says_what_bytes_are_spent_on(cli: Cli, stream: bytes, photogra
     for row in json.loads(ran.out)["levels"]:
         parts = row["components"]
         assert sum(parts.values()) == row["bytes"]
-        inside = pipeline.inspect(truncate_levels(stream, row["level"]))
+        inside = pipeline.inspect(pipeline.load_source(truncate_levels(stream, row["level"])))
         for name in ("grid", "networks", "positions", "symbols"):
             assert parts[name] == sum(part.size for part in inside.parts if part.name == name)
         assert set(row["attributes"]) == {"features", "scaling", "offsets"}

@@ -282,7 +282,7 @@ def head_change(stream: bytes, at: int, value: bytes) -> bytes:
         (40, b"\x06", "chunks must be"),
         (41, b"\x01", "parts of a pool, but no pool"),
         (42, struct.pack("<d", float("inf")), "steps must be"),
-        (66, struct.pack("<d", float("nan")), "not finite"),
+        (66, struct.pack("<d", float("nan")), "the origin must be"),
         (90, struct.pack("<d", -1.0), "voxel size"),
         (122, struct.pack("<i", 0), "grid box size"),
         (134, struct.pack("<H", 65), "too many grid planes"),
