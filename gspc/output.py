@@ -64,6 +64,11 @@ def check_target(path: Path, *, force: bool) -> None:
             raise OutputError(f"{path}: exists already; add -f to overwrite it")
 
 
+def cut_to_bytes(name: str, most: int) -> str:
+    """The beginning of a file name that takes at most `most` bytes: file systems count those, not letters."""
+    return os.fsencode(name)[:most].decode(errors="ignore")
+
+
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A writable binary file that takes the place of `path` when the block ends; no trace when it fails.
@@ -76,7 +81,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             with target.open("wb") as stream:
                 yield stream
             return
-        temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.part")
+        temporary = target.with_name(f".{cut_to_bytes(target.name, 200)}.{secrets.token_hex(4)}.part")
         # Opened by hand: the permissions are those the umask asks for (tempfile's are private).
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
