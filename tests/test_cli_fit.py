@@ -114,7 +114,7 @@ def test_fit_notes_how_photographs_were_read(monkeypatch: pytest.MonkeyPatch) ->
     """What fit writes into the model is what eval reads from the stream."""
     import gspc.data
     from gspc.config import DataOptions, FitOptions
-    from gspc.pipeline.evaluation import _data_options
+    from gspc.pipeline.photographs import as_trained
     from gspc.scene import SceneData
 
     train = pytest.importorskip("gspc.train")
@@ -123,8 +123,9 @@ def test_fit_notes_how_photographs_were_read(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(train, "fit", lambda scene, output, options, observer: options.metadata)
     made: Any = pipeline.fit(Path("x"), Path("m"), DataOptions(resolution=4, hold=5), FitOptions(), None)  # type: ignore[arg-type]
     assert made == {"resolution": "4", "hold": "5", "background": "white"}
-    assert _data_options(made, None, None, None, None) == DataOptions(4, 5, "white")
-    assert _data_options(made, 2, 0, "black", None) == DataOptions(2, 0, "black")
-    assert _data_options({"resolution": "x", "hold": "-1"}, None, None, None, Path("i")) == DataOptions(
-        images=Path("i")
-    )
+    assert as_trained(made) == DataOptions(4, 5, "white")
+    assert as_trained(made, resolution=2, hold=0, background="black") == DataOptions(2, 0, "black")
+    for text in ("3", "99999", "0", "9" * 5000, "-1", "٣"):
+        assert as_trained({"resolution": text}).resolution is None
+    nonsense = {"resolution": "x", "hold": "-1", "background": "auto"}
+    assert as_trained(nonsense, images=Path("i")) == DataOptions(images=Path("i"))

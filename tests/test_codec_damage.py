@@ -270,7 +270,7 @@ def head_change(stream: bytes, at: int, value: bytes) -> bytes:
         (34, struct.pack("<H", 4), "parts of a pool, but no pool"),
         (36, struct.pack("<H", 4), "parts of a pool, but no pool"),
         (38, b"\x0f", "trit networks is missing"),
-        (38, b"\x0b", "chunk NETS: does not end"),  # one log scale, networks for six
+        (38, b"\x0b", "chunk NETS level 1: does not end"),  # one log scale, networks for six
         (38, b"\x13", "no such last refined level"),
         (38, b"\x93", "no such last refined level"),
         (38, b"\x07", "trit networks is missing"),

@@ -59,9 +59,9 @@ def test_sniff() -> None:
     assert sniff(b"PK\x03\x04\0\0") == "model"
     assert sniff(write_scene(one_gaussian_scene())[:16]) == "scene"
     for head in (b"ply\nformat", b"\x89PNG\r\n\x1a\n", b"\x89PCGS\n\x1a\n", b"{}" * 8, b"\xff" * 8 + b"{"):
-        with pytest.raises(InputError, match="^is neither"):
+        with pytest.raises(InputError, match=r"^is neither"):
             sniff(head)
-    with pytest.raises(InputError, match="^is empty"):
+    with pytest.raises(InputError, match=r"^is empty"):
         sniff(b"")
 
 
