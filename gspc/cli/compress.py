@@ -35,7 +35,8 @@ def command(
         Coder,
         typer.Option(
             "--coder",
-            help="What codes the symbols: torchac, from the extra gspc[torchac], is slow and for comparison.",
+            help="What turns the numbers into bytes. torchac, of the extra gspc[torchac], is slow and there "
+            "to compare with.",
         ),
     ] = "lanes",
     threads: options.Threads = 0,
@@ -43,7 +44,8 @@ def command(
 ) -> None:
     """Write a model as a progressive stream.
 
-    The stream holds everything it needs; from a .pcgs only the first levels are kept, without the model.
+    A stream (.pcgs) holds the scene in levels, from coarse to fine, and everything that is needed to draw
+    them. Given a .pcgs this keeps the first levels of it; the model is not needed then.
     """
     target = targets.binary(output, "a stream", force=force)
     options.limit_threads(threads)

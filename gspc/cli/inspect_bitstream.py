@@ -22,15 +22,15 @@ def command(
     rates: Annotated[
         bool,
         typer.Option(
-            "--rates", help="Decode, too: bits per symbol, and what the coder adds to its model's bits."
+            "--rates", help="Decode, and show the bits each number takes, and those its model promised."
         ),
     ] = False,
     levels: Annotated[
         bool,
         typer.Option(
             "--levels",
-            help="Decode, too: who is alive at each level, bytes by attribute, new or refined, and features "
-            "against everything else.",
+            help="Decode, and show what each level adds: anchors, Gaussians, and bytes of new and of refined "
+            "values.",
         ),
     ] = False,
     bit_map: Annotated[
@@ -38,7 +38,7 @@ def command(
         typer.Option(
             "--map",
             metavar="FILE.png",
-            help="Draw where each level's bits go, with new anchors in red; - for stdout. Takes seconds.",
+            help="Draw where in the scene the bits of each level go; - for stdout. Takes seconds.",
         ),
     ] = None,
     view: Annotated[
@@ -49,14 +49,17 @@ def command(
     ] = None,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Verify every checksum and length; exit 4 when anything is damaged."),
+        typer.Option(
+            "--check", help="Check every checksum and length; exit with 4 when anything is damaged."
+        ),
     ] = False,
     threads: options.Threads = 0,
     force: options.Force = False,
 ) -> None:
-    """Show the header, the chunks and where the bytes go.
+    """Show what a file is made of.
 
-    Reads the container only; nothing is decoded unless --rates, --levels or --map ask for it.
+    That is the header, the bytes of each part at each level, and the list of chunks. Nothing is decoded
+    unless --rates, --levels or --map ask for it.
     """
     from gspc import pipeline
     from gspc.errors import BitstreamError
