@@ -198,6 +198,22 @@ def test_unknown_content(cli: Cli) -> None:
     assert ran.err.startswith("gspc: error: stdin: is not a usable decoded scene")
 
 
+# ---- demo-scene ----
+
+
+def test_demo_scene_overwrites_with_force_only(cli: Cli) -> None:
+    written: list[Path] = []
+    cli.monkeypatch.setattr(pipeline, "write_demo_scene", written.append)
+    Path("empty").mkdir()
+    Path("full").mkdir()
+    Path("full/mine").write_bytes(b"precious")
+    assert cli("demo-scene", "empty").code == cli("demo-scene", "new").code == 0
+    ran = cli("demo-scene", "full")
+    assert (ran.code, ran.err) == (6, "gspc: error: full: has files in it; add -f to overwrite them\n")
+    assert cli("demo-scene", "full", "-f").code == 0
+    assert written == [Path("empty"), Path("new"), Path("full")]
+
+
 # ---- compress ----
 
 
