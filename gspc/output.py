@@ -52,6 +52,8 @@ def check_target(path: Path, *, force: bool) -> None:
     Raises OutputError when `path` exists without `force`, is a directory, or lies in no writable directory.
     """
     with writing(path):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            path.stat()  # links in a circle, or a name too long, say so here
         if path.is_dir():
             raise OutputError(f"{path}: is a directory; name a file")
         if not path.exists():

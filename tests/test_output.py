@@ -124,3 +124,10 @@ def test_names_are_cut_by_bytes(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
     assert cut_to_bytes("aあい", 6) == "aあ"
     assert cut_to_bytes("a\udcff", 9) == "a"
+
+
+def test_links_in_a_circle(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    with pytest.raises(OutputError, match=r"loop: cannot be written \(Too many levels of symbolic links\)"):
+        check_target(loop, force=True)

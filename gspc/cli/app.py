@@ -130,7 +130,7 @@ def gspc(
     console.settings.debug |= debug
 
 
-app.callback(help=_unwrapped(gspc), no_args_is_help=True)(gspc)
+app.callback(help=_unwrapped(gspc))(gspc)
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -210,16 +210,15 @@ def _bug(problem: Exception) -> int:
 
 def _invoke(args: list[str]) -> int:
     command = typer.main.get_command(app)
+    help_alone = EXIT_USAGE if not args else 0  # help was not asked for
     try:
-        with command.make_context("gspc", args) as context:
+        with command.make_context("gspc", args or ["--help"]) as context:
             command.invoke(context)
     except typer.Exit as done:
-        return done.exit_code
+        return done.exit_code or help_alone
     except typer.Abort:
         raise KeyboardInterrupt from None
     except _CLICK_ERROR as problem:
-        if type(problem).__name__ == "NoArgsIsHelpError":
-            return EXIT_USAGE
         failed = getattr(problem, "ctx", None)
         path = failed.command_path if failed is not None else "gspc"
         console.error(f"{problem.format_message().rstrip('.')}; see {path} --help")
