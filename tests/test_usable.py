@@ -326,3 +326,16 @@ def test_bounds_without_a_row() -> None:
     assert f"(4 GiB, {limits.MAX_MEMORY} bytes, by default)" in page
     assert re.search(r"2\^-10", page) and "up to 0.001" in page
     assert struct.calcsize("H") == 2 and limits.MAX_SIDE == (1 << 16) - 1
+
+
+def test_cameras_in_files() -> None:
+    """Plain values and back; model.pt once held poses as tensors."""
+    torch = pytest.importorskip("torch")
+    view = camera(world_to_camera=pose(TURNED))
+    plain = view.to_plain()
+    for rows in (plain["world_to_camera"], torch.from_numpy(view.world_to_camera)):
+        back = Camera.from_plain(plain | {"world_to_camera": rows})
+        assert replace(back, world_to_camera=None) == replace(view, world_to_camera=None)
+        assert np.array_equal(back.world_to_camera, view.world_to_camera)
+    with pytest.raises(ValueError, match="4x4"):
+        Camera.from_plain(plain | {"world_to_camera": [[1.0]]})
