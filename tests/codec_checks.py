@@ -14,11 +14,6 @@ def coarser(k: np.ndarray, times: int) -> np.ndarray:
     return k
 
 
-def _step_level(scene: QuantizedScene, attribute: int, level: int) -> int:
-    """The level whose step an attribute has at `level`."""
-    return min(level, scene.refine_until or level) if scene.refined >> attribute & 1 else 1
-
-
 def rows_in_scene(scene: QuantizedScene, symbols: Symbols) -> np.ndarray:
     """Index in the scene of each decoded anchor."""
     where = {tuple(p): i for i, p in enumerate(scene.positions.tolist())}
@@ -30,7 +25,7 @@ def assert_symbols(scene: QuantizedScene, symbols: Symbols, level: int) -> None:
     rows = rows_in_scene(scene, symbols)
     mask = np.where(scene.gaussian_level <= level, scene.gaussian_level, 0)
     assert sorted(rows) == np.flatnonzero(mask.any(axis=1)).tolist()
-    times = [_step_level(scene, i, scene.levels) - _step_level(scene, i, level) for i in range(3)]
+    times = [a.step_level(scene.levels) - a.step_level(level) for a in scene.shape.attributes]
     np.testing.assert_array_equal(symbols.gaussian_level, mask[rows])
     np.testing.assert_array_equal(symbols.features, coarser(scene.features, times[0])[rows])
     np.testing.assert_array_equal(symbols.scaling, coarser(scene.scaling, times[1])[rows])

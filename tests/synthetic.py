@@ -6,23 +6,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from synthetic_networks import draw_layers, networks_of
+from synthetic_symbols import draw_symbols
 
 from gspc.format.grid import GridPlane, GridSpec
-from gspc.format.scene import (
-    IntegerLayer,
-    IntegerNetwork,
-    Networks,
-    QuantizedHeads,
-    QuantizedLayer,
-    QuantizedResidualDecoder,
-    QuantizedScene,
-)
-from gspc.reference import mixtures
-from gspc.reference import networks as reference
+from gspc.format.scene import QuantizedHeads, QuantizedLayer, QuantizedResidualDecoder, QuantizedScene
+from gspc.format.shape import ALL_LEVELS, ATTRIBUTES, NEVER, Attribute, Groups, Pool, StreamShape
+from gspc.reference.context import grid_context
 from gspc.scene import Camera
 
 RESOLUTIONS_3D = (18, 24, 33, 44, 59, 80, 108, 148, 201, 275, 376, 514)
 RESOLUTIONS_2D = (130, 258, 514, 1026)
+STEP_BASE = (1.0, 0.05, 0.2)
+# Of features, scaling and offsets, by the trit model's number in HEAD.
+TRIT_MODELS = (("learned",) * 3, ("gaussian",) * 3, ("unbounded",) * 3, ("learned", "gaussian", "gaussian"))
 
 
 @dataclass(frozen=True)
@@ -42,18 +39,46 @@ class Variant:
     refine_until: int = 0  # last level that refines; 0: all do
     scales: int = 6
 
+    def attribute(self, number: int, values: int = 1, hidden: int = 0) -> Attribute:
+        """Features, scaling or offsets."""
+        until = (self.refine_until or ALL_LEVELS) if self.refined >> number & 1 else NEVER
+        model = TRIT_MODELS[self.trit_model][number]
+        return Attribute(ATTRIBUTES[number], values, until, model, hidden, STEP_BASE[number])
+
     def step_level(self, attribute: int, level: int) -> int:
         """The level whose step an attribute has at `level`."""
-        return min(level, self.refine_until or level) if self.refines(attribute) else 1
-
-    def refines(self, attribute: int) -> bool:
-        """Whether trits refine an attribute at later levels."""
-        return bool(self.refined >> attribute & 1)
+        return self.attribute(attribute).step_level(level)
 
     def learned(self, attribute: int) -> bool:
         """Whether there is a trit network for an attribute (that has values)."""
-        gaussian = self.trit_model == 1 or (self.trit_model == 3 and attribute > 0)
-        return self.refines(attribute) and not gaussian
+        return self.attribute(attribute).wants_network
+
+    def shape(
+        self,
+        grid: GridSpec,
+        features: int,
+        offsets: int,
+        hidden: tuple[int, int, int, int],
+        heads_hidden: int,
+        levels: int,
+    ) -> StreamShape:
+        """All sizes; hidden units are those of steps, trunk, trits of features and of scaling."""
+        steps, trunk, *trits = hidden
+        values = (features, self.scales, 3 * offsets)
+        attributes = []
+        for number, units in enumerate((*trits, self.offsets_hidden)):
+            one = self.attribute(number, values[number])
+            attributes.append(replace(one, hidden=units if levels > 1 and one.wants_network else 0))
+        return StreamShape(
+            attributes=tuple(attributes),
+            steps_hidden=steps,
+            trunk_hidden=trunk,
+            heads_hidden=heads_hidden,
+            residual_hidden=self.residual_hidden,
+            groups=Groups(self.chunks, self.chunk_hidden) if self.chunks else None,
+            pool=Pool(self.pool, self.pool_hidden, self.pool_planes) if self.pool else None,
+            grid=grid,
+        )
 
 
 PLAIN = Variant()
@@ -110,115 +135,6 @@ def surface_positions(rng: np.random.Generator, count: int, size: int = 4096) ->
     return rng.permutation(found)[:count].astype(np.int32)
 
 
-def layer(
-    rng: np.random.Generator,
-    inputs: int,
-    outputs: int,
-    variants: int,
-    spread: float,
-    center: float,
-    scale: float,
-) -> IntegerLayer:
-    """A layer whose rescaled outputs are about N(center, spread) for inputs of standard deviation `scale`."""
-    weight = np.clip(np.rint(rng.normal(0, 20, (outputs, inputs))), -127, 127).astype(np.int8)
-    deviation = 20 * scale * np.sqrt(inputs)
-    shift = min(20, int(np.log2(32000 * deviation / spread)))
-    multiplier = np.full((variants, outputs), max(1, round(spread / deviation * 2**shift)))
-    multiplier = multiplier + np.arange(variants)[:, None] * 3
-    bias = np.full(outputs, round(center / spread * deviation))
-    return IntegerLayer(
-        weight, bias.astype(np.int32), multiplier.astype(np.int16), np.full(variants, shift, dtype=np.uint8)
-    )
-
-
-def networks(
-    rng: np.random.Generator,
-    context: int,
-    features: int,
-    offsets: int,
-    levels: int,
-    hidden: tuple[int, int, int, int] = (50, 100, 150, 18),
-    variant: Variant = PLAIN,
-) -> Networks:
-    """Random networks with sensible outputs: mostly small scales at the first level, trits mostly zero.
-
-    `context`: of all planes of the grid.
-    """
-    pool_context = 4 * variant.pool_planes or context
-    context -= 4 * variant.pool_planes
-    steps, trunk, trit_features, trit_scaling = hidden
-    scales = variant.scales
-    means = features + scales + 3 * offsets
-    center = layer(rng, trunk, means + 3 * offsets, 1, 60, 0, 300)
-    tail = layer(rng, trunk, 3 * offsets, 1, 8, 40, 300)
-    bias = center.bias.copy()
-    weight = center.weight.copy()
-    multiplier = center.multiplier.copy()
-    bias[means:], weight[means:], multiplier[:, means:] = tail.bias, tail.weight, tail.multiplier
-    center = IntegerLayer(weight, bias, multiplier, center.shift)
-
-    def trit(inputs: int, units: int, values: int) -> IntegerNetwork:
-        out = layer(rng, units, 2 * values, 1, 4, 34, 300)
-        if variant.trit_model == 2:  # means in 1/16 steps, some far out; scales around half a step
-            out = stacked(layer(rng, units, values, 1, 30, 0, 300), layer(rng, units, values, 1, 6, -37, 300))
-        return IntegerNetwork((layer(rng, inputs, units, levels - 1, 400, 100, 250), out))
-
-    plain = Networks(
-        steps=IntegerNetwork(
-            (layer(rng, context, steps, 1, 400, 100, 200), layer(rng, steps, 3, 1, 6, 0, 300))
-        ),
-        trunk=IntegerNetwork((layer(rng, context, trunk, levels + 1, 400, 100, 200),)),
-        center=IntegerNetwork((center,)),
-        scale=IntegerNetwork((layer(rng, trunk, features + scales, 1, 8, 22, 300),)),
-        scales=scales,
-        trit_features=trit(context + features, trit_features, features)
-        if levels > 1 and features and variant.learned(0)
-        else None,
-        trit_scaling=trit(context + scales, trit_scaling, scales)
-        if levels > 1 and variant.learned(1)
-        else None,
-        trit_offsets=trit(context + 3 * offsets, variant.offsets_hidden, 3 * offsets)
-        if levels > 1 and variant.learned(2)
-        else None,
-    )
-    return replace(
-        plain,
-        chunks=tuple(chunk_network(rng, features, levels, j, variant) for j in range(1, variant.chunks)),
-        pool=IntegerNetwork(
-            (
-                layer(rng, pool_context, variant.pool_hidden, 1, 400, 100, 200),
-                layer(rng, variant.pool_hidden, variant.pool, 1, 1024, 0, 300),
-            )
-        )
-        if variant.pool
-        else None,
-    )
-
-
-def stacked(*layers: IntegerLayer) -> IntegerLayer:
-    """Layers over the same inputs as one, their outputs in order; one gain variant, one shift."""
-    return IntegerLayer(
-        np.concatenate([a.weight for a in layers]),
-        np.concatenate([a.bias for a in layers]),
-        np.concatenate([a.multiplier for a in layers], axis=1),
-        layers[0].shift,
-    )
-
-
-def chunk_network(
-    rng: np.random.Generator, features: int, levels: int, chunk: int, variant: Variant
-) -> IntegerNetwork:
-    """The network of one chunk of the features, chunk >= 1: second components near the first ones."""
-    first = chunk * features // variant.chunks
-    n = (chunk + 1) * features // variant.chunks - first
-    hidden = layer(rng, 2 * n + first, variant.chunk_hidden, levels, 400, 100, 400)
-    outputs = (
-        layer(rng, variant.chunk_hidden, n, 1, spread, center, 300)
-        for spread, center in ((20, 0), (8, 22), (4, -2))
-    )
-    return IntegerNetwork((hidden, stacked(*outputs)))
-
-
 def heads(
     rng: np.random.Generator, features: int, offsets: int, hidden: int = 50, variant: Variant = PLAIN
 ) -> QuantizedHeads:
@@ -267,18 +183,6 @@ def cameras(count: int) -> tuple[Camera, ...]:
     return tuple(result)
 
 
-def _gaussian(rng: np.random.Generator, tables: np.ndarray) -> np.ndarray:
-    sigma = 2.0 ** (-3 + tables / 12)
-    return np.rint(rng.standard_normal(tables.shape, dtype=np.float32) * sigma).astype(np.int32)
-
-
-def _trits(rng: np.random.Generator, tables: np.ndarray) -> np.ndarray:
-    zero = 1 / (1 + np.exp(-((tables // 64).astype(np.float32) - 32) / 4))
-    plus = 1 / (1 + np.exp(-((tables % 64).astype(np.float32) - 32) / 8))
-    sign = np.where(rng.random(tables.shape, dtype=np.float32) < plus, 1, -1)
-    return np.where(rng.random(tables.shape, dtype=np.float32) < zero, 0, sign).astype(np.int32)
-
-
 def _masks(rng: np.random.Generator, count: int, offsets: int, levels: int) -> np.ndarray:
     """Slots differ in how often they are alive, as trained ones do; later levels add fewer."""
     alive = rng.random((count, offsets)) < rng.uniform(0.15, 0.75, offsets)
@@ -289,99 +193,6 @@ def _masks(rng: np.random.Generator, count: int, offsets: int, levels: int) -> n
     empty = ~level.any(axis=1)
     level[empty, rng.integers(0, offsets, empty.sum())] = first[empty]
     return level
-
-
-def _mixtures(rng: np.random.Generator, run: mixtures.Mixtures) -> np.ndarray:
-    second = rng.random(run.weights.shape, dtype=np.float32) < run.weights / 256
-    mean, scale = (np.where(second, pair[1], pair[0]) for pair in (run.means, run.scales))
-    sigma = 2.0 ** (-3 + scale / 12)
-    return np.rint(mean / 16 + sigma * rng.standard_normal(mean.shape)).astype(np.int32)
-
-
-def _refined(
-    rng: np.random.Generator,
-    variant: Variant,
-    network: IntegerNetwork | None,
-    context: np.ndarray,
-    k: np.ndarray,
-    step: np.ndarray,
-    scales: np.ndarray,
-    level: int,
-) -> np.ndarray:
-    """k [n, m] of `level`, from those of the level before."""
-    if network is None:
-        tables = reference.gaussian_tables(scales, step, level)
-        trits = _trits(rng, mixtures.gaussian_trit_tables(k.ravel(), tables.ravel())).reshape(k.shape)
-    elif variant.trit_model != 2:
-        trits = _trits(rng, reference.trit_tables(network, context, k, step, level))
-    else:
-        outputs = reference.trit_outputs(network, context, k, step, level)
-        trits = np.clip(_mixtures(rng, mixtures.trit_gaussians(*outputs)), -1, 1)
-    return 3 * k + trits
-
-
-def _features(
-    rng: np.random.Generator,
-    nets: Networks,
-    variant: Variant,
-    tables: np.ndarray,
-    means: np.ndarray,
-    step: np.ndarray,
-    level: int,
-) -> np.ndarray:
-    """k [n, F] of features that appear at `level`."""
-    if not variant.chunks:
-        return _gaussian(rng, tables)
-    (_, end), *rest = mixtures.chunk_bounds(tables.shape[1], variant.chunks)
-    k = _gaussian(rng, tables[:, :end])
-    for network, (begin, end) in zip(nets.chunks, rest, strict=True):
-        own, at = slice(begin, end), variant.step_level(0, level)
-        run = mixtures.chunk_mixtures(network, tables[:, own], means[:, own], k, step, level, step_level=at)
-        k = np.concatenate([k, _mixtures(rng, run)], axis=1)
-    return k
-
-
-def _symbols(
-    rng: np.random.Generator,
-    nets: Networks,
-    context: np.ndarray,
-    mask: np.ndarray,
-    levels: int,
-    variant: Variant = PLAIN,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """k of features, scaling and offsets at the finest level, drawn from the predicted distributions."""
-    count, offsets = mask.shape
-    first = np.where(mask > 0, mask, levels + 1).min(axis=1)
-    steps = reference.step_indices(nets, context)
-    means, offset_scales = reference.center_outputs(nets, context)
-    k_offsets = np.zeros((count, 3 * offsets), np.int32)
-    if not variant.refines(2):
-        alive = np.repeat(mask > 0, 3, axis=1)
-        k_offsets = _gaussian(rng, reference.gaussian_tables(offset_scales, steps[:, 2], 1)) * alive
-    f = nets.scale.layers[0].weight.shape[0] - nets.scales
-    features, scaling = np.zeros((count, f), np.int32), np.zeros((count, nets.scales), np.int32)
-    for level in range(1, levels + 1):
-        old, fresh = np.flatnonzero(first < level), np.flatnonzero(first == level)
-        scales = reference.scales(nets, context, level)
-        for attribute, k, network, z in (
-            (0, features, nets.trit_features, scales[:, :f]),
-            (1, scaling, nets.trit_scaling, scales[:, f:]),
-            (2, k_offsets, nets.trit_offsets, offset_scales),
-        ):
-            if len(old) and variant.step_level(attribute, level) == level and k.shape[1]:
-                step = steps[old, attribute]
-                refined = _refined(rng, variant, network, context[old], k[old], step, z[old], level)
-                alive = np.repeat((mask[old] > 0) & (mask[old] < level), 3, axis=1)
-                k[old] = refined * alive if attribute == 2 else refined
-        at = [variant.step_level(a, level) for a in range(3)]
-        tables = reference.gaussian_tables(scales[fresh, :f], steps[fresh, 0], at[0])
-        features[fresh] = _features(rng, nets, variant, tables, means[fresh, :f], steps[fresh, 0], level)
-        scaling[fresh] = _gaussian(rng, reference.gaussian_tables(scales[fresh, f:], steps[fresh, 1], at[1]))
-        if variant.refines(2):
-            appear = np.repeat(mask == level, 3, axis=1)
-            tables = reference.gaussian_tables(offset_scales, steps[:, 2], at[2])
-            k_offsets[appear] = _gaussian(rng, tables[appear])
-    return features, scaling, k_offsets.reshape(count, offsets, 3).astype(np.int32)
 
 
 def scene(
@@ -402,48 +213,42 @@ def scene(
     rng = np.random.default_rng(seed)
     grid = grid or grid_spec()
     signs = tuple(rng.random((entries, 4)) < rng.uniform(0.4, 0.6) for entries in grid.entries)
-    nets = networks(rng, grid.context_size, features, offsets, levels, hidden, variant)
+    shape = variant.shape(grid, features, offsets, hidden, heads_hidden, levels)
+    layers = draw_layers(rng, shape, levels)
     positions = surface_positions(rng, count)
     mask = _masks(rng, count, offsets, levels)
-    parts: list[tuple[np.ndarray, ...]] = []
+    k = {a.name: np.zeros((count, a.values), np.int32) for a in shape.attributes}
+    own = shape.context_planes
     for at in range(0, count, 50000):
         part = slice(at, at + 50000)
-        own = len(grid.planes) - variant.pool_planes
-        context = reference.grid_context(
-            positions[part], replace(grid, planes=grid.planes[:own]), signs[:own]
-        )
-        parts.append(_symbols(rng, nets, context, mask[part], levels, variant))
-    k_features, k_scaling, k_offsets = (
-        np.concatenate([part[i] for part in parts])
-        if parts
-        else (np.zeros((0, features)), np.zeros((0, nets.scales)), np.zeros((0, offsets, 3)))[i].astype(
-            np.int32
-        )
-        for i in range(3)
-    )
+        context = grid_context(positions[part], replace(grid, planes=grid.planes[own]), signs[own])
+        for name, drawn in draw_symbols(rng, layers, shape, context, mask[part], levels).items():
+            k[name][part] = drawn
     return QuantizedScene(
+        shape=shape,
         levels=levels,
         positions=positions,
-        features=k_features,
-        scaling=k_scaling,
-        offsets=k_offsets,
+        features=k["features"],
+        scaling=k["scaling"],
+        offsets=k["offsets"].reshape(count, offsets, 3),
         gaussian_level=mask,
-        grid=grid,
         grid_signs=signs,
-        networks=nets,
+        networks=networks_of(layers, shape),
         heads=heads(rng, features, offsets, heads_hidden, variant),
-        step_base=(1.0, 0.05, 0.2),
         origin=np.array([-2.0, -2.0, -2.0]),
         voxel_size=0.001,
         background=(0.0, 0.0, 0.0),
         cameras=cameras(views),
         rate_weights=tuple(0.008 / 2**s for s in range(levels)),
         metadata={"source": "synthetic"},
-        refined=variant.refined,
-        refine_until=variant.refine_until,
-        trit_model=variant.trit_model,
-        pool_planes=variant.pool_planes,
     )
+
+
+def reshaped(scene: QuantizedScene, attribute: int = 0, **values: object) -> QuantizedScene:
+    """The scene with an attribute of its shape changed, whatever its symbols and networks are."""
+    attributes = list(scene.shape.attributes)
+    attributes[attribute] = replace(attributes[attribute], **values)  # type: ignore[arg-type]
+    return replace(scene, shape=replace(scene.shape, attributes=tuple(attributes)))
 
 
 def tiny(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "switches": {"presets", "recipe"},
     "output": set(),
     "format": set(),
-    "reference": {"format", "kernels"},
+    "reference": {"format"},
     "cli": {"pipeline", "config", "output", "presets", "recipe", "switches"},
     "pipeline": {
         "config",
@@ -40,12 +42,21 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": {"config", "output"},
     "model": {"ops", "config", "output", "format", "recipe"},
     "train": {"model", "ops", "rendering", "data", "metrics", "config", "output", "format", "recipe"},
-    "codec": {"format", "kernels", "codec.torchac", "reference"},
-    "codec.torchac": {"codec", "format", "kernels", "reference"},
+    "codec": {"format", "kernels", "codec.torchac"},
+    "codec.torchac": {"format", "kernels"},
     "codec.export": {"codec", "model", "format"},
     "rendering": {"model", "ops", "output"},
     "metrics": {"ops"},
     "ops": {"kernels", "format"},
+}
+# What of gspc the readable decoder may know besides itself.
+REFERENCE_MAY_IMPORT = {
+    "gspc.errors",
+    "gspc.format.container",
+    "gspc.format.grid",
+    "gspc.format.limits",
+    "gspc.format.scene",
+    "gspc.format.shape",
 }
 STANDARD_LIBRARY_ONLY = ("errors", "config", "recipe", "presets", "switches", "output")
 NO_TORCH = (
@@ -108,8 +119,6 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def third_party(path: Path) -> Iterator[tuple[int, str]]:
-    import sys
-
     for line, module in imports(path):
         top = module.split(".")[0]
         if top != "gspc" and top not in sys.stdlib_module_names:
@@ -137,6 +146,30 @@ def test_imports_keep_to_the_table(path: Path) -> None:
         if target not in allowed:
             broken.append(f"{path.relative_to(PACKAGE)}:{line}: {room} imports {module}")
     assert not broken
+
+
+def test_nothing_ships_with_the_readable_decoder() -> None:
+    importers = {
+        module_of(path)
+        for path in sources()
+        for _, module in imports(path)
+        if f"{module}.".startswith("gspc.reference.") and room_of(module_of(path)) != "reference"
+    }
+    assert importers == set()
+
+
+def test_the_readable_decoder_is_independent() -> None:
+    """It imports no kernel, neither itself nor through what it imports."""
+    for path in (PACKAGE / "reference").glob("*.py"):
+        for line, module in imports(path):
+            top = module.split(".")[0]
+            known = top == "numpy" or top in sys.stdlib_module_names or module.startswith("gspc.reference")
+            assert known or module in REFERENCE_MAY_IMPORT, (
+                f"{path.relative_to(PACKAGE)}:{line}: imports {module}"
+            )
+    program = "import gspc.reference.decode, sys; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not {"torch", "gspc._codec", "gspc._kernels"} & set(run.stdout.split())
 
 
 @pytest.mark.parametrize("path", sources(), ids=ids)

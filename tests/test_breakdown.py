@@ -16,7 +16,7 @@ from rendering_scenes import random_scene
 
 from gspc import pipeline
 from gspc.codec import decode_symbols, encode, truncate_levels
-from gspc.codec.costs import ATTRIBUTES, anchor_costs, plane_entropies
+from gspc.codec.costs import COMPONENTS, anchor_costs, plane_entropies
 from gspc.errors import BitstreamError, UsageError
 from gspc.format import describe
 from gspc.pipeline.bit_map import Voxels, ball_radii, draw_balls, voxelize
@@ -59,7 +59,7 @@ def test_levels_add_up_and_count_what_is_alive(stream: bytes) -> None:
         ]
         assert sum(size for (_, how), size in sizes.items() if how) == sum(part.size for part in coded)
         assert any(how == "refined" for _, how in sizes) == (row.level > 1)
-        bits = sum(symbols.ideal_bits[row.level, name] for name in ATTRIBUTES)
+        bits = sum(symbols.ideal_bits[row.level, name] for name in COMPONENTS)
         total = sum(part.size for part in coded)
         want = total * symbols.ideal_bits[row.level, "features"] / bits
         assert abs(sizes["features", "new"] - want) < 1
@@ -85,8 +85,8 @@ def test_the_grid_of_a_pool_counts_as_features(name: str) -> None:
     found = pipeline.inspect(data, levels=True).breakdown
     assert found is not None and found.residual
     info = describe(data)
-    grid, own = info.component("grid"), info.header.pool_planes
-    bits = plane_entropies(data, info)
+    grid, own = info.component("grid"), info.header.shape.own_planes
+    bits = plane_entropies(data)
     assert sum(bits) / 8 == pytest.approx(grid, rel=0.15)  # so small a grid that learning its odds shows
     symbols = 0
     for row, share in zip(found.levels, found.features, strict=True):
@@ -96,14 +96,14 @@ def test_the_grid_of_a_pool_counts_as_features(name: str) -> None:
         assert share.features == symbols + share.pool_grid
         assert share.symbols == symbols
     assert found.features[-1].features + found.features[-1].others == len(data)
-    assert (symbols > 0) == (info.header.features > 0)
+    assert (symbols > 0) == (info.header.shape.features > 0)
 
 
 def test_plane_entropies_are_close_to_the_grid_chunk() -> None:
     data = encode(synthetic.scene(20, features=4, offsets=2, grid=synthetic.grid_spec(3, 1, 11, 12)))
     info = describe(data)
-    bits = plane_entropies(data, info)
-    assert len(bits) == len(info.header.planes)
+    bits = plane_entropies(data)
+    assert len(bits) == len(info.header.shape.grid.planes)
     assert sum(bits) / 8 == pytest.approx(info.component("grid"), rel=0.01)
 
 
@@ -185,7 +185,7 @@ def test_bits_of_anchors_add_up_to_those_of_levels(levels: int) -> None:
     costs, symbols = anchor_costs(data), decode_symbols(data)
     assert costs.bits.shape == (levels, 200, 6)
     for level in range(1, levels + 1):
-        for i, name in enumerate(ATTRIBUTES):
+        for i, name in enumerate(COMPONENTS):
             total = costs.bits[level - 1, :, i].sum(dtype=np.float64)
             assert total == pytest.approx(symbols.ideal_bits[level, name], rel=1e-5)
         before = costs.first_level > level
@@ -206,7 +206,7 @@ def test_bits_of_anchors_of_every_kind_of_stream(path: Path) -> None:
     costs, symbols = anchor_costs(data), decode_symbols(data)
     assert len(costs.positions) == len(symbols.positions)
     for (level, name), bits in symbols.ideal_bits.items():
-        total = costs.bits[level - 1, :, ATTRIBUTES.index(name)].sum(dtype=np.float64)
+        total = costs.bits[level - 1, :, COMPONENTS.index(name)].sum(dtype=np.float64)
         assert total == pytest.approx(bits, rel=1e-5, abs=1e-6)
 
 

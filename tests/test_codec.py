@@ -10,12 +10,16 @@ import numpy as np
 import pytest
 import synthetic
 from codec_checks import assert_symbols, coarser, rows_in_scene
+from synthetic import STEP_BASE
+from synthetic_networks import layers_of
 
 from gspc import _codec
 from gspc.codec import decode, decode_symbols, encode, predict, truncate_levels
 from gspc.errors import BitstreamError, InputError
 from gspc.format.scene import IntegerLayer, IntegerNetwork, QuantizedScene
 from gspc.reference import networks as reference
+from gspc.reference.context import grid_context
+from gspc.reference.tables import STEP
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +53,12 @@ def test_values_are_restored_from_symbols(small: QuantizedScene, stream: bytes) 
     for level in (1, 3):
         symbols, scene = decode_symbols(stream, level), decode(stream, upto=level).scene
         f = small.features.shape[1]
-        step = reference.STEP[symbols.steps] / 2.0**14 * np.array(small.step_base)
+        step = STEP[symbols.steps] / 2.0**14 * np.array(STEP_BASE)
         means = symbols.means / 64.0
         third = 3.0 ** (level - 1)
-        features = means[:, :f] * small.step_base[0] + symbols.features * (step[:, 0:1] / third)
-        scales = means[:, f : f + 6] * small.step_base[1] + symbols.scaling * (step[:, 1:2] / third)
-        offsets = (
-            means[:, f + 6 :] * small.step_base[2] + symbols.offsets.reshape(len(step), -1) * step[:, 2:3]
-        )
+        features = means[:, :f] * STEP_BASE[0] + symbols.features * (step[:, 0:1] / third)
+        scales = means[:, f : f + 6] * STEP_BASE[1] + symbols.scaling * (step[:, 1:2] / third)
+        offsets = means[:, f + 6 :] * STEP_BASE[2] + symbols.offsets.reshape(len(step), -1) * step[:, 2:3]
         np.testing.assert_allclose(scene.features, features, rtol=1e-6, atol=1e-6)
         np.testing.assert_allclose(scene.log_scales, scales, rtol=1e-6, atol=1e-6)
         alive = symbols.gaussian_level > 0
@@ -104,14 +106,16 @@ def test_sheared_camera_is_stored_in_full(small: QuantizedScene) -> None:
 
 
 def test_prediction_is_what_the_decoder_uses(small: QuantizedScene, stream: bytes) -> None:
-    means, steps = predict(small.positions, small.grid, small.grid_signs, small.networks)
+    means, steps = predict(small.shape, small.networks, small.grid_signs, small.positions)
     symbols = decode_symbols(stream)
     rows = rows_in_scene(small, symbols)
     np.testing.assert_array_equal(means[rows], symbols.means)
     np.testing.assert_array_equal(steps[rows], symbols.steps)
-    context = reference.grid_context(small.positions, small.grid, small.grid_signs)
-    np.testing.assert_array_equal(steps, reference.step_indices(small.networks, context))
-    np.testing.assert_array_equal(means, reference.center_outputs(small.networks, context)[0])
+    context = grid_context(small.positions, small.shape.grid, small.grid_signs)
+    layers, values = layers_of(small.networks, small.shape), means.shape[1]
+    np.testing.assert_array_equal(steps, reference.step_indices(layers, context))
+    center = reference.output(layers["center"], reference.hidden(layers["trunk"], context))
+    np.testing.assert_array_equal(means, center[:, :values])
 
 
 @pytest.mark.parametrize("levels", [1, 2, 3])
@@ -257,7 +261,7 @@ def bad_scenes() -> list[tuple[str, QuantizedScene]]:
         ("2\\^24", replace(scene, networks=replace(scene.networks, trunk=IntegerNetwork((loud,))))),
         ("2\\^31", replace(scene, networks=replace(scene.networks, trunk=IntegerNetwork((far,))))),
         ("positive and finite", replace(scene, voxel_size=float("nan"))),
-        ("positive and finite", replace(scene, step_base=(1.0, 0.0, 1.0))),
+        ("positive and finite", synthetic.reshaped(scene, 1, step_base=0.0)),
         ("64 cameras", replace(scene, cameras=synthetic.cameras(65))),
         ("do not belong together", replace(scene, scaling=scene.scaling[:-1])),
     ]

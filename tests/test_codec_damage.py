@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import struct
-import zlib
 
 import numpy as np
 import pytest
 import synthetic
+from stream_bytes import HEADER, chunk_bytes, index_of, payload_of, rebuilt, replaced
 
 from gspc.codec import decode, decode_symbols, encode, truncate_levels
 from gspc.errors import BackendError, BitstreamError
 from gspc.format import check, describe
-from gspc.format import limits as format_limits
-
-HEADER = format_limits.CHUNK_HEADER_BYTES
 
 
 @pytest.fixture(scope="module")
@@ -25,56 +22,6 @@ def stream() -> bytes:
 @pytest.fixture(scope="module")
 def hashes(stream: bytes) -> list[str]:
     return [decode(stream, upto=level).symbol_hash for level in (1, 2, 3)]
-
-
-def chunk_bytes(tag: bytes, payload: bytes, level: int = 0, slice_: int = 0xFFFFFFFF) -> bytes:
-    """A chunk with right checksums."""
-    head = struct.pack("<4sBBHIII", tag, level, 0, 0, slice_, len(payload), zlib.crc32(payload))
-    return head + struct.pack("<I", zlib.crc32(head)) + payload
-
-
-def replaced(stream: bytes, index: int, payload: bytes) -> bytes:
-    """The stream with another payload of the same length in chunk `index`, checksums right."""
-    chunk = describe(stream).chunks[index]
-    assert len(payload) == chunk.length
-    slice_ = 0xFFFFFFFF if chunk.slice is None else chunk.slice
-    new = chunk_bytes(chunk.tag.encode(), payload, chunk.level, slice_)
-    return stream[: chunk.offset] + new + stream[chunk.offset + len(new) :]
-
-
-def payload_of(stream: bytes, index: int) -> bytes:
-    chunk = describe(stream).chunks[index]
-    return stream[chunk.offset + HEADER : chunk.offset + HEADER + chunk.length]
-
-
-def index_of(stream: bytes, tag: str, level: int = 0, slice_: int | None = None) -> int:
-    return next(
-        i for i, c in enumerate(describe(stream).chunks) if (c.tag, c.level, c.slice) == (tag, level, slice_)
-    )
-
-
-def rebuilt(stream: bytes, change: dict[int, tuple[bytes, bytes]]) -> bytes:
-    """The stream with chunks replaced by (tag, payload) of any length; the index is made to fit."""
-    info = describe(stream)
-    parts: dict[int, list[bytes]] = {level: [] for level in range(len(info.levels) + 1)}
-    lengths = {}
-    for i, chunk in enumerate(info.chunks[1:], start=1):
-        tag, payload = change.get(i, (chunk.tag.encode(), payload_of(stream, i)))
-        slice_ = 0xFFFFFFFF if chunk.slice is None else chunk.slice
-        parts[chunk.level].append(chunk_bytes(tag, payload, chunk.level, slice_))
-        if chunk.slice is not None:
-            lengths[chunk.level, chunk.slice] = len(payload)
-    old = payload_of(stream, 0)
-    at = 12 + HEADER + len(old) + sum(map(len, parts[0]))
-    table = b""
-    for level in info.levels:
-        size = sum(map(len, parts[level.level]))
-        table += struct.pack("<QQI", at, size, level.anchors)
-        at += size
-    keys = struct.pack(f"<{len(info.slice_keys)}Q", *info.slice_keys)
-    rows = b"".join(struct.pack("<I", lengths[key]) for key in sorted(lengths))
-    index = chunk_bytes(b"INDX", old[:8] + table + keys + rows)
-    return stream[:12] + index + b"".join(b"".join(parts[level]) for level in sorted(parts))
 
 
 def test_rebuilding_unchanged_gives_the_same(stream: bytes) -> None:

@@ -10,6 +10,7 @@ import pytest
 from gspc import _codec
 from gspc.codec import decode, decode_symbols, truncate_levels
 from gspc.format import check, describe
+from gspc.format.shape import ALL_LEVELS, NEVER
 from gspc.reference.decode import decode_reference
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -43,12 +44,22 @@ def test_core(name: str, isa: str) -> None:
 
 
 def test_streams_are_of_every_kind() -> None:
-    heads = {name: check(stream(name)).header for name in HASHES}
-    assert {head.family for head in heads.values()} == {"plain", "predictive"}
-    assert {head.trit_model for head in heads.values()} == {0, 1, 2, 3}
-    assert {head.refined for head in heads.values()} == {0, 3, 4, 7, 11, 39, 43, 47}
-    assert heads["chunks"].chunks == 5 and heads["pool-only"].features == 0
-    assert heads["own-planes"].residual_hidden > 0 and heads["own-planes"].pool_planes > 0
+    shapes = {name: check(stream(name)).header.shape for name in HASHES}
+    assert {shape.family for shape in shapes.values()} == {"plain", "predictive"}
+    assert {tuple(a.trit_model for a in shape.attributes) for shape in shapes.values()} == {
+        ("learned",) * 3,
+        ("gaussian",) * 3,
+        ("unbounded",) * 3,
+        ("learned", "gaussian", "gaussian"),
+    }
+    assert {tuple(a.refined_until for a in shape.attributes) for shape in shapes.values()} == {
+        *((NEVER,) * 3, (ALL_LEVELS, ALL_LEVELS, NEVER), (NEVER, NEVER, ALL_LEVELS), (ALL_LEVELS,) * 3),
+        *((2, 2, NEVER), (2, 2, 2)),
+    }
+    assert {shape.scales for shape in shapes.values()} == {1, 6}
+    groups, own = shapes["chunks"].groups, shapes["own-planes"]
+    assert groups is not None and groups.count == 5 and shapes["pool-only"].features == 0
+    assert own.residual_hidden > 0 and own.pool is not None and own.pool.planes > 0
     assert describe(stream("mixture-escapes")).component("escapes") > 300
 
 

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import synthetic
+from synthetic import STEP_BASE
+from synthetic_networks import layers_of
 
 from gspc import _codec
 from gspc.codec import decode, decode_symbols, encode, predict_pool
 from gspc.errors import BitstreamError
 from gspc.format.scene import QuantizedLayer, QuantizedScene
-from gspc.reference.decode import decode_reference, hash_words, pool_features
-from gspc.reference.slice import Model
+from gspc.reference.decode import decode_reference, hash_words
+from gspc.reference.model import Model
 
 
 def assert_layers_equal(put: Any, read: Any) -> None:
@@ -43,13 +45,13 @@ def test_same_symbols_and_parameters(name: str) -> None:
         assert decoded.scene.residuals == (features if variant.pool else 0)
         if variant.pool:
             np.testing.assert_array_equal(
-                decoded.scene.features[:, : variant.pool], pool_features(model, got.positions)
+                decoded.scene.features[:, : variant.pool], model.pool_features(got.positions)
             )
         steps = 3.0 ** (variant.step_level(0, level) - 1)
-        step = scene.step_base[0] * _codec.step_table()[got.steps[:, :1]] / 2**14 / steps
-        values = got.means[:, :features] * scene.step_base[0] / 64 + got.features * step
+        step = STEP_BASE[0] * _codec.step_table()[got.steps[:, :1]] / 2**14 / steps
+        values = got.means[:, :features] * STEP_BASE[0] / 64 + got.features * step
         np.testing.assert_array_equal(decoded.scene.features[:, variant.pool :], values.astype(np.float32))
-        assert_same_model(scene, model)
+        assert_same_model(scene, model, level)
 
 
 def test_pool_of_any_position() -> None:
@@ -58,10 +60,8 @@ def test_pool_of_any_position() -> None:
     positions = np.random.default_rng(0).integers(0, 1 << 21, (40, 3)).astype(np.int32)
     positions[0], positions[1] = 0, (1 << 21) - 1
     for threads in (1, 2):
-        got = predict_pool(
-            positions, scene.grid, scene.grid_signs, scene.networks, scene.pool_planes, threads=threads
-        )
-        np.testing.assert_array_equal(got, pool_features(model, positions))
+        got = predict_pool(scene.shape, scene.networks, scene.grid_signs, positions, threads=threads)
+        np.testing.assert_array_equal(got, model.pool_features(positions))
     assert got.dtype == np.float32 and got.std() > 0.1
 
 
@@ -102,29 +102,23 @@ def test_residual_decoder_adds_its_logits() -> None:
         np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
 
 
-def assert_same_model(scene: QuantizedScene, model: Model) -> None:
-    for name in ("hidden", "opacity", "color", "cov"):
-        assert_layers_equal(getattr(scene.heads, name), getattr(model.heads, name))
-    if scene.heads.residual is not None:
-        for part in fields(scene.heads.residual):
-            put = getattr(scene.heads.residual, part.name)
-            assert_layers_equal(put, getattr(model.heads.residual, part.name))
-    for put, read in zip(scene.grid_signs, model.grid_signs, strict=True):
-        np.testing.assert_array_equal(read, put)
-    assert model.grid == scene.grid
-    assert scene.networks.scales == model.networks.scales
-    for field in fields(scene.networks):
-        if field.name == "scales":
-            continue
-        put, read = getattr(scene.networks, field.name), getattr(model.networks, field.name)
-        if field.name.startswith("trit") and read is None:
-            continue  # level 1 has none
-        networks = zip(put, read, strict=True) if field.name == "chunks" else [(put, read)]
-        for one, other in networks:
-            assert (one is None) == (other is None)
-            if one is not None:
-                for a, b in zip(one.layers, other.layers, strict=True):
-                    assert_layers_equal(a, b)
+def assert_same_model(scene: QuantizedScene, model: Model, level: int) -> None:
+    """What was read up to `level` is what was put."""
+    heads = scene.heads
+    put = {name: getattr(heads, name) for name in ("hidden", "opacity", "color", "cov")}
+    put |= vars(heads.residual) if heads.residual is not None else {}
+    assert put.keys() == model.heads.layers.keys()
+    for name, read in model.heads.layers.items():
+        assert_layers_equal(put[name], read)
+    assert heads.distance_scale == model.heads.distance_scale
+    for signs, read in zip(scene.grid_signs, model.grid_signs, strict=True):
+        np.testing.assert_array_equal(read, signs)
+    assert model.shape.grid == scene.shape.grid
+    layers = layers_of(scene.networks, scene.shape)
+    missing = layers.keys() - model.layers.keys()
+    assert missing == ({name for name in layers if name.startswith("trit_")} if level == 1 else set())
+    for name, read in model.layers.items():
+        assert_layers_equal(layers[name], read)
 
 
 def test_one_level_and_escapes() -> None:

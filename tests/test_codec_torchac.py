@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,14 +15,16 @@ import pytest
 import synthetic
 import torch
 from cli_tools import Cli, environment
+from stream_bytes import HEADER, index_of, payload_of, rebuilt, replaced, without_last_slice
 
 from gspc import _codec
 from gspc.codec import decode, decode_symbols, encode, recode, truncate_levels
 from gspc.codec import torchac as extra
-from gspc.codec.recode import _assemble, _chunk, coder_of
+from gspc.codec.costs import anchor_costs
+from gspc.codec.recode import CODER_AT, coder_of
 from gspc.errors import BackendError, BitstreamError
 from gspc.format import check, describe, limits
-from gspc.reference import rans as reference_rans
+from gspc.reference.mixtures import mixture_table
 
 GOLDEN = Path(__file__).parent / "golden"
 HASHES: dict[str, list[str]] = json.loads((GOLDEN / "hashes.json").read_text())
@@ -56,7 +57,7 @@ def missing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_there_and_back(name: str, coder: str) -> None:
     lanes = stream(name)
     coded = recode(lanes, "torchac")
-    assert check(coded).header.coder == 1 and coder_of(coded) == "torchac"
+    assert check(coded).header.coder == "torchac" and coder_of(coded) == "torchac"
     assert recode(coded, "torchac") == coded and recode(coded, "lanes") == lanes
     for level, expected in enumerate(HASHES[name], start=1):
         assert decode(coded, upto=level).symbol_hash == expected
@@ -78,22 +79,26 @@ def test_size(coder: str) -> None:
     assert recode(coded, "lanes") == lanes
 
 
-def test_mixture_tables_are_the_references(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Made in blocks with numpy here, one by one there."""
-    monkeypatch.setattr(extra, "BLOCK_ENTRIES", 2000)
+def test_tables_of_mixtures() -> None:
+    """All symbols of a run at once here; pcgs(5) and the lanes make them one by one."""
     n, rng = 200, np.random.default_rng(3)
     scales = [rng.integers(0, 128, n).astype(np.uint8) for _ in range(2)]
     means = [rng.integers(-(1 << 14), (1 << 14) + 1, n) >> rng.integers(0, 14, n) for _ in range(2)]
     means = [mean.astype(np.int16) for mean in means]
-    weight = rng.integers(0, 256, n).astype(np.uint8)
-    tables = extra.MixtureTables(*scales, *means, weight)
-    assert sorted(np.concatenate(list(extra.batches(tables.slots()))).tolist()) == list(range(n))
-    for batch in extra.batches(tables.slots()):
-        for i, row in zip(batch.tolist(), tables.rows(batch), strict=True):
-            pairs = [tuple(int(values[i]) for values in pair) for pair in (scales, means)]
-            low, first = reference_rans.mixture_table(pairs[0], pairs[1], int(weight[i]))
-            assert low == tables.low[i]
-            assert row.view(np.uint16).tolist() == [4 * slot & 0xFFFF for slot in first]
+    fields = (*scales, *means, rng.integers(0, 256, n).astype(np.uint8))
+    low, high = _codec.mixture_bounds(*fields)
+    slots = high.astype(np.int64) - low + 2
+    assert sorted(np.concatenate(list(extra.batches(slots))).tolist()) == list(range(n))
+    for batch in extra.batches(slots):
+        for i, row in zip(batch.tolist(), extra._mixture_rows(fields)(batch), strict=True):
+            pairs = [(int(a[i]), int(b[i])) for a, b in (scales, means)]
+            table = mixture_table(*pairs, int(fields[4][i]))
+            assert (low[i], high[i]) == (table.symbols[0], table.symbols[-1])
+            assert row.view(np.uint16).tolist() == [4 * slot & 0xFFFF for slot in table.first]
+    mixed = [values[:2] for values in fields]
+    assert slots[0] != slots[1]
+    with pytest.raises(ValueError, match="equally many slots"):
+        _codec.mixture_slots(*mixed)
 
 
 def test_core_refuses(coder: str) -> None:
@@ -120,6 +125,23 @@ def test_missing(missing: None) -> None:
     with pytest.raises(BackendError, match=r"pip install 'gspc\[torchac\]'"):
         encode(synthetic.tiny(10), coder="torchac")
     assert decode(stream("one-level")).symbol_hash == HASHES["one-level"][0]
+
+
+def test_missing_is_said_before_any_work(missing: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(*_: object) -> None:
+        raise AssertionError("something was done without the package")
+
+    for name in ("transcode_stream", "encode_stream", "decode_stream", "stream_costs"):
+        monkeypatch.setattr(_codec, name, work)
+    data = bytearray(stream("one-level"))
+    data[describe(bytes(data)).chunks[1].offset + HEADER + CODER_AT] = 1  # with a wrong checksum
+    for call in (decode, decode_symbols, anchor_costs, lambda data: recode(data, "lanes")):
+        with pytest.raises(BackendError, match="not installed"):
+            call(bytes(data))
+    with pytest.raises(BackendError, match="not installed"):
+        recode(stream("one-level"), "torchac")
+    with pytest.raises(BackendError, match="not installed"):
+        encode(synthetic.tiny(10), coder="torchac")
 
 
 def test_missing_is_exit_5(missing: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,21 +215,11 @@ def test_a_slice_less_in_the_last_level(coder: str) -> None:
     assert decode(coded).symbol_hash == decode(partial).symbol_hash != HASHES["three-levels"][2]
 
 
-def without_last_slice(data: bytes) -> bytes:
-    """Drops the last chunk of a stream of three levels, and corrects the index."""
-    info = describe(data)
-    last = info.chunks[-1]
-    anchors = next(s.anchors for s in info.slices if (s.level, s.slice) == (3, last.slice))
-    chunk = info.chunks[0]
-    begin = chunk.offset + limits.CHUNK_HEADER_BYTES
-    index = bytearray(data[begin : begin + chunk.length])
-    row = 8 + 20 * 2
-    length = info.levels[2].length - limits.CHUNK_HEADER_BYTES - last.length
-    struct.pack_into("<QI", index, row + 8, length, info.levels[2].anchors - anchors)
-    struct.pack_into("<I", index, chunk.length - 4, 0)
-    return data[: chunk.offset] + _chunk(data, chunk, bytes(index)) + data[begin + chunk.length : last.offset]
+# numpy must not say either that damaged numbers overflow.
+no_warnings = pytest.mark.filterwarnings("error")
 
 
+@no_warnings
 def test_damage(coder: str) -> None:
     data = recode(stream("one-level"), "torchac")
     for at in range(0, len(data), 37):
@@ -220,62 +232,109 @@ def test_damage(coder: str) -> None:
         assert got == HASHES["one-level"][0]  # an ancillary chunk
 
 
-@pytest.mark.parametrize("name", ["escapes", "mixture-escapes", "unbounded-trits"])
+@no_warnings
+@pytest.mark.parametrize("name", ["escapes", "mixture-escapes", "unbounded-trits", "everything"])
 def test_hostile_symbols(coder: str, name: str) -> None:
-    """Bytes that the checksums vouch for: an error or other symbols, nothing else."""
+    """Bytes that the checksums vouch for: an error that names the chunk, or other symbols, nothing else."""
     data = recode(stream(name), "torchac")
     info = describe(data)
-    chunk = next(c for c in info.chunks if c.tag == "SLIC")
-    place = next(s for s in info.slices if (s.level, s.slice) == (chunk.level, chunk.slice))
-    start = chunk.offset + limits.CHUNK_HEADER_BYTES
-    payload = data[start : start + chunk.length]
     rng = np.random.default_rng(1)
     errors = 0
-    for _ in range(60):
-        bad = bytearray(payload)
-        for at in rng.integers(len(payload) - place.symbols, len(payload), 3):
-            bad[at] = rng.integers(256)
-        hostile = _assemble(data, info, len(info.levels), "torchac", {chunk.offset: bytes(bad)})
-        try:
-            decode(hostile)
-        except BitstreamError as error:
-            errors += 1
-            assert "\n" not in str(error)
+    for chunk in [c for c in info.chunks if c.tag == "SLIC"][::2]:
+        place = next(s for s in info.slices if (s.level, s.slice) == (chunk.level, chunk.slice))
+        at = index_of(data, "SLIC", chunk.level, chunk.slice)
+        payload = payload_of(data, at)
+        for _ in range(20):
+            bad = bytearray(payload)
+            for byte in rng.integers(len(payload) - place.symbols, len(payload), 3):
+                bad[byte] = rng.integers(256)
+            try:
+                decode(replaced(data, at, bytes(bad)))
+            except BitstreamError as error:
+                errors += 1
+                assert "\n" not in str(error) and str(error).startswith("chunk SLIC level ")
     assert errors > 0
 
 
+@no_warnings
+def test_lengths_of_calls(coder: str) -> None:
+    data = recode(stream("one-level"), "torchac")
+    at = index_of(data, "SLIC", 1, 0)
+    payload = payload_of(data, at)
+    symbols = describe(data).slices[0].symbols
+    before = payload[: len(payload) - symbols]
+    for size, message in (
+        (b"\xff" * 5, "malformed length"),
+        (b"\xff\xff\x7f", "shorter than their contents"),
+    ):
+        with pytest.raises(BitstreamError, match=f"chunk SLIC level 1 slice 0: torchac symbols: {message}"):
+            decode(replaced(data, at, before + size.ljust(symbols, b"\xff")))
+
+
+@no_warnings
 @pytest.mark.parametrize("name", ["one-level", "everything"])
 def test_hostile_parameters(coder: str, name: str) -> None:
     """Networks, heads and grids of other sizes than HEAD says, or missing: one line."""
     data = recode(stream(name), "torchac")
-    info = describe(data)
     rng = np.random.default_rng(2)
-    for chunk in (c for c in info.chunks if c.tag in ("NETS", "GRID", "GHED")):
-        at = chunk.offset + limits.CHUNK_HEADER_BYTES
-        payload = data[at : at + chunk.length]
+    for at, chunk in enumerate(describe(data).chunks):
+        if chunk.tag not in ("NETS", "GRID", "GHED"):
+            continue
+        payload = payload_of(data, at)
         changed = [payload[:-1], payload + b"\7", b""]
         for _ in range(10):
             bad = bytearray(payload)
             bad[rng.integers(len(bad))] ^= 1 << int(rng.integers(8))
             changed.append(bytes(bad))
         for bad_payload in changed:
-            hostile = _assemble(data, info, len(info.levels), "torchac", {chunk.offset: bad_payload})
             try:
-                decode(hostile)
+                decode(rebuilt(data, {at: (chunk.tag.encode(), bad_payload)}))
             except BitstreamError as error:
                 assert "\n" not in str(error)
-    head = info.chunks[1]
-    at = head.offset + limits.CHUNK_HEADER_BYTES
+    head = payload_of(data, 1)
     for byte in range(12, 42):
-        bad = bytearray(data[at : at + head.length])
+        bad = bytearray(head)
         bad[byte] ^= 1
         try:
-            decode(data[: head.offset] + _chunk(data, head, bytes(bad)) + data[at + head.length :])
+            decode(replaced(data, 1, bytes(bad)))
         except BitstreamError as error:
             assert "\n" not in str(error)
 
 
 def test_memory_limit(coder: str) -> None:
     data = recode(stream("one-level"), "torchac")
-    with pytest.raises(BitstreamError, match="MiB of memory, the limit is 1; raise --max-memory"):
+    with pytest.raises(BitstreamError, match=r"recoding .* the limit is 1 MiB; raise --max-memory"):
         decode(data, max_memory=1 << 20)
+
+
+def test_memory_limit_counts_the_grid(coder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for lanes. HEAD alone makes the grid large; what would fill it is never read."""
+    monkeypatch.setattr(extra, "MAX_ENTRIES", 1 << 10)
+    lanes = stream("one-level")
+    head = bytearray(payload_of(lanes, 1))
+    head[-3] = 22  # log2 of the last plane's entries
+    head[-2:] = (2047).to_bytes(2, "little")  # its resolution
+    large = replaced(lanes, 1, bytes(head))
+    head[CODER_AT] = 1
+    for data in (large, replaced(lanes, 1, bytes(head))):
+        with pytest.raises(BitstreamError, match=r"needs about \d MiB of memory, the limit is 2 MiB"):
+            decode(data, max_memory=2 << 20)
+
+
+def test_coders_must_keep_to_their_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A coder of the wrong shape is a bug, not damage: the core says so and reads nothing beyond the run."""
+    lanes = stream("one-level")
+    with monkeypatch.context() as patch:
+        patch.setattr(extra, "load", lambda: (fake_torchac, torch))
+        data = recode(lanes, "torchac")
+        for symbols, escaped, message in (
+            (lambda n: np.zeros(n + 1, np.int32), [], "more or fewer symbols"),
+            (lambda n: np.zeros(n, np.int32), [1 << 40], "beyond the run"),
+            (lambda n: np.zeros(n, np.int32), [-1], "beyond the run"),
+        ):
+            given = np.array(escaped, dtype=np.int64)
+            patch.setattr(
+                extra.Decoder, "gaussian", lambda _, tables, s=symbols, e=given: (s(len(tables)), e)
+            )
+            with pytest.raises(ValueError, match=message):
+                recode(data, "lanes")

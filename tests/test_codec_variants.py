@@ -8,14 +8,18 @@ import numpy as np
 import pytest
 import synthetic
 from codec_checks import assert_symbols, rows_in_scene
-from synthetic import VARIANTS
+from synthetic import STEP_BASE, VARIANTS, reshaped
+from synthetic_networks import layers_of
 
 from gspc import _codec
 from gspc.codec import decode, decode_symbols, encode, predict, predict_pool, truncate_levels
 from gspc.errors import BitstreamError, InputError
 from gspc.format import check
 from gspc.format.scene import IntegerLayer, IntegerNetwork, QuantizedScene
+from gspc.format.shape import ALL_LEVELS, NEVER, Pool
 from gspc.reference import networks as reference
+from gspc.reference.context import grid_context
+from gspc.reference.tables import STEP
 
 LEVELS = 3
 
@@ -58,17 +62,12 @@ def test_every_instruction_set_and_order(scene: QuantizedScene, stream: bytes) -
 
 
 def test_header(name: str, scene: QuantizedScene, stream: bytes) -> None:
-    variant, header = VARIANTS[name], check(stream).header
-    assert header.family == scene.family == ("predictive" if variant.pool else "plain")
-    assert (header.refined, header.trit_model, header.chunks) == (
-        variant.refined | 8 * (variant.scales == 1) | variant.refine_until << 4,
-        variant.trit_model,
-        variant.chunks,
-    )
-    assert (header.pool_features, header.pool_planes) == (variant.pool, variant.pool_planes)
-    assert (header.chunk_hidden > 0, header.pool_hidden > 0) == (variant.chunks > 0, variant.pool > 0)
-    assert header.residual_hidden == variant.residual_hidden
-    assert (header.trit_offsets_hidden > 0) == variant.learned(2)
+    shape, variant = check(stream).header.shape, VARIANTS[name]
+    assert shape == scene.shape
+    assert shape.family == ("predictive" if variant.pool else "plain")
+    assert [a.hidden > 0 for a in shape.attributes] == [
+        variant.learned(i) and scene.symbols[i].shape[1] > 0 for i in range(3)
+    ]
 
 
 def test_values(name: str, scene: QuantizedScene, stream: bytes) -> None:
@@ -78,24 +77,20 @@ def test_values(name: str, scene: QuantizedScene, stream: bytes) -> None:
     for level in (1, LEVELS):
         symbols, found = decode_symbols(stream, level), decode(stream, upto=level).scene
         f, z = scene.features.shape[1], variant.scales
-        assert check(stream).header.scales == symbols.scaling.shape[1] == z
+        assert check(stream).header.shape.scales == symbols.scaling.shape[1] == z
         assert found.residuals == (f if variant.pool else 0)
         assert found.features.shape == (len(symbols.positions), variant.pool + f)
         if variant.pool:
-            pool = predict_pool(
-                symbols.positions, scene.grid, scene.grid_signs, scene.networks, scene.pool_planes
-            )
+            pool = predict_pool(scene.shape, scene.networks, scene.grid_signs, symbols.positions)
             np.testing.assert_array_equal(found.features[:, : variant.pool], pool)
         thirds = [3.0 ** (variant.step_level(i, level) - 1) for i in range(3)]
-        step = reference.STEP[symbols.steps] / 2.0**14 * np.array(scene.step_base) / thirds
+        step = STEP[symbols.steps] / 2.0**14 * np.array(STEP_BASE) / thirds
         means = symbols.means / 64.0
         alive = np.repeat(symbols.gaussian_level > 0, 3, axis=1)
-        offsets = (
-            means[:, f + z :] * scene.step_base[2] + symbols.offsets.reshape(len(step), -1) * step[:, 2:]
-        )
-        scaling = means[:, f : f + z] * scene.step_base[1] + symbols.scaling * step[:, 1:2]
+        offsets = means[:, f + z :] * STEP_BASE[2] + symbols.offsets.reshape(len(step), -1) * step[:, 2:]
+        scaling = means[:, f : f + z] * STEP_BASE[1] + symbols.scaling * step[:, 1:2]
         want = (
-            means[:, :f] * scene.step_base[0] + symbols.features * step[:, 0:1],
+            means[:, :f] * STEP_BASE[0] + symbols.features * step[:, 0:1],
             np.broadcast_to(scaling, (len(step), 6)),
             offsets * alive,
         )
@@ -106,21 +101,20 @@ def test_values(name: str, scene: QuantizedScene, stream: bytes) -> None:
 
 def test_predictions(name: str, scene: QuantizedScene, stream: bytes) -> None:
     """Contexts read the planes that the pool does not own; the pool reads its own, or all."""
-    means, steps = predict(scene.positions, scene.grid, scene.grid_signs, scene.networks)
+    means, steps = predict(scene.shape, scene.networks, scene.grid_signs, scene.positions)
     symbols = decode_symbols(stream)
     rows = rows_in_scene(scene, symbols)
     np.testing.assert_array_equal(means[rows], symbols.means)
     np.testing.assert_array_equal(steps[rows], symbols.steps)
-    context = reference.grid_context(scene.positions, scene.grid, scene.grid_signs)
-    own = 4 * scene.pool_planes
+    context = grid_context(scene.positions, scene.shape.grid, scene.grid_signs)
+    own = 4 * scene.shape.own_planes
     left = context[:, : context.shape[1] - own]
-    np.testing.assert_array_equal(steps, reference.step_indices(scene.networks, left))
+    layers = layers_of(scene.networks, scene.shape)
+    np.testing.assert_array_equal(steps, reference.step_indices(layers, left))
     if scene.networks.pool is not None:
-        first, last = scene.networks.pool.layers
-        z = reference.output(last, reference.hidden(first, context[:, -own:]))
-        pool = predict_pool(scene.positions, scene.grid, scene.grid_signs, scene.networks, scene.pool_planes)
+        pool = predict_pool(scene.shape, scene.networks, scene.grid_signs, scene.positions)
         assert pool.dtype == np.float32
-        np.testing.assert_array_equal(pool, z / 1024)
+        np.testing.assert_array_equal(pool, reference.pool_features(layers, context[:, -own:]))
 
 
 @pytest.mark.parametrize("count", [0, 1, 31, 32, 33, 65])
@@ -166,11 +160,12 @@ def shifted(network: IntegerNetwork, rows: slice, amount: int) -> IntegerNetwork
 def test_trits_far_from_their_predicted_mean_are_escaped() -> None:
     scene = synthetic.tiny(100, seed=3, variant=VARIANTS["unbounded-trits"])
     nets = scene.networks
-    assert nets.trit_features is not None and nets.trit_scaling is not None
+    of_features, of_scaling, of_offsets = nets.trits
+    assert of_features is not None and of_scaling is not None
     n = scene.features.shape[1]
-    far = shifted(shifted(nets.trit_features, slice(0, n), 600), slice(n, 2 * n), -60)
-    low = shifted(shifted(nets.trit_scaling, slice(0, 6), -3000), slice(6, 12), -64)
-    bad = replace(scene, networks=replace(nets, trit_features=far, trit_scaling=low))
+    far = shifted(shifted(of_features, slice(0, n), 600), slice(n, 2 * n), -60)
+    low = shifted(shifted(of_scaling, slice(0, 6), -3000), slice(6, 12), -64)
+    bad = replace(scene, networks=replace(nets, trits=(far, low, of_offsets)))
     data = encode(bad, slice_anchors=64)
     assert check(data).component("escapes") > check(encode(scene, slice_anchors=64)).component("escapes") + 50
     for level in (1, 2, 3):
@@ -200,9 +195,10 @@ def test_a_second_component_that_knows_saves_bits() -> None:
     scene = synthetic.scene(
         2000, levels=1, features=10, grid=synthetic.grid_spec(3, 1, 8, 8), variant=VARIANTS["chunks"], seed=6
     )
-    quiet = tuple(shifted(net, slice(0, net.layers[1].weight.shape[0]), -40) for net in scene.networks.chunks)
-    chunked = replace(scene, networks=replace(scene.networks, chunks=quiet))
-    plain = replace(scene, networks=replace(scene.networks, chunks=()))
+    quiet = tuple(shifted(net, slice(0, net.layers[1].weight.shape[0]), -40) for net in scene.networks.groups)
+    chunked = replace(scene, networks=replace(scene.networks, groups=quiet))
+    alone = replace(scene.shape, groups=None)
+    plain = replace(scene, shape=alone, networks=replace(scene.networks, groups=()))
     bits = [decode_symbols(encode(s)).ideal_bits[1, "features"] for s in (chunked, plain)]
     assert bits[0] == pytest.approx(bits[1], rel=0.02)
 
@@ -213,11 +209,10 @@ def test_gaussian_trits_follow_the_scale() -> None:
     f = scene.features.shape[1]
     narrow = shifted(scene.networks.scale, slice(0, f + 6), -400)
     zeros = replace(
-        scene,
+        reshaped(scene, 2, refined_until=NEVER),
         networks=replace(scene.networks, scale=narrow),
         features=np.zeros_like(scene.features),
         scaling=np.zeros_like(scene.scaling),
-        refined=3,
     )
     ideal = decode_symbols(encode(zeros)).ideal_bits
     first = np.where(scene.gaussian_level > 0, scene.gaussian_level, 9).min(axis=1)
@@ -299,29 +294,31 @@ def bad_scenes() -> list[tuple[str, QuantizedScene]]:
     loud = IntegerNetwork(
         (IntegerLayer(first.weight, first.bias + (1 << 24), first.multiplier, first.shift), loud.layers[1])
     )
-    hidden, out = chunks.networks.chunks[1].layers
+    hidden, out = chunks.networks.groups[1].layers
     wide = IntegerLayer(
         hidden.weight, hidden.bias, np.full_like(hidden.multiplier, 32767), np.ones_like(hidden.shift)
     )
-    broken = (chunks.networks.chunks[0], IntegerNetwork((wide, out)), *chunks.networks.chunks[2:])
+    broken = (chunks.networks.groups[0], IntegerNetwork((wide, out)), *chunks.networks.groups[2:])
+    groups = chunks.networks.groups
+    bare = reshaped(reshaped(plain, hidden=0), 1, hidden=0)
     return [
-        ("unknown refined", replace(plain, refined=8)),
-        ("unknown trit model", replace(plain, trit_model=4)),
         ("scaling must have 1 or 6", synthetic.tiny(20, variant=synthetic.Variant(scales=3))),
-        ("not refined by one", replace(plain, trit_model=3)),
-        ("one of the trit networks is missing", replace(plain, refined=7)),
-        ("not refined by one", replace(plain, refined=1)),
-        ("not refined by one", replace(plain, trit_model=1)),
-        ("needs trit networks", nets(plain, trit_features=None, trit_scaling=None)),
-        ("chunk_1", nets(chunks, chunks=chunks.networks.chunks[:2])),
-        ("feature chunks must be", nets(chunks, chunks=chunks.networks.chunks * 3)),
-        ("pool planes", replace(pool, pool_planes=1)),
-        ("pool planes", replace(tiny("own-planes"), pool_planes=0)),
+        ("not refined by one", reshaped(plain, refined_until=NEVER)),
+        ("not refined by one", reshaped(plain, trit_model="gaussian")),
+        ("one of the trit networks is missing", reshaped(plain, 2, refined_until=ALL_LEVELS)),
+        ("the same last refined level", reshaped(plain, refined_until=2)),
+        ("no code for these trit models", reshaped(plain, 1, trit_model="unbounded")),
+        ("more than one level needs trit networks", nets(bare, trits=(None, None, None))),
+        ("layers expected", nets(plain, trits=(None, None, None))),
+        ("layers expected", nets(chunks, groups=groups[:2])),
+        ("layers expected", nets(chunks, groups=groups * 3)),
+        ("weight: .* values expected", replace(plain, shape=replace(plain.shape, trunk_hidden=11))),
+        ("weight: .* values expected", replace(pool, shape=replace(pool.shape, pool=Pool(6, 9, 1)))),
         ("network pool row 0: sum", nets(pool, pool=loud)),
-        ("network chunk 2 row .*2\\^31", nets(chunks, chunks=broken)),
+        ("network chunk 2 row .*2\\^31", nets(chunks, groups=broken)),
         ("hidden heads", replace(pool, heads=plain.heads)),
-        ("parts of a pool", replace(plain, heads=tiny("own-planes").heads)),
-        ("a residual decoder, but", replace(tiny("pool-only"), heads=tiny("own-planes").heads)),
+        ("heads: 4 layers expected, not 8", replace(plain, heads=tiny("own-planes").heads)),
+        ("heads: 8 layers expected, not 4", replace(tiny("own-planes"), heads=plain.heads)),
     ]
 
 
@@ -332,10 +329,9 @@ def test_scenes_that_the_format_cannot_hold(message: str, scene: QuantizedScene)
 
 
 def test_no_pool_to_predict() -> None:
-    for variant, planes in (("plain", 0), ("own-planes", 0), ("shared-pool", 1)):
-        scene = synthetic.tiny(3, variant=VARIANTS[variant])
-        with pytest.raises(InputError, match="pool"):
-            predict_pool(scene.positions, scene.grid, scene.grid_signs, scene.networks, planes)
+    scene = synthetic.tiny(3)
+    with pytest.raises(InputError, match="without a pool"):
+        predict_pool(scene.shape, scene.networks, scene.grid_signs, scene.positions)
 
 
 def test_memory_limit(stream: bytes) -> None:

@@ -58,20 +58,20 @@ def test_positions_stay_where_they_were(trained, exported):
 def test_finest_values_are_within_half_a_step_of_the_trained_ones(trained, exported):
     """Centers and steps come from the integer networks; the symbols must bring every value back around
     them."""
-    means, steps = predict(exported.positions, exported.grid, exported.grid_signs, exported.networks)
+    means, steps = predict(exported.shape, exported.networks, exported.grid_signs, exported.positions)
     model, kept = trained.model, alive(trained).numpy()
     table, column = step_table(), 0
     pairs = (
-        (model.features, exported.features, model.shape.refinement("features", LEVELS)),
-        (model.log_scales, exported.scaling, model.shape.refinement("scaling", LEVELS)),
+        (model.features, exported.features, model.shape.attribute("features").refinement(LEVELS)),
+        (model.log_scales, exported.scaling, model.shape.attribute("scaling").refinement(LEVELS)),
         (
             model.offsets.flatten(1),
             exported.offsets.reshape(len(means), -1),
-            model.shape.refinement("offsets", LEVELS),
+            model.shape.attribute("offsets").refinement(LEVELS),
         ),
     )
     for i, (values, symbols, finer) in enumerate(pairs):
-        q0 = exported.step_base[i]
+        q0 = exported.shape.attributes[i].step_base
         step = q0 * table[steps[:, i : i + 1]] / finer
         restored = means[:, column : column + symbols.shape[1]] * (q0 / 64) + symbols * step
         column += symbols.shape[1]
@@ -81,13 +81,13 @@ def test_finest_values_are_within_half_a_step_of_the_trained_ones(trained, expor
 
 def test_decoded_scales_are_the_trained_ones(trained, exported):
     """One value of the stream is all six of the scene."""
-    assert exported.networks.scales == exported.scaling.shape[1] == trained.model.log_scales.shape[1] == 1
+    assert exported.shape.scales == exported.scaling.shape[1] == trained.model.log_scales.shape[1] == 1
     scene = decode(encode(exported)).scene
     world = trained.model.world().numpy()[alive(trained).numpy()]
     order, found = (np.lexsort(np.round(points, 5).T) for points in (world, scene.anchors))
-    _, steps = predict(exported.positions, exported.grid, exported.grid_signs, exported.networks)
-    finer = trained.model.shape.refinement("scaling", LEVELS)
-    step = exported.step_base[1] * step_table()[steps[order, 1]] / finer
+    _, steps = predict(exported.shape, exported.networks, exported.grid_signs, exported.positions)
+    finer = trained.model.shape.attribute("scaling").refinement(LEVELS)
+    step = exported.shape.attributes[1].step_base * step_table()[steps[order, 1]] / finer
     want = trained.model.log_scales.detach().numpy()[alive(trained).numpy()][order]
     error = np.abs(scene.log_scales[found] - want)
     assert error.shape == (len(want), 6)
@@ -108,7 +108,7 @@ def test_decoding_restores_every_symbol(exported):
 
 def test_simulated_integers_of_training_are_those_of_the_codec(trained, exported):
     """Centers and steps of the float networks with simulated quantization, against the integer networks."""
-    means, steps = predict(exported.positions, exported.grid, exported.grid_signs, exported.networks)
+    means, steps = predict(exported.shape, exported.networks, exported.grid_signs, exported.positions)
     model = trained.model
     with torch.no_grad():
         context = model.grid(model.positions[alive(trained)])
@@ -132,7 +132,7 @@ def twin(layer, x, variant=0, low=-(2**30), high=2**30) -> torch.Tensor:
 
 
 def test_torch_gives_the_same_integers_as_the_codec(trained, exported):
-    means, steps = predict(exported.positions, exported.grid, exported.grid_signs, exported.networks)
+    means, steps = predict(exported.shape, exported.networks, exported.grid_signs, exported.positions)
     with torch.no_grad():
         context = trained.model.grid(trained.model.positions[alive(trained)]) * 512
     assert torch.equal(context, context.round())

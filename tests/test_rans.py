@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 from gspc import _codec
 from gspc.errors import BitstreamError
 from gspc.reference import rans as reference
+from gspc.reference.mixtures import Mixtures, mixture_table
+from gspc.reference.symbol_tables import SymbolTable, gaussian_table, trit_table
 
 ISAS = ["base", "v3", "v4"]
 KERNELS = Path(__file__).parent.parent / "kernels"
@@ -76,12 +78,14 @@ def encode(runs: list[Run]) -> tuple[bytes, list[np.ndarray]]:
     return encoder.finish(), escapes
 
 
+def reference_tables(run: Run) -> list[SymbolTable]:
+    return [(trit_table if run.is_trits else gaussian_table)(index) for index in run.tables.tolist()]
+
+
 def reference_encode(runs: list[Run]) -> bytes:
     return reference.encode(
         [
-            reference.trit_entries(run.tables, run.symbols)
-            if run.is_trits
-            else reference.gaussian_entries(run.tables, run.symbols)[0]
+            [table.slots(k) for table, k in zip(reference_tables(run), run.symbols.tolist(), strict=True)]
             for run in runs
         ]
     )
@@ -154,13 +158,10 @@ def test_same_bytes_as_the_reference(isa: str, n: int) -> None:
     assert data == reference_encode(runs)
     decoder = reference.Decoder(data)
     for run in runs:
-        if run.is_trits:
-            assert decoder.trits(run.tables) == run.symbols.tolist()
-        else:
-            symbols, escapes = decoder.gaussian(run.tables)
-            inside = np.abs(run.symbols) <= SUPPORT[run.tables]
-            assert symbols == np.where(inside, run.symbols, 0).tolist()
-            assert escapes == np.flatnonzero(~inside).tolist()
+        inside = (
+            np.ones(len(run.symbols), bool) if run.is_trits else np.abs(run.symbols) <= SUPPORT[run.tables]
+        )
+        assert decoder.run(reference_tables(run)) == np.where(inside, run.symbols, None).tolist()
     assert decoder.finished()
 
 
@@ -296,7 +297,7 @@ def test_reference_refuses_damage() -> None:
     data = check([run])
     for damaged in (data[:50], data[:-1], data[:-2], data[:3]):
         with pytest.raises(BitstreamError, match="lane stream"):
-            reference.Decoder(damaged).gaussian(run.tables)
+            reference.Decoder(damaged).run(reference_tables(run))
 
 
 def test_bad_arguments() -> None:
@@ -338,10 +339,9 @@ def test_mixtures(isa: str) -> None:
     entries, exact, coded = [], 0.0, 0.0
     for i, k in enumerate(symbols.tolist()):
         pair, at = (int(scales[0][i]), int(scales[1][i])), (int(means[0][i]), int(means[1][i]))
-        low, first = reference.mixture_table(pair, at, int(weight[i]))
-        order = k - low if 0 <= k - low < len(first) - 2 else len(first) - 2
-        entries.append((first[order + 1] - first[order], first[order]))
-        if order < len(first) - 2:
+        table = mixture_table(pair, at, int(weight[i]))
+        entries.append(table.slots(k))
+        if k in table.symbols:
             share, p = weight[i] / 256, 0.0
             for part, j, m in ((1 - share, pair[0], at[0]), (share, pair[1], at[1])):
                 root = 2 ** (j / 12 - 3) * np.sqrt(2)
@@ -353,6 +353,11 @@ def test_mixtures(isa: str) -> None:
     data = encoder.finish()
     assert data == reference.encode([entries])
     assert coded <= 1.003 * exact
+    tables = Mixtures(tuple(scales), tuple(means), weight).tables()
+    slow = reference.Decoder(data)
+    inside = [k in table.symbols for k, table in zip(symbols.tolist(), tables, strict=True)]
+    assert slow.run(tables) == np.where(inside, symbols, None).tolist()
+    assert slow.finished()
     decoder = _codec.RansDecoder(data)
     decoded, found = decoder.mixture(*scales, *means, weight)
     assert decoder.finished()

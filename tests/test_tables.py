@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import math
+import re
 import zlib
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,18 +15,32 @@ import numpy as np
 import pytest
 
 from gspc import _codec
-from gspc.reference import mixtures, networks
+from gspc.reference import mixing, tables
+from gspc.reference.gaussians import gaussian_frequencies, gaussian_support
+from gspc.reference.mixtures import mixture_table
+from gspc.reference.morton import morton_keys, morton_positions
+from gspc.reference.symbol_tables import gaussian_table, trit_frequencies, trit_table
 
 TOTAL = 1 << 14
 MODEL_LOSS = 0.002  # of the entropy
 # Bits a symbol. Where the entropy is tiny, it costs that all that can occur gets 1 in 2^14 at least.
 FLOOR_LOSS = 1.1e-4
-KERNELS = Path(__file__).parent.parent / "kernels" / "codec"
+ROOT = Path(__file__).parent.parent
+KERNELS = ROOT / "kernels" / "codec"
+PAGE = (ROOT / "man" / "pcgs.5").read_text()
 GAUSSIAN_CRC, TRIT_CRC, SMALL_CRC = 0xFBE73A5C, 0x7B311ED8, 0x8E830BC7
 
 
 def gaussian(index: int) -> np.ndarray:
     return _codec.gaussian_frequencies(index).astype(np.int64)
+
+
+def pinned(name: str) -> list[int]:
+    """A table of tables_data.inc that the bindings do not give."""
+    data = (KERNELS / "entropy" / "tables_data.inc").read_text()
+    text = re.search(rf"{name}\[\d+\] = \{{(.*?)\}};", data, re.DOTALL)
+    assert text is not None
+    return [int(value) for value in re.findall(r"-?\d+", text[1])]
 
 
 def upper_tail(x: float, sigma: float) -> float:
@@ -111,30 +128,117 @@ def test_powers_of_three() -> None:
 
 
 def test_tables_of_mixtures_and_trits() -> None:
-    """As pcgs(5), TABLES has them, and as the numpy decoder computes them."""
+    """As pcgs(5), TABLES has them; no value is so near to a half that its formula leaves it open."""
 
     def sigmoid(x: float) -> float:
         return 1 / (1 + math.exp(-x))
 
     def rounded(x: float) -> int:
-        assert abs(x % 1 - 0.5) > 1e-6, "no value is so near to a half that the formula leaves it open"
+        assert abs(x % 1 - 0.5) > 1e-6
         return math.floor(x + 0.5)
 
     steps = _codec.step_table().tolist()
     assert _codec.inverse_step_table().tolist() == [rounded(2**26 / step) for step in steps]
-    assert networks.INVSTEP.tolist() == _codec.inverse_step_table().tolist()
     weights = [min(rounded(256 * sigmoid((i - 32) / 4)), 255) for i in range(64)]
-    assert _codec.mixture_weight_table().tolist() == networks.MIX.tolist() == weights
-    for got, shares, width in (
-        (_codec.trit_zero_edges(), mixtures.ZERO_SHARES, 4),
-        (_codec.trit_plus_edges(), mixtures.PLUS_SHARES, 8),
-    ):
-        assert got.tolist() == shares == [rounded(2**16 * sigmoid((i - 31.5) / width)) for i in range(63)]
+    assert _codec.mixture_weight_table().tolist() == weights
+    for edges, width in ((_codec.trit_zero_edges(), 4), (_codec.trit_plus_edges(), 8)):
+        assert edges.tolist() == [rounded(2**16 * sigmoid((i - 31.5) / width)) for i in range(63)]
     half = [rounded(2**16 * math.erfc(-j / 128 / math.sqrt(2)) / 2) for j in range(1, 577)]
-    assert mixtures.NORMAL.tolist() == [2**16 - v for v in half[::-1]] + [1 << 15] + half
+    assert tables.NORMAL.tolist() == [2**16 - v for v in half[::-1]] + [1 << 15] + half
     sigmas = [2 ** (i / 12 - 3) for i in range(128)]
-    assert mixtures.INVERSE_SIGMA.tolist() == [rounded(2**23 / sigma) for sigma in sigmas]
-    assert mixtures.REACH.tolist() == [rounded(64 * sigma) + 8 for sigma in sigmas]
+    assert tables.ISIGMA.tolist() == [rounded(2**23 / sigma) for sigma in sigmas]
+    assert tables.REACH.tolist() == [rounded(64 * sigma) + 8 for sigma in sigmas]
+
+
+# ---- the readable decoder's own against the core's ----
+
+
+@pytest.mark.parametrize(
+    ("own", "core"),
+    [
+        (tables.STEP, _codec.step_table()),
+        (tables.LOGQ, _codec.log_step_table()),
+        (tables.INVSTEP, _codec.inverse_step_table()),
+        (tables.MIX, _codec.mixture_weight_table()),
+        (tables.ZERO, _codec.trit_zero_edges()),
+        (tables.PLUS, _codec.trit_plus_edges()),
+        (tables.INV3[1:], [_codec.inverse3(level) for level in range(1, 9)]),
+        (tables.LOG3[1:], [_codec.log3(level) for level in range(1, 9)]),
+        (tables.NORMAL[576:], pinned("kNormal")),
+        (tables.ISIGMA, pinned("kInverseSigma")),
+        (tables.REACH, pinned("kReach")),
+    ],
+    ids=["STEP", "LOGQ", "INVSTEP", "MIX", "ZERO", "PLUS", "INV3", "LOG3", "NORMAL", "ISIGMA", "REACH"],
+)
+def test_numbers_are_the_same_on_both_sides(own: Sequence[int], core: Sequence[int]) -> None:
+    np.testing.assert_array_equal(own, core)
+
+
+@pytest.mark.parametrize("index", range(128))
+def test_gaussian_tables_are_the_same_on_both_sides(index: int) -> None:
+    """The core's come from a search that was run once; the readable decoder's from what pcgs(5) says is to be
+    found."""
+    assert gaussian_frequencies(index).tolist() == gaussian(index).tolist()
+    support = _codec.gaussian_support(index)
+    assert gaussian_support(index) == support
+    table = gaussian_table(index)
+    assert sorted(table.symbols) == list(range(-support, support + 1))
+    assert table.escape
+    assert [table.slots(k)[0] for k in (*table.symbols, support + 1)] == gaussian(index).tolist()
+    assert table.find(TOTAL - 1)[0] is None
+
+
+def test_trit_tables_are_the_same_on_both_sides() -> None:
+    core = _codec.trit_frequencies().reshape(-1, 3)
+    assert [trit_frequencies(index) for index in range(4096)] == list(map(tuple, core.tolist()))
+    table = trit_table(2080)
+    assert not table.escape
+    assert [table.slots(k) for k in (-1, 0, 1)] == [(4096, 0), (8192, 4096), (4096, 12288)]
+
+
+def test_supports_of_mixtures_are_the_same_on_both_sides() -> None:
+    """The core escapes what is beyond the readable decoder's table and nothing else."""
+    rng = np.random.default_rng(0)
+    n = 300
+    scales = rng.integers(0, 128, (2, n)).astype(np.uint8)
+    means = (rng.integers(-(1 << 15), 1 << 15, (2, n)) >> rng.integers(0, 14, n)).astype(np.int16)
+    means[:, 0], scales[:, 0] = (-(1 << 15), (1 << 15) - 1), 127  # wider than a table can be
+    weight = rng.integers(0, 256, n).astype(np.uint8)
+    rows = zip(*scales.tolist(), *means.tolist(), weight.tolist(), strict=True)
+    own = [mixture_table((s0, s1), (m0, m1), w) for s0, s1, m0, m1, w in rows]
+    assert max(len(table.symbols) for table in own) == 4096
+    for side, escaped in ((0, []), (-1, []), (0, range(n)), (-1, range(n))):
+        beyond = 0 if not len(escaped) else -1 if side == 0 else 1
+        symbols = np.array([table.symbols[side] + beyond for table in own], np.int32)
+        found = _codec.RansEncoder().mixture(*scales, *means, weight, symbols)
+        assert found.tolist() == list(escaped)
+
+
+def test_morton_keys_are_the_same_on_both_sides() -> None:
+    last = (1 << 21) - 1
+    rng = np.random.default_rng(0)
+    corners = list(itertools.product((0, 1, last - 1, last), repeat=3))
+    powers = [[(1 << bit) * (axis == own) for axis in range(3)] for own in range(3) for bit in range(21)]
+    positions = np.array([*corners, *powers, *rng.integers(0, last + 1, (1000, 3))], np.int32)
+    keys = morton_keys(positions)
+    np.testing.assert_array_equal(keys, _codec.morton_keys(positions))
+    np.testing.assert_array_equal(morton_positions(keys), positions)
+    keys = np.array([0, 1, (1 << 63) - 1, *rng.integers(0, 1 << 63, 1000)], np.uint64)
+    np.testing.assert_array_equal(morton_positions(keys), _codec.morton_positions(keys))
+    np.testing.assert_array_equal(morton_keys(morton_positions(keys)), keys)
+
+
+def test_priors_of_positions_are_the_same_on_both_sides() -> None:
+    slots, weights = _codec.position_priors()
+    own = mixing.priors()
+    for core, parts in zip((*slots.T, weights), (own.probability, own.count, own.weights), strict=True):
+        np.testing.assert_array_equal(np.concatenate([part.ravel() for part in parts.values()]), core)
+
+
+def test_points_of_squash_are_the_pages() -> None:
+    text = re.search(r"where P = ([\d\s]+)\.", PAGE)
+    assert text is not None
+    assert tuple(map(int, text[1].split())) == mixing.POINTS
 
 
 @pytest.mark.parametrize("index", [-1, 128])

@@ -115,9 +115,9 @@ def test_calibration_covers_every_network(scene: SceneData, changes: dict[str, o
 def test_attributes_that_are_not_refined_keep_their_step(scene: SceneData) -> None:
     recipe = SMALL.changed(progressive_quantization=False)
     shape = ModelShape.of(recipe, 3, (1e-3,) * 3)
-    assert [shape.refinement(name, 3) for name in ("features", "scaling", "offsets")] == [1, 1, 1]
+    assert [a.refinement(3) for a in shape.attributes] == [1, 1, 1]
     shape = ModelShape.of(SMALL.changed(progressive_offsets=True, progressive_scaling=False), 3, (1e-3,) * 3)
-    assert [shape.refinement(name, 3) for name in ("features", "scaling", "offsets")] == [9, 1, 9]
+    assert [a.refinement(3) for a in shape.attributes] == [9, 1, 9]
     assert quant.refinement(3) == 9
     once = ModelShape.of(SMALL.changed(refine_until=2), 4, (1e-3,) * 4)
     assert [once.refinement("features", level) for level in (1, 2, 3, 4)] == [1, 3, 3, 3]

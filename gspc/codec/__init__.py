@@ -1,6 +1,6 @@
 """The codec: integers to `.pcgs` streams and back. Nothing here imports torch; `gspc.codec.export` does."""
 
-from gspc.codec.recode import recode
+from gspc.codec.recode import recode, require
 from gspc.codec.stream import decode, decode_symbols, encode, predict, predict_pool, truncate_levels
 from gspc.format.scene import (
     Decoded,
@@ -30,5 +30,6 @@ __all__ = [
     "predict",
     "predict_pool",
     "recode",
+    "require",
     "truncate_levels",
 ]

@@ -22,8 +22,9 @@ from gspc.format.scene import (
     QuantizedResidualDecoder,
     QuantizedScene,
 )
+from gspc.format.shape import Attribute, StreamShape
 from gspc.model import quantization as quant
-from gspc.model.anchors import ATTRIBUTES, POOL_UNITS, TRIT_MODELS, AnchorModel
+from gspc.model.anchors import POOL_UNITS, AnchorModel
 from gspc.model.calibrate import calibrate
 from gspc.model.context import ContextNets, TwoLayer
 from gspc.model.fake_quant import HEAD_WEIGHT_LIMIT, INPUT_UNITS, row_scales
@@ -63,50 +64,49 @@ def export_trained(trained: TrainedModel) -> QuantizedScene:
     positions = (positions - shift).astype(np.int32)
     signs = _grid_signs(model)
     networks = integer_networks(model)
-    shape, base = model.shape, model.shape.step_base.as_tuple()
-    means, steps = predict(positions, grid, signs, networks)
-    finer = [shape.refinement(name, shape.levels) for name in ATTRIBUTES]
-    values = shape.values(model.features, model.log_scales, model.offsets)
-    symbols = _symbols([v.numpy()[alive] for v in values], means, steps, base, finer)
+    shape = replace(model.stream, grid=grid)
+    values = model.shape.values(model.features, model.log_scales, model.offsets)
+    symbols = _symbols(
+        shape,
+        [v.numpy()[alive] for v in values],
+        *predict(shape, networks, signs, positions),
+        model.shape.levels,
+    )
     return QuantizedScene(
-        levels=shape.levels,
+        shape=shape,
+        levels=model.shape.levels,
         positions=positions,
         features=symbols[0],
         scaling=symbols[1],
         offsets=symbols[2].reshape(len(positions), -1, 3),
         gaussian_level=level_of[alive],
-        grid=grid,
         grid_signs=signs,
         networks=networks,
         heads=_heads(model),
-        step_base=base,
         origin=model.origin.numpy() + shift * model.voxel_size,
         voxel_size=model.voxel_size,
         background=trained.background,
         cameras=trained.cameras,
-        rate_weights=shape.rate_weights,
+        rate_weights=model.shape.rate_weights,
         metadata=trained.metadata,
-        refined=shape.refined,
-        refine_until=shape.refine_until if shape.refined else 0,
-        trit_model=TRIT_MODELS.index(shape.trits),
-        pool_planes=shape.pool_planes,
     )
 
 
 def _symbols(
+    shape: StreamShape,
     values: list[NDArray[np.floating]],
     means: NDArray[np.int32],
     steps: NDArray[np.uint8],
-    bases: tuple[float, float, float],
-    finer: list[int],
+    level: int,
 ) -> list[NDArray[np.int32]]:
-    """Symbols at the finest level: k = floor((v - mean) / q + 1/2), in double precision."""
+    """Symbols at `level`: k = floor((v - mean) / q + 1/2), in double precision."""
     table = step_table()
     symbols, column = [], 0
-    for i, (value, q0) in enumerate(zip(values, bases, strict=True)):
-        mean = means[:, column : column + value.shape[1]] * (q0 / quant.MEAN_RESOLUTION)
-        column += value.shape[1]
-        step = q0 * table[steps[:, i : i + 1]] / finer[i]
+    for i, (value, attribute) in enumerate(zip(values, shape.attributes, strict=True)):
+        q0 = attribute.step_base
+        mean = means[:, column : column + attribute.values] * (q0 / quant.MEAN_RESOLUTION)
+        column += attribute.values
+        step = q0 * table[steps[:, i : i + 1]] / attribute.refinement(level)
         found = np.floor((value.astype(np.float64) - mean) / step + 0.5)
         symbols.append(np.clip(found, -SYMBOL_LIMIT, SYMBOL_LIMIT).astype(np.int32))
     return symbols
@@ -126,9 +126,9 @@ def _grid_signs(model: AnchorModel) -> tuple[NDArray[np.bool_], ...]:
 def integer_networks(model: AnchorModel) -> Networks:
     """All networks that integers run, level gains baked into the multipliers of their hidden layers."""
     nets = model.context
-    f, z, k3 = nets.sizes.features, nets.sizes.scales, 3 * nets.sizes.offsets
+    f, z, k3 = (attribute.values for attribute in nets.shape.attributes)
     levels = range(1, nets.levels + 1)
-    plain = torch.ones(nets.sizes.trunk_hidden)
+    plain = torch.ones(nets.shape.trunk_hidden)
     trunk = _hidden(nets.trunk, [plain, *(nets.trunk_gain(level) for level in levels)])
     octaves = torch.full((f + z,), float(quant.SCALES_PER_OCTAVE))
     center_units = torch.cat(
@@ -137,30 +137,28 @@ def integer_networks(model: AnchorModel) -> Networks:
             torch.full((k3,), float(quant.SCALES_PER_OCTAVE)),
         ]
     )
-    steps_units = torch.full((3,), float(quant.STEP_RESOLUTION))
+    steps_units = torch.full((len(nets.shape.attributes),), float(quant.STEP_RESOLUTION))
     return Networks(
         steps=IntegerNetwork(
             (
-                _hidden(nets.steps, [torch.ones(nets.sizes.steps_hidden)]),
+                _hidden(nets.steps, [torch.ones(nets.shape.steps_hidden)]),
                 _output(nets.steps.second, nets.steps.units, steps_units),
             )
         ),
         trunk=IntegerNetwork((trunk,)),
         center=IntegerNetwork((_output(nets.trunk.second, nets.trunk.units, center_units),)),
         scale=IntegerNetwork((_output(nets.scale, nets.trunk.units, octaves),)),
-        **{f"trit_{name}": _trit_network(model, name) for name in nets.trit_nets},
-        chunks=tuple(_chunk_network(nets, number) for number in range(1, nets.sizes.chunks)),
+        trits=tuple(_trit_network(nets, a) if a.hidden else None for a in nets.shape.attributes),
+        groups=tuple(_group_network(nets, number) for number in range(1, len(nets.chunk_nets) + 1)),
         pool=_pool_network(model.pool),
-        scales=z,
     )
 
 
-def _trit_network(model: AnchorModel, attribute: str) -> IntegerNetwork:
+def _trit_network(nets: ContextNets, attribute: Attribute) -> IntegerNetwork:
     """Two outputs per value: logits of the three-way model, or mean and octaves of the unbounded one."""
-    nets = model.context
-    net, gain = nets.trit_net(attribute)
-    count = nets.sizes.values(attribute)
-    learned = model.shape.trits != "rounded"
+    net, gain = nets.trit_net(attribute.name)
+    count = attribute.values
+    learned = attribute.trit_model == "learned"
     first = TRIT_ZERO_UNITS if learned else TRIT_MEAN_UNITS
     second = TRIT_SIGN_UNITS if learned else float(quant.SCALES_PER_OCTAVE)
     units = torch.tensor([first] * count + [second] * count)
@@ -169,7 +167,7 @@ def _trit_network(model: AnchorModel, attribute: str) -> IntegerNetwork:
     return IntegerNetwork((hidden, _output(net.second, net.units, units, center)))
 
 
-def _chunk_network(nets: ContextNets, number: int) -> IntegerNetwork:
+def _group_network(nets: ContextNets, number: int) -> IntegerNetwork:
     """Means in units of Q0 / 64, scales in twelfths of an octave, weight logits in quarters."""
     net, gain = nets.chunk_net(number)
     own = net.second.out_features // 3

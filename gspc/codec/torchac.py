@@ -18,15 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gspc import _codec
-from gspc.errors import BackendError, BitstreamError
+from gspc.errors import BackendError
 from gspc.format.scene import I16, I32, U8
-from gspc.reference.mixtures import REACH, normal_cdf
 
 U16 = NDArray[np.uint16]
 Index = NDArray[np.int64]
 Rows = Callable[[Index], NDArray[np.int16]]
+MixtureFields = tuple[U8, U8, I16, I16, U8]  # scale indices, means in 1/16 steps, the second's share of 256
 MAX_ENTRIES = 1 << 25  # table entries handed over in one call, 2 bytes each
-BLOCK_ENTRIES = 1 << 20  # computed at a time
 MISSING = "the stream's coder torchac is not installed; pip install 'gspc[torchac]'"
 
 
@@ -77,46 +76,9 @@ def _trit_frequencies() -> NDArray[Any]:
     return np.asarray(_codec.trit_frequencies()).reshape(-1, 3)
 
 
-class MixtureTables:
-    """Tables of two-component mixtures, made where they are needed (pcgs(5), MIXTURES).
-
-    Of n symbols: scale indices, means in 1/16 steps, the second component's share of 256.
-    """
-
-    def __init__(self, scale0: U8, scale1: U8, mean0: I16, mean1: I16, weight: U8) -> None:
-        self.scales = np.stack([scale0, scale1]).astype(np.int64)
-        self.means = np.stack([mean0, mean1]).astype(np.int64)
-        self.weight = weight.astype(np.int64)
-        reach = REACH[self.scales]
-        self.low = ((self.means - reach) >> 4).min(axis=0)
-        self.high = np.minimum(((self.means + reach + 15) >> 4).max(axis=0), self.low + 4095)
-
-    def __len__(self) -> int:
-        return len(self.weight)
-
-    def slots(self) -> Index:
-        """[n]: a slot for each symbol low..high, and one for the escape."""
-        return self.high - self.low + 2
-
-    def rows(self, batch: Index) -> NDArray[np.int16]:
-        """As `_rows`, of symbols with equally many slots."""
-        count = int(self.slots()[batch[0]]) - 1
-        rows = np.zeros((len(batch), count + 2), dtype=np.uint16)
-        rows[:, -2] = 4 * ((1 << 14) - 1)
-        step = max(1, BLOCK_ENTRIES // count)
-        for at in range(0, len(batch), step):
-            rows[at : at + step, 1:-2] = 4 * self._first_slots(batch[at : at + step], count)
-        return rows.view(np.int16)
-
-    def _first_slots(self, batch: Index, count: int) -> Index:
-        """[n, count - 1]: where the symbols low + 1 .. high begin."""
-        place = np.arange(1, count)
-        x = 16 * (self.low[batch, None] + place) - 8
-        weight = self.weight[batch, None]
-        total = np.zeros(x.shape, dtype=np.int64)
-        for c, share in enumerate((256 - weight, weight)):
-            total += share * normal_cdf(x - self.means[c, batch, None], self.scales[c, batch, None])
-        return place + ((total >> 6) * ((1 << 14) - 1 - count) >> 18)
+def memory(symbols: int) -> int:
+    """Bytes that coding a run of so many symbols takes at most: its arrays, and the tables of one call."""
+    return 96 * symbols + 8 * MAX_ENTRIES
 
 
 @cache
@@ -141,6 +103,16 @@ def _rows(kind: str, tables: NDArray[Any]) -> NDArray[np.int16]:
     return np.stack([_cumulative(kind, int(table)) for table in used])[which].view(np.int16)
 
 
+def _mixture_rows(fields: MixtureFields) -> Rows:
+    """As `_rows`, of symbols of a run with equally many slots (pcgs(5), MIXTURES)."""
+
+    def rows(batch: Index) -> NDArray[np.int16]:
+        first = _codec.mixture_slots(*(values[batch] for values in fields))
+        return np.left_shift(first, 2, dtype=np.uint16).view(np.int16)
+
+    return rows
+
+
 class Encoder:
     """Codes runs as they come. Takes what gspc._codec.RansEncoder takes."""
 
@@ -158,9 +130,10 @@ class Encoder:
         self._run(lambda batch: _rows("trit", tables[batch]), slots, trits.astype(np.int64) + 1)
 
     def mixture(self, scale0: U8, scale1: U8, mean0: I16, mean1: I16, weight: U8, symbols: I32) -> None:
-        tables = MixtureTables(scale0, scale1, mean0, mean1, weight)
-        inside = (symbols >= tables.low) & (symbols <= tables.high)
-        self._run(tables.rows, tables.slots(), np.where(inside, symbols, tables.high + 1) - tables.low)
+        fields = (scale0, scale1, mean0, mean1, weight)
+        low, high = (bound.astype(np.int64) for bound in _codec.mixture_bounds(*fields))
+        inside = (symbols >= low) & (symbols <= high)
+        self._run(_mixture_rows(fields), high - low + 2, np.where(inside, symbols, high + 1) - low)
 
     def finish(self) -> bytes:
         return bytes(self._out)
@@ -174,7 +147,10 @@ class Encoder:
 
 
 class Decoder:
-    """Decodes runs in the order they were coded in. BitstreamError where the bytes end too early."""
+    """Decodes runs in the order they were coded in.
+
+    Raises _codec.StreamError, the core's own, for damaged bytes: the core adds which chunk they are in.
+    """
 
     def __init__(self, data: bytes) -> None:
         self._torchac, self._torch = load()
@@ -196,10 +172,12 @@ class Decoder:
 
     def mixture(self, scale0: U8, scale1: U8, mean0: I16, mean1: I16, weight: U8) -> tuple[I32, Index]:
         """As gaussian."""
-        tables = MixtureTables(scale0, scale1, mean0, mean1, weight)
-        order = self._run(tables.rows, tables.slots())
-        escaped = np.flatnonzero(order == tables.slots() - 1)
-        symbols = (tables.low + order).astype(np.int32)
+        fields = (scale0, scale1, mean0, mean1, weight)
+        low, high = (bound.astype(np.int64) for bound in _codec.mixture_bounds(*fields))
+        slots = high - low + 2
+        order = self._run(_mixture_rows(fields), slots)
+        escaped = np.flatnonzero(order == slots - 1)
+        symbols = (low + order).astype(np.int32)
         symbols[escaped] = 0
         return symbols, escaped
 
@@ -217,7 +195,7 @@ class Decoder:
         size, shift = 0, 0
         while True:
             if self._at >= len(self._data) or shift > 28:
-                raise BitstreamError("torchac symbols: malformed length")
+                raise _codec.StreamError("torchac symbols: malformed length")
             byte = self._data[self._at]
             self._at += 1
             size |= (byte & 127) << shift
@@ -225,7 +203,7 @@ class Decoder:
             if byte < 128:
                 break
         if size > len(self._data) - self._at:
-            raise BitstreamError("torchac symbols: shorter than their contents")
+            raise _codec.StreamError("torchac symbols: shorter than their contents")
         self._at += size
         return self._data[self._at - size : self._at]
 

@@ -1,11 +1,11 @@
-"""The `.pcgs` container for inspection: standard library only, quick to import."""
+"""What a stream is: its shape, its limits, its container (standard library only, quick to import); the scenes
+that go into it and come out (numpy). No torch."""
 
 from gspc.format.container import (
     COMPONENTS,
     ChunkInfo,
     HeaderInfo,
     LevelInfo,
-    PlaneInfo,
     SliceInfo,
     StreamInfo,
     check,
@@ -17,7 +17,6 @@ __all__ = [
     "ChunkInfo",
     "HeaderInfo",
     "LevelInfo",
-    "PlaneInfo",
     "SliceInfo",
     "StreamInfo",
     "check",

@@ -15,6 +15,8 @@ from itertools import pairwise
 
 from gspc.errors import BitstreamError
 from gspc.format import limits
+from gspc.format.fields import unpack, varint
+from gspc.format.header import HeaderInfo, read_header
 
 COMPONENTS = (
     "index",
@@ -32,59 +34,6 @@ COMPONENTS = (
     "other",
 )
 _WHOLE = {"cams": "cameras", "meta": "metadata", "GRID": "grid", "GHED": "heads", "NETS": "networks"}
-
-
-@dataclass(frozen=True)
-class PlaneInfo:
-    """One plane of the context grid; dims 0 = xyz, 1 = xy, 2 = xz, 3 = yz."""
-
-    dims: int
-    resolution: int
-    log2_size: int
-
-
-@dataclass(frozen=True)
-class HeaderInfo:
-    """The HEAD chunk."""
-
-    family: str
-    coder: int  # 0 = lanes, 1 = torchac
-    position_bits: int
-    features: int  # F
-    offsets: int  # K
-    steps_hidden: int
-    trunk_hidden: int
-    trit_features_hidden: int
-    trit_scaling_hidden: int
-    heads_hidden: int
-    trit_offsets_hidden: int
-    chunk_hidden: int
-    pool_features: int  # P; 0: no pool
-    pool_hidden: int
-    residual_hidden: int  # of the residual decoder; 0: none
-    # Bits: 1 features, 2 scaling, 4 offsets are refined, 8 scaling is one value; / 16: last level
-    # that refines, 0: all do.
-    refined: int
-    # 0 learned, 1 Gaussian three-way, 2 Gaussian without bounds, 3 learned for features, Gaussian for others
-    trit_model: int
-    chunks: int  # of the features; 0: no intra-anchor context
-    pool_planes: int  # the last planes, which only the pool reads; 0: it reads all
-    step_base: tuple[float, float, float]
-    origin: tuple[float, float, float]
-    voxel_size: float
-    background: tuple[float, float, float]
-    box_low: tuple[int, int, int]
-    box_size: tuple[int, int, int]
-    planes: tuple[PlaneInfo, ...]
-
-    def gaussian_trits(self, attribute: int) -> bool:
-        """Whether a Gaussian's shares model an attribute's trits; 0 features, 1 scaling, 2 offsets."""
-        return self.trit_model == 1 or (self.trit_model == 3 and attribute > 0)
-
-    @property
-    def scales(self) -> int:
-        """Z, values of scaling: 6, or 1 that stands for all of them."""
-        return 1 if self.refined & 8 else 6
 
 
 @dataclass(frozen=True)
@@ -166,12 +115,6 @@ class StreamInfo:
         return sum(size for (_, component), size in self.component_bytes.items() if component == name)
 
 
-def _unpack(form: str, data: bytes, offset: int, what: str) -> tuple[int, ...]:
-    if len(data) - offset < struct.calcsize(form):
-        raise BitstreamError(f"{what}: shorter than its contents")
-    return struct.unpack_from(form, data, offset)
-
-
 def _check_preamble(data: bytes) -> tuple[int, int]:
     if not data:
         raise BitstreamError("the stream is empty")
@@ -236,7 +179,7 @@ class _Index:
 
 
 def _read_index(payload: bytes) -> _Index:
-    levels, r0, r1, slices = _unpack("<BBHI", payload, 0, "chunk INDX")
+    levels, r0, r1, slices = unpack("<BBHI", payload, 0, "chunk INDX")
     if r0 or r1:
         raise BitstreamError("chunk INDX: reserved bytes are not zero")
     if not 1 <= levels <= limits.MAX_LEVELS:
@@ -261,114 +204,12 @@ def _read_index(payload: bytes) -> _Index:
     return _Index(table, keys, lengths)
 
 
-_HEAD = "<12sBB12H4B3d3dd3f3i3IH"
-
-
-def _family(name: bytes) -> str:
-    text = name.rstrip(b"\0")
-    if not text.isascii() or not text.decode("ascii").isprintable():
-        raise BitstreamError("chunk HEAD: malformed model family")
-    if text not in (b"plain", b"predictive"):
-        raise BitstreamError(
-            f"model family '{text.decode()}' is not known here "
-            "(this reader knows 'plain' and 'predictive'); update gspc"
-        )
-    return text.decode("ascii")
-
-
-def _check_parts(h: HeaderInfo) -> None:
-    """What belongs together: pool and family, refined attributes and trit networks, chunks."""
-    what = "chunk HEAD"
-    pool = h.pool_features > 0
-    if (
-        not (0 if pool else 1) <= h.features <= limits.MAX_FEATURES
-        or not 1 <= h.offsets <= limits.MAX_OFFSETS
-    ):
-        raise BitstreamError(f"{what}: features or offsets per anchor are beyond the limits")
-    hidden = (h.steps_hidden, h.trunk_hidden, h.heads_hidden)
-    others = (h.chunk_hidden, h.pool_hidden, h.residual_hidden)
-    trits = (h.trit_features_hidden, h.trit_scaling_hidden, h.trit_offsets_hidden)
-    if not 1 <= h.position_bits <= limits.MAX_POSITION_BITS:
-        raise BitstreamError(f"{what}: position bits or hidden layers are beyond the limits")
-    if min(hidden) < 1 or max(*hidden, *others, *trits) > limits.MAX_HIDDEN:
-        raise BitstreamError(f"{what}: position bits or hidden layers are beyond the limits")
-    last = h.refined >> 4
-    if last == 1 or last > limits.MAX_LEVELS or (last and not h.refined & 7) or h.trit_model > 3:
-        raise BitstreamError(f"{what}: unknown refined attributes or trit model")
-    values = (h.features, h.scales, 3 * h.offsets)
-    needed = [h.refined >> i & 1 and not h.gaussian_trits(i) and n > 0 for i, n in enumerate(values)]
-    there = [n > 0 for n in trits]
-    if any(has and not need for has, need in zip(there, needed, strict=True)):
-        raise BitstreamError(f"{what}: there is a trit network for what is not refined by one")
-    if any(there) and sum(there) != sum(map(bool, needed)):
-        raise BitstreamError(f"{what}: one of the trit networks is missing")
-    chunks = h.chunks == 0 or 2 <= h.chunks <= min(limits.MAX_CHUNKS, h.features)
-    if not chunks or (h.chunks > 0) != (h.chunk_hidden > 0):
-        raise BitstreamError(f"{what}: feature chunks are beyond the limits")
-    if (h.family == "predictive") != pool:
-        raise BitstreamError(f"{what}: model family and pool features do not belong together")
-    if (
-        h.pool_features > limits.MAX_POOL
-        or pool != (h.pool_hidden > 0)
-        or h.pool_planes >= max(len(h.planes), 1)
-    ):
-        raise BitstreamError(f"{what}: the pool is beyond the limits")
-    if (h.pool_planes and not pool) or (h.residual_hidden and not (pool and h.features)):
-        raise BitstreamError(f"{what}: parts of a pool that is not there")
-
-
-def _read_header(payload: bytes) -> HeaderInfo:
-    what = "chunk HEAD"
-    fields = _unpack(_HEAD, payload, 0, what)
-    (family, coder, bits), sizes = fields[:3], fields[3:19]
-    assert isinstance(family, bytes)
-    name = _family(family)
-    planes_at = struct.calcsize(_HEAD)
-    count = fields[-1]
-    if count > limits.MAX_PLANES or len(payload) != planes_at + 4 * count:
-        raise BitstreamError(f"{what}: length does not fit its contents")
-    if coder > 1:
-        raise BitstreamError(f"{what}: unknown symbol coder {coder}")
-    planes = tuple(struct.unpack_from("<BBH", payload, planes_at + 4 * i) for i in range(count))
-    rest = fields[19:]
-    header = HeaderInfo(
-        name,
-        coder,
-        bits,
-        *sizes,
-        step_base=(rest[0], rest[1], rest[2]),
-        origin=(rest[3], rest[4], rest[5]),
-        voxel_size=rest[6],
-        background=(rest[7], rest[8], rest[9]),
-        box_low=(rest[10], rest[11], rest[12]),
-        box_size=(rest[13], rest[14], rest[15]),
-        planes=tuple(PlaneInfo(dims, resolution, log2) for dims, log2, resolution in planes),
-    )
-    _check_parts(header)
-    return header
-
-
-def _varint(payload: bytes, at: int, what: str) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 35, 7):
-        if at >= len(payload):
-            raise BitstreamError(f"{what}: shorter than its contents")
-        byte = payload[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            if (byte == 0 and shift) or value > 0xFFFFFFFF:
-                break
-            return value, at
-    raise BitstreamError(f"{what}: malformed number")
-
-
 def _read_slice(data: bytes, chunk: ChunkInfo) -> SliceInfo:
     payload = _payload(data, chunk)
     values = []
     at = 0
     for _ in range(6):
-        value, at = _varint(payload, at, chunk.name)
+        value, at = varint(payload, at, chunk.name)
         values.append(value)
     anchors, gaussians, *parts = values
     if anchors > limits.MAX_ANCHORS_PER_BYTE * len(payload):
@@ -470,8 +311,8 @@ def describe(data: bytes) -> StreamInfo:
     if _end(second) > limits.INDEX_WINDOW:
         raise BitstreamError("INDX and HEAD do not fit the first 16 KiB")
     index = _read_index(_payload(data, first))
-    header = _read_header(_payload(data, second))
-    if index.keys[-1] >> (3 * header.position_bits):
+    header = read_header(_payload(data, second))
+    if index.keys[-1] >= header.end:
         raise BitstreamError("chunk INDX: slices beyond the positions")
     begin = index.levels[0][0]
     file_bytes = index.levels[-1][0] + index.levels[-1][1]

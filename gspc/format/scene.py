@@ -6,13 +6,13 @@ values, S levels, V gain variants, G chunks of the features.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gspc.format.grid import GridSpec
+from gspc.format.shape import StreamShape
 from gspc.scene import Camera, DecodedScene, Heads
 
 I8 = NDArray[np.int8]
@@ -46,41 +46,41 @@ class IntegerNetwork:
 
 @dataclass(frozen=True)
 class Networks:
-    """The integer networks of a scene.
+    """The integer networks of a scene; a `StreamShape` tells their sizes.
 
     steps C -> Hs -> 3; trunk C -> Ht (hidden only, variants 0..S, 0 = level-free); center Ht -> F + Z + 6K
-    (means of features, scaling, offsets, then offset scales); scale Ht -> F + Z. Z, the values of scaling, is
-    6, or 1 that stands for all of them; no layer tells it.
+    (means of features, scaling, offsets, then offset scales); scale Ht -> F + Z.
 
-    Trit networks, hidden layers with variants for levels 2..S: trit_features C + F -> Hf -> 2F, trit_scaling
-    C + Z -> Hg -> 2Z, trit_offsets C + 3K -> Ho -> 6K; outputs are all first parameters, then all second
-    ones. One is there exactly when S > 1, its attribute has values and is refined, and the scene's trit_model
-    is 0, 2, or 3 and the attribute features.
+    trits: of each attribute, C + values -> hidden -> 2 values, hidden layers with variants for levels 2..S;
+    outputs are all first parameters, then all second ones. None where the attribute needs none, and
+    everywhere when S = 1.
 
-    chunks: networks of feature chunks 1..G-1, so one fewer than there are chunks; empty without intra-anchor
-    context (G = 0). Chunk j covers channels [c0, c1) = [j F // G, (j + 1) F // G), n of them:
-    2n + c0 -> Hc (the same for all; variant s - 1 for level s, all of 1..S) -> 3n.
-      Inputs: (t - 64) * 16 of the chunk's n table indices t, then their n means clamped to +-2047, then the
+    groups: networks of the feature groups 1..G-1, so one fewer than there are groups; empty without
+    intra-anchor context. Group j covers channels [c0, c1), n of them: 2n + c0 -> Hc (the same for all;
+    variant s - 1 for level s, all of 1..S) -> 3n.
+      Inputs: (t - 64) * 16 of the group's n table indices t, then their n means clamped to +-2047, then the
       c0 earlier channels' values D = clamp((k * STEP * INV3) >> 24, -2047, 2047) at the level they appear at.
       Outputs of the second component, n each: mean in units of Q0 / 64 from the first one's, scale in 1/12
       octaves of Q0 as the scale network's, weight logit w: 256 * sigmoid(w / 4) of 256.
 
     pool: Cp -> Hp -> P of the predictive family, one variant; outputs are 1024 per 1.0 (f_c = z / 1024,
-    clamped to +-32767 / 1024). Cp is 4 per plane that the pool reads: the last `pool_planes` of the grid, or
-    all of them when pool_planes = 0. C is then 4 per plane that is left to the contexts: all without own
-    planes.
+    clamped to +-32767 / 1024).
     """
 
     steps: IntegerNetwork
     trunk: IntegerNetwork
     center: IntegerNetwork
     scale: IntegerNetwork
-    scales: int  # Z
-    trit_features: IntegerNetwork | None = None
-    trit_scaling: IntegerNetwork | None = None
-    trit_offsets: IntegerNetwork | None = None
-    chunks: tuple[IntegerNetwork, ...] = ()
+    trits: tuple[IntegerNetwork | None, ...]  # as the shape's attributes
+    groups: tuple[IntegerNetwork, ...] = ()
     pool: IntegerNetwork | None = None
+
+    def layers(self) -> Iterator[IntegerLayer]:
+        """All layers in the order of `StreamShape.layers`."""
+        first = (self.steps, self.trunk, self.center, self.scale)
+        for network in (*first, *self.groups, self.pool, *self.trits):
+            if network is not None:
+                yield from network.layers
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,13 @@ class QuantizedHeads:
     cov: QuantizedLayer  # [7K, H]
     distance_scale: float
     residual: QuantizedResidualDecoder | None = None
+
+    def layers(self) -> Iterator[QuantizedLayer]:
+        """All layers in the stream's order."""
+        yield from (self.hidden, self.opacity, self.color, self.cov)
+        if self.residual is not None:
+            r = self.residual
+            yield from (r.shape_hidden, r.shape_out, r.appearance_hidden, r.appearance_out)
 
     def dequantized(self) -> Heads:
         """The float32 heads a renderer uses.
@@ -171,39 +178,31 @@ def _dequantized(layer: QuantizedLayer) -> F32:
 class QuantizedScene:
     """A scene as integers, ready to be coded; anchors in any order, positions distinct.
 
-    Predictive family: `networks.pool` is there; F may be 0 (the pool alone drives the heads). Symbols of an
-    attribute that `refined` names are those of level S, k = floor((v - mean) / q_S + 1/2); an attribute that
-    it does not name has step q_1 at every level, and its symbols are the same at every level.
+    Symbols of an attribute that levels refine are those of level S, k = floor((v - mean) / q_S + 1/2); the
+    others' are the same at every level.
     """
 
+    shape: StreamShape
     levels: int  # S
     positions: I32  # [N, 3], 0 <= p < 2^21
     features: I32  # [N, F] centered symbols k (at the finest level where refined)
     scaling: I32  # [N, Z]
     offsets: I32  # [N, K, 3]
     gaussian_level: U8  # [N, K]; 0 = never, s = appears at level s; at least one per anchor
-    grid: GridSpec
     grid_signs: tuple[Bool, ...]  # per plane [entries, 4], True = +1
     networks: Networks
     heads: QuantizedHeads
-    step_base: tuple[float, float, float]  # Q0 of features, scaling, offsets
     origin: F64  # [3]
     voxel_size: float
     background: tuple[float, float, float]
     cameras: tuple[Camera, ...] = ()
     rate_weights: tuple[float, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
-    refined: int = 3  # bits: 1 features, 2 scaling, 4 offsets are refined by trits at later levels
-    refine_until: int = 0  # last level that refines; later ones only add. 0: all do
-    # 0 learned three-way, 1 Gaussian three-way (no networks), 2 Gaussian without bounds, 3 features learned,
-    # the others Gaussian three-way
-    trit_model: int = 0
-    pool_planes: int = 0  # how many of the grid's last planes only the pool reads; 0: it shares all of them
 
     @property
-    def family(self) -> str:
-        """ "predictive" with a pool, else "plain"."""
-        return "plain" if self.networks.pool is None else "predictive"
+    def symbols(self) -> tuple[I32, ...]:
+        """[N, values] of each of the shape's attributes."""
+        return self.features, self.scaling, self.offsets.reshape(len(self.offsets), 3 * self.shape.offsets)
 
 
 @dataclass(frozen=True)

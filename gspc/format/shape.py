@@ -242,8 +242,8 @@ def _trits_error(shape: StreamShape) -> str | None:
 def _groups_error(shape: StreamShape) -> str | None:
     if shape.groups is None:
         return None
-    if not 2 <= shape.groups.count <= min(limits.MAX_CHUNKS, shape.features):
-        return f"groups of features must be 0 or 2 to {limits.MAX_CHUNKS} and at most the features"
+    if not 2 <= shape.groups.count <= min(limits.MAX_GROUPS, shape.features):
+        return f"groups of features must be 0 or 2 to {limits.MAX_GROUPS} and at most the features"
     return None if _hidden(shape.groups.hidden) else HIDDEN
 
 

@@ -3,15 +3,26 @@ networks."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gspc.format.grid import GridSpec
-from gspc.model import quantization as quant
-from gspc.model.context import ContextNets, ContextSizes, Prediction, TwoLayer
+from gspc.format.shape import (
+    ALL_LEVELS,
+    ATTRIBUTES,
+    NEVER,
+    Attribute,
+    Groups,
+    Pool,
+    StreamShape,
+    TritModel,
+)
+from gspc.model.context import ContextNets, Prediction, TwoLayer
 from gspc.model.fake_quant import straight_through
 from gspc.model.grid import PLANES, HashGrid
 from gspc.model.heads import GaussianHeads
@@ -21,14 +32,19 @@ from gspc.ops.mlp import two_layers
 from gspc.ops.rate import AttributeRows
 from gspc.recipe import Recipe
 
-ATTRIBUTES = ("features", "scaling", "offsets")
 PER_ANCHOR = ("features", "log_scales", "offsets", "masks")
 POSITION_CENTER = (
     1 << 20
 )  # integer position of the scene's middle while training: 21 bits per axis, 16 divides it
 
 
-TRIT_MODELS = ("learned", "gaussian", "rounded", "mixed")  # by their number in the stream
+# What a recipe calls the trit models of features, scaling and offsets.
+TRITS: Mapping[str, tuple[TritModel, TritModel, TritModel]] = {
+    "learned": ("learned", "learned", "learned"),
+    "gaussian": ("gaussian", "gaussian", "gaussian"),
+    "rounded": ("unbounded", "unbounded", "unbounded"),
+    "mixed": ("learned", "gaussian", "gaussian"),
+}
 POOL_UNITS = 1024  # integers per 1.0 of the pool's features in the stream
 
 
@@ -89,35 +105,38 @@ class ModelShape:
         of_features, of_scaling = octaves.split([self.features, self.scales], dim=1)
         centers = (prediction.center_features, prediction.center_scaling, prediction.center_offsets)
         scales = (of_features, of_scaling, prediction.scale_offsets)
-        rows = zip(
-            values, centers, scales, prediction.r.split(1, dim=1), self.step_base.as_tuple(), strict=True
-        )
+        bases = self.step_base.as_tuple()
+        rows = zip(values, centers, scales, prediction.r.split(1, dim=1), bases, strict=True)
         return dict(zip(ATTRIBUTES, (AttributeRows(*parts) for parts in rows), strict=True))
 
-    def is_refined(self, attribute: str) -> bool:
-        """Whether trits refine an attribute from level to level."""
-        return bool(self.refined >> ATTRIBUTES.index(attribute) & 1)
+    @cached_property
+    def attributes(self) -> tuple[Attribute, ...]:
+        """What the stream says of features, scaling and offsets."""
+        values = (self.features, self.scales, 3 * self.offsets)
+        hidden = (self.trit_features_hidden, self.trit_scaling_hidden, self.trit_offsets_hidden)
+        bases = self.step_base.as_tuple()
+        last = self.refine_until or ALL_LEVELS
+        until = [last if self.refined >> bit & 1 else NEVER for bit in range(len(ATTRIBUTES))]
+        rows = zip(ATTRIBUTES, values, until, TRITS[self.trits], hidden, bases, strict=True)
+        found = [Attribute(*row) for row in rows]
+        return tuple(a if a.wants_network and self.levels > 1 else replace(a, hidden=0) for a in found)
 
-    def has_trit_network(self, attribute: str) -> bool:
-        """Whether a network predicts an attribute's trits: not when a Gaussian does, or there are none."""
-        any_value = attribute != "features" or self.features > 0
-        return any_value and self.is_refined(attribute) and not self.gaussian_trits(attribute)
+    def attribute(self, name: str) -> Attribute:
+        """One of `attributes` by its name."""
+        return self.attributes[ATTRIBUTES.index(name)]
 
-    def gaussian_trits(self, attribute: str) -> bool:
-        """Whether the Gaussian of a first appearance tells an attribute's trits, too."""
-        return self.trits == "gaussian" or (self.trits == "mixed" and attribute != "features")
-
-    def refines_at(self, attribute: str, level: int) -> bool:
-        """Whether `level` refines what earlier levels hold of an attribute."""
-        return self.step_level(attribute, level) == level > 1
-
-    def step_level(self, attribute: str, level: int) -> int:
-        """The level whose step an attribute has at `level`."""
-        return min(level, self.refine_until or level) if self.is_refined(attribute) else 1
-
-    def refinement(self, attribute: str, level: int) -> int:
-        """How many steps of an attribute at `level` fit into one of level 1."""
-        return quant.refinement(self.step_level(attribute, level))
+    def stream(self, grid: GridSpec) -> StreamShape:
+        """The shape of this model's stream."""
+        return StreamShape(
+            attributes=self.attributes,
+            steps_hidden=self.steps_hidden,
+            trunk_hidden=self.trunk_hidden,
+            heads_hidden=self.head_hidden,
+            residual_hidden=self.residual_hidden,
+            groups=Groups(self.chunks, self.chunk_hidden) if self.chunks else None,
+            pool=Pool(self.pool, self.pool_hidden, self.pool_planes) if self.pool else None,
+            grid=grid,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a checkpoint."""
@@ -172,26 +191,13 @@ class AnchorModel(nn.Module):
             distance_scale,
             shape.residual_hidden,
         )
-        own = shape.pool_planes * spec.features_per_entry
-        self.context_size = spec.context_size - own
-        sizes = ContextSizes(
-            features=shape.features,
-            offsets=shape.offsets,
-            context=self.context_size,
-            scales=shape.scales,
-            steps_hidden=shape.steps_hidden,
-            trunk_hidden=shape.trunk_hidden,
-            trit_features_hidden=shape.trit_features_hidden,
-            trit_scaling_hidden=shape.trit_scaling_hidden,
-            trit_offsets_hidden=shape.trit_offsets_hidden,
-            trits=tuple(name for name in ATTRIBUTES if shape.has_trit_network(name)),
-            chunks=shape.chunks,
-            chunk_hidden=shape.chunk_hidden,
-        )
-        # Drawn apart, so that levels and trits leave the rest of a seed's fit alone.
+        self.stream = shape.stream(spec)
+        # The entropy networks take their starting weights from a random state of their own, so that how many
+        # levels and trits there are does not change where the rest of a fit of the same seed starts.
         with torch.random.fork_rng(devices=[]):
-            self.context = ContextNets(sizes, shape.levels, shape.rate_weights)
-        self.pool = TwoLayer(own or spec.context_size, shape.pool_hidden, shape.pool) if shape.pool else None
+            self.context = ContextNets(self.stream, shape.levels, shape.rate_weights)
+        read = self.stream.pool_context_size
+        self.pool = TwoLayer(read, shape.pool_hidden, shape.pool) if shape.pool else None
 
     @property
     def anchors(self) -> int:
@@ -210,13 +216,13 @@ class AnchorModel(nn.Module):
 
     def values_per_anchor(self) -> int:
         """F + Z + 3K, the divisor of the rate loss."""
-        return self.shape.features + self.shape.scales + 3 * self.shape.offsets
+        return self.stream.values
 
     def split_grid(self, values: Tensor) -> tuple[Tensor, Tensor]:  # [n, C_all] -> [n, C], [n, Cp]
         """What the contexts and what the pool read of the grid."""
         if not self.shape.pool_planes:
             return values, values
-        return values[:, : self.context_size], values[:, self.context_size :]
+        return values[:, : self.stream.context_size], values[:, self.stream.context_size :]
 
     def predicted(self, pool_values: Tensor) -> Tensor:  # [n, Cp] -> [n, P]
         """f_c of Predict-GS: what the spatial feature pool predicts, on the stream's grid once calibrated."""

@@ -34,19 +34,19 @@ def calibrate(model: AnchorModel) -> None:
         found[net] = torch.maximum(found.get(net, rows.amax()), rows.amax())
 
     values = shape.values(model.features[index], model.log_scales[index], model.offsets[index])
-    ends = [nets.sizes.chunk(number)[1] for number in range(nets.sizes.chunks)]
+    ends = [end for _, end in nets.shape.group_bounds] if nets.shape.groups else []
     for level in range(1, levels + 1):
         rows = shape.attribute_rows(values, prediction, nets.scales(hidden, level))
-        for name in nets.sizes.trits:
-            if not shape.refines_at(name, level):
+        for a in shape.attributes:
+            if not a.hidden or not a.refines_at(level):
                 continue
-            coarser = shape.step_level(name, levels) - level
-            so_far, _ = rate.trits(rows[name], shape.refinement(name, levels), coarser)
-            net, gain = nets.trit_net(name)
+            so_far, _ = rate.trits(rows[a.name], a.refinement(levels), a.step_level(levels) - level)
+            net, gain = nets.trit_net(a.name)
             note(net, net.hidden(torch.cat([context, so_far], 1)) * gain(level))
         if not ends:
             continue
-        of_chunks = rate.chunk_inputs(rows["features"], shape.refinement("features", level), ends)
+        refinement = shape.attributes[0].refinement(level)
+        of_chunks = rate.chunk_inputs(rows["features"], refinement, ends)
         for number, inputs in enumerate(of_chunks, start=1):
             net, gain = nets.chunk_net(number)
             note(net, net.hidden(inputs) * gain(level))

@@ -14,34 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gspc.format.shape import StreamShape
 from gspc.model import fake_quant
 from gspc.ops.mlp import TwoLayerWeights, two_layers
-
-
-@dataclass(frozen=True)
-class ContextSizes:
-    """Widths of the entropy networks."""
-
-    features: int
-    offsets: int  # K
-    context: int
-    scales: int = 6  # log scales of an anchor
-    steps_hidden: int = 32
-    trunk_hidden: int = 80
-    trit_features_hidden: int = 64
-    trit_scaling_hidden: int = 18
-    trit_offsets_hidden: int = 64
-    trits: tuple[str, ...] = ("features", "scaling")  # attributes that have a trit network
-    chunks: int = 0  # of the intra-anchor context; 0: none
-    chunk_hidden: int = 24
-
-    def values(self, attribute: str) -> int:
-        """Values of an attribute per anchor."""
-        return {"features": self.features, "scaling": self.scales, "offsets": 3 * self.offsets}[attribute]
-
-    def chunk(self, number: int) -> tuple[int, int]:
-        """First channel and the one after the last of an intra-anchor chunk, counted from 0."""
-        return number * self.features // self.chunks, (number + 1) * self.features // self.chunks
 
 
 class TwoLayer(nn.Module):
@@ -131,31 +106,26 @@ class Prediction:
 class ContextNets(nn.Module):
     """All entropy networks."""
 
-    def __init__(self, sizes: ContextSizes, levels: int, rate_weights: tuple[float, ...]) -> None:
+    def __init__(self, shape: StreamShape, levels: int, rate_weights: tuple[float, ...]) -> None:
         super().__init__()
-        self.sizes = sizes
+        self.shape = shape
         self.levels = levels
-        f, z, k, c = sizes.features, sizes.scales, sizes.offsets, sizes.context
-        self.steps = TwoLayer(c, sizes.steps_hidden, 3)
-        self.trunk = TwoLayer(c, sizes.trunk_hidden, f + z + 6 * k)  # second layer: center
-        self.scale = nn.Linear(sizes.trunk_hidden, f + z)
-        self.trunk_gain = LevelGain(levels, sizes.trunk_hidden, rate_weights)
-        hidden = {
-            "features": sizes.trit_features_hidden,
-            "scaling": sizes.trit_scaling_hidden,
-            "offsets": sizes.trit_offsets_hidden,
-        }
+        f, z, k, c = shape.features, shape.scales, shape.offsets, shape.context_size
+        self.steps = TwoLayer(c, shape.steps_hidden, len(shape.attributes))
+        self.trunk = TwoLayer(c, shape.trunk_hidden, f + z + 6 * k)  # second layer: center
+        self.scale = nn.Linear(shape.trunk_hidden, f + z)
+        self.trunk_gain = LevelGain(levels, shape.trunk_hidden, rate_weights)
         self.trit_nets, self.trit_gains = nn.ModuleDict(), nn.ModuleDict()
-        for name in sizes.trits if levels > 1 else ():
-            values = sizes.values(name)
-            self.trit_nets[name] = TwoLayer(c + values, hidden[name], 2 * values)
-            self.trit_gains[name] = LevelGain(levels, hidden[name], rate_weights)
+        for a in shape.attributes:
+            if a.hidden:
+                self.trit_nets[a.name] = TwoLayer(c + a.values, a.hidden, 2 * a.values)
+                self.trit_gains[a.name] = LevelGain(levels, a.hidden, rate_weights)
         self.chunk_nets, self.chunk_gains = nn.ModuleList(), nn.ModuleList()
-        for number in range(1, sizes.chunks):
-            first, end = sizes.chunk(number)
-            own = end - first
-            self.chunk_nets.append(TwoLayer(2 * own + first, sizes.chunk_hidden, 3 * own))
-            self.chunk_gains.append(LevelGain(levels, sizes.chunk_hidden, rate_weights))
+        if shape.groups:
+            for first, end in shape.group_bounds[1:]:
+                own = end - first
+                self.chunk_nets.append(TwoLayer(2 * own + first, shape.groups.hidden, 3 * own))
+                self.chunk_gains.append(LevelGain(levels, shape.groups.hidden, rate_weights))
         self._start()
 
     def _start(self) -> None:
@@ -165,7 +135,7 @@ class ContextNets(nn.Module):
                 layer.weight.mul_(0.1)
                 layer.bias.zero_()
             self.scale.bias.fill_(3.0)
-            self.trunk.second.bias[-3 * self.sizes.offsets :].fill_(4.0)
+            self.trunk.second.bias[-3 * self.shape.offsets :].fill_(4.0)
             for net in self.chunk_nets:
                 assert isinstance(net, TwoLayer)
                 own = net.second.out_features // 3
@@ -176,12 +146,11 @@ class ContextNets(nn.Module):
     @torch.no_grad()
     def start_scaling(self, centers: Tensor) -> None:  # [Z], in units of Q0
         """Moves the scaling's centers, which are 0 at first."""
-        f = self.sizes.features
-        self.trunk.second.bias[f : f + self.sizes.scales] = centers
+        f = self.shape.features
+        self.trunk.second.bias[f : f + self.shape.scales] = centers
 
     def trit_net(self, attribute: str) -> tuple[TwoLayer, LevelGain]:
-        """The trit network of an attribute of `sizes.trits` and its gains; only models of two levels or more
-        have them."""
+        """The trit network of an attribute that has hidden units, and its gains."""
         net, gain = self.trit_nets[attribute], self.trit_gains[attribute]
         assert isinstance(net, TwoLayer)
         assert isinstance(gain, LevelGain)
@@ -219,7 +188,7 @@ class ContextNets(nn.Module):
         return self._prediction(r, out), octaves
 
     def _prediction(self, r: Tensor, out: Tensor) -> Prediction:
-        f, z, k3 = self.sizes.features, self.sizes.scales, 3 * self.sizes.offsets
+        f, z, k3 = (a.values for a in self.shape.attributes)
         return Prediction(r, *out.split([f, z, k3, k3], dim=1))
 
     def trit_outputs(

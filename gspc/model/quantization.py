@@ -54,11 +54,6 @@ def tabled_step(r: Tensor) -> Tensor:
     return torch.round(2.0**14 * step(1.0, torch.round(r * STEP_RESOLUTION) / STEP_RESOLUTION)) / 2.0**14
 
 
-def refinement(level: int) -> int:
-    """How many steps of `level` fit into one of level 1."""
-    return 3 ** (level - 1)
-
-
 def clamp_log2_scale_in_steps(value: Tensor) -> Tensor:
     """Limits log2(sigma / step) to what the pinned Gaussian tables hold."""
     return value.clamp(LOG2_SMALLEST_SCALE, LOG2_SMALLEST_SCALE + (SCALE_COUNT - 1) / SCALES_PER_OCTAVE)

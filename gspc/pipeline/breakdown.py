@@ -6,13 +6,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from gspc.format import StreamInfo, describe
+from gspc.format.shape import ATTRIBUTES
 from gspc.pipeline.source import Source, naming
 
 if TYPE_CHECKING:
     from gspc.codec import Symbols
-    from gspc.format import StreamInfo
 
-ATTRIBUTES = ("features", "scaling", "offsets")
 CODED = ("symbols", "escapes")  # components that hold symbols
 
 How = Literal["new", "refined", ""]
@@ -82,7 +82,6 @@ class Breakdown:
 def break_down(source: Source, *, threads: int = 0) -> Breakdown:
     """Decodes the whole levels of a stream. Raises BitstreamError, with the source's name."""
     from gspc.codec import decode_symbols
-    from gspc.format import describe
 
     with naming(source.name):
         symbols = decode_symbols(source.data, threads=threads)
@@ -93,7 +92,7 @@ def break_down(source: Source, *, threads: int = 0) -> Breakdown:
 def breakdown_of(data: bytes, stream: StreamInfo, symbols: Symbols) -> Breakdown:
     """The same for a stream that is decoded already."""
     rows = tuple(_row(stream, symbols, level) for level in range(1, symbols.level + 1))
-    return Breakdown(rows, _feature_shares(data, stream, rows), stream.header.pool_features > 0)
+    return Breakdown(rows, _feature_shares(data, stream, rows), stream.header.shape.pool is not None)
 
 
 def first_levels(symbols: Symbols):  # type: ignore[no-untyped-def]  # [N] uint8; numpy is imported late
@@ -126,7 +125,7 @@ def _row(stream: StreamInfo, symbols: Symbols, level: int) -> LevelRow:
         count,
         gaussians,
         count / every,
-        gaussians / (every * stream.header.offsets),
+        gaussians / (every * stream.header.shape.offsets),
         _parts(stream, symbols, level),
     )
 
@@ -162,12 +161,13 @@ def _feature_shares(data: bytes, stream: StreamInfo, rows: tuple[LevelRow, ...])
 def _pool_grid_bytes(data: bytes, stream: StreamInfo) -> tuple[int, int]:
     """Bytes of planes that only the pool reads, and of a grid it shares with the contexts."""
     grid = stream.component("grid")
-    if not stream.header.pool_features:
+    pool = stream.header.shape.pool
+    if pool is None:
         return 0, 0
-    own = stream.header.pool_planes
+    own = pool.planes
     if own == 0:
         return 0, grid
     from gspc.codec.costs import plane_entropies
 
-    bits = plane_entropies(data, stream)
+    bits = plane_entropies(data)
     return divide(grid, [sum(bits[-own:]), sum(bits[:-own])])[0], 0

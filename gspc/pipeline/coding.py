@@ -55,8 +55,9 @@ def compress(
     with naming(source.name):
         if source.kind == "scene":
             raise InputError("is a decoded scene; compress the model or the .pcgs it came from")
-        from gspc.codec import recode, truncate_levels
+        from gspc.codec import recode, require, truncate_levels
 
+        require(coder)
         if source.kind == "model":
             data, available = encode_model(source, levels, threads)
             promised = available

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gspc.errors import UsageError
-from gspc.pipeline.breakdown import ATTRIBUTES, Breakdown, break_down, first_levels
+from gspc.format import COMPONENTS, StreamInfo, describe
+from gspc.format.limits import CHUNK_HEADER_BYTES
+from gspc.format.shape import StreamShape
+from gspc.pipeline.breakdown import Breakdown, break_down, first_levels
 from gspc.pipeline.source import Kind, Source, load_source, naming
 from gspc.switches import made_with
 
-if TYPE_CHECKING:
-    from gspc.format import HeaderInfo, StreamInfo
+CODER_NAMES = {"lanes": "32-lane rANS", "torchac": "torchac"}
+TRIT_NAMES = {"learned": "learned", "gaussian": "Gaussian", "unbounded": "Gaussian without bounds"}
 
 
 @dataclass(frozen=True)
@@ -106,26 +108,21 @@ def as_stream(source: Source, *, threads: int = 0) -> Source:
 def _rates(source: Source, threads: int) -> tuple[Rate, ...]:
     """Counts follow from the masks: what appears is coded by Gaussians, what was there by trits."""
     from gspc.codec import decode_symbols
-    from gspc.format import describe
 
     with naming(source.name):
         symbols = decode_symbols(source.data, threads=threads)
-        refined = describe(source.data).header.refined
+        shape = describe(source.data).header.shape
     masks, first = symbols.gaussian_level, first_levels(symbols)
-    features, scaling = symbols.features.shape[1], symbols.scaling.shape[1]
     found = []
     for level in range(1, symbols.level + 1):
         fresh, old = int((first == level).sum()), int((first < level).sum())
-        counts = {
-            "features": fresh * features,
-            "scaling": fresh * scaling,
-            "offsets": 3 * int((masks == level).sum()),
-        }
-        if level <= (refined >> 4 or level):
-            counts["refined_features"] = old * features * (refined & 1)
-            counts["refined_scaling"] = old * scaling * (refined >> 1 & 1)
-            before = int(((masks > 0) & (masks < level)).sum())
-            counts["refined_offsets"] = 3 * before * (refined >> 2 & 1)
+        appearing, before = int((masks == level).sum()), int(((masks > 0) & (masks < level)).sum())
+        counts = {}
+        for a in shape.attributes:
+            of_gaussians = a.name == "offsets"
+            counts[a.name] = 3 * appearing if of_gaussians else fresh * a.values
+            if a.refines_at(level):
+                counts[f"refined_{a.name}"] = 3 * before if of_gaussians else old * a.values
         found += [
             Rate(level, name, count, symbols.ideal_bits[level, name])
             for name, count in counts.items()
@@ -135,7 +132,6 @@ def _rates(source: Source, threads: int) -> tuple[Rate, ...]:
 
 
 def _inspect_stream(source: Source) -> Inspection:
-    from gspc.format import COMPONENTS, describe
 
     with naming(source.name):
         stream = describe(source.data)
@@ -167,23 +163,24 @@ def _inspect_stream(source: Source) -> Inspection:
 
 
 def _facts(stream: StreamInfo) -> tuple[tuple[str, str], ...]:
-    header = stream.header
+    header, shape = stream.header, stream.header.shape
     anchors = sum(level.anchors for level in stream.levels)
-    solid = [str(plane.resolution) for plane in header.planes if plane.dims == 0]
-    flat = sorted({plane.resolution for plane in header.planes if plane.dims != 0})
-    residual = "residual " * (header.pool_features > 0)
-    scales = f"{header.scales} log scale{'s' * (header.scales != 1)}"
+    solid = [str(plane.resolution) for plane in shape.grid.planes if plane.dims == 0]
+    flat = sorted({plane.resolution for plane in shape.grid.planes if plane.dims != 0})
+    residual = "residual " * (shape.pool is not None)
+    scales = f"{shape.scales} log scale{'s' * (shape.scales != 1)}"
+    steps = ", ".join(f"{a.name} {a.step_base:g}" for a in shape.attributes)
     return (
-        ("format", f"{stream.version[0]}.{stream.version[1]}, model family {header.family}"),
-        ("coder", ("32-lane rANS", "torchac")[header.coder]),
+        ("format", f"{stream.version[0]}.{stream.version[1]}, model family {shape.family}"),
+        ("coder", CODER_NAMES[header.coder]),
         ("anchors", f"{anchors:,} in {len(stream.slice_keys)} slice{'s' * (len(stream.slice_keys) != 1)}"),
         ("Gaussians", f"{sum(level.gaussians for level in stream.levels):,}"),
-        ("per anchor", f"{header.features} {residual}features, {scales}, {header.offsets} offsets"),
-        *_pool_facts(header),
-        ("contexts", _contexts(header)),
-        ("hidden units", _hidden_units(header)),
+        ("per anchor", f"{shape.features} {residual}features, {scales}, {shape.offsets} offsets"),
+        *_pool_facts(shape),
+        ("contexts", _contexts(shape)),
+        ("hidden units", _hidden_units(shape)),
         ("grid", f"3D {' '.join(solid) or 'none'}; 2D {' '.join(map(str, flat)) or 'none'}"),
-        ("steps", "features {:g}, scaling {:g}, offsets {:g}".format(*header.step_base)),
+        ("steps", steps),
         ("positions", f"{header.position_bits} bits per axis, voxel size {header.voxel_size:g}"),
         ("background", " ".join(f"{value:g}" for value in header.background)),
     )
@@ -191,7 +188,6 @@ def _facts(stream: StreamInfo) -> tuple[tuple[str, str], ...]:
 
 def _made_facts(data: bytes, stream: StreamInfo) -> tuple[tuple[str, str], ...]:
     """What the metadata says about the fit; nothing where it is missing, damaged or silent."""
-    from gspc.format.limits import CHUNK_HEADER_BYTES
 
     chunk = next((chunk for chunk in stream.chunks if chunk.tag == "meta" and chunk.crc_ok), None)
     if chunk is None:
@@ -205,37 +201,50 @@ def _made_facts(data: bytes, stream: StreamInfo) -> tuple[tuple[str, str], ...]:
     return (("made with", made),) if made else ()
 
 
-def _pool_facts(header: HeaderInfo) -> tuple[tuple[str, str], ...]:
-    if not header.pool_features:
+def _pool_facts(shape: StreamShape) -> tuple[tuple[str, str], ...]:
+    if shape.pool is None:
         return ()
-    own = header.pool_planes
+    own = shape.pool.planes
     planes = f"{own} plane{'s' * (own != 1)} of its own" if own else "all planes, with the contexts"
-    return (("feature pool", f"{header.pool_features} features from {planes}"),)
+    return (("feature pool", f"{shape.pool.features} features from {planes}"),)
 
 
-def _contexts(header: HeaderInfo) -> str:
-    refined = [name for bit, name in enumerate(ATTRIBUTES) if header.refined >> bit & 1]
-    last = f" up to level {header.refined >> 4}" if header.refined >> 4 else ""
-    models = ("learned", "Gaussian", "Gaussian without bounds", "learned (features) and Gaussian")
-    trits = f"{models[header.trit_model]} trits refine {', '.join(refined)}{last}" if refined else "no trits"
-    chunks = f"features in {header.chunks} chunks" if header.chunks else "no feature chunks"
-    return f"{chunks}, {trits}"
+def _contexts(shape: StreamShape) -> str:
+    groups = f"features in {shape.groups.count} chunks" if shape.groups else "no feature chunks"
+    refined = [a for a in shape.attributes if a.refined]
+    if not refined:
+        return f"{groups}, no trits"
+    names, models = ", ".join(a.name for a in refined), _trit_models(shape)
+    last = f" up to level {refined[0].refined_until}" if refined[0].refined_until else ""
+    return f"{groups}, {models} trits refine {names}{last}"
 
 
-def _hidden_units(header: HeaderInfo) -> str:
+def _trit_models(shape: StreamShape) -> str:
+    """How trits are predicted: one word where all attributes agree, else which attribute has which."""
+    by_model: dict[str, list[str]] = {}
+    for a in shape.attributes:
+        by_model.setdefault(TRIT_NAMES[a.trit_model], []).append(a.name)
+    first, *others = by_model
+    if not others:
+        return first
+    return f"{first} ({', '.join(by_model[first])}) and {' and '.join(others)}"
+
+
+def _hidden_units(shape: StreamShape) -> str:
     """Of every network that the stream has."""
-    units = {
-        "steps": header.steps_hidden,
-        "trunk": header.trunk_hidden,
-        "trits of features": header.trit_features_hidden,
-        "of scaling": header.trit_scaling_hidden,
-        "of offsets": header.trit_offsets_hidden,
-        "chunks": header.chunk_hidden,
-        "pool": header.pool_hidden,
-        "heads": header.heads_hidden,
-        "residual decoder": header.residual_hidden,
-    }
-    return ", ".join(f"{name} {count}" for name, count in units.items() if count)
+    trits = [
+        ("trits of " * (not i) + "of " * (i > 0) + a.name, a.hidden) for i, a in enumerate(shape.attributes)
+    ]
+    units = (
+        ("steps", shape.steps_hidden),
+        ("trunk", shape.trunk_hidden),
+        *trits,
+        ("chunks", shape.groups.hidden if shape.groups else 0),
+        ("pool", shape.pool.hidden if shape.pool else 0),
+        ("heads", shape.heads_hidden),
+        ("residual decoder", shape.residual_hidden),
+    )
+    return ", ".join(f"{name} {count}" for name, count in units if count)
 
 
 def _problems(stream: StreamInfo) -> tuple[str, ...]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gspc.format.shape import Attribute
 from gspc.model import quantization as quant
-from gspc.model.anchors import ATTRIBUTES, AnchorModel, ModelShape
+from gspc.model.anchors import AnchorModel
 from gspc.ops.rows import mask_rows, noisy_rows, rounded_rows
 from gspc.recipe import Noise
 from gspc.train.rate import AnchorRows
@@ -38,13 +39,13 @@ class Lattice:
     steps: tuple[Tensor, ...]  # [N], of level 1
 
 
-def _step_of_first_level(shape: ModelShape, name: str, level: int) -> int:
+def _step_of_first_level(attribute: Attribute, level: int) -> int:
     return 1
 
 
 # How many steps of the noise before steps are learned fit into one of level 1, by attribute and level.
-NOISE_REFINEMENTS: Mapping[Noise, Callable[[ModelShape, str, int], int]] = {
-    "finest": ModelShape.refinement,
+NOISE_REFINEMENTS: Mapping[Noise, Callable[[Attribute, int], int]] = {
+    "finest": Attribute.refinement,
     "first": _step_of_first_level,
 }
 
@@ -104,12 +105,9 @@ class AttributeSource:
     ) -> list[tuple[Tensor, Tensor]]:
         """Each attribute with the noise that stands for quantization at `level`, and the rows `sample`;
         `parameters` are those of the steps [v, 3] once they are learned."""
-        model, shape = self.model, self.model.shape
-        refinement = self._noise_refinement if parameters is None else ModelShape.refinement
-        scales = [
-            q0 / refinement(shape, name, level)
-            for name, q0 in zip(ATTRIBUTES, shape.step_base.as_tuple(), strict=True)
-        ]
+        model = self.model
+        refinement = self._noise_refinement if parameters is None else Attribute.refinement
+        scales = [a.step_base / refinement(a, level) for a in model.shape.attributes]
         steps: tuple[Tensor | None, ...] = (None, None, None)
         seeds = [0, 0, 0]
         if phase is Phase.WARMUP:
@@ -127,7 +125,7 @@ class AttributeSource:
 
     def _rounded(self, visible: Tensor, sample: Tensor, level: int) -> list[tuple[Tensor, Tensor]]:
         """Each attribute as `level` restores it, and the rows `sample`."""
-        model, shape = self.model, self.model.shape
+        model, levels = self.model, self.model.shape.levels
         lattice = self.lattice()
         return [
             rounded_rows(
@@ -136,11 +134,11 @@ class AttributeSource:
                 sample,
                 center,
                 step,
-                shape.refinement(name, shape.levels),
-                shape.step_level(name, shape.levels) - shape.step_level(name, level),
+                a.refinement(levels),
+                a.step_level(levels) - a.step_level(level),
             )
-            for name, values, center, step in zip(
-                ATTRIBUTES,
+            for a, values, center, step in zip(
+                model.shape.attributes,
                 (model.features, model.log_scales, model.offsets),
                 lattice.centers,
                 lattice.steps,

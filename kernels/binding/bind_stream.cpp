@@ -1,12 +1,17 @@
-// Streams: whole scenes in and out. gspc/codec/stream.py turns these tuples and dictionaries into
-// dataclasses.
+// Streams: whole scenes in and out. gspc/codec/core.py turns these classes and tuples into dataclasses.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/array.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <array>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "binding/arrays.hpp"
 #include "codec/stream/stream.hpp"
 
 namespace nb = nanobind;
@@ -14,276 +19,109 @@ using namespace nb::literals;
 
 namespace {
 
-template <class T>
-using In = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
+using gspc::binding::array_of;
+using gspc::binding::bytes_of;
+using gspc::binding::copy_of;
+using gspc::binding::In;
+using gspc::binding::Out;
+using gspc::binding::vector_of;
+using gspc::binding::view_of;
 
-template <class T>
-std::vector<T> vector_of(nb::handle object, size_t size, const char* what) {
-  const auto array = nb::cast<In<T>>(object);
-  if (array.size() != size)
-    throw nb::value_error((std::string(what) + ": " + std::to_string(size) + " values expected, not " +
-                           std::to_string(array.size()))
-                              .c_str());
-  return std::vector<T>(array.data(), array.data() + array.size());
-}
+size_t size(int n) { return static_cast<size_t>(n); }
 
-// (weight, bias, multiplier, shift)
-void fill_layer(gspc::IntegerLayer& layer, nb::handle object, const std::string& name) {
-  const auto parts = nb::cast<nb::tuple>(object);
-  const size_t in = static_cast<size_t>(layer.in), out = static_cast<size_t>(layer.out),
-               v = layer.gains.size();
-  layer.weight = vector_of<int8_t>(parts[0], in * out, (name + " weight").c_str());
-  layer.bias = vector_of<int32_t>(parts[1], out, (name + " bias").c_str());
-  const auto multiplier = vector_of<int16_t>(parts[2], v * out, (name + " multiplier").c_str());
-  const auto shift = vector_of<uint8_t>(parts[3], v, (name + " shift").c_str());
-  for (size_t i = 0; i < v; ++i) {
-    layer.gains[i].multiplier.assign(multiplier.begin() + static_cast<std::ptrdiff_t>(i * out),
-                                     multiplier.begin() + static_cast<std::ptrdiff_t>((i + 1) * out));
-    layer.gains[i].shift = shift[i];
-  }
-  for (int8_t w : layer.weight)
+void check_weights(const std::vector<int8_t>& weights, const std::string& name) {
+  for (int8_t w : weights)
     if (w == -128) throw nb::value_error((name + ": weights are -127 to 127").c_str());
 }
 
-gspc::Networks networks_of(const gspc::StreamHeader& header, int levels, const nb::dict& layers) {
-  gspc::Networks n(header, levels);
-  fill_layer(n.steps_hidden, layers["steps_hidden"], "steps");
-  fill_layer(n.steps_out, layers["steps_out"], "steps output");
-  fill_layer(n.trunk, layers["trunk"], "trunk");
-  fill_layer(n.center, layers["center"], "center");
-  fill_layer(n.scale, layers["scale"], "scale");
-  const auto fill_two = [&](gspc::TwoLayers<gspc::IntegerLayer>& net, const std::string& name) {
-    fill_layer(net.hidden, layers[(name + "_hidden").c_str()], name);
-    fill_layer(net.out, layers[(name + "_out").c_str()], name + " output");
-  };
-  for (size_t i = 0; i < n.chunks.size(); ++i) fill_two(n.chunks[i], "chunk_" + std::to_string(i + 1));
-  if (header.pool_features > 0) fill_two(n.pool, "pool");
-  const char* const trits[3] = {"trit_features", "trit_scaling", "trit_offsets"};
-  for (int a = 0; a < 3; ++a)
-    if (levels > 1 && header.trit_hidden[a] > 0) fill_two(n.trits[a], trits[a]);
-  return n;
-}
-
-template <class T, class C>
-void fill_array(C& out, nb::handle object) {
-  size_t i = 0;
-  for (nb::handle item : nb::cast<nb::sequence>(object)) {
-    if (i == 3) throw nb::value_error("3 values expected");
-    out[i++] = nb::cast<T>(item);
+// (weight, bias, multiplier, shift)
+void fill_layer(gspc::IntegerLayer& layer, const nb::tuple& parts, const std::string& name) {
+  const size_t out = size(layer.out), variants = layer.gains.size();
+  layer.weight = vector_of<int8_t>(parts[0], size(layer.in) * out, name + " weight");
+  layer.bias = vector_of<int32_t>(parts[1], out, name + " bias");
+  const auto multiplier = vector_of<int16_t>(parts[2], variants * out, name + " multiplier");
+  const auto shift = vector_of<uint8_t>(parts[3], variants, name + " shift");
+  for (size_t i = 0; i < variants; ++i) {
+    const auto first = multiplier.begin() + static_cast<std::ptrdiff_t>(i * out);
+    layer.gains[i].multiplier.assign(first, first + static_cast<std::ptrdiff_t>(out));
+    layer.gains[i].shift = shift[i];
   }
-  if (i != 3) throw nb::value_error("3 values expected");
+  check_weights(layer.weight, name);
 }
 
-gspc::GridSpec grid_of(const nb::dict& d) {
-  gspc::GridSpec grid{};
-  fill_array<int32_t>(grid.box_low, d["box_low"]);
-  fill_array<int32_t>(grid.box_size, d["box_size"]);
-  for (nb::handle plane : nb::cast<nb::sequence>(d["planes"])) {
-    const auto p = nb::cast<nb::tuple>(plane);
-    grid.planes.push_back({nb::cast<int32_t>(p[0]), nb::cast<int32_t>(p[1]), nb::cast<int32_t>(p[2])});
-  }
-  if (const char* error = gspc::grid_spec_error(grid)) throw nb::value_error(error);
-  return grid;
+// Raises ValueError unless `layers` are as many as `each` visits.
+template <class Each>
+void check_count(const nb::list& layers, const char* what, Each each) {
+  size_t expected = 0;
+  each([&](const auto&, const auto&) { ++expected; });
+  if (layers.size() != expected)
+    throw nb::value_error((std::string(what) + ": " + std::to_string(expected) + " layers expected, not " +
+                           std::to_string(layers.size()))
+                              .c_str());
 }
 
-gspc::StreamHeader header_of(const nb::dict& d) {
-  gspc::StreamHeader h;
-  h.family = nb::cast<std::string>(d["family"]);
-  h.features = nb::cast<int>(d["features"]);
-  h.offsets = nb::cast<int>(d["offsets"]);
-  h.position_bits = 21;
-  h.steps_hidden = nb::cast<int>(d["steps_hidden"]);
-  h.trunk_hidden = nb::cast<int>(d["trunk_hidden"]);
-  h.trit_hidden[gspc::kFeatures] = nb::cast<int>(d["trit_features_hidden"]);
-  h.trit_hidden[gspc::kScaling] = nb::cast<int>(d["trit_scaling_hidden"]);
-  h.trit_hidden[gspc::kOffsets] = nb::cast<int>(d["trit_offsets_hidden"]);
-  h.heads_hidden = nb::cast<int>(d["heads_hidden"]);
-  h.chunk_hidden = nb::cast<int>(d["chunk_hidden"]);
-  h.pool_features = nb::cast<int>(d["pool_features"]);
-  h.pool_hidden = nb::cast<int>(d["pool_hidden"]);
-  h.residual_hidden = nb::cast<int>(d["residual_hidden"]);
-  h.refined = nb::cast<int>(d["refined"]);
-  h.scales = nb::cast<int>(d["scales"]);
-  h.trit_model = nb::cast<int>(d["trit_model"]);
-  h.chunks = nb::cast<int>(d["chunks"]);
-  h.pool_planes = nb::cast<int>(d["pool_planes"]);
-  fill_array<double>(h.step_base, d["step_base"]);
-  fill_array<double>(h.origin, d["origin"]);
-  fill_array<float>(h.background, d["background"]);
-  h.voxel_size = nb::cast<double>(d["voxel_size"]);
-  h.grid = grid_of(d);
-  if (const char* error = gspc::header_error(h)) throw nb::value_error(error);
-  return h;
+// `layers` in the order of StreamShape.layers.
+gspc::Networks networks_of(const gspc::StreamShape& shape, int levels, const nb::list& layers) {
+  gspc::Networks networks(shape, levels);
+  check_count(layers, "networks", [&](auto visit) { gspc::each_layer(networks, visit); });
+  size_t at = 0;
+  gspc::each_layer(networks, [&](const std::string& name, gspc::IntegerLayer& layer) {
+    fill_layer(layer, nb::cast<nb::tuple>(layers[at++]), name);
+  });
+  return networks;
 }
 
-std::vector<uint8_t> signs_of(const gspc::GridSpec& grid, In<uint8_t> signs) {
+std::vector<uint8_t> signs_of(const gspc::GridSpec& grid, const In<uint8_t>& signs) {
   if (signs.size() != gspc::grid_entries(grid) * gspc::GRID_FEATURES)
     throw nb::value_error("grid signs: 4 per entry of the grid expected");
   return gspc::grid_sign_table(grid, signs.data());
 }
 
-void fill_head(gspc::HeadLayer& layer, nb::handle object, const char* name) {
-  const auto parts = nb::cast<nb::tuple>(object);
-  layer.weight =
-      vector_of<int8_t>(parts[0], static_cast<size_t>(layer.in) * static_cast<size_t>(layer.out), name);
-  layer.scale = vector_of<float>(parts[1], static_cast<size_t>(layer.out), name);
-  layer.bias = vector_of<float>(parts[2], static_cast<size_t>(layer.out), name);
-  for (int8_t w : layer.weight)
-    if (w == -128) throw nb::value_error((std::string(name) + ": weights are -127 to 127").c_str());
-}
-
-gspc::StoredHeads heads_of(const gspc::StreamHeader& header, const nb::dict& d) {
-  gspc::StoredHeads heads(header);
-  fill_head(heads.hidden, d["hidden"], "hidden heads");
-  fill_head(heads.opacity, d["opacity"], "opacity head");
-  fill_head(heads.color, d["color"], "color head");
-  fill_head(heads.cov, d["cov"], "cov head");
-  if (heads.residual) {
-    fill_head(heads.shape_hidden, d["shape_hidden"], "hidden layer of the shape decoder");
-    fill_head(heads.shape_out, d["shape_out"], "shape decoder");
-    fill_head(heads.appearance_hidden, d["appearance_hidden"], "hidden layer of the appearance decoder");
-    fill_head(heads.appearance_out, d["appearance_out"], "appearance decoder");
-  }
-  heads.distance_scale = nb::cast<float>(d["distance_scale"]);
+// (weight, scale, bias) of every layer, in the stream's order.
+gspc::StoredHeads heads_of(const gspc::StreamShape& shape, const nb::list& layers, float distance_scale) {
+  gspc::StoredHeads heads(shape);
+  check_count(layers, "heads", [&](auto visit) { gspc::each_head_layer(heads, visit); });
+  size_t at = 0;
+  gspc::each_head_layer(heads, [&](const char* name, gspc::HeadLayer& layer) {
+    const auto parts = nb::cast<nb::tuple>(layers[at++]);
+    layer.weight = vector_of<int8_t>(parts[0], size(layer.in) * size(layer.out), name);
+    layer.scale = vector_of<float>(parts[1], size(layer.out), name);
+    layer.bias = vector_of<float>(parts[2], size(layer.out), name);
+    check_weights(layer.weight, name);
+  });
+  heads.distance_scale = distance_scale;
   return heads;
 }
 
-// (name, width, height, fx, fy, cx, cy, 12 numbers)
-gspc::StoredCamera camera_of(nb::handle object) {
-  const auto t = nb::cast<nb::tuple>(object);
-  gspc::StoredCamera c;
-  c.name = nb::cast<std::string>(t[0]);
-  c.width = nb::cast<uint32_t>(t[1]);
-  c.height = nb::cast<uint32_t>(t[2]);
-  c.focal_x = nb::cast<double>(t[3]);
-  c.focal_y = nb::cast<double>(t[4]);
-  c.center_x = nb::cast<double>(t[5]);
-  c.center_y = nb::cast<double>(t[6]);
-  const auto pose = nb::cast<std::vector<double>>(t[7]);
-  if (pose.size() != 12) throw nb::value_error("a camera pose has 12 numbers");
-  std::copy(pose.begin(), pose.end(), c.world_to_camera);
-  return c;
+void check_header(const gspc::StreamHeader& header, int levels) {
+  if (levels < 1 || levels > gspc::kMaxLevels) throw nb::value_error("a scene has 1 to 8 levels");
+  if (const char* error = gspc::header_error(header)) throw nb::value_error(error);
 }
 
-nb::bytes bytes_of(const std::vector<uint8_t>& v) { return nb::bytes(v.data(), v.size()); }
-
-template <class T>
-nb::object array_of(gspc::Buffer<T>& buffer, std::vector<size_t> shape) {
-  T* data = buffer.data.release();
-  nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<T*>(p); });
-  return nb::cast(nb::ndarray<nb::numpy, T>(data, shape.size(), shape.data(), owner));
-}
-
-template <class T>
-nb::object copy_of(const std::vector<T>& values, std::vector<size_t> shape) {
-  gspc::Buffer<T> buffer(values.size());
-  std::copy(values.begin(), values.end(), buffer.data.get());
-  return array_of(buffer, shape);
-}
-
-nb::tuple head_tuple(const gspc::HeadLayer& layer) {
-  const size_t in = static_cast<size_t>(layer.in), out = static_cast<size_t>(layer.out);
-  return nb::make_tuple(copy_of(layer.weight, {out, in}), copy_of(layer.scale, {out}),
-                        copy_of(layer.bias, {out}));
-}
-
-nb::dict decoded_dict(gspc::DecodedStream& s, bool symbols) {
-  const size_t n = s.count, f = static_cast<size_t>(s.header.features),
-               k = static_cast<size_t>(s.header.offsets);
-  nb::dict d;
-  d["level"] = s.level;
-  d["levels_in_file"] = s.levels_in_file;
-  d["truncated"] = s.truncated;
-  d["hash"] = s.hash;
-  d["metadata"] = nb::bytes(s.metadata.data(), s.metadata.size());
-  d["background"] = nb::make_tuple(s.header.background[0], s.header.background[1], s.header.background[2]);
-  nb::list cameras;
-  for (const auto& c : s.cameras) {
-    const std::vector<double> pose(c.world_to_camera, c.world_to_camera + 12);
-    cameras.append(nb::make_tuple(nb::bytes(c.name.data(), c.name.size()), c.width, c.height, c.focal_x,
-                                  c.focal_y, c.center_x, c.center_y, pose));
-  }
-  d["cameras"] = cameras;
-  d["hidden"] = head_tuple(s.heads.hidden);
-  d["opacity"] = head_tuple(s.heads.opacity);
-  d["color"] = head_tuple(s.heads.color);
-  d["cov"] = head_tuple(s.heads.cov);
-  if (s.heads.residual) {
-    d["shape_hidden"] = head_tuple(s.heads.shape_hidden);
-    d["shape_out"] = head_tuple(s.heads.shape_out);
-    d["appearance_hidden"] = head_tuple(s.heads.appearance_hidden);
-    d["appearance_out"] = head_tuple(s.heads.appearance_out);
-  }
-  d["residuals"] = s.header.pool_features > 0 ? s.header.features : 0;
-  d["distance_scale"] = s.heads.distance_scale;
-  d["gaussian_level"] = array_of(s.gaussian_level, {n, k});
-  nb::list ideal;
-  for (const auto& bits : s.ideal) {
-    nb::dict row;
-    const char* const names[] = {"features", "scaling", "offsets"};
-    for (int a = 0; a < 3; ++a) row[names[a]] = bits.first[a];
-    for (int a = 0; a < 3; ++a) row[(std::string("refined_") + names[a]).c_str()] = bits.trits[a];
-    ideal.append(row);
-  }
-  d["ideal"] = ideal;
-  if (symbols) {
-    d["positions"] = array_of(s.positions, {n, 3});
-    d["features"] = array_of(s.attribute_symbols[gspc::kFeatures], {n, f});
-    d["scaling"] = array_of(s.attribute_symbols[gspc::kScaling], {n, static_cast<size_t>(s.header.scales)});
-    d["offsets"] = array_of(s.attribute_symbols[gspc::kOffsets], {n, k, 3});
-    d["means"] = array_of(s.means, {n, static_cast<size_t>(s.header.attributes())});
-    d["steps"] = array_of(s.steps, {n, 3});
-  } else {
-    d["anchors"] = array_of(s.anchors, {n, 3});
-    d["features"] = array_of(s.features, {n, static_cast<size_t>(s.header.restored_features())});
-    d["log_scales"] = array_of(s.log_scales, {n, 6});
-    d["offsets"] = array_of(s.offsets, {n, k, 3});
-  }
-  return d;
-}
-
-nb::dict decode(nb::bytes data, int upto, int threads, uint64_t max_memory, bool symbols, bool ideal,
-                bool reverse) {
-  gspc::DecodeOptions options;
-  options.upto = upto;
-  options.threads = threads;
-  options.max_memory = max_memory;
-  options.symbols = symbols;
-  options.ideal = ideal;
-  options.reverse = reverse;
-  gspc::DecodedStream out;
-  {
-    const auto* bytes = reinterpret_cast<const uint8_t*>(data.c_str());
-    const size_t size = data.size();
-    nb::gil_scoped_release release;
-    out = gspc::decode_stream(bytes, size, options);
-  }
-  return decoded_dict(out, symbols);
-}
-
-nb::bytes encode(nb::dict header, int scene_levels, nb::dict networks, In<uint8_t> signs, nb::dict heads,
-                 nb::list cameras, nb::bytes metadata, In<int32_t> positions, In<int32_t> features,
-                 In<int32_t> scaling, In<int32_t> offsets, In<uint8_t> gaussian_level, int levels,
-                 size_t slice_anchors, int threads) {
-  if (scene_levels < 1 || scene_levels > gspc::kMaxLevels) throw nb::value_error("a scene has 1 to 8 levels");
+nb::bytes encode(const gspc::StreamHeader& header, int scene_levels, const nb::list& networks,
+                 const In<uint8_t>& signs, const nb::list& heads, float distance_scale,
+                 const std::vector<gspc::StoredCamera>& cameras, const nb::bytes& metadata,
+                 const In<int32_t>& positions, const std::vector<In<int32_t>>& symbols,
+                 const In<uint8_t>& gaussian_level, int levels, size_t slice_anchors, int threads) {
+  check_header(header, scene_levels);
   gspc::SceneSource scene;
-  scene.header = header_of(header);
+  scene.header = header;
   scene.levels = scene_levels;
-  scene.networks = networks_of(scene.header, scene_levels, networks);
-  scene.signs = signs_of(scene.header.grid, signs);
-  scene.heads = heads_of(scene.header, heads);
-  for (nb::handle camera : cameras) scene.cameras.push_back(camera_of(camera));
+  scene.networks = networks_of(header, scene_levels, networks);
+  scene.signs = signs_of(header.grid, signs);
+  scene.heads = heads_of(header, heads, distance_scale);
+  scene.cameras = cameras;
   scene.metadata.assign(metadata.c_str(), metadata.size());
-  const size_t n = positions.size() / 3, f = static_cast<size_t>(scene.header.features),
-               z = static_cast<size_t>(scene.header.scales), k = static_cast<size_t>(scene.header.offsets);
-  if (positions.size() != n * 3 || features.size() != n * f || scaling.size() != n * z ||
-      offsets.size() != n * k * 3 || gaussian_level.size() != n * k)
-    throw nb::value_error("positions, features, scaling, offsets and gaussian_level do not belong together");
-  scene.count = n;
+  scene.count = positions.size() / 3;
+  bool fits = positions.size() == scene.count * 3 && symbols.size() == gspc::kAttributes &&
+              gaussian_level.size() == scene.count * size(header.offsets());
+  for (size_t a = 0; fits && a < gspc::kAttributes; ++a) {
+    fits = symbols[a].size() == scene.count * size(header.attributes[a].values);
+    scene.symbols[a] = symbols[a].data();
+  }
+  if (!fits)
+    throw nb::value_error("positions, symbols of the attributes and gaussian_level do not belong together");
   scene.positions = positions.data();
-  scene.symbols[gspc::kFeatures] = features.data();
-  scene.symbols[gspc::kScaling] = scaling.data();
-  scene.symbols[gspc::kOffsets] = offsets.data();
   scene.gaussian_level = gaussian_level.data();
   std::vector<uint8_t> file;
   {
@@ -293,21 +131,43 @@ nb::bytes encode(nb::dict header, int scene_levels, nb::dict networks, In<uint8_
   return bytes_of(file);
 }
 
-// What positions alone predict.
-gspc::StreamModel model_of(const nb::dict& header, int levels, const nb::dict& networks, In<uint8_t> signs) {
-  if (levels < 1 || levels > gspc::kMaxLevels) throw nb::value_error("a scene has 1 to 8 levels");
-  const gspc::StreamHeader h = header_of(header);
-  const gspc::Networks n = networks_of(h, levels, networks);
-  for (int level = 1; level <= levels; ++level) gspc::check_networks(n, level);
-  return {h, signs_of(h.grid, signs), n, levels};
+gspc::DecodedStream decode(const nb::bytes& data, int upto, int threads, uint64_t max_memory, bool symbols,
+                           bool ideal, bool reverse) {
+  gspc::DecodeOptions options;
+  options.upto = upto;
+  options.threads = threads;
+  options.max_memory = max_memory;
+  options.symbols = symbols;
+  options.ideal = ideal;
+  options.reverse = reverse;
+  const auto* bytes = reinterpret_cast<const uint8_t*>(data.c_str());
+  const size_t count = data.size();
+  nb::gil_scoped_release release;
+  return gspc::decode_stream(bytes, count, options);
 }
 
-nb::object predict_pool(nb::dict header, int levels, nb::dict networks, In<uint8_t> signs,
-                        In<int32_t> positions, int threads) {
-  const gspc::StreamModel model = model_of(header, levels, networks, signs);
-  if (model.header.pool_features == 0) throw nb::value_error("these networks have no pool");
+// What positions alone predict.
+gspc::StreamModel model_of(const gspc::StreamShape& shape, int levels, const nb::list& layers,
+                           const In<uint8_t>& signs) {
+  gspc::StreamHeader header;
+  static_cast<gspc::StreamShape&>(header) = shape;
+  header.position_bits = gspc::kMaxPositionBits;
+  check_header(header, levels);
+  const gspc::Networks networks = networks_of(shape, levels, layers);
+  for (int level = 1; level <= levels; ++level) gspc::check_networks(networks, level);
+  return {header, signs_of(shape.grid, signs), networks, levels};
+}
+
+size_t position_count(const In<int32_t>& positions) {
   if (positions.size() % 3 != 0) throw nb::value_error("positions [N, 3] expected");
-  const size_t count = positions.size() / 3, p = static_cast<size_t>(model.header.pool_features);
+  return positions.size() / 3;
+}
+
+Out<float> predict_pool(const gspc::StreamShape& shape, int levels, const nb::list& networks,
+                        const In<uint8_t>& signs, const In<int32_t>& positions, int threads) {
+  const gspc::StreamModel model = model_of(shape, levels, networks, signs);
+  if (!shape.predictive()) throw nb::value_error("these networks have no pool");
+  const size_t count = position_count(positions), p = size(shape.pool.features);
   gspc::Buffer<float> features(count * p);
   {
     nb::gil_scoped_release release;
@@ -316,37 +176,145 @@ nb::object predict_pool(nb::dict header, int levels, nb::dict networks, In<uint8
   return array_of(features, {count, p});
 }
 
-nb::tuple predict(nb::dict header, int levels, nb::dict networks, In<uint8_t> signs, In<int32_t> positions,
-                  int threads) {
-  const gspc::StreamModel model = model_of(header, levels, networks, signs);
-  if (positions.size() % 3 != 0) throw nb::value_error("positions [N, 3] expected");
-  const size_t count = positions.size() / 3, a = static_cast<size_t>(model.header.attributes());
-  gspc::Buffer<int16_t> means(count * a);
-  gspc::Buffer<uint8_t> steps(count * 3);
+std::pair<Out<int16_t>, Out<uint8_t>> predict(const gspc::StreamShape& shape, int levels,
+                                              const nb::list& networks, const In<uint8_t>& signs,
+                                              const In<int32_t>& positions, int threads) {
+  const gspc::StreamModel model = model_of(shape, levels, networks, signs);
+  const size_t count = position_count(positions), values = size(shape.values());
+  gspc::Buffer<int16_t> means(count * values);
+  gspc::Buffer<uint8_t> steps(count * gspc::kAttributes);
   {
     nb::gil_scoped_release release;
     gspc::predict_scene(model, positions.data(), count, threads, means.data.get(), steps.data.get());
   }
-  return nb::make_tuple(array_of(means, {count, a}), array_of(steps, {count, 3}));
+  return {array_of(means, {count, values}), array_of(steps, {count, gspc::kAttributes})};
 }
 
-nb::bytes keep_levels(nb::bytes data, int levels) {
+nb::bytes keep_levels(const nb::bytes& data, int levels) {
   const auto* bytes = reinterpret_cast<const uint8_t*>(data.c_str());
   return bytes_of(gspc::truncate_stream(bytes, data.size(), levels));
+}
+
+// (weight, scale, bias) of every layer of the heads, in the stream's order.
+nb::list head_tuples(const gspc::DecodedStream& s) {
+  nb::list layers;
+  gspc::each_head_layer(s.heads, [&](const char*, const gspc::HeadLayer& layer) {
+    layers.append(nb::make_tuple(copy_of(layer.weight, {size(layer.out), size(layer.in)}),
+                                 copy_of(layer.scale, {size(layer.out)}),
+                                 copy_of(layer.bias, {size(layer.out)})));
+  });
+  return layers;
+}
+
+void bind_camera(nb::module_& m) {
+  using gspc::StoredCamera;
+  nb::class_<StoredCamera>(m, "StoredCamera", "A suggested camera as the stream holds it.")
+      .def(
+          "__init__",
+          [](StoredCamera* self, const nb::bytes& name, uint32_t width, uint32_t height,
+             const std::array<double, 4>& intrinsics, const std::array<double, 12>& pose) {
+            new (self) StoredCamera();
+            self->name.assign(name.c_str(), name.size());
+            self->width = width;
+            self->height = height;
+            self->focal_x = intrinsics[0];
+            self->focal_y = intrinsics[1];
+            self->center_x = intrinsics[2];
+            self->center_y = intrinsics[3];
+            std::copy(pose.begin(), pose.end(), self->world_to_camera);
+          },
+          "name"_a, "width"_a, "height"_a, "intrinsics"_a, "pose"_a)
+      .def_prop_ro("name", [](const StoredCamera& c) { return nb::bytes(c.name.data(), c.name.size()); })
+      .def_ro("width", &StoredCamera::width)
+      .def_ro("height", &StoredCamera::height)
+      .def_prop_ro("intrinsics",
+                   [](const StoredCamera& c) {
+                     return std::array<double, 4>{c.focal_x, c.focal_y, c.center_x, c.center_y};
+                   })
+      .def_prop_ro("pose", [](const StoredCamera& c) {
+        std::array<double, 12> pose;
+        std::copy(c.world_to_camera, c.world_to_camera + 12, pose.begin());
+        return pose;
+      });
+}
+
+// An array of a decoded stream, [N, columns], as a read-only property.
+template <class T, class Columns>
+auto rows(gspc::Buffer<T> gspc::DecodedStream::* member, Columns columns) {
+  return [member, columns](nb::handle_t<gspc::DecodedStream> self) {
+    const auto& s = nb::cast<const gspc::DecodedStream&>(self);
+    return view_of(s.*member, {s.count, columns(s)}, self);
+  };
+}
+
+void bind_decoded(nb::module_& m) {
+  using gspc::DecodedStream;
+  const auto three = [](const DecodedStream&) { return size_t{3}; };
+  const auto six = [](const DecodedStream&) { return size_t{6}; };
+  const auto k = [](const DecodedStream& s) { return size(s.header.offsets()); };
+  nb::class_<DecodedStream>(
+      m, "DecodedStream",
+      "A decoded stream of N anchors. Its arrays are views that keep it alive; integers "
+      "(positions, symbols, means, steps) or floats are empty, by what was asked for.")
+      .def_ro("header", &DecodedStream::header)
+      .def_ro("level", &DecodedStream::level)
+      .def_ro("levels_in_file", &DecodedStream::levels_in_file)
+      .def_ro("truncated", &DecodedStream::truncated)
+      .def_ro("hash", &DecodedStream::hash)
+      .def_prop_ro("metadata",
+                   [](const DecodedStream& s) { return nb::bytes(s.metadata.data(), s.metadata.size()); })
+      .def_ro("cameras", &DecodedStream::cameras)
+      .def_prop_ro("heads", &head_tuples)
+      .def_prop_ro("distance_scale", [](const DecodedStream& s) { return s.heads.distance_scale; })
+      .def_prop_ro("gaussian_level", rows(&DecodedStream::gaussian_level, k), "[N, K] uint8, 0: not alive")
+      .def_prop_ro("anchors", rows(&DecodedStream::anchors, three), "[N, 3] float32, world space")
+      .def_prop_ro("features",
+                   rows(&DecodedStream::features,
+                        [](const DecodedStream& s) { return size(s.header.restored_features()); }),
+                   "[N, P + F] float32")
+      .def_prop_ro("log_scales", rows(&DecodedStream::log_scales, six), "[N, 6] float32")
+      .def_prop_ro(
+          "offsets",
+          [](nb::handle_t<DecodedStream> self) {
+            const auto& s = nb::cast<const DecodedStream&>(self);
+            return view_of(s.offsets, {s.count, size(s.header.offsets()), 3}, self);
+          },
+          "[N, K, 3] float32")
+      .def_prop_ro("positions", rows(&DecodedStream::positions, three), "[N, 3] int32, voxels")
+      .def_prop_ro(
+          "symbols",
+          [](nb::handle_t<DecodedStream> self) {
+            const auto& s = nb::cast<const DecodedStream&>(self);
+            std::vector<Out<int32_t>> found;
+            for (size_t a = 0; a < gspc::kAttributes; ++a)
+              found.push_back(
+                  view_of(s.attribute_symbols[a], {s.count, size(s.header.attributes[a].values)}, self));
+            return found;
+          },
+          "[N, values] int32 of every attribute")
+      .def_prop_ro(
+          "means",
+          rows(&DecodedStream::means, [](const DecodedStream& s) { return size(s.header.values()); }),
+          "[N, F + Z + 3K] int16")
+      .def_prop_ro("steps", rows(&DecodedStream::steps, three), "[N, 3] uint8")
+      .def_ro("ideal", &DecodedStream::ideal,
+              "Bits by level of each attribute's first appearances, then of its trits.");
 }
 
 }  // namespace
 
 void bind_stream(nb::module_& m) {
   nb::exception<gspc::StreamError>(m, "StreamError", PyExc_ValueError);
+  bind_camera(m);
+  bind_decoded(m);
   m.def("encode_stream", &encode, "header"_a, "scene_levels"_a, "networks"_a, "signs"_a, "heads"_a,
-        "cameras"_a, "metadata"_a, "positions"_a, "features"_a, "scaling"_a, "offsets"_a, "gaussian_level"_a,
+        "distance_scale"_a, "cameras"_a, "metadata"_a, "positions"_a, "symbols"_a, "gaussian_level"_a,
         "levels"_a, "slice_anchors"_a, "threads"_a);
   m.def("decode_stream", &decode, "data"_a, "upto"_a, "threads"_a, "max_memory"_a, "symbols"_a, "ideal"_a,
         "reverse"_a);
+  m.def("predict_centers", &predict, "shape"_a, "levels"_a, "networks"_a, "signs"_a, "positions"_a,
+        "threads"_a);
+  m.def("predict_pool", &predict_pool, "shape"_a, "levels"_a, "networks"_a, "signs"_a, "positions"_a,
+        "threads"_a);
   m.def("truncate_stream", &keep_levels, "data"_a, "levels"_a);
-  m.def("predict_pool", &predict_pool, "header"_a, "levels"_a, "networks"_a, "signs"_a, "positions"_a,
-        "threads"_a);
-  m.def("predict_centers", &predict, "header"_a, "levels"_a, "networks"_a, "signs"_a, "positions"_a,
-        "threads"_a);
 }

@@ -8,7 +8,10 @@ namespace nb = nanobind;
 
 void bind_rans(nb::module_& m);
 void bind_positions(nb::module_& m);
+void bind_shape(nb::module_& m);
 void bind_stream(nb::module_& m);
+void bind_costs(nb::module_& m);
+void bind_transcode(nb::module_& m);
 
 NB_MODULE(_codec, m) {
   m.def("active_isa", [] { return std::string(gspc::isa_name(gspc::active_isa())); });
@@ -20,5 +23,8 @@ NB_MODULE(_codec, m) {
   });
   bind_rans(m);
   bind_positions(m);
+  bind_shape(m);
   bind_stream(m);
+  bind_costs(m);
+  bind_transcode(m);
 }

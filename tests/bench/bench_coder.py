@@ -24,7 +24,7 @@ from types import ModuleType
 import numpy as np
 
 from gspc import _codec
-from gspc.reference import rans
+from gspc.reference.mixtures import mixture_table
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,9 @@ def mixture_bits(distinct: Mixtures, index: np.ndarray, symbols: np.ndarray) -> 
     bits = np.full((len(distinct.weight), 64), np.nan)
     lows, escapes = (np.zeros(len(bits), np.int64) for _ in range(2))
     for i, (s0, s1, m0, m1, w) in enumerate(np.stack(distinct.arguments, axis=1).tolist()):
-        lows[i], first = rans.mixture_table((s0, s1), (m0, m1), w)
-        escapes[i] = len(first) - 2
-        bits[i, : len(first) - 1] = 14 - np.log2(np.diff(first))
+        table = mixture_table((s0, s1), (m0, m1), w)
+        lows[i], escapes[i] = table.symbols[0], len(table.symbols)
+        bits[i, : len(table.first) - 1] = 14 - np.log2(np.diff(table.first))
     order, escape = symbols - lows[index], escapes[index]
     return float(bits[index, np.where((order < 0) | (order > escape), escape, order)].sum())
 

@@ -8,8 +8,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from gspc.format.shape import Attribute, TritModel
 from gspc.model import quantization as quant
-from gspc.model.anchors import ATTRIBUTES, AnchorModel
+from gspc.model.anchors import AnchorModel
 from gspc.ops import rate as ops
 from gspc.ops import reference
 from gspc.ops.rate import AttributeRows
@@ -20,13 +21,13 @@ from gspc.train.rate.terms import Cost, Price
 class Appearance:
     """Bits of an attribute's values at the level at which they appear (PCGS Eq. 4)."""
 
-    def __init__(self, model: AnchorModel, name: str) -> None:
-        self.model, self.name = model, name
+    def __init__(self, model: AnchorModel, attribute: Attribute) -> None:
+        self.model, self.attribute = model, attribute
 
     def bits(self, at: LevelSample, weights: Tensor) -> tuple[Tensor, Tensor]:
         """Bits summed with `weights` [n, G], a scalar, and the bits of each group of values [n, G]."""
-        rows = at.attributes[self.name]
-        refinement = self.model.shape.refinement(self.name, at.level)
+        rows = at.attributes[self.attribute.name]
+        refinement = self.attribute.refinement(at.level)
         seconds = self._second_components(rows, refinement, at.level)
         seed = int(torch.randint(1 << 62, ())) if at.noisy else None
         return ops.appearance_bits(rows, refinement, weights, seconds, seed)
@@ -41,7 +42,7 @@ class ChunkedAppearance(Appearance):
 
     def _second_components(self, rows: AttributeRows, refinement: int, level: int) -> Sequence[Tensor]:
         nets = self.model.context
-        ends = [nets.sizes.chunk(number)[1] for number in range(nets.sizes.chunks)]
+        ends = [end for _, end in nets.shape.group_bounds]
         # A decoder knows the earlier chunks' rounded values, so these are what the networks are shown.
         inputs = ops.chunk_inputs(rows, refinement, ends)
         return [nets.chunk_outputs(number, x, level) for number, x in enumerate(inputs, start=1)]
@@ -51,7 +52,7 @@ class TritBits(Protocol):
     """Bits of the trits that refine an attribute. Trits are those of hard symbols, so that only networks and
     grid learn from them."""
 
-    def __init__(self, model: AnchorModel, name: str) -> None: ...
+    def __init__(self, model: AnchorModel, attribute: Attribute) -> None: ...
 
     def bits(self, at: LevelSample, weights: Tensor) -> Tensor:
         """Bits summed with `weights` [n, G] of the trits from the level before to `at.level`, a scalar."""
@@ -60,30 +61,32 @@ class TritBits(Protocol):
 class GaussianTrits:
     """Trits by the shares that the Gaussian of a value's first appearance has of the three bins."""
 
-    def __init__(self, model: AnchorModel, name: str) -> None:
-        self.model, self.name = model, name
+    def __init__(self, model: AnchorModel, attribute: Attribute) -> None:
+        self.model, self.attribute = model, attribute
 
     def bits(self, at: LevelSample, weights: Tensor) -> Tensor:
         """See `TritBits`."""
-        refinement = self.model.shape.refinement(self.name, at.level)
-        finest, coarser = _lattice(self.model, self.name, at.level)
-        return ops.gaussian_trit_bits(at.attributes[self.name], refinement, finest, coarser, weights)[0]
+        refinement = self.attribute.refinement(at.level)
+        finest, coarser = _lattice(self.model, self.attribute, at.level)
+        return ops.gaussian_trit_bits(
+            at.attributes[self.attribute.name], refinement, finest, coarser, weights
+        )[0]
 
 
 class LearnedTrits:
     """Trits by the three-way distribution of a network (PCGS Eq. 6)."""
 
-    def __init__(self, model: AnchorModel, name: str) -> None:
-        self.model, self.name = model, name
+    def __init__(self, model: AnchorModel, attribute: Attribute) -> None:
+        self.model, self.attribute = model, attribute
 
     def bits(self, at: LevelSample, weights: Tensor) -> Tensor:
         """See `TritBits`."""
         return self._bits(*self._outputs_and_trits(at), weights)
 
     def _outputs_and_trits(self, at: LevelSample) -> tuple[Tensor, Tensor]:
-        finest, coarser = _lattice(self.model, self.name, at.level)
-        so_far, trits = ops.trits(at.attributes[self.name], finest, coarser)
-        return self.model.context.trit_outputs(at.context, so_far, at.level, self.name), trits
+        finest, coarser = _lattice(self.model, self.attribute, at.level)
+        so_far, trits = ops.trits(at.attributes[self.attribute.name], finest, coarser)
+        return self.model.context.trit_outputs(at.context, so_far, at.level, self.attribute.name), trits
 
     def _bits(self, outputs: Tensor, trits: Tensor, weights: Tensor) -> Tensor:
         return ops.three_way_bits(outputs, trits, weights)[0]
@@ -98,36 +101,28 @@ class UnboundedTrits(LearnedTrits):
         return reference.weighted_sum(bits, weights)[0]
 
 
-TRITS: Mapping[str, type[TritBits]] = {
+TRITS: Mapping[TritModel, type[TritBits]] = {
     "gaussian": GaussianTrits,
     "learned": LearnedTrits,
     "unbounded": UnboundedTrits,
 }
 
 
-def _lattice(model: AnchorModel, name: str, level: int) -> tuple[int, int]:
+def _lattice(model: AnchorModel, attribute: Attribute, level: int) -> tuple[int, int]:
     """Steps of the finest grid of an attribute in one of level 1, and how many levels above it `level` is."""
-    shape = model.shape
-    return shape.refinement(name, shape.levels), shape.step_level(name, shape.levels) - level
-
-
-def _trit_bits(model: AnchorModel, name: str) -> TritBits | None:
-    """What an attribute's trits cost; None where it has none."""
-    shape = model.shape
-    if not shape.is_refined(name) or not model.context.sizes.values(name):
-        return None
-    network = {"rounded": "unbounded"}.get(shape.trits, "learned")
-    return TRITS["gaussian" if shape.gaussian_trits(name) else network](model, name)
+    levels = model.shape.levels
+    return attribute.refinement(levels), attribute.step_level(levels) - level
 
 
 class AttributeBits:
     """Bits of one attribute at a level (a summand of PCGS Eq. 7)."""
 
-    def __init__(self, model: AnchorModel, name: str) -> None:
-        self.model, self.name = model, name
-        chunked = name == "features" and model.shape.chunks > 1
-        self.appearance = ChunkedAppearance(model, name) if chunked else Appearance(model, name)
-        self.trits = _trit_bits(model, name)
+    def __init__(self, model: AnchorModel, attribute: Attribute) -> None:
+        self.attribute = attribute
+        chunked = attribute.name == "features" and model.stream.groups is not None
+        self.appearance = (ChunkedAppearance if chunked else Appearance)(model, attribute)
+        refined = attribute.refined and attribute.values > 0
+        self.trits = TRITS[attribute.trit_model](model, attribute) if refined else None
 
     def bits(self, at: LevelSample) -> tuple[Tensor, float]:
         """Bits of the sample, a scalar, and what the values of an anchor or a Gaussian that is alive cost on
@@ -135,7 +130,7 @@ class AttributeBits:
         where = self._presence(at)
         total, groups = self.appearance.bits(at, where.appears)
         mean = _mean_over(groups, where.alive)
-        if self.trits is not None and self.model.shape.refines_at(self.name, at.level):
+        if self.trits is not None and self.attribute.refines_at(at.level):
             total = total + self.trits.bits(at, where.refined)
         return total, mean
 
@@ -160,7 +155,7 @@ class AttributesTerm:
     """All attributes (PCGS Eq. 7)."""
 
     def __init__(self, model: AnchorModel) -> None:
-        features, scaling, offsets = ATTRIBUTES
+        features, scaling, offsets = model.shape.attributes
         self.features, self.scaling = AttributeBits(model, features), AttributeBits(model, scaling)
         self.offsets = OffsetBits(model, offsets)
 

@@ -69,9 +69,9 @@ uint64_t pcgs_symbol_hash(const pcgs_scene* s) { return s ? s->stream.hash : 0; 
 size_t pcgs_anchor_count(const pcgs_scene* s) { return s ? s->stream.count : 0; }
 int32_t pcgs_feature_count(const pcgs_scene* s) { return s ? s->stream.header.restored_features() : 0; }
 int32_t pcgs_residual_count(const pcgs_scene* s) {
-  return s && s->stream.header.pool_features > 0 ? s->stream.header.features : 0;
+  return s && s->stream.header.pool.features > 0 ? s->stream.header.features() : 0;
 }
-int32_t pcgs_offset_count(const pcgs_scene* s) { return s ? s->stream.header.offsets : 0; }
+int32_t pcgs_offset_count(const pcgs_scene* s) { return s ? s->stream.header.offsets() : 0; }
 const float* pcgs_anchors(const pcgs_scene* s) { return s ? s->stream.anchors.data.get() : nullptr; }
 const float* pcgs_features(const pcgs_scene* s) { return s ? s->stream.features.data.get() : nullptr; }
 const float* pcgs_log_scales(const pcgs_scene* s) { return s ? s->stream.log_scales.data.get() : nullptr; }

@@ -2,8 +2,8 @@
 
 #include <cstdlib>
 
-#include "codec/format/limits.hpp"
 #include "codec/context/network_isa.hpp"
+#include "codec/format/limits.hpp"
 #include "codec/format/stream_error.hpp"
 
 namespace gspc {
@@ -36,28 +36,28 @@ void check_gain(const IntegerLayer& layer, size_t variant, const std::string& na
   }
 }
 
-Networks::Networks(const StreamHeader& h, int levels) {
-  const int c = h.context();
-  const int attributes = h.attributes();
+Networks::Networks(const StreamShape& s, int levels) {
+  const int c = s.context_size();
+  const int attributes = s.values();
   const size_t variants = static_cast<size_t>(levels);
-  steps_hidden = IntegerLayer(c, h.steps_hidden, 1);
-  steps_out = IntegerLayer(h.steps_hidden, 3, 1);
-  trunk = IntegerLayer(c, h.trunk_hidden, variants + 1);
-  center = IntegerLayer(h.trunk_hidden, attributes + 3 * h.offsets, 1);
-  scale = IntegerLayer(h.trunk_hidden, h.features + h.scales, 1);
-  for (int j = 1; j < h.chunks; ++j) {
-    const int first = h.chunk_begin(j), n = h.chunk_begin(j + 1) - first;
-    chunks.emplace_back(IntegerLayer(2 * n + first, h.chunk_hidden, variants),
-                        IntegerLayer(h.chunk_hidden, 3 * n, 1));
+  steps_hidden = IntegerLayer(c, s.steps_hidden, 1);
+  steps_out = IntegerLayer(s.steps_hidden, 3, 1);
+  trunk = IntegerLayer(c, s.trunk_hidden, variants + 1);
+  center = IntegerLayer(s.trunk_hidden, attributes + 3 * s.offsets(), 1);
+  scale = IntegerLayer(s.trunk_hidden, s.features() + s.scales(), 1);
+  for (int j = 1; j < s.groups.count; ++j) {
+    const int first = s.group_begin(j), n = s.group_begin(j + 1) - first;
+    chunks.emplace_back(IntegerLayer(2 * n + first, s.groups.hidden, variants),
+                        IntegerLayer(s.groups.hidden, 3 * n, 1));
   }
-  if (h.pool_features > 0)
-    pool = {IntegerLayer(h.pool_context(), h.pool_hidden, 1),
-            IntegerLayer(h.pool_hidden, h.pool_features, 1)};
+  if (s.pool.features > 0)
+    pool = {IntegerLayer(s.pool_context_size(), s.pool.hidden, 1),
+            IntegerLayer(s.pool.hidden, s.pool.features, 1)};
   if (levels < 2) return;
   for (int a : {kFeatures, kScaling, kOffsets})
-    if (h.trit_network(a))
-      trits[a] = {IntegerLayer(c + h.values(a), h.trit_hidden[a], variants - 1),
-                  IntegerLayer(h.trit_hidden[a], 2 * h.values(a), 1)};
+    if (s[a].wants_network())
+      trits[a] = {IntegerLayer(c + s[a].values, s[a].hidden, variants - 1),
+                  IntegerLayer(s[a].hidden, 2 * s[a].values, 1)};
 }
 
 PackedLayer::PackedLayer(const IntegerLayer& layer)

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "codec/format/header.hpp"
+#include "codec/format/shape.hpp"
 
 namespace gspc {
 
@@ -50,14 +50,34 @@ struct TwoLayers {
 // s - 1); the trunk has gain 0 (level-free) and gain s.
 struct Networks {
   IntegerLayer steps_hidden, steps_out, trunk, center, scale;
-  TwoLayers<IntegerLayer> trits[3];             // per attribute
+  TwoLayers<IntegerLayer> trits[kAttributes];   // as shape.attributes
   std::vector<TwoLayers<IntegerLayer>> chunks;  // of chunk 1, 2, ...
   TwoLayers<IntegerLayer> pool;
 
-  // Shapes from the header, gains for `levels` levels. What the header does not have is 0 wide.
+  // Sizes from the shape, gains for `levels` levels. What the shape does not have is 0 wide.
   Networks() = default;
-  Networks(const StreamHeader& header, int levels);
+  Networks(const StreamShape& shape, int levels);
 };
+
+// Calls visit(name, layer) for every layer that there is, in the order of StreamShape.layers
+// (gspc/format/shape.py).
+template <class N, class Visit>
+void each_layer(N& networks, Visit visit) {
+  visit(std::string("steps_hidden"), networks.steps_hidden);
+  visit(std::string("steps_out"), networks.steps_out);
+  visit(std::string("trunk"), networks.trunk);
+  visit(std::string("center"), networks.center);
+  visit(std::string("scale"), networks.scale);
+  const auto both = [&](const std::string& name, auto& net) {
+    if (net.hidden.out == 0) return;
+    visit(name + "_hidden", net.hidden);
+    visit(name + "_out", net.out);
+  };
+  for (size_t i = 0; i < networks.chunks.size(); ++i)
+    both("group_" + std::to_string(i + 1), networks.chunks[i]);
+  both("pool", networks.pool);
+  for (size_t a = 0; a < kAttributes; ++a) both(std::string("trit_") + kAttributeNames[a], networks.trits[a]);
+}
 
 // A layer as the kernels read it: weights in pairs of inputs, outputs padded to 16 with zeros.
 struct PackedLayer {
@@ -74,7 +94,7 @@ struct PackedLayer {
 
 struct PackedNetworks {
   PackedLayer steps_hidden, steps_out, trunk, center, scale;
-  TwoLayers<PackedLayer> trits[3];
+  TwoLayers<PackedLayer> trits[kAttributes];
   std::vector<TwoLayers<PackedLayer>> chunks;
   TwoLayers<PackedLayer> pool;
 

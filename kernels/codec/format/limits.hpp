@@ -1,5 +1,5 @@
 // Limits of format version 1, each with its reason in man/pcgs.5. tests/test_bitstream.py holds them against
-// the page and gspc/bitstream.
+// the page and gspc/format/limits.py.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +19,8 @@ inline constexpr int kMaxFeatures = 256;
 inline constexpr int kMaxOffsets = 32;
 inline constexpr int kMaxHidden = 512;
 inline constexpr int kMaxPool = 256;
-inline constexpr int kMaxChunks = 8;  // of the features, for intra-anchor context
+inline constexpr int kMaxGroups = 8;  // of the features, for intra-anchor context
+inline constexpr int kMaxPositionBits = 21;  // per axis: three fit a 64-bit Morton key
 inline constexpr size_t kMaxSlices = 2048;
 inline constexpr size_t kMaxCameras = 64;
 inline constexpr size_t kMaxMetadataBytes = size_t{1} << 20;

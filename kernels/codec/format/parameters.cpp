@@ -191,11 +191,7 @@ void code_head(Coder& coder, HeadLayer& layer) {
 
 template <class Coder>
 void code_heads(Coder& coder, StoredHeads& heads) {
-  for (HeadLayer* layer : {&heads.hidden, &heads.opacity, &heads.color, &heads.cov}) code_head(coder, *layer);
-  if (heads.residual)
-    for (HeadLayer* layer :
-         {&heads.shape_hidden, &heads.shape_out, &heads.appearance_hidden, &heads.appearance_out})
-      code_head(coder, *layer);
+  each_head_layer(heads, [&](const char*, HeadLayer& layer) { code_head(coder, layer); });
   std::vector<float> distance{heads.distance_scale};
   code_floats(coder, distance);
   heads.distance_scale = distance[0];
@@ -401,17 +397,17 @@ void check_networks(const Networks& n, int level) {
   }
 }
 
-StoredHeads::StoredHeads(const StreamHeader& h)
-    : hidden((h.residual_hidden > 0 ? h.pool_features : h.restored_features()) + 4, 3 * h.heads_hidden),
-      opacity(h.heads_hidden, h.offsets),
-      color(h.heads_hidden, 3 * h.offsets),
-      cov(h.heads_hidden, 7 * h.offsets),
-      residual(h.residual_hidden > 0) {
+StoredHeads::StoredHeads(const StreamShape& s)
+    : hidden((s.residual_hidden > 0 ? s.pool.features : s.restored_features()) + 4, 3 * s.heads_hidden),
+      opacity(s.heads_hidden, s.offsets()),
+      color(s.heads_hidden, 3 * s.offsets()),
+      cov(s.heads_hidden, 7 * s.offsets()),
+      residual(s.residual_hidden > 0) {
   if (!residual) return;
-  shape_hidden = HeadLayer(h.features + 4, h.residual_hidden);
-  shape_out = HeadLayer(h.residual_hidden, 7 * h.offsets);
-  appearance_hidden = HeadLayer(h.features + 4, h.residual_hidden);
-  appearance_out = HeadLayer(h.residual_hidden, 4 * h.offsets);
+  shape_hidden = HeadLayer(s.features() + 4, s.residual_hidden);
+  shape_out = HeadLayer(s.residual_hidden, 7 * s.offsets());
+  appearance_hidden = HeadLayer(s.features() + 4, s.residual_hidden);
+  appearance_out = HeadLayer(s.residual_hidden, 4 * s.offsets());
 }
 
 std::vector<uint8_t> write_grid(const GridSpec& spec, const std::vector<uint8_t>& table) {
@@ -449,9 +445,9 @@ std::vector<uint8_t> write_heads(StoredHeads& heads) {
   return coder.finish();
 }
 
-StoredHeads read_heads(const StreamHeader& header, const uint8_t* data, size_t size) {
+StoredHeads read_heads(const StreamShape& shape, const uint8_t* data, size_t size) {
   BinaryDecoder coder(data, size);
-  StoredHeads heads(header);
+  StoredHeads heads(shape);
   code_heads(coder, heads);
   check_end(coder, "GHED");
   return heads;

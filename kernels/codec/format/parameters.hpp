@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "codec/format/header.hpp"
 #include "codec/context/network.hpp"
+#include "codec/format/header.hpp"
 
 namespace gspc {
 
@@ -36,8 +36,22 @@ struct StoredHeads {
   float distance_scale = 1;
 
   StoredHeads() = default;
-  explicit StoredHeads(const StreamHeader& header);
+  explicit StoredHeads(const StreamShape& shape);
 };
+
+// Calls visit(name, layer) for every layer of the heads, in the stream's order.
+template <class H, class Visit>
+void each_head_layer(H& heads, Visit visit) {
+  visit("hidden heads", heads.hidden);
+  visit("opacity head", heads.opacity);
+  visit("color head", heads.color);
+  visit("cov head", heads.cov);
+  if (!heads.residual) return;
+  visit("hidden layer of the shape decoder", heads.shape_hidden);
+  visit("shape decoder", heads.shape_out);
+  visit("hidden layer of the appearance decoder", heads.appearance_hidden);
+  visit("appearance decoder", heads.appearance_out);
+}
 
 // The heads as renderers use them: hidden [3H', P + F + 4], opacity [K, H'], color [3K, H'], cov [7K, H']. A
 // residual decoder becomes Hr more units of each block, H' = H + Hr, so that its logits are added.
@@ -70,7 +84,7 @@ void read_networks(Networks& networks, int level, const uint8_t* data, size_t si
 void check_networks(const Networks& networks, int level);
 
 std::vector<uint8_t> write_heads(StoredHeads& heads);
-StoredHeads read_heads(const StreamHeader& header, const uint8_t* data, size_t size);
+StoredHeads read_heads(const StreamShape& shape, const uint8_t* data, size_t size);
 
 std::vector<uint8_t> write_cameras(std::vector<StoredCamera> cameras);
 std::vector<StoredCamera> read_cameras(const uint8_t* data, size_t size);

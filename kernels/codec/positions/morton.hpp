@@ -3,9 +3,10 @@
 
 #include <cstdint>
 
+#include "codec/format/limits.hpp"
+
 namespace gspc {
 
-inline constexpr int kMaxPositionBits = 21;
 
 inline uint64_t morton_spread(uint32_t v) {
   uint64_t x = v & 0x1fffffu;

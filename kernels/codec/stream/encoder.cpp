@@ -4,6 +4,7 @@
 
 #include "codec/positions/morton.hpp"
 #include "codec/stream/parallel.hpp"
+#include "codec/stream/plan.hpp"
 #include "codec/stream/stream.hpp"
 
 namespace gspc {
@@ -51,13 +52,13 @@ void check_source(const SceneSource& scene, int levels) {
   if (scene.metadata.size() > kMaxMetadataBytes) stream_fail("metadata is longer than 1 MiB");
   const char* const names[3] = {"features", "scaling", "offsets"};
   for (int a : {kFeatures, kScaling, kOffsets})
-    check_symbols(scene.symbols[a], scene.count * static_cast<size_t>(scene.header.values(a)), names[a]);
+    check_symbols(scene.symbols[a], scene.count * static_cast<size_t>(scene.header[a].values), names[a]);
 }
 
 // Anchors [begin, end) in order of appearance up to `levels`.
 SliceSource slice_source(const SceneSource& scene, int levels, const KeyedAnchor* begin,
                          const KeyedAnchor* end) {
-  const size_t k = static_cast<size_t>(scene.header.offsets);
+  const size_t k = static_cast<size_t>(scene.header.offsets());
   SliceSource source;
   source.final_level = levels;
   std::vector<std::vector<uint32_t>> rows(static_cast<size_t>(levels));
@@ -79,14 +80,23 @@ SliceSource slice_source(const SceneSource& scene, int levels, const KeyedAnchor
       source.gaussian_level.insert(source.gaussian_level.end(), scene.gaussian_level + n * k,
                                    scene.gaussian_level + (n + 1) * k);
       for (int a : {kFeatures, kScaling, kOffsets}) {
-        const size_t values = static_cast<size_t>(scene.header.values(a));
+        const size_t values = static_cast<size_t>(scene.header[a].values);
         const int32_t* symbols = scene.symbols[a] + n * values;
         for (size_t i = 0; i < values; ++i)
-          source.symbols[a].push_back(at_level(symbols[i], scene.header.step_level(a, scene.levels),
-                                               scene.header.step_level(a, levels)));
+          source.symbols[a].push_back(at_level(symbols[i], scene.header[a].step_level(scene.levels),
+                                               scene.header[a].step_level(levels)));
       }
     }
   return source;
+}
+
+// What was coded, as a payload. The streams are empty again afterwards.
+std::vector<uint8_t> finish_slice(SliceWriter& streams, size_t fresh, size_t gaussians) {
+  const std::vector<uint8_t> positions = streams.positions.finish(), masks = streams.masks.finish(),
+                             escapes = streams.escapes.finish(), lanes = streams.lanes.finish();
+  const auto bytes = [](const std::vector<uint8_t>& v) { return SliceParts::Bytes{v.data(), v.size()}; };
+  return write_slice({static_cast<uint32_t>(fresh), static_cast<uint32_t>(gaussians), bytes(positions),
+                      bytes(masks), bytes(escapes), bytes(lanes)});
 }
 
 struct EncodedSlices {
@@ -118,7 +128,7 @@ EncodedSlices encode_slices(const SceneSource& scene, const StreamModel& model, 
       const size_t fresh = source.keys[l].size();
       const size_t gaussians =
           code_slice_level(streams, model, states[w], scratch[w], level, interval, fresh);
-      out.payload[l][i] = write_slice(streams, fresh, gaussians);
+      out.payload[l][i] = finish_slice(streams, fresh, gaussians);
       out.fresh[l][i] = static_cast<uint32_t>(fresh);
     }
   });

@@ -1,15 +1,15 @@
-// One slice: the traversal in coding order, written once and instantiated for writing and for reading.
+// One slice: the traversal in coding order, written once and instantiated for every kind of streams
+// (slice_streams.hpp): writing, reading, reading with what anchors cost, and from one coder to another.
 #pragma once
 
 #include <cstdint>
 #include <utility>
 #include <vector>
 
-#include "codec/entropy/binary.hpp"
-#include "codec/format/header.hpp"
 #include "codec/context/network.hpp"
+#include "codec/entropy/mixture.hpp"
+#include "codec/format/header.hpp"
 #include "codec/positions/positions.hpp"
-#include "codec/entropy/rans.hpp"
 
 namespace gspc {
 
@@ -48,51 +48,6 @@ struct SliceState {
   void reset(const StreamHeader& header, size_t anchors);
 };
 
-// What a slice shall hold, for writing: anchors in order of appearance.
-struct SliceSource {
-  int final_level = 1;                      // refined symbols are of this level
-  std::vector<std::vector<uint64_t>> keys;  // per level, sorted
-  std::vector<uint8_t> gaussian_level;
-  std::vector<int32_t> symbols[3];
-};
-
-struct SliceWriter {
-  static constexpr bool writing = true;
-  const SliceSource* source = nullptr;
-  BinaryEncoder positions, masks, escapes;
-  RansEncoder lanes;
-};
-
-struct SliceReader {
-  static constexpr bool writing = false;
-  BinaryDecoder positions, masks, escapes;
-  RansDecoder lanes;
-
-  struct Part {
-    const uint8_t* data;
-    size_t size;
-  };
-  SliceReader(Part p, Part m, Part e, Part l)
-      : positions(p.data, p.size), masks(m.data, m.size), escapes(e.data, e.size), lanes(l.data, l.size) {}
-};
-
-// -sum log2 p under the integer tables, in bits.
-struct IdealBits {
-  double first[3] = {0, 0, 0}, trits[3] = {0, 0, 0};  // per attribute
-
-  IdealBits& operator+=(const IdealBits& more) {
-    for (int a = 0; a < 3; ++a) {
-      first[a] += more.first[a];
-      trits[a] += more.trits[a];
-    }
-    return *this;
-  }
-};
-
-double gaussian_bits(const uint8_t* table, const int32_t* k, size_t n);
-double trit_bits(const uint16_t* table, const int8_t* trit, size_t n);
-double mixture_bits(const Mixture& mixture, const int32_t* k, size_t n);
-
 // The mixtures of one run.
 struct MixtureRun {
   std::vector<uint8_t> scale[2], weight;
@@ -120,9 +75,8 @@ struct SliceScratch {
   std::vector<int8_t> trits;
   std::vector<int32_t> symbols, targets, wide_trits;
   std::vector<uint32_t> escapes;
+  std::vector<uint32_t> gaussians;  // of the state, n * K + k, whose offsets a run holds
   std::vector<uint64_t> fresh;
-  IdealBits ideal;
-  bool want_ideal = false;
 
   explicit SliceScratch(const StreamHeader& header);
 };
@@ -144,7 +98,7 @@ void predict_scales(const StreamModel& model, SliceState& state, SliceScratch& s
                     size_t end, int level);
 
 // How the values of an attribute of all anchors are refined to `level`, from symbols of the level before:
-// scratch.trit_tables, or scratch.mixtures when the header's trit model is kTritUnbounded.
+// scratch.trit_tables, or scratch.mixtures when the attribute's trit model knows no bounds.
 void predict_trits(const StreamModel& model, SliceState& state, SliceScratch& scratch, int level,
                    int attribute);
 

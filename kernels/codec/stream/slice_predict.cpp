@@ -1,11 +1,11 @@
 // What lies between positions, symbols and tables of a slice: integer networks over batches of anchors.
 #include <algorithm>
 
-#include "codec/format/limits.hpp"
-#include "codec/entropy/mixture.hpp"
 #include "codec/context/network_isa.hpp"
-#include "codec/stream/slice.hpp"
+#include "codec/entropy/mixture.hpp"
 #include "codec/entropy/tables.hpp"
+#include "codec/format/limits.hpp"
+#include "codec/stream/slice.hpp"
 
 namespace gspc {
 
@@ -51,7 +51,7 @@ const int16_t* output_row(const PackedLayer& layer, const SliceScratch& scratch,
 
 void predict_steps(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin,
                    size_t rows) {
-  const size_t c = static_cast<size_t>(model.header.context());
+  const size_t c = static_cast<size_t>(model.header.context_size());
   const PackedNetworks& n = model.networks;
   hidden_layer(n.steps_hidden, 0, state.context.data() + begin * c, c, rows, scratch, scratch.hidden.data());
   output_layer(n.steps_out, scratch.hidden.data(), static_cast<size_t>(n.steps_hidden.out_padded), rows,
@@ -64,8 +64,8 @@ void predict_steps(const StreamModel& model, SliceState& state, SliceScratch& sc
 
 void predict_means(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin,
                    size_t rows) {
-  const size_t attributes = static_cast<size_t>(model.header.attributes());
-  const size_t offset_values = 3 * static_cast<size_t>(model.header.offsets);
+  const size_t attributes = static_cast<size_t>(model.header.values());
+  const size_t offset_values = 3 * static_cast<size_t>(model.header.offsets());
   const PackedNetworks& n = model.networks;
   output_layer(n.center, scratch.hidden.data(), static_cast<size_t>(n.trunk.out_padded), rows, scratch);
   for (size_t r = 0; r < rows; ++r) {
@@ -79,12 +79,12 @@ void predict_means(const StreamModel& model, SliceState& state, SliceScratch& sc
 void predict_tables(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin,
                     size_t rows, size_t first, int level) {
   const StreamHeader& h = model.header;
-  const size_t f = static_cast<size_t>(h.features), scales = static_cast<size_t>(h.scales);
+  const size_t f = static_cast<size_t>(h.features()), scales = static_cast<size_t>(h.scales());
   const PackedLayer& scale = model.networks.scale;
   output_layer(scale, scratch.level_hidden.data(), static_cast<size_t>(model.networks.trunk.out_padded), rows,
                scratch);
   const int16_t* logs = log_step_table();
-  const int32_t add[2] = {log3(h.step_level(kFeatures, level)), log3(h.step_level(kScaling, level))};
+  const int32_t add[2] = {log3(h[kFeatures].step_level(level)), log3(h[kScaling].step_level(level))};
   for (size_t r = 0; r < rows; ++r) {
     const int16_t* z = output_row(scale, scratch, r);
     const uint8_t* steps = state.steps.data() + (begin + r) * 3;
@@ -97,8 +97,8 @@ void predict_tables(const StreamModel& model, SliceState& state, SliceScratch& s
 }
 
 void resize_tables(const StreamModel& model, SliceScratch& scratch, size_t rows) {
-  scratch.feature_tables.resize(rows * static_cast<size_t>(model.header.features));
-  scratch.scaling_tables.resize(rows * static_cast<size_t>(model.header.scales));
+  scratch.feature_tables.resize(rows * static_cast<size_t>(model.header.features()));
+  scratch.scaling_tables.resize(rows * static_cast<size_t>(model.header.scales()));
 }
 
 // The trit table nearest to the three bins of a Gaussian of table `scale` that refine k.
@@ -125,7 +125,7 @@ uint16_t gaussian_trit(const CodecTables& t, uint8_t scale, int32_t k) {
 
 void gaussian_trits(const StreamModel& model, SliceState& state, SliceScratch& scratch, int level,
                     int attribute) {
-  const size_t values = static_cast<size_t>(model.header.values(attribute));
+  const size_t values = static_cast<size_t>(model.header[attribute].values);
   const uint8_t* tables = nullptr;
   if (attribute == kOffsets) {
     scratch.offset_tables.resize(state.count * values);
@@ -157,11 +157,11 @@ void unbounded_row(const int16_t* z, size_t n, size_t at, MixtureRun& run) {
 }  // namespace
 
 SliceScratch::SliceScratch(const StreamHeader& h) {
-  int inputs = h.context() + std::max({h.features, h.scales, 3 * h.offsets});
-  int widest =
-      std::max({h.attributes() + 3 * h.offsets, 2 * h.features, 6 * h.offsets, kMaxHidden, h.pool_features});
-  for (int j = 1; j < h.chunks; ++j) {
-    const int first = h.chunk_begin(j), n = h.chunk_begin(j + 1) - first;
+  int inputs = h.context_size() + std::max({h.features(), h.scales(), 3 * h.offsets()});
+  int widest = std::max(
+      {h.values() + 3 * h.offsets(), 2 * h.features(), 6 * h.offsets(), kMaxHidden, h.pool.features});
+  for (int j = 1; j < h.groups.count; ++j) {
+    const int first = h.group_begin(j), n = h.group_begin(j + 1) - first;
     inputs = std::max(inputs, 2 * n + first);
     widest = std::max(widest, 3 * n);
   }
@@ -170,12 +170,13 @@ SliceScratch::SliceScratch(const StreamHeader& h) {
   level_hidden.assign(kNetworkBatch * padded(widest), 0);
   output.assign(kNetworkBatch * padded(widest), 0);
   sums.assign(kNetworkBatch * padded(widest), 0);
-  if (h.pool_features > 0) pool_context.assign((kPoolRows + 8) * static_cast<size_t>(h.pool_context()), 0);
+  if (h.pool.features > 0)
+    pool_context.assign((kPoolRows + 8) * static_cast<size_t>(h.pool_context_size()), 0);
 }
 
 void predict_centers(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin,
                      size_t end, int level) {
-  const size_t c = static_cast<size_t>(model.header.context());
+  const size_t c = static_cast<size_t>(model.header.context_size());
   const PackedLayer& trunk = model.networks.trunk;
   const size_t stride = static_cast<size_t>(trunk.out_padded);
   if (level > 0) resize_tables(model, scratch, end - begin);
@@ -195,7 +196,7 @@ void predict_centers(const StreamModel& model, SliceState& state, SliceScratch& 
 
 void predict_scales(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin,
                     size_t end, int level) {
-  const size_t c = static_cast<size_t>(model.header.context());
+  const size_t c = static_cast<size_t>(model.header.context_size());
   resize_tables(model, scratch, end - begin);
   in_batches(begin, end, [&](size_t at, size_t rows) {
     hidden_layer(model.networks.trunk, static_cast<size_t>(level), state.context.data() + at * c, c, rows,
@@ -207,11 +208,12 @@ void predict_scales(const StreamModel& model, SliceState& state, SliceScratch& s
 void predict_trits(const StreamModel& model, SliceState& state, SliceScratch& scratch, int level,
                    int attribute) {
   const StreamHeader& h = model.header;
-  if (h.gaussian_trits(attribute)) return gaussian_trits(model, state, scratch, level, attribute);
-  const size_t c = static_cast<size_t>(h.context()), values = static_cast<size_t>(h.values(attribute));
+  if (h[attribute].trit_model == TritModel::gaussian)
+    return gaussian_trits(model, state, scratch, level, attribute);
+  const size_t c = static_cast<size_t>(h.context_size()), values = static_cast<size_t>(h[attribute].values);
   const TwoLayers<PackedLayer>& net = model.networks.trits[attribute];
   const size_t stride = static_cast<size_t>(net.hidden.in_padded);
-  const bool unbounded = h.trit_model == kTritUnbounded;
+  const bool unbounded = h[attribute].trit_model == TritModel::unbounded;
   const int64_t third = inverse3(level - 1);
   const std::vector<int32_t>& k = state.symbols[attribute];
   if (unbounded) scratch.mixtures.resize(state.count * values);
@@ -239,12 +241,12 @@ void predict_trits(const StreamModel& model, SliceState& state, SliceScratch& sc
 void predict_chunk(const StreamModel& model, const SliceState& state, SliceScratch& scratch, int level,
                    int chunk, size_t begin, size_t end) {
   const StreamHeader& h = model.header;
-  const size_t f = static_cast<size_t>(h.features), attributes = static_cast<size_t>(h.attributes());
-  const size_t first = static_cast<size_t>(h.chunk_begin(chunk)),
-               n = static_cast<size_t>(h.chunk_begin(chunk + 1)) - first;
+  const size_t f = static_cast<size_t>(h.features()), attributes = static_cast<size_t>(h.values());
+  const size_t first = static_cast<size_t>(h.group_begin(chunk)),
+               n = static_cast<size_t>(h.group_begin(chunk + 1)) - first;
   const TwoLayers<PackedLayer>& net = model.networks.chunks[static_cast<size_t>(chunk) - 1];
   const size_t stride = static_cast<size_t>(net.hidden.in_padded);
-  const int step_level = h.step_level(kFeatures, level);
+  const int step_level = h[kFeatures].step_level(level);
   const int64_t third = inverse3(step_level);
   int64_t threes = 1;
   for (int s = 1; s < step_level; ++s) threes *= 3;
@@ -281,8 +283,8 @@ void predict_chunk(const StreamModel& model, const SliceState& state, SliceScrat
 void predict_pool(const StreamModel& model, SliceScratch& scratch, const int32_t* positions,
                   const int16_t* context, size_t n, float* out, size_t stride) {
   const TwoLayers<PackedLayer>& net = model.networks.pool;
-  const size_t c = static_cast<size_t>(model.header.pool_context()),
-               values = static_cast<size_t>(model.header.pool_features);
+  const size_t c = static_cast<size_t>(model.header.pool_context_size()),
+               values = static_cast<size_t>(model.header.pool.features);
   for (size_t block = 0; block < n; block += kPoolRows) {
     const size_t count = std::min(kPoolRows, n - block);
     const int16_t* x = context == nullptr ? scratch.pool_context.data() : context + block * c;

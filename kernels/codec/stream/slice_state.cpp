@@ -1,15 +1,10 @@
-// The state of a slice: its arrays, its hash, and what its symbols cost under their tables.
-#include <algorithm>
-#include <cmath>
-
-#include "codec/entropy/mixture.hpp"
+// The state of a slice: its arrays and its hash.
 #include "codec/stream/slice.hpp"
-#include "codec/entropy/tables.hpp"
 
 namespace gspc {
 
 void SliceState::reset(const StreamHeader& h, size_t anchors) {
-  const size_t k = static_cast<size_t>(h.offsets);
+  const size_t k = static_cast<size_t>(h.offsets());
   count = 0;
   known.clear();
   known.reserve(anchors);
@@ -19,43 +14,13 @@ void SliceState::reset(const StreamHeader& h, size_t anchors) {
   gaussian_level.reserve(k * anchors);
   for (int a : {kFeatures, kScaling, kOffsets}) {
     symbols[a].clear();
-    symbols[a].reserve(static_cast<size_t>(h.values(a)) * anchors);
+    symbols[a].reserve(static_cast<size_t>(h[a].values) * anchors);
   }
   // Kernels read whole groups of 8 rows.
-  context.resize((anchors + 8) * static_cast<size_t>(h.context()));
-  means.resize(anchors * static_cast<size_t>(h.attributes()));
+  context.resize((anchors + 8) * static_cast<size_t>(h.context_size()));
+  means.resize(anchors * static_cast<size_t>(h.values()));
   steps.resize(3 * anchors);
   offset_scales.resize(3 * k * anchors);
-}
-
-double gaussian_bits(const uint8_t* table, const int32_t* k, size_t n) {
-  const CodecTables& t = codec_tables();
-  double bits = 0;
-  for (size_t i = 0; i < n; ++i) {
-    const uint32_t escape = t.extent[table[i]] >> 16, first = t.extent[table[i]] & 0xffff;
-    const uint32_t order = std::min(gaussian_order(k[i]), escape);
-    bits += kTableBits - std::log2(static_cast<double>(t.entries[first + order] >> 16));
-  }
-  return bits;
-}
-
-double trit_bits(const uint16_t* table, const int8_t* trit, size_t n) {
-  const CodecTables& t = codec_tables();
-  double bits = 0;
-  for (size_t i = 0; i < n; ++i) {
-    const uint32_t plus = t.trits[table[i]] >> 16, zero = t.trits[table[i]] & 0xffff;
-    const uint32_t f = trit[i] < 0 ? zero : trit[i] == 0 ? plus - zero : kTableTotal - plus;
-    bits += kTableBits - std::log2(static_cast<double>(f));
-  }
-  return bits;
-}
-
-double mixture_bits(const Mixture& mixture, const int32_t* k, size_t n) {
-  const CodecTables& t = codec_tables();
-  double bits = 0;
-  for (size_t i = 0; i < n; ++i)
-    bits += kTableBits - std::log2(static_cast<double>(mixture_entry(t, mixture.from(i), k[i]) >> 16));
-  return bits;
 }
 
 namespace {

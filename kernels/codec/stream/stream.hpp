@@ -2,17 +2,19 @@
 // line.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "codec/context/network.hpp"
 #include "codec/format/container.hpp"
 #include "codec/format/header.hpp"
-#include "codec/context/network.hpp"
 #include "codec/format/parameters.hpp"
 #include "codec/stream/slice.hpp"
+#include "codec/stream/slice_streams.hpp"
 
 namespace gspc {
 
@@ -50,9 +52,11 @@ struct DecodeOptions {
   int threads = 0;  // 0: one per processor
   uint64_t max_memory = uint64_t{4} << 30;
   bool symbols = false;  // integers instead of floats
-  bool ideal = false;    // sum -log2 p
+  bool ideal = false;    // sum what symbols cost under their tables
   bool reverse = false;  // slices in the opposite order: same result, for tests
 };
+
+using ComponentBits = std::array<double, kComponents>;  // what SliceMeter measures, of all anchors
 
 // N anchors in stream order: slices, inside them order of appearance.
 struct DecodedStream {
@@ -70,9 +74,9 @@ struct DecodedStream {
       offsets;  // [N, 3], [N, P + F], [N, 6], [N, K, 3]; unless symbols
   // Only with options.symbols:
   Buffer<int32_t> positions, attribute_symbols[3];
-  Buffer<int16_t> means;         // [N, F + Z + 3K]
-  Buffer<uint8_t> steps;         // [N, 3]
-  std::vector<IdealBits> ideal;  // per level
+  Buffer<int16_t> means;             // [N, F + Z + 3K]
+  Buffer<uint8_t> steps;             // [N, 3]
+  std::vector<ComponentBits> ideal;  // per level
 };
 
 DecodedStream decode_stream(const uint8_t* data, size_t size, const DecodeOptions& options);
@@ -88,14 +92,7 @@ void predict_scene(const StreamModel& model, const int32_t* positions, size_t co
 void predict_pool_scene(const StreamModel& model, const int32_t* positions, size_t count, int threads,
                         float* features);
 
-// The header of a slice's payload, and where its parts are.
-struct SliceParts {
-  uint32_t fresh = 0, gaussians = 0;
-  SliceReader::Part positions{}, masks{}, escapes{}, lanes{};
-};
-std::vector<uint8_t> write_slice(SliceWriter& streams, size_t fresh, size_t gaussians);
+std::vector<uint8_t> write_slice(const SliceParts& parts);
 SliceParts read_slice(const Chunk& chunk);
-
-KeyInterval slice_interval(const StreamIndex& index, size_t slice, int position_bits);
 
 }  // namespace gspc

@@ -1,0 +1,141 @@
+#include "codec/stream/plan.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "codec/format/parameters.hpp"
+
+namespace gspc {
+
+namespace {
+
+void take_once(const Chunk*& place, const Chunk& chunk) {
+  if (place != nullptr) stream_fail(chunk.name() + ": appears twice");
+  place = &chunk;
+}
+
+[[noreturn]] void fail_unknown(const Chunk& chunk) {
+  stream_fail(chunk.name() + ": unknown and needed to read this stream; update gspc");
+}
+
+StreamChunks sort_chunks(const Container& file) {
+  StreamChunks c;
+  for (const Chunk& chunk : file.front) {
+    check_crc(chunk);
+    if (chunk.tag == kTagCameras) take_once(c.cameras, chunk);
+    else if (chunk.tag == kTagMetadata) take_once(c.metadata, chunk);
+    else if (!chunk.ancillary()) fail_unknown(chunk);
+  }
+  for (size_t l = 0; l < file.levels.size(); ++l) {
+    const Chunk* networks = nullptr;
+    std::vector<const Chunk*> slices(file.index.slices(), nullptr);
+    for (const Chunk& chunk : file.levels[l]) {
+      check_crc(chunk);
+      if (chunk.tag == kTagSlice) slices[chunk.slice] = &chunk;
+      else if (chunk.tag == kTagNetworks) take_once(networks, chunk);
+      else if (chunk.tag == kTagGrid && l == 0) take_once(c.grid, chunk);
+      else if (chunk.tag == kTagHeads && l == 0) take_once(c.heads, chunk);
+      else if (!chunk.ancillary()) fail_unknown(chunk);
+    }
+    const bool parameters = networks != nullptr && (l > 0 || (c.grid != nullptr && c.heads != nullptr));
+    if (!parameters) stream_fail("level " + std::to_string(l + 1) + ": a chunk of parameters is missing");
+    c.networks.push_back(networks);
+    c.slices.push_back(std::move(slices));
+  }
+  return c;
+}
+
+// Slices and where their anchors go.
+void plan_slices(StreamPlan& plan) {
+  const StreamIndex& index = plan.file.index;
+  std::vector<size_t> anchors(plan.slices(), 0);
+  plan.slice_levels.assign(plan.slices(), 0);
+  for (size_t l = 0; l < plan.chunks.slices.size(); ++l) {
+    plan.parts.emplace_back(plan.slices());
+    uint64_t sum = 0;
+    for (size_t i = 0; i < plan.slices(); ++i) {
+      const Chunk* chunk = plan.chunks.slices[l][i];
+      if (chunk == nullptr) continue;
+      plan.parts[l][i] = read_slice(*chunk);
+      plan.slice_levels[i] = static_cast<int>(l) + 1;
+      anchors[i] += plan.parts[l][i].fresh;
+      sum += plan.parts[l][i].fresh;
+    }
+    if (sum != index.levels[l].anchors)
+      stream_fail("level " + std::to_string(l + 1) + ": the index counts " +
+                  std::to_string(index.levels[l].anchors) + " anchors, its slices " + std::to_string(sum));
+  }
+  size_t at = 0;
+  for (size_t n : anchors) {
+    plan.first.push_back(at);
+    at += n;
+    plan.largest = std::max(plan.largest, n);
+  }
+  plan.first.push_back(at);
+}
+
+}  // namespace
+
+void fail_in(const Chunk& chunk, const StreamError& error) {
+  const std::string text = error.what();
+  const bool named = text.rfind("chunk ", 0) == 0 || text.rfind("network ", 0) == 0;
+  stream_fail(named ? text : chunk.name() + ": " + text);
+}
+
+StreamPlan plan_stream(Container file, StreamHeader header, int upto) {
+  StreamPlan plan;
+  plan.file = std::move(file);
+  plan.header = std::move(header);
+  const int levels = static_cast<int>(plan.file.index.levels.size());
+  if (upto > levels)
+    stream_fail("level " + std::to_string(upto) + " was asked for, the stream has " + std::to_string(levels));
+  if (upto > plan.levels())
+    stream_fail("truncated: level " + std::to_string(upto) + " was asked for, the last whole one is " +
+                std::to_string(plan.levels()));
+  if (plan.file.index.first_key.back() >> (3 * plan.header.position_bits))
+    stream_fail("chunk INDX: slices beyond the positions");
+  plan.chunks = sort_chunks(plan.file);
+  plan_slices(plan);
+  return plan;
+}
+
+StreamPlan plan_stream(const uint8_t* data, size_t size, int upto) {
+  Container file = read_container(data, size, upto);
+  StreamHeader header = read_header(file.head.payload, file.head.length);
+  return plan_stream(std::move(file), std::move(header), upto);
+}
+
+uint64_t walk_memory(const StreamPlan& plan, size_t workers) {
+  const StreamHeader& h = plan.header;
+  const uint64_t k = static_cast<uint64_t>(h.offsets()), c = static_cast<uint64_t>(h.context_size());
+  const uint64_t anchor = 40 + k + 2 * c + 32 * static_cast<uint64_t>(h.values());
+  constexpr uint64_t kBuffers = 384 << 10;  // a worker's, for batches through the networks
+  return workers * (plan.largest * anchor + kBuffers) + grid_entries(h.grid);
+}
+
+void check_memory(uint64_t need, uint64_t limit, const char* work) {
+  if (need > limit)
+    stream_fail(std::string(work) + " needs about " + std::to_string((need >> 20) + 1) +
+                " MiB of memory, the limit is " + std::to_string(limit >> 20) + " MiB; raise --max-memory");
+}
+
+StreamModel read_model(const StreamPlan& plan) {
+  const StreamHeader& header = plan.header;
+  if (plan.levels() > 1 && !header.holds_levels())
+    stream_fail("chunk HEAD: more than one level, but no trit networks");
+  Networks networks(header, plan.levels());
+  for (int level = 1; level <= plan.levels(); ++level)
+    read_part(*plan.chunks.networks[static_cast<size_t>(level) - 1],
+              [&](const uint8_t* p, size_t n) { read_networks(networks, level, p, n); });
+  return {
+      header,
+      read_part(*plan.chunks.grid, [&](const uint8_t* p, size_t n) { return read_grid(header.grid, p, n); }),
+      networks, plan.levels()};
+}
+
+KeyInterval slice_interval(const StreamIndex& index, size_t slice, int position_bits) {
+  const uint64_t end = uint64_t{1} << (3 * position_bits);
+  return {index.first_key[slice], slice + 1 < index.slices() ? index.first_key[slice + 1] : end};
+}
+
+}  // namespace gspc
