@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SOURCES := $(shell find gspc kernels man pyproject.toml -type f \
 	! -path '*/__pycache__/*' ! -name '*.so' ! -name '.*' | LC_ALL=C sort)
 
-.PHONY: help install demo test emulated check bench wasm man clean FORCE
+.PHONY: help install demo test emulated check stubs bench wasm man clean FORCE
 
 help: ## list the targets
 	@echo 'make TARGET [VENV=$(VENV)] [TORCH="$(TORCH)"]'
@@ -24,7 +24,7 @@ help: ## list the targets
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet $(TORCH)
-	$(PIP) install --quiet 'scikit-build-core>=0.11' 'nanobind>=2.4' 'cmake>=3.24' ninja
+	$(PIP) install --quiet 'scikit-build-core>=0.11' 'nanobind==3.1.*' 'cmake>=3.24' ninja
 	@touch $@
 
 $(VENV)/.sources: FORCE | $(VENV)/.made
@@ -36,7 +36,7 @@ $(VENV)/.installed: $(VENV)/.made $(VENV)/.sources $(SOURCES)
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.made
-	$(PIP) install --quiet 'ruff>=0.14' 'mypy>=1.18'
+	$(PIP) install --quiet 'ruff>=0.14' 'mypy>=1.18' 'clang-format==23.*' 'clang-tidy==23.*'
 	@touch $@
 
 install: $(VENV)/.installed ## install gspc into VENV, compiling what changed
@@ -71,9 +71,28 @@ emulated: install ## test the kernels for AVX-512 on a processor without it (nee
 	$(BIN)/python -c 'from gspc import _codec, _kernels; assert _kernels.supported_isa() == _codec.supported_isa() == "v4"'; \
 	$(BIN)/python -m pytest -q -k 'not sanitizers' $(EMULATED_TESTS:%=tests/test_%.py)
 
-check: install $(VENV)/.dev ## lint, formatting, types, who imports whom, the C header, and whether the man pages are current
+# What the compiled modules offer to Python, as nanobind sees it. Versions of nanobind differ in how they write it.
+STUBS := gspc/_kernels.pyi gspc/_codec.pyi
+build/stubs/%.pyi: install $(VENV)/.dev FORCE
+	@mkdir -p $(@D)
+	@$(BIN)/python -m nanobind.stubgen -q -m gspc.$* -o $@
+	@$(BIN)/ruff format --quiet $@
+
+stubs: $(STUBS:gspc/%=build/stubs/%) ## write the types of the compiled modules (gspc/_*.pyi) again
+	cp $^ gspc/
+
+CPP := $(shell find kernels tests -name '*.[ch]' -o -name '*.[ch]pp' -o -name '*.cu' -o -name '*.cuh' | LC_ALL=C sort)
+# All sources but those of instruction sets, which are intrinsics for the most part. omp.h is the compiler's own.
+TIDY_SOURCES := 'kernels/(?!.*_(isa|vnni)\.cpp).*\.cpp$$'
+TIDY_FLAGS = -quiet -hide-progress -extra-arg=-Wno-unknown-warning-option -extra-arg=-idirafter$(shell $(CXX) -print-file-name=include)
+
+check: install $(VENV)/.dev $(STUBS:gspc/%=build/stubs/%) ## lint, formatting, types, who imports whom, and whether what is generated is current
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/clang-format --dry-run --Werror $(CPP)
+	$(BIN)/run-clang-tidy.py -p build/$(notdir $(VENV)) -clang-tidy-binary $(BIN)/clang-tidy $(TIDY_FLAGS) $(TIDY_SOURCES)
+	@for stub in $(notdir $(STUBS)); do diff -u gspc/$$stub build/stubs/$$stub || \
+		{ echo "make check: gspc/$$stub is not what the modules offer; make stubs" >&2; exit 1; }; done
 	$(BIN)/mypy
 	$(BIN)/pytest tests/test_architecture.py tests/test_codec_cli.py::test_header_alone
 	$(BIN)/python -m gspc.cli.man --check man

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from gspc.errors import BackendError, InputError
 from gspc.ops import arrays
+from gspc.ops.kernels import kernels
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +49,8 @@ BD_OVERLAP = 0.75  # of the two ranges' union; less would extrapolate from a cor
 
 
 def psnr(image: Image, target: Image) -> float:
-    """Peak signal-to-noise ratio in dB over all pixels and channels; inf for equal pictures."""
+    """Peak signal-to-noise ratio in dB over all pixels and channels of [H, W, 3] pictures; inf for equal
+    ones. Raises ValueError for other shapes."""
     a, b = _pair(image, target)
     difference = a.astype(np.float64) - b
     error = float(np.mean(difference * difference))
@@ -56,21 +58,22 @@ def psnr(image: Image, target: Image) -> float:
 
 
 def ssim(image: Image, target: Image) -> float:
-    """Structural similarity (Wang et al. 2004): 11x11 Gaussian window, sigma 1.5, zero padding, mean over
-    pixels and channels.
+    """Structural similarity (Wang et al. 2004) of [H, W, 3] pictures: 11x11 Gaussian window, sigma 1.5, zero
+    padding, mean over pixels and channels.
 
-    The kernel computes it where it is built, numpy elsewhere; they agree to float32 rounding.
+    The kernel computes it where it is built, numpy elsewhere; they agree to float32 rounding. Raises
+    ValueError for other shapes.
     """
     a, b = _pair(image, target)
     try:
-        arrays.kernels()
+        kernels()
     except BackendError:
         return reference_ssim(a, b)
     return arrays.ssim(np.ascontiguousarray(a), np.ascontiguousarray(b))
 
 
 def reference_ssim(image: NDArray[np.float32], target: NDArray[np.float32]) -> float:
-    """The definition, in double."""
+    """The definition, in double, of [H, W, 3] pictures in [0, 1]."""
     x, y = image.astype(np.float64), target.astype(np.float64)
     taps = np.exp(-((np.arange(SSIM_WINDOW) - SSIM_WINDOW // 2) ** 2) / (2 * SSIM_SIGMA**2))
     taps /= taps.sum()
@@ -94,8 +97,8 @@ def reference_ssim(image: NDArray[np.float32], target: NDArray[np.float32]) -> f
 
 
 def lpips(image: Image, target: Image) -> float | None:
-    """VGG16-LPIPS v0.1 (Zhang et al. 2018); None where the weights are missing, lpips_status() then says
-    which.
+    """VGG16-LPIPS v0.1 (Zhang et al. 2018) of [H, W, 3] pictures; None where the weights are missing,
+    lpips_status() then says which.
 
     The network expects [-1, 1]; the tables of this field feed it [0, 1] without rescaling, and so do we, to
     compare. Raises InputError for weights that do not fit the network and for pictures under 16 pixels high

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from cli_tools import Cli
 
-from gspc.ops.arrays import kernels
+from gspc.ops.kernels import kernels
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -213,3 +214,64 @@ def test_the_test_sees_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(f"{__name__}.PACKAGE", house)
     found = {module for _, module in imports(house / "data" / "x.py")}
     assert found == {"gspc.cli", "torch.nn"}
+
+
+ARRAY_ROOMS = ("ops", "rendering", "model", "codec", "metrics", "format", "train")
+# Annotations that stand for arrays; aliases of `gspc.scene` and `gspc.format` included.
+ARRAYS = re.compile(r"\b(Tensor|NDArray|ndarray|ArrayLike|F32|F64|U8|U16|I8|I16|I32|I64|Image|Index)\b")
+# [], [N], [3, H], [N, K, 3], [n, ...], [6 + 3 P], [n, 2 own + before]; no ranges such as [0, 1].
+_SIZE = r"(?:\.\.\.|[1-9A-Za-z][\w .*+/^()-]*)"
+SHAPE = re.compile(rf"(?<!\w)\[(?:{_SIZE}(?:, {_SIZE})*)?\]")
+
+
+def takes_or_gives_arrays(node: ast.FunctionDef) -> bool:
+    arguments = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, node.args.vararg)
+    hints = [node.returns, *(argument.annotation for argument in arguments if argument)]
+    return any(ARRAYS.search(ast.unparse(hint)) for hint in hints if hint)
+
+
+def public_functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Functions of a module and methods of its classes whose names do not begin with an underscore."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            yield node.name, node
+        elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            for part in node.body:
+                if isinstance(part, ast.FunctionDef) and not part.name.startswith("_"):
+                    yield f"{node.name}.{part.name}", part
+
+
+def states_a_shape(node: ast.FunctionDef, lines: list[str]) -> bool:
+    """In the docstring, or in a comment from the first line of the signature to that of the body."""
+    signature = lines[node.lineno - 1 : node.body[0].lineno]
+    comments = [line.partition("#")[2] for line in signature]
+    return any(SHAPE.search(text) for text in (ast.get_docstring(node) or "", *comments))
+
+
+@pytest.mark.parametrize("path", sources(), ids=ids)
+def test_public_functions_of_arrays_state_shapes(path: Path) -> None:
+    if module_of(path).split(".")[0] not in ARRAY_ROOMS:
+        return
+    text = path.read_text()
+    silent = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}: {name}"
+        for name, node in public_functions(ast.parse(text, str(path)))
+        if takes_or_gives_arrays(node) and not states_a_shape(node, text.splitlines())
+    ]
+    assert not silent, "state shapes such as [N, 3] in the docstring or beside the signature"
+
+
+def test_shapes_are_told_from_ranges() -> None:
+    for text in (
+        "[]",
+        "[N]",
+        "[N, 3]",
+        "[3K, H]",
+        "[n, ...]",
+        "[n, 2 own + before]",
+        "[2^d, C]",
+        "[1, 3, H, W]",
+    ):
+        assert SHAPE.search(text), text
+    for text in ("[0, 1]", "[-1, 1]", "[-512, 512]", "[0, 2^21)", "gspc[cuda]", "no shape"):
+        assert not SHAPE.search(text), text

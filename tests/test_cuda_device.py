@@ -9,8 +9,11 @@ import torch
 from rendering_scenes import random_scene
 
 from gspc.format.grid import GridPlane, GridSpec
-from gspc.ops import cuda, reference
+from gspc.ops import cuda
 from gspc.ops import grid as grid_ops
+from gspc.ops.grid import cuda as grid_cuda
+from gspc.ops.ssim import cuda as ssim_cuda
+from gspc.ops.ssim import definition
 from gspc.rendering import Renderer, choose_backend, rasterize
 from gspc.rendering.heads import reference_gaussians
 
@@ -67,15 +70,15 @@ def test_our_photometric_kernels(kind: torch.dtype) -> None:
     image = torch.rand(187, 250, 3, generator=generator).cuda().requires_grad_()
     target = torch.rand(187, 250, 3, generator=generator)
     target = ((target * 255).to(kind) if kind == torch.uint8 else target).cuda()
-    ours = cuda.photometric(image, target)
+    ours = ssim_cuda.photometric(image, target)
     (0.8 * ours[0] + 0.2 * (1 - ours[1])).backward()
     twin = image.detach().clone().requires_grad_()
-    loss, l1, similarity = reference.photometric_loss(twin, target, 0.2)
+    loss, l1, similarity = definition.photometric_loss(twin, target, 0.2)
     loss.backward()
     torch.testing.assert_close(ours.detach(), torch.stack([l1, similarity]).detach(), rtol=1e-5, atol=1e-5)
     assert image.grad is not None and twin.grad is not None
     torch.testing.assert_close(image.grad, twin.grad, rtol=1e-3, atol=1e-3 * float(twin.grad.abs().max()))
-    assert torch.equal(cuda.photometric(image, target), ours)
+    assert torch.equal(ssim_cuda.photometric(image, target), ours)
 
 
 def test_our_grid_kernels() -> None:
@@ -91,7 +94,7 @@ def test_our_grid_kernels() -> None:
     expected = grid_ops.grid_context(positions, theirs, spec)
     expected.backward(grad)
     for leaf in ours:
-        context = cuda.grid_context(positions.cuda(), leaf, spec)
+        context = grid_cuda.grid_context(positions.cuda(), leaf, spec)
         assert torch.equal(context.detach().cpu(), expected.detach())
         context.backward(grad.cuda())
     first, second = (leaf.grad for leaf in ours)

@@ -10,8 +10,8 @@ import torch
 
 from gspc import _kernels
 from gspc.format.grid import GridPlane, GridSpec
-from gspc.ops import arrays, reference
-from gspc.ops.grid import grid_context
+from gspc.ops import arrays
+from gspc.ops.grid import definition, grid_context
 
 SMALL = GridSpec(
     (1000, 5, 70000),
@@ -93,7 +93,7 @@ def test_integers_equal_formulas_reference_and_kernel(spec: GridSpec, isa: str) 
     assert np.array_equal(arrays.grid_context_int(positions, signs, spec), expected)
     assert np.array_equal(arrays.grid_context(positions, signs, spec) * 512, expected)
     embeddings = torch.from_numpy(np.where(signs, 0.25, -3.0).astype(np.float32))
-    slow = reference.grid_context(torch.from_numpy(positions), embeddings, spec)
+    slow = definition.grid_context(torch.from_numpy(positions), embeddings, spec)
     fast = grid_context(torch.from_numpy(positions), embeddings, spec)
     assert slow.dtype == fast.dtype == torch.float32
     assert np.array_equal(slow.numpy() * 512, expected) and torch.equal(slow, fast)
@@ -126,7 +126,7 @@ def test_gradient_equals_reference(count: int, isa: str) -> None:
     values[:4] = [[1.0, -1.0, 0.0, -0.0], [np.nan, np.inf, -np.inf, 1.0000001], [1e-40] * 4, [-1e-40] * 4]
     grad = torch.from_numpy(rng.normal(size=(count, SMALL.context_size)).astype(np.float32))
     results = []
-    for function in (grid_context, reference.grid_context):
+    for function in (grid_context, definition.grid_context):
         embeddings = torch.from_numpy(values.copy()).requires_grad_()
         out = function(positions, embeddings, SMALL)
         results.append((out.detach(), *torch.autograd.grad(out, embeddings, grad)))
@@ -212,6 +212,8 @@ def test_wrong_arguments_are_refused() -> None:
     for bad_table in (table.double(), table[1:], torch.zeros(0)):
         with pytest.raises(ValueError, match="embeddings"):
             grid_context(positions, bad_table, SMALL)
+    with pytest.raises(ValueError, match="positions are on meta, embeddings on cpu"):
+        grid_context(positions.to("meta"), table, SMALL)
     with pytest.raises(ValueError, match="signs"):
         arrays.grid_context(positions.numpy(), np.zeros((3, 4), bool), SMALL)
     with pytest.raises(ValueError, match="positions"):

@@ -4,9 +4,8 @@ threads, and what is refused."""
 import pytest
 import torch
 
-from gspc.ops import reference
-from gspc.ops.arrays import kernels
-from gspc.ops.mlp import TwoLayerWeights, two_layers
+from gspc.ops.kernels import kernels
+from gspc.ops.mlp import TwoLayerWeights, definition, two_layers
 
 
 def two_layer(x, *network):
@@ -35,7 +34,7 @@ def run(function, values):
 )
 def test_values_and_gradients_are_the_definition(isa, sizes):
     found = run(two_layer, arguments(*sizes))
-    want = run(reference.two_layer, arguments(*sizes, dtype=torch.float64))
+    want = run(definition.two_layer, arguments(*sizes, dtype=torch.float64))
     for got, exact in zip(found, want, strict=True):
         limit = 3e-6 * max(float(exact.abs().max()), 1.0)
         torch.testing.assert_close(got, exact.float(), rtol=2e-5, atol=limit)
@@ -63,7 +62,7 @@ def test_networks_of_the_same_rows(isa, inputs):
         rows = x.detach().to(torch.float64 if exact else torch.float32).requires_grad_()
         weights = [[w.detach().to(rows.dtype).requires_grad_() for w in values[1:]] for values in made]
         if exact:
-            outputs = [reference.two_layer(rows, *network) for network in weights]
+            outputs = [definition.two_layer(rows, *network) for network in weights]
         else:
             outputs = two_layers(rows, [TwoLayerWeights(*network) for network in weights])
         sum((y**3).sum() for y in outputs).backward()
@@ -126,7 +125,7 @@ def test_hostile_values(isa):
         values[0][9] = 0.0
     found, want = (
         run(f, [v.detach().clone().requires_grad_() for v in values])
-        for f in (two_layer, reference.two_layer)
+        for f in (two_layer, definition.two_layer)
     )
     assert found[0].isnan().any(1).nonzero().flatten().tolist() == [5]
     torch.testing.assert_close(found[0], want[0], equal_nan=True, rtol=1e-4, atol=1e-5)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from gspc.ops.arrays import kernels
-from gspc.train.optimizer import Adam
+from gspc.ops.kernels import kernels
+from gspc.ops.optimizer import Adam
 
 SHAPES = [(1,), (3, 5), (40_000, 3), (16,), (0, 4), ()]
 

@@ -394,7 +394,8 @@ def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Path:
             objects.append(str(build / f"{part}_{name}.o"))
             source = str(KERNELS / "codec" / "entropy" / f"{part}.cpp")
             subprocess.run([compiler, *flags, *march, *names, "-c", source, "-o", objects[-1]], check=True)
-    sources = [KERNELS / "codec" / "entropy" / f"{part}.cpp" for part in ("rans", "mixture", "tables")]
+    parts = ("rans_encoder", "rans_decoder", "mixture", "tables")
+    sources = [KERNELS / "codec" / "entropy" / f"{part}.cpp" for part in parts]
     sources += [KERNELS / "common" / "isa.cpp", Path(__file__).parent / "native" / "rans_fuzz.cpp"]
     program = build / "rans_fuzz"
     linked = subprocess.run(

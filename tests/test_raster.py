@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -13,11 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from gspc.errors import BackendError
-from gspc.ops import arrays, reference
-from gspc.ops.raster import RasterOutput, rasterize
+from gspc.ops import arrays
+from gspc.ops.kernels import kernels
+from gspc.ops.raster import RasterOutput, definition, rasterize
 
-KERNELS = arrays.kernels()
+KERNELS = kernels()
 LEVELS = ["base", "v3", "v4"]
 ISAS = LEVELS[: LEVELS.index(KERNELS.supported_isa()) + 1]
 NAMES = ("means", "quats", "scales", "opacities", "colors")
@@ -74,7 +72,7 @@ def reference_of(name: str) -> tuple[tuple[Tensor, ...], list[Tensor]]:
 
 def render_reference(scene: list[Tensor], camera: Camera) -> tuple[tuple[Tensor, ...], list[Tensor]]:
     params = [t.clone().double().requires_grad_() for t in scene]
-    image, alpha, radii, means2d = reference.rasterize(*params, *camera)
+    image, alpha, radii, means2d = definition.rasterize(*params, *camera)
     means2d.retain_grad()
     to_image, to_alpha = loss_weights(camera[3], camera[2])
     ((image * to_image).sum() + (alpha * to_alpha).sum()).backward()
@@ -154,14 +152,14 @@ def test_gradients_against_central_differences() -> None:
     scene = [t.double() for t in make_scene(6, 11, size=0.6)]
     scene[3] = scene[3] * 0.3 + 0.2
     to_image, to_alpha = loss_weights(camera[3], camera[2])
-    threshold, reference.MIN_ALPHA = reference.MIN_ALPHA, 0.0  # the skip is a jump that no difference sees
+    threshold, definition.MIN_ALPHA = definition.MIN_ALPHA, 0.0  # the skip is a jump that no difference sees
 
     def loss(params: list[Tensor]) -> float:
-        image, alpha, _, _ = reference.rasterize(*params, *camera)
+        image, alpha, _, _ = definition.rasterize(*params, *camera)
         return ((image * to_image).sum() + (alpha * to_alpha).sum()).item()
 
     params = [t.clone().requires_grad_() for t in scene]
-    image, alpha, _, _ = reference.rasterize(*params, *camera)
+    image, alpha, _, _ = definition.rasterize(*params, *camera)
     ((image * to_image).sum() + (alpha * to_alpha).sum()).backward()
     g = torch.Generator().manual_seed(3)
     try:
@@ -180,7 +178,7 @@ def test_gradients_against_central_differences() -> None:
                     NAMES[which]
                 )
     finally:
-        reference.MIN_ALPHA = threshold
+        definition.MIN_ALPHA = threshold
 
 
 def test_same_bits_for_any_number_of_threads() -> None:
@@ -347,58 +345,3 @@ def test_inputs_may_be_views_and_are_not_changed() -> None:
     got = rasterize(packed[:, :3], scene[1], packed[:, 3:], *scene[3:], *camera).image
     assert torch.equal(want, got)
     assert all(torch.equal(a, b) for a, b in zip(scene, copies, strict=True))
-
-
-def test_memory_is_reused() -> None:
-    camera, scene = make_camera(400, 300, 400.0), make_scene(20000, 1)
-    for _ in range(4):
-        render_kernel(scene, camera)
-    kept = KERNELS.pool_kept_bytes()
-    for _ in range(4):
-        render_kernel(scene, camera)
-    assert kept > 1 << 20
-    assert KERNELS.pool_kept_bytes() <= kept * 1.5
-    KERNELS.pool_trim()
-    assert KERNELS.pool_kept_bytes() == 0
-
-
-def test_numpy_entries_without_torch() -> None:
-    code = (
-        "import sys, numpy as np\n"
-        "from gspc.ops import arrays\n"
-        "f = lambda *s: np.full(s, 0.5, np.float32)\n"
-        "r = arrays.rasterize(f(3, 3), f(3, 4), f(3, 3), f(3), f(3, 3), np.eye(4), (20, 20, 8, 8), 16, 16)\n"
-        "g = arrays.rasterize_backward(r, f(3, 3), f(3, 4), f(3, 3), f(3), f(3, 3), np.ones_like(r.image))\n"
-        "assert r.image.shape == (16, 16, 3) and r.alpha.max() > 0.4 and np.abs(g.colors).max() > 0\n"
-        "assert 'torch' not in sys.modules\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_errors() -> None:
-    camera, scene = make_camera(), make_scene(4)
-    with pytest.raises(ValueError, match=r"quats: float32 \[4, 4\] expected"):
-        rasterize(scene[0], scene[1][:3], *scene[2:], *camera)
-    with pytest.raises(ValueError, match="means: float32"):
-        rasterize(scene[0].double(), *scene[1:], *camera)
-    with pytest.raises(ValueError, match="means: float32"):
-        rasterize(scene[0][0], *scene[1:], *camera)
-    with pytest.raises(ValueError, match=r"world_to_camera \[4, 4\]"):
-        rasterize(*scene, torch.eye(3), *camera[1:])
-    for size in ((0, 5), (5, -1), (20000, 5)):
-        with pytest.raises(ValueError, match="width and height"):
-            rasterize(*scene, *camera[:2], *size, camera[4])
-    with pytest.raises(ValueError, match="positive focal lengths"):
-        rasterize(*scene, camera[0], (0.0, 50.0, 5.0, 5.0), *camera[2:])
-    with pytest.raises(ValueError, match="must be finite"):
-        rasterize(*scene, camera[0] * math.nan, *camera[1:])
-    with pytest.raises(BackendError, match="on the CPU only"):
-        rasterize(scene[0].to("meta"), *scene[1:], *camera)
-    numpy_scene = [t.numpy() for t in scene]
-    with pytest.raises(ValueError, match="scales: contiguous float32"):
-        arrays.rasterize(*numpy_scene[:2], numpy_scene[2].T, *numpy_scene[3:], np.eye(4), *camera[1:])
-    raster = arrays.rasterize(*numpy_scene, np.eye(4), *camera[1:])
-    with pytest.raises(ValueError, match="grad_image"):
-        arrays.rasterize_backward(raster, *numpy_scene, raster.image[:5])
-    with pytest.raises(ValueError, match="not the Gaussians"):
-        arrays.rasterize_backward(raster, *(a[:2] for a in numpy_scene), raster.image)

@@ -11,16 +11,9 @@ import torch
 
 from gspc.model import fake_quant
 from gspc.model import quantization as quant
-from gspc.ops import reference
-from gspc.ops.arrays import kernels
-from gspc.ops.rate import (
-    AttributeRows,
-    appearance_bits,
-    chunk_inputs,
-    gaussian_trit_bits,
-    three_way_bits,
-    trits,
-)
+from gspc.ops import rate
+from gspc.ops.kernels import kernels
+from gspc.ops.rate import AttributeRows, appearance_bits, chunk_inputs, definition, three_way_bits, trits
 
 BASE = 0.25
 
@@ -73,11 +66,6 @@ def gaussian_trits(module):
     return run
 
 
-class Kernels:
-    appearance_bits = staticmethod(appearance_bits)
-    gaussian_trit_bits = staticmethod(gaussian_trit_bits)
-
-
 def weights_of(n, groups):
     return torch.linspace(0, 2, n * groups).reshape(n, groups)  # the first one is 0
 
@@ -106,8 +94,8 @@ def test_appearance_is_the_definition(isa, layout, n, seed):
     width, groups, chunks = LAYOUTS[layout]
     tensors = [*tensors_of(n, width), *outputs_of(n, chunks)]
     weights = weights_of(n, groups)
-    found = derived(appearance(Kernels, seed), tensors, weights, torch.float32)
-    agree(found, derived(appearance(reference, seed), tensors, weights, torch.float64))
+    found = derived(appearance(rate, seed), tensors, weights, torch.float32)
+    agree(found, derived(appearance(definition, seed), tensors, weights, torch.float64))
     assert found[1].shape == (n, groups) and not found[1].requires_grad
     torch.testing.assert_close(found[-1], 0.5 * found[1])
     moved = bool(found[2].any()) or bool(found[3].any())
@@ -118,8 +106,8 @@ def test_appearance_is_the_definition(isa, layout, n, seed):
 @pytest.mark.parametrize("width", [1, 16, 30, 256])
 def test_gaussian_trits_are_the_definition(isa, n, width):
     tensors, weights = tensors_of(n, width), weights_of(n, 1) + 0.1
-    found = derived(gaussian_trits(Kernels), tensors, weights, torch.float32)
-    agree(found, derived(gaussian_trits(reference), tensors, weights, torch.float64))
+    found = derived(gaussian_trits(rate), tensors, weights, torch.float32)
+    agree(found, derived(gaussian_trits(definition), tensors, weights, torch.float64))
     assert not found[2].any() and not found[3].any() and found[4].any() and found[5].any()
 
 
@@ -128,7 +116,7 @@ def test_chunk_inputs_are_the_definition(isa, ends):
     tensors = tensors_of(67, ends[-1], spread=40.0)
     tensors[1][::3] *= 60  # centers beyond the networks' range
     results = []
-    for module, dtype in ((None, torch.float32), (reference, torch.float64)):
+    for module, dtype in ((None, torch.float32), (definition, torch.float64)):
         leaves = [tensor.to(dtype).detach().requires_grad_() for tensor in tensors]
         rows = AttributeRows(*leaves, BASE)
         inputs = (chunk_inputs if module is None else module.chunk_inputs)(rows, 3, ends)
@@ -153,7 +141,7 @@ def test_trits_rebuild_every_level_from_the_one_before(isa, levels):
     finest = quant.refinement(levels)
     for level in range(2, levels + 1):
         so_far, found = trits(rows, finest, levels - level)
-        want = reference.trits(exact, finest, levels - level)
+        want = definition.trits(exact, finest, levels - level)
         clear = (found == want[1]) & (want[0].abs() < 3.9)  # a float32 lies on the other side of an edge
         assert clear.float().mean() > 0.95
         torch.testing.assert_close(so_far[clear], want[0][clear].float(), rtol=1e-5, atol=1e-5)
@@ -186,7 +174,7 @@ def test_three_way_bits_are_the_definition(isa, n, width, groups):
     assert n == 1 or (outputs[:, :width].abs().max() > 8 and outputs[:, width:].abs().max() > 4)
     found = derived(lambda x, w: three_way_bits(x, trit, w), [outputs], weights, torch.float32)
     want = derived(
-        lambda x, w: reference.weighted_three_way_bits(x, trit.double(), w), [outputs], weights, torch.float64
+        lambda x, w: definition.three_way_bits(x, trit.double(), w), [outputs], weights, torch.float64
     )
     agree(found, want)
 
@@ -202,17 +190,17 @@ def test_definitions_have_the_derivatives_of_their_values():
     def total(function):
         return lambda *tensors: function(*tensors)[0]
 
-    assert check(total(appearance(reference, 5)), [*leaves, *chunks, weights])
-    assert check(total(appearance(reference)), [*leaves, *chunks, weights])
-    assert check(total(gaussian_trits(reference)), [*leaves, weights])
+    assert check(total(appearance(definition, 5)), [*leaves, *chunks, weights])
+    assert check(total(appearance(definition)), [*leaves, *chunks, weights])
+    assert check(total(gaussian_trits(definition)), [*leaves, weights])
     # What comes after the own channels' scales and means is rounded.
-    assert check(lambda *t: reference.chunk_inputs(AttributeRows(*t, BASE), 3, (2, 4))[0][:, :4], leaves)
+    assert check(lambda *t: definition.chunk_inputs(AttributeRows(*t, BASE), 3, (2, 4))[0][:, :4], leaves)
     outputs, trit = three_way_tensors(6, 5)
     inside = outputs.double().clamp(-3.5, 3.5).requires_grad_()
-    assert check(lambda x, w: reference.weighted_three_way_bits(x, trit.double(), w)[0], [inside, weights])
+    assert check(lambda x, w: definition.three_way_bits(x, trit.double(), w)[0], [inside, weights])
 
 
-@pytest.mark.parametrize("function", [appearance(Kernels, 5), appearance(Kernels), gaussian_trits(Kernels)])
+@pytest.mark.parametrize("function", [appearance(rate, 5), appearance(rate), gaussian_trits(rate)])
 def test_kernels_against_finite_differences(isa, function):
     """Of the float32 kernels themselves: steps large enough for their rounding."""
     tensors = [t.clone() for t in tensors_of(2, 3, spread=2.0)]
@@ -277,7 +265,7 @@ def test_shares_of_three_bins_are_exact(isa, before, scale):
         octaves = torch.tensor([[math.log2(scale / 3) + 3]])
         values = torch.tensor([[(3 * before + t) / 3]])
         rows = AttributeRows(values, torch.zeros(1, 1), octaves, torch.zeros(1, 1), 1.0)
-        bits = gaussian_trit_bits(rows, 3, 3, 0, torch.ones(1, 1))[0].item()
+        bits = rate.gaussian_trit_bits(rows, 3, 3, 0, torch.ones(1, 1))[0].item()
         assert bits == pytest.approx(-math.log2(share), abs=3e-4)
 
 
@@ -293,7 +281,7 @@ def test_probabilities_sum_to_one(isa):
     assert (p[2] / (p[0] + p[2])).item() == pytest.approx(1 / (1 + math.exp(1.1)), abs=1e-6)
 
 
-@pytest.mark.parametrize("module", [Kernels, reference])
+@pytest.mark.parametrize("module", [rate, definition])
 def test_far_off_values_cost_24_bits_and_still_pull_back(module):
     values = torch.tensor([[8.0], [-8.0]], requires_grad=True)
     octaves = torch.full((2, 1), 3.0, requires_grad=True)
@@ -313,13 +301,11 @@ def test_hostile_values_have_finite_bits_and_derivatives(isa):
     weights = torch.ones_like(a)
     for seed, chunks in itertools.product((None, 9), ([], [mixtures])):
         tensors = [a, b.clamp(-1e28, 1e28), c, a.flip(0), *chunks]
-        found = derived(appearance(Kernels, seed), tensors, weights, torch.float32)
+        found = derived(appearance(rate, seed), tensors, weights, torch.float32)
         assert all(bool(torch.isfinite(part).all()) for part in found)
-        want = appearance(reference, seed)(*tensors, weights)[1]
+        want = appearance(definition, seed)(*tensors, weights)[1]
         torch.testing.assert_close(found[1], want, rtol=1e-5, atol=2e-3)
-    found = derived(
-        gaussian_trits(Kernels), [a.clamp(-1e4, 1e4), 0 * b, c, a.flip(0)], weights, torch.float32
-    )
+    found = derived(gaussian_trits(rate), [a.clamp(-1e4, 1e4), 0 * b, c, a.flip(0)], weights, torch.float32)
     assert all(bool(torch.isfinite(part).all()) for part in found)
     outputs = torch.cat([a, b], 1)
     for trit in (-1.0, 0.0, 1.0):
@@ -333,7 +319,7 @@ def test_not_a_number_is_not_hidden(isa):
     for i, seed in itertools.product(range(5), (None, 4)):
         spoiled = [t.clone() for t in tensors]
         spoiled[i][5, 4 if i < 3 else 0] = float("nan")
-        sums = appearance(Kernels, seed)(*spoiled, torch.ones(37, 1))[1]
+        sums = appearance(rate, seed)(*spoiled, torch.ones(37, 1))[1]
         assert sums.isnan().nonzero()[:, 0].tolist() == [5]
     outputs = torch.ones(8, 2)
     outputs[3, 1] = float("nan")
@@ -347,8 +333,8 @@ def test_same_for_any_number_of_threads(isa):
     results = []
     for threads in (1, 3):
         torch.set_num_threads(threads)
-        found = derived(appearance(Kernels, 8), tensors, weights, torch.float32)
-        found += derived(gaussian_trits(Kernels), tensors[:4], weights, torch.float32)
+        found = derived(appearance(rate, 8), tensors, weights, torch.float32)
+        found += derived(gaussian_trits(rate), tensors[:4], weights, torch.float32)
         found += derived(lambda x, w: three_way_bits(x, trit, w), [outputs], weights, torch.float32)
         rows = AttributeRows(*tensors[:4], BASE)
         results.append([*found, *chunk_inputs(rows, 3, (4, 8, 16)), *trits(rows, 9, 1)])
@@ -358,29 +344,29 @@ def test_same_for_any_number_of_threads(isa):
 
 def test_layouts_and_unneeded_gradients():
     tensors, weights = tensors_of(20, 6), weights_of(20, 2)
-    want = appearance(Kernels, 1)(*tensors, weights)
+    want = appearance(rate, 1)(*tensors, weights)
     assert not want[0].requires_grad
     for layout in (torch.Tensor.contiguous, lambda t: t.T.contiguous().T):
-        found = appearance(Kernels, 1)(*(layout(t) for t in tensors), layout(weights))
+        found = appearance(rate, 1)(*(layout(t) for t in tensors), layout(weights))
         assert all(torch.equal(a, b) for a, b in zip(found, want, strict=True))
-    other = appearance(Kernels, 2)(*tensors, weights)
+    other = appearance(rate, 2)(*tensors, weights)
     assert not torch.equal(want[1], other[1])  # another seed is another noise
     tensors[2] = tensors[2].detach().requires_grad_()
-    appearance(Kernels, 1)(*tensors, weights)[0].backward()
+    appearance(rate, 1)(*tensors, weights)[0].backward()
     assert tensors[2].grad is not None and tensors[0].grad is None
     for n, width in ((0, 3), (4, 0)):
-        empty = derived(appearance(Kernels, 1), tensors_of(n, width), torch.ones(n, 1), torch.float32)
+        empty = derived(appearance(rate, 1), tensors_of(n, width), torch.ones(n, 1), torch.float32)
         assert empty[0] == 0 and not any(bool(part.any()) for part in empty[1:])
 
 
 def test_limits_are_those_of_the_streams_tables():
-    assert reference._LOWEST_R == -quant.STEP_CENTER / quant.STEP_RESOLUTION
-    assert reference._HIGHEST_R == (quant.STEP_COUNT - 1 - quant.STEP_CENTER) / quant.STEP_RESOLUTION
+    assert definition._LOWEST_R == -quant.STEP_CENTER / quant.STEP_RESOLUTION
+    assert definition._HIGHEST_R == (quant.STEP_COUNT - 1 - quant.STEP_CENTER) / quant.STEP_RESOLUTION
     ends = quant.clamp_log2_scale_in_steps(torch.tensor([-50.0, 50.0], dtype=torch.float64))
-    assert ends.tolist() == [reference._LOWEST_LOG2, pytest.approx(reference._HIGHEST_LOG2)]
-    assert fake_quant.ACTIVATION_LIMIT / fake_quant.INPUT_UNITS == reference._SO_FAR_LIMIT
+    assert ends.tolist() == [definition._LOWEST_LOG2, pytest.approx(definition._HIGHEST_LOG2)]
+    assert fake_quant.ACTIVATION_LIMIT / fake_quant.INPUT_UNITS == definition._SO_FAR_LIMIT
     r = torch.linspace(-5, 5, 101, dtype=torch.float64)
-    torch.testing.assert_close(BASE * reference._relative_step(r), quant.step(BASE, r))
+    torch.testing.assert_close(BASE * definition._relative_step(r), quant.step(BASE, r))
 
 
 def test_arguments_that_do_not_fit_are_refused():

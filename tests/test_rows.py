@@ -7,11 +7,18 @@ import torch
 
 from gspc.model import masks as model_masks
 from gspc.model import quantization as quant
-from gspc.ops import reference
-from gspc.ops.arrays import kernels
-from gspc.ops.rows import mask_rows, mean_product, noisy_rows, positive_share, rounded_rows, visible_rows
+from gspc.ops.kernels import kernels
+from gspc.ops.rows import (
+    add_statistics,
+    definition,
+    mask_rows,
+    mean_product,
+    noisy_rows,
+    positive_share,
+    rounded_rows,
+    visible_rows,
+)
 from gspc.scene import Camera
-from gspc.train.densify import Statistics
 
 N, K, S = 700, 10, 3
 SEED = 0x1234_5678_9ABC_DEF0
@@ -29,7 +36,7 @@ def selection(seed=0):
 def test_rows_are_the_reference(isa, shape, stepped):
     index, also = selection()
     found = []
-    for function in (noisy_rows, reference.noisy_rows):
+    for function in (noisy_rows, definition.noisy_rows):
         torch.manual_seed(1)
         values = torch.randn(N, *shape, requires_grad=True)
         step = torch.rand(len(index), requires_grad=True) if stepped else None
@@ -61,7 +68,7 @@ def test_noise_is_uniform_and_belongs_to_its_row():
 def test_rounded_rows_are_the_reference(isa, shape, finest, coarser):
     index, also = selection(3)
     found = []
-    for function in (rounded_rows, reference.rounded_rows):
+    for function in (rounded_rows, definition.rounded_rows):
         torch.manual_seed(1)
         values = torch.randn(N, *shape, requires_grad=True)
         center = torch.randn(N, values[0].numel()) * 0.1
@@ -106,7 +113,7 @@ def test_masks_are_the_models(isa, level, planes):
     found = []
     for kernel in (True, False):
         masks = start.clone().requires_grad_()
-        mask, plain, alive = (mask_rows if kernel else reference.mask_rows)(masks, index, also, level)
+        mask, plain, alive = (mask_rows if kernel else definition.mask_rows)(masks, index, also, level)
         torch.manual_seed(4)
         loss = (mask * torch.randn_like(mask)).sum() + (plain * torch.randn_like(plain)).sum() + 0.7 * alive
         loss.backward()
@@ -205,24 +212,34 @@ def test_bad_rows_are_refused(index):
         noisy_rows(values.double(), none, none, None, 1.0, 1)
 
 
-def test_statistics_are_plain_sums():
+@pytest.mark.parametrize("function", [add_statistics, definition.add_statistics])
+def test_statistics_are_plain_sums(function):
     rng = torch.Generator().manual_seed(6)
     index, _ = selection(7)
     drawn = (torch.rand(len(index) * K, generator=rng) < 0.4).nonzero().squeeze(1)
     radii = torch.randint(0, 3, (len(drawn),), generator=rng, dtype=torch.int32)
     pull, opacity = torch.randn(len(drawn), 2, generator=rng), torch.rand(len(drawn), generator=rng)
-    zeros = torch.zeros(N * K), torch.zeros(N * K), torch.zeros(N), torch.zeros(N)
-    statistics = Statistics(*zeros)
+    sums = torch.zeros(N * K), torch.zeros(N * K), torch.zeros(N), torch.zeros(N)
     for _ in range(2):
-        statistics.add(index, drawn, radii, pull, opacity, (40.0, 30.0))
+        function(sums, index, drawn, radii, pull, opacity, (40.0, 30.0))
     flat, seen = index[drawn // K] * K + drawn % K, radii > 0
     gradient = torch.zeros(N * K)
     gradient[flat] = 2 * (pull * torch.tensor([40.0, 30.0])).norm(dim=1) * seen
-    torch.testing.assert_close(statistics.gradient, gradient)
-    assert statistics.drawn.sum() == 2 * seen.sum() and statistics.visible.sum() == 2 * len(index)
-    torch.testing.assert_close(
-        statistics.opacity, torch.zeros(N).index_add_(0, index[drawn // K], 2 * opacity)
-    )
+    torch.testing.assert_close(sums[0], gradient)
+    assert sums[1].sum() == 2 * seen.sum() and sums[3].sum() == 2 * len(index)
+    torch.testing.assert_close(sums[2], torch.zeros(N).index_add_(0, index[drawn // K], 2 * opacity))
+
+
+def test_statistics_that_do_not_fit_are_refused():
+    two, four = torch.zeros(2), torch.zeros(4)
+    one, pull = torch.zeros(1, dtype=torch.int64), torch.zeros(1, 2)
+    radii, opacity = torch.ones(1, dtype=torch.int32), torch.ones(1)
+    with pytest.raises(ValueError, match="sums have shapes"):
+        add_statistics((four, two, two, two), one, one, radii, pull, opacity, (1.0, 1.0))
+    with pytest.raises(ValueError, match="1 Gaussians, but 1 radii, 1 opacities and gradients"):
+        add_statistics((four, four, two, two), one, one, radii, pull.T, opacity, (1.0, 1.0))
+    with pytest.raises(ValueError, match="rows"):
+        add_statistics((four, four, two, two), one + 2, one, radii, pull, opacity, (1.0, 1.0))
 
 
 def a_view(turn=0.4):
@@ -241,7 +258,7 @@ def test_visible_rows_are_the_reference(isa, anchors, scales):
     camera = a_view()
     index, where = visible_rows(world, sizes, camera)
     assert index.is_contiguous() and torch.equal(where, world[index])
-    assert torch.equal(index, reference.visible_rows(world, sizes, camera)[0])
+    assert torch.equal(index, definition.visible_rows(world, sizes, camera)[0])
     assert anchors < 100 or anchors / 20 < len(index) < anchors / 2
 
 
@@ -268,7 +285,7 @@ def test_what_is_in_view():
 @pytest.mark.parametrize("rows", [1, 19, 9001])
 def test_mean_product_is_the_reference(isa, rows):
     found = []
-    for function in (mean_product, reference.mean_product):
+    for function in (mean_product, definition.mean_product):
         values = torch.rand(rows, 3, generator=torch.Generator().manual_seed(1)).requires_grad_()
         mean = function(values)
         (2 * mean).backward()
@@ -277,7 +294,7 @@ def test_mean_product_is_the_reference(isa, rows):
         torch.testing.assert_close(got, want, rtol=1e-5, atol=0)
     direction = torch.randn(rows, 3, generator=torch.Generator().manual_seed(2))
     values = values.detach().double()
-    ends = [float(reference.mean_product(values + step * direction)) for step in (1e-4, -1e-4)]
+    ends = [float(definition.mean_product(values + step * direction)) for step in (1e-4, -1e-4)]
     slope = float((found[0][1] * direction).sum()) / 2
     assert slope == pytest.approx((ends[0] - ends[1]) / 2e-4, rel=1e-3, abs=1e-7)
     assert torch.isnan(mean_product(torch.zeros(0, 3)))
@@ -288,7 +305,7 @@ def test_mean_product_is_the_reference(isa, rows):
 @pytest.mark.parametrize("rows", [1, 333, 40_000])
 def test_share_of_signs_is_the_reference(isa, rows):
     found = []
-    for function in (positive_share, reference.positive_share):
+    for function in (positive_share, definition.positive_share):
         torch.manual_seed(8)
         values = torch.randn(rows, 4)
         values[0, :3] = torch.tensor([0.0, 1.0, -1.0])

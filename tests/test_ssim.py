@@ -12,10 +12,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from gspc.ops import arrays, reference
-from gspc.ops.ssim import photometric_loss, squared_error, ssim
+from gspc.ops import arrays
+from gspc.ops.kernels import kernels
+from gspc.ops.ssim import definition, photometric_loss, squared_error, ssim
 
-KERNELS = arrays.kernels()
+KERNELS = kernels()
 LEVELS = ["base", "v3", "v4"]
 ISAS = LEVELS[: LEVELS.index(KERNELS.supported_isa()) + 1]
 SIZES = [(1, 1), (1, 40), (37, 1), (5, 7), (11, 11), (53, 75), (64, 128), (130, 33)]
@@ -46,7 +47,7 @@ def test_values_and_gradient_match_reference(height: int, width: int, isa: str) 
     image, target = make_pair(height, width)
     for weight in (0.2, 0.0, 1.0):
         x, y = image.clone().requires_grad_(), image.double().requires_grad_()
-        got, want = photometric_loss(x, target, weight), reference.photometric_loss(y, target, weight)
+        got, want = photometric_loss(x, target, weight), definition.photometric_loss(y, target, weight)
         for a, b in zip(got, want, strict=True):
             assert a.item() == pytest.approx(b.item(), abs=2e-6)
         got[0].backward()
@@ -63,7 +64,7 @@ def test_ssim_alone(isa: str) -> None:
     for other in (target, target.float() / 255):
         x = image.clone().requires_grad_()
         y = image.double().requires_grad_()
-        value, want = ssim(x, other), reference.ssim(y, target.double() / 255)
+        value, want = ssim(x, other), definition.ssim(y, target.double() / 255)
         assert value.item() == pytest.approx(want.item(), abs=1e-6)
         (3 * value).backward()
         want.backward()
@@ -88,13 +89,13 @@ def test_known_values() -> None:
 def test_reference_against_central_differences() -> None:
     image, target = make_pair(9, 13, 2)
     x = image.double().requires_grad_()
-    reference.photometric_loss(x, target, 0.3)[0].backward()
+    definition.photometric_loss(x, target, 0.3)[0].backward()
     assert x.grad is not None
     g = torch.Generator().manual_seed(0)
     for _ in range(5):
         direction = torch.randn(x.shape, generator=g, dtype=torch.float64)
         ends = [
-            reference.photometric_loss(image.double() + s * direction, target, 0.3)[0].item()
+            definition.photometric_loss(image.double() + s * direction, target, 0.3)[0].item()
             for s in (1e-7, -1e-7)
         ]
         assert (x.grad * direction).sum().item() == pytest.approx((ends[0] - ends[1]) / 2e-7, rel=1e-4)
@@ -211,7 +212,7 @@ def test_squared_error_is_the_reference(isa: str, size: tuple[int, int], kind: t
     target = torch.rand(*size, 3, generator=torch.Generator().manual_seed(2))
     target = (target * 255).to(kind) if kind == torch.uint8 else target
     expected = float(
-        reference.squared_error(image.double(), target if kind == torch.uint8 else target.double())
+        definition.squared_error(image.double(), target if kind == torch.uint8 else target.double())
     )
     assert squared_error(image, target) == pytest.approx(expected, rel=1e-6)
     assert squared_error(image.clamp(0, 1), image.clamp(0, 1)) == 0

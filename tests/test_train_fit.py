@@ -17,7 +17,7 @@ from gspc.data import load_scene
 from gspc.data.demo import write_demo_scene
 from gspc.errors import BackendError, OutputError, UsageError
 from gspc.model.storage import load_model
-from gspc.ops.arrays import flushed_denormals
+from gspc.ops.process import flushed_denormals
 from gspc.train import fit
 
 ITERATIONS = 100

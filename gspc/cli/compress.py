@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gspc.cli import console, options, targets
+from gspc.cli import console, options, process, targets
 
 EXAMPLE = "gspc compress model.pt --levels 3 -o scene.pcgs"
 
@@ -53,7 +53,7 @@ def command(
     The stream holds everything it needs; from a .pcgs only the first levels are kept, without the model.
     """
     target = targets.binary(output, "a stream", force=force)
-    options.limit_threads(threads)
+    process.limit_threads(threads)
     from gspc import pipeline
 
     data = pipeline.load_source(options.read_source(source))

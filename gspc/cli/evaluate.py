@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gspc.cli import compare, console, options, targets
+from gspc.cli import compare, console, options, process, targets
 from gspc.errors import UsageError
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def command(
     if inputs is not None and len(inputs) > 1:
         raise UsageError(f"one INPUT at a time, not {len(inputs)}; --compare takes several reports")
     _check_reports(json_file, csv_file, force=force)
-    options.limit_threads(threads)
+    process.limit_threads(threads)
     from gspc import pipeline
 
     loaded = pipeline.load_source(options.read_source(inputs[0] if inputs else None))

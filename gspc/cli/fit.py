@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from gspc.cli import console, fit_options, fit_settings, options
+from gspc.cli import console, fit_options, fit_settings, options, process
 from gspc.cli.progress import FitView, duration
 from gspc.config import DataOptions, FitOptions, checkpoint_path
 from gspc.presets import DEFAULT_PRESET, PRESETS
@@ -77,7 +77,8 @@ def command(
     for path in (output, log):
         if path is not None:
             check_target(path, force=force or (resume and checkpoint_path(output).exists()))
-    options.limit_threads(thread_count or 0)
+    process.limit_threads(thread_count or 0)
+    process.keep_freed_memory()
     with FitView() as view:
         result = pipeline.fit(scene, output, data, fit, view)
     console.note(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sys
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -135,11 +134,3 @@ def byte_count(text: str) -> int:
     if not 1 <= count < 2**63:
         raise UsageError(f"--max-memory {text}: give a size such as 500MB or 4GB")
     return int(count)
-
-
-def limit_threads(threads: int) -> None:
-    """Caps the threads of compute kernels that are not loaded yet; 0 leaves them alone."""
-    import os
-
-    if threads > 0 and "gspc._kernels" not in sys.modules:
-        os.environ["OMP_NUM_THREADS"] = str(threads)

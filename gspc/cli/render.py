@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gspc.cli import console, options, targets
+from gspc.cli import console, options, process, targets
 from gspc.errors import UsageError
 
 EXAMPLE = "gspc render scene.pcgs --upto 1 --view 0 -o view.png"
@@ -58,7 +58,7 @@ def command(
     memory = options.byte_count(max_memory)
     single = output == "-" or output.lower().endswith(".png")
     target = targets.binary(output, "a picture", force=force) if single else None
-    options.limit_threads(threads)
+    process.limit_threads(threads)
     from gspc import pipeline
 
     data = pipeline.load_source(options.read_source(source))

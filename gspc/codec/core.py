@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from gspc.format.scene import (
     QuantizedResidualDecoder,
     QuantizedScene,
 )
-from gspc.format.shape import ATTRIBUTES, Attribute, Groups, Pool, StreamShape
+from gspc.format.shape import ATTRIBUTES, Attribute, Groups, Pool, StreamShape, TritModel
 from gspc.scene import Camera
 
 Layer = tuple[NDArray[Any], ...]
@@ -47,8 +47,13 @@ def shape_to_core(shape: StreamShape) -> _codec.StreamShape:
         pool=(shape.pool.features, shape.pool.hidden, shape.pool.planes) if shape.pool else (0, 0, 0),
         box_low=shape.grid.box_low,
         box_size=shape.grid.box_size,
-        planes=[tuple(plane) for plane in shape.grid.planes],
+        planes=[(plane.dims, plane.resolution, plane.log2_size) for plane in shape.grid.planes],
     )
+
+
+def _three(values: Sequence[int]) -> tuple[int, int, int]:
+    x, y, z = values
+    return x, y, z
 
 
 def shape_from_core(found: _codec.StreamShape) -> StreamShape:
@@ -56,7 +61,7 @@ def shape_from_core(found: _codec.StreamShape) -> StreamShape:
     groups, pool = Groups(*found.groups), Pool(*found.pool)
     return StreamShape(
         attributes=tuple(
-            Attribute(name, a.values, a.refined_until, a.trit_model, a.hidden, a.step_base)
+            Attribute(name, a.values, a.refined_until, cast(TritModel, a.trit_model), a.hidden, a.step_base)
             for name, a in zip(ATTRIBUTES, found.attributes, strict=True)
         ),
         steps_hidden=found.steps_hidden,
@@ -66,7 +71,7 @@ def shape_from_core(found: _codec.StreamShape) -> StreamShape:
         groups=groups if groups.count else None,
         pool=pool if pool.features else None,
         grid=GridSpec(
-            tuple(found.box_low), tuple(found.box_size), tuple(GridPlane(*plane) for plane in found.planes)
+            _three(found.box_low), _three(found.box_size), tuple(GridPlane(*plane) for plane in found.planes)
         ),
     )
 

@@ -113,7 +113,7 @@ def _symbols(
 
 
 def step_table() -> NDArray[np.float64]:
-    """Steps of all indices relative to Q0, as the stream's pinned table has them."""
+    """Steps of all indices relative to Q0, [STEP_COUNT], as the stream's pinned table has them."""
     r = (np.arange(quant.STEP_COUNT) - quant.STEP_CENTER) / quant.STEP_RESOLUTION
     return np.round(2**14 * (1 + np.tanh(r))) / 2**14
 

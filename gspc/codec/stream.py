@@ -115,6 +115,7 @@ def decode(
     """
     d, truncated = _decode(data, upto, threads, max_memory, symbols=False)
     shape = core.shape_from_core(d.header.shape)
+    red, green, blue = d.header.background
     scene = DecodedScene(
         level=d.level,
         levels=d.levels_in_file,
@@ -124,7 +125,7 @@ def decode(
         offsets=d.offsets,
         gaussian_mask=d.gaussian_level != 0,
         heads=core.heads_from_core(d).dequantized(),
-        background=tuple(d.header.background),
+        background=(red, green, blue),
         cameras=tuple(core.camera_from_core(camera) for camera in d.cameras),
         metadata=core.metadata_from_core(d.metadata),
         residuals=shape.features if shape.pool else 0,

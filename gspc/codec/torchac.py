@@ -107,7 +107,8 @@ def _mixture_rows(fields: MixtureFields) -> Rows:
     """As `_rows`, of symbols of a run with equally many slots (pcgs(5), MIXTURES)."""
 
     def rows(batch: Index) -> NDArray[np.int16]:
-        first = _codec.mixture_slots(*(values[batch] for values in fields))
+        scale0, scale1, mean0, mean1, weight = fields
+        first = _codec.mixture_slots(scale0[batch], scale1[batch], mean0[batch], mean1[batch], weight[batch])
         return np.left_shift(first, 2, dtype=np.uint16).view(np.int16)
 
     return rows

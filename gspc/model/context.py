@@ -34,18 +34,18 @@ class TwoLayer(nn.Module):
         # Integers per 1.0 of the hidden activations; 0 until calibrated, which also means: not quantized.
         self.register_buffer("units", torch.zeros(()))
 
-    def hidden(self, x: Tensor) -> Tensor:
+    def hidden(self, x: Tensor) -> Tensor:  # [n, inputs] -> [n, H]
         """Hidden layer before gain and ReLU."""
         weight, bias = self.first.weight, self.first.bias
         return F.linear(x, fake_quant.quantize_weight(weight, bias) if self.units > 0 else weight, bias)
 
-    def activate(self, hidden: Tensor, gain: Tensor | None) -> Tensor:
+    def activate(self, hidden: Tensor, gain: Tensor | None) -> Tensor:  # [n, H], [H] -> [n, H]
         """Gain and ReLU, on the integer grid once calibrated."""
         if gain is not None:
             hidden = hidden * gain
         return fake_quant.quantize_activation(hidden, self.units) if self.units > 0 else torch.relu(hidden)
 
-    def output(self, active: Tensor, layer: nn.Linear | None = None) -> Tensor:
+    def output(self, active: Tensor, layer: nn.Linear | None = None) -> Tensor:  # [n, H] -> [n, O]
         """Second layer, or another one that reads the same activations."""
         layer = layer or self.second
         weight, bias = layer.weight, layer.bias
@@ -54,7 +54,7 @@ class TwoLayer(nn.Module):
         )
 
     def weights(self, gain: Tensor | None = None) -> TwoLayerWeights:
-        """As plain tensors, the gain in the first layer; of a network that is not quantized."""
+        """As plain tensors, the gain [H] in the first layer; of a network that is not quantized."""
         first, second = self.first, self.second
         weight: Tensor = first.weight
         bias: Tensor = first.bias
@@ -167,8 +167,9 @@ class ContextNets(nn.Module):
         """r of features, scaling and offsets."""
         return self.steps(context)
 
-    def predict(self, context: Tensor) -> tuple[Prediction, Tensor]:
-        """Level-free outputs and the trunk's hidden layer (before its gain), which `scales` goes on from."""
+    def predict(self, context: Tensor) -> tuple[Prediction, Tensor]:  # [n, C]
+        """Level-free outputs and the trunk's hidden layer [n, H] (before its gain), which `scales` goes on
+        from."""
         hidden = self.trunk.hidden(context)
         out = self.trunk.output(self.trunk.activate(hidden, None))
         return self._prediction(self.step_parameters(context), out), hidden

@@ -22,7 +22,7 @@ BIAS_LIMIT = 2**24 - (WEIGHT_SUM_LIMIT + 200) * ACTIVATION_LIMIT
 
 
 def straight_through(value: Tensor, rounded: Tensor) -> Tensor:
-    """`rounded` in the forward pass, the gradient of `value` in the backward pass."""
+    """`rounded` [...] in the forward pass, the gradient of `value` [...] in the backward pass."""
     return value + (rounded - value).detach()
 
 
@@ -45,12 +45,12 @@ def row_scales(weight: Tensor, bias: Tensor | None = None, units: Tensor | float
 def quantize_weight(
     weight: Tensor, bias: Tensor | None = None, units: Tensor | float = INPUT_UNITS
 ) -> Tensor:
-    """Weights on their integer grid; arguments as `row_scales`."""
+    """Weights [out, in] on their integer grid; arguments as `row_scales`."""
     scale = row_scales(weight, bias, units)
     return straight_through(weight, torch.round(weight.detach() / scale) * scale)
 
 
 def quantize_activation(value: Tensor, units: Tensor) -> Tensor:
-    """ReLU activations on the grid of `units` integers per 1.0, saturating at 11 bits."""
+    """ReLU activations [n, H] on the grid of `units` [] integers per 1.0, saturating at 11 bits."""
     rounded = torch.clamp(torch.round(value.detach() * units), 0, ACTIVATION_LIMIT) / units
     return straight_through(torch.relu(value).minimum(ACTIVATION_LIMIT / units), rounded)

@@ -52,5 +52,5 @@ class HashGrid(nn.Module):
         return grid_context(positions, self.embeddings, self.spec)
 
     def bits(self) -> Tensor:
-        """Size of the coded tables; differentiable through the share of +1 (straight-through)."""
+        """Size [] of the coded tables; differentiable through the share of +1 (straight-through)."""
         return sign_bits(positive_share(self.embeddings), self.embeddings.numel())

@@ -43,25 +43,25 @@ class StepBase:
 
 
 def step(base: float, r: Tensor) -> Tensor:
-    """Quantization step of level 1 from the network's output r."""
+    """Quantization step [...] of level 1 from the network's output r [...]."""
     low = -STEP_CENTER / STEP_RESOLUTION
     high = (STEP_COUNT - 1 - STEP_CENTER) / STEP_RESOLUTION
     return base * (1.0 + torch.tanh(r.clamp(low, high)))
 
 
 def tabled_step(r: Tensor) -> Tensor:
-    """Step relative to Q0 as the stream's table has it for the network's output r."""
+    """Step [...] relative to Q0 as the stream's table has it for the network's output r [...]."""
     return torch.round(2.0**14 * step(1.0, torch.round(r * STEP_RESOLUTION) / STEP_RESOLUTION)) / 2.0**14
 
 
 def clamp_log2_scale_in_steps(value: Tensor) -> Tensor:
-    """Limits log2(sigma / step) to what the pinned Gaussian tables hold."""
+    """Limits log2(sigma / step) [...] to what the pinned Gaussian tables hold."""
     return value.clamp(LOG2_SMALLEST_SCALE, LOG2_SMALLEST_SCALE + (SCALE_COUNT - 1) / SCALES_PER_OCTAVE)
 
 
 def trit_scale(z: Tensor) -> Tensor:
-    """Standard deviation in steps of an unbounded refinement, from a trit network's second output (in
-    octaves around that of index 64)."""
+    """Standard deviation [...] in steps of an unbounded refinement, from a trit network's second output
+    [...] (in octaves around that of index 64)."""
     return torch.exp2(
         clamp_log2_scale_in_steps(z + LOG2_SMALLEST_SCALE + (SCALE_COUNT // 2) / SCALES_PER_OCTAVE)
     )

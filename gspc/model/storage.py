@@ -97,7 +97,8 @@ def model_from(values: Loaded) -> AnchorModel:
     if (reason := shape.stream(spec).error()) is not None:
         raise values["shape"].error(f"has sizes that no stream may have: {reason}")
     voxel_size, distance_scale = values["voxel_size"].positive(), values["distance_scale"].positive()
-    model = AnchorModel(shape, spec, voxel_size, origin, distance_scale, anchors=0)
+    with torch.random.fork_rng(devices=[]):  # the state replaces the first weights: nothing is drawn
+        model = AnchorModel(shape, spec, voxel_size, origin, distance_scale, anchors=0)
     _check_state(state, model.state_dict(), len(positions))
     model.positions = positions
     for name in PER_ANCHOR:

@@ -1,4 +1,5 @@
-"""The project's own CUDA kernels (kernels/cuda): fused L1 and SSIM, and the binary context grid.
+"""Builds, loads and calls the project's own CUDA kernels (kernels/cuda): those of `gspc.ops.ssim` and
+`gspc.ops.grid`.
 
 No torch headers are involved: at first use on a GPU machine nvcc builds one shared library for the GPU at
 hand into a cache, keyed by the sources and the architecture, and ctypes calls it with raw pointers and
@@ -21,10 +22,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from gspc.errors import BackendError
-from gspc.ops.arrays import GridShape, grid_shape_array
 
 NVCC_FLAGS = ("-O3", "-std=c++17", "-shared", "-cudart", "static", "-Xcompiler", "-fPIC")
 BUILD_TIMEOUT = 600  # seconds; it takes about three
@@ -147,163 +146,26 @@ def summary() -> str:
     return f"loss and grid by torch's operations: {why_not() or 'GSPC_CUDA_KERNELS=0 asks for them'}"
 
 
-def _require() -> ctypes.CDLL:
+def require() -> ctypes.CDLL:
+    """The loaded library. Raises BackendError with the reason where there is none."""
     library = _library()
     if isinstance(library, str):
         raise BackendError(f"gspc's CUDA kernels cannot be used: {library}")
     return library
 
 
-def _call(name: str, *arguments: Any) -> None:
-    status = getattr(_require(), name)(*arguments)
+def call(name: str, *arguments: Any) -> None:
+    """Calls one of `_SIGNATURES`; raises BackendError for a CUDA error."""
+    status = getattr(require(), name)(*arguments)
     if status != 0:
         raise BackendError(f"CUDA error {status} in {name}")
 
 
-def _stream(tensor: Tensor) -> int:
+def stream(tensor: Tensor) -> int:  # of any shape, [...]
+    """The current stream of the tensor's device, as the kernels take it."""
     return int(torch.cuda.current_stream(tensor.device).cuda_stream)
 
 
-def photometric(image: Tensor, target: Tensor) -> Tensor:
-    """Mean absolute difference and mean SSIM: float32 [2], differentiable by `image`.
-
-    image: float32 [H, W, 3]; target: float32, or uint8 standing for value / 255, of the same shape. Both on
-    one CUDA device. Raises ValueError for other tensors, BackendError where the kernels cannot be used.
-    """
-    if image.dtype != torch.float32 or target.dtype not in (torch.float32, torch.uint8):
-        raise ValueError(
-            f"image is {image.dtype}, target {target.dtype}; expected float32, and float32 or uint8"
-        )
-    if image.ndim != 3 or image.shape[2] != 3 or image.numel() == 0 or image.shape != target.shape:
-        raise ValueError(
-            f"pictures are {tuple(image.shape)} and {tuple(target.shape)}, expected one [H, W, 3]"
-        )
-    if image.device != target.device:
-        raise ValueError(f"image is on {image.device}, target on {target.device}")
-    _require()
-    result: Tensor = _Photometric.apply(image.contiguous(), target.contiguous())
-    return result
-
-
-class _Photometric(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, image: Tensor, target: Tensor) -> Tensor:
-        height, width = image.shape[:2]
-        needs_grad = ctx.needs_input_grad[0]
-        maps = image.new_empty((3, height, width, 3) if needs_grad else (0,))
-        out = image.new_empty(2)
-        tiles = ((height + 15) // 16) * ((width + 15) // 16)  # as gspc_photometric_partials counts them
-        partial = image.new_empty(2 * tiles)
-        with _on(image):
-            _call(
-                "gspc_photometric_forward",
-                image.data_ptr(),
-                target.data_ptr(),
-                target.element_size(),
-                height,
-                width,
-                maps.data_ptr() if needs_grad else None,
-                partial.data_ptr(),
-                out.data_ptr(),
-                _stream(image),
-            )
-        ctx.save_for_backward(image, target, maps)
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor, None]:
-        image, target, maps = ctx.saved_tensors
-        grad = torch.empty_like(image)
-        grad_out = grad_out.contiguous()
-        with _on(image):
-            _call(
-                "gspc_photometric_backward",
-                image.data_ptr(),
-                target.data_ptr(),
-                target.element_size(),
-                *image.shape[:2],
-                maps.data_ptr(),
-                grad_out.data_ptr(),
-                grad.data_ptr(),
-                _stream(image),
-            )
-        return grad, None
-
-
-def grid_context(positions: Tensor, table: Tensor, spec: GridShape) -> Tensor:
-    """gspc.ops.grid.grid_context on CUDA: positions int32 [N, 3], table float32 [E, 4] -> float32 [N, C].
-
-    The gradient's sums are exact to some 40 bits and do not depend on timing. Raises ValueError,
-    BackendError.
-    """
-    if table.dtype != torch.float32 or table.shape != (spec.total_entries, 4):
-        raise ValueError(
-            f"the table is {table.dtype} {tuple(table.shape)}, not float32 {(spec.total_entries, 4)}"
-        )
-    if positions.dtype != torch.int32 or positions.ndim != 2 or positions.shape[1] != 3:
-        raise ValueError(f"positions are {positions.dtype} {tuple(positions.shape)}, expected int32 [N, 3]")
-    if positions.device != table.device:
-        raise ValueError(f"positions are on {positions.device}, the table on {table.device}")
-    _require()
-    result: Tensor = _GridContext.apply(positions.contiguous(), _aligned(table), spec)
-    return result
-
-
-class _GridContext(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, positions: Tensor, table: Tensor, spec: GridShape) -> Tensor:
-        shape = grid_shape_array(spec)
-        signs = torch.empty(len(table), dtype=torch.uint8, device=table.device)
-        out = table.new_empty(len(positions), spec.context_size)
-        with _on(table):
-            stream = _stream(table)
-            _call("gspc_grid_pack_signs", table.data_ptr(), len(table), signs.data_ptr(), stream)
-            _call(
-                "gspc_grid_forward",
-                shape.ctypes.data,
-                len(spec.planes),
-                signs.data_ptr(),
-                positions.data_ptr(),
-                len(positions),
-                out.data_ptr(),
-                stream,
-            )
-        ctx.save_for_backward(positions, table)
-        ctx.shape = shape
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad_out: Tensor) -> tuple[None, Tensor, None]:
-        positions, table = ctx.saved_tensors
-        grad = torch.empty_like(table)
-        grad_out = _aligned(grad_out)
-        sums = torch.zeros(table.shape, dtype=torch.int64, device=table.device)
-        largest = torch.zeros(1, dtype=torch.int32, device=table.device)
-        with _on(table):
-            _call(
-                "gspc_grid_backward",
-                ctx.shape.ctypes.data,
-                (len(ctx.shape) - 6) // 3,
-                table.data_ptr(),
-                positions.data_ptr(),
-                grad_out.data_ptr(),
-                len(positions),
-                sums.data_ptr(),
-                largest.data_ptr(),
-                grad.data_ptr(),
-                _stream(table),
-            )
-        return None, grad, None
-
-
-def _aligned(tensor: Tensor) -> Tensor:
-    """Contiguous and on a 16-byte boundary, as the grid kernels load vectors; a view may be neither."""
-    tensor = tensor.contiguous()
-    return tensor if tensor.data_ptr() % 16 == 0 else tensor.clone()
-
-
-def _on(tensor: Tensor) -> Any:
+def on_device(tensor: Tensor) -> Any:  # of any shape, [...]
     """The tensor's device as the current one: launches go to the device that is current."""
     return torch.cuda.device(tensor.device)

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gspc.ops.arrays.raster import BLUR, NEAR
 from gspc.scene import F32, Camera, DecodedScene
 
-NEAR = 0.01  # world units along z, the rasterizer's near plane
-BLUR = 0.3  # pixels^2 added to both variances of the projected Gaussian
 CUTOFF = math.sqrt(2 * math.log(255))  # standard deviations at which an opaque Gaussian falls below 1/255
 MARGIN = 1.0  # pixels; covers float32 rounding in bounds and projection
 

@@ -182,5 +182,5 @@ def write_frames(
 
 
 def write_png(path: Path, image: F32 | U8) -> None:
-    """One PNG, whole or not at all; replaces an existing file. Raises OutputError."""
+    """One PNG of a picture [H, W, 3], whole or not at all; replaces an existing file. Raises OutputError."""
     write_atomically(path, encode_png(image))

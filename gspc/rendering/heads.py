@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gspc.errors import BackendError
 from gspc.ops import arrays
+from gspc.ops.kernels import kernels
 from gspc.scene import F32, Camera, DecodedScene, Gaussians, Heads
 
 CHUNK = 1 << 15  # anchors per batch of the fallback: bounds its memory to some 20 MB per hidden layer
@@ -24,7 +25,7 @@ def gaussians_for_view(
     visible [N]: the anchors to look at; None means all.
     """
     try:
-        arrays.kernels()
+        kernels()
     except BackendError:
         return reference_gaussians(scene, camera, visible)
     return arrays.neural_gaussians(
@@ -42,7 +43,7 @@ def gaussians_for_view(
 def reference_gaussians(
     scene: DecodedScene, camera: Camera, visible: NDArray[np.bool_] | None = None
 ) -> Gaussians:
-    """The same in plain numpy."""
+    """The same in plain numpy; visible [N]."""
     rows = np.arange(len(scene.anchors)) if visible is None else np.flatnonzero(visible)
     center = camera.center.astype(np.float32)
     parts = [

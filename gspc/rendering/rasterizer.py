@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from gspc.errors import BackendError
+from gspc.ops.arrays.raster import BLUR, NEAR
 from gspc.scene import Camera
 
 if TYPE_CHECKING:
@@ -124,8 +125,8 @@ def _rasterize_gsplat(
         torch.tensor([matrix], dtype=torch.float32, device=device),
         camera.width,
         camera.height,
-        near_plane=0.01,
-        eps2d=0.3,
+        near_plane=NEAR,
+        eps2d=BLUR,
         packed=False,
         tile_size=16,
         backgrounds=back[None],

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gspc.model.anchors import POSITION_CENTER, AnchorModel
 from gspc.model.masks import START, first_level
-from gspc.ops.arrays import kernels
+from gspc.ops.rows import add_statistics
 from gspc.recipe import ScheduleSettings
 from gspc.train.initialize import LATTICES
 from gspc.train.optimizer import edit_anchors
@@ -75,23 +75,8 @@ class Statistics:
         """One iteration: the anchors `visible` (int64 [v], ascending) showed the Gaussians `index` (int64
         [m], row * K + k, ascending) with radii int32 [m] and gradients of their screen positions [m, 2] in
         pixels; `half` is half the picture's size."""
-        if visible.device.type == "cpu":
-            if len(self.visible):
-                arrays = (visible, index, radii, means2d_grad, opacities)
-                kernels().rows_statistics(
-                    *(tensor.contiguous().numpy() for tensor in arrays),
-                    *half,
-                    *(sums.numpy() for sums in (self.gradient, self.drawn, self.opacity, self.visible)),
-                )
-            return
-        k = len(self.gradient) // len(self.visible)
-        seen = radii > 0
-        gradient = (means2d_grad * means2d_grad.new_tensor(half)).norm(dim=1)
-        flat = visible[index // k] * k + index % k
-        self.gradient.index_add_(0, flat, gradient * seen)
-        self.drawn.index_add_(0, flat, seen.to(gradient.dtype))
-        self.opacity.index_add_(0, visible[index // k], opacities)
-        self.visible.index_add_(0, visible, torch.ones_like(visible, dtype=gradient.dtype))
+        sums = self.gradient, self.drawn, self.opacity, self.visible
+        add_statistics(sums, visible, index, radii, means2d_grad, opacities, half)
 
     def resized(self, keep: Tensor, model: AnchorModel) -> Statistics:
         """Without the anchors not kept (bool [old N]), with zeros for those that `model` gained."""
@@ -107,7 +92,7 @@ class Statistics:
         )
 
     def tensors(self) -> dict[str, Tensor]:
-        """For a checkpoint."""
+        """For a checkpoint; [N * K] and [N]."""
         return {
             "gradient": self.gradient,
             "drawn": self.drawn,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,13 +16,13 @@ from gspc.model import storage
 from gspc.model.anchors import ModelShape
 from gspc.model.loaded import Loaded
 from gspc.ops import cuda
-from gspc.ops.arrays import flushed_denormals, keep_freed_memory
+from gspc.ops.process import flushed_denormals, threads
 from gspc.rendering.rasterizer import Backend, choose_backend
 from gspc.scene import SceneData
 from gspc.train import checkpoint
 from gspc.train.initialize import initial_model
-from gspc.train.interrupt import deferred_interrupt
 from gspc.train.log import TrainingLog, training_log
+from gspc.train.process import deferred_interrupt, seeded, settled_objects
 from gspc.train.schedule import Schedule
 from gspc.train.settings import run_settings
 from gspc.train.trainer import StepReport, Trainer
@@ -76,15 +73,18 @@ def fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserv
     then raises KeyboardInterrupt; `options.resume` goes on from it. Same seed, device and thread count: same
     log.
 
+    Threads, torch's random numbers, denormal mode, signal handlers and the garbage collector are as before
+    when it returns or raises. A fit allocates and frees hundreds of megabytes a step; `gspc fit` therefore
+    tells the C library to keep freed memory, which a program of your own may do as `gspc.cli.process` does.
+
     Raises UsageError when a checkpoint was made with other options or photographs, InputError, OutputError,
     BackendError.
     """
     started = time.monotonic()
-    keep_freed_memory()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    run = _Run(scene, output, options, observer)
-    run.train()
+    backend = choose_backend(options.device)
+    with threads(options.threads), seeded(options.seed, backend.device):
+        run = _Run(scene, output, options, observer, backend)
+        run.train()
     trained = storage.TrainedModel(
         model=run.trainer.model.cpu(),
         cameras=suggested_cameras(scene.views),
@@ -100,14 +100,15 @@ def fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserv
 class _Run:
     """A fit from its first iteration, or from that of its checkpoint, to its last."""
 
-    def __init__(self, scene: SceneData, output: Path, options: FitOptions, observer: FitObserver) -> None:
+    def __init__(
+        self, scene: SceneData, output: Path, options: FitOptions, observer: FitObserver, backend: Backend
+    ) -> None:
         self.options, self.observer = options, observer
         self.checkpoint = checkpoint_path(output)
-        backend = _choose_backend(options, observer)
+        _introduce(backend, options, observer)
         asked = options.iterations or options.recipe.schedule.iterations
         self.iterations = asked or (30_000 if backend.name == "cuda" else 3_000)
         self.settings = run_settings(scene, options, self.iterations)
-        torch.manual_seed(options.seed)
         saved = self._saved()
         self.trainer = self._start(scene, backend, saved)
         if saved is not None:
@@ -146,7 +147,7 @@ class _Run:
         with (
             training_log(self.options.log, first) as log,
             deferred_interrupt() as interrupted,
-            _settled_objects(),
+            settled_objects(),
             flushed_denormals(),
         ):
             while trainer.iteration < self.iterations:
@@ -197,15 +198,13 @@ class _Run:
         checkpoint.save(self.checkpoint, self.settings, self.trainer)
 
 
-def _choose_backend(options: FitOptions, observer: FitObserver) -> Backend:
-    """Where to train, told to the observer. Raises BackendError."""
-    backend = choose_backend(options.device)
+def _introduce(backend: Backend, options: FitOptions, observer: FitObserver) -> None:
+    """Says where the fit runs. Raises BackendError where that cannot do what is asked for."""
     observer.message(backend.reason)
     if backend.name == "cuda":
         observer.message(cuda.summary())
     if options.heads_precision == "bf16":
         _check_bf16(backend)
-    return backend
 
 
 def _check_bf16(backend: Backend) -> None:
@@ -215,15 +214,3 @@ def _check_bf16(backend: Backend) -> None:
         )
     if not torch.cuda.is_bf16_supported(including_emulation=False):
         raise BackendError(f"--heads-precision bf16: {backend.device} has no bfloat16; give float32")
-
-
-@contextmanager
-def _settled_objects() -> Iterator[None]:
-    """Keeps Python's garbage collection away from the objects that are there before training starts, modules
-    above all: none of them becomes garbage, and walking through them takes 3 % of a small scene's time."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()

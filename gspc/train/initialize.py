@@ -29,8 +29,8 @@ def neighbor_distances(points: NDArray[np.float64], count: int) -> NDArray[np.fl
     return distances[:, 1:].mean(1) if found > 1 else np.full(len(points), np.nan)
 
 
-def choose_voxel_size(points: NDArray[np.float64], extent: float) -> float:
-    """Half the median distance between neighboring points [P, 3]: fine enough not to merge points, and
+def choose_voxel_size(points: NDArray[np.float64], extent: float) -> float:  # [P, 3]
+    """Half the median distance between neighboring points: fine enough not to merge points, and
     integer coordinates stay short. World units."""
     nearest = neighbor_distances(points, 1)
     nearest = nearest[np.isfinite(nearest) & (nearest > 0)]

@@ -2,52 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gspc.model.anchors import PER_ANCHOR, AnchorModel
 from gspc.model.heads import BLOCKS
-from gspc.ops.arrays import kernels
+from gspc.ops.optimizer import Adam
 
 SECOND_DECAY = 0.999  # of Adam
-
-
-class Adam(torch.optim.Adam):
-    """torch's Adam with betas, eps and learning rates by group, on a CPU in one pass of our own over all
-    tensors. State and checkpoints are torch's."""
-
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> Any:
-        """One step; parameters without a gradient stay as they are."""
-        params = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
-        if closure is not None or not all(_plain(p) for p in params):
-            return super().step(closure)
-        states, grads, settings = [], [], []
-        for group in self.param_groups:
-            beta1, beta2 = group["betas"]
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
-                state = self.state[p]
-                if not state:
-                    state["step"] = torch.zeros(())
-                    state["exp_avg"], state["exp_avg_sq"] = torch.zeros(p.shape), torch.zeros(p.shape)
-                state["step"] += 1
-                count = float(state["step"])
-                first, second = 1 - beta1**count, math.sqrt(1 - beta2**count)
-                states.append([t.detach().numpy() for t in (p, state["exp_avg"], state["exp_avg_sq"])])
-                grads.append(p.grad.contiguous().numpy())
-                settings.append([group["lr"] / first, second, beta1, beta2, group["eps"]])
-        kernels().adam(states, grads, settings)
-        return None
-
-
-def _plain(parameter: Tensor) -> bool:
-    return parameter.device.type == "cpu" and parameter.dtype == torch.float32 and parameter.is_contiguous()
 
 
 def make_optimizer(model: AnchorModel, mask_momentum: float = 0.9) -> torch.optim.Adam:

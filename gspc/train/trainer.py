@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -267,7 +266,5 @@ def _psnr(squared: float) -> float:
 
 
 def _pixels(view: View) -> Tensor:  # -> uint8 [H, W, 3]
-    """A view's photograph; shared and read-only, which torch cannot express and warns of."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        return torch.from_numpy(view.load())
+    """A view's photograph; a copy, because torch cannot express that the shared one is read-only."""
+    return torch.from_numpy(view.load().copy())

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "common/parallel.hpp"
+
 namespace gspc {
 
 void adam(const std::vector<AdamTensor>& tensors) {
@@ -14,11 +16,10 @@ void adam(const std::vector<AdamTensor>& tensors) {
   std::vector<Task> tasks;
   for (const AdamTensor& tensor : tensors)
     for (size_t begin = 0; begin < tensor.n; begin += kPart) tasks.push_back({&tensor, begin});
-#pragma omp parallel for schedule(static)
-  for (int64_t i = 0; i < static_cast<int64_t>(tasks.size()); ++i) {
+  parallel_for(static_cast<int64_t>(tasks.size()), [&](int64_t i) {
     const Task task = tasks[static_cast<size_t>(i)];
     GSPC_DISPATCH(adam_part)(*task.tensor, task.begin, std::min(task.tensor->n, task.begin + kPart));
-  }
+  });
 }
 
 }  // namespace gspc

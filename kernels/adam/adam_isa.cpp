@@ -1,6 +1,6 @@
 #include "adam/adam.hpp"
 
-#include "common/vector_math.hpp"
+#include "common/simd.hpp"
 
 namespace gspc::GSPC_ISA_NAMESPACE {
 namespace {
@@ -10,9 +10,9 @@ struct Factors {
 };
 
 inline void update(const Factors& f, float* value, float* moment, float* square, const float* grad) {
-  const Vec g = load(grad);
-  const Vec m = f.keep1 * load(moment) + f.take1 * g;
-  const Vec v = f.keep2 * load(square) + f.take2 * g * g;
+  const Floats g = load(grad);
+  const Floats m = f.keep1 * load(moment) + f.take1 * g;
+  const Floats v = f.keep2 * load(square) + f.take2 * g * g;
   store(moment, m);
   store(square, v);
   store(value, load(value) - f.step * m / (vsqrt(v) * f.inverse_root + f.epsilon));
@@ -24,11 +24,11 @@ void adam_part(const AdamTensor& tensor, size_t begin, size_t end) {
   const Factors f{tensor.beta1, 1.0f - tensor.beta1, tensor.beta2,  1.0f - tensor.beta2,
                   tensor.step,  1.0f / tensor.root,  tensor.epsilon};
   size_t i = begin;
-  for (; i + LANES <= end; i += LANES)
+  for (; i + kLanes <= end; i += kLanes)
     update(f, tensor.value + i, tensor.moment + i, tensor.square + i, tensor.grad + i);
   if (i == end) return;
   const size_t bytes = (end - i) * sizeof(float);
-  alignas(64) float part[4][LANES] = {};
+  alignas(64) float part[4][kLanes] = {};
   float* const all[3] = {tensor.value + i, tensor.moment + i, tensor.square + i};
   for (int k = 0; k < 3; ++k) __builtin_memcpy(part[k], all[k], bytes);
   __builtin_memcpy(part[3], tensor.grad + i, bytes);

@@ -1,11 +1,8 @@
 // gspc._kernels: the context grid. A grid's shape arrives as int32 [6 + 3 P]: box low, box size, then (dims,
 // R, T) per plane.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 
+#include "binding/arguments.hpp"
 #include "grid/grid.hpp"
-
-namespace nb = nanobind;
 
 namespace {
 
@@ -39,38 +36,54 @@ void check(const gspc::GridSpec& spec, const Array<const int32_t, 2>& positions,
 }  // namespace
 
 void bind_grid(nb::module_& m) {
-  m.attr("GRID_SIGN_PADDING") = gspc::GRID_SIGN_PADDING;
-  m.def("grid_pack_signs", [](const Array<const float, 2>& embeddings, const Array<uint8_t, 1>& table) {
-    if (embeddings.shape(1) != gspc::GRID_FEATURES ||
-        table.size() != embeddings.shape(0) + gspc::GRID_SIGN_PADDING)
-      throw nb::value_error("grid: embeddings are [E, 4], the table E + GRID_SIGN_PADDING bytes");
-    nb::gil_scoped_release release;
-    gspc::grid_pack_signs(embeddings.data(), embeddings.shape(0), table.data());
-  });
-  m.def("grid_forward", [](const Array<const int32_t, 1>& shape, const Array<const uint8_t, 1>& table,
-                           const Array<const int32_t, 2>& positions, const Array<float, 2>& out) {
-    const gspc::GridSpec spec = read_spec(shape);
-    check(spec, positions, table.size() - gspc::GRID_SIGN_PADDING, out);
-    nb::gil_scoped_release release;
-    gspc::grid_forward(spec, table.data(), positions.data(), positions.shape(0), out.data());
-  });
-  m.def("grid_forward_int", [](const Array<const int32_t, 1>& shape, const Array<const uint8_t, 1>& table,
-                               const Array<const int32_t, 2>& positions, const Array<int16_t, 2>& out) {
-    const gspc::GridSpec spec = read_spec(shape);
-    check(spec, positions, table.size() - gspc::GRID_SIGN_PADDING, out);
-    nb::gil_scoped_release release;
-    gspc::grid_forward_int(spec, table.data(), positions.data(), positions.shape(0), out.data());
-  });
-  m.def("grid_backward", [](const Array<const int32_t, 1>& shape, const Array<const float, 2>& embeddings,
-                            const Array<const int32_t, 2>& positions, const Array<const float, 2>& grad_out,
-                            const Array<float, 2>& grad_embeddings) {
-    const gspc::GridSpec spec = read_spec(shape);
-    check(spec, positions, embeddings.shape(0), grad_out);
-    if (embeddings.shape(1) != gspc::GRID_FEATURES || grad_embeddings.shape(0) != embeddings.shape(0) ||
-        grad_embeddings.shape(1) != gspc::GRID_FEATURES)
-      throw nb::value_error("grid: embeddings and their gradient are [E, 4]");
-    nb::gil_scoped_release release;
-    gspc::grid_backward(spec, embeddings.data(), positions.data(), grad_out.data(), positions.shape(0),
-                        grad_embeddings.data());
-  });
+  m.attr("GRID_SIGN_PADDING") = gspc::kGridSignPadding;
+  m.def(
+      "grid_pack_signs",
+      [](const Array<const float, 2>& embeddings, const Array<uint8_t, 1>& table) {
+        if (embeddings.shape(1) != gspc::kGridFeatures ||
+            table.size() != embeddings.shape(0) + gspc::kGridSignPadding)
+          throw nb::value_error("grid: embeddings are [E, 4], the table E + kGridSignPadding bytes");
+        nb::gil_scoped_release release;
+        gspc::grid_pack_signs(embeddings.data(), embeddings.shape(0), table.data());
+      },
+      "embeddings"_a, exact("table"),
+      "table [E + kGridSignPadding] = the signs of embeddings [E, 4], four bits an entry.");
+  m.def(
+      "grid_forward",
+      [](const Array<const int32_t, 1>& shape, const Array<const uint8_t, 1>& table,
+         const Array<const int32_t, 2>& positions, const Array<float, 2>& out) {
+        const gspc::GridSpec spec = read_spec(shape);
+        check(spec, positions, table.size() - gspc::kGridSignPadding, out);
+        nb::gil_scoped_release release;
+        gspc::grid_forward(spec, table.data(), positions.data(), positions.shape(0), out.data());
+      },
+      "shape"_a, "table"_a, "positions"_a, exact("out"),
+      "out [N, C] = context of positions [N, 3], in [-1, 1]. shape [6 + 3 P]: box low, box size, then dims, "
+      "R and T of each plane.");
+  m.def(
+      "grid_forward_int",
+      [](const Array<const int32_t, 1>& shape, const Array<const uint8_t, 1>& table,
+         const Array<const int32_t, 2>& positions, const Array<int16_t, 2>& out) {
+        const gspc::GridSpec spec = read_spec(shape);
+        check(spec, positions, table.size() - gspc::kGridSignPadding, out);
+        nb::gil_scoped_release release;
+        gspc::grid_forward_int(spec, table.data(), positions.data(), positions.shape(0), out.data());
+      },
+      "shape"_a, "table"_a, "positions"_a, exact("out"), "The same as integers in [-512, 512].");
+  m.def(
+      "grid_backward",
+      [](const Array<const int32_t, 1>& shape, const Array<const float, 2>& embeddings,
+         const Array<const int32_t, 2>& positions, const Array<const float, 2>& grad_out,
+         const Array<float, 2>& grad_embeddings) {
+        const gspc::GridSpec spec = read_spec(shape);
+        check(spec, positions, embeddings.shape(0), grad_out);
+        if (embeddings.shape(1) != gspc::kGridFeatures || grad_embeddings.shape(0) != embeddings.shape(0) ||
+            grad_embeddings.shape(1) != gspc::kGridFeatures)
+          throw nb::value_error("grid: embeddings and their gradient are [E, 4]");
+        nb::gil_scoped_release release;
+        gspc::grid_backward(spec, embeddings.data(), positions.data(), grad_out.data(), positions.shape(0),
+                            grad_embeddings.data());
+      },
+      "shape"_a, "embeddings"_a, "positions"_a, "grad_out"_a, exact("grad_embeddings"),
+      "Writes grad_embeddings [E, 4] from grad_out [N, C].");
 }

@@ -1,7 +1,5 @@
 // gspc._kernels: the fused Gaussian heads. Array lists keep the order of heads.hpp's structs; every size is
 // checked here.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
@@ -12,9 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "binding/arguments.hpp"
 #include "heads/heads.hpp"
-
-namespace nb = nanobind;
 
 namespace {
 
@@ -102,55 +99,67 @@ void bind_heads(nb::module_& m) {
                                                 visible ? visible->data() : nullptr, selection);
         return std::pair<size_t, size_t>(total, selection.n_active);
       },
-      nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg(), nb::arg());
-  m.def("heads_forward",
-        [](const Inputs& weights, float distance_scale, const Inputs& inputs,
-           const std::array<float, 3>& center, const Array<float>& alpha, const Array<int32_t>& starts,
-           const Array<int32_t>& active, size_t n_active, const Array<int64_t>& index, const Outputs& out) {
-          const Call call(weights, distance_scale, inputs, center);
-          const gspc::HeadsSelection selection = call.selection(alpha, starts, active, n_active);
-          const gspc::HeadsOutput output = read_output(index, out);
-          need(index.size() == static_cast<size_t>(starts.data()[call.input.n]), "the outputs");
-          nb::gil_scoped_release release;
-          gspc::heads_forward(call.shape, call.weights, call.input, selection, output);
-        });
-  // grad_out: means quats scales opacities colors, None where there is no gradient;
-  // gradients: features log_scales offsets mask, then the weights in their order, then predicted where it is
-  // given
-  m.def("heads_backward",
-        [](const Inputs& weights, float distance_scale, const Inputs& inputs,
-           const std::array<float, 3>& center, const Array<float>& alpha, const Array<int32_t>& starts,
-           const Array<int32_t>& active, size_t n_active, const Array<int64_t>& index, const Outputs& out,
-           const MaybeInputs& grad_out, const Outputs& gradients) {
-          const Call call(weights, distance_scale, inputs, center);
-          const gspc::HeadsSelection selection = call.selection(alpha, starts, active, n_active);
-          const gspc::HeadsOutput output = read_output(index, out);
-          need(index.size() == static_cast<size_t>(starts.data()[call.input.n]), "the outputs");
-          need(grad_out.size() == 5 && gradients.size() == 12 + (inputs.size() == 6), "the gradient lists");
-          const float* g[5];
-          for (int i = 0; i < 5; ++i) {
-            need(!grad_out[i] || grad_out[i]->size() == out[i].size(), "an output gradient");
-            g[i] = grad_out[i] ? grad_out[i]->data() : nullptr;
-          }
-          for (int i = 0; i < 4; ++i) need(gradients[i].size() == inputs[i].size(), "an input gradient");
-          for (int i = 0; i < 8; ++i) need(gradients[4 + i].size() == weights[i].size(), "a weight gradient");
-          if (inputs.size() == 6) need(gradients[12].size() == inputs[5].size(), "an input gradient");
-          const gspc::HeadsOutputGradients grad_output{g[0], g[1], g[2], g[3], g[4]};
-          const auto& d = gradients;
-          const gspc::HeadsGradients to{call.shape.predicted > 0 ? d[12].data() : nullptr,
-                                        d[0].data(),
-                                        d[1].data(),
-                                        d[2].data(),
-                                        d[3].data(),
-                                        d[4].data(),
-                                        d[5].data(),
-                                        d[6].data(),
-                                        d[7].data(),
-                                        d[8].data(),
-                                        d[9].data(),
-                                        d[10].data(),
-                                        d[11].data()};
-          nb::gil_scoped_release release;
-          gspc::heads_backward(call.shape, call.weights, call.input, selection, output, grad_output, to);
-        });
+      "weights"_a, "distance_scale"_a, "inputs"_a, "center"_a, "visible"_a.none(), exact("alpha"),
+      exact("starts"), exact("active"),
+      "Writes alpha [N, K], starts [N + 1] and active [N]; returns the number of Gaussians M and of active "
+      "anchors. weights: W1 [3H, F + 4], b1, W [K, H] and b of opacity, [3K, H] of color, [7K, H] of cov; "
+      "inputs: features [N, F - P], log_scales [N, 6 or 1], offsets [N, K, 3], mask [N, K], anchors [N, 3], "
+      "and predicted [N, P] if P > 0.");
+  m.def(
+      "heads_forward",
+      [](const Inputs& weights, float distance_scale, const Inputs& inputs,
+         const std::array<float, 3>& center, const Array<float>& alpha, const Array<int32_t>& starts,
+         const Array<int32_t>& active, size_t n_active, const Array<int64_t>& index, const Outputs& out) {
+        const Call call(weights, distance_scale, inputs, center);
+        const gspc::HeadsSelection selection = call.selection(alpha, starts, active, n_active);
+        const gspc::HeadsOutput output = read_output(index, out);
+        need(index.size() == static_cast<size_t>(starts.data()[call.input.n]), "the outputs");
+        nb::gil_scoped_release release;
+        gspc::heads_forward(call.shape, call.weights, call.input, selection, output);
+      },
+      "weights"_a, "distance_scale"_a, "inputs"_a, "center"_a, exact("alpha"), exact("starts"),
+      exact("active"), "n_active"_a, exact("index"), exact("outputs"),
+      "Writes index [M] and outputs: means [M, 3], quats [M, 4], scales [M, 3], opacities [M], colors [M, "
+      "3], gates [M, 3], inverse_norms [M].");
+  m.def(
+      "heads_backward",
+      [](const Inputs& weights, float distance_scale, const Inputs& inputs,
+         const std::array<float, 3>& center, const Array<float>& alpha, const Array<int32_t>& starts,
+         const Array<int32_t>& active, size_t n_active, const Array<int64_t>& index, const Outputs& out,
+         const MaybeInputs& grad_out, const Outputs& gradients) {
+        const Call call(weights, distance_scale, inputs, center);
+        const gspc::HeadsSelection selection = call.selection(alpha, starts, active, n_active);
+        const gspc::HeadsOutput output = read_output(index, out);
+        need(index.size() == static_cast<size_t>(starts.data()[call.input.n]), "the outputs");
+        need(grad_out.size() == 5 && gradients.size() == 12 + (inputs.size() == 6), "the gradient lists");
+        const float* g[5];
+        for (int i = 0; i < 5; ++i) {
+          need(!grad_out[i] || grad_out[i]->size() == out[i].size(), "an output gradient");
+          g[i] = grad_out[i] ? grad_out[i]->data() : nullptr;
+        }
+        for (int i = 0; i < 4; ++i) need(gradients[i].size() == inputs[i].size(), "an input gradient");
+        for (int i = 0; i < 8; ++i) need(gradients[4 + i].size() == weights[i].size(), "a weight gradient");
+        if (inputs.size() == 6) need(gradients[12].size() == inputs[5].size(), "an input gradient");
+        const gspc::HeadsOutputGradients grad_output{g[0], g[1], g[2], g[3], g[4]};
+        const auto& d = gradients;
+        const gspc::HeadsGradients to{call.shape.predicted > 0 ? d[12].data() : nullptr,
+                                      d[0].data(),
+                                      d[1].data(),
+                                      d[2].data(),
+                                      d[3].data(),
+                                      d[4].data(),
+                                      d[5].data(),
+                                      d[6].data(),
+                                      d[7].data(),
+                                      d[8].data(),
+                                      d[9].data(),
+                                      d[10].data(),
+                                      d[11].data()};
+        nb::gil_scoped_release release;
+        gspc::heads_backward(call.shape, call.weights, call.input, selection, output, grad_output, to);
+      },
+      "weights"_a, "distance_scale"_a, "inputs"_a, "center"_a, exact("alpha"), exact("starts"),
+      exact("active"), "n_active"_a, exact("index"), exact("outputs"), "grad_outputs"_a, exact("gradients"),
+      "Writes gradients: of the first four inputs, of the weights, and of predicted if given. grad_outputs: "
+      "of the first five outputs, each or None.");
 }

@@ -1,16 +1,13 @@
 // gspc._kernels: two-layer networks over the same rows; see mlp/mlp.hpp. A network is a list of W1, b1, W2,
 // b2.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/vector.h>
 
 #include <optional>
 #include <vector>
 
+#include "binding/arguments.hpp"
 #include "mlp/mlp.hpp"
-
-namespace nb = nanobind;
 
 namespace {
 
@@ -20,7 +17,7 @@ using Matrix = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::c
 using Index = nb::ndarray<const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Networks = std::vector<std::vector<Array<const float>>>;
 
-constexpr size_t MAX_WIDTH = 4096;
+constexpr size_t kMostWidth = 4096;
 
 void require(bool fits) {
   if (!fits)
@@ -52,7 +49,7 @@ std::vector<gspc::TwoLayerWeights> weights_of(const Networks& networks, size_t i
   for (const auto& w : networks) {
     require(w.size() == 4 && w[0].ndim() == 2 && w[2].ndim() == 2);
     const size_t h = w[0].shape(0), o = w[2].shape(0);
-    for (const size_t width : {h, inputs, o}) require(width >= 1 && width <= MAX_WIDTH);
+    for (const size_t width : {h, inputs, o}) require(width >= 1 && width <= kMostWidth);
     require_matrix(w[0], h, inputs);
     require_vector(w[1], h);
     require_matrix(w[2], o, h);
@@ -66,8 +63,9 @@ std::vector<gspc::TwoLayerWeights> weights_of(const Networks& networks, size_t i
 }  // namespace
 
 void bind_mlp(nb::module_& m) {
-  m.def("mlp_stride", [](int hidden) { return gspc::two_layer_stride(hidden); });
-  // hidden and y: one per network
+  m.def(
+      "mlp_stride", [](int hidden) { return gspc::two_layer_stride(hidden); }, "hidden"_a,
+      "Floats in a row of the hidden activations kept.");
   m.def(
       "mlp_forward",
       [](const Matrix& x, const std::optional<Index>& index, const Networks& networks,
@@ -84,8 +82,9 @@ void bind_mlp(nb::module_& m) {
         nb::gil_scoped_release release;
         gspc::two_layer_forward(weights, rows, results);
       },
-      nb::arg(), nb::arg().none(), nb::arg(), nb::arg(), nb::arg());
-  // hidden and grad_y: one per network; gradients: per network those of its list; grad_x [n, I] or None
+      "x"_a, "index"_a.none(), "networks"_a, exact("hidden"), exact("y"),
+      "y [n, O] and hidden [n, mlp_stride(H)] of each network (W1 [H, I], b1, W2 [O, H], b2) at the rows "
+      "index [n] (None: all) of x [N, I].");
   m.def(
       "mlp_backward",
       [](const Matrix& x, const std::optional<Index>& index, const Networks& networks,
@@ -109,5 +108,7 @@ void bind_mlp(nb::module_& m) {
         nb::gil_scoped_release release;
         gspc::two_layer_backward(weights, rows, to, grad_x ? grad_x->data() : nullptr);
       },
-      nb::arg(), nb::arg().none(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none());
+      "x"_a, "index"_a.none(), "networks"_a, "hidden"_a, "grad_y"_a, exact("gradients"),
+      exact("grad_x").none(),
+      "Writes gradients, like networks, and grad_x [n, I] from grad_y [n, O] of each network.");
 }

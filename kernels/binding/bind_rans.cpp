@@ -1,5 +1,3 @@
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/pair.h>
 
 #include <algorithm>
@@ -7,10 +5,10 @@
 #include <memory>
 #include <vector>
 
+#include "binding/arguments.hpp"
 #include "codec/entropy/rans.hpp"
 #include "codec/entropy/tables.hpp"
 
-namespace nb = nanobind;
 using gspc::RansDecoder;
 using gspc::RansEncoder;
 
@@ -73,8 +71,9 @@ void decode_trits(RansDecoder& decoder, const uint16_t* table, int8_t* trit, siz
 }
 
 // Views of five arrays of one length.
-gspc::Mixture mixture_of(Input<uint8_t> scale0, Input<uint8_t> scale1, Input<int16_t> mean0,
-                         Input<int16_t> mean1, Input<uint8_t> weight) {
+gspc::Mixture mixture_of(const Input<uint8_t>& scale0, const Input<uint8_t>& scale1,
+                         const Input<int16_t>& mean0, const Input<int16_t>& mean1,
+                         const Input<uint8_t>& weight) {
   const size_t n = weight.size();
   if (scale0.size() != n || scale1.size() != n || mean0.size() != n || mean1.size() != n)
     throw nb::value_error("one scale, mean and weight per symbol");
@@ -98,114 +97,164 @@ struct Decoder {
 }  // namespace
 
 void bind_rans(nb::module_& m) {
-  nb::class_<RansEncoder>(m, "RansEncoder")
+  nb::class_<RansEncoder>(m, "RansEncoder", "Records runs of symbols; finish() codes them.")
       .def(nb::init<>())
-      .def("gaussian",
-           [](RansEncoder& e, Input<uint8_t> table, Input<int32_t> symbol) {
-             if (table.size() != symbol.size()) throw nb::value_error("one table per symbol");
-             check_tables(table.data(), table.size());
-             std::vector<uint32_t> escapes;
-             e.gaussian(table.data(), symbol.data(), symbol.size(), escapes);
-             return array(escapes.data(), escapes.size());
-           })
-      .def("trits",
-           [](RansEncoder& e, Input<uint16_t> table, Input<int8_t> trit) {
-             if (table.size() != trit.size()) throw nb::value_error("one table per trit");
-             check_tables(table.data(), table.size());
-             if (!gspc::valid_trits(trit.data(), trit.size()))
-               throw nb::value_error("trits must be -1, 0 or 1");
-             e.trits(table.data(), trit.data(), trit.size());
-           })
-      .def("mixture",
-           [](RansEncoder& e, Input<uint8_t> scale0, Input<uint8_t> scale1, Input<int16_t> mean0,
-              Input<int16_t> mean1, Input<uint8_t> weight, Input<int32_t> symbol) {
-             const gspc::Mixture mixture = mixture_of(scale0, scale1, mean0, mean1, weight);
-             if (symbol.size() != weight.size()) throw nb::value_error("one mixture per symbol");
-             std::vector<uint32_t> escapes;
-             e.mixture(mixture, symbol.data(), symbol.size(), escapes);
-             return array(escapes.data(), escapes.size());
-           })
-      .def("finish", [](RansEncoder& e) {
-        const std::vector<uint8_t> out = e.finish();
-        return nb::bytes(out.data(), out.size());
-      });
-  nb::class_<Decoder>(m, "RansDecoder")
-      .def(nb::init<nb::bytes>())
-      .def("gaussian",
-           [](Decoder& d, Input<uint8_t> table) {
-             auto symbol = empty<int32_t>(table.size());
-             const auto escapes = decode_gaussian(d.decoder, table.data(), symbol.data(), table.size());
-             return std::make_pair(symbol, array(escapes.data(), escapes.size()));
-           })
-      .def("trits",
-           [](Decoder& d, Input<uint16_t> table) {
-             auto trit = empty<int8_t>(table.size());
-             decode_trits(d.decoder, table.data(), trit.data(), table.size());
-             return trit;
-           })
-      // Into the caller's array; returns the indices of the escaped symbols.
-      .def("gaussian_into",
-           [](Decoder& d, Input<uint8_t> table, InPlace<int32_t> symbol) {
-             if (table.size() != symbol.size()) throw nb::value_error("one table per symbol");
-             const auto escapes = decode_gaussian(d.decoder, table.data(), symbol.data(), symbol.size());
-             return array(escapes.data(), escapes.size());
-           })
-      .def("trits_into",
-           [](Decoder& d, Input<uint16_t> table, InPlace<int8_t> trit) {
-             if (table.size() != trit.size()) throw nb::value_error("one table per trit");
-             check_tables(table.data(), table.size());
-             d.decoder.trits(table.data(), trit.data(), trit.size());
-           })
-      .def("mixture",
-           [](Decoder& d, Input<uint8_t> scale0, Input<uint8_t> scale1, Input<int16_t> mean0,
-              Input<int16_t> mean1, Input<uint8_t> weight) {
-             const gspc::Mixture mixture = mixture_of(scale0, scale1, mean0, mean1, weight);
-             std::vector<uint32_t> escapes;
-             auto symbol = empty<int32_t>(weight.size());
-             d.decoder.mixture(mixture, symbol.data(), weight.size(), escapes);
-             return std::make_pair(symbol, array(escapes.data(), escapes.size()));
-           })
-      .def("mixture_into",
-           [](Decoder& d, Input<uint8_t> scale0, Input<uint8_t> scale1, Input<int16_t> mean0,
-              Input<int16_t> mean1, Input<uint8_t> weight, InPlace<int32_t> symbol) {
-             const gspc::Mixture mixture = mixture_of(scale0, scale1, mean0, mean1, weight);
-             if (symbol.size() != weight.size()) throw nb::value_error("one mixture per symbol");
-             std::vector<uint32_t> escapes;
-             d.decoder.mixture(mixture, symbol.data(), symbol.size(), escapes);
-             return array(escapes.data(), escapes.size());
-           })
-      .def("ok", [](const Decoder& d) { return d.decoder.ok(); })
-      .def("finished", [](const Decoder& d) { return d.decoder.finished(); });
+      .def(
+          "gaussian",
+          [](RansEncoder& e, const Input<uint8_t>& table, const Input<int32_t>& symbol) {
+            if (table.size() != symbol.size()) throw nb::value_error("one table per symbol");
+            check_tables(table.data(), table.size());
+            std::vector<uint32_t> escapes;
+            e.gaussian(table.data(), symbol.data(), symbol.size(), escapes);
+            return array(escapes.data(), escapes.size());
+          },
+          "table"_a, "symbol"_a,
+          "Codes symbol [n] under Gaussian table [n] (below 128). Returns the indices of those escaped.")
+      .def(
+          "trits",
+          [](RansEncoder& e, const Input<uint16_t>& table, const Input<int8_t>& trit) {
+            if (table.size() != trit.size()) throw nb::value_error("one table per trit");
+            check_tables(table.data(), table.size());
+            if (!gspc::valid_trits(trit.data(), trit.size()))
+              throw nb::value_error("trits must be -1, 0 or 1");
+            e.trits(table.data(), trit.data(), trit.size());
+          },
+          "table"_a, "trit"_a, "Codes trit [n] in {-1, 0, 1} under trit table [n] (below 4096).")
+      .def(
+          "mixture",
+          [](RansEncoder& e, const Input<uint8_t>& scale0, const Input<uint8_t>& scale1,
+             const Input<int16_t>& mean0, const Input<int16_t>& mean1, const Input<uint8_t>& weight,
+             const Input<int32_t>& symbol) {
+            const gspc::Mixture mixture = mixture_of(scale0, scale1, mean0, mean1, weight);
+            if (symbol.size() != weight.size()) throw nb::value_error("one mixture per symbol");
+            std::vector<uint32_t> escapes;
+            e.mixture(mixture, symbol.data(), symbol.size(), escapes);
+            return array(escapes.data(), escapes.size());
+          },
+          "scale0"_a, "scale1"_a, "mean0"_a, "mean1"_a, "weight"_a, "symbol"_a,
+          "Codes symbol [n] under two-component mixtures, all [n]. Returns the indices of those escaped.")
+      .def(
+          "finish",
+          [](RansEncoder& e) {
+            const std::vector<uint8_t> out = e.finish();
+            return nb::bytes(out.data(), out.size());
+          },
+          "The stream; the encoder is empty again.");
+  nb::class_<Decoder>(m, "RansDecoder",
+                      "Decodes the runs of a stream in the order in which they were recorded.")
+      .def(nb::init<nb::bytes>(), "data"_a)
+      .def(
+          "gaussian",
+          [](Decoder& d, const Input<uint8_t>& table) {
+            auto symbol = empty<int32_t>(table.size());
+            const auto escapes = decode_gaussian(d.decoder, table.data(), symbol.data(), table.size());
+            return std::make_pair(symbol, array(escapes.data(), escapes.size()));
+          },
+          "table"_a, "Symbols [n] under Gaussian table [n], and the indices of those escaped.")
+      .def(
+          "trits",
+          [](Decoder& d, const Input<uint16_t>& table) {
+            auto trit = empty<int8_t>(table.size());
+            decode_trits(d.decoder, table.data(), trit.data(), table.size());
+            return trit;
+          },
+          "table"_a, "Trits [n] under trit table [n].")
+      .def(
+          "gaussian_into",
+          [](Decoder& d, const Input<uint8_t>& table, const InPlace<int32_t>& symbol) {
+            if (table.size() != symbol.size()) throw nb::value_error("one table per symbol");
+            const auto escapes = decode_gaussian(d.decoder, table.data(), symbol.data(), symbol.size());
+            return array(escapes.data(), escapes.size());
+          },
+          "table"_a, exact("symbol"), "The same into symbol [n]; returns the indices of those escaped.")
+      .def(
+          "trits_into",
+          [](Decoder& d, const Input<uint16_t>& table, const InPlace<int8_t>& trit) {
+            if (table.size() != trit.size()) throw nb::value_error("one table per trit");
+            check_tables(table.data(), table.size());
+            d.decoder.trits(table.data(), trit.data(), trit.size());
+          },
+          "table"_a, exact("trit"), "The same into trit [n].")
+      .def(
+          "mixture",
+          [](Decoder& d, const Input<uint8_t>& scale0, const Input<uint8_t>& scale1,
+             const Input<int16_t>& mean0, const Input<int16_t>& mean1, const Input<uint8_t>& weight) {
+            const gspc::Mixture mixture = mixture_of(scale0, scale1, mean0, mean1, weight);
+            std::vector<uint32_t> escapes;
+            auto symbol = empty<int32_t>(weight.size());
+            d.decoder.mixture(mixture, symbol.data(), weight.size(), escapes);
+            return std::make_pair(symbol, array(escapes.data(), escapes.size()));
+          },
+          "scale0"_a, "scale1"_a, "mean0"_a, "mean1"_a, "weight"_a,
+          "Symbols [n] under two-component mixtures, all [n], and the indices of those escaped.")
+      .def(
+          "mixture_into",
+          [](Decoder& d, const Input<uint8_t>& scale0, const Input<uint8_t>& scale1,
+             const Input<int16_t>& mean0, const Input<int16_t>& mean1, const Input<uint8_t>& weight,
+             const InPlace<int32_t>& symbol) {
+            const gspc::Mixture mixture = mixture_of(scale0, scale1, mean0, mean1, weight);
+            if (symbol.size() != weight.size()) throw nb::value_error("one mixture per symbol");
+            std::vector<uint32_t> escapes;
+            d.decoder.mixture(mixture, symbol.data(), symbol.size(), escapes);
+            return array(escapes.data(), escapes.size());
+          },
+          "scale0"_a, "scale1"_a, "mean0"_a, "mean1"_a, "weight"_a, exact("symbol"),
+          "The same into symbol [n]; returns the indices of those escaped.")
+      .def(
+          "ok", [](const Decoder& d) { return d.decoder.ok(); }, "Nothing wrong was seen so far.")
+      .def(
+          "finished", [](const Decoder& d) { return d.decoder.finished(); },
+          "All was decoded and every byte used.");
 
-  // Frequencies in slot order: 0, -1, 1, ... -R, R, escape.
-  m.def("gaussian_frequencies", [](int table) {
-    check_index(table, gspc::kGaussianTables);
-    const gspc::CodecTables& t = gspc::codec_tables();
-    std::vector<uint16_t> f((t.extent[table] >> 16) + 1);
-    for (size_t i = 0; i < f.size(); ++i)
-      f[i] = static_cast<uint16_t>(t.entries[(t.extent[table] & 0xffff) + i] >> 16);
-    return array(f.data(), f.size());
-  });
-  m.def("gaussian_support", [](int table) {
-    check_index(table, gspc::kGaussianTables);
-    return gspc::gaussian_support(table);
-  });
-  // [4096 x 3] flat: frequencies of -1, 0, 1.
-  m.def("trit_frequencies", [] {
-    const gspc::CodecTables& t = gspc::codec_tables();
-    std::vector<uint16_t> f;
-    for (uint32_t bounds : t.trits) {
-      const uint32_t zero = bounds & 0xffff, plus = bounds >> 16;
-      for (uint32_t v : {zero, plus - zero, gspc::kTableTotal - plus}) f.push_back(static_cast<uint16_t>(v));
-    }
-    return array(f.data(), f.size());
-  });
-  m.def("step_table", [] { return array(gspc::step_table(), 128); });
-  m.def("log_step_table", [] { return array(gspc::log_step_table(), 128); });
-  m.def("inverse_step_table", [] { return array(gspc::inverse_step_table(), 128); });
-  m.def("mixture_weight_table", [] { return array(gspc::mixture_weight_table(), 64); });
-  m.def("trit_zero_edges", [] { return array(gspc::trit_zero_edges(), 63); });
-  m.def("trit_plus_edges", [] { return array(gspc::trit_plus_edges(), 63); });
-  m.def("inverse3", &gspc::inverse3);
-  m.def("log3", &gspc::log3);
+  m.def(
+      "gaussian_frequencies",
+      [](int table) {
+        check_index(table, gspc::kGaussianTables);
+        const gspc::CodecTables& t = gspc::codec_tables();
+        std::vector<uint16_t> f((t.extent[table] >> 16) + 1);
+        for (size_t i = 0; i < f.size(); ++i)
+          f[i] = static_cast<uint16_t>(t.entries[(t.extent[table] & 0xffff) + i] >> 16);
+        return array(f.data(), f.size());
+      },
+      "table"_a, "Frequencies of a Gaussian table in slot order: 0, -1, 1, ... -R, R, escape.");
+  m.def(
+      "gaussian_support",
+      [](int table) {
+        check_index(table, gspc::kGaussianTables);
+        return gspc::gaussian_support(table);
+      },
+      "table"_a, "R of a Gaussian table: |k| <= R has a symbol.");
+  m.def(
+      "trit_frequencies",
+      [] {
+        const gspc::CodecTables& t = gspc::codec_tables();
+        std::vector<uint16_t> f;
+        for (uint32_t bounds : t.trits) {
+          const uint32_t zero = bounds & 0xffff, plus = bounds >> 16;
+          for (uint32_t v : {zero, plus - zero, gspc::kTableTotal - plus})
+            f.push_back(static_cast<uint16_t>(v));
+        }
+        return array(f.data(), f.size());
+      },
+      "[4096 * 3] frequencies of -1, 0, 1 in each trit table.");
+  m.def(
+      "step_table", [] { return array(gspc::step_table(), 128); },
+      "[128] round(2^14 (1 + tanh((i - 64) / 32)))");
+  m.def(
+      "log_step_table", [] { return array(gspc::log_step_table(), 128); },
+      "[128] round(12 log2(step / 2^14))");
+  m.def(
+      "inverse_step_table", [] { return array(gspc::inverse_step_table(), 128); },
+      "[128] round(2^26 / step)");
+  m.def(
+      "mixture_weight_table", [] { return array(gspc::mixture_weight_table(), 64); },
+      "[64] round(256 sigmoid((i - 32) / 4)), 255 at most");
+  m.def(
+      "trit_zero_edges", [] { return array(gspc::trit_zero_edges(), 63); },
+      "[63] round(2^16 sigmoid((i - 31.5) / 4))");
+  m.def(
+      "trit_plus_edges", [] { return array(gspc::trit_plus_edges(), 63); },
+      "[63] round(2^16 sigmoid((i - 31.5) / 8))");
+  m.def("inverse3", &gspc::inverse3, "level"_a, "round(2^16 / 3^(level - 1)), level 1..8; 0 outside.");
+  m.def("log3", &gspc::log3, "level"_a, "round(12 (level - 1) log2 3), level 1..8; 0 outside.");
 }

@@ -1,7 +1,5 @@
-// Python entries of the rasterizer. Checks of shape and type happen in gspc/ops/arrays.py; here only what
+// Python entries of the rasterizer. Checks of shape and type happen in gspc/ops/raster; here only what
 // memory safety needs.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/shared_ptr.h>
@@ -14,10 +12,9 @@
 #include <stdexcept>
 #include <tuple>
 
+#include "binding/arguments.hpp"
 #include "raster/pool.hpp"
 #include "raster/raster.hpp"
-
-namespace nb = nanobind;
 
 namespace {
 
@@ -54,12 +51,14 @@ gspc::raster::Scene scene_of(const Matrix& means, const Matrix& quats, const Mat
           colors.data()};
 }
 
-using State = gspc::raster::State;
+using gspc::raster::State;
+using gspc::raster::Timings;
 
 std::tuple<Array, Array, IntArray, std::shared_ptr<State>> forward(
     const Matrix& means, const Matrix& quats, const Matrix& scales, const Vector& opacities,
     const Matrix& colors, const std::array<float, 16>& world_to_camera,
-    const std::array<float, 4>& intrinsics, int width, int height, const std::array<float, 3>& background) {
+    const std::array<float, 4>& intrinsics, int width, int height, const std::array<float, 3>& background,
+    Timings* timings) {
   const gspc::raster::Scene scene = scene_of(means, quats, scales, opacities, colors);
   gspc::raster::View view{};
   for (int i = 0; i < 3; ++i) {
@@ -83,7 +82,7 @@ std::tuple<Array, Array, IntArray, std::shared_ptr<State>> forward(
   std::shared_ptr<State> state;
   {
     nb::gil_scoped_release release;
-    state = gspc::raster::forward(scene, view, image_data, alpha_data, radii_data);
+    state = gspc::raster::forward(scene, view, image_data, alpha_data, radii_data, timings);
   }
   return {image, alpha, radii, state};
 }
@@ -92,7 +91,8 @@ std::tuple<Array, Array, Array, Array, Array, Array> backward(const std::shared_
                                                               const Matrix& means, const Matrix& quats,
                                                               const Matrix& scales, const Vector& opacities,
                                                               const Matrix& colors, const Image& grad_image,
-                                                              const std::optional<Matrix>& grad_alpha) {
+                                                              const std::optional<Matrix>& grad_alpha,
+                                                              Timings* timings) {
   const gspc::raster::Scene scene = scene_of(means, quats, scales, opacities, colors);
   const auto w = static_cast<std::size_t>(state->view.width),
              h = static_cast<std::size_t>(state->view.height);
@@ -109,9 +109,20 @@ std::tuple<Array, Array, Array, Array, Array, Array> backward(const std::shared_
   {
     nb::gil_scoped_release release;
     gspc::raster::backward(*state, scene, grad_image.data(), grad_alpha ? grad_alpha->data() : nullptr,
-                           {means_data, quats_data, scales_data, opacities_data, colors_data, means2d_data});
+                           {means_data, quats_data, scales_data, opacities_data, colors_data, means2d_data},
+                           timings);
   }
   return {means_grad, quats_grad, scales_grad, opacities_grad, colors_grad, means2d_grad};
+}
+
+nb::list parts_of(const Timings& timings) {
+  constexpr const char* names[] = {"projection", "sorting",           "binning",
+                                   "blending",   "blending backward", "projection backward"};
+  static_assert(std::size(names) == gspc::raster::kParts);
+  nb::list parts;
+  for (int i = 0; i < gspc::raster::kParts; ++i)
+    parts.append(nb::make_tuple(names[i], timings.wall[i], timings.cpu[i]));
+  return parts;
 }
 
 }  // namespace
@@ -131,22 +142,18 @@ void bind_raster(nb::module_& m) {
           },
           "(Gaussian, block of pixels) pairs that contributed to the image")
       .def_prop_ro("tiles", [](const State& s) { return s.tiles_x * s.tiles_y; });
-  m.def("raster_forward", &forward, nb::arg("means"), nb::arg("quats"), nb::arg("scales"),
-        nb::arg("opacities"), nb::arg("colors"), nb::arg("world_to_camera"), nb::arg("intrinsics"),
-        nb::arg("width"), nb::arg("height"), nb::arg("background"));
-  m.def("raster_backward", &backward, nb::arg("state"), nb::arg("means"), nb::arg("quats"), nb::arg("scales"),
-        nb::arg("opacities"), nb::arg("colors"), nb::arg("grad_image"), nb::arg("grad_alpha").none());
-  // (part, wall seconds, CPU seconds) since the process began.
-  m.def("raster_timings", [] {
-    const gspc::raster::Timings t = gspc::raster::timings();
-    constexpr const char* names[] = {"projection", "sorting",           "binning",
-                                     "blending",   "blending backward", "projection backward"};
-    static_assert(std::size(names) == gspc::raster::kParts);
-    nb::list parts;
-    for (int i = 0; i < gspc::raster::kParts; ++i)
-      parts.append(nb::make_tuple(names[i], t.wall[i], t.cpu[i]));
-    return parts;
-  });
-  m.def("pool_kept_bytes", &gspc::pool_kept_bytes);
-  m.def("pool_trim", &gspc::pool_trim);
+  nb::class_<Timings>(m, "RasterTimings", "Collects the times of the calls that it is given to.")
+      .def(nb::init<>())
+      .def_prop_ro("parts", &parts_of, "(part, wall seconds, CPU seconds) of the calls that were given this");
+  m.def("raster_forward", &forward, "means"_a, "quats"_a, "scales"_a, "opacities"_a, "colors"_a,
+        "world_to_camera"_a, "intrinsics"_a, "width"_a, "height"_a, "background"_a, "timings"_a = nb::none(),
+        "Image [H, W, 3], alpha [H, W], radii [M] and what the backward pass needs. means [M, 3], quats [M, "
+        "4] (wxyz), scales [M, 3], opacities [M], colors [M, 3]; world_to_camera [16] row by row; intrinsics "
+        "fx, fy, cx, cy.");
+  m.def("raster_backward", &backward, "state"_a, "means"_a, "quats"_a, "scales"_a, "opacities"_a, "colors"_a,
+        "grad_image"_a, "grad_alpha"_a.none(), "timings"_a = nb::none(),
+        "Gradients by means, quats, scales, opacities, colors and by means in pixels [M, 2], from grad_image "
+        "[H, W, 3] and grad_alpha [H, W].");
+  m.def("pool_kept_bytes", &gspc::pool_kept_bytes, "Bytes of large blocks kept for the next calls.");
+  m.def("pool_trim", &gspc::pool_trim, "Gives the kept blocks back to the system.");
 }

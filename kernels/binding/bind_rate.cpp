@@ -1,6 +1,4 @@
 // gspc._kernels: the rate of attributes with its derivatives; see rate/rate.hpp.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
@@ -9,9 +7,8 @@
 #include <tuple>
 #include <vector>
 
+#include "binding/arguments.hpp"
 #include "rate/rate.hpp"
-
-namespace nb = nanobind;
 
 namespace {
 
@@ -21,15 +18,6 @@ using Result = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Results = std::optional<std::vector<Result>>;
 // Values, center, octaves and r; Q0 and the level's refinement.
 using Attribute = std::tuple<Rows, Rows, Rows, Rows, float, float>;
-
-void require(bool fits, const char* what) {
-  if (!fits) throw nb::value_error(what);
-}
-
-template <class Array>
-bool shaped(const Array& array, size_t rows, size_t columns) {
-  return array.shape(0) == rows && array.shape(1) == columns;
-}
 
 gspc::RateMatrix matrix(const Rows& rows) {
   require(rows.size() == 0 || rows.shape(1) == 1 || rows.stride(1) == 1,
@@ -98,49 +86,64 @@ void bind_rate(nb::module_& m) {
         return gspc::rate_appearance(attribute, {seed.has_value(), seed.value_or(0)}, weights.data(),
                                      weights.shape(1), chunks, sums.data(), derived);
       },
-      nb::arg(), nb::arg().none(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none());
-  m.def("rate_chunk_inputs",
-        [](const Attribute& of, const std::vector<size_t>& ends, const std::vector<Result>& inputs) {
-          const gspc::RateAttribute attribute = attribute_of(of);
-          require(ends.size() == inputs.size() + 1,
-                  "rate: an end for each chunk and the one before the first expected");
-          std::vector<gspc::RateChunkInputs> chunks;
-          for (size_t i = 0; i < inputs.size(); ++i) {
-            require(ends[i] < ends[i + 1] && ends[i + 1] <= attribute.width &&
-                        shaped(inputs[i], attribute.n, 2 * ends[i + 1] - ends[i]),
-                    "rate: inputs [n, 2 own + first] of chunks within the channels expected");
-            chunks.push_back({ends[i], ends[i + 1], inputs[i].data(), nullptr});
-          }
-          nb::gil_scoped_release release;
-          gspc::rate_chunk_inputs(attribute, chunks);
-        });
-  m.def("rate_chunk_inputs_backward", [](const Attribute& of, const std::vector<size_t>& ends,
-                                         const std::vector<Whole>& by, const Result& by_center,
-                                         const Result& by_octaves, const Result& by_r) {
-    const gspc::RateAttribute attribute = attribute_of(of);
-    const size_t n = attribute.n, width = attribute.width;
-    require(ends.size() == by.size() + 1 && shaped(by_center, n, width) && shaped(by_octaves, n, width) &&
-                shaped(by_r, n, 1),
-            "rate: derivatives of the attribute's shapes expected");
-    std::vector<gspc::RateChunkInputs> chunks;
-    for (size_t i = 0; i < by.size(); ++i) {
-      require(ends[i] < ends[i + 1] && ends[i + 1] <= width && shaped(by[i], n, 2 * ends[i + 1] - ends[i]),
+      "attribute"_a, "seed"_a.none(), "weights"_a, "outputs"_a, exact("sums"), exact("derivatives").none(),
+      "Weighted sum of the bits of values that appear; sums [n, G] those of each group. attribute: values, "
+      "center and octaves [n, V], r [n, 1], base, refinement; outputs [n, 3 own] of each chunk; derivatives: "
+      "by the attribute's four arrays and each output.");
+  m.def(
+      "rate_chunk_inputs",
+      [](const Attribute& of, const std::vector<size_t>& ends, const std::vector<Result>& inputs) {
+        const gspc::RateAttribute attribute = attribute_of(of);
+        require(ends.size() == inputs.size() + 1,
+                "rate: an end for each chunk and the one before the first expected");
+        std::vector<gspc::RateChunkInputs> chunks;
+        for (size_t i = 0; i < inputs.size(); ++i) {
+          require(ends[i] < ends[i + 1] && ends[i + 1] <= attribute.width &&
+                      shaped(inputs[i], attribute.n, 2 * ends[i + 1] - ends[i]),
+                  "rate: inputs [n, 2 own + first] of chunks within the channels expected");
+          chunks.push_back({ends[i], ends[i + 1], inputs[i].data(), nullptr});
+        }
+        nb::gil_scoped_release release;
+        gspc::rate_chunk_inputs(attribute, chunks);
+      },
+      "attribute"_a, "ends"_a, exact("inputs"),
+      "Writes inputs [n, 2 own + first] of the chunk networks; ends: where the first chunk begins and where "
+      "each ends.");
+  m.def(
+      "rate_chunk_inputs_backward",
+      [](const Attribute& of, const std::vector<size_t>& ends, const std::vector<Whole>& by,
+         const Result& by_center, const Result& by_octaves, const Result& by_r) {
+        const gspc::RateAttribute attribute = attribute_of(of);
+        const size_t n = attribute.n, width = attribute.width;
+        require(ends.size() == by.size() + 1 && shaped(by_center, n, width) && shaped(by_octaves, n, width) &&
+                    shaped(by_r, n, 1),
+                "rate: derivatives of the attribute's shapes expected");
+        std::vector<gspc::RateChunkInputs> chunks;
+        for (size_t i = 0; i < by.size(); ++i) {
+          require(
+              ends[i] < ends[i + 1] && ends[i + 1] <= width && shaped(by[i], n, 2 * ends[i + 1] - ends[i]),
               "rate: derivatives [n, 2 own + first] of chunks within the channels expected");
-      chunks.push_back({ends[i], ends[i + 1], nullptr, by[i].data()});
-    }
-    nb::gil_scoped_release release;
-    gspc::rate_chunk_inputs_backward(attribute, chunks,
-                                     {nullptr, by_center.data(), by_octaves.data(), by_r.data()});
-  });
-  m.def("rate_trits",
-        [](const Attribute& of, size_t finest, size_t coarser, const Result& so_far, const Result& trits) {
-          const gspc::RateAttribute attribute = attribute_of(of);
-          require(shaped(so_far, attribute.n, attribute.width) && shaped(trits, attribute.n, attribute.width),
-                  "rate: results of the values' shape expected");
-          const gspc::RateSymbols symbols = symbols_of(finest, coarser);
-          nb::gil_scoped_release release;
-          gspc::rate_trits(attribute, symbols, so_far.data(), trits.data());
-        });
+          chunks.push_back({ends[i], ends[i + 1], nullptr, by[i].data()});
+        }
+        nb::gil_scoped_release release;
+        gspc::rate_chunk_inputs_backward(attribute, chunks,
+                                         {nullptr, by_center.data(), by_octaves.data(), by_r.data()});
+      },
+      "attribute"_a, "ends"_a, "by"_a, exact("by_center"), exact("by_octaves"), exact("by_r"),
+      "Writes by_center and by_octaves [n, V] and by_r [n, 1] from the derivatives by each chunk's inputs.");
+  m.def(
+      "rate_trits",
+      [](const Attribute& of, size_t finest, size_t coarser, const Result& so_far, const Result& trits) {
+        const gspc::RateAttribute attribute = attribute_of(of);
+        require(shaped(so_far, attribute.n, attribute.width) && shaped(trits, attribute.n, attribute.width),
+                "rate: results of the values' shape expected");
+        const gspc::RateSymbols symbols = symbols_of(finest, coarser);
+        nb::gil_scoped_release release;
+        gspc::rate_trits(attribute, symbols, so_far.data(), trits.data());
+      },
+      "attribute"_a, "finest"_a, "coarser"_a, exact("so_far"), exact("trits"),
+      "Writes so_far and trits [n, V] of the level that is `coarser` above the finest grid, of step q1 / "
+      "finest.");
   m.def(
       "rate_three_way",
       [](const Rows& outputs, const Whole& trits, const Whole& weights, const Result& sums,
@@ -154,7 +157,9 @@ void bind_rate(nb::module_& m) {
         return gspc::rate_three_way(n, width, rows, trits.data(), weights.data(), weights.shape(1),
                                     sums.data(), to ? to->data() : nullptr);
       },
-      nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none());
+      "outputs"_a, "trits"_a, "weights"_a, exact("sums"), exact("by_outputs").none(),
+      "Weighted sum of the bits of trits [n, V] under network outputs [n, 2 V]; sums [n, G] those of each "
+      "group.");
   m.def(
       "rate_gaussian_trits",
       [](const Attribute& of, size_t finest, size_t coarser, const Whole& weights, const Result& sums,
@@ -172,5 +177,8 @@ void bind_rate(nb::module_& m) {
         return gspc::rate_gaussian_trits(attribute, symbols, weights.data(), weights.shape(1), sums.data(),
                                          to);
       },
-      nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none());
+      "attribute"_a, "finest"_a, "coarser"_a, "weights"_a, exact("sums"), exact("by_octaves").none(),
+      exact("by_r").none(),
+      "Weighted sum of the bits of trits under the Gaussian of first appearances; sums [n, G] those of each "
+      "group.");
 }

@@ -47,6 +47,7 @@ gspc::GridSpec grid_of(const Ints3& box_low, const Ints3& box_size, const std::v
 
 std::vector<Plane> planes_of(const StreamShape& shape) {
   std::vector<Plane> planes;
+  planes.reserve(shape.grid.planes.size());
   for (const auto& plane : shape.grid.planes)
     planes.emplace_back(plane.dims, plane.resolution, plane.log2_size);
   return planes;
@@ -180,7 +181,7 @@ void bind_header(nb::module_& m) {
           "The payload of HEAD.")
       .def_static(
           "from_bytes",
-          [](nb::bytes data) {
+          [](const nb::bytes& data) {
             return gspc::read_header(reinterpret_cast<const uint8_t*>(data.c_str()), data.size());
           },
           "data"_a, "The reverse of to_bytes. Raises StreamError.");

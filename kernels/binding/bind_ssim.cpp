@@ -1,6 +1,4 @@
 // Python entry of the photometric comparison.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/variant.h>
@@ -9,10 +7,9 @@
 #include <tuple>
 #include <variant>
 
+#include "binding/arguments.hpp"
 #include "raster/pool.hpp"
 #include "ssim/ssim.hpp"
-
-namespace nb = nanobind;
 
 namespace {
 
@@ -70,11 +67,15 @@ std::tuple<double, double, std::optional<Array>> compare(const Image& image, con
 }  // namespace
 
 void bind_ssim(nb::module_& m) {
-  m.def("photometric", &compare, nb::arg("image"), nb::arg("target"), nb::arg("l1_weight"),
-        nb::arg("ssim_weight"), nb::arg("gradient"));
-  m.def("squared_error", [](const Image& image, const Target& target) {
-    const gspc::ssim::Job job = job_of(image, target);
-    nb::gil_scoped_release release;
-    return gspc::ssim::squared_error(job);
-  });
+  m.def("photometric", &compare, "image"_a, "target"_a, "l1_weight"_a, "ssim_weight"_a, "gradient"_a,
+        "L1 and SSIM of image [H, W, 3] against target (float32, or bytes / 255), and the gradient [H, W, 3] "
+        "of their weighted sum if wanted.");
+  m.def(
+      "squared_error",
+      [](const Image& image, const Target& target) {
+        const gspc::ssim::Job job = job_of(image, target);
+        nb::gil_scoped_release release;
+        return gspc::ssim::squared_error(job);
+      },
+      "image"_a, "target"_a, "Mean over H W 3 of (clamped image - target)^2.");
 }

@@ -72,7 +72,7 @@ gspc::Networks networks_of(const gspc::StreamShape& shape, int levels, const nb:
 }
 
 std::vector<uint8_t> signs_of(const gspc::GridSpec& grid, const In<uint8_t>& signs) {
-  if (signs.size() != gspc::grid_entries(grid) * gspc::GRID_FEATURES)
+  if (signs.size() != gspc::grid_entries(grid) * gspc::kGridFeatures)
     throw nb::value_error("grid signs: 4 per entry of the grid expected");
   return gspc::grid_sign_table(grid, signs.data());
 }
@@ -286,6 +286,7 @@ void bind_decoded(nb::module_& m) {
           [](nb::handle_t<DecodedStream> self) {
             const auto& s = nb::cast<const DecodedStream&>(self);
             std::vector<Out<int32_t>> found;
+            found.reserve(gspc::kAttributes);
             for (size_t a = 0; a < gspc::kAttributes; ++a)
               found.push_back(
                   view_of(s.attribute_symbols[a], {s.count, size(s.header.attributes[a].values)}, self));

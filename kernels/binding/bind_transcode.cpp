@@ -139,7 +139,7 @@ class PythonCoder : public gspc::ForeignCoder {
 };
 
 // Holds the interpreter lock all the time: nearly all of it goes by in Python.
-nb::bytes transcode(nb::bytes data, int to, int upto, uint64_t max_memory, nb::object coder) {
+nb::bytes transcode(const nb::bytes& data, int to, int upto, uint64_t max_memory, nb::object coder) {
   if (to != 0 && to != 1) throw nb::value_error("no such coder");
   gspc::TranscodeOptions options;
   options.to = static_cast<gspc::SymbolCoder>(to);
@@ -163,8 +163,9 @@ gspc::Mixture mixture_of(const Input<uint8_t>& scale0, const Input<uint8_t>& sca
 }
 
 // Lowest and highest symbol of each table.
-nb::tuple mixture_bounds(Input<uint8_t> scale0, Input<uint8_t> scale1, Input<int16_t> mean0,
-                         Input<int16_t> mean1, Input<uint8_t> weight) {
+nb::tuple mixture_bounds(const Input<uint8_t>& scale0, const Input<uint8_t>& scale1,
+                         const Input<int16_t>& mean0, const Input<int16_t>& mean1,
+                         const Input<uint8_t>& weight) {
   const gspc::Mixture mixture = mixture_of(scale0, scale1, mean0, mean1, weight);
   const size_t n = weight.size();
   gspc::Buffer<int32_t> low(n), high(n);
@@ -177,8 +178,9 @@ nb::tuple mixture_bounds(Input<uint8_t> scale0, Input<uint8_t> scale1, Input<int
 }
 
 // [n, slots + 1]: first slot of each symbol, of the escape, and 2^14. All tables must have equally many.
-Out<uint16_t> mixture_slots(Input<uint8_t> scale0, Input<uint8_t> scale1, Input<int16_t> mean0,
-                            Input<int16_t> mean1, Input<uint8_t> weight) {
+Out<uint16_t> mixture_slots(const Input<uint8_t>& scale0, const Input<uint8_t>& scale1,
+                            const Input<int16_t>& mean0, const Input<int16_t>& mean1,
+                            const Input<uint8_t>& weight) {
   const gspc::Mixture mixture = mixture_of(scale0, scale1, mean0, mean1, weight);
   const gspc::CodecTables& t = gspc::codec_tables();
   const size_t n = weight.size();

@@ -1,19 +1,16 @@
 // gspc._kernels: training and rendering kernels. Arrays pass by pointer from numpy or torch (CPU), never
 // copied.
 #include <nanobind/nanobind.h>
-#include <nanobind/stl/string.h>
-#include <omp.h>
 
-#if defined(__GLIBC__)
-#include <malloc.h>
-#endif
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
 
-#include "common/isa.hpp"
+#include "binding/isa.hpp"
+#include "common/parallel.hpp"
 
 namespace nb = nanobind;
+using namespace nb::literals;
 
 void bind_raster(nb::module_& m);
 void bind_grid(nb::module_& m);
@@ -26,31 +23,23 @@ void bind_adam(nb::module_& m);
 
 namespace {
 
-// A training step allocates and frees hundreds of megabytes; by default the C library maps and unmaps them
-// each time, and page faults then cost more than the arithmetic. Keeps freed memory in the heap instead.
-void keep_freed_memory() {
-#if defined(__GLIBC__)
-  mallopt(M_MMAP_MAX, 0);
-  mallopt(M_TRIM_THRESHOLD, 0x7fffffff);
-  mallopt(M_TOP_PAD, 64 << 20);
-#endif
-}
-
 // Whether denormal numbers count as zero in this thread; processors take a hundred times longer over them
 // than over others.
 #if defined(__SSE2__)
-constexpr unsigned FLUSH = 0x8040;  // results and arguments
-bool flushes() { return (_mm_getcsr() & FLUSH) == FLUSH; }
-void set_flush(bool on) { _mm_setcsr(on ? _mm_getcsr() | FLUSH : _mm_getcsr() & ~FLUSH); }
+constexpr unsigned kFlush = 0x8040;  // results and arguments
+bool flushes() { return (_mm_getcsr() & kFlush) == kFlush; }
+void set_flush(bool on) { _mm_setcsr(on ? _mm_getcsr() | kFlush : _mm_getcsr() & ~kFlush); }
 #elif defined(__aarch64__)
-constexpr unsigned long FLUSH = 1ul << 24;
+constexpr unsigned long kFlush = 1ul << 24;
 unsigned long control() {
   unsigned long value;
   asm volatile("mrs %0, fpcr" : "=r"(value));
   return value;
 }
-bool flushes() { return (control() & FLUSH) != 0; }
-void set_flush(bool on) { asm volatile("msr fpcr, %0" : : "r"(on ? control() | FLUSH : control() & ~FLUSH)); }
+bool flushes() { return (control() & kFlush) != 0; }
+void set_flush(bool on) {
+  asm volatile("msr fpcr, %0" : : "r"(on ? control() | kFlush : control() & ~kFlush));
+}
 #else
 bool flushes() { return false; }
 void set_flush(bool) {}
@@ -59,25 +48,20 @@ void set_flush(bool) {}
 // In this thread and the others of its pool, which torch uses, too. Returns how it was.
 bool flush_denormals(bool on) {
   const bool before = flushes();
-#pragma omp parallel
-  set_flush(on);
+  gspc::on_every_thread([&] { set_flush(on); });
   return before;
 }
 
 }  // namespace
 
 NB_MODULE(_kernels, m) {
-  m.def("active_isa", [] { return std::string(gspc::isa_name(gspc::active_isa())); });
-  m.def("supported_isa", [] { return std::string(gspc::isa_name(gspc::supported_isa())); });
-  m.def("set_isa", [](const std::string& name) {
-    for (gspc::Isa isa : {gspc::Isa::base, gspc::Isa::v3, gspc::Isa::v4})
-      if (name == gspc::isa_name(isa)) return gspc::set_isa(isa);
-    throw nb::value_error("set_isa: one of base, v3, v4");
-  });
-  m.def("max_threads", [] { return omp_get_max_threads(); });
-  m.def("set_threads", [](int threads) { omp_set_num_threads(threads); });
-  m.def("keep_freed_memory", &keep_freed_memory);
-  m.def("flush_denormals", &flush_denormals);
+  bind_isa(m);
+  m.def("max_threads", [] { return omp_get_max_threads(); }, "Threads that the kernels use.");
+  m.def(
+      "set_threads", [](int threads) { omp_set_num_threads(threads); }, "threads"_a,
+      "Sets how many threads the kernels use.");
+  m.def("flush_denormals", &flush_denormals, "on"_a,
+        "Counts denormal numbers as zero, or not, on all threads. Returns what was set before.");
   bind_raster(m);
   bind_grid(m);
   bind_ssim(m);

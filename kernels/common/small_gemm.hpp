@@ -3,16 +3,12 @@
 // every element, whatever the tile.
 #pragma once
 
-#include "common/vector_math.hpp"
+#include "common/simd.hpp"
 
 namespace gspc::GSPC_ISA_NAMESPACE {
 
-enum class Start {
-  zero,
-  bias,
-  bias_relu,
-  add
-};  // C starts at zero, at a bias row (then max(0, .)), or at its old value
+// C starts at zero, at a bias row (then max(0, .)), or at its old value.
+enum class Start { zero, bias, bias_relu, add };
 
 struct Product {
   int m, k, groups;
@@ -25,62 +21,60 @@ struct Product {
   const float* bias;
 };
 
-template <int ROWS, int VECS, Start START>
-static inline __attribute__((always_inline)) void gemm_tile(const Product& p, int row, ptrdiff_t column) {
-  Vec acc[ROWS][VECS];
+template <int kRows, int kVectors, Start kStart>
+GSPC_INLINE void gemm_tile(const Product& p, int row, ptrdiff_t column) {
+  Floats acc[kRows][kVectors];
   float* c = p.c + row * p.c_row + column;
-  for (int r = 0; r < ROWS; ++r)
-    for (int v = 0; v < VECS; ++v) {
-      if constexpr (START == Start::zero) acc[r][v] = Vec{};
-      if constexpr (START == Start::add) acc[r][v] = load(c + r * p.c_row + v * LANES);
-      if constexpr (START == Start::bias || START == Start::bias_relu)
-        acc[r][v] = load(p.bias + column + v * LANES);
+  for (int r = 0; r < kRows; ++r)
+    for (int v = 0; v < kVectors; ++v) {
+      if constexpr (kStart == Start::zero) acc[r][v] = Floats{};
+      if constexpr (kStart == Start::add) acc[r][v] = load(c + r * p.c_row + v * kLanes);
+      if constexpr (kStart == Start::bias || kStart == Start::bias_relu)
+        acc[r][v] = load(p.bias + column + v * kLanes);
     }
   const float* a = p.a + row * p.a_row;
   const float* b = p.b + column;
   const ptrdiff_t a_row = p.a_row, a_col = p.a_col, b_row = p.b_row;
   for (int k = p.k; k > 0; --k) {
-    Vec bv[VECS];
+    Floats bv[kVectors];
 #pragma GCC unroll 8
-    for (int v = 0; v < VECS; ++v) bv[v] = load(b + v * LANES);
+    for (int v = 0; v < kVectors; ++v) bv[v] = load(b + v * kLanes);
 #pragma GCC unroll 16
-    for (int r = 0; r < ROWS; ++r) {
-      const Vec av = splat(a[r * a_row]);
+    for (int r = 0; r < kRows; ++r) {
+      const Floats av = splat(a[r * a_row]);
 #pragma GCC unroll 8
-      for (int v = 0; v < VECS; ++v) acc[r][v] += av * bv[v];
+      for (int v = 0; v < kVectors; ++v) acc[r][v] += av * bv[v];
     }
     a += a_col;
     b += b_row;
   }
-  for (int r = 0; r < ROWS; ++r)
-    for (int v = 0; v < VECS; ++v) {
-      Vec value = acc[r][v];
-      if constexpr (START == Start::bias_relu) value = value < 0.0f ? Vec{} : value;  // keeps NaN
-      store(c + r * p.c_row + v * LANES, value);
+  for (int r = 0; r < kRows; ++r)
+    for (int v = 0; v < kVectors; ++v) {
+      Floats value = acc[r][v];
+      if constexpr (kStart == Start::bias_relu) value = value < 0.0f ? Floats{} : value;  // keeps NaN
+      store(c + r * p.c_row + v * kLanes, value);
     }
 }
 
-template <int ROWS, int VECS, Start START>
+template <int kRows, int kVectors, Start kStart>
 static void gemm_rows(const Product& p, int row, ptrdiff_t column) {
-  for (; row + ROWS <= p.m; row += ROWS) gemm_tile<ROWS, VECS, START>(p, row, column);
-  if constexpr (ROWS > 1)
-    if (row < p.m) gemm_rows<ROWS / 2, VECS, START>(p, row, column);
+  for (; row + kRows <= p.m; row += kRows) gemm_tile<kRows, kVectors, kStart>(p, row, column);
+  if constexpr (kRows > 1)
+    if (row < p.m) gemm_rows<kRows / 2, kVectors, kStart>(p, row, column);
 }
 
-template <Start START>
+template <Start kStart>
 static void gemm(const Product& p) {
-  constexpr int PER_GROUP = 16 / LANES;
   int group = 0;
-#if defined(__AVX512F__)  // 32 registers: up to 24 accumulators
-  for (; group + 4 <= p.groups; group += 4) gemm_rows<6, 4, START>(p, 0, 16 * group);
-  if (p.groups - group == 3) gemm_rows<8, 3, START>(p, 0, 16 * group);
-  if (p.groups - group == 2) gemm_rows<12, 2, START>(p, 0, 16 * group);
-  if (p.groups - group == 1) gemm_rows<12, 1, START>(p, 0, 16 * group);
-  (void)PER_GROUP;
-#elif defined(__AVX2__)  // 16 registers: 12 accumulators
-  for (; group < p.groups; ++group) gemm_rows<6, PER_GROUP, START>(p, 0, 16 * group);
+#if defined(GSPC_ISA_IS_v4)  // 32 registers: up to 24 accumulators
+  for (; group + 4 <= p.groups; group += 4) gemm_rows<6, 4, kStart>(p, 0, 16 * group);
+  if (p.groups - group == 3) gemm_rows<8, 3, kStart>(p, 0, 16 * group);
+  if (p.groups - group == 2) gemm_rows<12, 2, kStart>(p, 0, 16 * group);
+  if (p.groups - group == 1) gemm_rows<12, 1, kStart>(p, 0, 16 * group);
+#elif defined(GSPC_ISA_IS_v3)  // 16 registers: 12 accumulators
+  for (; group < p.groups; ++group) gemm_rows<6, 16 / kLanes, kStart>(p, 0, 16 * group);
 #else
-  for (; group < p.groups; ++group) gemm_rows<3, PER_GROUP, START>(p, 0, 16 * group);
+  for (; group < p.groups; ++group) gemm_rows<3, 16 / kLanes, kStart>(p, 0, 16 * group);
 #endif
 }
 

@@ -4,15 +4,23 @@
 #include <cstring>
 #include <memory>
 
+#include "common/parallel.hpp"
 #include "grid/grid_isa.hpp"
 
 namespace gspc {
 namespace {
 
-constexpr int64_t BLOCK = 128;         // positions per forward task step: rows stay in the first-level cache
-constexpr int64_t PACK_BLOCK = 16384;  // entries per packing task
+constexpr size_t kBlock = 128;        // positions per forward task step: rows stay in the first-level cache
+constexpr size_t kPackBlock = 16384;  // entries per packing task
 
-int64_t blocks(size_t n, int64_t size) { return (static_cast<int64_t>(n) + size - 1) / size; }
+// Calls work(first, count) for fixed blocks of n in parallel.
+template <class Work>
+void each_block(size_t n, size_t size, const Work& work) {
+  parallel_for(divide_up(static_cast<int64_t>(n), static_cast<int64_t>(size)), [&](int64_t block) {
+    const size_t first = static_cast<size_t>(block) * size;
+    work(first, std::min(size, n - first));
+  });
+}
 
 // The coordinate scratch of a backward pass, kept by the calling thread: fresh pages each step cost more than
 // the arithmetic.
@@ -29,71 +37,51 @@ uint32_t* coordinate_scratch(size_t count) {
 }  // namespace
 
 void grid_pack_signs(const float* embeddings, size_t entries, uint8_t* table) {
-  const int64_t tasks = blocks(entries, PACK_BLOCK);
-#pragma omp parallel for schedule(static)
-  for (int64_t task = 0; task < tasks; ++task) {
-    const size_t start = static_cast<size_t>(task) * PACK_BLOCK;
-    const size_t count = std::min<size_t>(PACK_BLOCK, entries - start);
-    GSPC_DISPATCH(grid_pack_range)(embeddings + 4 * start, count, table + start);
-  }
-  std::memset(table + entries, 0, GRID_SIGN_PADDING);
+  each_block(entries, kPackBlock, [&](size_t first, size_t count) {
+    GSPC_DISPATCH(grid_pack_range)(embeddings + 4 * first, count, table + first);
+  });
+  std::memset(table + entries, 0, kGridSignPadding);
 }
 
 void grid_forward_int(const GridSpec& spec, const uint8_t* table, const int32_t* positions, size_t n,
                       int16_t* out) {
   const size_t width = grid_context_size(spec);
-  const int64_t tasks = blocks(n, BLOCK);
-#pragma omp parallel for schedule(static)
-  for (int64_t task = 0; task < tasks; ++task) {
-    const size_t start = static_cast<size_t>(task) * BLOCK;
-    const size_t count = std::min<size_t>(BLOCK, n - start);
-    grid_context(spec, table, positions + 3 * start, count, out + start * width);
-  }
+  each_block(n, kBlock, [&](size_t first, size_t count) {
+    grid_context(spec, table, positions + 3 * first, count, out + first * width);
+  });
 }
 
 void grid_forward(const GridSpec& spec, const uint8_t* table, const int32_t* positions, size_t n,
                   float* out) {
   const size_t width = grid_context_size(spec);
-  const int64_t tasks = blocks(n, BLOCK);
-#pragma omp parallel for schedule(static)
-  for (int64_t task = 0; task < tasks; ++task) {
-    alignas(64) int16_t rows[BLOCK * GRID_MAX_PLANES * GRID_FEATURES];
-    const size_t start = static_cast<size_t>(task) * BLOCK;
-    const size_t count = std::min<size_t>(BLOCK, n - start);
-    grid_context(spec, table, positions + 3 * start, count, rows);
-    GSPC_DISPATCH(grid_to_float)(rows, count * width, out + start * width);
-  }
+  each_block(n, kBlock, [&](size_t first, size_t count) {
+    alignas(64) int16_t rows[kBlock * kGridMaxPlanes * kGridFeatures];
+    grid_context(spec, table, positions + 3 * first, count, rows);
+    GSPC_DISPATCH(grid_to_float)(rows, count * width, out + first * width);
+  });
 }
 
 void grid_backward(const GridSpec& spec, const float* embeddings, const int32_t* positions,
                    const float* grad_out, size_t n, float* grad_embeddings) {
-  const size_t padded = (n + 15) / 16 * 16, width = grid_context_size(spec);
-  uint32_t* scratch = coordinate_scratch(3 * padded);
-  const int64_t tasks = blocks(n, BLOCK);
-  const int64_t planes = static_cast<int64_t>(spec.planes.size());
-#pragma omp parallel
-  {
-#pragma omp for schedule(static)
-    for (int64_t task = 0; task < tasks; ++task) {
-      const size_t start = static_cast<size_t>(task) * BLOCK;
-      uint32_t* const u[3] = {scratch + start, scratch + padded + start, scratch + 2 * padded + start};
-      grid_coordinates(spec, positions + 3 * start, std::min<size_t>(BLOCK, n - start), u);
-    }
-#pragma omp for schedule(dynamic, 1)
-    for (int64_t plane = 0; plane < planes; ++plane) {
-      const GridPlane& shape = spec.planes[static_cast<size_t>(plane)];
-      size_t first = 0;
-      for (int64_t before = 0; before < plane; ++before)
-        first += grid_entries(spec.planes[static_cast<size_t>(before)]);
-      const size_t values = GRID_FEATURES * grid_entries(shape);
-      float* grad_table = grad_embeddings + GRID_FEATURES * first;
-      std::memset(grad_table, 0, values * sizeof(float));
-      const uint32_t* const u[3] = {scratch, scratch + padded, scratch + 2 * padded};
-      GSPC_DISPATCH(grid_plane_backward)
-      (grid_plane_kernel(shape), u, grad_out + plane * GRID_FEATURES, width, n, grad_table);
-      GSPC_DISPATCH(grid_straight_through)(embeddings + GRID_FEATURES * first, values, grad_table);
-    }
-  }
+  const size_t padded = round16(n), width = grid_context_size(spec);
+  uint32_t* const scratch = coordinate_scratch(3 * padded);
+  each_block(n, kBlock, [&](size_t first, size_t count) {
+    uint32_t* const u[3] = {scratch + first, scratch + padded + first, scratch + 2 * padded + first};
+    grid_coordinates(spec, positions + 3 * first, count, u);
+  });
+  parallel_for_dynamic(static_cast<int64_t>(spec.planes.size()), 1, [&](int64_t plane) {
+    const GridPlane& shape = spec.planes[static_cast<size_t>(plane)];
+    size_t first = 0;
+    for (int64_t before = 0; before < plane; ++before)
+      first += grid_entries(spec.planes[static_cast<size_t>(before)]);
+    const size_t values = kGridFeatures * grid_entries(shape);
+    float* const grad_table = grad_embeddings + kGridFeatures * first;
+    std::memset(grad_table, 0, values * sizeof(float));
+    const uint32_t* const u[3] = {scratch, scratch + padded, scratch + 2 * padded};
+    GSPC_DISPATCH(grid_plane_backward)
+    (grid_plane_kernel(shape), u, grad_out + plane * kGridFeatures, width, n, grad_table);
+    GSPC_DISPATCH(grid_straight_through)(embeddings + kGridFeatures * first, values, grad_table);
+  });
 }
 
 }  // namespace gspc

@@ -1,5 +1,5 @@
-// Training side of the context grid (codec/context/context_grid.hpp): context from float embeddings, and their
-// gradient. The forward pass takes only the signs of the embeddings (e >= 0 is +1; NaN is -1) and gives
+// Training side of the context grid (codec/context/context_grid.hpp): context from float embeddings, and
+// their gradient. The forward pass takes only the signs of the embeddings (e >= 0 is +1; NaN is -1) and gives
 // integer context / 512 exactly. The backward pass is straight-through: d sign(e) / d e = 1 where |e| <= 1,
 // else 0.
 #pragma once
@@ -11,7 +11,7 @@
 
 namespace gspc {
 
-// embeddings [entries, 4] -> table of entries + GRID_SIGN_PADDING bytes.
+// embeddings [entries, 4] -> table of entries + kGridSignPadding bytes.
 void grid_pack_signs(const float* embeddings, size_t entries, uint8_t* table);
 
 // positions [n, 3], sign table -> out [n, C] float32 in [-1, 1].

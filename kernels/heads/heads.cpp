@@ -3,18 +3,17 @@
 #include <algorithm>
 #include <cstring>
 
-#include "common/scratch.hpp"
+#include "common/parallel.hpp"
 #include "heads/heads_isa.hpp"
 
 namespace gspc {
 namespace {
 
-float* block_scratch(const HeadsSizes& sizes) {
-  thread_local Scratch scratch;
-  return scratch.get(sizes.scratch_floats());
+// What the threads work in, kept by the thread that calls the kernels.
+Scratch& kept_scratch() {
+  thread_local Scratch kept;
+  return kept;
 }
-
-int64_t divide_up(int64_t n, int64_t by) { return (n + by - 1) / by; }
 
 // Copies a matrix [rows, columns] into zeroed memory with rows of `stride`, as it is or transposed. Advances
 // `at`.
@@ -34,20 +33,20 @@ HeadsPacked pack_weights(const HeadsSizes& s, const HeadsWeights& w) {
   const size_t d = s.inputs, h = s.hidden, k = s.offsets;
   float* at = scratch.get((d + 1) * (s.hidden_p + s.hidden2_p + s.hidden3_p) + 3 * h * s.features_p +
                           (h + 1) * s.opacity_p + 11 * k * s.hidden_p);
-  const int H = s.hidden, K = s.offsets, D = s.inputs;
+  const int hidden = s.hidden, offsets = s.offsets, inputs = s.inputs;
   HeadsPacked p{};
-  p.w1_opacity_t = pack(at, w.w1, H, D, D, s.hidden_p, true);
-  p.w1_rest_t = pack(at, w.w1 + h * d, 2 * H, D, D, s.hidden2_p, true);
-  p.w1_t = pack(at, w.w1, 3 * H, D, D, s.hidden3_p, true);
-  p.w1 = pack(at, w.w1, 3 * H, s.features, D, s.features_p, false);
-  p.b1_opacity = pack(at, w.b1, 1, H, H, s.hidden_p, false);
-  p.b1_rest = pack(at, w.b1 + h, 1, 2 * H, 2 * H, s.hidden2_p, false);
-  p.b1 = pack(at, w.b1, 1, 3 * H, 3 * H, s.hidden3_p, false);
-  p.w_opacity_t = pack(at, w.w_opacity, K, H, H, s.opacity_p, true);
-  p.b_opacity = pack(at, w.b_opacity, 1, K, K, s.opacity_p, false);
-  p.w_opacity = pack(at, w.w_opacity, K, H, H, s.hidden_p, false);
-  p.w_color = pack(at, w.w_color, 3 * K, H, H, s.hidden_p, false);
-  p.w_cov = pack(at, w.w_cov, 7 * K, H, H, s.hidden_p, false);
+  p.w1_opacity_t = pack(at, w.w1, hidden, inputs, inputs, s.hidden_p, true);
+  p.w1_rest_t = pack(at, w.w1 + h * d, 2 * hidden, inputs, inputs, s.hidden2_p, true);
+  p.w1_t = pack(at, w.w1, 3 * hidden, inputs, inputs, s.hidden3_p, true);
+  p.w1 = pack(at, w.w1, 3 * hidden, s.features, inputs, s.features_p, false);
+  p.b1_opacity = pack(at, w.b1, 1, hidden, hidden, s.hidden_p, false);
+  p.b1_rest = pack(at, w.b1 + h, 1, 2 * hidden, 2 * hidden, s.hidden2_p, false);
+  p.b1 = pack(at, w.b1, 1, 3 * hidden, 3 * hidden, s.hidden3_p, false);
+  p.w_opacity_t = pack(at, w.w_opacity, offsets, hidden, hidden, s.opacity_p, true);
+  p.b_opacity = pack(at, w.b_opacity, 1, offsets, offsets, s.opacity_p, false);
+  p.w_opacity = pack(at, w.w_opacity, offsets, hidden, hidden, s.hidden_p, false);
+  p.w_color = pack(at, w.w_color, 3 * offsets, hidden, hidden, s.hidden_p, false);
+  p.w_cov = pack(at, w.w_cov, 7 * offsets, hidden, hidden, s.hidden_p, false);
   p.b_color = w.b_color;
   p.b_cov = w.b_cov;
   p.distance_scale = w.distance_scale;
@@ -91,20 +90,20 @@ HeadsSizes::HeadsSizes(const HeadsShape& shape)
       scales(shape.scales),
       own(features - predicted),
       inputs(features + 4),
-      features_p(heads_round(features)),
-      inputs_p(heads_round(inputs)),
-      hidden_p(heads_round(hidden)),
-      opacity_p(heads_round(offsets)),
-      hidden2_p(heads_round(hidden + hidden_p)),
-      hidden3_p(heads_round(2 * hidden + hidden_p)) {}
+      features_p(round16(features)),
+      inputs_p(round16(inputs)),
+      hidden_p(round16(hidden)),
+      opacity_p(round16(offsets)),
+      hidden2_p(round16(hidden + hidden_p)),
+      hidden3_p(round16(2 * hidden + hidden_p)) {}
 
 size_t HeadsSizes::partial_floats() const {
   return static_cast<size_t>(inputs + 1) * hidden3_p + 11 * static_cast<size_t>(offsets) * (hidden_p + 1);
 }
 
 size_t HeadsSizes::scratch_floats() const {
-  return static_cast<size_t>(HEADS_BLOCK) *
-             (inputs_p + 2 * hidden3_p + opacity_p + features_p + 8 + (HEADS_LOGITS + 3) * offsets) +
+  return static_cast<size_t>(kHeadsBlock) *
+             (inputs_p + 2 * hidden3_p + opacity_p + features_p + 8 + (kHeadsLogits + 3) * offsets) +
          static_cast<size_t>(offsets) + 64;
 }
 
@@ -133,15 +132,14 @@ size_t heads_select(const HeadsShape& shape, const HeadsWeights& weights, const 
       if (visible[n] != 0) selection.active[rows++] = static_cast<int32_t>(n);
     }
   }
-  const int64_t blocks = divide_up(static_cast<int64_t>(rows), HEADS_BLOCK);
-#pragma omp parallel for schedule(dynamic, 4)
-  for (int64_t block = 0; block < blocks; ++block) {
-    const size_t first = static_cast<size_t>(block) * HEADS_BLOCK;
-    const int count = static_cast<int>(std::min<size_t>(HEADS_BLOCK, rows - first));
+  const ThreadScratch scratch(kept_scratch(), sizes.scratch_floats());
+  parallel_for_dynamic(divide_up(static_cast<int64_t>(rows), kHeadsBlock), 4, [&](int64_t block) {
+    const size_t first = static_cast<size_t>(block) * kHeadsBlock;
+    const int count = static_cast<int>(std::min<size_t>(kHeadsBlock, rows - first));
     GSPC_DISPATCH(heads_select_block)
     (sizes, packed, input, visible != nullptr ? selection.active + first : nullptr, first, count,
-     selection.alpha, counts, block_scratch(sizes));
-  }
+     selection.alpha, counts, scratch.mine());
+  });
   selection.starts[0] = 0;
   selection.n_active = 0;
   int32_t total = 0;
@@ -156,63 +154,58 @@ void heads_forward(const HeadsShape& shape, const HeadsWeights& weights, const H
                    const HeadsSelection& selection, const HeadsOutput& output) {
   const HeadsSizes sizes(shape);
   const HeadsPacked packed = pack_weights(sizes, weights);
-  const int64_t blocks = divide_up(static_cast<int64_t>(selection.n_active), HEADS_BLOCK);
-#pragma omp parallel for schedule(dynamic, 4)
-  for (int64_t block = 0; block < blocks; ++block) {
-    const size_t first = static_cast<size_t>(block) * HEADS_BLOCK;
-    const int count = static_cast<int>(std::min<size_t>(HEADS_BLOCK, selection.n_active - first));
-    GSPC_DISPATCH(heads_forward_block)(sizes, packed, input, selection, first, count, output,
-                                       block_scratch(sizes));
-  }
+  const ThreadScratch scratch(kept_scratch(), sizes.scratch_floats());
+  parallel_for_dynamic(
+      divide_up(static_cast<int64_t>(selection.n_active), kHeadsBlock), 4, [&](int64_t block) {
+        const size_t first = static_cast<size_t>(block) * kHeadsBlock;
+        const int count = static_cast<int>(std::min<size_t>(kHeadsBlock, selection.n_active - first));
+        GSPC_DISPATCH(heads_forward_block)(sizes, packed, input, selection, first, count, output,
+                                           scratch.mine());
+      });
 }
 
 void heads_backward(const HeadsShape& shape, const HeadsWeights& weights, const HeadsInput& input,
                     const HeadsSelection& selection, const HeadsOutput& output,
                     const HeadsOutputGradients& grad_output, const HeadsGradients& gradients) {
-  constexpr int64_t MAX_PARTS = 32;  // of weight gradients, each zeroed and added up
+  constexpr int64_t kMostParts = 32;  // of weight gradients, each zeroed and added up
   const HeadsSizes sizes(shape);
   const HeadsPacked packed = pack_weights(sizes, weights);
   const int64_t active = static_cast<int64_t>(selection.n_active);
-  const int64_t blocks = divide_up(active, HEADS_BLOCK);
+  const int64_t blocks = divide_up(active, kHeadsBlock);
   const int64_t blocks_per_part =
-      std::max<int64_t>(divide_up(blocks, MAX_PARTS), 1);  // never depends on the threads
+      std::max<int64_t>(divide_up(blocks, kMostParts), 1);  // never depends on the threads
   const int64_t parts = divide_up(blocks, blocks_per_part);
   const size_t part_floats = sizes.partial_floats();
-  thread_local Scratch scratch;
-  float* const partials = scratch.get(part_floats * static_cast<size_t>(parts + 1));
+  thread_local Scratch kept_partials;
+  float* const partials = kept_partials.get(part_floats * static_cast<size_t>(parts + 1));
+  const ThreadScratch scratch(kept_scratch(), sizes.scratch_floats());
   if (parts == 0) {
     zero_rows(sizes, gradients, 0, input.n);
     std::memset(partials, 0, part_floats * sizeof(float));
   }
-#pragma omp parallel
-  {
-#pragma omp for schedule(dynamic, 1)
-    for (int64_t part = 0; part < parts; ++part) {
-      float* memory = partials + static_cast<size_t>(part) * part_floats;
-      std::memset(memory, 0, part_floats * sizeof(float));
-      const HeadsPartial partial(sizes, memory);
-      const int64_t begin = part * blocks_per_part * HEADS_BLOCK;
-      const int64_t end = std::min(active, begin + blocks_per_part * HEADS_BLOCK);
-      for (int64_t first = begin; first < end; first += HEADS_BLOCK) {
-        const int64_t last = std::min<int64_t>(first + HEADS_BLOCK, end);
-        // This block's anchors, those without Gaussians before each of them, and after the very last.
-        zero_rows(sizes, gradients, first == 0 ? 0 : static_cast<size_t>(selection.active[first - 1]) + 1,
-                  last == active ? input.n : static_cast<size_t>(selection.active[last - 1]) + 1);
-        GSPC_DISPATCH(heads_backward_block)
-        (sizes, packed, input, selection, output, grad_output, gradients, static_cast<size_t>(first),
-         static_cast<int>(last - first), partial, block_scratch(sizes));
-      }
+  parallel_for_dynamic(parts, 1, [&](int64_t part) {
+    float* memory = partials + static_cast<size_t>(part) * part_floats;
+    std::memset(memory, 0, part_floats * sizeof(float));
+    const HeadsPartial partial(sizes, memory);
+    const int64_t begin = part * blocks_per_part * kHeadsBlock;
+    const int64_t end = std::min(active, begin + blocks_per_part * kHeadsBlock);
+    for (int64_t first = begin; first < end; first += kHeadsBlock) {
+      const int64_t last = std::min<int64_t>(first + kHeadsBlock, end);
+      // This block's anchors, those without Gaussians before each of them, and after the very last.
+      zero_rows(sizes, gradients, first == 0 ? 0 : static_cast<size_t>(selection.active[first - 1]) + 1,
+                last == active ? input.n : static_cast<size_t>(selection.active[last - 1]) + 1);
+      GSPC_DISPATCH(heads_backward_block)
+      (sizes, packed, input, selection, output, grad_output, gradients, static_cast<size_t>(first),
+       static_cast<int>(last - first), partial, scratch.mine());
     }
-    const int64_t chunks = divide_up(static_cast<int64_t>(part_floats), 2048);
-#pragma omp for schedule(static)
-    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-      const size_t start = static_cast<size_t>(chunk) * 2048,
-                   count = std::min<size_t>(2048, part_floats - start);
-      for (int64_t part = 1; part < parts; ++part)
-        GSPC_DISPATCH(heads_add)(partials + start, partials + static_cast<size_t>(part) * part_floats + start,
-                                 count);
-    }
-  }
+  });
+  constexpr size_t kRun = 2048;  // floats that one item adds up over all parts
+  parallel_for(divide_up(static_cast<int64_t>(part_floats), kRun), [&](int64_t run) {
+    const size_t start = static_cast<size_t>(run) * kRun, count = std::min(kRun, part_floats - start);
+    for (int64_t part = 1; part < parts; ++part)
+      GSPC_DISPATCH(heads_add)(partials + start, partials + static_cast<size_t>(part) * part_floats + start,
+                               count);
+  });
   unpack_partial(sizes, HeadsPartial(sizes, partials), gradients);
 }
 

@@ -1,6 +1,7 @@
 #include "heads/heads_isa.hpp"
 
 #include "common/small_gemm.hpp"
+#include "common/vector_math.hpp"
 
 namespace gspc::GSPC_ISA_NAMESPACE {
 namespace {
@@ -30,28 +31,19 @@ void exp_scalings(const HeadsSizes& s, const HeadsInput& in, const int32_t* rows
     const float* from = in.log_scales + static_cast<size_t>(s.scales) * rows[a];
     for (int j = 0; j < 6; ++j) e[8 * a + j] = from[s.scales == 6 ? j : 0];
   }
-  map(e, e, 8 * static_cast<size_t>(count), [](Vec v) { return vexp(v); });
+  map(e, e, 8 * static_cast<size_t>(count), [](Floats v) { return vexp(v); });
 }
 
-// Adds the sum of the rows of m [count][width] to total.
-void add_rows(const float* m, int count, int width, ptrdiff_t stride, float* total) {
-  for (int j = 0; j < width; j += LANES) {
-    Vec sum = load(total + j);
-    for (int a = 0; a < count; ++a) sum += load(m + a * stride + j);
-    store(total + j, sum);
-  }
-}
-
-// w [ROWS][stride] times h [n], n a multiple of 16; ROWS of the result's lanes mean something. Beyond its
+// w [kRows][stride] times h [n], n a multiple of 16; kRows of the result's lanes mean something. Beyond its
 // head's units h is read, too, which are times zero: so one head's infinite unit, of a fit that has diverged,
 // makes another's logits NaN.
-template <int ROWS>
+template <int kRows>
 static inline Quad products(const float* w, int stride, const float* h, int n) {
-  Vec acc[4] = {};
-  for (int c = 0; c < n; c += LANES) {
-    const Vec hv = load(h + c);
+  Floats acc[4] = {};
+  for (int c = 0; c < n; c += kLanes) {
+    const Floats hv = load(h + c);
 #pragma GCC unroll 4
-    for (int r = 0; r < ROWS; ++r) acc[r] += load(w + r * stride + c) * hv;
+    for (int r = 0; r < kRows; ++r) acc[r] += load(w + r * stride + c) * hv;
   }
   return sums(acc[0], acc[1], acc[2], acc[3]);
 }
@@ -64,7 +56,7 @@ struct BlockGaussians {
       *starts;  // [n] and one more, [n] and one more, [n], [K + 1]: first of each k in `order`
 
   BlockGaussians(int offsets, int32_t* memory) {
-    const ptrdiff_t room = static_cast<ptrdiff_t>(HEADS_BLOCK) * offsets + 1;
+    const ptrdiff_t room = static_cast<ptrdiff_t>(kHeadsBlock) * offsets + 1;
     anchor = memory;
     k = anchor + room;
     order = k + room;
@@ -88,68 +80,65 @@ struct BlockGaussians {
   }
 };
 
-// The part of second_layer_strip for the weights' gradients, from row FIRST. A few rows at once share the
+// The part of second_layer_strip for the weights' gradients, from row kFirst. A few rows at once share the
 // loads of units, and make enough sums that none waits for its last product.
-template <int FIRST, int ROWS, int VECS>
-static inline __attribute__((always_inline)) void weights_strip(const BlockGaussians& gaussians, int begin,
-                                                                int end, const float* d, int hidden_p,
-                                                                const float* h, ptrdiff_t h_row, float* dw) {
-  constexpr int MOST = LANES < 16 ? 1 : 4;
-  constexpr int LEFT = ROWS - FIRST, TAKEN = LEFT < MOST ? LEFT : MOST;
-  Vec acc[TAKEN][VECS];
-  for (int r = 0; r < TAKEN; ++r)
-    for (int v = 0; v < VECS; ++v) acc[r][v] = load(dw + (FIRST + r) * hidden_p + v * LANES);
+template <int kFirst, int kRows, int kVectors>
+GSPC_INLINE void weights_strip(const BlockGaussians& gaussians, int begin, int end, const float* d,
+                               int hidden_p, const float* h, ptrdiff_t h_row, float* dw) {
+  constexpr int kMost = kLanes < 16 ? 1 : 4;
+  constexpr int kLeft = kRows - kFirst, kTaken = kLeft < kMost ? kLeft : kMost;
+  Floats acc[kTaken][kVectors];
+  for (int r = 0; r < kTaken; ++r)
+    for (int v = 0; v < kVectors; ++v) acc[r][v] = load(dw + (kFirst + r) * hidden_p + v * kLanes);
   for (int i = begin; i < end; ++i) {
     const int g = gaussians.order[i];
-    const float* gradients = d + g * HEADS_LOGITS + FIRST;
+    const float* gradients = d + g * kHeadsLogits + kFirst;
     const float* from = h + gaussians.anchor[g] * h_row;
 #pragma GCC unroll 4
-    for (int r = 0; r < TAKEN; ++r) {
-      const Vec gradient = splat(gradients[r]);
+    for (int r = 0; r < kTaken; ++r) {
+      const Floats gradient = splat(gradients[r]);
 #pragma GCC unroll 8
-      for (int v = 0; v < VECS; ++v) acc[r][v] += gradient * load(from + v * LANES);
+      for (int v = 0; v < kVectors; ++v) acc[r][v] += gradient * load(from + v * kLanes);
     }
   }
-  for (int r = 0; r < TAKEN; ++r)
-    for (int v = 0; v < VECS; ++v) store(dw + (FIRST + r) * hidden_p + v * LANES, acc[r][v]);
-  if constexpr (LEFT > MOST)
-    weights_strip<FIRST + TAKEN, ROWS, VECS>(gaussians, begin, end, d, hidden_p, h, h_row, dw);
+  for (int r = 0; r < kTaken; ++r)
+    for (int v = 0; v < kVectors; ++v) store(dw + (kFirst + r) * hidden_p + v * kLanes, acc[r][v]);
+  if constexpr (kLeft > kMost)
+    weights_strip<kFirst + kTaken, kRows, kVectors>(gaussians, begin, end, d, hidden_p, h, h_row, dw);
 }
 
-// Of the k-th Gaussians of a block and the ROWS logits that each has of one head: from the logits' gradients
-// d [ROWS] in rows of HEADS_LOGITS, += those of the units h in [0, LANES * VECS) of an anchor's row, and of
-// the weights w [ROWS][hidden_p].
-template <int ROWS, int VECS>
-static inline __attribute__((always_inline)) void second_layer_strip(const BlockGaussians& gaussians, int k,
-                                                                     const float* d, const float* w,
-                                                                     int hidden_p, const float* h, float* dh,
-                                                                     ptrdiff_t h_row, float* dw) {
+// Of the k-th Gaussians of a block and the kRows logits that each has of one head: from the logits' gradients
+// d [kRows] in rows of kHeadsLogits, += those of the units h in [0, kLanes * kVectors) of an anchor's row,
+// and of the weights w [kRows][hidden_p].
+template <int kRows, int kVectors>
+GSPC_INLINE void second_layer_strip(const BlockGaussians& gaussians, int k, const float* d, const float* w,
+                                    int hidden_p, const float* h, float* dh, ptrdiff_t h_row, float* dw) {
   const int begin = gaussians.starts[k], end = gaussians.starts[k + 1];
   for (int i = begin; i < end; ++i) {
     const int g = gaussians.order[i];
     float* to = dh + gaussians.anchor[g] * h_row;
-    Vec acc[VECS];
-    for (int v = 0; v < VECS; ++v) acc[v] = load(to + v * LANES);
+    Floats acc[kVectors];
+    for (int v = 0; v < kVectors; ++v) acc[v] = load(to + v * kLanes);
 #pragma GCC unroll 8
-    for (int r = 0; r < ROWS; ++r) {
-      const Vec gradient = splat(d[g * HEADS_LOGITS + r]);
+    for (int r = 0; r < kRows; ++r) {
+      const Floats gradient = splat(d[g * kHeadsLogits + r]);
 #pragma GCC unroll 8
-      for (int v = 0; v < VECS; ++v) acc[v] += gradient * load(w + r * hidden_p + v * LANES);
+      for (int v = 0; v < kVectors; ++v) acc[v] += gradient * load(w + r * hidden_p + v * kLanes);
     }
-    for (int v = 0; v < VECS; ++v) store(to + v * LANES, acc[v]);
+    for (int v = 0; v < kVectors; ++v) store(to + v * kLanes, acc[v]);
   }
-  weights_strip<0, ROWS, VECS>(gaussians, begin, end, d, hidden_p, h, h_row, dw);
+  weights_strip<0, kRows, kVectors>(gaussians, begin, end, d, hidden_p, h, h_row, dw);
 }
 
-template <int ROWS>
+template <int kRows>
 static void second_layer_backward(const BlockGaussians& gaussians, int k, const float* d, const float* w,
                                   int hidden_p, const float* h, float* dh, ptrdiff_t h_row, float* dw) {
-  constexpr int WIDE = LANES < 16 ? 8 : 4;  // accumulators; there are 16 or 32 registers
+  constexpr int kWide = kLanes < 16 ? 8 : 4;  // accumulators; there are 16 or 32 registers
   int c = 0;
-  for (; c + WIDE * LANES <= hidden_p; c += WIDE * LANES)
-    second_layer_strip<ROWS, WIDE>(gaussians, k, d, w + c, hidden_p, h + c, dh + c, h_row, dw + c);
+  for (; c + kWide * kLanes <= hidden_p; c += kWide * kLanes)
+    second_layer_strip<kRows, kWide>(gaussians, k, d, w + c, hidden_p, h + c, dh + c, h_row, dw + c);
   for (; c < hidden_p; c += 16)
-    second_layer_strip<ROWS, 16 / LANES>(gaussians, k, d, w + c, hidden_p, h + c, dh + c, h_row, dw + c);
+    second_layer_strip<kRows, 16 / kLanes>(gaussians, k, d, w + c, hidden_p, h + c, dh + c, h_row, dw + c);
 }
 
 // From the gradients of one anchor's Gaussians to those of their logits, rows of d which advances, and of
@@ -160,7 +149,7 @@ void anchor_backward(const HeadsSizes& s, const HeadsInput& in, const HeadsSelec
   const Quad offset_extent = load3(e), extent = load3(e + 3);
   Quad d_offset_extent{}, d_extent{};
   const size_t end = static_cast<size_t>(sel.starts[n + 1]);
-  for (size_t m = static_cast<size_t>(sel.starts[n]); m < end; ++m, d += HEADS_LOGITS) {
+  for (size_t m = static_cast<size_t>(sel.starts[n]); m < end; ++m, d += kHeadsLogits) {
     const size_t flat = static_cast<size_t>(out.index[m]);
     const float mask = in.mask[flat], alpha = sel.alpha[flat];
     float d_mask = 0, d_opacity = 0;
@@ -210,14 +199,14 @@ void anchor_backward(const HeadsSizes& s, const HeadsInput& in, const HeadsSelec
 void heads_select_block(const HeadsSizes& s, const HeadsPacked& w, const HeadsInput& in, const int32_t* rows,
                         size_t first, int count, float* alpha, int32_t* counts, float* scratch) {
   float* x = scratch;
-  float* h = x + HEADS_BLOCK * s.inputs_p;
-  float* logits = h + HEADS_BLOCK * s.hidden_p;
+  float* h = x + kHeadsBlock * s.inputs_p;
+  float* logits = h + kHeadsBlock * s.hidden_p;
   build_inputs(s, in, w.distance_scale, rows, first, count, x);
   gemm<Start::bias_relu>({count, s.inputs, s.hidden_p / 16, x, s.inputs_p, 1, w.w1_opacity_t, s.hidden_p, h,
                           s.hidden_p, w.b1_opacity});
   gemm<Start::bias>({count, s.hidden, s.opacity_p / 16, h, s.hidden_p, 1, w.w_opacity_t, s.opacity_p, logits,
                      s.opacity_p, w.b_opacity});
-  map(logits, logits, static_cast<size_t>(count) * s.opacity_p, [](Vec v) { return vtanh(v); });
+  map(logits, logits, static_cast<size_t>(count) * s.opacity_p, [](Floats v) { return vtanh(v); });
   for (int a = 0; a < count; ++a) {
     const size_t n = rows != nullptr ? static_cast<size_t>(rows[a]) : first + static_cast<size_t>(a);
     const float* mask = in.mask + n * s.offsets;
@@ -237,8 +226,8 @@ void heads_forward_block(const HeadsSizes& s, const HeadsPacked& w, const HeadsI
                          const HeadsSelection& sel, size_t first, int count, const HeadsOutput& out,
                          float* scratch) {
   float* x = scratch;
-  float* h = x + HEADS_BLOCK * s.inputs_p;
-  float* e = h + HEADS_BLOCK * s.hidden2_p;
+  float* h = x + kHeadsBlock * s.inputs_p;
+  float* e = h + kHeadsBlock * s.hidden2_p;
   const int32_t* rows = sel.active + first;
   build_inputs(s, in, w.distance_scale, rows, 0, count, x);
   gemm<Start::bias_relu>({count, s.inputs, s.hidden2_p / 16, x, s.inputs_p, 1, w.w1_rest_t, s.hidden2_p, h,
@@ -246,13 +235,13 @@ void heads_forward_block(const HeadsSizes& s, const HeadsPacked& w, const HeadsI
   exp_scalings(s, in, rows, count, e);
 
   BlockGaussians gaussians(s.offsets,
-                           reinterpret_cast<int32_t*>(e + 8 * HEADS_BLOCK + 6 * HEADS_BLOCK * s.offsets));
+                           reinterpret_cast<int32_t*>(e + 8 * kHeadsBlock + 6 * kHeadsBlock * s.offsets));
   gaussians.find(s, sel, rows, count);
   const size_t begin = static_cast<size_t>(sel.starts[rows[0]]), drawn = static_cast<size_t>(gaussians.n);
   for (int g = 0; g < gaussians.n; ++g)
     out.index[begin + g] = static_cast<int64_t>(rows[gaussians.anchor[g]]) * s.offsets + gaussians.k[g];
   // Logits side by side: sigmoids and norms then run over whole vectors.
-  float *colors = e + 8 * HEADS_BLOCK, *gates = colors + 3 * HEADS_BLOCK * s.offsets;
+  float *colors = e + 8 * kHeadsBlock, *gates = colors + 3 * kHeadsBlock * s.offsets;
   for (int k = 0; k < s.offsets; ++k) {
     const float *w_color = w.w_color + 3 * k * s.hidden_p, *w_cov = w.w_cov + 7 * k * s.hidden_p;
     const Quad b_color = load3(w.b_color + 3 * k), b_gate = load3(w.b_cov + 7 * k),
@@ -267,10 +256,10 @@ void heads_forward_block(const HeadsSizes& s, const HeadsPacked& w, const HeadsI
       out.inverse_norms[begin + g] = sum(q * q);
     }
   }
-  map(colors, out.colors + 3 * begin, 3 * drawn, [](Vec v) { return vsigmoid(v); });
-  map(gates, out.gates + 3 * begin, 3 * drawn, [](Vec v) { return vsigmoid(v); });
-  map(out.inverse_norms + begin, out.inverse_norms + begin, drawn, [](Vec v) {
-    const Vec norm = vsqrt(v);
+  map(colors, out.colors + 3 * begin, 3 * drawn, [](Floats v) { return vsigmoid(v); });
+  map(gates, out.gates + 3 * begin, 3 * drawn, [](Floats v) { return vsigmoid(v); });
+  map(out.inverse_norms + begin, out.inverse_norms + begin, drawn, [](Floats v) {
+    const Floats norm = vsqrt(v);
     return 1.0f / (norm < 1e-12f ? splat(1e-12f) : norm);
   });
   size_t m = begin;
@@ -295,11 +284,11 @@ void heads_backward_block(const HeadsSizes& s, const HeadsPacked& w, const Heads
                           const HeadsOutputGradients& grad_output, const HeadsGradients& to, size_t first,
                           int count, const HeadsPartial& partial, float* scratch) {
   float* x = scratch;
-  float* h = x + HEADS_BLOCK * s.inputs_p;
-  float* dh = h + HEADS_BLOCK * s.hidden3_p;
-  float* dx = dh + HEADS_BLOCK * s.hidden3_p;
-  float* e = dx + HEADS_BLOCK * s.features_p;
-  float* d = e + HEADS_BLOCK * 8;
+  float* h = x + kHeadsBlock * s.inputs_p;
+  float* dh = h + kHeadsBlock * s.hidden3_p;
+  float* dx = dh + kHeadsBlock * s.hidden3_p;
+  float* e = dx + kHeadsBlock * s.features_p;
+  float* d = e + kHeadsBlock * 8;
   const int32_t* rows = sel.active + first;
   const int stride = s.hidden3_p, hidden = s.hidden;
   build_inputs(s, in, w.distance_scale, rows, 0, count, x);
@@ -307,8 +296,8 @@ void heads_backward_block(const HeadsSizes& s, const HeadsPacked& w, const Heads
       {count, s.inputs, s.hidden3_p / 16, x, s.inputs_p, 1, w.w1_t, s.hidden3_p, h, stride, w.b1});
   exp_scalings(s, in, rows, count, e);
 
-  BlockGaussians gaussians(s.offsets, reinterpret_cast<int32_t*>(d + static_cast<ptrdiff_t>(HEADS_BLOCK) *
-                                                                         s.offsets * HEADS_LOGITS));
+  BlockGaussians gaussians(s.offsets, reinterpret_cast<int32_t*>(d + static_cast<ptrdiff_t>(kHeadsBlock) *
+                                                                         s.offsets * kHeadsLogits));
   gaussians.find(s, sel, rows, count);
   float* next = d;
   for (int a = 0; a < count; ++a)
@@ -327,7 +316,7 @@ void heads_backward_block(const HeadsSizes& s, const HeadsPacked& w, const Heads
     Quad b_gate{}, b_quat{}, b_color{};
     float b_opacity = 0;
     for (int i = gaussians.starts[k]; i < gaussians.starts[k + 1]; ++i) {
-      const float* logits = d + gaussians.order[i] * HEADS_LOGITS;
+      const float* logits = d + gaussians.order[i] * kHeadsLogits;
       b_gate += load3(logits);
       b_quat += load4(logits + 3);
       b_color += load3(logits + 7);
@@ -338,7 +327,8 @@ void heads_backward_block(const HeadsSizes& s, const HeadsPacked& w, const Heads
     store3(partial.b_color + 3 * k, load3(partial.b_color + 3 * k) + b_color);
     partial.b_opacity[k] += b_opacity;
   }
-  for (int j = 0; j < count * stride; j += LANES) store(dh + j, load(h + j) > 0.0f ? load(dh + j) : Vec{});
+  for (int j = 0; j < count * stride; j += kLanes)
+    store(dh + j, load(h + j) > 0.0f ? load(dh + j) : Floats{});
 
   gemm<Start::add>(
       {s.inputs, count, s.hidden3_p / 16, x, 1, s.inputs_p, dh, stride, partial.w1_t, s.hidden3_p, nullptr});

@@ -11,13 +11,11 @@
 
 namespace gspc {
 
-constexpr int HEADS_BLOCK =
-    48;  // anchors per block: a multiple of the products' row counts; activations stay in the L1 cache
+// Anchors per block: a multiple of the products' row counts; activations stay in the L1 cache.
+constexpr int kHeadsBlock = 48;
 
-constexpr int HEADS_LOGITS =
-    12;  // floats for the gradients of a Gaussian's 11 logits: scale, quat, color, opacity
-
-constexpr int heads_round(int n) { return (n + 15) / 16 * 16; }
+// Floats for the gradients of a Gaussian's 11 logits: scale, quat, color, opacity.
+constexpr int kHeadsLogits = 12;
 
 // Sizes derived from a shape. "p" = rounded up to 16.
 struct HeadsSizes {

@@ -4,15 +4,11 @@
 #include <cstdint>
 #include <cstring>
 
-#include "common/scratch.hpp"
+#include "common/parallel.hpp"
 #include "mlp/mlp_isa.hpp"
 
 namespace gspc {
 namespace {
-
-constexpr int round_up(int n) { return (n + 15) / 16 * 16; }
-
-int64_t divide_up(int64_t n, int64_t by) { return (n + by - 1) / by; }
 
 // Copies a matrix [rows, columns] into zeroed rows of `stride`, as it is or transposed. Advances `at`.
 const float* pack(float*& at, const float* m, int rows, int columns, int stride, bool transposed) {
@@ -37,10 +33,10 @@ Packed pack_weights(const std::vector<TwoLayerWeights>& networks) {
   for (const TwoLayerWeights& w : networks) {
     TwoLayerPacked p{};
     p.inputs = w.inputs, p.hidden = w.hidden, p.outputs = w.outputs;
-    p.inputs_p = round_up(w.inputs), p.hidden_p = round_up(w.hidden), p.outputs_p = round_up(w.outputs);
+    p.inputs_p = round16(w.inputs), p.hidden_p = round16(w.hidden), p.outputs_p = round16(w.outputs);
     const size_t i = p.inputs_p, h = p.hidden_p, o = p.outputs_p;
     floats += (w.inputs + 1) * h + (w.hidden + 1) * o + w.hidden * i + w.outputs * h;
-    packed.scratch_floats = std::max(packed.scratch_floats, static_cast<size_t>(MLP_BLOCK) * (2 * i + h + o));
+    packed.scratch_floats = std::max(packed.scratch_floats, static_cast<size_t>(kMlpBlock) * (2 * i + h + o));
     packed.networks.push_back(p);
   }
   float* at = scratch.get(floats);
@@ -57,17 +53,21 @@ Packed pack_weights(const std::vector<TwoLayerWeights>& networks) {
   return packed;
 }
 
+// What the threads work in, kept by the thread that calls the kernels.
+Scratch& kept_scratch() {
+  thread_local Scratch kept;
+  return kept;
+}
+
 // A block's scratch memory: its rows first, if they have to be gathered.
 struct Block {
   const float* x;
   float* scratch;
 };
 
-Block block_of(const Packed& packed, const TwoLayerRows& rows, size_t first, size_t count) {
-  thread_local Scratch memory;
+Block block_of(const Packed& packed, const TwoLayerRows& rows, size_t first, size_t count, float* gathered) {
   const size_t inputs = static_cast<size_t>(packed.networks[0].inputs);
-  float* const gathered = memory.get(packed.scratch_floats);
-  float* const scratch = gathered + static_cast<size_t>(MLP_BLOCK) * packed.networks[0].inputs_p;
+  float* const scratch = gathered + static_cast<size_t>(kMlpBlock) * packed.networks[0].inputs_p;
   if (rows.index == nullptr) return {rows.x + first * inputs, scratch};
   const int64_t* const index = rows.index + first;
   bool neighbors = true;  // as where a view shows all anchors
@@ -99,49 +99,48 @@ void unpack_transposed(const float* from, int rows, int columns, int stride, flo
 
 }  // namespace
 
-size_t two_layer_stride(int hidden) { return static_cast<size_t>(round_up(hidden)); }
+size_t two_layer_stride(int hidden) { return static_cast<size_t>(round16(hidden)); }
 
 void two_layer_forward(const std::vector<TwoLayerWeights>& networks, const TwoLayerRows& rows,
                        const std::vector<TwoLayerResult>& results) {
   const Packed packed = pack_weights(networks);
-  const int64_t blocks = divide_up(static_cast<int64_t>(rows.n), MLP_BLOCK);
-#pragma omp parallel for schedule(dynamic, 4)
-  for (int64_t block = 0; block < blocks; ++block) {
-    const size_t first = static_cast<size_t>(block) * MLP_BLOCK,
-                 count = std::min<size_t>(MLP_BLOCK, rows.n - first);
-    const Block at = block_of(packed, rows, first, count);
+  const ThreadScratch scratch(kept_scratch(), packed.scratch_floats);
+  parallel_for_dynamic(divide_up(static_cast<int64_t>(rows.n), kMlpBlock), 4, [&](int64_t block) {
+    const size_t first = static_cast<size_t>(block) * kMlpBlock,
+                 count = std::min<size_t>(kMlpBlock, rows.n - first);
+    const Block at = block_of(packed, rows, first, count, scratch.mine());
     for (size_t i = 0; i < networks.size(); ++i) {
       const TwoLayerPacked& p = packed.networks[i];
       GSPC_DISPATCH(two_layer_forward_block)
       (p, at.x, static_cast<int>(count), results[i].hidden + first * p.hidden_p,
        results[i].y + first * p.outputs, at.scratch);
     }
-  }
+  });
 }
 
 void two_layer_backward(const std::vector<TwoLayerWeights>& networks, const TwoLayerRows& rows,
                         const std::vector<TwoLayerGradients>& gradients, float* grad_x) {
   // Of weight gradients: each is zeroed and added up, which a few blocks of rows must be worth.
-  constexpr int64_t MAX_PARTS = 32, LEAST_BLOCKS = 8;
+  constexpr int64_t kMostParts = 32, kLeastBlocks = 8;
   const Packed packed = pack_weights(networks);
-  const int64_t blocks = divide_up(static_cast<int64_t>(rows.n), MLP_BLOCK);
+  const int64_t blocks = divide_up(static_cast<int64_t>(rows.n), kMlpBlock);
   const int64_t blocks_per_part =
-      std::max(divide_up(blocks, MAX_PARTS), LEAST_BLOCKS);  // never depends on the threads
+      std::max(divide_up(blocks, kMostParts), kLeastBlocks);  // never depends on the threads
   const int64_t parts = divide_up(blocks, blocks_per_part);
   size_t floats = 0;
   for (const TwoLayerPacked& p : packed.networks) floats += partial_floats(p);
-  thread_local Scratch scratch;
-  float* const partials = scratch.get(floats * static_cast<size_t>(std::max<int64_t>(parts, 1)));
+  thread_local Scratch kept_partials;
+  const ThreadScratch scratch(kept_scratch(), packed.scratch_floats);
+  float* const partials = kept_partials.get(floats * static_cast<size_t>(std::max<int64_t>(parts, 1)));
   if (parts == 0) std::memset(partials, 0, floats * sizeof(float));
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int64_t part = 0; part < parts; ++part) {
+  parallel_for_dynamic(parts, 1, [&](int64_t part) {
     float* const memory = partials + static_cast<size_t>(part) * floats;
     std::memset(memory, 0, floats * sizeof(float));
-    const size_t end = std::min(rows.n, static_cast<size_t>((part + 1) * blocks_per_part) * MLP_BLOCK);
-    for (size_t first = static_cast<size_t>(part * blocks_per_part) * MLP_BLOCK; first < end;
-         first += MLP_BLOCK) {
-      const size_t count = std::min<size_t>(MLP_BLOCK, end - first);
-      const Block at = block_of(packed, rows, first, count);
+    const size_t end = std::min(rows.n, static_cast<size_t>((part + 1) * blocks_per_part) * kMlpBlock);
+    for (size_t first = static_cast<size_t>(part * blocks_per_part) * kMlpBlock; first < end;
+         first += kMlpBlock) {
+      const size_t count = std::min<size_t>(kMlpBlock, end - first);
+      const Block at = block_of(packed, rows, first, count, scratch.mine());
       float* next = memory;
       for (size_t i = 0; i < networks.size(); ++i) {
         const TwoLayerPacked& p = packed.networks[i];
@@ -152,7 +151,7 @@ void two_layer_backward(const std::vector<TwoLayerWeights>& networks, const TwoL
         next += partial_floats(p);
       }
     }
-  }
+  });
   for (int64_t part = 1; part < parts; ++part)
     GSPC_DISPATCH(mlp_add)(partials, partials + static_cast<size_t>(part) * floats, floats);
   float* next = partials;

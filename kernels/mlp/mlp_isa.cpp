@@ -1,6 +1,7 @@
 #include "mlp/mlp_isa.hpp"
 
 #include "common/small_gemm.hpp"
+#include "common/vector_math.hpp"
 
 namespace gspc::GSPC_ISA_NAMESPACE {
 namespace {
@@ -9,15 +10,6 @@ namespace {
 void copy_rows(const float* from, ptrdiff_t from_stride, float* to, ptrdiff_t to_stride, int count,
                int width) {
   for (int a = 0; a < count; ++a) copy_floats(to + a * to_stride, from + a * from_stride, width);
-}
-
-// Adds the sum of the rows of m [count][width] to total.
-void add_rows(const float* m, int count, int width, float* total) {
-  for (int j = 0; j < width; j += LANES) {
-    Vec sum = load(total + j);
-    for (int a = 0; a < count; ++a) sum += load(m + a * width + j);
-    store(total + j, sum);
-  }
 }
 
 }  // namespace
@@ -36,23 +28,23 @@ void two_layer_backward_block(const TwoLayerPacked& w, const float* x, int count
                               const float* grad_y, float* grad_x, bool add_x, const TwoLayerPartial& partial,
                               float* scratch) {
   float* dy = scratch;
-  float* dh = dy + MLP_BLOCK * w.outputs_p;
-  float* dx = dh + MLP_BLOCK * w.hidden_p;
+  float* dh = dy + kMlpBlock * w.outputs_p;
+  float* dx = dh + kMlpBlock * w.hidden_p;
   // Their first reader takes a few columns of every row, which the processor does not foresee.
   for (int i = 0; i < count * w.inputs; i += 16) __builtin_prefetch(x + i);
   __builtin_memset(dy, 0, sizeof(float) * count * w.outputs_p);
   copy_rows(grad_y, w.outputs, dy, w.outputs_p, count, w.outputs);
   gemm<Start::zero>(
       {count, w.outputs, w.hidden_p / 16, dy, w.outputs_p, 1, w.w2, w.hidden_p, dh, w.hidden_p, nullptr});
-  for (int i = 0; i < count * w.hidden_p; i += LANES)
-    store(dh + i, load(hidden + i) > 0.0f ? load(dh + i) : Vec{});
+  for (int i = 0; i < count * w.hidden_p; i += kLanes)
+    store(dh + i, load(hidden + i) > 0.0f ? load(dh + i) : Floats{});
 
   gemm<Start::add>({w.hidden, count, w.outputs_p / 16, hidden, 1, w.hidden_p, dy, w.outputs_p, partial.w2_t,
                     w.outputs_p, nullptr});
   gemm<Start::add>(
       {w.inputs, count, w.hidden_p / 16, x, 1, w.inputs, dh, w.hidden_p, partial.w1_t, w.hidden_p, nullptr});
-  add_rows(dy, count, w.outputs_p, partial.b2);
-  add_rows(dh, count, w.hidden_p, partial.b1);
+  add_rows(dy, count, w.outputs_p, w.outputs_p, partial.b2);
+  add_rows(dh, count, w.hidden_p, w.hidden_p, partial.b1);
   if (grad_x == nullptr) return;
   const bool whole = w.inputs == w.inputs_p;
   float* out = whole ? grad_x : dx;

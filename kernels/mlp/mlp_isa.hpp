@@ -6,8 +6,8 @@
 
 namespace gspc {
 
-constexpr int MLP_BLOCK =
-    48;  // rows per block: a multiple of the products' row counts; two blocks of inputs fit the L1 cache
+// Rows per block: a multiple of the products' row counts; two blocks of inputs fit the L1 cache.
+constexpr int kMlpBlock = 48;
 
 // Sizes and weights in the order the products read them; "p" = rounded up to 16, padding is zero.
 struct TwoLayerPacked {

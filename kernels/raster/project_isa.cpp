@@ -1,8 +1,8 @@
-// Projection of Gaussians and its gradient, W Gaussians at a time.
+// Projection of Gaussians and its gradient, kLanes Gaussians at a time.
 #include <cstdint>
 
+#include "common/simd.hpp"
 #include "raster/raster.hpp"
-#include "raster/simd.hpp"
 
 namespace gspc::GSPC_ISA_NAMESPACE {
 namespace {
@@ -11,18 +11,18 @@ using namespace gspc::raster;
 
 constexpr float kTiny = 1e-30f;
 
-// The 2x3 affine map of one Gaussian's unit sphere to pixels and everything on the way, W lanes each.
+// The 2x3 affine map of one Gaussian's unit sphere to pixels and everything on the way, kLanes lanes each.
 struct Footprint {
-  vf x, y, z, inv_z;      // camera space
-  vf tx, ty;              // x / z, y / z clamped as in gsplat
-  vm free_x, free_y;      // not clamped
-  vf j00, j02, j11, j12;  // Jacobian of the projection
-  vf p[2][3];             // Jacobian times the camera's rotation
-  vf quat[4], inv_norm;   // normalized
-  vf rot[3][3];
-  vf scale[3];
-  vf n[2][3];  // p * rot
-  vf m[2][3];  // n * diag(scale)
+  Floats x, y, z, inv_z;      // camera space
+  Floats tx, ty;              // x / z, y / z clamped as in gsplat
+  Mask free_x, free_y;        // not clamped
+  Floats j00, j02, j11, j12;  // Jacobian of the projection
+  Floats p[2][3];             // Jacobian times the camera's rotation
+  Floats quat[4], inv_norm;   // normalized
+  Floats rot[3][3];
+  Floats scale[3];
+  Floats n[2][3];  // p * rot
+  Floats m[2][3];  // n * diag(scale)
 };
 
 struct Limits {
@@ -37,42 +37,43 @@ Limits tangent_limits(const View& v) {
 }
 
 // Smallest whole number not below a, for a >= 0; at most 10^9.
-GSPC_INLINE vf ceiling(vf a) {
-  const vf bounded = vmin(a, set1(1e9f));
-  const vf whole = __builtin_convertvector(truncate(bounded), vf);
-  return whole + zero_unless(gt(bounded, whole), set1(1.0f));
+GSPC_INLINE Floats ceiling(Floats a) {
+  const Floats bounded = vmin(a, splat(1e9f));
+  const Floats whole = __builtin_convertvector(truncate(bounded), Floats);
+  return whole + zero_unless(gt(bounded, whole), splat(1.0f));
 }
 
-GSPC_INLINE Footprint footprint(const Scene& scene, const View& view, const Limits& lim, vi index) {
+GSPC_INLINE Footprint footprint(const Scene& scene, const View& view, const Limits& lim, Ints index) {
   Footprint f;
-  const vf mx = gather(scene.means, index, 3), my = gather(scene.means + 1, index, 3),
-           mz = gather(scene.means + 2, index, 3);
+  const Floats mx = gather(scene.means, index, 3), my = gather(scene.means + 1, index, 3),
+               mz = gather(scene.means + 2, index, 3);
   const float* r = view.rotation;
-  f.x = fma(set1(r[0]), mx, fma(set1(r[1]), my, fma(set1(r[2]), mz, set1(view.translation[0]))));
-  f.y = fma(set1(r[3]), mx, fma(set1(r[4]), my, fma(set1(r[5]), mz, set1(view.translation[1]))));
-  f.z = fma(set1(r[6]), mx, fma(set1(r[7]), my, fma(set1(r[8]), mz, set1(view.translation[2]))));
-  f.inv_z = set1(1.0f) / f.z;
-  const vf ux = f.x * f.inv_z, uy = f.y * f.inv_z;
-  f.tx = vmin(vmax(ux, set1(lim.x_low)), set1(lim.x_high));
-  f.ty = vmin(vmax(uy, set1(lim.y_low)), set1(lim.y_high));
-  f.free_x = both(ge(ux, set1(lim.x_low)), ge(set1(lim.x_high), ux));
-  f.free_y = both(ge(uy, set1(lim.y_low)), ge(set1(lim.y_high), uy));
-  f.j00 = set1(view.fx) * f.inv_z;
-  f.j11 = set1(view.fy) * f.inv_z;
+  f.x = fma(splat(r[0]), mx, fma(splat(r[1]), my, fma(splat(r[2]), mz, splat(view.translation[0]))));
+  f.y = fma(splat(r[3]), mx, fma(splat(r[4]), my, fma(splat(r[5]), mz, splat(view.translation[1]))));
+  f.z = fma(splat(r[6]), mx, fma(splat(r[7]), my, fma(splat(r[8]), mz, splat(view.translation[2]))));
+  f.inv_z = splat(1.0f) / f.z;
+  const Floats ux = f.x * f.inv_z, uy = f.y * f.inv_z;
+  f.tx = vmin(vmax(ux, splat(lim.x_low)), splat(lim.x_high));
+  f.ty = vmin(vmax(uy, splat(lim.y_low)), splat(lim.y_high));
+  f.free_x = both(ge(ux, splat(lim.x_low)), ge(splat(lim.x_high), ux));
+  f.free_y = both(ge(uy, splat(lim.y_low)), ge(splat(lim.y_high), uy));
+  f.j00 = splat(view.fx) * f.inv_z;
+  f.j11 = splat(view.fy) * f.inv_z;
   f.j02 = -f.j00 * f.tx;
   f.j12 = -f.j11 * f.ty;
   for (int k = 0; k < 3; ++k) {
-    f.p[0][k] = fma(f.j02, set1(r[6 + k]), f.j00 * set1(r[k]));
-    f.p[1][k] = fma(f.j12, set1(r[6 + k]), f.j11 * set1(r[3 + k]));
+    f.p[0][k] = fma(f.j02, splat(r[6 + k]), f.j00 * splat(r[k]));
+    f.p[1][k] = fma(f.j12, splat(r[6 + k]), f.j11 * splat(r[3 + k]));
   }
-  vf norm = set1(0.0f);
+  Floats norm = splat(0.0f);
   for (int k = 0; k < 4; ++k) {
     f.quat[k] = gather(scene.quats + k, index, 4);
     norm = fma(f.quat[k], f.quat[k], norm);
   }
-  f.inv_norm = zero_unless(ge(norm, set1(kTiny)), set1(1.0f) / vsqrt(norm));
+  f.inv_norm = zero_unless(ge(norm, splat(kTiny)), splat(1.0f) / vsqrt(norm));
   for (int k = 0; k < 4; ++k) f.quat[k] = f.quat[k] * f.inv_norm;
-  const vf w = f.quat[0], x = f.quat[1], y = f.quat[2], z = f.quat[3], two = set1(2.0f), one = set1(1.0f);
+  const Floats w = f.quat[0], x = f.quat[1], y = f.quat[2], z = f.quat[3], two = splat(2.0f),
+               one = splat(1.0f);
   f.rot[0][0] = fnma(two, fma(y, y, z * z), one);
   f.rot[0][1] = two * (x * y - w * z);
   f.rot[0][2] = two * (x * z + w * y);
@@ -93,25 +94,25 @@ GSPC_INLINE Footprint footprint(const Scene& scene, const View& view, const Limi
 }
 
 struct Covariance {
-  vf a, b, c, det;  // with the blur; det by Cauchy-Binet: a sum of non-negative terms
+  Floats a, b, c, det;  // with the blur; det by Cauchy-Binet: a sum of non-negative terms
 };
 
 GSPC_INLINE Covariance covariance(const Footprint& f) {
-  const vf a = fma(f.m[0][0], f.m[0][0], fma(f.m[0][1], f.m[0][1], f.m[0][2] * f.m[0][2]));
-  const vf c = fma(f.m[1][0], f.m[1][0], fma(f.m[1][1], f.m[1][1], f.m[1][2] * f.m[1][2]));
-  const vf b = fma(f.m[0][0], f.m[1][0], fma(f.m[0][1], f.m[1][1], f.m[0][2] * f.m[1][2]));
-  const vf m01 = f.m[0][0] * f.m[1][1] - f.m[0][1] * f.m[1][0];
-  const vf m02 = f.m[0][0] * f.m[1][2] - f.m[0][2] * f.m[1][0];
-  const vf m12 = f.m[0][1] * f.m[1][2] - f.m[0][2] * f.m[1][1];
-  const vf blur = set1(kBlur);
-  const vf det = fma(m01, m01, fma(m02, m02, fma(m12, m12, fma(blur, a + c, blur * blur))));
+  const Floats a = fma(f.m[0][0], f.m[0][0], fma(f.m[0][1], f.m[0][1], f.m[0][2] * f.m[0][2]));
+  const Floats c = fma(f.m[1][0], f.m[1][0], fma(f.m[1][1], f.m[1][1], f.m[1][2] * f.m[1][2]));
+  const Floats b = fma(f.m[0][0], f.m[1][0], fma(f.m[0][1], f.m[1][1], f.m[0][2] * f.m[1][2]));
+  const Floats m01 = f.m[0][0] * f.m[1][1] - f.m[0][1] * f.m[1][0];
+  const Floats m02 = f.m[0][0] * f.m[1][2] - f.m[0][2] * f.m[1][0];
+  const Floats m12 = f.m[0][1] * f.m[1][2] - f.m[0][2] * f.m[1][1];
+  const Floats blur = splat(kBlur);
+  const Floats det = fma(m01, m01, fma(m02, m02, fma(m12, m12, fma(blur, a + c, blur * blur))));
   return {a + blur, b, c + blur, det};
 }
 
-GSPC_INLINE vi lane_index(std::int64_t begin, std::int64_t end) {
-  int index[W];
-  for (int l = 0; l < W; ++l) index[l] = static_cast<int>(begin + l < end ? begin + l : end - 1);
-  return load_int(index);
+GSPC_INLINE Ints lane_index(std::int64_t begin, std::int64_t end) {
+  int index[kLanes];
+  for (int l = 0; l < kLanes; ++l) index[l] = static_cast<int>(begin + l < end ? begin + l : end - 1);
+  return load(index);
 }
 
 // log2 in double, one lane: libm has no vector version we may count on, and this runs once per Gaussian.
@@ -122,44 +123,44 @@ float log2_of(float x) { return static_cast<float>(__builtin_log2(static_cast<do
 void raster_project(const Scene& scene, const View& view, std::int64_t begin, std::int64_t end,
                     float* records, std::int32_t* radii, float* depths) {
   const Limits lim = tangent_limits(view);
-  for (std::int64_t i = begin; i < end; i += W) {
-    const vi index = lane_index(i, end);
+  for (std::int64_t i = begin; i < end; i += kLanes) {
+    const Ints index = lane_index(i, end);
     const Footprint f = footprint(scene, view, lim, index);
     const Covariance cov = covariance(f);
-    const vf opacity = gather(scene.opacities, index, 1);
-    const vf red = gather(scene.colors, index, 3), green = gather(scene.colors + 1, index, 3),
-             blue = gather(scene.colors + 2, index, 3);
-    const vf mx = fma(f.j00, f.x, set1(view.cx)), my = fma(f.j11, f.y, set1(view.cy));
+    const Floats opacity = gather(scene.opacities, index, 1);
+    const Floats red = gather(scene.colors, index, 3), green = gather(scene.colors + 1, index, 3),
+                 blue = gather(scene.colors + 2, index, 3);
+    const Floats mx = fma(f.j00, f.x, splat(view.cx)), my = fma(f.j11, f.y, splat(view.cy));
     // Zero times anything finite is zero: one comparison finds every inf and NaN.
-    const vf zero = set1(0.0f);
-    vf finite = (cov.a + cov.c) * zero + cov.det * zero + (mx + my) * zero + opacity * zero +
-                (red + green + blue) * zero;
+    const Floats zero = splat(0.0f);
+    Floats finite = (cov.a + cov.c) * zero + cov.det * zero + (mx + my) * zero + opacity * zero +
+                    (red + green + blue) * zero;
     for (int k = 0; k < 3; ++k) finite = finite + f.scale[k] * zero;
-    vm seen = both(both(ge(f.z, set1(kNear)), ge(set1(kFar), f.z)), ge(opacity, set1(kMinAlpha)));
+    Mask seen = both(both(ge(f.z, splat(kNear)), ge(splat(kFar), f.z)), ge(opacity, splat(kMinAlpha)));
     seen = both(both(seen, gt(f.inv_norm, zero)), ge(finite, zero));
     if (bits(seen) == 0) {
-      for (int l = 0; l < W && i + l < end; ++l) radii[i + l] = 0;
+      for (int l = 0; l < kLanes && i + l < end; ++l) radii[i + l] = 0;
       continue;
     }
-    alignas(64) float lane[14][W];
+    alignas(64) float lane[14][kLanes];
     store(lane[0], opacity);
-    for (int l = 0; l < W; ++l) lane[1][l] = lane[0][l] >= kMinAlpha ? log2_of(lane[0][l]) : 0.0f;
-    const vf log_opacity = load(lane[1]);
+    for (int l = 0; l < kLanes; ++l) lane[1][l] = lane[0][l] >= kMinAlpha ? log2_of(lane[0][l]) : 0.0f;
+    const Floats log_opacity = load(lane[1]);
     // Squared Mahalanobis radius at which alpha falls below 1/255; for the tile tests slightly enlarged
     // against rounding.
-    const vf exact = vmax(log_opacity + set1(-kLog2MinAlpha), zero) * set1(1.3862944f);
-    const vf level = exact + set1(1e-4f);
-    const vf reach = vmin(set1(3.33f), vsqrt(exact));
-    const vf half_x = ceiling(reach * vsqrt(cov.a)), half_y = ceiling(reach * vsqrt(cov.c));
-    seen = both(seen, both(gt(mx + half_x, zero), gt(set1(static_cast<float>(view.width)), mx - half_x)));
-    seen = both(seen, both(gt(my + half_y, zero), gt(set1(static_cast<float>(view.height)), my - half_y)));
+    const Floats exact = vmax(log_opacity + splat(-kLog2MinAlpha), zero) * splat(1.3862944f);
+    const Floats level = exact + splat(1e-4f);
+    const Floats reach = vmin(splat(3.33f), vsqrt(exact));
+    const Floats half_x = ceiling(reach * vsqrt(cov.a)), half_y = ceiling(reach * vsqrt(cov.c));
+    seen = both(seen, both(gt(mx + half_x, zero), gt(splat(static_cast<float>(view.width)), mx - half_x)));
+    seen = both(seen, both(gt(my + half_y, zero), gt(splat(static_cast<float>(view.height)), my - half_y)));
     seen = both(seen, gt(vmax(half_x, half_y), zero));
-    const vf inv_c = set1(1.0f) / cov.c;
-    const vf h = set1(-0.72134752f);  // -log2(e) / 2
-    const vf curve_y = h * inv_c, curve_u = h * cov.c / cov.det, slope = cov.b * inv_c;
-    const vf height = fma(vsqrt(level * cov.c), set1(1.00001f), set1(1e-3f));
-    const vf tip = cov.b * vsqrt(level / cov.a);
-    vf sound = curve_u * zero + slope * zero + tip * zero + height * zero;
+    const Floats inv_c = splat(1.0f) / cov.c;
+    const Floats h = splat(-0.72134752f);  // -log2(e) / 2
+    const Floats curve_y = h * inv_c, curve_u = h * cov.c / cov.det, slope = cov.b * inv_c;
+    const Floats height = fma(vsqrt(level * cov.c), splat(1.00001f), splat(1e-3f));
+    const Floats tip = cov.b * vsqrt(level / cov.a);
+    Floats sound = curve_u * zero + slope * zero + tip * zero + height * zero;
     seen = both(seen, both(ge(sound, zero), gt(zero, curve_u)));
     store(lane[kX], mx);
     store(lane[kY], my);
@@ -175,7 +176,7 @@ void raster_project(const Scene& scene, const View& view, std::int64_t begin, st
     store(lane[kUnused], vmax(half_x, half_y));
     store(lane[12], f.z);
     const unsigned mask = bits(seen);
-    for (int l = 0; l < W && i + l < end; ++l) {
+    for (int l = 0; l < kLanes && i + l < end; ++l) {
       if ((mask >> l & 1u) == 0) {
         radii[i + l] = 0;
         continue;
@@ -191,21 +192,22 @@ void raster_project(const Scene& scene, const View& view, std::int64_t begin, st
 namespace {
 
 struct Pull {  // gradients of one vector of Gaussians
-  vf mean[3], quat[4], scale[3];
+  Floats mean[3], quat[4], scale[3];
 };
 
 // Back through pixel mean and 2D covariance (symmetric, full-matrix gradient va, vb, vc) to the parameters.
-GSPC_INLINE Pull pull(const Footprint& f, const View& view, vf vx, vf vy, vf va, vf vb, vf vc) {
+GSPC_INLINE Pull pull(const Footprint& f, const View& view, Floats vx, Floats vy, Floats va, Floats vb,
+                      Floats vc) {
   Pull g;
-  vf vp[2][3], vrot[3][3];
+  Floats vp[2][3], vrot[3][3];
   for (int i = 0; i < 2; ++i)
-    for (int k = 0; k < 3; ++k) vp[i][k] = set1(0.0f);
-  const vf two = set1(2.0f);
+    for (int k = 0; k < 3; ++k) vp[i][k] = splat(0.0f);
+  const Floats two = splat(2.0f);
   for (int k = 0; k < 3; ++k) {
-    const vf vm0 = two * fma(va, f.m[0][k], vb * f.m[1][k]);
-    const vf vm1 = two * fma(vb, f.m[0][k], vc * f.m[1][k]);
+    const Floats vm0 = two * fma(va, f.m[0][k], vb * f.m[1][k]);
+    const Floats vm1 = two * fma(vb, f.m[0][k], vc * f.m[1][k]);
     g.scale[k] = fma(vm0, f.n[0][k], vm1 * f.n[1][k]);
-    const vf vn0 = vm0 * f.scale[k], vn1 = vm1 * f.scale[k];
+    const Floats vn0 = vm0 * f.scale[k], vn1 = vm1 * f.scale[k];
     for (int j = 0; j < 3; ++j) {
       vp[0][j] = fma(vn0, f.rot[j][k], vp[0][j]);
       vp[1][j] = fma(vn1, f.rot[j][k], vp[1][j]);
@@ -213,25 +215,26 @@ GSPC_INLINE Pull pull(const Footprint& f, const View& view, vf vx, vf vy, vf va,
     }
   }
   const float* r = view.rotation;
-  vf vj00 = set1(0.0f), vj02 = vj00, vj11 = vj00, vj12 = vj00;
+  Floats vj00 = splat(0.0f), vj02 = vj00, vj11 = vj00, vj12 = vj00;
   for (int k = 0; k < 3; ++k) {
-    vj00 = fma(vp[0][k], set1(r[k]), vj00);
-    vj02 = fma(vp[0][k], set1(r[6 + k]), vj02);
-    vj11 = fma(vp[1][k], set1(r[3 + k]), vj11);
-    vj12 = fma(vp[1][k], set1(r[6 + k]), vj12);
+    vj00 = fma(vp[0][k], splat(r[k]), vj00);
+    vj02 = fma(vp[0][k], splat(r[6 + k]), vj02);
+    vj11 = fma(vp[1][k], splat(r[3 + k]), vj11);
+    vj12 = fma(vp[1][k], splat(r[6 + k]), vj12);
   }
   // j00 = fx / z, j02 = -fx t / z with t = x / z or a constant.
-  const vf sx = zero_unless(f.free_x, set1(1.0f)), sy = zero_unless(f.free_y, set1(1.0f));
-  const vf ux = f.x * f.inv_z, uy = f.y * f.inv_z;
-  const vf cx = f.j00 * fnma(sx * vj02, f.inv_z, vx);
-  const vf cy = f.j11 * fnma(sy * vj12, f.inv_z, vy);
-  const vf tx_twice = fma(sx, ux, f.tx), ty_twice = fma(sy, uy, f.ty);
-  const vf cz = f.j00 * (-vx * ux + (vj02 * tx_twice - vj00) * f.inv_z) +
-                f.j11 * (-vy * uy + (vj12 * ty_twice - vj11) * f.inv_z);
-  for (int k = 0; k < 3; ++k) g.mean[k] = fma(set1(r[k]), cx, fma(set1(r[3 + k]), cy, set1(r[6 + k]) * cz));
+  const Floats sx = zero_unless(f.free_x, splat(1.0f)), sy = zero_unless(f.free_y, splat(1.0f));
+  const Floats ux = f.x * f.inv_z, uy = f.y * f.inv_z;
+  const Floats cx = f.j00 * fnma(sx * vj02, f.inv_z, vx);
+  const Floats cy = f.j11 * fnma(sy * vj12, f.inv_z, vy);
+  const Floats tx_twice = fma(sx, ux, f.tx), ty_twice = fma(sy, uy, f.ty);
+  const Floats cz = f.j00 * (-vx * ux + (vj02 * tx_twice - vj00) * f.inv_z) +
+                    f.j11 * (-vy * uy + (vj12 * ty_twice - vj11) * f.inv_z);
+  for (int k = 0; k < 3; ++k)
+    g.mean[k] = fma(splat(r[k]), cx, fma(splat(r[3 + k]), cy, splat(r[6 + k]) * cz));
 
-  const vf w = f.quat[0], x = f.quat[1], y = f.quat[2], z = f.quat[3];
-  vf q[4];
+  const Floats w = f.quat[0], x = f.quat[1], y = f.quat[2], z = f.quat[3];
+  Floats q[4];
   q[0] =
       two * (x * (vrot[2][1] - vrot[1][2]) + y * (vrot[0][2] - vrot[2][0]) + z * (vrot[1][0] - vrot[0][1]));
   q[1] = two * (y * (vrot[1][0] + vrot[0][1]) + z * (vrot[2][0] + vrot[0][2]) +
@@ -240,16 +243,16 @@ GSPC_INLINE Pull pull(const Footprint& f, const View& view, vf vx, vf vy, vf va,
                 w * (vrot[0][2] - vrot[2][0]) - two * y * (vrot[0][0] + vrot[2][2]));
   q[3] = two * (x * (vrot[2][0] + vrot[0][2]) + y * (vrot[2][1] + vrot[1][2]) +
                 w * (vrot[1][0] - vrot[0][1]) - two * z * (vrot[0][0] + vrot[1][1]));
-  const vf along = q[0] * w + q[1] * x + q[2] * y + q[3] * z;
+  const Floats along = q[0] * w + q[1] * x + q[2] * y + q[3] * z;
   for (int k = 0; k < 4; ++k) g.quat[k] = fnma(along, f.quat[k], q[k]) * f.inv_norm;
   return g;
 }
 
-GSPC_INLINE void scatter(float* out, int stride, vf value, unsigned mask, std::int64_t begin,
+GSPC_INLINE void scatter(float* out, int stride, Floats value, unsigned mask, std::int64_t begin,
                          std::int64_t end) {
-  alignas(64) float lane[W];
+  alignas(64) float lane[kLanes];
   store(lane, value);
-  for (int l = 0; l < W && begin + l < end; ++l)
+  for (int l = 0; l < kLanes && begin + l < end; ++l)
     out[(begin + l) * stride] = (mask >> l & 1u) != 0 ? lane[l] : 0.0f;
 }
 
@@ -260,10 +263,10 @@ void raster_project_backward(const State& state, const Scene& scene, std::int64_
   const View& view = state.view;
   const Limits lim = tangent_limits(view);
   const std::int32_t* first_slot = state.first_slot.get();
-  for (std::int64_t i = begin; i < end; i += W) {
-    alignas(64) float sums[W][16] = {};
+  for (std::int64_t i = begin; i < end; i += kLanes) {
+    alignas(64) float sums[kLanes][16] = {};
     unsigned mask = 0;
-    for (int l = 0; l < W && i + l < end; ++l) {
+    for (int l = 0; l < kLanes && i + l < end; ++l) {
       for (std::int32_t s = first_slot[i + l]; s < first_slot[i + l + 1]; ++s) {
         if (used[s] == 0) continue;
         mask |= 1u << l;
@@ -271,11 +274,11 @@ void raster_project_backward(const State& state, const Scene& scene, std::int64_
         for (int k = 0; k < kMoments; ++k) sums[l][k] += slot[k];
       }
     }
-    const vi index = lane_index(i, end);
-    vf s[kMoments];
+    const Ints index = lane_index(i, end);
+    Floats s[kMoments];
     for (int k = 0; k < kMoments; ++k) {
-      alignas(64) float column[W];
-      for (int l = 0; l < W; ++l) column[l] = sums[l][k];
+      alignas(64) float column[kLanes];
+      for (int l = 0; l < kLanes; ++l) column[l] = sums[l][k];
       s[k] = load(column);
     }
     for (int k = 0; k < 3; ++k) scatter(out.colors + k, 3, s[kGradRed + k], mask, i, end);
@@ -289,15 +292,15 @@ void raster_project_backward(const State& state, const Scene& scene, std::int64_
     }
     const Footprint f = footprint(scene, view, lim, index);
     const Covariance cov = covariance(f);
-    const vf inv_det = set1(1.0f) / cov.det;
-    const vf ka = cov.c * inv_det, kb = -cov.b * inv_det, kc = cov.a * inv_det;  // the conic
-    const vf vx = fma(ka, s[kDx], kb * s[kDy]), vy = fma(kb, s[kDx], kc * s[kDy]);
+    const Floats inv_det = splat(1.0f) / cov.det;
+    const Floats ka = cov.c * inv_det, kb = -cov.b * inv_det, kc = cov.a * inv_det;  // the conic
+    const Floats vx = fma(ka, s[kDx], kb * s[kDy]), vy = fma(kb, s[kDx], kc * s[kDy]);
     // dLoss / dcovariance = conic * moments * conic / 2
-    const vf half = set1(0.5f);
-    const vf r00 = fma(ka, s[kDxx], kb * s[kDxy]), r01 = fma(ka, s[kDxy], kb * s[kDyy]);
-    const vf r10 = fma(kb, s[kDxx], kc * s[kDxy]), r11 = fma(kb, s[kDxy], kc * s[kDyy]);
-    const vf va = half * fma(r00, ka, r01 * kb), vb = half * fma(r00, kb, r01 * kc),
-             vc = half * fma(r10, kb, r11 * kc);
+    const Floats half = splat(0.5f);
+    const Floats r00 = fma(ka, s[kDxx], kb * s[kDxy]), r01 = fma(ka, s[kDxy], kb * s[kDyy]);
+    const Floats r10 = fma(kb, s[kDxx], kc * s[kDxy]), r11 = fma(kb, s[kDxy], kc * s[kDyy]);
+    const Floats va = half * fma(r00, ka, r01 * kb), vb = half * fma(r00, kb, r01 * kc),
+                 vc = half * fma(r10, kb, r11 * kc);
     const Pull g = pull(f, view, vx, vy, va, vb, vc);
     for (int k = 0; k < 3; ++k) scatter(out.means + k, 3, g.mean[k], mask, i, end);
     for (int k = 0; k < 4; ++k) scatter(out.quats + k, 4, g.quat[k], mask, i, end);

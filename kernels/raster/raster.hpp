@@ -83,21 +83,21 @@ struct State {
   Pooled<float> pixels;             // [tiles, 4, 256] red, green, blue (with background), transmittance
 };
 
-// Seconds spent in each part since the process began, by the clock on the wall and by all cores together.
+// Seconds spent in each part, by the clock on the wall and by all cores together. Calls that are given one
+// add to it; it must not be given to two calls at once.
 enum Part { kProject, kSort, kBin, kBlend, kBlendBackward, kProjectBackward, kParts };
 struct Timings {
-  double wall[kParts], cpu[kParts];
+  double wall[kParts] = {}, cpu[kParts] = {};
 };
-Timings timings();
 
 // image [H, W, 3], alpha [H, W], radii [M] (0: culled). Throws std::invalid_argument, std::length_error,
 // std::bad_alloc.
 std::unique_ptr<State> forward(const Scene& scene, const View& view, float* image, float* alpha,
-                               std::int32_t* radii);
+                               std::int32_t* radii, Timings* timings = nullptr);
 
 // grad_image [H, W, 3], grad_alpha [H, W] or null. Every gradient is written in full (zero where culled).
 void backward(const State& state, const Scene& scene, const float* grad_image, const float* grad_alpha,
-              const Gradients& out);
+              const Gradients& out, Timings* timings = nullptr);
 
 }  // namespace gspc::raster
 

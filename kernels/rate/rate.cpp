@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "common/noise.hpp"
-#include "common/scratch.hpp"
+#include "common/parallel.hpp"
 #include "rate/rate_isa.hpp"
 
 namespace gspc {
@@ -13,29 +13,26 @@ namespace {
 
 constexpr size_t kElements = 2048;  // of a block, about
 constexpr size_t kRows = 64;        // and at most
+constexpr size_t kOverhang = 16;    // floats that whole vectors may reach beyond a block's values
 constexpr float kSoFarLimit = 2047.0f / 512.0f;
 
-size_t padded(size_t count) { return (count + 15) / 16 * 16; }
-
-// Calls work(first row, rows) for fixed blocks in parallel.
+// Calls work(first row, rows, memory) for fixed blocks in parallel; memory holds `arrays` Arrays of a block's
+// values.
 template <class Work>
-void each_block(size_t n, size_t width, const Work& work) {
+void each_block(size_t n, size_t width, size_t arrays, const Work& work) {
   const size_t rows = std::clamp<size_t>(kElements / std::max<size_t>(width, 1), 1, kRows);
-  const auto blocks = static_cast<int64_t>((n + rows - 1) / rows);
-#pragma omp parallel for schedule(static) if (blocks > 1)
-  for (int64_t block = 0; block < blocks; ++block) {
+  thread_local Scratch kept;
+  const ThreadScratch scratch(kept, arrays * round16(rows * width + kOverhang));
+  parallel_for(static_cast<int64_t>((n + rows - 1) / rows), [&](int64_t block) {
     const size_t first = static_cast<size_t>(block) * rows;
-    work(first, std::min(rows, n - first));
-  }
+    work(first, std::min(rows, n - first), scratch.mine());
+  });
 }
 
-// A block's arrays, one after the other in memory that stays with its thread.
+// A block's arrays, one after the other.
 class Arrays {
  public:
-  Arrays(size_t arrays, size_t elements) : stride_(padded(elements)) {
-    thread_local Scratch scratch;
-    at_ = scratch.get(arrays * stride_);
-  }
+  Arrays(float* memory, size_t elements) : stride_(round16(elements)), at_(memory) {}
   float* next() {
     float* const array = at_;
     at_ += stride_;
@@ -48,7 +45,7 @@ class Arrays {
 };
 
 // Ends an array with ones up to a whole vector.
-void pad(float* array, size_t count) { std::fill(array + count, array + padded(count), 1.0f); }
+void pad(float* array, size_t count) { std::fill(array + count, array + round16(count), 1.0f); }
 
 // The block's values of the channels [begin, end), row by row.
 struct Part {
@@ -156,12 +153,12 @@ double rate_appearance(const RateAttribute& attribute, RateNoise noise, const fl
   const size_t plain = chunks.empty() ? width : chunks.front().first;
   const uint64_t key = noise_key(noise.seed);
   std::fill_n(sums, attribute.n * groups, 0.0f);
-  each_block(attribute.n, width, [&](size_t first, size_t rows) {
+  each_block(attribute.n, width, 18, [&](size_t first, size_t rows, float* memory) {
     const Steps steps(attribute, attribute.refinement, first, rows);
     float by_log_step[kRows] = {};
     for (const Part part : {Part{first, rows, 0, plain}, Part{first, rows, plain, width}}) {
       if (part.width() == 0) continue;
-      Arrays arrays(18, part.count());
+      Arrays arrays(memory, part.count());
       const auto gathered = [&](RateMatrix from) {
         float* const array = arrays.next();
         part.gather(from, array);
@@ -220,9 +217,9 @@ double rate_appearance(const RateAttribute& attribute, RateNoise noise, const fl
 }
 
 void rate_chunk_inputs(const RateAttribute& attribute, const std::vector<RateChunkInputs>& chunks) {
-  each_block(attribute.n, attribute.width, [&](size_t first, size_t rows) {
+  each_block(attribute.n, attribute.width, 6, [&](size_t first, size_t rows, float* memory) {
     const Steps steps(attribute, attribute.refinement, first, rows);
-    Arrays arrays(6, attribute.width);
+    Arrays arrays(memory, attribute.width);
     float *const values = arrays.next(), *const center = arrays.next(), *const octaves = arrays.next();
     float *const scales = arrays.next(), *const means = arrays.next(), *const so_far = arrays.next();
     for (size_t i = 0; i < rows; ++i) {
@@ -248,13 +245,13 @@ void rate_chunk_inputs_backward(const RateAttribute& attribute, const std::vecto
                                 const RateDerivatives& to) {
   constexpr float kLowest = -3.0f, kHighest = -3.0f + 127.0f / 12.0f, kInverseLn2 = 1.44269504f;
   const size_t width = attribute.width;
-  each_block(attribute.n, width, [&](size_t first, size_t rows) {
+  each_block(attribute.n, width, 0, [&](size_t first, size_t rows, float*) {
     const Steps steps(attribute, attribute.refinement, first, rows);
     for (size_t i = 0; i < rows; ++i) {
-      const float *const center = attribute.center.row(first + i), *const octaves =
-                                                                       attribute.octaves.row(first + i);
-      float *const by_center = to.by_center + (first + i) * width, *const by_octaves =
-                                                                       to.by_octaves + (first + i) * width;
+      const float* const center = attribute.center.row(first + i);
+      const float* const octaves = attribute.octaves.row(first + i);
+      float* const by_center = to.by_center + (first + i) * width;
+      float* const by_octaves = to.by_octaves + (first + i) * width;
       std::memset(by_center, 0, width * sizeof(float));
       std::memset(by_octaves, 0, width * sizeof(float));
       float total = 0.0f;
@@ -279,9 +276,9 @@ void rate_trits(const RateAttribute& attribute, RateSymbols symbols, float* so_f
   const auto finest = static_cast<float>(symbols.finest);
   const float above =
       finest / std::pow(3.0f, static_cast<float>(symbols.coarser + 1));  // q1 over the step of so_far
-  each_block(attribute.n, width, [&](size_t first, size_t rows) {
+  each_block(attribute.n, width, 4, [&](size_t first, size_t rows, float* memory) {
     const Steps steps(attribute, 1.0f, first, rows);
-    Arrays arrays(4, width);
+    Arrays arrays(memory, width);
     float *const values = arrays.next(), *const center = arrays.next(), *const before = arrays.next(),
                  *const trit = arrays.next();
     for (size_t i = 0; i < rows; ++i) {
@@ -302,9 +299,9 @@ double rate_three_way(size_t n, size_t width, RateMatrix outputs, const float* t
                       size_t groups, float* sums, float* by_outputs) {
   const size_t group = group_of(width, groups);
   std::fill_n(sums, n * groups, 0.0f);
-  each_block(n, width, [&](size_t first, size_t rows) {
+  each_block(n, width, 7, [&](size_t first, size_t rows, float* memory) {
     const Part part{first, rows, 0, width};
-    Arrays arrays(7, part.count());
+    Arrays arrays(memory, part.count());
     float *const zero = arrays.next(), *const sign = arrays.next(), *const trit = arrays.next(),
                  *const weight = arrays.next();
     part.gather(outputs, zero);
@@ -330,11 +327,11 @@ double rate_gaussian_trits(const RateAttribute& attribute, RateSymbols symbols, 
   const size_t width = attribute.width, group = group_of(width, groups);
   const auto finest = static_cast<float>(symbols.finest);
   std::fill_n(sums, attribute.n * groups, 0.0f);
-  each_block(attribute.n, width, [&](size_t first, size_t rows) {
+  each_block(attribute.n, width, 9, [&](size_t first, size_t rows, float* memory) {
     const Part part{first, rows, 0, width};
     const Steps first_steps(attribute, 1.0f, first, rows),
         steps(attribute, attribute.refinement, first, rows);
-    Arrays arrays(9, part.count() + 16);  // the last row may end beyond
+    Arrays arrays(memory, part.count() + kOverhang);  // the last row may end beyond
     float *const values = arrays.next(), *const center = arrays.next();
     float *const before = arrays.next(), *const trit = arrays.next();
     float *const octaves = arrays.next(), *const log2_step = arrays.next(), *const weight = arrays.next();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/noise.hpp"
+#include "common/parallel.hpp"
 #include "rows/rows_isa.hpp"
 
 namespace gspc {
@@ -18,12 +19,10 @@ constexpr size_t kBlock = 64;  // rows per task
 // threads, so that sums of them are the same for any number.
 template <class Work>
 void each_part(size_t n, size_t size, const Work& work) {
-  const int64_t parts = static_cast<int64_t>((n + size - 1) / size);
-#pragma omp parallel for schedule(static)
-  for (int64_t part = 0; part < parts; ++part) {
+  parallel_for(static_cast<int64_t>((n + size - 1) / size), [&](int64_t part) {
     const size_t begin = static_cast<size_t>(part) * size;
     work(static_cast<size_t>(part), begin, std::min(n, begin + size));
-  }
+  });
 }
 
 // Calls work(first row, last row + 1) for fixed blocks of rows in parallel.
@@ -61,24 +60,18 @@ void add_also(const RowsIndex& rows, size_t width, const float* grad_also, float
   }
 }
 
-size_t padded(size_t count) { return (count + 15) / 16 * 16; }
-
-// Zeroed once, so that lanes beyond the count hold numbers.
-float* scratch(size_t floats) {
-  thread_local std::vector<float> memory;
-  if (memory.size() < floats) memory.assign(floats, 0.0f);
-  return memory.data();
-}
-
-// Calls work(first anchor, anchors, first of `index` among them, how many) for fixed blocks of all anchors in
-// parallel.
+// Calls work(first anchor, anchors, first of `index` among them, how many, memory) for fixed blocks of all
+// anchors in parallel; memory holds `floats` per anchor, and up to a multiple of 16.
 template <class Work>
-void each_block_of_all(const RowsIndex& rows, const Work& work) {
+void each_block_of_all(const RowsIndex& rows, size_t floats, const Work& work) {
+  thread_local Scratch kept;
+  const ThreadScratch scratch(kept, kBlock * floats);
   each_part(rows.n, kBlock, [&](size_t, size_t begin, size_t end) {
     const int64_t* const first =
         std::lower_bound(rows.index, rows.index + rows.count, static_cast<int64_t>(begin));
     const int64_t* const last = std::lower_bound(first, rows.index + rows.count, static_cast<int64_t>(end));
-    work(begin, end - begin, static_cast<size_t>(first - rows.index), static_cast<size_t>(last - first));
+    work(begin, end - begin, static_cast<size_t>(first - rows.index), static_cast<size_t>(last - first),
+         scratch.mine());
   });
 }
 
@@ -162,9 +155,8 @@ size_t rows_mask(const RowsIndex& rows, const float* masks, size_t offsets, size
                  float* out, float* out_also) {
   const size_t width = offsets * planes;
   std::atomic<size_t> open{0};
-  each_block_of_all(rows, [&](size_t n, size_t anchors, size_t i, size_t chosen) {
+  each_block_of_all(rows, offsets, [&](size_t n, size_t anchors, size_t i, size_t chosen, float* mask) {
     const size_t count = anchors * offsets;
-    float* mask = scratch(padded(count));
     open += GSPC_DISPATCH(rows_mask_block)(masks + n * width, count, planes, level, mask);
     for (const size_t end = i + chosen; i < end; ++i)
       std::memcpy(out + i * offsets, mask + (static_cast<size_t>(rows.index[i]) - n) * offsets,
@@ -178,10 +170,9 @@ void rows_mask_backward(const RowsIndex& rows, const float* masks, size_t offset
                         size_t level, const float* grad_out, const float* grad_also, float grad_open,
                         float* grad_masks) {
   const size_t width = offsets * planes;
-  each_block_of_all(rows, [&](size_t n, size_t anchors, size_t i, size_t chosen) {
+  each_block_of_all(rows, offsets, [&](size_t n, size_t anchors, size_t i, size_t chosen, float* grad) {
     const size_t count = anchors * offsets;
-    float* grad = scratch(padded(count));
-    std::fill_n(grad, count, grad_open);
+    std::fill_n(grad, round16(count), grad_open);
     for (const size_t end = i + chosen; grad_out != nullptr && i < end; ++i) {
       float* to = grad + (static_cast<size_t>(rows.index[i]) - n) * offsets;
       for (size_t k = 0; k < offsets; ++k) to[k] += grad_out[i * offsets + k];

@@ -1,6 +1,6 @@
 #include "rows/rows_isa.hpp"
 
-#include "common/noise.hpp"
+#include "common/noise_vector.hpp"
 #include "common/vector_math.hpp"
 
 namespace gspc::GSPC_ISA_NAMESPACE {
@@ -8,9 +8,9 @@ namespace {
 
 constexpr float kOdds = 0.01f / 0.99f;  // of the masks' threshold
 
-inline WordVec lanes() {
-  WordVec v{};
-  for (int i = 0; i < LANES; ++i) v[i] = static_cast<uint32_t>(i);
+inline Words lanes() {
+  Words v{};
+  for (int i = 0; i < kLanes; ++i) v[i] = static_cast<uint32_t>(i);
   return v;
 }
 
@@ -18,79 +18,78 @@ inline void load_part(const float* from, size_t n, float* to) {
   __builtin_memcpy(to, from, n * sizeof(float));
 }
 
-inline float sum_lanes(Vec v) { return sum(fold(v)); }
-
 // Lane l of the result is lane order[l] of a and b, one behind the other.
-inline Vec pick(Vec a, Vec b, const int32_t* order) {
-#if defined(__AVX512F__)
-  return (Vec)_mm512_permutex2var_ps((__m512)a, _mm512_load_si512(order), (__m512)b);
-#elif defined(__AVX2__)
+inline Floats pick(Floats a, Floats b, const int32_t* order) {
+#if defined(GSPC_ISA_IS_v4)
+  return (Floats)_mm512_permutex2var_ps((__m512)a, _mm512_load_si512(order), (__m512)b);
+#elif defined(GSPC_ISA_IS_v3)
   const __m256i lanes = _mm256_load_si256(reinterpret_cast<const __m256i*>(order));
   const __m256 from_a = _mm256_permutevar8x32_ps((__m256)a, lanes),
                from_b = _mm256_permutevar8x32_ps((__m256)b, lanes);
-  return (Vec)_mm256_blendv_ps(from_a, from_b, _mm256_castsi256_ps(_mm256_slli_epi32(lanes, 28)));
+  return (Floats)_mm256_blendv_ps(from_a, from_b, _mm256_castsi256_ps(_mm256_slli_epi32(lanes, 28)));
 #else
-  Vec v{};
-  for (int l = 0; l < LANES; ++l) v[l] = order[l] < LANES ? a[order[l]] : b[order[l] - LANES];
+  Floats v{};
+  for (int l = 0; l < kLanes; ++l) v[l] = order[l] < kLanes ? a[order[l]] : b[order[l] - kLanes];
   return v;
 #endif
 }
 
-// Rows of P floats to vectors of one column each, and back. P = 0: as many as the last argument says, slowly.
-template <int P>
+// Rows of kPlanes floats to vectors of one column each, and back. kPlanes = 0: as many as the last argument
+// says, slowly.
+template <int kPlanes>
 struct Columns {
   struct Orders {
-    alignas(64) int32_t split[P][P][LANES]{},
-        join[P][P][LANES]{};  // `pick`s of column j and of part k, one after the other
+    alignas(64) int32_t split[kPlanes][kPlanes][kLanes]{},
+        join[kPlanes][kPlanes][kLanes]{};  // `pick`s of column j and of part k, one after the other
     constexpr Orders() {
-      for (int j = 0; j < P; ++j)
-        for (int k = 0; k < P; ++k)
-          for (int l = 0; l < LANES; ++l) {
-            const int at = P * l + j, number = LANES * k + l;
-            split[j][k][l] = at / LANES == k ? (k == 0 ? 0 : LANES) + at % LANES : k == 0 ? 0 : l;
-            join[k][j][l] = number % P == j ? (j == 0 ? 0 : LANES) + number / P : j == 0 ? 0 : l;
+      for (int j = 0; j < kPlanes; ++j)
+        for (int k = 0; k < kPlanes; ++k)
+          for (int l = 0; l < kLanes; ++l) {
+            const int at = kPlanes * l + j, number = kLanes * k + l;
+            split[j][k][l] = at / kLanes == k ? (k == 0 ? 0 : kLanes) + at % kLanes : k == 0 ? 0 : l;
+            join[k][j][l] = number % kPlanes == j ? (j == 0 ? 0 : kLanes) + number / kPlanes : j == 0 ? 0 : l;
           }
     }
   };
   static constexpr Orders orders{};
 
-  // The first `wanted` columns of n <= LANES rows; lanes without a row are 0.
-  static void take(const float* rows, size_t n, size_t, size_t wanted, Vec* columns) {
-    alignas(64) float padded[P * LANES];
-    if (n < LANES) {
+  // The first `wanted` columns of n <= kLanes rows; lanes without a row are 0.
+  static void take(const float* rows, size_t n, size_t, size_t wanted, Floats* columns) {
+    alignas(64) float padded[kPlanes * kLanes];
+    if (n < kLanes) {
       __builtin_memset(padded, 0, sizeof padded);
-      __builtin_memcpy(padded, rows, P * n * sizeof(float));
+      __builtin_memcpy(padded, rows, kPlanes * n * sizeof(float));
       rows = padded;
     }
     for (size_t j = 0; j < wanted; ++j) {
-      Vec v = load(rows);
+      Floats v = load(rows);
       v = pick(v, v, orders.split[j][0]);
-      for (int k = 1; k < P; ++k) v = pick(v, load(rows + k * LANES), orders.split[j][k]);
+      for (int k = 1; k < kPlanes; ++k) v = pick(v, load(rows + k * kLanes), orders.split[j][k]);
       columns[j] = v;
     }
   }
 
-  static void put(const Vec* columns, size_t n, size_t, float* rows) {
-    alignas(64) float padded[P * LANES];
-    float* to = n < LANES ? padded : rows;
-    for (int k = 0; k < P; ++k) {
-      Vec v = pick(columns[0], columns[0], orders.join[k][0]);
-      for (int j = 1; j < P; ++j) v = pick(v, columns[j], orders.join[k][j]);
-      store(to + k * LANES, v);
+  static void put(const Floats* columns, size_t n, size_t, float* rows) {
+    alignas(64) float padded[kPlanes * kLanes];
+    float* to = n < kLanes ? padded : rows;
+    for (int k = 0; k < kPlanes; ++k) {
+      Floats v = pick(columns[0], columns[0], orders.join[k][0]);
+      for (int j = 1; j < kPlanes; ++j) v = pick(v, columns[j], orders.join[k][j]);
+      store(to + k * kLanes, v);
     }
-    if (n < LANES) __builtin_memcpy(rows, padded, P * n * sizeof(float));
+    if (n < kLanes) __builtin_memcpy(rows, padded, kPlanes * n * sizeof(float));
   }
 };
 
 template <>
 struct Columns<0> {
-  static void take(const float* rows, size_t n, size_t width, size_t wanted, Vec* columns) {
+  static void take(const float* rows, size_t n, size_t width, size_t wanted, Floats* columns) {
     for (size_t j = 0; j < wanted; ++j) {
-      columns[j] = Vec{};
+      columns[j] = Floats{};
       for (size_t l = 0; l < n; ++l) columns[j][l] = rows[l * width + j];
     }
   }
-  static void put(const Vec* columns, size_t n, size_t width, float* rows) {
+  static void put(const Floats* columns, size_t n, size_t width, float* rows) {
     for (size_t l = 0; l < n; ++l)
       for (size_t j = 0; j < width; ++j) rows[l * width + j] = columns[j][l];
   }
@@ -98,40 +97,40 @@ struct Columns<0> {
 
 constexpr size_t kMostPlanes = 8;
 
-template <int P>
+template <int kPlanes>
 size_t mask_block(const float* masks, size_t count, size_t planes, size_t level, float* to) {
   size_t open = 0;
-  for (size_t i = 0; i < count; i += LANES) {
-    const size_t n = count - i < LANES ? count - i : LANES;
-    Vec m[kMostPlanes];
-    Columns<P>::take(masks + planes * i, n, planes, level, m);
-    Vec odds = vexp(m[0]);  // exp(m_0) * product of (1 + exp(m_j)) = exp of the logit
+  for (size_t i = 0; i < count; i += kLanes) {
+    const size_t n = count - i < kLanes ? count - i : kLanes;
+    Floats m[kMostPlanes];
+    Columns<kPlanes>::take(masks + planes * i, n, planes, level, m);
+    Floats odds = vexp(m[0]);  // exp(m_0) * product of (1 + exp(m_j)) = exp of the logit
     for (size_t j = 1; j < level; ++j) odds *= 1.0f + vexp(m[j]);
-    const Vec mask = odds > kOdds ? splat(1.0f) : splat(0.0f);
+    const Floats mask = odds > kOdds ? splat(1.0f) : splat(0.0f);
     store(to + i, mask);
     for (size_t l = 0; l < n; ++l) open += mask[l] > 0.0f;
   }
   return open;
 }
 
-template <int P>
+template <int kPlanes>
 void mask_block_backward(const float* masks, size_t count, size_t planes, size_t level, const float* grad,
                          float* to) {
-  for (size_t i = 0; i < count; i += LANES) {
-    const size_t n = count - i < LANES ? count - i : LANES;
-    Vec m[kMostPlanes], d[kMostPlanes];
-    Columns<P>::take(masks + planes * i, n, planes, level, m);
-    Vec odds = vexp(m[0]);
+  for (size_t i = 0; i < count; i += kLanes) {
+    const size_t n = count - i < kLanes ? count - i : kLanes;
+    Floats m[kMostPlanes], d[kMostPlanes];
+    Columns<kPlanes>::take(masks + planes * i, n, planes, level, m);
+    Floats odds = vexp(m[0]);
     for (size_t j = 1; j < level; ++j) {
-      const Vec e = vexp(m[j]);
+      const Floats e = vexp(m[j]);
       odds *= 1.0f + e;
       d[j] = e / (1.0f + e);  // d logit / d m_j
     }
-    const Vec rest = 1.0f / (1.0f + odds);  // 1 - sigmoid
+    const Floats rest = 1.0f / (1.0f + odds);  // 1 - sigmoid
     d[0] = load(grad + i) * (1.0f - rest) * rest;
     for (size_t j = 1; j < level; ++j) d[j] = d[0] * d[j];
-    for (size_t j = level; j < planes; ++j) d[j] = Vec{};
-    Columns<P>::put(d, n, planes, to + planes * i);
+    for (size_t j = level; j < planes; ++j) d[j] = Floats{};
+    Columns<kPlanes>::put(d, n, planes, to + planes * i);
   }
 }
 
@@ -143,12 +142,12 @@ inline float largest(const float* three) {
 }  // namespace
 
 void rows_noisy_row(const float* from, size_t width, uint32_t first, uint64_t key, float amount, float* to) {
-  WordVec counter = lanes() + first;
+  Words counter = lanes() + first;
   size_t c = 0;
-  for (; c + LANES <= width; c += LANES, counter += static_cast<uint32_t>(LANES))
+  for (; c + kLanes <= width; c += kLanes, counter += static_cast<uint32_t>(kLanes))
     store(to + c, load(from + c) + amount * noise_at(counter, key));
   if (c < width) {
-    alignas(64) float part[LANES] = {};
+    alignas(64) float part[kLanes] = {};
     load_part(from + c, width - c, part);
     store(part, load(part) + amount * noise_at(counter, key));
     load_part(part, width - c, to + c);
@@ -156,13 +155,13 @@ void rows_noisy_row(const float* from, size_t width, uint32_t first, uint64_t ke
 }
 
 float rows_noise_product(const float* grad, size_t width, uint32_t first, uint64_t key) {
-  WordVec counter = lanes() + first;
-  Vec sums = splat(0.0f);
+  Words counter = lanes() + first;
+  Floats sums = splat(0.0f);
   size_t c = 0;
-  for (; c + LANES <= width; c += LANES, counter += static_cast<uint32_t>(LANES))
+  for (; c + kLanes <= width; c += kLanes, counter += static_cast<uint32_t>(kLanes))
     sums += load(grad + c) * noise_at(counter, key);
   if (c < width) {
-    alignas(64) float part[LANES] = {};
+    alignas(64) float part[kLanes] = {};
     load_part(grad + c, width - c, part);
     sums += load(part) * noise_at(counter, key);
   }
@@ -171,30 +170,29 @@ float rows_noise_product(const float* grad, size_t width, uint32_t first, uint64
 
 void rows_noisy_column(const float* values, const int64_t* index, size_t count, const float* step,
                        float scale, uint64_t key, float* to) {
-  for (size_t i = 0; i < count; i += LANES) {
-    const size_t n = count - i < LANES ? count - i : LANES;
-    alignas(64) float from[LANES] = {}, amount[LANES] = {};
-    alignas(64) uint32_t number[LANES] = {};
+  for (size_t i = 0; i < count; i += kLanes) {
+    const size_t n = count - i < kLanes ? count - i : kLanes;
+    alignas(64) float from[kLanes] = {}, amount[kLanes] = {};
+    alignas(64) uint32_t number[kLanes] = {};
     for (size_t l = 0; l < n; ++l) {
       number[l] = static_cast<uint32_t>(index[i + l]);
       from[l] = values[index[i + l]];
       amount[l] = step != nullptr ? scale * step[i + l] : scale;
     }
-    store(from,
-          load(from) + load(amount) * noise_at(*reinterpret_cast<const WordVecUnaligned*>(number), key));
+    store(from, load(from) + load(amount) * noise_at(load(number), key));
     load_part(from, n, to + i);
   }
 }
 
 void rows_noise_product_column(const float* grad, const int64_t* index, size_t count, float scale,
                                uint64_t key, float* to) {
-  for (size_t i = 0; i < count; i += LANES) {
-    const size_t n = count - i < LANES ? count - i : LANES;
-    alignas(64) float from[LANES] = {};
-    alignas(64) uint32_t number[LANES] = {};
+  for (size_t i = 0; i < count; i += kLanes) {
+    const size_t n = count - i < kLanes ? count - i : kLanes;
+    alignas(64) float from[kLanes] = {};
+    alignas(64) uint32_t number[kLanes] = {};
     for (size_t l = 0; l < n; ++l) number[l] = static_cast<uint32_t>(index[i + l]);
     load_part(grad + i, n, from);
-    store(from, scale * (load(from) * noise_at(*reinterpret_cast<const WordVecUnaligned*>(number), key)));
+    store(from, scale * (load(from) * noise_at(load(number), key)));
     load_part(from, n, to + i);
   }
 }
@@ -248,23 +246,23 @@ size_t rows_visible_block(const float* world, const float* log_scales, size_t co
                           const RowsView& view, uint8_t* seen) {
   const float *r = view.rotation, *t = view.translation;
   size_t total = 0;
-  for (size_t i = 0; i < count; i += LANES) {
-    const size_t n = count - i < LANES ? count - i : LANES;
-    Vec p[3];
+  for (size_t i = 0; i < count; i += kLanes) {
+    const size_t n = count - i < kLanes ? count - i : kLanes;
+    Floats p[3];
     Columns<3>::take(world + 3 * i, n, 3, 3, p);
     // Offsets reach about exp(l[:3]), the Gaussians three standard deviations of exp(l[3:]) further.
-    alignas(64) float of_offsets[LANES] = {}, of_gaussians[LANES] = {};
+    alignas(64) float of_offsets[kLanes] = {}, of_gaussians[kLanes] = {};
     for (size_t l = 0; l < n; ++l) {
       const float* scale = log_scales + scales * (i + l);
       of_offsets[l] = scales == 1 ? scale[0] : largest(scale);
       of_gaussians[l] = scales == 1 ? scale[0] : largest(scale + 3);
     }
-    const Vec margin = 2.0f * vexp(load(of_offsets)) + 3.0f * vexp(load(of_gaussians));
-    const Vec x = r[0] * p[0] + r[1] * p[1] + r[2] * p[2] + t[0];
-    const Vec y = r[3] * p[0] + r[4] * p[1] + r[5] * p[2] + t[1];
-    const Vec z = r[6] * p[0] + r[7] * p[1] + r[8] * p[2] + t[2];
-    const IntVec inside = (x > -view.left * z - margin) & (x < view.right * z + margin) &
-                          (y > -view.top * z - margin) & (y < view.bottom * z + margin) & (z > view.nearest);
+    const Floats margin = 2.0f * vexp(load(of_offsets)) + 3.0f * vexp(load(of_gaussians));
+    const Floats x = r[0] * p[0] + r[1] * p[1] + r[2] * p[2] + t[0];
+    const Floats y = r[3] * p[0] + r[4] * p[1] + r[5] * p[2] + t[1];
+    const Floats z = r[6] * p[0] + r[7] * p[1] + r[8] * p[2] + t[2];
+    const Ints inside = (x > -view.left * z - margin) & (x < view.right * z + margin) &
+                        (y > -view.top * z - margin) & (y < view.bottom * z + margin) & (z > view.nearest);
     for (size_t l = 0; l < n; ++l) {
       seen[i + l] = inside[l] != 0;
       total += inside[l] != 0;
@@ -274,21 +272,21 @@ size_t rows_visible_block(const float* world, const float* log_scales, size_t co
 }
 
 float rows_product_block(const float* values, size_t count) {
-  Vec sums = splat(0.0f);
-  for (size_t i = 0; i < count; i += LANES) {
-    Vec v[3];
-    Columns<3>::take(values + 3 * i, count - i < LANES ? count - i : LANES, 3, 3, v);  // absent rows are 0
+  Floats sums = splat(0.0f);
+  for (size_t i = 0; i < count; i += kLanes) {
+    Floats v[3];
+    Columns<3>::take(values + 3 * i, count - i < kLanes ? count - i : kLanes, 3, 3, v);  // absent rows are 0
     sums += v[0] * v[1] * v[2];
   }
   return sum_lanes(sums);
 }
 
 void rows_product_block_backward(const float* values, size_t count, float amount, float* to) {
-  for (size_t i = 0; i < count; i += LANES) {
-    const size_t n = count - i < LANES ? count - i : LANES;
-    Vec v[3];
+  for (size_t i = 0; i < count; i += kLanes) {
+    const size_t n = count - i < kLanes ? count - i : kLanes;
+    Floats v[3];
     Columns<3>::take(values + 3 * i, n, 3, 3, v);
-    const Vec d[3] = {amount * v[1] * v[2], amount * v[0] * v[2], amount * v[0] * v[1]};
+    const Floats d[3] = {amount * v[1] * v[2], amount * v[0] * v[2], amount * v[0] * v[1]};
     Columns<3>::put(d, n, 3, to + 3 * i);
   }
 }

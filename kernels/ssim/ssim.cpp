@@ -1,10 +1,9 @@
 #include "ssim/ssim.hpp"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <vector>
 
+#include "common/parallel.hpp"
 #include "raster/pool.hpp"
 
 namespace gspc::ssim {
@@ -18,13 +17,10 @@ Score compare(Job job, float l1_weight, float ssim_weight) {
   const std::int64_t each = scratch_floats(job.width);
   Pooled<float> scratch(static_cast<std::size_t>(each) * strips);
   std::vector<double> l1(static_cast<std::size_t>(job.height)), ssim(static_cast<std::size_t>(job.height));
-#pragma omp parallel for schedule(static, 1) if (strips > 1)
-  for (int s = 0; s < strips; ++s) {
-    const auto row = [&](int k) {
-      return static_cast<int>(static_cast<std::int64_t>(job.height) * k / strips);
-    };
+  parallel_for(strips, [&](int64_t s) {
+    const auto row = [&](int64_t k) { return static_cast<int>(job.height * k / strips); };
     GSPC_DISPATCH(ssim_rows)(job, row(s), row(s + 1), scratch.get() + each * s, l1.data(), ssim.data());
-  }
+  });
   Score score;
   for (int y = 0; y < job.height; ++y) {
     score.l1 += l1[static_cast<std::size_t>(y)];
@@ -40,10 +36,10 @@ double squared_error(const Job& job) {
   const std::int64_t count = static_cast<std::int64_t>(job.height) * job.width * 3,
                      parts = (count + kPart - 1) / kPart;
   std::vector<double> sums(static_cast<std::size_t>(parts));
-#pragma omp parallel for schedule(static)
-  for (std::int64_t part = 0; part < parts; ++part)
+  parallel_for(parts, [&](std::int64_t part) {
     sums[static_cast<std::size_t>(part)] =
         GSPC_DISPATCH(squared_part)(job, part * kPart, std::min(count, (part + 1) * kPart));
+  });
   double total = 0.0;
   for (double sum : sums) total += sum;
   return total / static_cast<double>(count);

@@ -3,7 +3,7 @@
 // floats away.
 #include <cstdint>
 
-#include "raster/simd.hpp"
+#include "common/simd.hpp"
 #include "ssim/ssim.hpp"
 
 namespace gspc::GSPC_ISA_NAMESPACE {
@@ -31,19 +31,19 @@ GSPC_INLINE void clear(float* row, int floats) {
 
 // out[i] = sum over taps of in[i + 3 k]; `in` points at the first value, behind its padding.
 GSPC_INLINE void filter_row(const float* in, float* out, int values) {
-  for (int i = 0; i < values; i += W) {
-    vf sum = set1(kWindow[kHalf]) * load(in + i);
+  for (int i = 0; i < values; i += kLanes) {
+    Floats sum = splat(kWindow[kHalf]) * load(in + i);
     for (int k = 1; k <= kHalf; ++k)
-      sum = fma(set1(kWindow[kHalf - k]), load(in + i - 3 * k) + load(in + i + 3 * k), sum);
+      sum = fma(splat(kWindow[kHalf - k]), load(in + i - 3 * k) + load(in + i + 3 * k), sum);
     store(out + i, sum);
   }
 }
 
 // Column i of a ring of rows whose middle row is `y`.
-GSPC_INLINE vf filter_column(const float* const* rows, int i) {
-  vf sum = set1(kWindow[kHalf]) * load(rows[kHalf] + i);
+GSPC_INLINE Floats filter_column(const float* const* rows, int i) {
+  Floats sum = splat(kWindow[kHalf]) * load(rows[kHalf] + i);
   for (int k = 1; k <= kHalf; ++k)
-    sum = fma(set1(kWindow[kHalf - k]), load(rows[kHalf - k] + i) + load(rows[kHalf + k] + i), sum);
+    sum = fma(splat(kWindow[kHalf - k]), load(rows[kHalf - k] + i) + load(rows[kHalf + k] + i), sum);
   return sum;
 }
 
@@ -71,8 +71,8 @@ void push_moments(const Job& job, const Strip& s, int y) {
   float* product = square + s.stride;
   __builtin_memcpy(x, job.image + at, static_cast<std::size_t>(s.values) * sizeof(float));
   load_target(job, at, t, s.values);
-  for (int i = 0; i < s.values; i += W) {
-    const vf a = load(x + i), b = load(t + i);
+  for (int i = 0; i < s.values; i += kLanes) {
+    const Floats a = load(x + i), b = load(t + i);
     store(square + i, fma(a, a, b * b));
     store(product + i, a * b);
   }
@@ -95,23 +95,23 @@ double push_slopes(const Job& job, const Strip& s, int y, bool counted) {
       rows[q][k] =
           s.moments + static_cast<std::int64_t>(((y + k - kHalf + kTaps) % kTaps) * 4 + q) * s.stride + kPad;
   float* slope[3] = {s.slopes + kPad, s.slopes + s.stride + kPad, s.slopes + 2 * s.stride + kPad};
-  vf total = set1(0.0f);
-  alignas(64) float lanes[W];
-  for (int l = 0; l < W; ++l) lanes[l] = static_cast<float>(l);
-  const vf lane = load(lanes);
-  const vf two = set1(2.0f);
-  for (int i = 0; i < s.values; i += W) {
-    const vf mx = filter_column(rows[0], i), my = filter_column(rows[1], i);
-    const vf square = filter_column(rows[2], i), product = filter_column(rows[3], i);
-    const vf cross = mx * my, power = fma(mx, mx, my * my);
-    const vf a1 = fma(two, cross, set1(kC1)), a2 = fma(two, product - cross, set1(kC2));
-    const vf b1 = power + set1(kC1), b2 = square - power + set1(kC2);
-    const vf inv = set1(1.0f) / (b1 * b2);
-    const vf score = a1 * a2 * inv;
-    const vm inside = gt(set1(static_cast<float>(s.values - i)), lane);
+  Floats total = splat(0.0f);
+  alignas(64) float lanes[kLanes];
+  for (int l = 0; l < kLanes; ++l) lanes[l] = static_cast<float>(l);
+  const Floats lane = load(lanes);
+  const Floats two = splat(2.0f);
+  for (int i = 0; i < s.values; i += kLanes) {
+    const Floats mx = filter_column(rows[0], i), my = filter_column(rows[1], i);
+    const Floats square = filter_column(rows[2], i), product = filter_column(rows[3], i);
+    const Floats cross = mx * my, power = fma(mx, mx, my * my);
+    const Floats a1 = fma(two, cross, splat(kC1)), a2 = fma(two, product - cross, splat(kC2));
+    const Floats b1 = power + splat(kC1), b2 = square - power + splat(kC2);
+    const Floats inv = splat(1.0f) / (b1 * b2);
+    const Floats score = a1 * a2 * inv;
+    const Mask inside = gt(splat(static_cast<float>(s.values - i)), lane);
     total = total + zero_unless(inside, score);
-    const vf inv_b1 = b2 * inv, inv_b2 = b1 * inv;
-    const vf by_mean = two * fma(my * (a2 - a1), inv, score * mx * (inv_b2 - inv_b1));
+    const Floats inv_b1 = b2 * inv, inv_b2 = b1 * inv;
+    const Floats by_mean = two * fma(my * (a2 - a1), inv, score * mx * (inv_b2 - inv_b1));
     store(slope[0] + i, zero_unless(inside, by_mean));
     store(slope[1] + i, zero_unless(inside, -score * inv_b2));
     store(slope[2] + i, zero_unless(inside, two * a1 * inv));
@@ -121,7 +121,7 @@ double push_slopes(const Job& job, const Strip& s, int y, bool counted) {
   if (!counted) return 0.0;
   store(lanes, total);
   double sum = 0.0;
-  for (int l = 0; l < W; ++l) sum += static_cast<double>(lanes[l]);
+  for (int l = 0; l < kLanes; ++l) sum += static_cast<double>(lanes[l]);
   return sum;
 }
 
@@ -149,19 +149,20 @@ double finish_row(const Job& job, const Strip& s, int y) {
     for (int k = 0; k < kTaps; ++k)
       rows[q][k] =
           s.pulled + static_cast<std::int64_t>(((y + k - kHalf + kTaps) % kTaps) * 3 + q) * s.stride + kPad;
-  const vf l1 = set1(job.l1_scale), weight = set1(job.ssim_scale), zero = set1(0.0f), two = set1(2.0f);
+  const Floats l1 = splat(job.l1_scale), weight = splat(job.ssim_scale), zero = splat(0.0f),
+               two = splat(2.0f);
   float* out = job.gradient + at;
-  for (int i = 0; i < s.values; i += W) {
-    const vf a = load(x + i), b = load(t + i);
-    const vf sign = zero_unless(gt(a, b), l1) - zero_unless(gt(b, a), l1);
-    vf g = filter_column(rows[0], i);
+  for (int i = 0; i < s.values; i += kLanes) {
+    const Floats a = load(x + i), b = load(t + i);
+    const Floats sign = zero_unless(gt(a, b), l1) - zero_unless(gt(b, a), l1);
+    Floats g = filter_column(rows[0], i);
     g = fma(two * a, filter_column(rows[1], i), g);
     g = fma(b, filter_column(rows[2], i), g);
     g = fma(g, weight, sign);
-    if (i + W <= s.values) {
+    if (i + kLanes <= s.values) {
       store(out + i, g);
     } else {
-      alignas(64) float rest[W];
+      alignas(64) float rest[kLanes];
       store(rest, g);
       for (int l = 0; i + l < s.values; ++l) out[i + l] = rest[l];
     }
@@ -195,21 +196,22 @@ void ssim_rows(const Job& job, int begin, int end, float* scratch, double* l1_ro
 }
 
 double squared_part(const Job& job, std::int64_t begin, std::int64_t end) {
-  const vf zero = set1(0.0f), one = set1(1.0f);
-  vf sum = zero;
-  alignas(64) float image[W], target[W];
-  for (std::int64_t i = begin; i < end; i += W) {
-    const int n = end - i < W ? static_cast<int>(end - i) : W;
-    if (n < W) {
-      for (int l = 0; l < W; ++l) image[l] = target[l] = 0.0f;
+  const Floats zero = splat(0.0f), one = splat(1.0f);
+  Floats sum = zero;
+  alignas(64) float image[kLanes], target[kLanes];
+  for (std::int64_t i = begin; i < end; i += kLanes) {
+    const int n = end - i < kLanes ? static_cast<int>(end - i) : kLanes;
+    if (n < kLanes) {
+      for (int l = 0; l < kLanes; ++l) image[l] = target[l] = 0.0f;
       for (int l = 0; l < n; ++l) image[l] = job.image[i + l];
     }
     load_target(job, i, target, n);
-    const vf clamped = vmin(one, vmax(zero, n < W ? load(image) : load(job.image + i)));  // NaN stays
-    const vf difference = clamped - load(target);
+    const Floats clamped =
+        vmin(one, vmax(zero, n < kLanes ? load(image) : load(job.image + i)));  // NaN stays
+    const Floats difference = clamped - load(target);
     sum = fma(difference, difference, sum);
   }
-  return static_cast<double>(sum1(sum));
+  return static_cast<double>(sum_lanes(sum));
 }
 
 }  // namespace gspc::GSPC_ISA_NAMESPACE

@@ -25,8 +25,12 @@ from bench_raster import NAMES
 from bench_step import ITERATION, ITERATIONS, make_model, make_scene
 from raster_scene import garden_like
 
-from gspc.ops import cuda, reference
+from gspc.ops import cuda
+from gspc.ops.grid import cuda as grid_cuda
+from gspc.ops.grid import definition as grid_definition
 from gspc.ops.heads import neural_gaussians
+from gspc.ops.ssim import cuda as ssim_cuda
+from gspc.ops.ssim import definition as ssim_definition
 from gspc.presets import GSPC
 from gspc.rendering.rasterizer import choose_backend, rasterize
 from gspc.scene import Camera, SceneData
@@ -66,11 +70,11 @@ def bench_photometric(report: Report) -> None:
     image = (photo + 0.1 * torch.randn_like(photo)).requires_grad_()
 
     def by_kernel() -> None:
-        l1, similarity = cuda.photometric(image, target)
+        l1, similarity = ssim_cuda.photometric(image, target)
         (0.8 * l1 + 0.2 * (1 - similarity)).backward()
 
     def by_torch() -> None:
-        reference.photometric_loss(image, target, 0.2)[0].backward()
+        ssim_definition.photometric_loss(image, target, 0.2)[0].backward()
 
     report.add("photometric 960x540 fwd+bwd torch", median_ms(by_torch))
     report.add(
@@ -87,7 +91,7 @@ def bench_grid(report: Report, points: int = 100_000) -> None:
     table = torch.from_numpy(rng.uniform(-1, 1, (spec.total_entries, 4)).astype(np.float32)).cuda()
     table.requires_grad_()
     grad = torch.randn(points, spec.context_size, device="cuda")
-    for name, function in (("torch", reference.grid_context), ("kernels", cuda.grid_context)):
+    for name, function in (("torch", grid_definition.grid_context), ("kernels", grid_cuda.grid_context)):
         milliseconds = median_ms(
             lambda function=function: torch.autograd.grad(function(positions, table, spec), table, grad), 15
         )

@@ -12,8 +12,7 @@ import torch
 
 from gspc import _kernels
 from gspc.format.grid import GridPlane, GridSpec
-from gspc.ops import reference
-from gspc.ops.grid import grid_context
+from gspc.ops.grid import definition, grid_context
 
 RESOLUTIONS_3D = (18, 24, 33, 44, 59, 80, 108, 148, 201, 275, 376, 514)
 RESOLUTIONS_2D = (130, 258, 514, 1026)
@@ -62,7 +61,7 @@ def main(points: int = 100_000) -> None:
         setting = f"points={points} context={spec.context_size} threads={threads}"
         for name, function, repeats in (
             ("kernel", grid_context, 9),
-            ("reference", reference.grid_context, 2),
+            ("reference", definition.grid_context, 2),
         ):
             isas = ("base", "v3", "v4") if name == "kernel" else ("-",)
             for isa in isas:

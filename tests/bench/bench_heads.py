@@ -9,8 +9,7 @@ from collections.abc import Callable
 import torch
 
 from gspc import _kernels
-from gspc.ops import reference
-from gspc.ops.heads import HeadTensors, NeuralGaussians, neural_gaussians
+from gspc.ops.heads import HeadTensors, NeuralGaussians, definition, neural_gaussians
 
 OUTPUTS = ("means", "quats", "scales", "opacities", "colors")
 
@@ -76,7 +75,7 @@ def measure(n: int, f: int, k: int, h: int, share: float) -> None:
         setting = f"anchors={n} F={f} K={k} H={h} open={share} threads={threads}"
         for name, function, repeats in (
             ("kernel", neural_gaussians, 15),
-            ("reference", reference.neural_gaussians, 5),
+            ("reference", definition.neural_gaussians, 5),
         ):
             for isa in ("base", "v3", "v4") if name == "kernel" else ("-",):
                 if isa != "-":

@@ -1,4 +1,4 @@
-"""Rasterizer, 200,000 Gaussians of garden-like statistics at 960x540: kernel beside the torch reference.
+"""Rasterizer, 200,000 Gaussians of garden-like statistics at 960x540: kernel beside the torch definition.
 
 CPU time on one thread, medians; wall time for two threads. The reference runs on every 40th tile, scaled up
 (its blending takes half a minute otherwise). One line per figure.
@@ -14,7 +14,9 @@ import numpy as np
 import torch
 from raster_scene import garden_like
 
-from gspc.ops import arrays, reference
+from gspc.ops import arrays
+from gspc.ops.kernels import kernels as load
+from gspc.ops.raster import definition
 
 NAMES = ("means", "quats", "scales", "opacities", "colors")
 EVERY = 40  # tiles of the reference
@@ -37,7 +39,7 @@ def reference_seconds(scene: dict[str, np.ndarray], camera: tuple) -> float:
     matrix, intrinsics, width, height = camera
     params = {name: torch.from_numpy(scene[name]).requires_grad_() for name in NAMES}
     start = time.process_time()
-    projected = reference.project(
+    projected = definition.project(
         *(params[name] for name in NAMES[:4]), torch.from_numpy(matrix).float(), intrinsics, width, height
     )
     order = torch.argsort(projected.depths.detach(), stable=True)
@@ -46,16 +48,16 @@ def reference_seconds(scene: dict[str, np.ndarray], camera: tuple) -> float:
     leaves = [tensor.detach().requires_grad_() for tensor in plane]
     center, half = leaves[0].detach()[order], projected.half_sizes[order] + 1
     once = time.process_time() - start
-    corners = [(x, y) for y in range(0, height, reference.TILE) for x in range(0, width, reference.TILE)]
+    corners = [(x, y) for y in range(0, height, definition.TILE) for x in range(0, width, definition.TILE)]
     start = time.process_time()
     for left, top in corners[::EVERY]:
-        right, bottom = min(left + reference.TILE, width), min(top + reference.TILE, height)
+        right, bottom = min(left + definition.TILE, width), min(top + definition.TILE, height)
         low, high = center - half, center + half
         hit = (high[:, 0] > left) & (low[:, 0] < right) & (high[:, 1] > top) & (low[:, 1] < bottom)
         ids = order[hit]
-        pixels = reference.pixel_centers(left, top, right, bottom, leaves[0])
+        pixels = definition.pixel_centers(left, top, right, bottom, leaves[0])
         chosen = [leaf[ids].detach().requires_grad_() for leaf in leaves]
-        image, _ = reference.blend(*chosen, pixels)
+        image, _ = definition.blend(*chosen, pixels)
         image.sum().backward()
     tiles = (time.process_time() - start) * len(corners) / len(corners[::EVERY])
     start = time.process_time()
@@ -70,7 +72,7 @@ def main() -> None:
     parser.add_argument("--no-reference", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    kernels = arrays.kernels()
+    kernels = load()
     scene = garden_like(options.count)
     gaussians = [scene[name] for name in NAMES]
     camera = (scene["world_to_camera"], scene["intrinsics"], scene["width"], scene["height"])

@@ -12,8 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gspc.ops import arrays, mlp, rate, reference
-from gspc.ops.rate import AttributeRows
+from gspc.cli.process import keep_freed_memory
+from gspc.ops import mlp, rate
+from gspc.ops.mlp.definition import two_layer
+from gspc.ops.rate import AttributeRows, definition
 
 NETWORKS = {"steps": (40_000, (96, 32, 3)), "trits": (2_500, (128, 64, 64))}
 ROWS = 2_500  # the 5 % sample of 50k anchors
@@ -67,24 +69,24 @@ def gaussian_trits(module: Any) -> Callable[..., Tensor]:
 
 
 def main() -> None:
-    arrays.keep_freed_memory()
+    keep_freed_memory()
     for name, (rows, (inputs, hidden, outputs)) in NETWORKS.items():
         shapes = ((rows, inputs), (hidden, inputs), (hidden,), (outputs, hidden), (outputs,))
         values = [torch.randn(shape).requires_grad_() for shape in shapes]
         label = f"{name} network rows={rows} {inputs}-{hidden}-{outputs}"
-        compare(label, network, reference.two_layer, values)
+        compare(label, network, two_layer, values)
     for name, width, chunks in (("features", 16, (4, 4, 4)), ("offsets", 30, ())):
         tensors = [torch.randn(ROWS, columns).requires_grad_() for columns in (width, width, width, 1)]
         tensors += [torch.randn(ROWS, 3 * own).requires_grad_() for own in chunks]
         label = f"{name} appearing, {ROWS} rows of {width}"
-        compare(label, appearing(rate), appearing(reference), tensors)
-    compare(f"Gaussian trits, {ROWS} rows of 30", gaussian_trits(rate), gaussian_trits(reference), tensors)
+        compare(label, appearing(rate), appearing(definition), tensors)
+    compare(f"Gaussian trits, {ROWS} rows of 30", gaussian_trits(rate), gaussian_trits(definition), tensors)
     outputs = torch.randn(ROWS, 32).requires_grad_()
     trits, weights = torch.randint(-1, 2, (ROWS, 16)).float(), torch.ones(ROWS, 1)
     compare(
         f"three-way trits, {ROWS} rows of 16",
         lambda x: rate.three_way_bits(x, trits, weights)[0],
-        lambda x: reference.weighted_three_way_bits(x, trits, weights)[0],
+        lambda x: definition.three_way_bits(x, trits, weights)[0],
         [outputs],
     )
 

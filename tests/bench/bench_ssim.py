@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from gspc.ops import arrays, reference
-from gspc.ops.ssim import photometric_loss
+from gspc.ops.kernels import kernels as load
+from gspc.ops.ssim import definition, photometric_loss
 
 HEIGHT, WIDTH, WEIGHT = 540, 960, 0.2
 
@@ -35,12 +35,12 @@ def main() -> None:
         photometric_loss(image, target, WEIGHT)[0].backward()
 
     def by_torch() -> None:
-        reference.photometric_loss(image, target, WEIGHT)[0].backward()
+        definition.photometric_loss(image, target, WEIGHT)[0].backward()
 
     label = f"ssim {WIDTH}x{HEIGHT} fwd+bwd 1 thread"
     baseline = median_seconds(by_torch, 5)
     print(f"{label} torch conv2d {baseline * 1e3:8.1f} ms cpu")
-    kernels = arrays.kernels()
+    kernels = load()
     kernels.set_threads(1)
     levels = ("base", "v3", "v4")
     for isa in levels[: levels.index(kernels.supported_isa()) + 1]:

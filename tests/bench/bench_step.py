@@ -28,17 +28,18 @@ from typing import Any
 import numpy as np
 import torch
 
+from gspc.cli.process import keep_freed_memory
 from gspc.config import DataOptions
 from gspc.data import load_scene
 from gspc.data.demo import write_demo_scene
 from gspc.model.anchors import AnchorModel, ModelShape
-from gspc.ops import arrays
-from gspc.ops import grid as grid_ops
-from gspc.ops import heads as heads_ops
-from gspc.ops import mlp as mlp_ops
-from gspc.ops import rate as rate_ops
-from gspc.ops import rows as rows_ops
-from gspc.ops import ssim as ssim_ops
+from gspc.ops.grid import cpu as grid_ops
+from gspc.ops.heads import cpu as heads_ops
+from gspc.ops.kernels import kernels
+from gspc.ops.mlp import cpu as mlp_ops
+from gspc.ops.rate import cpu as rate_ops
+from gspc.ops.rows import cpu as rows_ops
+from gspc.ops.ssim import cpu as ssim_ops
 from gspc.presets import GSPC
 from gspc.rendering.rasterizer import choose_backend
 from gspc.scene import SceneData
@@ -115,9 +116,8 @@ class Clock:
         return parts
 
 
-def instrument(clock: Clock) -> None:
-    """Names of parts for the functions that make up a step."""
-    kernels = arrays.kernels()
+def instrument(clock: Clock, timings: Any) -> None:
+    """Names of parts for the functions that make up a step; the rasterizer's own parts go to `timings`."""
     clock.patch(Trainer, "step", "rest")
     clock.patch(trainer_module, "visible_rows", "culling")
     clock.patch(RateLoss, "loss", "rate")
@@ -138,8 +138,9 @@ def instrument(clock: Clock) -> None:
         clock.patch(owner, "forward", part)
         clock.patch(owner, "backward", part + " backward")
     clock.patch(ssim_ops._Compare, "forward", "SSIM and loss")
-    clock.patch(kernels, "raster_forward", "raster")
-    clock.patch(kernels, "raster_backward", "raster")
+    for name in ("raster_forward", "raster_backward"):
+        timed = functools.partial(getattr(kernels(), name), timings=timings)
+        setattr(kernels(), name, clock.wrap("raster", timed))
     clock.patch(AttributeSource, "grid_rows", "grid")
     clock.patch(trainer_module, "_pixels", "photographs")
 
@@ -177,10 +178,10 @@ def make_model(scene: SceneData, anchors: int) -> AnchorModel:
 
 
 def measure(
-    scene: SceneData, anchors: int, threads: int, steps: int, iteration: int, clock: Clock
+    scene: SceneData, anchors: int, threads: int, steps: int, iteration: int, clock: Clock, timings: Any
 ) -> dict[str, Any]:
     torch.set_num_threads(threads)
-    arrays.kernels().set_threads(threads)
+    kernels().set_threads(threads)
     model = make_model(scene, anchors)
     schedule = Schedule.of(GSPC, ITERATIONS)
     trainer = Trainer(scene, model, schedule, choose_backend("cpu"), GSPC)
@@ -192,7 +193,7 @@ def measure(
         trainer.iteration = iteration
         if schedule.densifies(iteration) or schedule.prunes(iteration):
             raise SystemExit("this iteration densifies or prunes; choose another")
-        before = arrays.kernels().raster_timings()
+        before = timings.parts
         clock.take()
         faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         trainer.step()
@@ -200,9 +201,7 @@ def measure(
         settled = settled + 1 if faults < FEW_FAULTS else 0
         parts = clock.take()
         raster = parts.pop("raster", (0.0, 0.0))
-        for (name, wall, cpu), (_, wall_before, cpu_before) in zip(
-            arrays.kernels().raster_timings(), before, strict=True
-        ):
+        for (name, wall, cpu), (_, wall_before, cpu_before) in zip(timings.parts, before, strict=True):
             parts[name] = (cpu - cpu_before, wall - wall_before)
             raster = (raster[0] - cpu + cpu_before, raster[1] - wall + wall_before)
         rest = parts["rest"]
@@ -279,18 +278,18 @@ def main() -> None:
     parser.add_argument("--scene", type=Path)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    arrays.keep_freed_memory()
-    clock = Clock()
+    keep_freed_memory()
+    clock, timings = Clock(), kernels().RasterTimings()
     results = []
     with tempfile.TemporaryDirectory() as work:
         scene = make_scene(args.scene, Path(work))
         for view in scene.train:
             view.load()  # decoded and kept, as after the first pass of a fit
-        instrument(clock)
+        instrument(clock, timings)
         camera = scene.train[0].camera
         for threads in args.threads:
             for anchors in args.anchors:
-                result = measure(scene, anchors, threads, args.steps, args.iteration, clock)
+                result = measure(scene, anchors, threads, args.steps, args.iteration, clock, timings)
                 results.append(result)
                 size = f"{camera.width}x{camera.height}"
                 report(f"step {scene.name} {size} anchors={anchors} threads={threads}", result)

@@ -1,16 +1,17 @@
-/* What pcgs.h promises about NULL and short buffers. Reads a whole stream on stdin; prints "ok" or the line that fails. */
+/* What pcgs.h promises about NULL and short buffers. Reads a whole stream on stdin; prints "ok" or the line
+ * that fails. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "codec/api/pcgs.h"
 
-#define CHECK(condition)                                       \
-  do {                                                         \
-    if (!(condition)) {                                        \
-      printf("line %d: %s\n", __LINE__, #condition);           \
-      return 1;                                                \
-    }                                                          \
+#define CHECK(condition)                             \
+  do {                                               \
+    if (!(condition)) {                              \
+      printf("line %d: %s\n", __LINE__, #condition); \
+      return 1;                                      \
+    }                                                \
   } while (0)
 
 static int null_scene(void) {
@@ -24,7 +25,8 @@ static int null_scene(void) {
   CHECK(pcgs_anchors(NULL) == NULL && pcgs_features(NULL) == NULL && pcgs_log_scales(NULL) == NULL);
   CHECK(pcgs_offsets(NULL) == NULL && pcgs_gaussian_levels(NULL) == NULL);
   CHECK(head.inputs == 0 && head.outputs == 0 && head.weight == NULL && head.bias == NULL);
-  CHECK(pcgs_distance_scale(NULL) == 0 && pcgs_camera_count(NULL) == 0 && strcmp(pcgs_metadata(NULL), "") == 0);
+  CHECK(pcgs_distance_scale(NULL) == 0 && pcgs_camera_count(NULL) == 0 &&
+        strcmp(pcgs_metadata(NULL), "") == 0);
   CHECK(camera.width == 0 && strcmp(camera.name, "") == 0);
   pcgs_background(NULL, rgb);
   pcgs_background(NULL, NULL);
@@ -49,7 +51,8 @@ static int short_buffers(const unsigned char* data, size_t size) {
   options.upto = 0;
   options.max_memory = 100;
   CHECK(pcgs_decode(data, size, &options, error, sizeof error) == NULL && strcmp(error, "decodin") == 0);
-  for (size_t n = 0; n < 1000 && n < size; ++n) {  /* the exact bytes, so that a sanitizer sees reads beyond them */
+  for (size_t n = 0; n < 1000 && n < size;
+       ++n) { /* the exact bytes, so that a sanitizer sees reads beyond them */
     unsigned char* part = malloc(n + 1);
     memcpy(part, data, n);
     CHECK(pcgs_decode(part, n, NULL, error, sizeof error) == NULL && strlen(error) == 7);

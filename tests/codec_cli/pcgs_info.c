@@ -56,7 +56,8 @@ int main(int argc, char** argv) {
   for (int which = PCGS_HIDDEN; which <= PCGS_COV; ++which) {
     const pcgs_layer layer = pcgs_head(scene, which);
     printf("%s %d x %d, sums %.6g %.6g\n", layers[which], (int)layer.outputs, (int)layer.inputs,
-           sum(layer.weight, (size_t)layer.outputs * (size_t)layer.inputs), sum(layer.bias, (size_t)layer.outputs));
+           sum(layer.weight, (size_t)layer.outputs * (size_t)layer.inputs),
+           sum(layer.bias, (size_t)layer.outputs));
   }
   printf("cameras %zu%s%s\n", pcgs_camera_count(scene), pcgs_camera_count(scene) > 0 ? " first " : "",
          pcgs_camera_count(scene) > 0 ? pcgs_camera_at(scene, 0).name : "");

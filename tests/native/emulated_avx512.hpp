@@ -11,7 +11,6 @@
 #if defined(__AVX512F__)
 #error "this unit has the instructions themselves"
 #endif
-#define __AVX512F__ 1  // what the kernels ask; only from here on, SIMDe asks it too
 
 namespace gspc_emulated {
 

@@ -12,7 +12,6 @@ from gspc.format.shape import Attribute, TritModel
 from gspc.model import quantization as quant
 from gspc.model.anchors import AnchorModel
 from gspc.ops import rate as ops
-from gspc.ops import reference
 from gspc.ops.rate import AttributeRows
 from gspc.train.rate.sample import LevelSample, Presence
 from gspc.train.rate.terms import Cost, Price
@@ -97,8 +96,8 @@ class UnboundedTrits(LearnedTrits):
 
     def _bits(self, outputs: Tensor, trits: Tensor, weights: Tensor) -> Tensor:
         mean, octaves = outputs.chunk(2, dim=1)
-        bits = reference.gaussian_bits(trits - mean, quant.trit_scale(octaves))
-        return reference.weighted_sum(bits, weights)[0]
+        bits = ops.gaussian_bits(trits - mean, quant.trit_scale(octaves))
+        return ops.weighted_sum(bits, weights)[0]
 
 
 TRITS: Mapping[TritModel, type[TritBits]] = {

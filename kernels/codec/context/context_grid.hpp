@@ -4,7 +4,7 @@
 //
 // A position p in [0, 2^21) maps per axis to u in [0, 2^20): the box [low, low + size) fills the middle
 // 15/16, space outside it is contracted into the rest. A plane of resolution R has (R+1)^d corners, stored
-// densely when they fit 2^log2_size entries, else hashed. Each entry holds GRID_FEATURES signs; a context
+// densely when they fit 2^log2_size entries, else hashed. Each entry holds kGridFeatures signs; a context
 // value is the linear interpolation of the signs of the surrounding corners, rounded to 1/512: an integer in
 // [-512, 512].
 #pragma once
@@ -15,22 +15,22 @@
 
 namespace gspc {
 
-constexpr int GRID_FEATURES = 4;                  // values per entry
-constexpr int GRID_ONE = 512;                     // the context value that means 1.0
-constexpr uint32_t GRID_POSITION_END = 1u << 21;  // positions are below this
-constexpr int GRID_MAX_RESOLUTION = 2047;         // u * R stays below 2^31
-constexpr int GRID_MAX_LOG2_SIZE = 22;            // 4 M entries: 2 MB of signs, far above any useful table
-constexpr size_t GRID_MAX_PLANES = 64;            // the reference uses 24; bounds the context to 256 values
-constexpr uint64_t GRID_MAX_ENTRIES = 1u << 24;   // of all planes: 16 MB as bytes; the reference uses 0.44 M
-constexpr int32_t GRID_MAX_BOX =
+constexpr int kGridFeatures = 4;                 // values per entry
+constexpr int kGridOne = 512;                    // the context value that means 1.0
+constexpr uint32_t kGridPositionEnd = 1u << 21;  // positions are below this
+constexpr int kGridMaxResolution = 2047;         // u * R stays below 2^31
+constexpr int kGridMaxLog2Size = 22;             // 4 M entries: 2 MB of signs, far above any useful table
+constexpr size_t kGridMaxPlanes = 64;            // the reference uses 24; bounds the context to 256 values
+constexpr uint64_t kGridMaxEntries = 1u << 24;   // of all planes: 16 MB as bytes; the reference uses 0.44 M
+constexpr int32_t kGridMaxBox =
     1 << 22;  // |low| and size: the box may reach beyond the positions on both sides
-constexpr size_t GRID_SIGN_PADDING =
+constexpr size_t kGridSignPadding =
     16;  // readable bytes after the last entry of a sign table (vector gathers)
 
 struct GridPlane {
   int32_t dims;        // 0: xyz, 1: xy, 2: xz, 3: yz
-  int32_t resolution;  // R, 1 .. GRID_MAX_RESOLUTION
-  int32_t log2_size;   // T, 1 .. GRID_MAX_LOG2_SIZE: at most 2^T entries
+  int32_t resolution;  // R, 1 .. kGridMaxResolution
+  int32_t log2_size;   // T, 1 .. kGridMaxLog2Size: at most 2^T entries
 };
 
 struct GridSpec {
@@ -46,12 +46,12 @@ const char* grid_spec_error(const GridSpec& spec);
 bool grid_is_dense(const GridPlane& plane);
 uint64_t grid_entries(const GridPlane& plane);  // min((R+1)^d, 2^T)
 uint64_t grid_entries(const GridSpec& spec);    // sum over planes; tables lie in plane order
-inline size_t grid_context_size(const GridSpec& spec) { return spec.planes.size() * GRID_FEATURES; }
+inline size_t grid_context_size(const GridSpec& spec) { return spec.planes.size() * kGridFeatures; }
 
-// A sign table is one byte per entry, bit f = feature f, 1 = +1 and 0 = -1, then GRID_SIGN_PADDING readable
+// A sign table is one byte per entry, bit f = feature f, 1 = +1 and 0 = -1, then kGridSignPadding readable
 // bytes. All -1, to be filled by a decoder: table[entry] |= 1 << f.
 std::vector<uint8_t> grid_sign_table(const GridSpec& spec);
-// From one byte per sign (0 = -1, anything else = +1), [entries, GRID_FEATURES].
+// From one byte per sign (0 = -1, anything else = +1), [entries, kGridFeatures].
 std::vector<uint8_t> grid_sign_table(const GridSpec& spec, const uint8_t* signs);
 
 // Context of n positions: positions [n, 3] (values outside [0, 2^21) are clamped), out int16 [n,

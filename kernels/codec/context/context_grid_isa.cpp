@@ -5,54 +5,52 @@
 namespace gspc::GSPC_ISA_NAMESPACE {
 namespace {
 
-inline GridVec gather_signs(const uint8_t* signs, GridVec index) {
-#if defined(__AVX512F__)
-  return (GridVec)_mm512_i32gather_epi32((__m512i)index, signs, 1);
-#elif defined(__AVX2__)
-  return (GridVec)_mm256_i32gather_epi32(reinterpret_cast<const int*>(signs), (__m256i)index, 1);
+inline Words gather_signs(const uint8_t* signs, Words index) {
+#if defined(GSPC_ISA_IS_v4)
+  return (Words)_mm512_i32gather_epi32((__m512i)index, signs, 1);
+#elif defined(GSPC_ISA_IS_v3)
+  return (Words)_mm256_i32gather_epi32(reinterpret_cast<const int*>(signs), (__m256i)index, 1);
 #else
-  GridVec out;
-  for (int lane = 0; lane < GRID_LANES; ++lane) out[lane] = signs[index[lane]];
+  Words out;
+  for (int lane = 0; lane < kLanes; ++lane) out[lane] = signs[index[lane]];
   return out;
 #endif
 }
 
 // total + (bit f of signs ? weight : 0)
-inline GridVec add_if(GridVec total, GridVec signs, GridVec weight, int f) {
-#if defined(__AVX512F__)
+inline Words add_if(Words total, Words signs, Words weight, int f) {
+#if defined(GSPC_ISA_IS_v4)
   const __mmask16 set = _mm512_test_epi32_mask((__m512i)signs, _mm512_set1_epi32(1 << f));
-  return (GridVec)_mm512_mask_add_epi32((__m512i)total, set, (__m512i)total, (__m512i)weight);
+  return (Words)_mm512_mask_add_epi32((__m512i)total, set, (__m512i)total, (__m512i)weight);
 #else
-  typedef int32_t Signed __attribute__((vector_size(4 * GRID_LANES)));
-  return total + ((GridVec)((Signed)(signs << (31 - f)) >> 31) & weight);
+  return total + ((Words)((Ints)(signs << (31 - f)) >> 31) & weight);
 #endif
 }
 
-template <bool IS_3D, bool DENSE>
+template <bool kIs3d, bool kDense>
 void forward(const GridPlaneKernel& plane, const uint8_t* signs, const uint32_t* ua, const uint32_t* ub,
              const uint32_t* uc, size_t n, int16_t* out, size_t stride) {
-  // s = 2 * positive - 2^BITS; context = (s + half) >> (BITS - 9), and (2 x + h) >> t == (x + h / 2) >> (t -
-  // 1).
-  constexpr int BITS = IS_3D ? 24 : 16, SHIFT = BITS - 10;
-  constexpr int32_t BIAS = (1 << (BITS - 11)) - (1 << (BITS - 1));
-  typedef int32_t Signed __attribute__((vector_size(4 * GRID_LANES)));
-  for (size_t i = 0; i < n; i += GRID_LANES) {
-    GridVec positive[GRID_FEATURES] = {};
-    grid_corners<IS_3D, DENSE>(plane, ua + i, ub + i, IS_3D ? uc + i : nullptr,
-                               [&](int, GridVec index, GridVec weight) __attribute__((always_inline)) {
-                                 const GridVec bits = gather_signs(signs, index);
-                                 for (int f = 0; f < GRID_FEATURES; ++f)
-                                   positive[f] = add_if(positive[f], bits, weight, f);
-                               });
-    alignas(64) int32_t context[GRID_FEATURES][GRID_LANES];
-    for (int f = 0; f < GRID_FEATURES; ++f) {
-      const Signed value = ((Signed)positive[f] + BIAS) >> SHIFT;
-      grid_store(reinterpret_cast<uint32_t*>(context[f]), (GridVec)value);
+  // s = 2 * positive - 2^kBits; context = (s + half) >> (kBits - 9), and (2 x + h) >> t == (x + h / 2) >> (t
+  // - 1).
+  constexpr int kBits = kIs3d ? 24 : 16, kShift = kBits - 10;
+  constexpr int32_t kBias = (1 << (kBits - 11)) - (1 << (kBits - 1));
+  for (size_t i = 0; i < n; i += kLanes) {
+    Words positive[kGridFeatures] = {};
+    grid_corners<kIs3d, kDense>(plane, ua + i, ub + i, kIs3d ? uc + i : nullptr,
+                                [&](int, Words index, Words weight) __attribute__((always_inline)) {
+                                  const Words bits = gather_signs(signs, index);
+                                  for (int f = 0; f < kGridFeatures; ++f)
+                                    positive[f] = add_if(positive[f], bits, weight, f);
+                                });
+    alignas(64) int32_t context[kGridFeatures][kLanes];
+    for (int f = 0; f < kGridFeatures; ++f) {
+      const Ints value = ((Ints)positive[f] + kBias) >> kShift;
+      store(context[f], value);
     }
-    const int lanes = n - i < GRID_LANES ? static_cast<int>(n - i) : GRID_LANES;
+    const int lanes = n - i < kLanes ? static_cast<int>(n - i) : kLanes;
     for (int lane = 0; lane < lanes; ++lane) {
       int16_t* row = out + (i + lane) * stride;
-      for (int f = 0; f < GRID_FEATURES; ++f) row[f] = static_cast<int16_t>(context[f][lane]);
+      for (int f = 0; f < kGridFeatures; ++f) row[f] = static_cast<int16_t>(context[f][lane]);
     }
   }
 }

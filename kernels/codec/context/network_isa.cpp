@@ -1,9 +1,6 @@
 #include "codec/context/network_isa.hpp"
 
-#if defined(__x86_64__) || defined(_M_X64)
-#include <immintrin.h>
-#define GSPC_NETWORK_X86 1
-#endif
+#include "codec/context/network_tile.hpp"
 
 namespace gspc::GSPC_ISA_NAMESPACE {
 
@@ -11,89 +8,26 @@ namespace {
 
 inline int32_t clamp32(int32_t v, int32_t low, int32_t high) { return v < low ? low : v > high ? high : v; }
 
-#if defined(GSPC_NETWORK_X86)
-
-#if defined(GSPC_ISA_IS_v4)
-struct Vec {
-  static constexpr size_t width = 16;
-  __m512i v;
-  static Vec load(const void* p) { return {_mm512_loadu_si512(p)}; }
-  static Vec broadcast(const int16_t* pair) {
-    int32_t both;
-    __builtin_memcpy(&both, pair, 4);
-    return {_mm512_set1_epi32(both)};
-  }
-  void add_products(Vec a, Vec b) { v = _mm512_add_epi32(v, _mm512_madd_epi16(a.v, b.v)); }
-  void store(int32_t* p) const { _mm512_storeu_si512(p, v); }
-};
-constexpr size_t kTileRows = 8;
-#elif defined(GSPC_ISA_IS_v3)
-struct Vec {
-  static constexpr size_t width = 8;
-  __m256i v;
-  static Vec load(const void* p) { return {_mm256_loadu_si256(static_cast<const __m256i*>(p))}; }
-  static Vec broadcast(const int16_t* pair) {
-    int32_t both;
-    __builtin_memcpy(&both, pair, 4);
-    return {_mm256_set1_epi32(both)};
-  }
-  void add_products(Vec a, Vec b) { v = _mm256_add_epi32(v, _mm256_madd_epi16(a.v, b.v)); }
-  void store(int32_t* p) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
-};
-constexpr size_t kTileRows = 4;
-#else
-struct Vec {
-  static constexpr size_t width = 4;
-  __m128i v;
-  static Vec load(const void* p) { return {_mm_loadu_si128(static_cast<const __m128i*>(p))}; }
-  static Vec broadcast(const int16_t* pair) {
-    int32_t both;
-    __builtin_memcpy(&both, pair, 4);
-    return {_mm_set1_epi32(both)};
-  }
-  void add_products(Vec a, Vec b) { v = _mm_add_epi32(v, _mm_madd_epi16(a.v, b.v)); }
-  void store(int32_t* p) const { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), v); }
-};
-constexpr size_t kTileRows = 4;
-#endif
-
-#include "codec/context/network_tile.hpp"
-
-#if defined(GSPC_ISA_IS_v4)
-// Processors with VNNI multiply and add in one instruction; the sums are the same.
-#pragma GCC push_options
-#pragma GCC target("avx512vnni")
-namespace vnni {
-struct Vec {
-  static constexpr size_t width = 16;
-  __m512i v;
-  static Vec load(const void* p) { return {_mm512_loadu_si512(p)}; }
-  static Vec broadcast(const int16_t* pair) {
-    int32_t both;
-    __builtin_memcpy(&both, pair, 4);
-    return {_mm512_set1_epi32(both)};
-  }
-  void add_products(Vec a, Vec b) { v = _mm512_dpwssd_epi32(v, a.v, b.v); }
-  void store(int32_t* p) const { _mm512_storeu_si512(p, v); }
-};
-#include "codec/context/network_tile.hpp"
-}  // namespace vnni
-#pragma GCC pop_options
-#endif
-
-#endif
-
 }  // namespace
 
-#if defined(GSPC_NETWORK_X86)
+#if defined(__SSE2__)
 
 void linear_kernel(const int16_t* weight, const int32_t* bias, size_t pairs, size_t out, const int16_t* x,
                    size_t stride, size_t rows, int32_t* y) {
-#if defined(GSPC_ISA_IS_v4)
-  static const bool dot = __builtin_cpu_supports("avx512vnni");
-  if (dot) return vnni::linear_tiles(weight, bias, pairs, out, x, stride, rows, y);
+#if defined(GSPC_ISA_IS_v4) && defined(GSPC_VNNI)
+  static const bool vnni = __builtin_cpu_supports("avx512vnni");
+  if (vnni) return isa_v4_vnni::linear_kernel(weight, bias, pairs, out, x, stride, rows, y);
 #endif
-  linear_tiles(weight, bias, pairs, out, x, stride, rows, y);
+  const auto add = [](Ints sum, Ints a, Ints b) {
+#if defined(GSPC_ISA_IS_v4)
+    return sum + (Ints)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+#elif defined(GSPC_ISA_IS_v3)
+    return sum + (Ints)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+#else
+    return sum + (Ints)_mm_madd_epi16((__m128i)a, (__m128i)b);
+#endif
+  };
+  linear_tiles(add, weight, bias, pairs, out, x, stride, rows, y);
 }
 
 #else

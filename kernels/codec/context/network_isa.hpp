@@ -29,3 +29,10 @@ GSPC_DECLARE_ISA(
     // out[i] = mean[i] * unit + k[i] * step, in double, stored as float.
     void restore_kernel(const int16_t* mean, const int32_t* k, double unit, double step, size_t n,
                         float* out);)
+
+#if defined(GSPC_VNNI)
+namespace gspc::isa_v4_vnni {
+void linear_kernel(const int16_t* weight, const int32_t* bias, size_t pairs, size_t out, const int16_t* x,
+                   size_t stride, size_t rows, int32_t* y);
+}
+#endif

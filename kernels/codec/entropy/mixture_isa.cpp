@@ -1,65 +1,35 @@
-// Lane kernels of mixtures, once per instruction set: vectors of the set's width, written in GCC's vector
-// extensions.
+// Lane kernels of mixtures, once per instruction set: vectors of the set's width.
 #include "codec/entropy/mixture.hpp"
 #include "codec/entropy/rans_step.hpp"
 
 #if defined(GSPC_ISA_IS_v3) || defined(GSPC_ISA_IS_v4)
-#include <immintrin.h>
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // gcc 12, in its own intrinsics
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#endif
-
 #include "codec/entropy/rans_renormalize.hpp"
 
 namespace gspc::GSPC_ISA_NAMESPACE {
 
 namespace {
 
-#if defined(GSPC_ISA_IS_v4)
-constexpr int kWidth = 16;
-#else
-constexpr int kWidth = 8;
-#endif
-constexpr int kVectors = kLanes / kWidth;
-typedef int32_t Ints __attribute__((vector_size(4 * kWidth)));
-typedef uint32_t Words __attribute__((vector_size(4 * kWidth)));
+constexpr int kVectors = kRansLanes / kLanes;
 
+// product16: products of the lower halves; the upper half of b must be 0. Half the latency of a product of 32
+// bits.
 #if defined(GSPC_ISA_IS_v4)
-inline Ints gather(const uint32_t* base, Ints i) { return (Ints)_mm512_i32gather_epi32((__m512i)i, base, 4); }
-// Products of the lower halves; the upper half of b must be 0. Half the latency of a product of 32 bits.
 inline Ints product16(Ints a, Ints b) { return (Ints)_mm512_madd_epi16((__m512i)a, (__m512i)b); }
 inline Words renewed(Words x, const uint8_t*& next) { return (Words)renormalize((__m512i)x, next); }
-inline bool any(Ints mask) { return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0; }
 inline Ints widen(const uint8_t* p) { return (Ints)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p)); }
 inline Ints widen(const int16_t* p) {
   return (Ints)_mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i*)p));
 }
 #else
-inline Ints gather(const uint32_t* base, Ints i) {
-  return (Ints)_mm256_i32gather_epi32((const int*)base, (__m256i)i, 4);
-}
 inline Ints product16(Ints a, Ints b) { return (Ints)_mm256_madd_epi16((__m256i)a, (__m256i)b); }
 inline Words renewed(Words x, const uint8_t*& next) { return (Words)renormalize((__m256i)x, next); }
-inline bool any(Ints mask) { return !_mm256_testz_si256((__m256i)mask, (__m256i)mask); }
 inline Ints widen(const uint8_t* p) { return (Ints)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)p)); }
 inline Ints widen(const int16_t* p) {
   return (Ints)_mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i*)p));
 }
 #endif
-inline Ints load(const int32_t* p) {
-  Ints v;
-  __builtin_memcpy(&v, p, sizeof(v));
-  return v;
-}
-template <class T, class V>
-inline void store(T* p, V v) {
-  __builtin_memcpy(p, &v, sizeof(v));
-}
-inline Ints smaller(Ints a, Ints b) { return a < b ? a : b; }
-inline Ints larger(Ints a, Ints b) { return a > b ? a : b; }
 
-// MixtureTable for kWidth symbols; symbols count from their lowest one here.
+// MixtureTable for kLanes symbols; symbols count from their lowest one here.
 struct Tables {
   Ints low, count, range, weight, mean[2], limit[2], whole[2], part[2];
 
@@ -106,7 +76,7 @@ inline void decode(const CodecTables& t, Words (&x)[kVectors], const Mixture& m,
   Tables tables[kVectors];
   Ints slot[kVectors], low[kVectors], high[kVectors], from[kVectors], to[kVectors], widest = Ints{};
   for (int v = 0; v < kVectors; ++v) {
-    tables[v].load(t, m.from(v * kWidth));
+    tables[v].load(t, m.from(v * kLanes));
     slot[v] = (Ints)(x[v] & (kTableTotal - 1));
     low[v] = from[v] = Ints{};
     high[v] = tables[v].count;
@@ -128,7 +98,7 @@ inline void decode(const CodecTables& t, Words (&x)[kVectors], const Mixture& m,
   for (int v = 0; v < kVectors; ++v) {
     const Ints escape = slot[v] == static_cast<int32_t>(kMixtureEnd);
     const Ints start = escape ? slot[v] : from[v], size = escape ? Ints{} + 1 : to[v] - from[v];
-    store(symbol + v * kWidth, escape ? Ints{} + kEscaped : tables[v].low + low[v]);
+    store(symbol + v * kLanes, escape ? Ints{} + kEscaped : tables[v].low + low[v]);
     x[v] = (Words)size * (x[v] >> kTableBits) + (Words)(slot[v] - start);
     escapes |= escape;
   }
@@ -140,15 +110,14 @@ inline void decode(const CodecTables& t, Words (&x)[kVectors], const Mixture& m,
 size_t mixture_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end, const Mixture& mixture,
                       int32_t* symbol, size_t groups, uint32_t& escaped) {
   Words x[kVectors];
-  for (int v = 0; v < kVectors; ++v)
-    x[v] = (Words)load(reinterpret_cast<const int32_t*>(lanes.state + v * kWidth));
+  for (int v = 0; v < kVectors; ++v) x[v] = load(lanes.state + v * kLanes);
   const uint8_t* next = lanes.next;
   size_t done = 0;
-  for (; done < groups && end - next >= 2 * kLanes; ++done, symbol += kLanes) {
-    decode(t, x, mixture.from(done * kLanes), symbol, escaped);
+  for (; done < groups && end - next >= 2 * kRansLanes; ++done, symbol += kRansLanes) {
+    decode(t, x, mixture.from(done * kRansLanes), symbol, escaped);
     for (int v = 0; v < kVectors; ++v) x[v] = renewed(x[v], next);
   }
-  for (int v = 0; v < kVectors; ++v) store(lanes.state + v * kWidth, x[v]);
+  for (int v = 0; v < kVectors; ++v) store(lanes.state + v * kLanes, x[v]);
   lanes.next = next;
   return done;
 }
@@ -158,7 +127,7 @@ bool mixture_entries(const CodecTables& t, const Mixture& mixture, const int32_t
   bool escaped = false;
   const Ints end = Ints{} + static_cast<int32_t>(kMixtureEnd);
   size_t i = 0;
-  for (; i + kWidth <= n; i += kWidth) {
+  for (; i + kLanes <= n; i += kLanes) {
     Tables tables;
     tables.load(t, mixture.from(i));
     // Far symbols wrap around to where they are outside as well.
@@ -166,7 +135,7 @@ bool mixture_entries(const CodecTables& t, const Mixture& mixture, const int32_t
     const Ints outside = (Words)k > (Words)last, inside = outside ? last : k;
     const Ints next = inside < last ? tables.first(t, inside + 1) : end;
     const Ints from = outside ? end : tables.first(t, inside), to = outside ? end + 1 : next;
-    store(entry + i, (to - from) << 16 | from);
+    store(entry + i, (Words)((to - from) << 16 | from));
     escaped |= any(outside);
   }
   for (; i < n; ++i) {
@@ -185,10 +154,10 @@ namespace gspc::GSPC_ISA_NAMESPACE {
 size_t mixture_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end, const Mixture& mixture,
                       int32_t* symbol, size_t groups, uint32_t& escaped) {
   size_t done = 0;
-  for (; done < groups && end - lanes.next >= 2 * kLanes; ++done, symbol += kLanes) {
-    for (int lane = 0; lane < kLanes; ++lane) {
+  for (; done < groups && end - lanes.next >= 2 * kRansLanes; ++done, symbol += kRansLanes) {
+    for (int lane = 0; lane < kRansLanes; ++lane) {
       lanes.state[lane] =
-          mixture_step(t, lanes.state[lane], mixture.from(done * kLanes + lane), symbol + lane);
+          mixture_step(t, lanes.state[lane], mixture.from(done * kRansLanes + lane), symbol + lane);
       escaped |= symbol[lane] == kEscaped;
     }
     renormalize_lanes(lanes);

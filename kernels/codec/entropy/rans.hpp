@@ -27,14 +27,14 @@
 
 namespace gspc {
 
-constexpr int kLanes = 32;
+constexpr int kRansLanes = 32;
 constexpr uint32_t kStateLow = 1u << 16;
-constexpr int kTailWords = kLanes;       // what the lanes' last states can carry
+constexpr int kTailWords = kRansLanes;   // what the lanes' last states can carry
 constexpr size_t kTailSymbols = 8192;    // at most this many symbols are left to the one-state tail
 constexpr int32_t kEscaped = INT32_MIN;  // what the kernels write for an escaped symbol (callers see 0)
 
 struct RansLanes {
-  alignas(64) uint32_t state[kLanes];
+  alignas(64) uint32_t state[kRansLanes];
   const uint8_t* next;  // word to be read next
 };
 

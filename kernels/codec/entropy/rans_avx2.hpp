@@ -1,8 +1,6 @@
 // AVX2 lane kernels: four vectors of 8 lanes. Included by rans_isa.cpp only.
 #pragma once
 
-#include <immintrin.h>
-
 #include "codec/entropy/rans_renormalize.hpp"
 #include "codec/entropy/rans_step.hpp"
 
@@ -122,7 +120,7 @@ size_t gaussian_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* en
   __m256i x[4];
   for (int v = 0; v < 4; ++v) x[v] = load256(lanes.state + 8 * v);
   size_t done = 0;
-  for (; done < groups && end - next >= 2 * kLanes; ++done, table += kLanes, symbol += kLanes) {
+  for (; done < groups && end - next >= 2 * kRansLanes; ++done, table += kRansLanes, symbol += kRansLanes) {
     prefetch(table);
     for (int v = 0; v < 4; ++v) x[v] = gaussian8(t, x[v], table + 8 * v, symbol + 8 * v, escaped);
     for (int v = 0; v < 4; ++v) x[v] = renormalize(x[v], next);
@@ -139,7 +137,7 @@ size_t trit_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end, c
   __m256i x[4], value[4];
   for (int v = 0; v < 4; ++v) x[v] = load256(lanes.state + 8 * v);
   size_t done = 0;
-  for (; done < groups && end - next >= 2 * kLanes; ++done, table += kLanes, trit += kLanes) {
+  for (; done < groups && end - next >= 2 * kRansLanes; ++done, table += kRansLanes, trit += kRansLanes) {
     prefetch(table);
     for (int v = 0; v < 4; ++v) x[v] = trits8(t, x[v], table + 8 * v, value[v]);
     for (int v = 0; v < 4; ++v) x[v] = renormalize(x[v], next);
@@ -156,9 +154,9 @@ size_t trit_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end, c
 uint8_t* encode_groups(uint32_t* state, const uint32_t* entry, size_t groups, uint8_t* out) {
   __m256i x[4];
   for (int v = 0; v < 4; ++v) x[v] = load256(state + 8 * v);
-  entry += groups * kLanes;
+  entry += groups * kRansLanes;
   for (size_t group = 0; group < groups; ++group) {
-    entry -= kLanes;
+    entry -= kRansLanes;
     prefetch_before(entry);
     for (int v = 3; v >= 0; --v) x[v] = encode8(x[v], load256(entry + 8 * v), out);
   }

@@ -1,12 +1,6 @@
 // AVX-512 (F, BW, DQ, VL) lane kernels: two vectors of 16 lanes. Included by rans_isa.cpp only.
 #pragma once
 
-#include <immintrin.h>
-
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // gcc 12's own intrinsics
-#endif
-
 #include "codec/entropy/rans_renormalize.hpp"
 #include "codec/entropy/rans_step.hpp"
 
@@ -157,7 +151,7 @@ size_t gaussian_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* en
   const uint8_t* next = lanes.next;
   __m512i x0 = _mm512_load_si512(lanes.state), x1 = _mm512_load_si512(lanes.state + 16);
   size_t done = 0;
-  for (; done < groups && end - next >= 2 * kLanes; ++done, table += kLanes, symbol += kLanes) {
+  for (; done < groups && end - next >= 2 * kRansLanes; ++done, table += kRansLanes, symbol += kRansLanes) {
     prefetch(table);
     x0 = gaussian16(t, x0, table, symbol, escaped);
     x1 = gaussian16(t, x1, table + 16, symbol + 16, escaped);
@@ -176,7 +170,7 @@ size_t trit_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end, c
   const uint8_t* next = lanes.next;
   __m512i x0 = _mm512_load_si512(lanes.state), x1 = _mm512_load_si512(lanes.state + 16);
   size_t done = 0;
-  for (; done < groups && end - next >= 2 * kLanes; ++done, table += kLanes, trit += kLanes) {
+  for (; done < groups && end - next >= 2 * kRansLanes; ++done, table += kRansLanes, trit += kRansLanes) {
     __m512i low, high;
     bounds(table, low, high);
     prefetch(table);
@@ -193,9 +187,9 @@ size_t trit_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end, c
 
 uint8_t* encode_groups(uint32_t* state, const uint32_t* entry, size_t groups, uint8_t* out) {
   __m512i x0 = _mm512_loadu_si512(state), x1 = _mm512_loadu_si512(state + 16);
-  entry += groups * kLanes;
+  entry += groups * kRansLanes;
   for (size_t group = 0; group < groups; ++group) {
-    entry -= kLanes;
+    entry -= kRansLanes;
     prefetch_before(entry);
     x1 = encode16(x1, _mm512_loadu_si512(entry + 16), out);
     x0 = encode16(x0, _mm512_loadu_si512(entry), out);

@@ -2,10 +2,9 @@
 // *_isa.cpp only.
 #pragma once
 
-#include <immintrin.h>
-
 #include "codec/entropy/rans.hpp"
 #include "common/isa.hpp"
+#include "common/simd.hpp"
 
 namespace gspc::GSPC_ISA_NAMESPACE {
 

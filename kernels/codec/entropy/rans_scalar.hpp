@@ -10,8 +10,8 @@ size_t gaussian_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* en
   const uint8_t* next = lanes.next;
   size_t done = 0;
   uint32_t seen = 0;
-  for (; done < groups && end - next >= 2 * kLanes; ++done) {
-    for (int lane = 0; lane < kLanes; ++lane) {
+  for (; done < groups && end - next >= 2 * kRansLanes; ++done) {
+    for (int lane = 0; lane < kRansLanes; ++lane) {
       uint32_t x = gaussian_step(t, lanes.state[lane], table[lane], symbol + lane);
       seen |= symbol[lane] == kEscaped;
       const uint32_t renewed = x << 16 | load_word(next);
@@ -19,8 +19,8 @@ size_t gaussian_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* en
       lanes.state[lane] = need ? renewed : x;
       next += need ? 2 : 0;
     }
-    table += kLanes;
-    symbol += kLanes;
+    table += kRansLanes;
+    symbol += kRansLanes;
   }
   lanes.next = next;
   escaped |= seen;
@@ -31,26 +31,26 @@ size_t trit_groups(const CodecTables& t, RansLanes& lanes, const uint8_t* end, c
                    int8_t* trit, size_t groups) {
   const uint8_t* next = lanes.next;
   size_t done = 0;
-  for (; done < groups && end - next >= 2 * kLanes; ++done) {
-    for (int lane = 0; lane < kLanes; ++lane) {
+  for (; done < groups && end - next >= 2 * kRansLanes; ++done) {
+    for (int lane = 0; lane < kRansLanes; ++lane) {
       uint32_t x = trit_step(t, lanes.state[lane], table[lane], trit + lane);
       const uint32_t renewed = x << 16 | load_word(next);
       const bool need = x < kStateLow;
       lanes.state[lane] = need ? renewed : x;
       next += need ? 2 : 0;
     }
-    table += kLanes;
-    trit += kLanes;
+    table += kRansLanes;
+    trit += kRansLanes;
   }
   lanes.next = next;
   return done;
 }
 
 uint8_t* encode_groups(uint32_t* state, const uint32_t* entry, size_t groups, uint8_t* out) {
-  entry += groups * kLanes;
+  entry += groups * kRansLanes;
   for (size_t group = 0; group < groups; ++group) {
-    entry -= kLanes;
-    for (int lane = kLanes - 1; lane >= 0; --lane) {
+    entry -= kRansLanes;
+    for (int lane = kRansLanes - 1; lane >= 0; --lane) {
       uint32_t x = state[lane];
       store_word(out - 2, x);
       const bool emit = must_emit(x, entry[lane]);

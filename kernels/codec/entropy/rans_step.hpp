@@ -9,6 +9,8 @@
 
 namespace gspc {
 
+constexpr size_t kRansBlock = 2048;  // symbols between two looks for escapes: still in the first cache
+
 // Arrays are streamed once, and the hardware's own prefetching was seen not to keep up (trits 0.8 -> 1.8
 // G/s).
 constexpr intptr_t kPrefetch = 2048;  // bytes

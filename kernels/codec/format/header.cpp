@@ -145,7 +145,7 @@ GridSpec read_grid_spec(ByteReader& in) {
   for (int32_t& v : grid.box_low) v = static_cast<int32_t>(in.u32());
   for (int32_t& v : grid.box_size) v = static_cast<int32_t>(in.u32());
   const size_t planes = in.u16();
-  if (planes > GRID_MAX_PLANES) stream_fail("chunk HEAD: too many grid planes");
+  if (planes > kGridMaxPlanes) stream_fail("chunk HEAD: too many grid planes");
   for (size_t i = 0; i < planes; ++i) {
     GridPlane plane;
     plane.dims = in.u8();

@@ -166,11 +166,11 @@ void code_signs(Coder& coder, const GridSpec& spec, std::vector<uint8_t>& table)
   size_t start = 0;
   for (const GridPlane& plane : spec.planes) {
     const size_t entries = grid_entries(plane);
-    SignModel models[GRID_FEATURES][4];
+    SignModel models[kGridFeatures][4];
     uint32_t one = 0, two = 0;  // the entry before and the one before that
     for (size_t i = start; i < start + entries; ++i) {
       uint32_t signs = 0;
-      for (int f = 0; f < GRID_FEATURES; ++f) {
+      for (int f = 0; f < kGridFeatures; ++f) {
         const uint32_t context = (one >> f & 1) << 1 | (two >> f & 1);
         signs |= static_cast<uint32_t>(models[f][context].code(coder, table[i] >> f & 1)) << f;
       }

@@ -73,8 +73,8 @@ struct StreamShape {
   int restored_features() const { return pool.features + features(); }
   bool predictive() const { return pool.features > 0; }
 
-  int context_size() const { return GRID_FEATURES * (static_cast<int>(grid.planes.size()) - pool.planes); }
-  int pool_context_size() const { return pool.planes > 0 ? GRID_FEATURES * pool.planes : context_size(); }
+  int context_size() const { return kGridFeatures * (static_cast<int>(grid.planes.size()) - pool.planes); }
+  int pool_context_size() const { return pool.planes > 0 ? kGridFeatures * pool.planes : context_size(); }
   GridSpec context_grid() const;     // the planes that contexts read
   GridSpec pool_grid() const;        // those that the pool reads
   uint64_t pool_grid_start() const;  // first entry of the pool's planes

@@ -7,7 +7,6 @@
 
 namespace gspc {
 
-
 inline uint64_t morton_spread(uint32_t v) {
   uint64_t x = v & 0x1fffffu;
   x = (x | x << 32) & 0x001f00000000ffffull;

@@ -32,7 +32,7 @@ void add_touching(const int (&d)[3], int mask, int c, Geometry::Row& coded, Geom
 
 }  // namespace
 
-Geometry::Geometry() : facing(), direction(), coded(), expected(), ones() {
+Geometry::Geometry() noexcept : facing(), direction(), coded(), expected(), ones() {
   for (int t = 0; t < 27; ++t) {
     const int d[3] = {t % 3 - 1, t / 3 % 3 - 1, t / 9 - 1};
     for (int c = 0; c < 8; ++c) {
@@ -53,7 +53,7 @@ Geometry::Geometry() : facing(), direction(), coded(), expected(), ones() {
     for (int c = 0; c < 8; ++c) ones[mask] = static_cast<uint8_t>(ones[mask] + (mask >> c & 1));
 }
 
-Classes::Classes() : score16(), score8(), around8() {
+Classes::Classes() noexcept : score16(), score8(), around8() {
   // First value of each class after the first.
   static const int k16[15] = {1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 19, 24, 30, 38, 48};
   static const int k8[7] = {1, 2, 4, 7, 11, 17, 27}, kAround[7] = {1, 2, 4, 6, 9, 13, 19};

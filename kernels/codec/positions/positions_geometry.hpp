@@ -30,7 +30,7 @@ struct Geometry {
 
   uint8_t ones[256];  // binary ones in a mask
 
-  Geometry();
+  Geometry() noexcept;
 };
 
 extern const Geometry kGeometry;
@@ -40,7 +40,7 @@ struct Classes {
   uint8_t score16[64];
   uint8_t score8[256];
   uint8_t around8[27];
-  Classes();
+  Classes() noexcept;
 };
 
 extern const Classes kClasses;

@@ -25,7 +25,7 @@ Models make_models() {
 
 }  // namespace
 
-LogisticTables::LogisticTables() : squash(), stretch() {
+LogisticTables::LogisticTables() noexcept : squash(), stretch() {
   // round(65536 / (1 + exp(-(i - 16) / 2)))
   static const int32_t points[33] = {22,    36,    60,    98,    162,   267,   439,   720,   1179,
                                      1922,  3108,  4971,  7813,  11955, 17626, 24741, 32768, 40795,

@@ -13,7 +13,7 @@ namespace gspc::positions {
 struct LogisticTables {
   uint16_t squash[4096];
   int16_t stretch[4096];
-  LogisticTables();
+  LogisticTables() noexcept;
 };
 extern const LogisticTables kLogistic;
 
@@ -93,7 +93,7 @@ struct Models {
 
 // The state in which every slice and level starts: pinned constants, part of the format
 // (positions_priors.inc).
-extern const Models& initial_models();
+const Models& initial_models();
 
 inline constexpr int kWeightShift = 15;
 

@@ -85,10 +85,10 @@ std::vector<double> plane_entropies(const uint8_t* data, size_t size) {
   std::vector<double> bits;
   const uint8_t* entry = signs.data();
   for (const GridPlane& plane : grid.planes) {
-    double counts[GRID_FEATURES][4][2] = {};  // by the signs before, the nearer one counts 2
+    double counts[kGridFeatures][4][2] = {};  // by the signs before, the nearer one counts 2
     uint32_t last = 0, before = 0;
     for (const uint8_t* const end = entry + grid_entries(plane); entry < end; ++entry) {
-      for (int f = 0; f < GRID_FEATURES; ++f)
+      for (int f = 0; f < kGridFeatures; ++f)
         ++counts[f][2 * (last >> f & 1) + (before >> f & 1)][*entry >> f & 1];
       before = last;
       last = *entry;

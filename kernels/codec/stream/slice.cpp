@@ -67,7 +67,7 @@ void refine(Streams& streams, const StreamModel& model, SliceState& state, Slice
   if (n == 0) return;
   predict_trits(model, state, scratch, level, attribute);
   const int32_t* source = nullptr;
-  if constexpr (Streams::writing) source = streams.source->symbols[attribute].data();
+  if constexpr (Streams::kWriting) source = streams.source->symbols[attribute].data();
   int32_t* k = state.symbols[attribute].data();
   if (attribute == kOffsets) {
     find_older(state, scratch, n / 3, level);
@@ -77,7 +77,7 @@ void refine(Streams& streams, const StreamModel& model, SliceState& state, Slice
     source = scratch.targets.data();
   }
   scratch.trits.resize(n);
-  if constexpr (Streams::writing) {
+  if constexpr (Streams::kWriting) {
     const int from = h[attribute].step_level(streams.source->final_level);
     for (size_t i = 0; i < n; ++i)
       scratch.trits[i] = static_cast<int8_t>(at_level(source[i], from, level) - 3 * k[i]);
@@ -105,7 +105,7 @@ void code_chunks(Streams& streams, const StreamModel& model, SliceState& state, 
                  n = static_cast<size_t>(h.group_begin(chunk + 1)) - first;
     std::vector<int32_t>& symbols = scratch.symbols;
     symbols.resize(fresh * n);
-    if constexpr (Streams::writing)
+    if constexpr (Streams::kWriting)
       for (size_t r = 0; r < fresh; ++r) std::copy_n(k + r * f + first, n, symbols.data() + r * n);
     if (chunk == 0) {
       std::vector<uint8_t>& tables = scratch.mixtures.scale[0];
@@ -118,7 +118,7 @@ void code_chunks(Streams& streams, const StreamModel& model, SliceState& state, 
       code_mixture(streams, scratch, escapes, symbols.data(), fresh * n);
     }
     charge(streams, kFeatures, n, [&](size_t r) { return old + r; });
-    if constexpr (!Streams::writing)
+    if constexpr (!Streams::kWriting)
       for (size_t r = 0; r < fresh; ++r) std::copy_n(symbols.data() + r * n, n, k + r * f + first);
   }
 }
@@ -148,7 +148,7 @@ void code_appearing_offsets(Streams& streams, const StreamModel& model, SliceSta
     const int32_t add = log3(step_level) - log_step_table()[state.steps[a / (3 * k_count) * 3 + kOffsets]];
     scratch.offset_tables[j] =
         static_cast<uint8_t>(std::clamp(state.offset_scales[a] + add, 0, kGaussianTables - 1));
-    if constexpr (Streams::writing) {
+    if constexpr (Streams::kWriting) {
       const int from = model.header[kOffsets].step_level(streams.source->final_level);
       scratch.symbols[j] = at_level(streams.source->symbols[kOffsets][a], from, step_level);
     }
@@ -162,7 +162,7 @@ template <class Streams>
 void code_slice_positions(Streams& streams, SliceState& state, SliceScratch& scratch, int level,
                           KeyInterval interval, int bits, size_t fresh) {
   std::vector<uint64_t>& keys = scratch.fresh;
-  if constexpr (Streams::writing) {
+  if constexpr (Streams::kWriting) {
     keys = streams.source->keys[static_cast<size_t>(level) - 1];
     if (!encode_positions(streams.positions, state.known, keys, interval, bits))
       stream_fail("positions are not distinct keys of their slice");
@@ -208,7 +208,7 @@ size_t code_slice_level(Streams& streams, const StreamModel& model, SliceState& 
   for (int a : {kFeatures, kScaling, kOffsets})
     state.symbols[a].resize(total * static_cast<size_t>(h[a].values), 0);
   const size_t appearing = code_masks(streams, state, k_count, old, total, level);
-  if constexpr (Streams::writing) copy_fresh(*streams.source, h, state, level, old, total);
+  if constexpr (Streams::kWriting) copy_fresh(*streams.source, h, state, level, old, total);
   else if (streams.masks.overrun()) stream_fail("masks are truncated");
 
   ExpGolombModel escapes;
@@ -220,7 +220,7 @@ size_t code_slice_level(Streams& streams, const StreamModel& model, SliceState& 
   else code_fresh(streams, model, state, scratch, escapes, kFeatures, scratch.feature_tables.data(), old);
   code_fresh(streams, model, state, scratch, escapes, kScaling, scratch.scaling_tables.data(), old);
   code_appearing_offsets(streams, model, state, scratch, escapes, level);
-  if constexpr (!Streams::writing) {
+  if constexpr (!Streams::kWriting) {
     if (!streams.positions.finished() || !streams.masks.finished() || !streams.escapes.finished())
       stream_fail("a part of the slice does not end where its contents do");
     if (!streams.lanes.finished()) stream_fail("the lanes do not end where their symbols do");

@@ -24,7 +24,7 @@ size_t code_masks(Streams& streams, SliceState& state, size_t k_count, size_t ol
   const uint8_t s = static_cast<uint8_t>(level);
   size_t appearing = 0;
   const auto target = [&](size_t i) {
-    if constexpr (Streams::writing) return static_cast<int>(streams.source->gaussian_level[i] == s);
+    if constexpr (Streams::kWriting) return static_cast<int>(streams.source->gaussian_level[i] == s);
     return static_cast<void>(i), 0;
   };
   for (size_t n = 0; n < old; ++n) {

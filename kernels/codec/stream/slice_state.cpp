@@ -29,14 +29,15 @@ constexpr uint64_t kHashFactor = 0x9E3779B97F4A7C15ull;
 
 template <class T>
 uint64_t hash_values(uint64_t hash, const std::vector<T>& values) {
-  constexpr uint64_t p1 = kHashFactor, p2 = p1 * p1, p3 = p2 * p1, p4 = p2 * p2;
+  constexpr uint64_t kPower1 = kHashFactor, kPower2 = kPower1 * kPower1, kPower3 = kPower2 * kPower1,
+                     kPower4 = kPower2 * kPower2;
   const auto word = [](T v) { return static_cast<uint64_t>(static_cast<int64_t>(v)); };
   const size_t n = values.size();
   size_t i = 0;
   for (; i + 4 <= n; i += 4)
-    hash = hash * p4 + word(values[i]) * p3 + word(values[i + 1]) * p2 + word(values[i + 2]) * p1 +
-           word(values[i + 3]);
-  for (; i < n; ++i) hash = hash * p1 + word(values[i]);
+    hash = hash * kPower4 + word(values[i]) * kPower3 + word(values[i + 1]) * kPower2 +
+           word(values[i + 2]) * kPower1 + word(values[i + 3]);
+  for (; i < n; ++i) hash = hash * kPower1 + word(values[i]);
   return hash;
 }
 

@@ -33,14 +33,14 @@ struct SliceSource {
 };
 
 struct SliceWriter {
-  static constexpr bool writing = true, metering = false;
+  static constexpr bool kWriting = true, kMetering = false;
   const SliceSource* source = nullptr;
   BinaryEncoder positions, masks, escapes;
   RansEncoder lanes;
 };
 
 struct SliceReader {
-  static constexpr bool writing = false, metering = false;
+  static constexpr bool kWriting = false, kMetering = false;
   BinaryDecoder positions, masks, escapes;
   RansDecoder lanes;
 
@@ -58,7 +58,7 @@ constexpr size_t refined_component(int attribute) { return kAttributes + static_
 // Reads, and adds up what the symbols of each anchor cost at this level: -log2 of their share of their table,
 // in bits; of an escaped one that of the escape.
 struct SliceMeter : SliceReader {
-  static constexpr bool metering = true;
+  static constexpr bool kMetering = true;
   std::vector<double> bits;  // [anchors, kComponents]
 
   SliceMeter(const SliceParts& parts, size_t anchors) : SliceReader(parts), bits(anchors * kComponents) {}
@@ -88,7 +88,7 @@ struct SliceMeter : SliceReader {
 
 // Reads from one coder and writes the symbols to another; the other parts stay as they are.
 struct SliceTranscoder {
-  static constexpr bool writing = false, metering = false;
+  static constexpr bool kWriting = false, kMetering = false;
   BinaryDecoder positions, masks, escapes;
   RunTranscoder lanes;
 

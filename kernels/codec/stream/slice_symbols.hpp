@@ -25,7 +25,7 @@ void code_escapes(Streams& streams, ExpGolombModel& model, const uint8_t* table,
     const int32_t base = gaussian_support(table[i]) + 1;
     const bool negative = streams.escapes.raw(value < 0, 1) != 0;
     const uint32_t more = streams.escapes.number(model, static_cast<uint32_t>(std::abs(value) - base));
-    if constexpr (!Streams::writing) {
+    if constexpr (!Streams::kWriting) {
       if (more > static_cast<uint32_t>(kMaxSymbol - base)) stream_fail("an escaped symbol is beyond 23 bits");
       const int32_t magnitude = base + static_cast<int32_t>(more);
       k[i] = negative ? -magnitude : magnitude;
@@ -45,7 +45,7 @@ void code_escapes(Streams& streams, ExpGolombModel& model, const Mixture& mixtur
     const bool below = streams.escapes.raw(value < table.low, 1) != 0;
     const uint32_t more = streams.escapes.number(
         model, static_cast<uint32_t>(below ? table.low - 1 - value : value - table.high - 1));
-    if constexpr (!Streams::writing) {
+    if constexpr (!Streams::kWriting) {
       const int64_t found = below ? int64_t{table.low} - 1 - more : int64_t{table.high} + 1 + more;
       if (found > kMaxSymbol || found < -kMaxSymbol) stream_fail("an escaped symbol is beyond 23 bits");
       k[i] = static_cast<int32_t>(found);
@@ -61,7 +61,7 @@ void code_gaussian(Streams& streams, SliceScratch& scratch, ExpGolombModel& mode
   scratch.escapes.clear();
   streams.lanes.gaussian(table, k, n, scratch.escapes);
   code_escapes(streams, model, table, k, scratch.escapes);
-  if constexpr (Streams::metering) streams.gaussian(table, k, n);
+  if constexpr (Streams::kMetering) streams.gaussian(table, k, n);
 }
 
 // Under scratch.mixtures.
@@ -71,7 +71,7 @@ void code_mixture(Streams& streams, SliceScratch& scratch, ExpGolombModel& model
   scratch.escapes.clear();
   streams.lanes.mixture(mixture, k, n, scratch.escapes);
   code_escapes(streams, model, mixture, k, scratch.escapes);
-  if constexpr (Streams::metering) streams.mixture(mixture, k, n);
+  if constexpr (Streams::kMetering) streams.mixture(mixture, k, n);
 }
 
 // The trits of scratch.trits under scratch.trit_tables, or under scratch.mixtures when they know no bounds.
@@ -81,14 +81,14 @@ void code_trits(Streams& streams, SliceScratch& scratch, ExpGolombModel& model, 
   std::vector<int8_t>& trits = scratch.trits;
   if (trit_model != TritModel::unbounded) {
     streams.lanes.trits(scratch.trit_tables.data(), trits.data(), n);
-    if constexpr (Streams::metering) streams.trits(scratch.trit_tables.data(), trits.data(), n);
+    if constexpr (Streams::kMetering) streams.trits(scratch.trit_tables.data(), trits.data(), n);
     return;
   }
   std::vector<int32_t>& wide = scratch.wide_trits;
-  if constexpr (Streams::writing) wide.assign(trits.begin(), trits.begin() + static_cast<std::ptrdiff_t>(n));
+  if constexpr (Streams::kWriting) wide.assign(trits.begin(), trits.begin() + static_cast<std::ptrdiff_t>(n));
   else wide.resize(n);
   code_mixture(streams, scratch, model, wide.data(), n);
-  if constexpr (!Streams::writing)
+  if constexpr (!Streams::kWriting)
     for (size_t i = 0; i < n; ++i) {
       if (wide[i] < -1 || wide[i] > 1) stream_fail("a trit is beyond -1 to 1");
       trits[i] = static_cast<int8_t>(wide[i]);
@@ -98,7 +98,7 @@ void code_trits(Streams& streams, SliceScratch& scratch, ExpGolombModel& model, 
 // Tells a meter whose symbols the run before were: rows of `width`, row r of anchor anchor_of(r).
 template <class Streams, class AnchorOf>
 void charge(Streams& streams, size_t component, size_t width, AnchorOf anchor_of) {
-  if constexpr (Streams::metering) streams.charge(component, width, anchor_of);
+  if constexpr (Streams::kMetering) streams.charge(component, width, anchor_of);
   else static_cast<void>(streams), static_cast<void>(component), static_cast<void>(width);
 }
 

@@ -1,0 +1,34 @@
+"""Operations over numpy arrays, for rendering and metrics: thin functions over `gspc._kernels`, without
+torch.
+
+They are apart from the folders of the operations because those import torch. All arrays are float32 and
+C-contiguous unless said otherwise.
+"""
+
+from gspc.ops.arrays.grid import (
+    GridShape,
+    grid_context,
+    grid_context_int,
+    grid_shape_array,
+    grid_sign_table,
+)
+from gspc.ops.arrays.heads import HEAD_WEIGHTS, neural_gaussians
+from gspc.ops.arrays.loss import Photometric, photometric, ssim
+from gspc.ops.arrays.raster import Raster, RasterGradients, rasterize, rasterize_backward
+
+__all__ = [
+    "HEAD_WEIGHTS",
+    "GridShape",
+    "Photometric",
+    "Raster",
+    "RasterGradients",
+    "grid_context",
+    "grid_context_int",
+    "grid_shape_array",
+    "grid_sign_table",
+    "neural_gaussians",
+    "photometric",
+    "rasterize",
+    "rasterize_backward",
+    "ssim",
+]

@@ -1,0 +1,104 @@
+"""Neural Gaussians of a view from anchors. N anchors, K offsets per anchor, F features."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gspc.ops.heads import cpu, definition
+from gspc.ops.heads.types import HeadTensors, HeadWeights, NeuralGaussians
+
+__all__ = ["HeadTensors", "HeadWeights", "NeuralGaussians", "neural_gaussians"]
+
+
+def neural_gaussians(
+    features: Tensor,
+    log_scales: Tensor,
+    offsets: Tensor,
+    mask: Tensor,
+    anchors: Tensor,
+    camera_center: Tensor,
+    heads: HeadWeights,
+    visible: Tensor | None = None,
+    predicted: Tensor | None = None,
+) -> NeuralGaussians:
+    """The Gaussians that anchors show to a camera (method section 1).
+
+    Args:
+        features: [N, F] anchor features, or those after the predicted ones.
+        log_scales: [N, 6]; exp of the first three scales the offsets, of the last three the Gaussians. Or
+            [N, 1], which stands for all six.
+        offsets: [N, K, 3].
+        mask: [N, K], 0 or 1 (straight-through); multiplies opacity and scale, and receives a gradient.
+        anchors: [N, 3] world space; no gradient.
+        camera_center: [3] world space; no gradient.
+        heads: weights of the heads; with `bf16` their products run in bfloat16 through the definition in
+            `gspc.ops.heads.definition`, everything else stays in the features' dtype.
+        visible: bool [N], the anchors to look at; None means all.
+        predicted: [N, P], the first channels of the features, where a pool predicts them.
+
+    Returns:
+        The Gaussians with opacity > 0 and mask > 0.5, ordered by index = n * K + k. Gradients flow to
+        features, log_scales, offsets, mask, predicted and every weight; a Gaussian that is not returned
+        receives none.
+
+    Raises:
+        ValueError: on a wrong shape or dtype, or tensors on different devices.
+    """
+    _check(features, log_scales, offsets, mask, anchors, camera_center, heads, visible, predicted)
+    arguments = features, log_scales, offsets, mask, anchors, camera_center, heads, visible, predicted
+    if heads.bf16:
+        with torch.autocast(features.device.type, torch.bfloat16):
+            return definition.neural_gaussians(*arguments)
+    if features.device.type == "cpu" and features.dtype == torch.float32:
+        return cpu.neural_gaussians(*arguments)
+    return definition.neural_gaussians(*arguments)
+
+
+def _check(
+    features: Tensor,
+    log_scales: Tensor,
+    offsets: Tensor,
+    mask: Tensor,
+    anchors: Tensor,
+    camera_center: Tensor,
+    heads: HeadWeights,
+    visible: Tensor | None,
+    predicted: Tensor | None,
+) -> None:
+    n, k = len(features), mask.shape[-1]
+    inputs = features.shape[-1] + (0 if predicted is None else predicted.shape[-1]) + 4
+    shapes = {
+        "features": (features, (n, features.shape[-1])),
+        "log_scales": (log_scales, (n, 1 if log_scales.shape[-1] == 1 else 6)),
+        "offsets": (offsets, (n, k, 3)),
+        "mask": (mask, (n, k)),
+        "anchors": (anchors, (n, 3)),
+        "camera_center": (camera_center, (3,)),
+        **_weight_shapes(heads, inputs, k),
+    }
+    if predicted is not None:
+        shapes["predicted"] = predicted, (n, predicted.shape[-1])
+    for name, (tensor, shape) in shapes.items():
+        if tuple(tensor.shape) != shape:
+            raise ValueError(f"{name} has shape {tuple(tensor.shape)}, expected {shape}")
+        if tensor.dtype != features.dtype or not tensor.is_floating_point():
+            raise ValueError(f"{name} is {tensor.dtype}, features are {features.dtype}")
+        if tensor.device != features.device:
+            raise ValueError(f"{name} is on {tensor.device}, features on {features.device}")
+    if visible is not None and (visible.dtype != torch.bool or visible.shape != (n,)):
+        raise ValueError(f"visible is {visible.dtype} {tuple(visible.shape)}, expected bool {(n,)}")
+
+
+def _weight_shapes(heads: HeadWeights, inputs: int, k: int) -> dict[str, tuple[Tensor, tuple[int, ...]]]:
+    hidden = heads.w_opacity.shape[-1]
+    return {
+        "w1": (heads.w1, (3 * hidden, inputs)),
+        "b1": (heads.b1, (3 * hidden,)),
+        "w_opacity": (heads.w_opacity, (k, hidden)),
+        "b_opacity": (heads.b_opacity, (k,)),
+        "w_color": (heads.w_color, (3 * k, hidden)),
+        "b_color": (heads.b_color, (3 * k,)),
+        "w_cov": (heads.w_cov, (7 * k, hidden)),
+        "b_cov": (heads.b_cov, (7 * k,)),
+    }

@@ -1,0 +1,61 @@
+"""Weights that the Gaussian heads take, and the Gaussians they give. K offsets per anchor, M Gaussians, F
+features, H hidden units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+
+class HeadWeights(Protocol):
+    """What `neural_gaussians` reads of the heads; fields as in `gspc.scene.Heads`, as tensors."""
+
+    @property
+    def w1(self) -> Tensor: ...  # [3H, F + 4]
+    @property
+    def b1(self) -> Tensor: ...  # [3H]
+    @property
+    def w_opacity(self) -> Tensor: ...  # [K, H]
+    @property
+    def b_opacity(self) -> Tensor: ...  # [K]
+    @property
+    def w_color(self) -> Tensor: ...  # [3K, H]
+    @property
+    def b_color(self) -> Tensor: ...  # [3K]
+    @property
+    def w_cov(self) -> Tensor: ...  # [7K, H]
+    @property
+    def b_cov(self) -> Tensor: ...  # [7K]
+    @property
+    def distance_scale(self) -> float: ...
+    @property
+    def bf16(self) -> bool: ...  # matrix products in bfloat16
+
+
+class HeadTensors(NamedTuple):
+    """The heads as plain tensors."""
+
+    w1: Tensor
+    b1: Tensor
+    w_opacity: Tensor
+    b_opacity: Tensor
+    w_color: Tensor
+    b_color: Tensor
+    w_cov: Tensor
+    b_cov: Tensor
+    distance_scale: float
+    bf16: bool = False
+
+
+@dataclass(frozen=True)
+class NeuralGaussians:
+    """The Gaussians drawn in one view; `index` = n * K + k tells where each comes from, ascending."""
+
+    index: Tensor  # [M] int64
+    means: Tensor  # [M, 3] world space
+    quats: Tensor  # [M, 4] wxyz, normalized (a zero quaternion stays zero)
+    scales: Tensor  # [M, 3] world units
+    opacities: Tensor  # [M]
+    colors: Tensor  # [M, 3]

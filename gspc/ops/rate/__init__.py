@@ -1,0 +1,162 @@
+"""Rate of attributes at a level: what their values cost under the contexts' distributions.
+
+The loss adds these up, so every function returns a sum, weighted by who appears or is refined; and beside it
+the bits by group of values, which have no gradient. n anchors, V values of each, G groups of values.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from gspc.ops.rate import cpu, definition
+from gspc.ops.rate.definition import gaussian_bits, weighted_sum
+from gspc.ops.rate.types import AttributeRows, check
+
+__all__ = [
+    "AttributeRows",
+    "appearance_bits",
+    "chunk_inputs",
+    "gaussian_bits",
+    "gaussian_trit_bits",
+    "three_way_bits",
+    "trits",
+    "weighted_sum",
+]
+
+
+def appearance_bits(
+    rows: AttributeRows,
+    refinement: int,
+    weights: Tensor,
+    chunks: Sequence[Tensor] = (),
+    seed: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Bits of values that appear, under Gaussians around their centers (PCGS Eq. 4); of the later channels
+    under mixtures of those with second components (HAC++).
+
+    Args:
+        rows: float32 [n, V] and so on.
+        refinement: steps of the level per step of level 1.
+        weights: [n, G] of V / G values each.
+        chunks: outputs of the networks of the intra-anchor context, [n, 3 own] each: means in units of Q0,
+            octaves and logits of the second components' weights. The last one's channels are the last ones.
+        seed: of the uniform noise that stands for rounding, 0 <= seed < 2^64; element (row, c) has the same
+            noise on every device. None rounds, and values and centers get no gradient.
+
+    Returns:
+        The weighted sum, a scalar, and the sums of bits [n, G], detached; a value costs at most 24. Gradients
+        flow to every tensor, also from where a mass is bounded, so that far-off values find their way back.
+
+    Raises:
+        ValueError: shapes that do not fit, dtypes or devices that differ.
+    """
+    _check_weights(weights, rows.values)
+    channels = 0
+    for number, outputs in enumerate(chunks):
+        own = outputs.shape[-1] // 3
+        check(f"chunk {number}", outputs, (len(rows.values), 3 * own), rows.values)
+        channels += own
+    if channels > rows.values.shape[1]:
+        raise ValueError(f"rate: chunks of {channels} channels, there are {rows.values.shape[1]}")
+    if _elsewhere(rows.values):
+        return definition.appearance_bits(rows, refinement, weights, chunks, seed)
+    return cpu.appearance_bits(rows, refinement, weights, chunks, seed)
+
+
+def chunk_inputs(rows: AttributeRows, refinement: int, ends: Sequence[int]) -> tuple[Tensor, ...]:
+    """What the networks of the intra-anchor context see (the stream's integers / 512).
+
+    Args:
+        rows: of the features.
+        refinement: as for `appearance_bits`.
+        ends: one after the last channel of each chunk, ascending, the first chunk's included.
+
+    Returns:
+        Of every chunk but the first, [n, 2 own + before]: the own channels' scales as table indices, (index -
+        64) / 32; their centers in units of 8 Q0; and the rounded values of the channels before, in units of 8
+        Q0. Gradients flow through the scales and centers, to centers, octaves and r.
+
+    Raises:
+        ValueError: ends that do not ascend or that are beyond the channels.
+    """
+    ascending = [0, *ends]
+    if len(ends) < 2 or any(a >= b for a, b in itertools.pairwise(ascending)):
+        raise ValueError(f"rate: ends {list(ends)} must ascend, two or more")
+    if ends[-1] > rows.values.shape[1]:
+        raise ValueError(f"rate: ends {list(ends)} of {rows.values.shape[1]} channels")
+    if _elsewhere(rows.values):
+        return definition.chunk_inputs(rows, refinement, ends)
+    return cpu.chunk_inputs(rows, refinement, ends)
+
+
+def trits(rows: AttributeRows, finest: int, coarser: int) -> tuple[Tensor, Tensor]:
+    """What refines values at a level, and what is known before; of nested grids, so both come from the finest
+    symbols (PCGS Eq. 5). No gradients.
+
+    Args:
+        rows: their octaves are not read.
+        finest: steps of the finest grid per step of level 1, a power of 3.
+        coarser: levels from the finest grid up to the one that refines; at least one more is above it.
+
+    Returns:
+        The values at the level before in units of 8 Q0, limited as the networks see them, and the trits, -1,
+        0 or 1; [n, V].
+
+    Raises:
+        ValueError: no level above.
+    """
+    if finest % 3 ** (coarser + 1):
+        raise ValueError(f"rate: nothing {coarser + 1} levels above a grid of {finest} steps")
+    if _elsewhere(rows.values):
+        return definition.trits(rows, finest, coarser)
+    return cpu.trits(rows, finest, coarser)
+
+
+def three_way_bits(outputs: Tensor, trits: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Bits of trits under a network's three-way distributions (PCGS Eq. 6).
+
+    Args:
+        outputs: [n, 2 V]; logits of zero against nonzero, limited to [-8, 7.75], and of +1 against -1,
+            limited to [-4, 3.875], as the stream's tables are.
+        trits: [n, V] of -1, 0, 1; no gradient.
+        weights: [n, G] of V / G values each.
+
+    Returns:
+        As `appearance_bits`, which also says what is refused.
+    """
+    check("outputs", outputs, (len(trits), 2 * trits.shape[1]), trits)
+    _check_weights(weights, trits)
+    if _elsewhere(outputs):
+        return definition.three_way_bits(outputs, trits, weights)
+    return cpu.three_way_bits(outputs, trits, weights)
+
+
+def gaussian_trit_bits(
+    rows: AttributeRows, refinement: int, finest: int, coarser: int, weights: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Bits of trits by the shares that the Gaussians of first appearances have of the three bins (PCGS's
+    ablation "trits with a Gaussian"). Gradients flow to octaves, r and weights [n, G]; arguments and results,
+    a scalar and [n, G], are those of `appearance_bits` and `trits`."""
+    _check_weights(weights, rows.values)
+    if finest % 3 ** (coarser + 1):
+        raise ValueError(f"rate: nothing {coarser + 1} levels above a grid of {finest} steps")
+    if _elsewhere(rows.values):
+        return definition.gaussian_trit_bits(rows, refinement, finest, coarser, weights)
+    return cpu.gaussian_trit_bits(rows, refinement, finest, coarser, weights)
+
+
+def _check_weights(weights: Tensor, values: Tensor) -> None:
+    n, width = values.shape
+    groups = weights.shape[-1]
+    if groups == 0 or width % groups:
+        raise ValueError(f"rate: {groups} weights for {width} values")
+    check("weights", weights, (n, groups), values)
+
+
+def _elsewhere(tensor: Tensor) -> bool:
+    """Whether the definition computes: the kernels are for float32 on a CPU."""
+    return tensor.device.type != "cpu" or tensor.dtype != torch.float32

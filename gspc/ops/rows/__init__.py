@@ -1,0 +1,194 @@
+"""Rows of per-anchor parameters for a training step, one gradient for all their uses, and what is counted
+over them. N anchors, K offsets per anchor, S parameters of a mask; v and a rows of anchors, m Gaussians."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gspc.ops.rows import cpu, definition
+from gspc.scene import Camera
+
+__all__ = [
+    "add_statistics",
+    "mask_rows",
+    "mean_product",
+    "noisy_rows",
+    "positive_share",
+    "rounded_rows",
+    "visible_rows",
+]
+
+
+def noisy_rows(
+    values: Tensor, index: Tensor, also: Tensor, step: Tensor | None, scale: float, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Rows of `values` with the uniform noise that stands for quantization, and other rows as they are.
+
+    Args:
+        values: float32 [N, ...].
+        index: int64 [v], ascending without repeats.
+        also: int64 [a], any rows.
+        step: float32 [v] or None; width of the noise per row, times `scale`.
+        scale: 0 for no noise.
+        seed: of the noise, 0 <= seed < 2^64; element (n, c) has the same noise on every device and for every
+            number of threads.
+
+    Returns:
+        [v, ...] and [a, ...]. Gradients flow to values and step.
+
+    Raises:
+        ValueError: on a wrong shape or dtype, or rows that are not there.
+    """
+    _check_rows(values, index, also)
+    if step is not None and (step.dtype != torch.float32 or step.shape != index.shape):
+        raise ValueError(
+            f"rows: step is {step.dtype} {tuple(step.shape)}, expected float32 {tuple(index.shape)}"
+        )
+    if values.device.type != "cpu":
+        return definition.noisy_rows(values, index, also, step, scale, seed)
+    return cpu.noisy_rows(values, index, also, step, scale, seed)
+
+
+def rounded_rows(
+    values: Tensor, index: Tensor, also: Tensor, center: Tensor, step: Tensor, finest: int, coarser: int
+) -> tuple[Tensor, Tensor]:
+    """Rows of `values` as a level of the stream restores them, and other rows as they are (PCGS Eq. 3).
+
+    Args:
+        values: float32 [N, ...].
+        index: int64 [v], ascending without repeats.
+        also: int64 [a], any rows.
+        center: float32 [N, w], w values a row; where the grid of each value lies.
+        step: float32 [N], step of level 1.
+        finest: steps of the finest grid within one of level 1.
+        coarser: levels between the finest grid and the level's, each three times as wide.
+
+    Returns:
+        [v, ...] and [a, ...]. The gradient passes straight through to values; center and step get none.
+
+    Raises:
+        ValueError: as `noisy_rows`.
+    """
+    width = values[0].numel() if len(values) else center.shape[1]
+    _check_rows(values, index, also)
+    for name, tensor, shape in (("center", center, (len(values), width)), ("step", step, (len(values),))):
+        if tensor.dtype != torch.float32 or tensor.shape != shape:
+            raise ValueError(
+                f"rows: {name} is {tensor.dtype} {tuple(tensor.shape)}, expected float32 {shape}"
+            )
+    if finest % 3**coarser:
+        raise ValueError(f"rows: finest = {finest} is no multiple of 3^{coarser}")
+    if values.device.type != "cpu":
+        return definition.rounded_rows(values, index, also, center, step, finest, coarser)
+    return cpu.rounded_rows(values, index, also, center, step, finest, coarser)
+
+
+def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Masks of the Gaussians at `level` (`gspc.model.masks.gaussian_mask`) for the anchors `index`, the mask
+    parameters of the anchors `also`, and how many Gaussians of all anchors live at `level`.
+
+    masks float32 [N, K, S]; index int64 [v] ascending without repeats; also int64 [a]; level from 1. Returns
+    [v, K] of 0.0 or 1.0, [a, K, S] and []; the last one's gradient is that of the sum of all masks. Raises
+    ValueError as `noisy_rows`.
+    """
+    if masks.dtype != torch.float32 or masks.ndim != 3:
+        raise ValueError(f"rows: masks are {masks.dtype} {tuple(masks.shape)}, expected float32 [N, K, S]")
+    if masks.device.type != "cpu":
+        return definition.mask_rows(masks, index, also, level)
+    return cpu.mask_rows(masks, index, also, level)
+
+
+@torch.no_grad()
+def visible_rows(world: Tensor, log_scales: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
+    """The anchors whose Gaussians may touch a picture: in front of the camera, and near its frustum.
+
+    Args:
+        world: float32 [N, 3], world space.
+        log_scales: float32 [N, Z], Z = 6, or 1 that stands for all of them.
+        camera: whose picture.
+
+    Returns:
+        Their indices, int64 [v] ascending, and their positions, float32 [v, 3].
+
+    Raises:
+        ValueError: on a wrong dtype or shape.
+    """
+    for name, tensor, widths in (("world", world, (3,)), ("log scales", log_scales, (1, 6))):
+        shape = tuple(tensor.shape)
+        if tensor.dtype != torch.float32 or len(shape) != 2 or shape[1] not in widths:
+            raise ValueError(f"rows: {name} are {tensor.dtype} {shape}, expected float32 [N, {widths[-1]}]")
+    if len(world) != len(log_scales):
+        raise ValueError(f"rows: {len(world)} positions, {len(log_scales)} rows of log scales")
+    if world.device.type != "cpu":
+        return definition.visible_rows(world, log_scales, camera)
+    return cpu.visible_rows(world, log_scales, camera)
+
+
+def mean_product(values: Tensor) -> Tensor:
+    """Mean of the products of rows, float32 [n, 3] -> []; NaN of no rows. Raises ValueError on another dtype
+    or shape."""
+    if values.dtype != torch.float32 or values.ndim != 2 or values.shape[1] != 3:
+        raise ValueError(f"rows: values are {values.dtype} {tuple(values.shape)}, expected float32 [n, 3]")
+    if values.device.type != "cpu" or len(values) == 0:
+        return definition.mean_product(values)
+    return cpu.mean_product(values)
+
+
+def positive_share(values: Tensor) -> Tensor:
+    """Share of `values` (float32 [n, w]) that are >= 0; its gradient is that of the mean of values / 2 where
+    |value| <= 1 (straight-through), else 0. Raises ValueError on another dtype or shape."""
+    if values.dtype != torch.float32 or values.ndim != 2:
+        raise ValueError(f"rows: values are {values.dtype} {tuple(values.shape)}, expected float32 [n, w]")
+    if values.device.type != "cpu":
+        return definition.positive_share(values)
+    return cpu.positive_share(values)
+
+
+@torch.no_grad()
+def add_statistics(
+    sums: tuple[Tensor, Tensor, Tensor, Tensor],
+    visible: Tensor,
+    index: Tensor,
+    radii: Tensor,
+    means2d_grad: Tensor,
+    opacities: Tensor,
+    half: tuple[float, float],
+) -> None:
+    """Adds what densification gathers of one iteration (Scaffold-GS, section 3.3) to sums over iterations.
+
+    Args:
+        sums: float32, changed in place: of gradients [N * K], of how often Gaussians were drawn [N * K], of
+        the
+            opacities of an anchor's Gaussians [N], and of how often an anchor was visible [N].
+        visible: int64 [v], ascending, the anchors that the view shows.
+        index: int64 [m], ascending, the Gaussians they showed, row of `visible` * K + k.
+        radii: int32 [m] pixels, 0 = not drawn.
+        means2d_grad: float32 [m, 2], dloss / d(projected mean) in pixels.
+        opacities: float32 [m].
+        half: half the picture's width and height, the unit of summed gradients.
+
+    Raises:
+        ValueError: on shapes that do not fit, or rows that are not there.
+    """
+    anchors, count = len(sums[2]), len(index)
+    if anchors == 0:
+        return
+    shapes = (len(sums[0]) // anchors * anchors,), (len(sums[0]),), (anchors,), (anchors,)
+    if tuple(tuple(total.shape) for total in sums) != shapes:
+        raise ValueError(f"rows: sums have shapes {[tuple(total.shape) for total in sums]}")
+    if tuple(means2d_grad.shape) != (count, 2) or not len(radii) == len(opacities) == count:
+        raise ValueError(
+            f"rows: {count} Gaussians, but {len(radii)} radii, {len(opacities)} opacities and gradients "
+            f"{tuple(means2d_grad.shape)}"
+        )
+    add = cpu.add_statistics if visible.device.type == "cpu" else definition.add_statistics
+    add(sums, visible, index, radii, means2d_grad, opacities, half)
+
+
+def _check_rows(values: Tensor, index: Tensor, also: Tensor) -> None:
+    if values.dtype != torch.float32 or index.dtype != torch.int64 or also.dtype != torch.int64:
+        raise ValueError(
+            f"rows: float32 values and int64 indices expected, got {values.dtype}, {index.dtype}, "
+            f"{also.dtype}"
+        )

@@ -1,0 +1,70 @@
+"""Structural similarity and the photometric loss, differentiable in the image."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gspc.ops.cuda import enabled
+from gspc.ops.ssim import cpu, cuda, definition
+
+__all__ = ["photometric_loss", "squared_error", "ssim"]
+
+
+def ssim(image: Tensor, target: Tensor) -> Tensor:  # [H, W, 3] each
+    """Mean SSIM (Wang et al. 2004): 11x11 Gaussian window, sigma 1.5, zero padding. Differentiable in image.
+
+    Raises:
+        ValueError: a shape, dtype or device that does not fit.
+    """
+    _check(image, target)
+    if image.device.type != "cpu":
+        if image.is_cuda and enabled():
+            return cuda.photometric(image, target)[1]
+        return definition.ssim(image, target.to(image.dtype) / 255 if target.dtype == torch.uint8 else target)
+    return cpu.ssim(image, target)
+
+
+def photometric_loss(
+    image: Tensor,  # [H, W, 3] float32
+    target: Tensor,  # [H, W, 3] uint8 (value / 255) or float32
+    ssim_weight: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Loss (1 - w) L1 + w (1 - SSIM), then L1 and SSIM themselves; the last two carry no gradient.
+
+    Raises:
+        ValueError: a shape, dtype or device that does not fit.
+    """
+    _check(image, target)
+    if image.device.type != "cpu":
+        if image.is_cuda and enabled():
+            l1, similarity = cuda.photometric(image, target)
+            loss = (1 - ssim_weight) * l1 + ssim_weight * (1 - similarity)
+        else:
+            loss, l1, similarity = definition.photometric_loss(image, target, ssim_weight)
+        return loss, l1.detach(), similarity.detach()
+    return cpu.photometric_loss(image, target, ssim_weight)
+
+
+@torch.no_grad()
+def squared_error(image: Tensor, target: Tensor) -> float:  # [H, W, 3] float32; [H, W, 3] uint8 or float32
+    """Mean squared difference between target and image, which is clamped to [0, 1].
+
+    Raises:
+        ValueError: a shape, dtype or device that does not fit.
+    """
+    _check(image, target)
+    if image.device.type != "cpu":
+        return float(definition.squared_error(image, target))
+    return cpu.squared_error(image, target)
+
+
+def _check(image: Tensor, target: Tensor) -> None:
+    if image.dtype != torch.float32 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise ValueError(f"image: float32 [H, W, 3] expected, got {image.dtype} {list(image.shape)}")
+    if target.shape != image.shape or target.dtype not in (torch.uint8, torch.float32):
+        raise ValueError(
+            f"target: uint8 or float32 {list(image.shape)} expected, got {target.dtype} {list(target.shape)}"
+        )
+    if target.device != image.device:
+        raise ValueError(f"target: is on {target.device}, the image on {image.device}")

@@ -1,0 +1,63 @@
+"""SSIM and the photometric loss on a CPU, value and gradient in one pass: torch autograd over
+`gspc._kernels`.
+
+Arguments are checked: float32 [H, W, 3] images, uint8 or float32 targets alike.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gspc.ops.kernels import kernels
+
+
+def ssim(image: Tensor, target: Tensor) -> Tensor:  # [H, W, 3] each -> []
+    """See `gspc.ops.ssim.ssim`."""
+    return _compared(image, target, 0.0, 1.0)[0]
+
+
+def photometric_loss(image: Tensor, target: Tensor, ssim_weight: float) -> tuple[Tensor, Tensor, Tensor]:
+    """See `gspc.ops.ssim.photometric_loss`: [H, W, 3] each -> three []."""
+    value, l1, similarity = _compared(image, target, 1.0 - ssim_weight, -float(ssim_weight))
+    return value + ssim_weight, l1, similarity
+
+
+def squared_error(image: Tensor, target: Tensor) -> float:  # [H, W, 3] each
+    """See `gspc.ops.ssim.squared_error`."""
+    return float(kernels().squared_error(image.detach().contiguous().numpy(), target.contiguous().numpy()))
+
+
+def _compared(
+    image: Tensor, target: Tensor, l1_weight: float, ssim_weight: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    wanted = image.requires_grad and torch.is_grad_enabled()
+    found: tuple[Tensor, Tensor, Tensor] = _Compare.apply(
+        image.contiguous(), target.contiguous(), l1_weight, ssim_weight, wanted
+    )
+    return found
+
+
+class _Compare(torch.autograd.Function):
+    """l1_weight * L1 + ssim_weight * SSIM, L1 and SSIM (the last two for information only)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, image: Tensor, target: Tensor, l1_weight: float, ssim_weight: float, wanted: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        l1, similarity, gradient = kernels().photometric(
+            image.detach(), target.detach(), l1_weight, ssim_weight, wanted
+        )
+        ctx.gradient = None if gradient is None else torch.from_numpy(gradient)
+        loss = torch.tensor(l1_weight * l1 + ssim_weight * similarity)
+        parts = torch.tensor(l1), torch.tensor(similarity)
+        ctx.mark_non_differentiable(*parts)
+        return loss, *parts
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        factor = float(grads[0])
+        gradient = ctx.gradient if factor == 1.0 else ctx.gradient * factor
+        return gradient, None, None, None, None

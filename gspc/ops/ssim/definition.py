@@ -1,0 +1,44 @@
+"""The readable torch version of `gspc.ops.ssim`, in any float dtype and on any device; tests compare the
+kernels with it. H W image."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+SSIM_WINDOW, SSIM_SIGMA = 11, 1.5
+SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
+
+
+def ssim(image: Tensor, target: Tensor) -> Tensor:  # [H, W, 3] each
+    """Mean SSIM (Wang et al. 2004) under an 11-tap Gaussian window (sigma 1.5), zero padding."""
+    axis = torch.arange(SSIM_WINDOW, dtype=image.dtype, device=image.device) - SSIM_WINDOW // 2
+    taps = torch.exp(-(axis**2) / (2 * SSIM_SIGMA**2))
+    taps = taps / taps.sum()
+    window = torch.outer(taps, taps).expand(3, 1, SSIM_WINDOW, SSIM_WINDOW)
+    x, y = image.permute(2, 0, 1)[None], target.permute(2, 0, 1)[None]
+
+    def mean(values: Tensor) -> Tensor:
+        return torch.nn.functional.conv2d(values, window, padding=SSIM_WINDOW // 2, groups=3)
+
+    mx, my = mean(x), mean(y)
+    vx, vy, cov = mean(x * x) - mx * mx, mean(y * y) - my * my, mean(x * y) - mx * my
+    score = (
+        (2 * mx * my + SSIM_C1) * (2 * cov + SSIM_C2) / ((mx * mx + my * my + SSIM_C1) * (vx + vy + SSIM_C2))
+    )
+    return score.mean()
+
+
+def squared_error(image: Tensor, target: Tensor) -> Tensor:  # [H, W, 3] each -> []
+    """See `gspc.ops.ssim.squared_error`."""
+    scaled = target.to(image.dtype) / 255 if target.dtype == torch.uint8 else target
+    return (image.clamp(0, 1) - scaled).square().mean()
+
+
+def photometric_loss(image: Tensor, target: Tensor, ssim_weight: float) -> tuple[Tensor, Tensor, Tensor]:
+    """(1 - w) L1 + w (1 - SSIM) and its parts; `target` [H, W, 3] uint8 (value / 255) or floating."""
+    if target.dtype == torch.uint8:
+        target = target.to(image.dtype) / 255
+    l1 = (image - target).abs().mean()
+    similarity = ssim(image, target)
+    return (1 - ssim_weight) * l1 + ssim_weight * (1 - similarity), l1, similarity
