@@ -67,13 +67,11 @@ def model_from(values: Loaded) -> AnchorModel:
     origin = state["origin"].tensor((3,), torch.float64)
     entries = (spec.total_entries, spec.features_per_entry)
     state["grid.embeddings"].tensor(entries, torch.float32)  # before a model allocates as many
-    scales = values["voxel_size"].positive(), values["distance_scale"].positive()
-    try:
-        with torch.random.fork_rng(devices=[]):  # the state replaces the first weights: nothing is drawn
-            model = AnchorModel(shape, spec, scales[0], origin, scales[1], anchors=0)
-    except (ValueError, RuntimeError) as error:
-        reason = str(error).split("\n")[0]
-        raise values["shape"].error(f"has sizes that do not fit together ({reason})") from error
+    if (reason := shape.stream(spec).error()) is not None:
+        raise values["shape"].error(f"has sizes that no stream may have: {reason}")
+    voxel_size, distance_scale = values["voxel_size"].positive(), values["distance_scale"].positive()
+    with torch.random.fork_rng(devices=[]):  # the state replaces the first weights: nothing is drawn
+        model = AnchorModel(shape, spec, voxel_size, origin, distance_scale, anchors=0)
     _check_state(state, model.state_dict(), len(positions))
     model.positions = positions
     for name in PER_ANCHOR:
@@ -98,6 +96,8 @@ def _shape(values: Loaded) -> ModelShape:
     found["rate_weights"] = tuple(weight.number(0) for weight in weights)
     steps = values["step_base"]
     found["step_base"] = StepBase(*(steps[name].positive() for name in ("features", "scaling", "offsets")))
+    if found["pool_planes"] and not found["pool"]:
+        raise values["pool_planes"].error("is given, but there is no pool")
     return ModelShape(**found)
 
 

@@ -68,7 +68,7 @@ class MeanCosts:
         self, level: int, costs: Sequence[Cost], open_masks: Tensor | None, iteration: int
     ) -> Tensor | float:
         """See `MaskPayment`."""
-        if not self.schedule.closes(iteration):
+        if not self.schedule.masks_learn(iteration):
             return 0.0
         offsets = self.model.shape.offsets
         per_gaussian = sum(c.gaussian + c.anchor / offsets for c in costs)  # `anchor_mask`'s gradient
