@@ -440,6 +440,7 @@ void read_networks(Networks& networks, int level, const uint8_t* data, size_t si
 }
 
 std::vector<uint8_t> write_heads(StoredHeads& heads) {
+  check_heads(heads);
   BinaryEncoder coder;
   code_heads(coder, heads);
   return coder.finish();
@@ -450,6 +451,7 @@ StoredHeads read_heads(const StreamShape& shape, const uint8_t* data, size_t siz
   StoredHeads heads(shape);
   code_heads(coder, heads);
   check_end(coder, "GHED");
+  check_heads(heads);
   return heads;
 }
 
