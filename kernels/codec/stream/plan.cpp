@@ -62,9 +62,9 @@ void plan_slices(StreamPlan& plan) {
       sum += plan.parts[l][i].fresh;
     }
     if (sum != index.levels[l].anchors)
-      stream_fail_in("level " + std::to_string(l + 1),
-                     "the index counts " + std::to_string(index.levels[l].anchors) +
-                         " anchors, its slices " + std::to_string(sum));
+      stream_fail_in("level " + std::to_string(l + 1), "the index counts " +
+                                                           std::to_string(index.levels[l].anchors) +
+                                                           " anchors, its slices " + std::to_string(sum));
   }
   size_t at = 0;
   for (size_t n : anchors) {
