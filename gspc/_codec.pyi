@@ -419,22 +419,43 @@ def predict_pool(
     threads: int,
 ) -> NDArray[numpy.float32]: ...
 def truncate_stream(data: bytes, levels: int) -> bytes: ...
-def stream_costs(data: bytes, threads: int, max_memory: int) -> tuple: ...
-def plane_entropies(data: bytes) -> list[float]: ...
-def transcode_stream(data: bytes, to: int, upto: int, max_memory: int, coder: object) -> bytes: ...
+def stream_costs(
+    data: bytes, threads: int, max_memory: int
+) -> tuple[
+    NDArray[numpy.int32], NDArray[numpy.uint8], NDArray[numpy.float32], tuple[float, float, float], float
+]:
+    """
+    What anchors cost: positions [N, 3] int32, first level [N] uint8, bits [S, N, 6] float32 by level and component, origin, voxel size. Raises StreamError.
+    """
+
+def plane_entropies(data: bytes) -> list[float]:
+    """
+    Bits of each plane of the grid, by the entropy of its signs given the two entries before. Raises StreamError.
+    """
+
+def transcode_stream(data: bytes, to: int, upto: int, max_memory: int, coder: object) -> bytes:
+    """
+    The levels of a stream up to `upto` (0: the whole ones) with symbols coded by lanes (to 0) or `coder` (to 1). `coder` has Encoder(), Decoder(bytes) with the methods of RansEncoder and RansDecoder, and memory(symbols), the bytes it takes for a run. Raises StreamError.
+    """
+
 def mixture_bounds(
-    arg0: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
-    arg1: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
-    arg2: Annotated[NDArray[numpy.int16], dict(shape=(None,), order="C", device="cpu", writable=False)],
-    arg3: Annotated[NDArray[numpy.int16], dict(shape=(None,), order="C", device="cpu", writable=False)],
-    arg4: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
-    /,
-) -> tuple: ...
+    scale0: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    scale1: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    mean0: Annotated[NDArray[numpy.int16], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    mean1: Annotated[NDArray[numpy.int16], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    weight: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
+) -> tuple[NDArray[numpy.int32], NDArray[numpy.int32]]:
+    """
+    Lowest and highest symbol [n] of the tables of two-component mixtures, all [n].
+    """
+
 def mixture_slots(
-    arg0: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
-    arg1: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
-    arg2: Annotated[NDArray[numpy.int16], dict(shape=(None,), order="C", device="cpu", writable=False)],
-    arg3: Annotated[NDArray[numpy.int16], dict(shape=(None,), order="C", device="cpu", writable=False)],
-    arg4: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
-    /,
-) -> NDArray[numpy.uint16]: ...
+    scale0: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    scale1: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    mean0: Annotated[NDArray[numpy.int16], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    mean1: Annotated[NDArray[numpy.int16], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    weight: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
+) -> NDArray[numpy.uint16]:
+    """
+    [n, slots + 1] first slot of each symbol and of the escape, then 2^14, of tables with equally many slots. Raises ValueError for others.
+    """

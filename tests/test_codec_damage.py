@@ -285,6 +285,24 @@ def test_pool_that_leaves_no_plane_to_contexts() -> None:
                 read(head_change(only, at, value))
 
 
+@pytest.mark.filterwarnings("error")
+def test_damaged_heads() -> None:
+    """One line, also where stored numbers are finite but their products are not; and no warning of numpy."""
+    stream = encode(synthetic.tiny(20))
+    at = index_of(stream, "GHED", 1)
+    payload, rng = payload_of(stream, at), np.random.default_rng(0)
+    found = set()
+    for _ in range(400):
+        bad = bytearray(payload)
+        bad[rng.integers(len(bad))] = rng.integers(256)
+        try:
+            decode(replaced(stream, at, bytes(bad)))
+        except BitstreamError as error:
+            found.add(str(error))
+    for message in ("a stored float is not finite", "scales and biases must be within 2^20"):
+        assert f"chunk GHED level 1: {message}" in found
+
+
 def test_lanes_called_torchac(stream: bytes) -> None:
     """The core refuses; the Python side refuses the absence of the package, or what its calls do not fill."""
     with pytest.raises((BitstreamError, BackendError)):

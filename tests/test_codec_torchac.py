@@ -240,11 +240,11 @@ def test_hostile_symbols(coder: str, name: str) -> None:
     info = describe(data)
     rng = np.random.default_rng(1)
     errors = 0
-    for chunk in [c for c in info.chunks if c.tag == "SLIC"][::2]:
+    for chunk in [c for c in info.chunks if c.tag == "SLIC"][::3]:
         place = next(s for s in info.slices if (s.level, s.slice) == (chunk.level, chunk.slice))
         at = index_of(data, "SLIC", chunk.level, chunk.slice)
         payload = payload_of(data, at)
-        for _ in range(20):
+        for _ in range(8):
             bad = bytearray(payload)
             for byte in rng.integers(len(payload) - place.symbols, len(payload), 3):
                 bad[byte] = rng.integers(256)

@@ -300,6 +300,7 @@ def bad_scenes() -> list[tuple[str, QuantizedScene]]:
     )
     broken = (chunks.networks.groups[0], IntegerNetwork((wide, out)), *chunks.networks.groups[2:])
     groups = chunks.networks.groups
+    glaring = replace(plain.heads.color, scale=np.full_like(plain.heads.color.scale, 3e38))
     bare = reshaped(reshaped(plain, hidden=0), 1, hidden=0)
     return [
         ("scaling must have 1 or 6", synthetic.tiny(20, variant=synthetic.Variant(scales=3))),
@@ -316,6 +317,7 @@ def bad_scenes() -> list[tuple[str, QuantizedScene]]:
         ("weight: .* values expected", replace(pool, shape=replace(pool.shape, pool=Pool(6, 9, 1)))),
         ("network pool row 0: sum", nets(pool, pool=loud)),
         ("network group 2 row .*2\\^31", nets(chunks, groups=broken)),
+        ("scales and biases must be within", replace(plain, heads=replace(plain.heads, color=glaring))),
         ("hidden heads", replace(pool, heads=plain.heads)),
         ("heads: 4 layers expected, not 8", replace(plain, heads=tiny("own-planes").heads)),
         ("heads: 8 layers expected, not 4", replace(tiny("own-planes"), heads=plain.heads)),

@@ -110,7 +110,7 @@ class Loaded:
         return self.value
 
     def tensor(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        """A dense tensor of this shape and dtype; floats are finite."""
+        """A dense tensor [...] of this shape and dtype; floats are finite."""
         value = self.value
         if not isinstance(value, Tensor):
             raise self._not("a tensor")

@@ -1,6 +1,10 @@
 // What anchors and planes of the grid cost. gspc/codec/costs.py makes a dataclass of it.
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
+
+#include <tuple>
+#include <vector>
 
 #include "binding/arrays.hpp"
 #include "codec/stream/costs.hpp"
@@ -10,8 +14,11 @@ using namespace nb::literals;
 
 namespace {
 
-// (positions [N, 3] int32, first level [N] uint8, bits [S, N, 6] float32, origin, voxel size)
-nb::tuple costs(const nb::bytes& data, int threads, uint64_t max_memory) {
+using gspc::binding::array_of;
+using gspc::binding::Out;
+
+std::tuple<Out<int32_t>, Out<uint8_t>, Out<float>, std::tuple<double, double, double>, double> costs(
+    const nb::bytes& data, int threads, uint64_t max_memory) {
   gspc::DecodeOptions options;
   options.threads = threads;
   options.max_memory = max_memory;
@@ -22,12 +29,13 @@ nb::tuple costs(const nb::bytes& data, int threads, uint64_t max_memory) {
     nb::gil_scoped_release release;
     found = gspc::stream_costs(bytes, size, options);
   }
-  using gspc::binding::array_of;
   const size_t n = found.count, levels = static_cast<size_t>(found.levels);
   const double* const origin = found.header.origin;
-  return nb::make_tuple(array_of(found.positions, {n, 3}), array_of(found.first_level, {n}),
-                        array_of(found.bits, {levels, n, gspc::kComponents}),
-                        nb::make_tuple(origin[0], origin[1], origin[2]), found.header.voxel_size);
+  return {array_of(found.positions, {n, 3}),
+          array_of(found.first_level, {n}),
+          array_of(found.bits, {levels, n, gspc::kComponents}),
+          {origin[0], origin[1], origin[2]},
+          found.header.voxel_size};
 }
 
 std::vector<double> planes(const nb::bytes& data) {
@@ -37,6 +45,11 @@ std::vector<double> planes(const nb::bytes& data) {
 }  // namespace
 
 void bind_costs(nb::module_& m) {
-  m.def("stream_costs", &costs, "data"_a, "threads"_a, "max_memory"_a);
-  m.def("plane_entropies", &planes, "data"_a);
+  m.def(
+      "stream_costs", &costs, "data"_a, "threads"_a, "max_memory"_a,
+      "What anchors cost: positions [N, 3] int32, first level [N] uint8, bits [S, N, 6] float32 by level and "
+      "component, origin, voxel size. Raises StreamError.");
+  m.def("plane_entropies", &planes, "data"_a,
+        "Bits of each plane of the grid, by the entropy of its signs given the two entries before. Raises "
+        "StreamError.");
 }

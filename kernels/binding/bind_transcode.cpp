@@ -1,6 +1,7 @@
 // Streams from lanes to a coder written in Python and back, and the tables of mixtures such a coder needs.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 
 #include <algorithm>
@@ -147,8 +148,7 @@ nb::bytes transcode(const nb::bytes& data, int to, int upto, uint64_t max_memory
   options.max_memory = max_memory;
   PythonCoder foreign(std::move(coder));
   const auto* bytes = reinterpret_cast<const uint8_t*>(data.c_str());
-  const std::vector<uint8_t> out = gspc::transcode_stream(bytes, data.size(), options, foreign);
-  return nb::bytes(out.data(), out.size());
+  return gspc::binding::bytes_of(gspc::transcode_stream(bytes, data.size(), options, foreign));
 }
 
 // ---- tables of mixtures ----
@@ -162,10 +162,10 @@ gspc::Mixture mixture_of(const Input<uint8_t>& scale0, const Input<uint8_t>& sca
   return {{scale0.data(), scale1.data()}, {mean0.data(), mean1.data()}, weight.data()};
 }
 
-// Lowest and highest symbol of each table.
-nb::tuple mixture_bounds(const Input<uint8_t>& scale0, const Input<uint8_t>& scale1,
-                         const Input<int16_t>& mean0, const Input<int16_t>& mean1,
-                         const Input<uint8_t>& weight) {
+std::pair<Out<int32_t>, Out<int32_t>> mixture_bounds(const Input<uint8_t>& scale0,
+                                                     const Input<uint8_t>& scale1,
+                                                     const Input<int16_t>& mean0, const Input<int16_t>& mean1,
+                                                     const Input<uint8_t>& weight) {
   const gspc::Mixture mixture = mixture_of(scale0, scale1, mean0, mean1, weight);
   const size_t n = weight.size();
   gspc::Buffer<int32_t> low(n), high(n);
@@ -174,10 +174,10 @@ nb::tuple mixture_bounds(const Input<uint8_t>& scale0, const Input<uint8_t>& sca
     low.data[i] = table.low;
     high.data[i] = table.high;
   }
-  return nb::make_tuple(array_of(low, {n}), array_of(high, {n}));
+  return {array_of(low, {n}), array_of(high, {n})};
 }
 
-// [n, slots + 1]: first slot of each symbol, of the escape, and 2^14. All tables must have equally many.
+// First slots; torchac takes all tables of a call in one array, hence equally many.
 Out<uint16_t> mixture_slots(const Input<uint8_t>& scale0, const Input<uint8_t>& scale1,
                             const Input<int16_t>& mean0, const Input<int16_t>& mean1,
                             const Input<uint8_t>& weight) {
@@ -204,7 +204,14 @@ Out<uint16_t> mixture_slots(const Input<uint8_t>& scale0, const Input<uint8_t>& 
 }  // namespace
 
 void bind_transcode(nb::module_& m) {
-  m.def("transcode_stream", &transcode, "data"_a, "to"_a, "upto"_a, "max_memory"_a, "coder"_a);
-  m.def("mixture_bounds", &mixture_bounds);
-  m.def("mixture_slots", &mixture_slots);
+  m.def(
+      "transcode_stream", &transcode, "data"_a, "to"_a, "upto"_a, "max_memory"_a, "coder"_a,
+      "The levels of a stream up to `upto` (0: the whole ones) with symbols coded by lanes (to 0) or `coder` "
+      "(to 1). `coder` has Encoder(), Decoder(bytes) with the methods of RansEncoder and RansDecoder, and "
+      "memory(symbols), the bytes it takes for a run. Raises StreamError.");
+  m.def("mixture_bounds", &mixture_bounds, "scale0"_a, "scale1"_a, "mean0"_a, "mean1"_a, "weight"_a,
+        "Lowest and highest symbol [n] of the tables of two-component mixtures, all [n].");
+  m.def("mixture_slots", &mixture_slots, "scale0"_a, "scale1"_a, "mean0"_a, "mean1"_a, "weight"_a,
+        "[n, slots + 1] first slot of each symbol and of the escape, then 2^14, of tables with equally many "
+        "slots. Raises ValueError for others.");
 }

@@ -11,13 +11,17 @@
 
 namespace gspc {
 
-// A Gaussian of a fresh anchor: its slot, how many are alive before it, and whether the slot is alive in the
-// anchor before. Of an older one: its slot, how many appear before it, how many were alive.
+// One model for each situation that makes a bit likelier or not. A Gaussian of a fresh anchor: its slot k,
+// how many of the anchor's slots below k appear (7 and more are alike), whether slot k appears in the anchor
+// before. A Gaussian of an older anchor: its slot, how many below it appear now (3 and more are alike), which
+// quarter of the anchor's Gaussians was alive before this level.
 struct MaskModels {
   BinaryModel fresh[kMaxOffsets][8][2];
   BinaryModel older[kMaxOffsets][4][4];
 };
 
+// Which of the anchors' Gaussians appear: of the `old` ones those not alive yet are asked for, of fresh ones
+// all but what is certain. Returns how many appear.
 template <class Streams>
 size_t code_masks(Streams& streams, SliceState& state, size_t k_count, size_t old, size_t total, int level) {
   MaskModels models;
@@ -46,7 +50,7 @@ size_t code_masks(Streams& streams, SliceState& state, size_t k_count, size_t ol
     const uint8_t* last = n > old ? alive - k_count : nullptr;
     size_t now = 0;
     for (size_t k = 0; k < k_count; ++k) {
-      if (now == 0 && k + 1 == k_count) {  // at least one is alive
+      if (now == 0 && k + 1 == k_count) {  // no fresh anchor is without a Gaussian: the bit is certain
         alive[k] = s;
         ++now;
         break;
