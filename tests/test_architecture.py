@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "rendering",
         "metrics",
         "output",
+        "splats",
         "switches",
     },
     "data": {"config", "output"},
@@ -43,6 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "codec.torchac": {"codec", "format", "kernels", "reference"},
     "codec.export": {"codec", "model", "format"},
     "rendering": {"model", "ops", "output"},
+    "splats": {"format", "ops", "output", "rendering"},
     "metrics": {"ops"},
     "ops": {"kernels", "format"},
 }
