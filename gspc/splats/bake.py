@@ -147,4 +147,5 @@ def _fit_chunk(
     for number, camera in enumerate(cameras):
         index, shown = _shown(scene, camera, rows)
         sightings.add(number, camera.center, local[index], shown)
-    return fit(sightings.take((sightings.opacities > 0).any(axis=0)), degree)
+    kept = np.flatnonzero((sightings.opacities > 0).any(axis=0))
+    return fit(sightings.take(kept), degree)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -11,7 +14,9 @@ from gspc.ops import arrays
 from gspc.ops.arrays import Raster, RasterGradients
 from gspc.scene import F32, F64, Camera, Gaussians
 from gspc.splats.harmonics import basis
-from gspc.splats.splats import Splats
+from gspc.splats.splats import degree_of
+
+BATCH = 1 << 12  # Gaussians: harmonics of degree 3 take 0.8 MB
 
 
 @dataclass(frozen=True)
@@ -70,12 +75,29 @@ class Shades:
         return np.maximum(self.raw, 0)
 
 
-def shades(splats: Splats, center: F64) -> Shades:
-    """Harmonics evaluated towards a camera at `center`, in the Gaussians' frame."""
-    values = basis(rays_to(splats.means, center), splats.degree)
-    return Shades(values, np.matmul(values[:, None], splats.sh)[:, 0] + np.float32(0.5))
+def shades(means: F32, sh: F32, center: F64) -> Shades:
+    """Harmonics evaluated towards a camera at `center`, in the Gaussians' frame; on all cores."""
+    degree = degree_of(sh.shape[1])
+    found = Shades(np.empty(sh.shape[:2], np.float32), np.empty((len(sh), 3), np.float32))
+
+    def work(rows: slice) -> None:
+        found.basis[rows] = basis(rays_to(means[rows], center), degree)
+        np.einsum("mc,mcj->mj", found.basis[rows], sh[rows], out=found.raw[rows])
+        found.raw[rows] += np.float32(0.5)
+
+    in_batches(work, len(sh))
+    return found
 
 
-def show(splats: Splats, looks: Shades) -> Gaussians:
-    """What the rasterizer draws."""
-    return Gaussians(splats.means, splats.quats, splats.scales, splats.opacities, looks.colors)
+def in_batches(work: Callable[[slice], None], count: int) -> None:
+    """Runs `work` on batches of rows that fit a core's cache, on all cores; numpy lets go of the lock."""
+    batches = [slice(start, start + BATCH) for start in range(0, count, BATCH)]
+    if len(batches) == 1:
+        work(batches[0])
+    else:
+        list(_pool().map(work, batches))
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count() or 1)

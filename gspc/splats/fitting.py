@@ -33,8 +33,12 @@ class Sightings:
     @classmethod
     def empty(cls, means: F32, pixels: F32, in_view: NDArray[np.bool_]) -> Sightings:
         """Nothing of the Gaussians' looks is known yet."""
-        numbers = [np.zeros((*pixels.shape, *tail), np.float32) for tail in ((3,), (), (3,), (3,), (4,))]
-        return cls(means.astype(np.float32), *numbers, pixels, in_view)
+
+        def zeros(*tail: int) -> F32:
+            return np.zeros((*pixels.shape, *tail), np.float32)
+
+        looks = zeros(3), zeros(), zeros(3), zeros(3), zeros(4)
+        return cls(means.astype(np.float32), *looks, pixels, in_view)
 
     def add(self, camera: int, center: F64, columns: NDArray[np.int64], shown: Gaussians) -> None:
         """Enters what a camera at `center` is shown of the Gaussians in `columns`."""
@@ -45,7 +49,7 @@ class Sightings:
         self.log_scales[camera, columns] = np.log(np.maximum(shown.scales, np.float32(1e-30)))
         self.quats[camera, columns] = shown.quats
 
-    def take(self, kept: NDArray[np.bool_]) -> Sightings:
+    def take(self, kept: NDArray[np.int64]) -> Sightings:
         """These Gaussians only."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         means = values.pop("means")[kept]

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gspc.scene import F32, Camera
-from gspc.splats.drawing import draw, shades, show
+from gspc.scene import F32, Camera, Gaussians
+from gspc.splats.drawing import Shades, draw, in_batches, shades
 from gspc.splats.splats import Splats
 
 FEW_PIXELS = 0.3  # added to a Gaussian's pixels: its mean error says little where it covers next to none
@@ -39,16 +39,23 @@ def match_colors(
 ) -> Splats:
     """The Gaussians with harmonics changed so that they look like the pictures, `rounds` times through."""
     order = np.random.default_rng(0).permutation(len(views))  # neighbors one after the other teach little
+    fixed = (splats.means, splats.quats, splats.scales, splats.opacities)
+    sh = splats.sh.copy()
     for number in np.tile(order, rounds):
-        splats = _match(splats, views[number], background)
+        view = views[number]
+        looks = shades(splats.means, sh, view.camera.center)
+        drawn = draw(Gaussians(*fixed, looks.colors), view.camera, background)
+        _hand_back(sh, looks, drawn.gradients(view.picture - drawn.picture).colors, view.pixels)
         on_view()
-    return splats
+    return replace(splats, sh=sh)
 
 
-def _match(splats: Splats, view: View, background: Sequence[float]) -> Splats:
-    looks = shades(splats, view.camera.center)
-    drawn = draw(show(splats, looks), view.camera, background)
-    error = drawn.gradients(view.picture - drawn.picture).colors  # [M, 3] summed over pixels
-    step = np.clip(error / (view.pixels + FEW_PIXELS)[:, None], -LARGEST_STEP, LARGEST_STEP)
-    step /= np.square(looks.basis).sum(axis=1, keepdims=True)
-    return replace(splats, sh=splats.sh + looks.basis[:, :, None] * step[:, None])
+def _hand_back(sh: F32, looks: Shades, error: F32, pixels: F32) -> None:
+    """Adds to harmonics [M, C, 3] what corrects errors [M, 3], each summed over the Gaussian's pixels [M]."""
+
+    def work(rows: slice) -> None:
+        step = np.clip(error[rows] / (pixels[rows] + FEW_PIXELS)[:, None], -LARGEST_STEP, LARGEST_STEP)
+        step /= np.square(looks.basis[rows]).sum(axis=1, keepdims=True)
+        sh[rows] += looks.basis[rows, :, None] * step[:, None]
+
+    in_batches(work, len(sh))

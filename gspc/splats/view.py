@@ -9,23 +9,14 @@ from gspc.ops import arrays
 from gspc.rendering import Backend, choose_backend, rasterize
 from gspc.rendering.render import MAX_PIXELS
 from gspc.scene import F32, F64, Camera, Gaussians
-from gspc.splats.harmonics import basis
+from gspc.splats.drawing import shades
 from gspc.splats.splats import HOME, Splats
 from gspc.splats.transform import to_frame
-
-CHUNK = 1 << 16  # Gaussians per batch: the basis of one takes 64 bytes
 
 
 def colors(splats: Splats, center: F64) -> F32:  # [M, 3]
     """Colors towards a camera at `center` (in the Gaussians' frame), clamped at 0 as 3DGS does."""
-    result = np.empty((splats.count, 3), np.float32)
-    for start in range(0, splats.count, CHUNK):
-        rows = slice(start, start + CHUNK)
-        ray = splats.means[rows] - center.astype(np.float32)
-        ray /= np.maximum(np.linalg.norm(ray, axis=1, keepdims=True), np.float32(1e-12))
-        values = basis(ray, splats.degree).astype(np.float32)
-        result[rows] = np.matmul(values[:, None], splats.sh[rows])[:, 0]
-    return np.maximum(result + np.float32(0.5), 0)
+    return shades(splats.means, splats.sh, center).colors
 
 
 def gaussians_for_camera(splats: Splats, camera: Camera) -> Gaussians:
@@ -60,12 +51,12 @@ class SplatRenderer:
         if not 0 < camera.width * camera.height <= MAX_PIXELS:
             size = f"{camera.width} x {camera.height}"
             raise InputError(f"camera '{camera.name}': {size} pixels is too large to draw")
-        shades = colors(self.splats, camera.center)
+        tints = colors(self.splats, camera.center)
         if self.backend.name != "cpu":
-            return self._render_torch(camera, shades)
+            return self._render_torch(camera, tints)
         return arrays.rasterize(
             *self._fixed,
-            shades,
+            tints,
             camera.world_to_camera,
             (camera.fx, camera.fy, camera.cx, camera.cy),
             camera.width,
@@ -73,13 +64,13 @@ class SplatRenderer:
             self.background,
         ).image
 
-    def _render_torch(self, camera: Camera, shades: F32) -> F32:
+    def _render_torch(self, camera: Camera, tints: F32) -> F32:
         import torch
 
         place = self.backend.device
-        means, quats, scales, opacities, tints = (
-            torch.as_tensor(array, device=place) for array in (*self._fixed, shades)
+        means, quats, scales, opacities, shown = (
+            torch.as_tensor(array, device=place) for array in (*self._fixed, tints)
         )
         with torch.no_grad():
-            output = rasterize(self.backend, means, quats, scales, opacities, tints, camera, self.background)
+            output = rasterize(self.backend, means, quats, scales, opacities, shown, camera, self.background)
         return output.image.cpu().numpy()
