@@ -22,6 +22,7 @@ COMMANDS = {
     "compress": "compress",
     "decompress": "decompress",
     "render": "render",
+    "export": "export",
     "eval": "evaluate",
     "inspect-bitstream": "inspect_bitstream",
     "demo-scene": "demo_scene",

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from gspc.pipeline import Breakdown, Inspection
 
 EXAMPLE = "gspc inspect-bitstream scene.pcgs --json"
+KINDS = {
+    "pcgs": "stream",
+    "scene": "decoded scene",
+    "model": "model, as it compresses",
+    "splats": "splat of another tool",
+}
 SHOWN_CHUNKS = 40  # rows of the chunk table before it is shortened; --json lists all
 
 
@@ -166,7 +172,7 @@ def _show(result: Inspection) -> None:
         levels = f"level {result.whole_levels} of {result.levels}"
     elif result.whole_levels < result.levels:
         levels += f", {result.whole_levels} whole"
-    what = {"pcgs": "stream", "scene": "decoded scene", "model": "model, as it compresses"}[result.kind]
+    what = KINDS[result.kind]
     console.show(
         console.clean(f"{result.source}: {what}, {result.size:,} bytes, {levels}"),
         facts,

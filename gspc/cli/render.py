@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gspc.cli import console, options, targets
 from gspc.errors import UsageError
 
+if TYPE_CHECKING:
+    from gspc.pipeline import PlainScene, Source
+    from gspc.scene import DecodedScene
+
 EXAMPLE = "gspc render scene.pcgs --upto 1 --view 0 -o view.png"
+
+
+def _restored(data: Source, *, upto: int | None, threads: int, max_memory: int, coarse: bool) -> DecodedScene:
+    from gspc import pipeline
+
+    restored = pipeline.restore(data, upto=upto, threads=threads, max_memory=max_memory)
+    for warning in restored.warnings:
+        console.warn(f"{data.name}: {warning}")
+    if not coarse:
+        return restored.scene
+    with pipeline.naming(data.name):
+        return pipeline.coarse(restored.scene)
 
 
 def command(
@@ -40,6 +56,14 @@ def command(
             "--coarse", help="Draw the prediction without its residual features (predictive family)."
         ),
     ] = False,
+    source_frame: Annotated[
+        str | None,
+        typer.Option(
+            "--source-frame",
+            metavar="XYZ",
+            help="Where x, y and z of a splat of another tool point, such as RDF or RUB, if not as usual.",
+        ),
+    ] = None,
     output: Annotated[
         str,
         typer.Option(
@@ -62,13 +86,14 @@ def command(
     from gspc import pipeline
 
     data = pipeline.load_source(options.read_source(source))
-    restored = pipeline.restore(data, upto=upto, threads=threads, max_memory=memory)
-    for warning in restored.warnings:
-        console.warn(f"{data.name}: {warning}")
-    scene = restored.scene
-    if coarse:
-        with pipeline.naming(data.name):
-            scene = pipeline.coarse(scene)
+    scene: DecodedScene | PlainScene
+    if data.kind == "splats":
+        pipeline.refuse_scene_options(data.name, (("--upto", upto is not None), ("--coarse", coarse)))
+        scene = pipeline.plain_scene(data, frame=source_frame)
+    elif source_frame is not None:
+        raise UsageError(f"{data.name}: is no splat of another tool; leave out --source-frame")
+    else:
+        scene = _restored(data, upto=upto, threads=threads, max_memory=memory, coarse=coarse)
     chosen = pipeline.choose_cameras(scene, directory=cameras, view=view, size=size)
     if target is not None:
         if len(chosen) != 1:

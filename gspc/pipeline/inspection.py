@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gspc.errors import UsageError
 from gspc.pipeline.breakdown import ATTRIBUTES, Breakdown, break_down, first_levels
+from gspc.pipeline.plain import plain_facts, read_plain, refuse_scene_options
 from gspc.pipeline.source import Kind, Source, load_source, naming
 from gspc.switches import made_with
 
@@ -84,6 +85,8 @@ def inspect(
     BitstreamError is raised when not even the header can.
     """
     found = as_stream(load_source(source, expect_stream=True), threads=threads)
+    if found.kind == "splats":
+        return _inspect_splats(found, rates=rates, levels=levels)
     if found.kind == "scene":
         if levels:
             raise UsageError(f"{found.name}: is a decoded scene of one level; --levels takes its .pcgs")
@@ -246,6 +249,16 @@ def _problems(stream: StreamInfo) -> tuple[str, ...]:
             f"{stream.whole_levels} of {len(stream.levels)} levels are whole"
         )
     return tuple(found)
+
+
+def _inspect_splats(source: Source, *, rates: bool, levels: bool) -> Inspection:
+    """What other tools' Gaussians are like; the file counts as one level."""
+    refuse_scene_options(source.name, (("--rates", rates), ("--levels", levels)))
+    facts = tuple(plain_facts(read_plain(source)))
+    size = len(source.data)
+    return Inspection(
+        source.name, source.kind, size, 1, 1, facts, (size,), (Part("Gaussians", None, size),), (), ()
+    )
 
 
 def _inspect_scene(source: Source) -> Inspection:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gspc.errors import UsageError
+from gspc.pipeline.plain import PlainScene, drawing
 
 if TYPE_CHECKING:
     from gspc.pipeline.source import Source
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
 
 
 def choose_cameras(
-    scene: DecodedScene, *, directory: Path | None = None, view: str | None = None, size: str | None = None
+    scene: DecodedScene | PlainScene,
+    *,
+    directory: Path | None = None,
+    view: str | None = None,
+    size: str | None = None,
 ) -> tuple[Camera, ...]:
     """The cameras to render: a directory's or the scene's suggested ones, narrowed to one view, resized.
 
@@ -32,15 +37,17 @@ def choose_cameras(
     return select_cameras(found, () if view is None else (view,), size)
 
 
-def render_png(scene: DecodedScene, camera: Camera, *, device: str = "cpu") -> bytes:
+def render_png(scene: DecodedScene | PlainScene, camera: Camera, *, device: str = "cpu") -> bytes:
     """One view as a PNG file."""
     from gspc.rendering import encode_png, render_view
 
+    if isinstance(scene, PlainScene):
+        return encode_png(drawing(scene, device).render(camera))
     return encode_png(render_view(scene, camera, backend=device))
 
 
 def render_directory(
-    scene: DecodedScene,
+    scene: DecodedScene | PlainScene,
     cameras: Sequence[Camera],
     directory: Path,
     *,
@@ -51,7 +58,8 @@ def render_directory(
     """The views as PNG files named after them. Raises OutputError, before rendering, when one exists."""
     from gspc.rendering import write_frames
 
-    return write_frames(scene, cameras, directory, backend=device, overwrite=force, on_frame=on_picture)
+    shown = drawing(scene, device) if isinstance(scene, PlainScene) else scene
+    return write_frames(shown, cameras, directory, backend=device, overwrite=force, on_frame=on_picture)
 
 
 def coarse(scene: DecodedScene) -> DecodedScene:

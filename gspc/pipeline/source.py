@@ -10,14 +10,15 @@ from typing import Literal
 
 from gspc.errors import GspcError, InputError
 
-Kind = Literal["pcgs", "scene", "model"]
+Kind = Literal["pcgs", "scene", "model", "splats"]
 
 SNIFF_BYTES = 4096
 
 
 @dataclass(frozen=True)
 class Source:
-    """An input and what its content says it is: a `.pcgs` stream, a decoded scene or a trained model."""
+    """An input and what its content says it is: a `.pcgs` stream, a decoded scene, a trained model, or plain
+    splats of another tool."""
 
     name: str
     kind: Kind
@@ -47,13 +48,41 @@ def read_bytes(path: Path) -> bytes:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
+def read_bytes_or_folder(path: Path) -> bytes:
+    """The content of a file, or an unbundled SOG's folder as the zip that it also comes as."""
+    if not path.is_dir():
+        return read_bytes(path)
+    from gspc.splats.sog import bundle, is_folder
+
+    if not is_folder(path):
+        return read_bytes(path)  # which says what is wrong with a folder
+    with naming(str(path)):
+        return bundle(path)
+
+
+def is_splats(data: bytes) -> bool:
+    """Whether these are plain splats of another tool. Both a SOG and a model are zip files."""
+    from gspc.splats.formats import recognize
+
+    return recognize(data) is not None
+
+
+def refuse_splats(source: Source, what: str) -> None:
+    """Raises InputError for plain splats where only scenes of gspc will do; `what` is what was asked for."""
+    if source.kind == "splats":
+        raise InputError(
+            f"{source.name}: is a splat of another tool, which {what}; gspc render, inspect-bitstream and "
+            "export take it"
+        )
+
+
 def load_source(source: bytes | Path, *, expect_stream: bool = False) -> Source:
     """Reads an input and recognizes it by content, never by its name.
 
     With `expect_stream` anything unknown counts as a damaged stream, which its reader then describes with a
     BitstreamError; otherwise InputError is raised.
     """
-    data = source if isinstance(source, bytes) else read_bytes(source)
+    data = source if isinstance(source, bytes) else read_bytes_or_folder(source)
     name = str(source) if isinstance(source, Path) else "stdin"
     from gspc.format.limits import MAGIC
 
@@ -62,8 +91,11 @@ def load_source(source: bytes | Path, *, expect_stream: bool = False) -> Source:
     from gspc.rendering.scene_file import sniff
 
     try:
-        return Source(name, sniff(data[:SNIFF_BYTES], name), data)
+        kind: Kind = sniff(data[:SNIFF_BYTES], name)
+        return Source(name, "splats" if kind == "model" and is_splats(data) else kind, data)
     except InputError:
+        if is_splats(data):
+            return Source(name, "splats", data)
         if not expect_stream:
             raise
         return Source(name, "pcgs", data)

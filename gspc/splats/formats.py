@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from gspc.errors import InputError, UsageError
 from gspc.splats import compressed_ply, glb, ksplat, ply, sog, splat32, spz
 from gspc.splats.splats import HOME, Splats, checked
-from gspc.splats.transform import to_frame
+from gspc.splats.transform import axes, to_frame
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,7 @@ FORMATS = {
         Format("splat", HOME, splat32.is_splat32, splat32.read, splat32.write),
     )
 }
+UNBUNDLED = "sog"  # what meta.json asks for, with its pictures beside it
 WRITABLE = tuple(sorted(name for name, entry in FORMATS.items() if entry.write))
 
 
@@ -52,40 +52,26 @@ def recognize(data: bytes) -> str | None:
 
 def format_of(path: str) -> str | None:
     """The writable format a file name asks for by its suffix, or None."""
+    if path.rpartition("/")[2].lower() == sog.META:
+        return UNBUNDLED
     fitting = [name for name in WRITABLE if path.lower().endswith(f".{name}")]
     return max(fitting, key=len) if fitting else None
 
 
-def read_splats(data: bytes, name: str = "input", *, frame: str | None = None) -> Splats:
+def read_splats(data: bytes, *, frame: str | None = None) -> Splats:
     """The Gaussians of a file of any format, checked, in the axes it has.
 
-    `frame` says what these axes are where the format's habit is not what the file holds. Raises InputError
-    that starts with `name`, UsageError for a frame that is none, BackendError without zstd for SPZ 4.
+    `frame` says what these axes are where the format's habit is not what the file holds. Raises InputError,
+    UsageError for a frame that is none, BackendError without zstd for SPZ 4.
     """
     kind = recognize(data)
     if kind is None:
-        raise InputError(f"{name}: is no splat ({', '.join(FORMATS)}); check the file")
-    try:
-        found = checked(FORMATS[kind].read(data))
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from error
-    found = replace(found, metadata={**found.metadata, "format": kind})
-    return found if frame is None else to_frame(replace(found, frame=frame.upper()), frame)
-
-
-def read_folder(folder: Path) -> Splats:
-    """An unbundled SOG: meta.json and its pictures; raises InputError."""
-
-    def get(name: str) -> bytes:
-        try:
-            return (folder / name).read_bytes()
-        except OSError as error:
-            raise InputError(f"{name} cannot be read ({error.strerror or error})") from error
-
-    try:
-        return replace(checked(sog.read_parts(get)), metadata={"format": "sog"})
-    except InputError as error:
-        raise InputError(f"{folder}: {error}") from error
+        raise InputError(f"is no splat ({', '.join(FORMATS)}); check the file")
+    found = checked(FORMATS[kind].read(data))
+    if frame is not None:
+        axes(frame)
+        found = replace(found, frame=frame.upper())
+    return replace(found, metadata={**found.metadata, "format": kind})
 
 
 def write_splats(splats: Splats, kind: str, *, frame: str | None = None, spz_version: int = 3) -> bytes:

@@ -19,6 +19,7 @@ import math
 import zipfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,18 +47,57 @@ def is_sog(data: bytes) -> bool:
 def read(data: bytes) -> Splats:
     """The Gaussians of a bundled file; raises InputError."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as bundle:
-            entries = {entry.filename.rpartition("/")[2]: entry for entry in bundle.infolist()}
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = {entry.filename.rpartition("/")[2]: entry for entry in archive.infolist()}
 
             def get(name: str) -> bytes:
                 if name not in entries:
                     raise InputError(f"lacks {name}; get the file again")
                 packing.check_expansion(entries[name].file_size, len(data))
-                return bundle.read(entries[name])
+                return archive.read(entries[name])
 
             return read_parts(get)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise InputError(f"is a damaged zip ({str(error)[:80]}); get the file again") from error
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder holds an unbundled SOG."""
+    return (path / META).is_file()
+
+
+def bundle(folder: Path) -> bytes:
+    """The zip of an unbundled SOG: meta.json and the pictures it names. Raises InputError."""
+
+    def get(name: str) -> bytes:
+        try:
+            return (folder / name).read_bytes()
+        except OSError as error:
+            raise InputError(f"{name} cannot be read ({error.strerror or error}); check it") from error
+
+    meta = _meta(get(META))
+    sections = [*_PICTURES, *(["shN"] if isinstance(meta.get("shN"), dict) else [])]
+    names = [_file(meta, name, which) for name in sections for which in _counted(meta[name])]
+    return _zip({name: get(name) for name in [*names, META]})
+
+
+def _counted(section: Mapping[str, Any]) -> range:
+    files = section.get("files")
+    return range(len(files) if isinstance(files, list) else 1)
+
+
+def unbundle(data: bytes) -> dict[str, bytes]:
+    """The files of a bundle by name, meta.json last."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def _zip(files: Mapping[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name), content)  # with the date of ZipInfo: the same every time
+    return packed.getvalue()
 
 
 def read_parts(get: Callable[[str], bytes]) -> Splats:
@@ -164,11 +204,7 @@ def _rest(meta: Mapping[str, Any], get: Callable[[str], bytes]) -> F32:  # [M, C
 
 def write(splats: Splats) -> bytes:
     """A bundled file, in Morton order."""
-    bundle = io.BytesIO()
-    with zipfile.ZipFile(bundle, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in write_parts(splats).items():
-            archive.writestr(zipfile.ZipInfo(name), content)  # with the date of ZipInfo: the same every time
-    return bundle.getvalue()
+    return _zip(write_parts(splats))
 
 
 def write_parts(splats: Splats) -> dict[str, bytes]:
