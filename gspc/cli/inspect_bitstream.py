@@ -62,7 +62,8 @@ def command(
 ) -> None:
     """Show the header, the chunks and where the bytes go.
 
-    Reads the container only; nothing is decoded unless --rates, --levels or --map ask for it.
+    Of a splat of another tool: format, counts and extent. Of a stream the container only: nothing is decoded
+    unless --rates, --levels or --map ask for it.
     """
     from gspc import pipeline
     from gspc.errors import BitstreamError

@@ -77,7 +77,8 @@ def command(
 ) -> None:
     """Render a scene from its suggested cameras.
 
-    The paths of the pictures are printed on stdout.
+    Splats of other tools (.ply, .spz, .sog, .glb, ...) are drawn from a circle around them, over black. The
+    paths of the pictures are printed on stdout.
     """
     memory = options.byte_count(max_memory)
     single = output == "-" or output.lower().endswith(".png")

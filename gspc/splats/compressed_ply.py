@@ -71,6 +71,8 @@ def _within(
     for name, (shift, bits) in zip(names, fields, strict=True):
         part = _unpack(word, shift, bits)
         if f"min_{name}" in chunk.dtype.names:
+            if f"max_{name}" not in chunk.dtype.names:
+                raise InputError(f"has chunks without max_{name}; get the file again")
             low, high = chunk[f"min_{name}"][rows], chunk[f"max_{name}"][rows]
             part = low + part * (high - low)
         columns.append(part)

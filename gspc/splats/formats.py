@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -41,6 +42,8 @@ FORMATS = {
         Format("splat", HOME, splat32.is_splat32, splat32.read, splat32.write),
     )
 }
+# What readers meet in files whose JSON or columns have other types than they should: too many places to name.
+_MISFITS = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, struct.error)
 UNBUNDLED = "sog"  # what meta.json asks for, with its pictures beside it
 WRITABLE = tuple(sorted(name for name, entry in FORMATS.items() if entry.write))
 
@@ -67,7 +70,11 @@ def read_splats(data: bytes, *, frame: str | None = None) -> Splats:
     kind = recognize(data)
     if kind is None:
         raise InputError(f"is no splat ({', '.join(FORMATS)}); check the file")
-    found = checked(FORMATS[kind].read(data))
+    try:
+        found = checked(FORMATS[kind].read(data))
+    except _MISFITS as error:
+        what = f"{type(error).__name__}: {str(error)[:80]}"
+        raise InputError(f"is a .{kind} that does not fit its format ({what}); get the file again") from error
     if frame is not None:
         axes(frame)
         found = replace(found, frame=frame.upper())

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gspc.scene import F32
 
 BOOK = 256
-BINS = 4096  # of the histogram that a codebook starts from
+BINS = 1024  # of the histogram that a codebook starts from, fewer for few values
 ROUNDS = 12  # Lloyd iterations; later ones move nothing that could be seen
 BOOK_ROUNDS = 100  # in one dimension they are cheap
 SAMPLES = 64  # rows looked at per cluster where a group's centers are fitted
@@ -24,7 +24,7 @@ def codebook(values: F32) -> tuple[F32, NDArray[np.uint8]]:
     """
     ordered = np.sort(values, axis=None).astype(np.float64)
     sums = np.concatenate([[0.0], np.cumsum(ordered)])
-    counts, ends = np.histogram(ordered, BINS)
+    counts, ends = np.histogram(ordered, max(1, min(BINS, len(ordered) // 16)))
     share = np.concatenate([[0.0], np.cumsum(np.cbrt(counts))])
     book = np.interp((np.arange(BOOK) + 0.5) / BOOK * share[-1], share, ends)
     for _ in range(BOOK_ROUNDS):

@@ -16,6 +16,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -166,14 +167,21 @@ def _pixels(data: bytes, count: int, size: tuple[int, int] | None = None) -> NDA
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with warnings.catch_warnings(action="error"), Image.open(io.BytesIO(data)) as image:
             pixels = image.width * image.height
             if pixels < count or (size is not None and image.size != size):
                 raise InputError(f"has a picture of {image.width} x {image.height}, too small for its count")
             if pixels > 4 * count + (1 << 20):
                 raise InputError(f"has a picture of {image.width} x {image.height} for {count:,} pixels")
             return np.asarray(image.convert("RGBA")).reshape(-1, 4)[:count]
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (
+        UnidentifiedImageError,
+        OSError,
+        ValueError,
+        SyntaxError,
+        Warning,
+        Image.DecompressionBombError,
+    ) as error:
         raise InputError(f"has a picture that cannot be read ({str(error)[:80]})") from error
 
 

@@ -67,6 +67,8 @@ def read(data: bytes) -> Splats:
     sizes = _sizes(version, count, degree)
     packing.check_expansion(sum(sizes), len(data))
     parts = _streams(data, sizes) if version == 4 else [plain.take(size) for size in sizes]
+    if version < 4:
+        plain.finish()
     positions, alphas, colors, scales, rotations, rest = (np.frombuffer(part, np.uint8) for part in parts)
     quats = _quats_v2(rotations) if version == 2 else _quats_v3(rotations)
     return Splats(
@@ -106,6 +108,11 @@ class _Plain:
         if len(part) != size:
             raise InputError("is cut short; get the file again")
         return part
+
+    def finish(self) -> None:
+        """Raises InputError when the file ends before its packed stream does."""
+        if self._packer is not None and self._rest == b"" and not self._packer.eof:
+            raise InputError("is cut short; get the file again")
 
 
 def _streams(data: bytes, sizes: list[int]) -> list[bytes]:
@@ -197,9 +204,9 @@ def _fraction_bits(splats: Splats) -> int:
     reach = float(np.abs(splats.means).max())
     whole = max(math.ceil(math.log2(max(reach, 1e-30)) + 1e-6), -1)
     worth = math.ceil(3 - float(np.median(splats.log_scales)) / math.log(2))
-    bits = min(max(FRACTION_BITS, worth), 22 - whole, 23)
+    bits = min(max(FRACTION_BITS, worth), 23 - whole, 23)
     if bits < 0:
-        raise InputError(f"reaches out to {reach:.3g} units, SPZ to 2^22; scale or crop the scene")
+        raise InputError(f"reaches out to {reach:.3g} units, SPZ to 2^23; scale or crop the scene")
     return bits
 
 
