@@ -102,10 +102,10 @@ SECTIONS = {
         BAKING
 
         A scene's Gaussians look different from every place; other tools know only colors that change with
-        direction. Each Gaussian gets the one opacity and shape that fit best what up to 24 of the suggested
+        direction. Each Gaussian gets the one opacity and shape that fit best what up to 16 of the suggested
         cameras see of it, weighted by what it contributes to their pictures, and harmonics that make these
         pictures agree. --refine goes on by gradient descent on everything but positions. The figure in dB
-        compares what was written, read back, with the scene's own pictures from up to 16 suggested cameras.
+        compares what was written, read back, with the scene's own pictures from up to 12 suggested cameras.
 
         FORMATS
 

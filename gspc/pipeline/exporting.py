@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gspc.scene import DecodedScene
     from gspc.splats import Splats
 
-CHECKED = 16  # views of the check: more say the same and take longer
+CHECKED = 12  # views of the check: more say the same and take longer
 
 Report = Callable[[str], None]
 

@@ -1,6 +1,6 @@
 """Plain Gaussians: other people's formats in and out, and baking a decoded scene into them."""
 
-from gspc.splats.bake import bake, spread
+from gspc.splats.baking import bake, spread
 from gspc.splats.cameras import orbit
 from gspc.splats.formats import (
     FORMATS,
@@ -10,7 +10,7 @@ from gspc.splats.formats import (
     recognize,
     write_splats,
 )
-from gspc.splats.refine import refine
+from gspc.splats.refining import refine
 from gspc.splats.sog import bundle, is_folder, unbundle
 from gspc.splats.splats import HOME, Splats, checked
 from gspc.splats.transform import axes, to_frame, transform

@@ -17,7 +17,8 @@ from gspc.scene import F32, Camera, Gaussians
 from gspc.splats.drawing import Shades, draw, in_batches, shades
 from gspc.splats.splats import Splats
 
-FEW_PIXELS = 0.3  # added to a Gaussian's pixels: its mean error says little where it covers next to none
+FEW_PIXELS = 0.1  # added to a Gaussian's pixels: its mean error says little where it covers next to none
+STRIDE = (1.3, 0.7)  # of the first and of the last correction: far at first, and no noise left at the end
 LARGEST_STEP = 0.5  # of a color; more comes from Gaussians whose pixels were estimated wrongly
 
 
@@ -41,11 +42,13 @@ def match_colors(
     order = np.random.default_rng(0).permutation(len(views))  # neighbors one after the other teach little
     fixed = (splats.means, splats.quats, splats.scales, splats.opacities)
     sh = splats.sh.copy()
-    for number in np.tile(order, rounds):
+    strides = np.linspace(*STRIDE, rounds * len(views), dtype=np.float32)
+    for number, stride in zip(np.tile(order, rounds), strides, strict=True):
         view = views[number]
         looks = shades(splats.means, sh, view.camera.center)
         drawn = draw(Gaussians(*fixed, looks.colors), view.camera, background)
-        _hand_back(sh, looks, drawn.gradients(view.picture - drawn.picture).colors, view.pixels)
+        error = stride * drawn.gradients(view.picture - drawn.picture).colors
+        _hand_back(sh, looks, error, view.pixels)
         on_view()
     return replace(splats, sh=sh)
 

@@ -29,10 +29,10 @@ from gspc.splats.fitting import Fitted, Sightings, fit
 from gspc.splats.splats import Splats, checked
 from gspc.splats.sweep import View, match_colors
 
-CHUNK = 1024  # anchors fitted at once: with 24 cameras and 10 offsets each 15 MB
-CAMERAS = 24  # most cameras to bake for, spread over the suggested ones; more change a tenth of a dB
+CHUNK = 1024  # anchors fitted at once: with 16 cameras and 10 offsets each 10 MB
+CAMERAS = 16  # most cameras to bake for, spread over the suggested ones; 24 gain less than a further round
 SHRUNK = 2  # pictures of half the size take a quarter of the work and say the same about Gaussians
-ROUNDS = 2  # over the pictures, to match colors
+ROUNDS = 3  # over the pictures, to match colors
 
 Progress = Callable[[int, int], None]  # done, all
 
