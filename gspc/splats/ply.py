@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import re
+import tempfile
 from typing import Any
 
 import numpy as np
@@ -50,8 +51,11 @@ def load(data: bytes) -> Any:
         if int(count) > len(data):  # plyfile allocates first; an element takes a byte at least
             raise InputError(f"claims {int(count):,} elements in {len(data):,} bytes; get the file again")
     try:
-        file = plyfile.PlyData.read(io.BytesIO(data))
-        return {element.name: element.data for element in file.elements}
+        # A real file is mapped; from bytes in memory plyfile reads one number at a time, 100 times slower.
+        with tempfile.TemporaryFile() as file:
+            file.write(data)
+            file.seek(0)
+            return {element.name: element.data for element in plyfile.PlyData.read(file).elements}
     except (plyfile.PlyParseError, ValueError, OverflowError, UnicodeError) as error:
         raise InputError(f"is not a whole PLY file ({str(error)[:100]}); get it again") from error
 
