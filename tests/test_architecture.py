@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "rendering",
         "metrics",
         "output",
+        "splats",
         "switches",
     },
     "data": {"config", "format", "output"},
@@ -47,6 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "codec.torchac": {"format", "kernels"},
     "codec.export": {"codec", "model", "format"},
     "rendering": {"format", "model", "ops", "output"},
+    "splats": {"format", "ops", "output", "rendering"},
     "metrics": {"ops"},
     "ops": {"kernels", "format"},
 }

@@ -24,6 +24,7 @@ COMMANDS = {
     "compress": "compress",
     "decompress": "decompress",
     "render": "render",
+    "export": "export",
     "eval": "evaluate",
     "inspect-bitstream": "inspect_bitstream",
     "demo-scene": "demo_scene",

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from gspc.pipeline import Breakdown, Inspection
 
 EXAMPLE = "gspc inspect-bitstream scene.pcgs --json"
+KINDS = {
+    "pcgs": "stream",
+    "scene": "decoded scene",
+    "model": "model, as it compresses",
+    "splats": "splat of another tool",
+}
 SHOWN_CHUNKS = 40  # rows of the chunk table before it is shortened; --json lists all
 
 
@@ -58,7 +64,8 @@ def command(
 ) -> None:
     """Show what a file is made of.
 
-    That is the header, the bytes of each part at each level, and the list of chunks. Nothing is decoded
+    That is the header, the bytes of each part at each level, and the list of chunks; of a splat of another
+    tool its format, counts and extent. Nothing of a stream is decoded
     unless --rates, --levels or --map ask for it.
     """
     from gspc import pipeline
@@ -165,7 +172,7 @@ def _show(result: Inspection) -> None:
         levels = f"level {result.whole_levels} of {result.levels}"
     elif result.whole_levels < result.levels:
         levels += f", {result.whole_levels} whole"
-    what = {"pcgs": "stream", "scene": "decoded scene", "model": "model, as it compresses"}[result.kind]
+    what = KINDS[result.kind]
     console.show(
         f"{result.source}: {what}, {result.size:,} bytes, {levels}",
         console.facts(result.facts),

@@ -111,6 +111,32 @@ SECTIONS = {
         otherwise the reason stands in place of the figure. Fixed bytes are all but those of positions,
         masks, symbols and chunk headers: they do not grow with the number of anchors.
         """,
+    "export": """
+        BAKING
+
+        A scene's Gaussians look different from every place; other tools know only colors that change with
+        direction. Each Gaussian gets the one opacity and shape that fit best what up to 16 of the suggested
+        cameras see of it, weighted by what it contributes to their pictures, and harmonics that make these
+        pictures agree. --refine goes on by gradient descent on everything but positions. The figure in dB
+        compares what was written, read back, with the scene's own pictures from up to 12 suggested cameras.
+
+        FORMATS
+
+        ply is what 3D Gaussian Splatting itself writes: floats, nothing lost. compressed.ply (PlayCanvas,
+        SuperSplat), spz (Niantic) and sog (PlayCanvas) are small and lose a little; spz keeps harmonics in
+        4 or 5 bits within -1 to 1. glb is glTF with KHR_gaussian_splatting. splat has 32 bytes per Gaussian
+        and no harmonics. ksplat can be read, too. Opacities in bytes end at 254, since other tools read 255
+        as infinite.
+
+        AXES
+
+        A frame is three letters that say where x, y and z point: L or R, U or D, F or B. ply, compressed.ply,
+        sog and splat usually have RDF, as cameras have; glb has LUF. The page of spz says RUB, which is
+        written here, but PlayCanvas and several converters write RDF into it: where a scene stands on its
+        head, --frame RDF helps, and --source-frame RDF for reading. Harmonics turn along.
+
+        SPZ of version 4 needs zstd, which Python has from 3.14 on and the extra gspc[spz] brings to others.
+        """,
     "inspect-bitstream": """
         LEVELS
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gspc.cli import console, options, process, targets
 from gspc.errors import UsageError
+
+if TYPE_CHECKING:
+    from gspc.pipeline import PlainScene, Source
+    from gspc.scene import DecodedScene
 
 EXAMPLE = "gspc render scene.pcgs --upto 1 --view 0 -o view.png"
 
@@ -45,6 +49,26 @@ Output = Annotated[
         help="A directory for the pictures; for one view also a PNG file, or - for stdout.",
     ),
 ]
+SourceFrame = Annotated[
+    str | None,
+    typer.Option(
+        "--source-frame",
+        metavar="XYZ",
+        help="Where x, y and z of a splat of another tool point, such as RDF or RUB, if not as usual.",
+    ),
+]
+
+
+def _restored(data: Source, *, upto: int | None, threads: int, max_memory: int, coarse: bool) -> DecodedScene:
+    from gspc import pipeline
+
+    restored = pipeline.restore(data, upto=upto, threads=threads, max_memory=max_memory)
+    for warning in restored.warnings:
+        console.warn(f"{data.name}: {warning}")
+    if not coarse:
+        return restored.scene
+    with pipeline.naming(data.name):
+        return pipeline.coarse(restored.scene)
 
 
 def command(
@@ -54,6 +78,7 @@ def command(
     size: Size = None,
     upto: options.Upto = None,
     coarse: Coarse = False,
+    source_frame: SourceFrame = None,
     output: Output = "renders",
     device: options.RenderDevice = "cpu",
     threads: options.Threads = 0,
@@ -63,7 +88,8 @@ def command(
     """Draw a scene from given cameras.
 
     A scene comes with up to 64 suggested cameras, from which some of its photographs were taken. --cameras
-    takes others. The paths of the pictures are printed on stdout.
+    takes others. Splats of other tools (.ply, .spz, .sog, .glb, ...) are drawn from a circle around them,
+    over black. The paths of the pictures are printed on stdout.
     """
     memory = options.byte_count(max_memory)
     single = output == "-" or output.lower().endswith(".png")
@@ -72,13 +98,14 @@ def command(
     from gspc import pipeline
 
     data = pipeline.load_source(options.read_source(source))
-    restored = pipeline.restore(data, upto=upto, threads=threads, max_memory=memory)
-    for warning in restored.warnings:
-        console.warn(f"{data.name}: {warning}")
-    scene = restored.scene
-    if coarse:
-        with pipeline.naming(data.name):
-            scene = pipeline.coarse(scene)
+    scene: DecodedScene | PlainScene
+    if data.kind == "splats":
+        pipeline.refuse_scene_options(data.name, (("--upto", upto is not None), ("--coarse", coarse)))
+        scene = pipeline.plain_scene(data, frame=source_frame)
+    elif source_frame is not None:
+        raise UsageError(f"{data.name}: is no splat of another tool; leave out --source-frame")
+    else:
+        scene = _restored(data, upto=upto, threads=threads, max_memory=memory, coarse=coarse)
     chosen = pipeline.choose_cameras(scene, directory=cameras, view=view, size=size)
     if target is not None:
         if len(chosen) != 1:

@@ -20,8 +20,17 @@ from gspc.pipeline.coding import (
 )
 from gspc.pipeline.comparison import Arm, ArmDifference, Comparison, Point, compare
 from gspc.pipeline.evaluation import Evaluation, LevelScore, ViewScore, evaluate
+from gspc.pipeline.exporting import (
+    Agreement,
+    Exported,
+    ExportOptions,
+    export,
+    format_for,
+    writable_formats,
+)
 from gspc.pipeline.inspection import ChunkRow, Inspection, Part, inspect
 from gspc.pipeline.pictures import coarse, draw_bit_map, render_directory, render_png
+from gspc.pipeline.plain import PlainScene, plain_scene, read_plain, refuse_scene_options, write_unbundled
 from gspc.pipeline.source import Source, load_source, naming
 from gspc.pipeline.training import fit, write_demo_scene
 from gspc.pipeline.views import choose_cameras
@@ -31,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_MEMORY",
+    "Agreement",
     "Arm",
     "ArmDifference",
     "Breakdown",
@@ -39,6 +49,8 @@ __all__ = [
     "Compressed",
     "Decompressed",
     "Evaluation",
+    "ExportOptions",
+    "Exported",
     "FeatureShare",
     "FitProgress",
     "Inspection",
@@ -46,6 +58,7 @@ __all__ = [
     "LevelRow",
     "LevelScore",
     "Part",
+    "PlainScene",
     "Point",
     "Restored",
     "Source",
@@ -58,13 +71,20 @@ __all__ = [
     "decompress",
     "draw_bit_map",
     "evaluate",
+    "export",
     "fit",
+    "format_for",
     "inspect",
     "load_source",
     "naming",
+    "plain_scene",
     "plot_curves",
+    "read_plain",
+    "refuse_scene_options",
     "render_directory",
     "render_png",
     "restore",
+    "writable_formats",
     "write_demo_scene",
+    "write_unbundled",
 ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gspc.errors import BitstreamError, InputError, UsageError
 from gspc.format.limits import MAX_MEMORY
-from gspc.pipeline.source import Source, naming
+from gspc.pipeline.source import Source, naming, refuse_splats
 
 if TYPE_CHECKING:
     from gspc.format.shape import Coder
@@ -51,6 +51,7 @@ def compress(
 
     `coder` torchac codes the symbols with that package, if it is installed (BackendError), for comparison.
     """
+    refuse_splats(source, "cannot be compressed")
     with naming(source.name):
         if source.kind == "scene":
             raise InputError("is a decoded scene; compress the model or the .pcgs it came from")
@@ -76,6 +77,7 @@ def decompress(
     """Decodes a stream up to level `upto` (None: the last whole one). Needs the bytes only."""
     from gspc.rendering.scene_file import write_scene
 
+    refuse_splats(source, "has nothing to decompress")
     if source.kind != "pcgs":
         what = "a decoded scene already" if source.kind == "scene" else "a model; run gspc compress first"
         raise InputError(f"is {what}", source=source.name)
@@ -87,6 +89,7 @@ def restore(
     source: Source, *, upto: int | None = None, threads: int = 0, max_memory: int = MAX_MEMORY
 ) -> Restored:
     """The scene of any source at level `upto`. A model goes through the codec: it looks as its file will."""
+    refuse_splats(source, "has no levels")
     with naming(source.name):
         if source.kind == "scene":
             return _restore_scene(source, upto)

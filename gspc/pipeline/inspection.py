@@ -11,6 +11,7 @@ from gspc.format.limits import CHUNK_HEADER_BYTES
 from gspc.format.shape import TRIT_WORDS, StreamShape
 from gspc.pipeline.breakdown import Breakdown, break_down, first_levels
 from gspc.pipeline.coding import as_stream
+from gspc.pipeline.plain import plain_facts, read_plain, refuse_scene_options
 from gspc.pipeline.source import Kind, Source, naming
 from gspc.switches import made_with
 
@@ -85,6 +86,8 @@ def inspect(source: Source, *, rates: bool = False, levels: bool = False, thread
     BitstreamError is raised when not even the header can.
     """
     found = as_stream(source, threads=threads)
+    if found.kind == "splats":
+        return _inspect_splats(found, rates=rates, levels=levels)
     if found.kind == "scene":
         if levels:
             raise UsageError("is a decoded scene of one level; --levels takes its .pcgs", source=found.name)
@@ -245,6 +248,16 @@ def _problems(stream: StreamInfo) -> tuple[str, ...]:
             f"{stream.whole_levels} of {len(stream.levels)} levels are whole"
         )
     return tuple(found)
+
+
+def _inspect_splats(source: Source, *, rates: bool, levels: bool) -> Inspection:
+    """What other tools' Gaussians are like; the file counts as one level."""
+    refuse_scene_options(source.name, (("--rates", rates), ("--levels", levels)))
+    facts = tuple(plain_facts(read_plain(source)))
+    size = len(source.data)
+    return Inspection(
+        source.name, source.kind, size, 1, 1, facts, (size,), (Part("Gaussians", None, size),), (), ()
+    )
 
 
 def _inspect_scene(source: Source) -> Inspection:

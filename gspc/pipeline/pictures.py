@@ -8,21 +8,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gspc.errors import UsageError
+from gspc.pipeline.plain import PlainScene, drawing
 
 if TYPE_CHECKING:
     from gspc.pipeline.source import Source
     from gspc.scene import Camera, DecodedScene
 
 
-def render_png(scene: DecodedScene, camera: Camera, *, device: str = "cpu") -> bytes:
+def render_png(scene: DecodedScene | PlainScene, camera: Camera, *, device: str = "cpu") -> bytes:
     """One view as a PNG file."""
     from gspc.rendering import encode_png, render_view
 
+    if isinstance(scene, PlainScene):
+        return encode_png(drawing(scene, device).render(camera))
     return encode_png(render_view(scene, camera, backend=device))
 
 
 def render_directory(
-    scene: DecodedScene,
+    scene: DecodedScene | PlainScene,
     cameras: Sequence[Camera],
     directory: Path,
     *,
@@ -33,7 +36,8 @@ def render_directory(
     """The views as PNG files named after them. Raises OutputError, before rendering, when one exists."""
     from gspc.rendering import write_frames
 
-    return write_frames(scene, cameras, directory, backend=device, overwrite=force, on_frame=on_picture)
+    shown = drawing(scene, device) if isinstance(scene, PlainScene) else scene
+    return write_frames(shown, cameras, directory, backend=device, overwrite=force, on_frame=on_picture)
 
 
 def coarse(scene: DecodedScene) -> DecodedScene:

@@ -11,14 +11,14 @@ from typing import Literal
 from gspc.errors import GspcError, InputError
 from gspc.format import limits
 
-Kind = Literal["pcgs", "scene", "model"]
+Kind = Literal["pcgs", "scene", "model", "splats"]
 
 ZIP_MAGIC = b"PK\x03\x04"  # torch writes models as zip files
 
 
 @dataclass(frozen=True)
 class Source:
-    """An input: a `.pcgs` stream, a decoded scene or a trained model.
+    """An input: a `.pcgs` stream, a decoded scene, a trained model, or plain splats of another tool.
 
     `kind` says what `data` is. `given` says what the input was: a model that was compressed on the way is a
     stream now (`encoded_as`), and reports still call it a model.
@@ -71,19 +71,56 @@ def sniff(head: bytes) -> Kind:
     raise InputError("is neither a .pcgs stream, a decoded scene (safetensors) nor a model.pt")
 
 
+def read_bytes_or_folder(path: Path) -> bytes:
+    """The content of a file, or an unbundled SOG's folder as the zip that it also comes as."""
+    if not path.is_dir():
+        return read_bytes(path)
+    from gspc.splats.sog import bundle, is_folder
+
+    if not is_folder(path):
+        return read_bytes(path)  # which says what is wrong with a folder
+    with naming(str(path)):
+        return bundle(path)
+
+
+def is_splats(data: bytes) -> bool:
+    """Whether these are plain splats of another tool. Both a SOG and a model are zip files."""
+    from gspc.splats.formats import recognize
+
+    return recognize(data) is not None
+
+
+def refuse_splats(source: Source, what: str) -> None:
+    """Raises InputError for plain splats where only scenes of gspc will do; `what` is what was asked for."""
+    if source.kind == "splats":
+        raise InputError(
+            f"is a splat of another tool, which {what}; gspc render, inspect-bitstream and export take it",
+            source=source.name,
+        )
+
+
 def load_source(source: bytes | Path, *, expect_stream: bool = False) -> Source:
     """Reads an input and recognizes it by content, never by its name.
 
     With `expect_stream` anything unknown counts as a damaged stream, which its reader then describes with a
     BitstreamError; otherwise InputError is raised.
     """
-    data = source if isinstance(source, bytes) else read_bytes(source)
+    data = source if isinstance(source, bytes) else read_bytes_or_folder(source)
     name = str(source) if isinstance(source, Path) else "stdin"
     with naming(name):
-        try:
-            kind = sniff(data[:16])
-        except InputError:
-            if not expect_stream:
-                raise
-            kind = "pcgs"
+        kind = _kind(data, expect_stream=expect_stream)
     return Source(name, kind, data, kind)
+
+
+def _kind(data: bytes, *, expect_stream: bool) -> Kind:
+    if data.startswith(limits.MAGIC):  # known without more imports: inspection answers at once
+        return "pcgs"
+    try:
+        kind = sniff(data[:16])
+        return "splats" if kind == "model" and is_splats(data) else kind
+    except InputError:
+        if is_splats(data):
+            return "splats"
+        if not expect_stream:
+            raise
+        return "pcgs"

@@ -6,11 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from gspc.pipeline.plain import PlainScene
     from gspc.scene import Camera, DecodedScene
 
 
 def choose_cameras(
-    scene: DecodedScene, *, directory: Path | None = None, view: str | None = None, size: str | None = None
+    scene: DecodedScene | PlainScene,
+    *,
+    directory: Path | None = None,
+    view: str | None = None,
+    size: str | None = None,
 ) -> tuple[Camera, ...]:
     """The cameras to render: a directory's or the scene's suggested ones, narrowed to one view, resized.
 

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,8 +144,16 @@ def frame_names(cameras: Sequence[Camera]) -> tuple[str, ...]:
     return tuple(names)
 
 
+class Drawing(Protocol):
+    """Whatever draws itself; it has chosen its own backend."""
+
+    def render(self, camera: Camera) -> F32:  # [H, W, 3]
+        """The picture, not clamped."""
+        ...
+
+
 def write_frames(
-    scene: DecodedScene,
+    scene: DecodedScene | Drawing,
     cameras: Sequence[Camera],
     directory: Path,
     *,
@@ -163,7 +172,7 @@ def write_frames(
         directory.mkdir(parents=True, exist_ok=True)
     for path in paths:
         check_target(path, force=overwrite)
-    renderer = Renderer(scene, backend)
+    renderer = Renderer(scene, backend) if isinstance(scene, DecodedScene) else scene
     with ThreadPoolExecutor(1) as pool:
         pending: list[tuple[Path, Future[None]]] = []
 

@@ -1,0 +1,172 @@
+"""`gspc export`: a scene in the formats that other tools read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gspc.cli import console, options, process, targets
+from gspc.errors import UsageError
+
+if TYPE_CHECKING:
+    from gspc.pipeline import Exported
+
+EXAMPLE = "gspc export scene.pcgs -o scene.ply"
+META = "meta.json"
+
+
+def command(
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="INPUT",
+            show_default=False,
+            help="A .pcgs stream, decoded scene, model.pt or a splat of another tool, recognized by content; "
+            "- or nothing reads stdin.",
+        ),
+    ] = None,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE|-",
+            help="The file to write; its suffix says the format. meta.json writes a SOG's files beside it; - "
+            "writes to stdout.",
+        ),
+    ] = "-",
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            help="ply, compressed.ply, spz, sog, glb or splat, where the suffix does not say it.",
+        ),
+    ] = None,
+    upto: options.Upto = None,
+    sh: Annotated[
+        int, typer.Option("--sh", metavar="0-3", min=0, max=3, help="Degree of the spherical harmonics.")
+    ] = 3,
+    refine: Annotated[
+        int,
+        typer.Option(
+            "--refine", metavar="N", min=0, help="Steps of training against the scene's pictures; try 100."
+        ),
+    ] = 0,
+    frame: Annotated[
+        str | None,
+        typer.Option(
+            "--frame",
+            metavar="XYZ",
+            help="Where x, y and z of the file point, such as RDF (right, down, forward) or RUB; by default "
+            "as usual for the format.",
+        ),
+    ] = None,
+    source_frame: Annotated[
+        str | None,
+        typer.Option("--source-frame", metavar="XYZ", help="The same for a splat that is read."),
+    ] = None,
+    spz_version: Annotated[
+        int,
+        typer.Option("--spz-version", metavar="3|4", min=3, max=4, help="SPZ 3 is read by more tools."),
+    ] = 3,
+    no_check: Annotated[
+        bool,
+        typer.Option("--no-check", help="Do not compare pictures of the file with those of the scene."),
+    ] = False,
+    json_report: Annotated[
+        bool,
+        typer.Option("--json", help="Report as JSON: on stdout, or on stderr when the file goes to stdout."),
+    ] = False,
+    threads: options.Threads = 0,
+    max_memory: options.MaxMemory = options.DEFAULT_MEMORY,
+    force: options.Force = False,
+) -> None:
+    """Write a scene as plain Gaussians for other viewers, engines and tools.
+
+    Anchors become Gaussians with spherical harmonics, fitted to what the suggested cameras see. Splats of
+    other tools are converted.
+    """
+    memory = options.byte_count(max_memory)
+    unbundled = Path(output).name == META
+    target = None if unbundled else targets.binary(output, "a splat", force=force)
+    process.limit_threads(threads)
+    from gspc import pipeline
+
+    kind = _format(to, output)
+    wanted = pipeline.ExportOptions(
+        to=kind,
+        upto=upto,
+        degree=sh,
+        refine=refine,
+        frame=frame,
+        source_frame=source_frame,
+        spz_version=spz_version,
+        check=not no_check,
+    )
+    data = pipeline.load_source(options.read_source(source))
+    with console.status("exporting") as report:
+        result = pipeline.export(data, wanted, threads=threads, max_memory=memory, report=report)
+    for warning in result.warnings:
+        console.warn(f"{data.name}: {warning}")
+    if target is None:
+        pipeline.write_unbundled(result.data, Path(output).parent, force=force)
+    else:
+        target.write(result.data)
+    where = output if target is None else target.name
+    if json_report:
+        text = json.dumps(as_json(result, data.name, where))
+        (console.err if where == "stdout" else console.out)(text)
+    else:
+        console.note(f"{where}: {_line(result)}")
+
+
+def _format(to: str | None, output: str) -> str:
+    """What to write, from --to or the suffix. Raises UsageError."""
+    from gspc import pipeline
+
+    known = pipeline.writable_formats()
+    found = to.lower().lstrip(".") if to is not None else pipeline.format_for(output)
+    if found in known:
+        return str(found)
+    names = ", ".join(known)
+    if to is not None:
+        raise UsageError(f"--to {to}: no such format; choose one of {names}")
+    if output == "-":
+        raise UsageError(f"stdout has no suffix; say the format with --to, one of {names}")
+    raise UsageError(f"-o {output}: its suffix names no format; add --to, one of {names}")
+
+
+def _line(result: Exported) -> str:
+    """The report in a sentence."""
+    parts = [
+        f"{len(result.data):,} bytes, {result.gaussians:,} Gaussians, harmonics of degree {result.degree}",
+        f"axes {result.frame}",
+    ]
+    if result.agreement is not None:
+        found = result.agreement
+        parts.append(f"{found.psnr:.2f} dB from the scene over {found.views} views, worst {found.worst:.2f}")
+    return "; ".join(parts)
+
+
+def as_json(result: Exported, source: str, where: str) -> dict[str, object]:
+    """The report as it is written with --json; psnr in dB, null without the check."""
+    found = result.agreement
+    return {
+        "input": source,
+        "output": where,
+        "format": result.format,
+        "bytes": len(result.data),
+        "gaussians": result.gaussians,
+        "degree": result.degree,
+        "frame": result.frame,
+        "level": result.level,
+        "levels": result.levels,
+        "psnr": None if found is None else found.psnr,
+        "worst_psnr": None if found is None else found.worst,
+        "views": None if found is None else found.views,
+        "warnings": list(result.warnings),
+    }

@@ -1,0 +1,162 @@
+"""Scenes as plain Gaussians in the formats that other tools read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from gspc.errors import UsageError
+from gspc.pipeline.coding import MAX_MEMORY, restore
+from gspc.pipeline.plain import read_plain
+from gspc.pipeline.source import Source, naming
+
+if TYPE_CHECKING:
+    from gspc.scene import DecodedScene
+    from gspc.splats import Splats
+
+CHECKED = 12  # views of the check: more say the same and take longer
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """How to export.
+
+    to: format, a name of gspc.splats.FORMATS. upto: level of a stream, None for the last. degree: of the
+    harmonics, 0 to 3. refine: steps after baking. frame: axes to write, None for the format's usual ones.
+    source_frame: axes of a splat that is read, None for its format's usual ones. spz_version: 3 or 4.
+    check: compare pictures of the file with those of the scene.
+    """
+
+    to: str
+    upto: int | None = None
+    degree: int = 3
+    refine: int = 0
+    frame: str | None = None
+    source_frame: str | None = None
+    spz_version: int = 3
+    check: bool = True
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How close pictures drawn from the file are to the neural scene's, over `views` suggested cameras."""
+
+    psnr: float  # dB, mean over the views
+    worst: float  # dB
+    views: int
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file, and what became of the scene in it."""
+
+    data: bytes
+    format: str
+    gaussians: int
+    degree: int
+    frame: str
+    level: int | None  # of the stream; None for splats of other tools
+    levels: int | None
+    agreement: Agreement | None
+    warnings: tuple[str, ...] = ()
+
+
+def writable_formats() -> tuple[str, ...]:
+    """Names of the formats that can be written."""
+    from gspc.splats.formats import WRITABLE
+
+    return WRITABLE
+
+
+def format_for(name: str) -> str | None:
+    """The format that a file's name asks for by its suffix, or None."""
+    from gspc.splats.formats import format_of
+
+    return format_of(name)
+
+
+def export(
+    source: Source,
+    options: ExportOptions,
+    *,
+    threads: int = 0,
+    max_memory: int = MAX_MEMORY,
+    report: Report = lambda text: None,
+) -> Exported:
+    """The file of a stream's, a model's or a decoded scene's Gaussians, baked, or of a splat's, converted.
+
+    Raises UsageError for options that mean nothing here, InputError, BitstreamError, BackendError.
+    """
+    from gspc.splats import axes
+
+    if options.frame is not None:
+        axes(options.frame)
+    if source.kind == "splats":
+        return _convert(source, options)
+    if options.source_frame is not None:
+        raise UsageError("--source-frame is about splats of other tools; a scene of gspc knows its axes")
+    restored = restore(source, upto=options.upto, threads=threads, max_memory=max_memory)
+    with naming(source.name):
+        splats = _bake(restored.scene, options, report)
+        made = _write(splats, options)
+        if options.check:
+            report("comparing with the scene")
+            made = replace(made, agreement=_compare(restored.scene, made.data, options))
+    return replace(
+        made, level=restored.level, levels=restored.levels_in_file, warnings=restored.warnings + made.warnings
+    )
+
+
+def _bake(scene: DecodedScene, options: ExportOptions, report: Report) -> Splats:
+    from gspc.splats import bake, refine
+
+    degree = 0 if options.to == "splat" else options.degree  # a .splat holds no harmonics
+    splats = bake(scene, degree, lambda done, total: report(f"baking {100 * done // total} %"))
+    if not options.refine:
+        return splats
+    return refine(splats, scene, options.refine, lambda done, total: report(f"refining {done} of {total}"))
+
+
+def _convert(source: Source, options: ExportOptions) -> Exported:
+    if options.refine:
+        raise UsageError("is a splat already; --refine is about baking scenes of gspc", source=source.name)
+    if options.upto is not None:
+        raise UsageError("is a splat of another tool and has no levels; leave out --upto", source=source.name)
+    splats = read_plain(source, frame=options.source_frame)
+    with naming(source.name):
+        return _write(splats.with_degree(options.degree), options)
+
+
+def _write(splats: Splats, options: ExportOptions) -> Exported:
+    from gspc.splats import FORMATS, write_splats
+
+    data = write_splats(splats, options.to, frame=options.frame, spz_version=options.spz_version)
+    flat = options.to == "splat"
+    lost = f"a .splat holds no harmonics; those of degree {splats.degree} were left out"
+    return Exported(
+        data=data,
+        format=options.to,
+        gaussians=splats.count,
+        degree=0 if flat else splats.degree,
+        frame=(options.frame or FORMATS[options.to].frame).upper(),
+        level=None,
+        levels=None,
+        agreement=None,
+        warnings=(lost,) if flat and splats.degree else (),
+    )
+
+
+def _compare(scene: DecodedScene, data: bytes, options: ExportOptions) -> Agreement:
+    """Draws what the file holds, read back, beside the scene."""
+    from gspc.metrics import psnr
+    from gspc.rendering import Renderer
+    from gspc.splats import SplatRenderer, read_splats, spread
+
+    plain: Any = SplatRenderer(read_splats(data, frame=options.frame), background=scene.background)
+    neural = Renderer(scene)
+    cameras = spread(scene.cameras, CHECKED)
+    found = [psnr(plain.render(camera), neural.render(camera)) for camera in cameras]
+    return Agreement(sum(found) / len(found), min(found), len(found))

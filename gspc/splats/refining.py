@@ -1,0 +1,110 @@
+"""Refining baked Gaussians: gradient steps on everything but positions, against the neural scene's pictures.
+
+Adam (Kingma and Ba 2015) on the mean squared error of one suggested camera's picture per step, rates falling
+to zero along half a cosine. In numpy: the rasterizer brings its own gradients, so torch is not needed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from gspc.rendering import Renderer
+from gspc.scene import F32, Camera, DecodedScene, Gaussians
+from gspc.splats.drawing import Shades, draw, in_batches, shades
+from gspc.splats.splats import Splats, checked, sigmoid, with_arrays
+
+RATES = {"logits": 0.03, "log_scales": 0.006, "quats": 0.004, "sh": 0.004}
+HARMONIC_RATES = (2.0, 1.0, 0.7, 0.5)  # by degree, times the rate of "sh": higher ones matter less
+DECAY = (0.8, 0.95)  # of both moments; short memories suit a few hundred steps
+EPSILON = 1e-8
+
+
+def refine(
+    splats: Splats, scene: DecodedScene, steps: int, on_step: Callable[[int, int], None] | None = None
+) -> Splats:
+    """The Gaussians after `steps` steps towards the scene's pictures; `on_step` hears (done, all).
+
+    The Gaussians must be in the scene's frame. Raises BackendError without the kernels.
+    """
+    renderer = Renderer(scene)
+    random = np.random.default_rng(0)
+    state = {name: np.array(getattr(splats, name)) for name in RATES}
+    moments = {name: _Moments.zero(array) for name, array in state.items()}
+    order: list[int] = []
+    for step in range(steps):
+        order = order or random.permutation(len(scene.cameras)).tolist()
+        camera = scene.cameras[order.pop()]
+        found = _gradients(splats.means, state, camera, renderer.render(camera), scene.background)
+        rate = 0.5 * (1 + math.cos(math.pi * step / steps))
+        for name, gradient in found.items():
+            moments[name].apply(state[name], gradient, rate * _rates(name, gradient), step + 1)
+        if on_step is not None:
+            on_step(step + 1, steps)
+    return checked(with_arrays(splats, state))
+
+
+def _gradients(
+    means: F32, state: dict[str, F32], camera: Camera, target: F32, background: tuple[float, float, float]
+) -> dict[str, F32]:
+    """Gradients of the summed squared error by logits, log scales, quaternions and harmonics."""
+    looks = shades(means, state["sh"], camera.center)
+    scales, opacities = np.exp(state["log_scales"]), sigmoid(state["logits"])
+    shown = Gaussians(means, state["quats"], scales, opacities, looks.colors)
+    drawn = draw(shown, camera, background)
+    found = drawn.gradients(2 * (drawn.picture - target))
+    return {
+        "logits": found.opacities * opacities * (1 - opacities),
+        "log_scales": found.scales * scales,
+        "quats": found.quats,
+        "sh": _by_harmonics(looks, found.colors),
+    }
+
+
+def _by_harmonics(looks: Shades, colors: F32) -> F32:  # [M, 3] -> [M, C, 3]
+    """From the gradient by colors, which ends where a color is clamped."""
+    live = np.where(looks.raw > 0, colors, 0)
+    result = np.empty((*looks.basis.shape, 3), np.float32)
+
+    def work(rows: slice) -> None:
+        np.multiply(looks.basis[rows, :, None], live[rows, None], out=result[rows])
+
+    in_batches(work, len(result))
+    return result
+
+
+def _rates(name: str, gradient: F32) -> F32:
+    """Rates that broadcast over a parameter."""
+    if name != "sh":
+        return np.float32(RATES[name]) * np.ones(1, np.float32)
+    degrees = [l for l in range(4) for _ in range(2 * l + 1)][: gradient.shape[1]]
+    return np.array([RATES["sh"] * HARMONIC_RATES[l] for l in degrees], np.float32)[:, None]
+
+
+@dataclass
+class _Moments:
+    """Running means of a parameter's gradient and of its square."""
+
+    first: F32
+    second: F32
+
+    @classmethod
+    def zero(cls, like: F32) -> _Moments:
+        return cls(np.zeros_like(like), np.zeros_like(like))
+
+    def apply(self, values: F32, gradient: F32, rate: F32, step: int) -> None:
+        """One step of Adam, in place."""
+        keep, keep_square = DECAY
+        unbias, unbias_square = 1 - keep**step, 1 - keep_square**step
+
+        def work(rows: slice) -> None:
+            first, second, slope = self.first[rows], self.second[rows], gradient[rows]
+            first += np.float32(1 - keep) * (slope - first)
+            second += np.float32(1 - keep_square) * (slope * slope - second)
+            size = np.sqrt(second * np.float32(1 / unbias_square)) + np.float32(EPSILON)
+            values[rows] -= rate * np.float32(1 / unbias) * first / size
+
+        in_batches(work, len(values))

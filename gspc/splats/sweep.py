@@ -1,0 +1,64 @@
+"""Colors that make pictures agree, by simultaneous algebraic reconstruction (SART, Andersen and Kak 1984).
+
+A picture is linear in the Gaussians' colors, its weights at a pixel add up to at most one, and a color is
+linear in the harmonics. So each picture in turn hands its error back to the Gaussians, each of which takes
+the mean error over its own pixels and changes its harmonics by the least that gives this color in this
+direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gspc.scene import F32, Camera, Gaussians
+from gspc.splats.drawing import Shades, draw, in_batches, shades
+from gspc.splats.splats import Splats
+
+FEW_PIXELS = 0.1  # added to a Gaussian's pixels: its mean error says little where it covers next to none
+STRIDE = (1.3, 0.7)  # of the first and of the last correction: far at first, and no noise left at the end
+LARGEST_STEP = 0.5  # of a color; more comes from Gaussians whose pixels were estimated wrongly
+
+
+@dataclass(frozen=True)
+class View:
+    """A picture to match."""
+
+    camera: Camera
+    picture: F32  # [H, W, 3]
+    pixels: F32  # [M] about what each Gaussian contributes to it
+
+
+def match_colors(
+    splats: Splats,
+    views: Sequence[View],
+    background: Sequence[float],
+    rounds: int,
+    on_view: Callable[[], None] = lambda: None,
+) -> Splats:
+    """The Gaussians with harmonics changed so that they look like the pictures, `rounds` times through."""
+    order = np.random.default_rng(0).permutation(len(views))  # neighbors one after the other teach little
+    fixed = (splats.means, splats.quats, splats.scales, splats.opacities)
+    sh = splats.sh.copy()
+    strides = np.linspace(*STRIDE, rounds * len(views), dtype=np.float32)
+    for number, stride in zip(np.tile(order, rounds), strides, strict=True):
+        view = views[number]
+        looks = shades(splats.means, sh, view.camera.center)
+        drawn = draw(Gaussians(*fixed, looks.colors), view.camera, background)
+        error = stride * drawn.gradients(view.picture - drawn.picture).colors
+        _hand_back(sh, looks, error, view.pixels)
+        on_view()
+    return replace(splats, sh=sh)
+
+
+def _hand_back(sh: F32, looks: Shades, error: F32, pixels: F32) -> None:
+    """Adds to harmonics [M, C, 3] what corrects errors [M, 3], each summed over the Gaussian's pixels [M]."""
+
+    def work(rows: slice) -> None:
+        step = np.clip(error[rows] / (pixels[rows] + FEW_PIXELS)[:, None], -LARGEST_STEP, LARGEST_STEP)
+        step /= np.square(looks.basis[rows]).sum(axis=1, keepdims=True)
+        sh[rows] += looks.basis[rows, :, None] * step[:, None]
+
+    in_batches(work, len(sh))

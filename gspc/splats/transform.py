@@ -1,0 +1,113 @@
+"""Moving plain Gaussians: rotation, scale, translation, and the axes that other tools assume.
+
+A frame is three letters that say where x, y and z point: RDF (COLMAP, 3DGS), RUB (OpenGL, SPZ), LUF (glTF).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from gspc.errors import UsageError
+from gspc.scene import F32, F64
+from gspc.splats import harmonics
+from gspc.splats.splats import Splats
+
+_LETTERS = {
+    "R": (1, 0, 0),
+    "L": (-1, 0, 0),
+    "D": (0, 1, 0),
+    "U": (0, -1, 0),
+    "F": (0, 0, 1),
+    "B": (0, 0, -1),
+}
+
+
+def axes(frame: str) -> F64:  # [3, 3]
+    """The frame's x, y and z as columns, in RDF. Raises UsageError for what is no frame."""
+    columns = [_LETTERS.get(letter) for letter in frame.upper()]
+    known = [column for column in columns if column is not None]
+    if len(frame) != 3 or len(known) != 3 or abs(np.linalg.det(np.array(known, float))) != 1:
+        raise UsageError(
+            f"frame '{frame}': give one letter each of L/R, U/D and F/B for x, y and z, such as RDF or RUB"
+        )
+    return np.array(known, np.float64).T
+
+
+def to_frame(splats: Splats, frame: str) -> Splats:
+    """The same Gaussians along other axes, harmonics included. Raises UsageError for what is no frame."""
+    matrix = axes(frame).T @ axes(splats.frame)
+    if not np.array_equal(matrix, np.eye(3)):
+        splats = transform(splats, rotation=matrix)
+    return replace(splats, frame=frame.upper())
+
+
+def transform(
+    splats: Splats,
+    rotation: F64 | None = None,  # [3, 3] orthogonal; a mirror is allowed
+    scale: float = 1.0,
+    translation: F64 | None = None,  # [3]
+) -> Splats:
+    """x -> scale * rotation x + translation, for positions, shapes and harmonics.
+
+    A Gaussian looks the same mirrored through its center, so a mirror turns shapes as the rotation does that
+    it becomes with all signs changed.
+    """
+    if scale <= 0:
+        raise ValueError(f"scale {scale}: must be positive")
+    turn = np.eye(3) if rotation is None else np.asarray(rotation, np.float64)
+    if np.abs(turn @ turn.T - np.eye(3)).max() > 1e-6:
+        raise ValueError("rotation: must be orthogonal")
+    means = scale * (splats.means.astype(np.float64) @ turn.T)
+    if translation is not None:
+        means += translation
+    turning = quaternion(turn * np.sign(np.linalg.det(turn)))
+    return replace(
+        splats,
+        means=means.astype(np.float32),
+        quats=multiply(turning, splats.quats),
+        log_scales=(splats.log_scales + np.float32(np.log(scale))).astype(np.float32),
+        sh=harmonics.rotate(splats.sh, turn),
+    )
+
+
+def quaternion(matrix: F64) -> F64:  # [3, 3] -> [4] wxyz
+    """The quaternion of a rotation matrix (Shepperd's method: divide by the largest component)."""
+    m = matrix
+    squares = np.array(
+        [
+            1 + m[0, 0] + m[1, 1] + m[2, 2],
+            1 + m[0, 0] - m[1, 1] - m[2, 2],
+            1 - m[0, 0] + m[1, 1] - m[2, 2],
+            1 - m[0, 0] - m[1, 1] + m[2, 2],
+        ]
+    )  # 4 w^2, 4 x^2, 4 y^2, 4 z^2
+    products = np.array(
+        [
+            [squares[0], m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]],
+            [m[2, 1] - m[1, 2], squares[1], m[0, 1] + m[1, 0], m[0, 2] + m[2, 0]],
+            [m[0, 2] - m[2, 0], m[0, 1] + m[1, 0], squares[2], m[1, 2] + m[2, 1]],
+            [m[1, 0] - m[0, 1], m[0, 2] + m[2, 0], m[1, 2] + m[2, 1], squares[3]],
+        ]
+    )
+    row = products[int(np.argmax(squares))]
+    return row / np.linalg.norm(row)
+
+
+def multiply(left: F64, right: F32) -> F32:  # [4], [M, 4] -> [M, 4]
+    """Hamilton products of one quaternion with many, wxyz."""
+    w, x, y, z = left
+    table = np.array([[w, -x, -y, -z], [x, w, -z, y], [y, z, w, -x], [z, -y, x, w]])
+    return (right.astype(np.float64) @ table.T).astype(np.float32)
+
+
+def matrices(quats: F32) -> F32:  # [M, 4] -> [M, 3, 3]
+    """Rotation matrices of unit quaternions."""
+    w, x, y, z = quats.T
+    rows = (
+        (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
+        (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
+        (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
+    )
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)

@@ -1,0 +1,76 @@
+"""Plain Gaussians seen from a camera: harmonics to colors, then the rasterizer that draws everything else."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gspc.errors import InputError
+from gspc.ops import arrays
+from gspc.rendering import Backend, choose_backend, rasterize
+from gspc.rendering.render import MAX_PIXELS
+from gspc.scene import F32, F64, Camera, Gaussians
+from gspc.splats.drawing import shades
+from gspc.splats.splats import HOME, Splats
+from gspc.splats.transform import to_frame
+
+
+def colors(splats: Splats, center: F64) -> F32:  # [M, 3]
+    """Colors towards a camera at `center` (in the Gaussians' frame), clamped at 0 as 3DGS does."""
+    return shades(splats.means, splats.sh, center).colors
+
+
+def gaussians_for_camera(splats: Splats, camera: Camera) -> Gaussians:
+    """What the rasterizer draws: activated parameters and the colors towards this camera."""
+    return Gaussians(
+        splats.means, splats.quats, splats.scales, splats.opacities, colors(splats, camera.center)
+    )
+
+
+class SplatRenderer:
+    """Draws views of plain Gaussians; what does not depend on the view is computed once."""
+
+    def __init__(
+        self,
+        splats: Splats,
+        backend: str | Backend = "cpu",
+        background: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    ) -> None:
+        """`backend` is a device name for choose_backend or its result. Raises BackendError."""
+        self.splats = to_frame(splats, HOME)
+        self.backend = choose_backend(backend) if isinstance(backend, str) else backend
+        self.background = background
+        self._fixed = (
+            np.ascontiguousarray(self.splats.means),
+            np.ascontiguousarray(self.splats.quats),
+            self.splats.scales,
+            self.splats.opacities,
+        )
+
+    def render(self, camera: Camera) -> F32:  # [H, W, 3]
+        """The picture as sRGB-encoded values, not clamped from above. Raises InputError when too large."""
+        if not 0 < camera.width * camera.height <= MAX_PIXELS:
+            size = f"{camera.width} x {camera.height}"
+            raise InputError(f"camera '{camera.name}': {size} pixels is too large to draw")
+        tints = colors(self.splats, camera.center)
+        if self.backend.name != "cpu":
+            return self._render_torch(camera, tints)
+        return arrays.rasterize(
+            *self._fixed,
+            tints,
+            camera.world_to_camera,
+            (camera.fx, camera.fy, camera.cx, camera.cy),
+            camera.width,
+            camera.height,
+            self.background,
+        ).image
+
+    def _render_torch(self, camera: Camera, tints: F32) -> F32:
+        import torch
+
+        place = self.backend.device
+        means, quats, scales, opacities, shown = (
+            torch.as_tensor(array, device=place) for array in (*self._fixed, tints)
+        )
+        with torch.no_grad():
+            output = rasterize(self.backend, means, quats, scales, opacities, shown, camera, self.background)
+        return output.image.cpu().numpy()
