@@ -19,11 +19,6 @@ def max_threads() -> int:
 def set_threads(threads: int) -> None:
     """Sets how many threads the kernels use."""
 
-def keep_freed_memory() -> None:
-    """
-    Lets the C library keep freed memory of this process instead of giving it back.
-    """
-
 def flush_denormals(on: bool) -> bool:
     """
     Counts denormal numbers as zero, or not, on all threads. Returns what was set before.
@@ -40,6 +35,14 @@ class RasterState:
 
     @property
     def tiles(self) -> int: ...
+
+class RasterTimings:
+    """Collects the times of the calls that it is given to."""
+
+    def __init__(self) -> None: ...
+    @property
+    def parts(self) -> list:
+        """(part, wall seconds, CPU seconds) of the calls that were given this"""
 
 def raster_forward(
     means: Annotated[
@@ -62,6 +65,7 @@ def raster_forward(
     width: int,
     height: int,
     background: Sequence[float],
+    timings: RasterTimings | None = None,
 ) -> tuple[NDArray[numpy.float32], NDArray[numpy.float32], NDArray[numpy.int32], RasterState]:
     """
     Image [H, W, 3], alpha [H, W], radii [M] and what the backward pass needs. means [M, 3], quats [M, 4] (wxyz), scales [M, 3], opacities [M], colors [M, 3]; world_to_camera [16] row by row; intrinsics fx, fy, cx, cy.
@@ -91,6 +95,7 @@ def raster_backward(
         NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)
     ]
     | None,
+    timings: RasterTimings | None = None,
 ) -> tuple[
     NDArray[numpy.float32],
     NDArray[numpy.float32],
@@ -102,9 +107,6 @@ def raster_backward(
     """
     Gradients by means, quats, scales, opacities, colors and by means in pixels [M, 2], from grad_image [H, W, 3] and grad_alpha [H, W].
     """
-
-def raster_timings() -> list:
-    """(part, wall seconds, CPU seconds) since the process began."""
 
 def pool_kept_bytes() -> int:
     """Bytes of large blocks kept for the next calls."""

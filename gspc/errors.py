@@ -4,9 +4,21 @@ from __future__ import annotations
 
 
 class GspcError(Exception):
-    """Anything the user can be told in one line; `exit_code` is the process's exit status."""
+    """Anything the user can be told in one line; `exit_code` is the process's exit status.
+
+    `problem` says what is wrong and what to do, `source` which input it is about, where that is known already
+    (otherwise `gspc.pipeline.naming` adds it). Both are the line: "SOURCE: PROBLEM".
+    """
 
     exit_code = 1
+
+    def __init__(self, problem: str, *, source: str | None = None) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.source = source
+
+    def __str__(self) -> str:
+        return self.problem if self.source is None else f"{self.source}: {self.problem}"
 
 
 class UsageError(GspcError):

@@ -52,6 +52,8 @@ def check_target(path: Path, *, force: bool) -> None:
     Raises OutputError when `path` exists without `force`, is a directory, or lies in no writable directory.
     """
     with writing(path):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            path.stat()  # links in a circle, or a name too long, say so here
         if path.is_dir():
             raise OutputError(f"{path}: is a directory; name a file")
         if not path.exists():
@@ -62,6 +64,11 @@ def check_target(path: Path, *, force: bool) -> None:
                 raise OutputError(f"{path}: permission denied; choose a place you may write to")
         elif path.is_file() and not force:
             raise OutputError(f"{path}: exists already; add -f to overwrite it")
+
+
+def cut_to_bytes(name: str, most: int) -> str:
+    """The beginning of a file name that takes at most `most` bytes: file systems count those, not letters."""
+    return os.fsencode(name)[:most].decode(errors="ignore")
 
 
 @contextmanager
@@ -76,7 +83,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             with target.open("wb") as stream:
                 yield stream
             return
-        temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.part")
+        temporary = target.with_name(f".{cut_to_bytes(target.name, 200)}.{secrets.token_hex(4)}.part")
         # Opened by hand: the permissions are those the umask asks for (tempfile's are private).
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:

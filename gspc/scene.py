@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,28 @@ class Camera:
         """Camera position in world space."""
         rotation = self.world_to_camera[:3, :3]
         return -rotation.T @ self.world_to_camera[:3, 3]
+
+    def to_plain(self) -> dict[str, Any]:
+        """Names, numbers and lists, as files hold a camera."""
+        return {
+            "name": self.name,
+            "size": [int(self.width), int(self.height)],
+            "intrinsics": [float(value) for value in (self.fx, self.fy, self.cx, self.cy)],
+            "world_to_camera": [[float(value) for value in row] for row in self.world_to_camera],
+        }
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> Camera:
+        """The reverse of `to_plain`. KeyError, TypeError and ValueError say that `values` are something else.
+
+        What the numbers are is for `gspc.format.usable` to judge.
+        """
+        width, height = values["size"]
+        fx, fy, cx, cy = (float(value) for value in values["intrinsics"])
+        pose = np.array([[float(value) for value in row] for row in values["world_to_camera"]])
+        if pose.shape != (4, 4):
+            raise ValueError("a pose is a 4x4 matrix")
+        return cls(values["name"], width, height, fx, fy, cx, cy, pose)
 
     def resized(self, width: int, height: int) -> Camera:
         """The same view on another pixel grid."""

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 import gspc
+from gspc.format.limits import MAGIC
 
 ROOT = Path(gspc.__path__[0]).resolve().parent
+STREAM = MAGIC + b"stand-in for a stream"
 
 
 @dataclass(frozen=True)

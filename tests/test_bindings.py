@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gspc import _codec
-from gspc.ops import arrays
+from gspc.ops.kernels import kernels
 
 OTHER = {"float32": "float64", "int64": "int32", "int32": "int64", "int16": "int32", "int8": "int16"}
 # How many numbers an argument must have where its type does not say.
@@ -68,7 +68,7 @@ def spoiled(value: Any, how: Callable[[Any], Any]) -> Any:
 def writing() -> Iterator[tuple[str, Callable[..., Any], dict[str, Any], str]]:
     """(name, function, arguments of the right types, argument that it writes to) of both modules."""
     decoder = _codec.RansDecoder(b"")
-    for owner in (arrays.kernels(), _codec, decoder):
+    for owner in (kernels(), _codec, decoder):
         for function in (getattr(owner, name) for name in dir(owner) if not name.startswith("_")):
             described = (getattr(function, "__doc__", None) or "").partition("\n")[0]
             signature = re.fullmatch(r"(\w+)\((?:self(?:, )?)?(.*)\) -> .*", described)

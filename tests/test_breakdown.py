@@ -41,7 +41,7 @@ def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_levels_add_up_and_count_what_is_alive(stream: bytes) -> None:
-    found = pipeline.inspect(stream, levels=True)
+    found = pipeline.inspect(pipeline.load_source(stream), levels=True)
     assert found.breakdown is not None
     ends = (0, *found.prefix_bytes)
     symbols = decode_symbols(stream)
@@ -68,7 +68,7 @@ def test_levels_add_up_and_count_what_is_alive(stream: bytes) -> None:
 
 
 def test_features_against_everything_else(stream: bytes) -> None:
-    found = pipeline.inspect(stream, levels=True)
+    found = pipeline.inspect(pipeline.load_source(stream), levels=True)
     assert found.breakdown is not None
     so_far = 0
     for row, share in zip(found.breakdown.levels, found.breakdown.features, strict=True):
@@ -82,7 +82,7 @@ def test_features_against_everything_else(stream: bytes) -> None:
 def test_the_grid_of_a_pool_counts_as_features(name: str) -> None:
     """With planes of its own; a shared grid is only named."""
     data = (GOLDEN / f"{name}.pcgs").read_bytes()
-    found = pipeline.inspect(data, levels=True).breakdown
+    found = pipeline.inspect(pipeline.load_source(data), levels=True).breakdown
     assert found is not None and found.residual
     info = describe(data)
     grid, own = info.component("grid"), info.header.shape.own_planes
@@ -109,7 +109,7 @@ def test_plane_entropies_are_close_to_the_grid_chunk() -> None:
 
 def test_the_header_names_what_a_stream_has() -> None:
     def facts(name: str) -> dict[str, str]:
-        return dict(pipeline.inspect(GOLDEN / f"{name}.pcgs").facts)
+        return dict(pipeline.inspect(pipeline.load_source(GOLDEN / f"{name}.pcgs")).facts)
 
     plain = facts("three-levels")
     assert plain["per anchor"] == "5 features, 6 log scales, 3 offsets"
@@ -129,7 +129,7 @@ def test_the_header_names_what_a_stream_has() -> None:
 def test_rates_of_every_kind_of_stream() -> None:
     """Counts follow from the header and the masks; symbols that are not coded are not listed."""
     for path in sorted(GOLDEN.glob("*.pcgs")):
-        found = pipeline.inspect(path, rates=True)
+        found = pipeline.inspect(pipeline.load_source(path), rates=True)
         ideal = decode_symbols(path.read_bytes()).ideal_bits
         listed = {(rate.level, rate.name): rate.bits for rate in found.rates}
         assert listed == pytest.approx({key: bits for key, bits in ideal.items() if bits}), path.name
@@ -161,8 +161,8 @@ def test_inspect_levels(cli: Cli, stream: bytes) -> None:
 
 
 def test_inspect_levels_of_other_inputs(cli: Cli, stream: bytes) -> None:
-    cut = stream[: pipeline.inspect(stream).prefix_bytes[1] + 5]
-    found = pipeline.inspect(cut, levels=True)
+    cut = stream[: pipeline.inspect(pipeline.load_source(stream)).prefix_bytes[1] + 5]
+    found = pipeline.inspect(pipeline.load_source(cut), levels=True)
     assert found.breakdown is not None
     assert [row.level for row in found.breakdown.levels] == [1, 2]
     assert found.breakdown.levels[-1].anchor_share < 1  # of all that the index promises

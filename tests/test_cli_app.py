@@ -52,7 +52,33 @@ def test_the_help_of_every_command_ends_with_an_example(cli: Cli, name: str) -> 
 
 
 def test_version(cli: Cli) -> None:
-    assert cli("--version").out == f"gspc {__version__}\n".encode()
+    for option in ("--version", "-V"):
+        assert cli(option).out == f"gspc {__version__}\n".encode()
+
+
+def test_the_ways_to_help(cli: Cli) -> None:
+    long = cli("render", "--help")
+    for args in (["render", "-h"], ["help", "render"], ["help", "render", "x"]):
+        ran = cli(*args)
+        assert (ran.code, ran.out, ran.err) == (0, long.out, "")
+    assert cli("-h").out == cli("--help").out == cli("help").out
+    assert cli("help", "nosuch").code == 2
+
+
+def test_help_says_what_it_means(cli: Cli) -> None:
+    """Brackets are text, not markup, and types that say nothing are left out."""
+    for name in COMMANDS:
+        text = cli(name, "--help").out.decode()
+        assert "<" not in text.replace("<lanes|torchac>", "")
+    assert "gspc[cuda]" in cli("render", "--help").out.decode()
+    assert "gspc[torchac]" in " ".join(cli("compress", "--help").out.decode().split())
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("redner", "render"), ("decompres", "decompress")])
+def test_mistyped_commands_get_a_suggestion(cli: Cli, typed: str, meant: str) -> None:
+    ran = cli(typed, "x.pcgs")
+    assert (ran.code, ran.out) == (2, b"")
+    assert ran.err == f"gspc: error: no such command '{typed}'; did you mean {meant}?\n"
 
 
 def test_no_arguments_show_the_help(cli: Cli) -> None:

@@ -20,6 +20,7 @@ from gspc.data import load_scene
 from gspc.data.demo import write_demo_scene
 from gspc.errors import BitstreamError, UsageError
 from gspc.pipeline import evaluation
+from gspc.pipeline.photographs import as_trained
 from gspc.rendering import Renderer, read_scene
 from gspc.rendering.frames import to_uint8
 from gspc.scene import SceneData, View
@@ -49,7 +50,7 @@ def without_torch(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def test_every_prefix_decodes_in_an_empty_directory(
     stream: bytes, tmp_path: Path, without_torch: dict[str, str], levels: int
 ) -> None:
-    end = pipeline.inspect(stream).prefix_bytes[levels - 1]
+    end = pipeline.inspect(pipeline.load_source(stream)).prefix_bytes[levels - 1]
     ran = run_fresh("decompress", "--json", cwd=tmp_path, stdin=stream[:end], **without_torch)
     assert ran.code == 0, ran.err
     report = json.loads(ran.lines[-1])
@@ -259,7 +260,7 @@ def test_evaluate_says_what_bytes_are_spent_on(cli: Cli, stream: bytes, photogra
     for row in json.loads(ran.out)["levels"]:
         parts = row["components"]
         assert sum(parts.values()) == row["bytes"]
-        inside = pipeline.inspect(truncate_levels(stream, row["level"]))
+        inside = pipeline.inspect(pipeline.load_source(truncate_levels(stream, row["level"])))
         for name in ("grid", "networks", "positions", "symbols"):
             assert parts[name] == sum(part.size for part in inside.parts if part.name == name)
         assert set(row["attributes"]) == {"features", "scaling", "offsets"}
@@ -324,7 +325,7 @@ def test_views_that_were_trained_on_are_not_held_out(
 ) -> None:
     write_demo_scene(tmp_path / "demo", views=9, width=32, height=24, points=100)
     metadata = {"hold": trained}
-    options = evaluation._data_options(metadata, None, asked, None, None)
+    options = as_trained(metadata, hold=asked)
     data = load_scene(tmp_path / "demo", options, to_train=False)
     assert evaluation._held_out(tmp_path / "demo", data, options, metadata) == held_out
 

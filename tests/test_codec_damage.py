@@ -218,7 +218,7 @@ def head_change(stream: bytes, at: int, value: bytes) -> bytes:
         (34, struct.pack("<H", 4), "parts of a pool, but no pool"),
         (36, struct.pack("<H", 4), "parts of a pool, but no pool"),
         (38, b"\x0f", "trit networks is missing"),
-        (38, b"\x0b", "chunk NETS: does not end"),  # one log scale, networks for six
+        (38, b"\x0b", "chunk NETS level 1: does not end"),  # one log scale, networks for six
         (38, b"\x13", "no such last refined level"),
         (38, b"\x93", "no such last refined level"),
         (38, b"\x07", "trit networks is missing"),
@@ -230,7 +230,7 @@ def head_change(stream: bytes, at: int, value: bytes) -> bytes:
         (40, b"\x06", "chunks must be"),
         (41, b"\x01", "parts of a pool, but no pool"),
         (42, struct.pack("<d", float("inf")), "steps must be"),
-        (66, struct.pack("<d", float("nan")), "not finite"),
+        (66, struct.pack("<d", float("nan")), "the origin must be"),
         (90, struct.pack("<d", -1.0), "voxel size"),
         (122, struct.pack("<i", 0), "grid box size"),
         (134, struct.pack("<H", 65), "too many grid planes"),

@@ -123,7 +123,12 @@ def test_damage_is_named(values: dict[str, Any]) -> None:
         ("model/shape/levels", 9, "model.shape.levels is 9, not within 1 to 8"),
         ("model/shape/levels", 2, "model.shape.rate_weights has 3 entries, not 2"),
         ("model/shape/trits", "four", "model.shape.trits is 'four', not one of learned, gaussian, rounded"),
-        ("model/shape/pool_planes", 64, "model.shape has sizes that do not fit together ("),
+        (
+            "model/shape/pool_planes",
+            64,
+            "model.shape has sizes that no stream may have: the pool must leave a plane",
+        ),
+        ("model/shape/pool", 0, "model.shape.pool_planes is given, but there is no pool"),
         ("model/grid/planes/0", [7, 1, 1], "model.grid is beyond what a grid may have ("),
         ("model/voxel_size", 0.0, "model.voxel_size is 0, not positive"),
         ("cameras/0/size", [32, 65536], "cameras.0.size.1 is 65536, not within 1 to 65535"),

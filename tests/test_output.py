@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gspc.errors import OutputError
-from gspc.output import atomic_file, check_target, output_error, write_atomically, writing
+from gspc.output import atomic_file, check_target, cut_to_bytes, output_error, write_atomically, writing
 
 
 def listing(directory: Path) -> list[str]:
@@ -114,3 +114,20 @@ def test_every_reason_is_said(number: int, text: str) -> None:
 def test_a_closed_pipe_is_not_an_output_error() -> None:
     with pytest.raises(BrokenPipeError), writing("stdout"):
         raise BrokenPipeError
+
+
+def test_names_are_cut_by_bytes(tmp_path: Path) -> None:
+    """File systems allow 255 bytes, which are 85 of these letters."""
+    path = tmp_path / ("あ" * 84 + ".g")
+    write_atomically(path, b"whole")
+    assert path.read_bytes() == b"whole"
+    assert list(tmp_path.iterdir()) == [path]
+    assert cut_to_bytes("aあい", 6) == "aあ"
+    assert cut_to_bytes("a\udcff", 9) == "a"
+
+
+def test_links_in_a_circle(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    with pytest.raises(OutputError, match=r"loop: cannot be written \(Too many levels of symbolic links\)"):
+        check_target(loop, force=True)

@@ -138,15 +138,15 @@ def test_trits_rebuild_every_level_from_the_one_before(isa, levels):
     exact = AttributeRows(values, center, octaves, r, BASE)
     rows = AttributeRows(*(t.float() for t in exact.tensors), BASE)
     first = quant.step(BASE, r)
-    finest = quant.refinement(levels)
+    finest = 3 ** (levels - 1)
     for level in range(2, levels + 1):
         so_far, found = trits(rows, finest, levels - level)
         want = definition.trits(exact, finest, levels - level)
         clear = (found == want[1]) & (want[0].abs() < 3.9)  # a float32 lies on the other side of an edge
         assert clear.float().mean() > 0.95
         torch.testing.assert_close(so_far[clear], want[0][clear].float(), rtol=1e-5, atol=1e-5)
-        above = want[0] * 8 * BASE / first * quant.refinement(level - 1)
-        symbols = torch.floor((values - BASE * center) / first * quant.refinement(level) + 0.5)
+        above = want[0] * 8 * BASE / first * 3 ** (level - 2)
+        symbols = torch.floor((values - BASE * center) / first * 3 ** (level - 1) + 0.5)
         torch.testing.assert_close((3 * above + want[1])[clear], symbols[clear])
         assert set(found.unique().tolist()) == {-1.0, 0.0, 1.0}
         assert so_far.abs().max() <= 2047 / 512

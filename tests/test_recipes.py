@@ -217,7 +217,7 @@ def test_streams_say_what_they_were_made_with(scene: SceneData, tmp_path: Path) 
     made = {"preset": "pcgs", "switches": "features=6 chunks=0"}
     exported = trained(scene, tmp_path / "model.pt", PLAIN, metadata=made)
     told = "preset pcgs, features=6 chunks=0"
-    facts = dict(pipeline.inspect(encode(exported)).facts)
+    facts = dict(pipeline.inspect(pipeline.load_source(encode(exported))).facts)
     assert facts["made with"] == told
     write_demo_scene(tmp_path / "demo", views=9, width=40, height=30, points=60)
     source = pipeline.load_source(encode(exported))
@@ -228,7 +228,7 @@ def test_streams_say_what_they_were_made_with(scene: SceneData, tmp_path: Path) 
         ({"switches": "features=6"}, None),
     ):
         data = encode(replace(exported, metadata=other))
-        assert dict(pipeline.inspect(data).facts).get("made with") == expected
+        assert dict(pipeline.inspect(pipeline.load_source(data)).facts).get("made with") == expected
     whole = encode(exported)
     for text in (b"{", b"[1, 2]", b'{"metadata": 3}'):
         start = whole.index(b'{"metadata"')
@@ -237,7 +237,7 @@ def test_streams_say_what_they_were_made_with(scene: SceneData, tmp_path: Path) 
         data[start : start + length] = text.ljust(length)
         data[start - 8 : start - 4] = zlib.crc32(bytes(data[start : start + length])).to_bytes(4, "little")
         data[start - 4 : start] = zlib.crc32(bytes(data[start - 24 : start - 4])).to_bytes(4, "little")
-        found = pipeline.inspect(bytes(data))
+        found = pipeline.inspect(pipeline.load_source(bytes(data)))
         assert "made with" not in dict(found.facts)
 
 

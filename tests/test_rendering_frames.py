@@ -120,6 +120,8 @@ def test_names_are_safe_and_unique() -> None:
     )
     long = frame_names([camera("n" * 300), camera("n" * 301)])
     assert len(set(long)) == 2 and max(map(len, long)) < 120
+    letters = frame_names([camera("あ" * 340), camera("あ" * 341), camera("🌍" * 256)])
+    assert len(set(letters)) == 3 and max(len(name.encode()) for name in letters) < 255
 
 
 def test_writing_is_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

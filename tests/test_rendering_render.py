@@ -115,8 +115,16 @@ def test_hostile_numbers_give_a_finite_picture() -> None:
 
 def test_too_large_pictures_are_refused() -> None:
     scene = one_gaussian_scene()
-    with pytest.raises(InputError, match=r"camera 'front\.png': 65536 x 65536 pixels is too large"):
-        render_view(scene, camera(width=65536, height=65536))
+    with pytest.raises(InputError, match=r"camera 'front\.png': 16384 x 16384 pixels are too many to draw"):
+        render_view(scene, camera(width=16384, height=16384))
+    with pytest.raises(InputError, match=r"camera 'front\.png': 16385 x 1 pixels are too many to draw"):
+        render_view(scene, camera(width=16385, height=1))
+
+
+@pytest.mark.parametrize("changes", [{"fx": -5.0}, {"fx": 1e300}, {"cx": float("nan")}, {"width": 0}])
+def test_cameras_that_are_none_are_refused(changes: dict[str, float]) -> None:
+    with pytest.raises(InputError, match=r"camera 'front\.png': its "):
+        render_view(one_gaussian_scene(), dataclasses.replace(camera(), **changes))
 
 
 def test_a_device_that_is_not_there() -> None:

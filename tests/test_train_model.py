@@ -7,7 +7,6 @@ import torch
 from torch import nn
 from train_scenes import POOLED, SMALL, noise_scene, trainer
 
-from gspc.model import quantization as quant
 from gspc.model.anchors import AnchorModel, ModelShape
 from gspc.model.calibrate import calibrate
 from gspc.model.context import TwoLayer
@@ -25,7 +24,7 @@ def scene() -> SceneData:
 def test_contexts_and_pool_read_their_own_planes(scene: SceneData) -> None:
     model = trainer(scene, POOLED.changed(pool_grid="own"), 0).model
     spec = model.grid.spec
-    assert model.context_size == spec.context_size // 2 == model.context.steps.first.in_features
+    assert model.stream.context_size == spec.context_size // 2 == model.context.steps.first.in_features
     assert model.pool is not None and model.pool.first.in_features == spec.context_size // 2
     context, pool = model.split_grid(torch.arange(spec.context_size)[None])
     assert torch.equal(torch.cat([context, pool], 1), torch.arange(spec.context_size)[None])
@@ -118,9 +117,9 @@ def test_attributes_that_are_not_refined_keep_their_step(scene: SceneData) -> No
     assert [a.refinement(3) for a in shape.attributes] == [1, 1, 1]
     shape = ModelShape.of(SMALL.changed(progressive_offsets=True, progressive_scaling=False), 3, (1e-3,) * 3)
     assert [a.refinement(3) for a in shape.attributes] == [9, 1, 9]
-    assert quant.refinement(3) == 9
     once = ModelShape.of(SMALL.changed(refine_until=2), 4, (1e-3,) * 4)
-    assert [once.refinement("features", level) for level in (1, 2, 3, 4)] == [1, 3, 3, 3]
-    assert [once.refines_at("features", level) for level in (1, 2, 3, 4)] == [False, True, False, False]
-    assert not once.refines_at("offsets", 2)
+    features, _, offsets = once.attributes
+    assert [features.refinement(level) for level in (1, 2, 3, 4)] == [1, 3, 3, 3]
+    assert [features.refines_at(level) for level in (1, 2, 3, 4)] == [False, True, False, False]
+    assert not offsets.refines_at(2)
     assert ModelShape.of(PCGS, 4, (1e-3,) * 4).refined == 3

@@ -12,7 +12,7 @@ from gspc.model.calibrate import calibrate
 from gspc.model.context import TwoLayer
 from gspc.scene import SceneData
 from gspc.train.rate import attributes
-from gspc.train.rate.attributes import AttributeBits, AttributesTerm
+from gspc.train.rate.attributes import AttributesTerm
 from gspc.train.rate.loss import TYPICAL_LOSS
 from gspc.train.rate.sample import level_sample
 
@@ -40,7 +40,7 @@ def test_chunks_see_only_earlier_channels(scene: SceneData, quantized: bool) -> 
         with torch.no_grad():
             rows = replace(rows_of(model, index), features=values)
             at = level_sample(model, rows, model.grid(model.positions[index]), 2, noisy=False)
-            return AttributeBits(model, "features").appearance.bits(at, torch.ones_like(values))[1]
+            return AttributesTerm(model).features.appearance.bits(at, torch.ones_like(values))[1]
 
     values = model.features[index].detach()
     before = bits(values)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import importlib
 import inspect
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -14,7 +16,7 @@ from typer.core import TyperGroup
 
 from gspc import __version__
 from gspc.cli import console
-from gspc.errors import GspcError
+from gspc.errors import GspcError, UsageError
 
 # subcommand -> its module below gspc.cli; each has a function `command`. In the order of help.
 COMMANDS = {
@@ -48,7 +50,7 @@ class LazyCommands(TyperGroup):
         from gspc.cli.options import with_common_options
 
         module = importlib.import_module(f"gspc.cli.{COMMANDS[cmd_name]}")
-        single = typer.Typer(add_completion=False, rich_markup_mode="rich")
+        single = typer.Typer(add_completion=False, rich_markup_mode=None)
         decorate = single.command(
             cmd_name,
             help="\n\n".join([_unwrapped(module.command), *getattr(module, "more_help", list)()]),
@@ -56,13 +58,42 @@ class LazyCommands(TyperGroup):
             hidden=cmd_name in HIDDEN,
         )
         decorate(with_common_options(module.command))
-        return typer.main.get_command(single)
+        return _without_types(typer.main.get_command(single))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The subcommand that the arguments name.
+
+        `gspc help render` is `gspc render --help`. A name that is nearly one of ours gets a suggestion.
+        """
+        name, *rest = args
+        if name == "help":
+            name, *rest = [*rest[:1], "--help"]
+        if name == "--help":
+            console.out(ctx.get_help())
+            raise typer.Exit
+        near = [] if name in COMMANDS else difflib.get_close_matches(name, set(COMMANDS) - HIDDEN, n=1)
+        if near:
+            raise UsageError(f"no such command '{name}'; did you mean {near[0]}?")
+        return super().resolve_command(ctx, [name, *rest])
+
+
+def _without_types(command: Any) -> Any:
+    """A command whose help does not say the type of an argument: its name and its text do."""
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            parameter.display_type_rich = lambda ctx: ""
+    return command
 
 
 EXAMPLE = "gspc fit photos -o model.pt && gspc compress model.pt -o scene.pcgs && gspc render scene.pcgs"
 
+# Help is plain text: rich would take [cuda] in it for markup, and cost more time than all the rest of help.
 app = typer.Typer(
-    cls=LazyCommands, add_completion=False, rich_markup_mode="rich", epilog=f"Example: {EXAMPLE}"
+    cls=LazyCommands,
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=f"Example: {EXAMPLE}",
 )
 
 
@@ -84,19 +115,22 @@ def gspc(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Print the traceback of an error.")] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool,
+        typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    """Progressive compression of 3D Gaussian Splatting scenes.
+    """Turn photographs into one small file that holds a 3D scene, and draw it.
 
-    Turns photographs with known cameras into one small file, any prefix of which that holds its first
-    level can be looked at, and back.
+    The file is progressive: it holds the scene in levels. Level 1 is the whole scene, coarse; each further
+    level makes it sharper. The beginning of the file, up to the end of any level, is a scene by itself.
+
+    `gspc help COMMAND` explains a command, man gspc-COMMAND more.
     """
     console.settings.stats |= stats
     console.settings.debug |= debug
 
 
-app.callback(help=_unwrapped(gspc), no_args_is_help=True)(gspc)
+app.callback(help=_unwrapped(gspc))(gspc)
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -105,7 +139,9 @@ def main(args: Sequence[str] | None = None) -> int:
     code = 0
     try:
         console.buffer_stdout()
-        code = _guarded(sys.argv[1:] if args is None else list(args))
+        with warnings.catch_warnings():
+            warnings.showwarning = console.library_warning
+            code = _guarded(sys.argv[1:] if args is None else list(args))
         sys.stdout.flush()
         if console.settings.stats:
             console.stats()
@@ -174,16 +210,15 @@ def _bug(problem: Exception) -> int:
 
 def _invoke(args: list[str]) -> int:
     command = typer.main.get_command(app)
+    help_alone = EXIT_USAGE if not args else 0  # help was not asked for
     try:
-        with command.make_context("gspc", args) as context:
+        with command.make_context("gspc", args or ["--help"]) as context:
             command.invoke(context)
     except typer.Exit as done:
-        return done.exit_code
+        return done.exit_code or help_alone
     except typer.Abort:
         raise KeyboardInterrupt from None
     except _CLICK_ERROR as problem:
-        if type(problem).__name__ == "NoArgsIsHelpError":
-            return EXIT_USAGE
         failed = getattr(problem, "ctx", None)
         path = failed.command_path if failed is not None else "gspc"
         console.error(f"{problem.format_message().rstrip('.')}; see {path} --help")

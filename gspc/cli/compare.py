@@ -134,7 +134,7 @@ def _show(result: Comparison) -> None:
         values = [point.psnr for point in arm.points]
         fixed = [point.fixed for point in arm.points if point.fixed is not None]
         curves.add_row(
-            console.clean(arm.name),
+            arm.name,
             f"{len(arm.points)} of {len(arm.points) + len(arm.beaten)}" if arm.beaten else str(len(sizes)),
             _span(sizes),
             f"{min(values):.2f} to {max(values):.2f}" if sizes else "",
@@ -143,10 +143,10 @@ def _show(result: Comparison) -> None:
             else "n/a",
         )
     title = f"Bjontegaard differences from {result.reference.name}"
-    table = console.table(console.clean(title), "arm", "counting", ">BD-rate", ">BD-PSNR")
+    table = console.table(title, "arm", "counting", ">BD-rate", ">BD-PSNR")
     for row in result.differences:
         cells = _figure(row.rate, "{:+.2f} %"), _figure(row.psnr, "{:+.3f} dB")
-        table.add_row(console.clean(row.arm), "all bytes", *cells)
+        table.add_row(row.arm, "all bytes", *cells)
         if row.rate_without_fixed is not None:
             figures = row.rate_without_fixed, row.psnr_without_fixed
             cells = _figure(figures[0], "{:+.2f} %"), _figure(figures[1], "{:+.3f} dB")

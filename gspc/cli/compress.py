@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from gspc.cli import console, options, process, targets
+from gspc.format.shape import Coder
 
 EXAMPLE = "gspc compress model.pt --levels 3 -o scene.pcgs"
-
-
-class Coder(StrEnum):
-    """What codes the symbols."""
-
-    lanes = "lanes"
-    torchac = "torchac"
 
 
 def command(
@@ -42,22 +35,24 @@ def command(
         Coder,
         typer.Option(
             "--coder",
-            help="What codes the symbols: torchac, from the extra gspc[torchac], is slow and for comparison.",
+            help="What turns the numbers into bytes. torchac, of the extra gspc[torchac], is slow and there "
+            "to compare with.",
         ),
-    ] = Coder.lanes,
+    ] = "lanes",
     threads: options.Threads = 0,
     force: options.Force = False,
 ) -> None:
     """Write a model as a progressive stream.
 
-    The stream holds everything it needs; from a .pcgs only the first levels are kept, without the model.
+    A stream (.pcgs) holds the scene in levels, from coarse to fine, and everything that is needed to draw
+    them. Given a .pcgs this keeps the first levels of it; the model is not needed then.
     """
     target = targets.binary(output, "a stream", force=force)
     process.limit_threads(threads)
     from gspc import pipeline
 
     data = pipeline.load_source(options.read_source(source))
-    result = pipeline.compress(data, levels=levels, threads=threads, coder=coder.value)
+    result = pipeline.compress(data, levels=levels, threads=threads, coder=coder)
     for warning in result.warnings:
         console.warn(f"{data.name}: {warning}")
     target.write(result.data)

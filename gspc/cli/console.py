@@ -6,7 +6,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
@@ -32,35 +32,48 @@ class Settings:
 settings = Settings()
 
 
-def clean(text: object) -> str:
-    """Text from a file without control characters, which could steer the terminal."""
-    return "".join(char if char.isprintable() else "?" for char in str(text))
+def clean(text: object, keep: str = "") -> str:
+    """Text with ? for every character that does not print, except those of `keep`.
+
+    Text may come from a file, whoever wrote that: control characters could steer the terminal. Everything in
+    this module that prints goes through here.
+    """
+    return "".join(char if char.isprintable() or char in keep else "?" for char in str(text))
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+def _say(text: str, keep: str = "") -> None:
+    print(clean(text, keep), file=sys.stderr, flush=True)
 
 
 def note(text: str) -> None:
     """A line of information on stderr."""
-    _say(f"gspc: {clean(text)}")
+    _say(f"gspc: {text}")
 
 
 def warn(text: str) -> None:
     """A line about something the user should know, on stderr."""
-    _say(f"gspc: warning: {clean(text)}")
+    _say(f"gspc: warning: {text}")
 
 
 def error(text: str) -> None:
     """The one line that says why the command failed, on stderr."""
-    _say(f"gspc: error: {clean(text)}")
+    _say(f"gspc: error: {text}")
 
 
 def trace() -> None:
     """The traceback of the error being handled, on stderr (--debug)."""
     import traceback
 
-    traceback.print_exc()
+    _say(traceback.format_exc().rstrip("\n"), keep="\n")
+
+
+def library_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    """What Python's `warnings` show of the libraries we use: nothing, but with --debug a line each.
+
+    They are made for programmers, and printed as they are they would be no messages of ours.
+    """
+    if settings.debug:
+        warn(f"{category.__name__}: {message}")
 
 
 def err(text: str) -> None:
@@ -69,8 +82,8 @@ def err(text: str) -> None:
 
 
 def out(text: str) -> None:
-    """Text that is the command's result, on stdout."""
-    print(text)
+    """Text that is the command's result, on stdout; may have several lines."""
+    print(clean(text, keep="\n"))
 
 
 def stats() -> None:
@@ -101,21 +114,55 @@ def stderr_console() -> Console:
 
 
 def show(*renderables: RenderableType) -> None:
-    """Tables and the like on stdout."""
+    """Lines, and tables made by `table` or `facts`, on stdout."""
     console = stdout_console()
     for renderable in renderables:
-        console.print(renderable)
+        console.print(clean(renderable) if isinstance(renderable, str) else renderable)
 
 
-def table(title: str, *columns: str) -> Table:
+class _CleanCells:
+    """Wraps what a table is given."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    def add_row(self, *cells: object) -> None:
+        """A row; cells may hold text from files."""
+        self.table.add_row(*(clean(cell) for cell in cells))
+
+    def add_section(self) -> None:
+        """A line below the last row."""
+        self.table.add_section()
+
+    def caption(self, text: str) -> None:
+        """A line below the table."""
+        self.table.caption = clean(text)
+        self.table.caption_justify = "left"
+
+    def __rich__(self) -> Table:
+        return self.table
+
+
+def table(title: str, *columns: str) -> _CleanCells:
     """An empty table; column names that start with '>' are right-aligned."""
     from rich import box
     from rich.table import Table
 
-    result = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    result = Table(title=clean(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for column in columns:
         right = column.startswith(">")
-        result.add_column(column.removeprefix(">"), justify="right" if right else "left", no_wrap=right)
+        name = clean(column.removeprefix(">"))
+        result.add_column(name, justify="right" if right else "left", no_wrap=right)
+    return _CleanCells(result)
+
+
+def facts(rows: Iterable[tuple[str, str]]) -> _CleanCells:
+    """Names and values side by side."""
+    from rich.table import Table
+
+    result = _CleanCells(Table.grid(padding=(0, 2)))
+    for row in rows:
+        result.add_row(*row)
     return result
 
 

@@ -20,23 +20,23 @@ def command(
             "--output",
             "-o",
             metavar="FILE",
-            help="The decoded scene (safetensors); - or nothing writes to stdout.",
+            help="Where the decoded scene goes, a safetensors file; - or nothing writes to stdout.",
         ),
     ] = None,
     json_report: Annotated[
         bool,
         typer.Option(
             "--json",
-            help="Report the level reached as JSON: on stdout, or on stderr when the scene goes to stdout.",
+            help="Report what was decoded as JSON, on stdout, or on stderr when the scene goes to stdout.",
         ),
     ] = False,
     threads: options.Threads = 0,
-    max_memory: options.MaxMemory = "4GB",
+    max_memory: options.MaxMemory = options.DEFAULT_MEMORY,
     force: options.Force = False,
 ) -> None:
     """Decode a stream up to a level.
 
-    Needs the stream only. A truncated stream gives its last whole level and a warning.
+    Needs nothing but the stream. A stream that is cut short gives its last whole level, with a warning.
     """
     import json
 

@@ -33,15 +33,15 @@ def command(
             "--data",
             "-d",
             metavar="DIR",
-            help="The photographs the scene was trained on. Required, except with --compare.",
+            help="The photographs that the scene was made from. Required, except with --compare.",
         ),
     ] = None,
     compare_arms: Annotated[
         bool,
         typer.Option(
             "--compare",
-            help="Compare rate-distortion curves instead: INPUT are arms, each what --json wrote, or several "
-            "of them with + between (NAME=A.json+B.json names the arm); the first is the reference.",
+            help="Compare curves of quality over size. Each INPUT is an arm: a file that --json wrote, or "
+            "several with + between. NAME=A.json+B.json names the arm. The first one is the reference.",
         ),
     ] = False,
     plot: Annotated[
@@ -69,8 +69,8 @@ def command(
         typer.Option(
             "--hold",
             metavar="N",
-            help="Evaluate every Nth view by name, by default as in training. "
-            "A test split of the scene's own stands.",
+            help="Compare with every Nth view by name; by default as in training. Views that the scene "
+            "itself keeps for tests are taken as they are.",
         ),
     ] = None,
     background: Annotated[
@@ -85,12 +85,13 @@ def command(
     threads: options.Threads = 0,
     force: options.Force = False,
 ) -> None:
-    """Compare a scene with its held-out photographs, level by level.
+    """Compare a scene with photographs, level by level.
 
-    Sizes are bytes on disk of the file up to that level. A model is evaluated as the stream it compresses to.
+    The photographs are those that training held out, which means that it did not see them. Sizes are bytes of
+    the file up to the end of a level. A model is compared as the stream that it compresses to.
 
-    With --compare no scene is drawn: the scores of earlier runs become rate-distortion curves, and each arm
-    gets its Bjontegaard differences in rate and PSNR from the first.
+    --compare draws nothing. It takes the scores of earlier runs, makes a curve of quality over size of each
+    group of them, an arm, and prints how the curves differ from the first one (Bjontegaard differences).
     """
     wanted = _levels(levels, upto)
     if compare_arms:
@@ -115,7 +116,7 @@ def command(
             data,
             resolution=resolution,
             hold=hold,
-            background=background.value if background else None,
+            background=background,
             images=images,
             levels=wanted,
             device=device,
@@ -225,7 +226,7 @@ def _show(result: Evaluation, *, views: bool) -> None:
     kind = "held-out views" if result.held_out else "training views"
     count = len(result.levels[0].views)
     made = f" ({result.made_with})" if result.made_with else ""
-    title = console.clean(f"{result.source}{made}: {count} {kind} of {result.data}")
+    title = f"{result.source}{made}: {count} {kind} of {result.data}"
     table = console.table(title, ">level", ">PSNR dB", ">SSIM", ">LPIPS", ">bytes on disk")
     for level in result.levels:
         table.add_row(str(level.level), *_cells(level), "n/a" if level.size is None else f"{level.size:,}")
@@ -234,7 +235,7 @@ def _show(result: Evaluation, *, views: bool) -> None:
         rows = console.table("", ">level", "view", ">PSNR dB", ">SSIM", ">LPIPS")
         for level in result.levels:
             for view in level.views:
-                rows.add_row(str(level.level), console.clean(view.view), *_cells(view))
+                rows.add_row(str(level.level), view.view, *_cells(view))
         shown.append(rows)
     console.show(*shown)
     if any(level.lpips is None for level in result.levels):

@@ -54,14 +54,14 @@ def command(
         "resolution": resolution,
         "images": images,
         "hold": hold,
-        "background": background.value if background else None,
+        "background": background,
         "image_cache": image_cache,
         "voxel_size": voxel_size,
         "seed": seed,
         "device": device,
         "threads": threads,
         "checkpoint_every": checkpoint_every,
-        "heads_precision": heads_precision.value if heads_precision else None,
+        "heads_precision": heads_precision,
     }
     values = {**chosen.options, **{name: value for name, value in given.items() if value is not None}}
     thread_count = values["threads"] = values.get("threads") or None

@@ -22,15 +22,15 @@ def command(
     rates: Annotated[
         bool,
         typer.Option(
-            "--rates", help="Decode, too: bits per symbol, and what the coder adds to its model's bits."
+            "--rates", help="Decode, and show the bits each number takes, and those its model promised."
         ),
     ] = False,
     levels: Annotated[
         bool,
         typer.Option(
             "--levels",
-            help="Decode, too: who is alive at each level, bytes by attribute, new or refined, and features "
-            "against everything else.",
+            help="Decode, and show what each level adds: anchors, Gaussians, and bytes of new and of refined "
+            "values.",
         ),
     ] = False,
     bit_map: Annotated[
@@ -38,7 +38,7 @@ def command(
         typer.Option(
             "--map",
             metavar="FILE.png",
-            help="Draw where each level's bits go, with new anchors in red; - for stdout. Takes seconds.",
+            help="Draw where in the scene the bits of each level go; - for stdout. Takes seconds.",
         ),
     ] = None,
     view: Annotated[
@@ -49,23 +49,27 @@ def command(
     ] = None,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Verify every checksum and length; exit 4 when anything is damaged."),
+        typer.Option(
+            "--check", help="Check every checksum and length; exit with 4 when anything is damaged."
+        ),
     ] = False,
     threads: options.Threads = 0,
     force: options.Force = False,
 ) -> None:
-    """Show the header, the chunks and where the bytes go.
+    """Show what a file is made of.
 
-    Reads the container only; nothing is decoded unless --rates, --levels or --map ask for it.
+    That is the header, the bytes of each part at each level, and the list of chunks. Nothing is decoded
+    unless --rates, --levels or --map ask for it.
     """
     from gspc import pipeline
     from gspc.errors import BitstreamError
 
     picture = _map_target(bit_map, view, json_report=json_report, force=force)
-    data = options.read_source(source)
-    result = pipeline.inspect(data, rates=rates, levels=levels, threads=threads)
+    given = pipeline.load_source(options.read_source(source), expect_stream=True)
+    stream = pipeline.as_stream(given, threads=threads)
+    result = pipeline.inspect(stream, rates=rates, levels=levels, threads=threads)
     if picture is not None:
-        picture.write(pipeline.draw_bit_map(pipeline.load_source(data), view=view, threads=threads))
+        picture.write(pipeline.draw_bit_map(stream, view=view, threads=threads))
     if json_report:
         import json
 
@@ -156,11 +160,6 @@ def _breakdown_json(found: Breakdown) -> dict[str, Any]:
 
 
 def _show(result: Inspection) -> None:
-    from rich.table import Table
-
-    facts = Table.grid(padding=(0, 2))
-    for name, value in result.facts:
-        facts.add_row(name, console.clean(value))
     levels = f"{result.levels} level{'s' if result.levels > 1 else ''}"
     if result.kind == "scene":
         levels = f"level {result.whole_levels} of {result.levels}"
@@ -168,8 +167,8 @@ def _show(result: Inspection) -> None:
         levels += f", {result.whole_levels} whole"
     what = {"pcgs": "stream", "scene": "decoded scene", "model": "model, as it compresses"}[result.kind]
     console.show(
-        console.clean(f"{result.source}: {what}, {result.size:,} bytes, {levels}"),
-        facts,
+        f"{result.source}: {what}, {result.size:,} bytes, {levels}",
+        console.facts(result.facts),
         _parts(result),
     )
     if result.rates:
@@ -196,7 +195,7 @@ def _parts(result: Inspection) -> Any:
         share = 100.0 * part.size / max(result.size, 1)
         table.add_row(
             label,
-            console.clean(part.name),
+            part.name,
             f"{part.size:,}",
             f"{share:.1f}",
             console.bar(part.size / largest),
@@ -273,15 +272,14 @@ def _chunks(result: Inspection) -> Any:
     table = console.table("Chunks", "tag", ">level", ">slice", ">offset", ">bytes", "")
     for chunk in result.chunks[:SHOWN_CHUNKS]:
         table.add_row(
-            console.clean(chunk.tag),
+            chunk.tag,
             "" if chunk.level is None else str(chunk.level),
             "" if chunk.slice is None else str(chunk.slice),
             f"{chunk.offset:,}",
             f"{chunk.size:,}",
-            console.clean(chunk.status),
+            chunk.status,
         )
     hidden = len(result.chunks) - SHOWN_CHUNKS
     if hidden > 0:
-        table.caption = f"and {hidden} more; --json lists all"
-        table.caption_justify = "left"
+        table.caption(f"and {hidden} more; --json lists all")
     return table

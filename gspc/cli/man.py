@@ -37,8 +37,16 @@ SECTIONS = {
         safetensors file with one level of it. Commands recognize the three by content, from a path or,
         with - or no name, from stdin.
 
-        Data goes to stdout, everything else to stderr. Binary data is not written to a terminal. Files
-        appear whole or not at all, and an existing one is overwritten with -f only.
+        Data goes to stdout, everything else to stderr. Binary data is not written to a terminal. A file
+        appears whole or not at all. A file that exists already is overwritten only with -f.
+
+        WORDS
+
+        A scene is made of 3D Gaussians, small soft ellipsoids with a color. They are not stored one by one:
+        a scene stores anchors, points with some numbers each, and small neural networks, the heads, that
+        make an anchor's Gaussians for a given view. The numbers of an anchor are its features, its scaling
+        and the offsets of its Gaussians. A level adds anchors and Gaussians, and refines the numbers of those
+        that were there: by a trit, a digit -1, 0 or 1, each number gets three times as exact.
 
         ENVIRONMENT
 
@@ -75,8 +83,13 @@ SECTIONS = {
     "decompress": """
         TRUNCATED STREAMS
 
-        A stream that ends early is decoded to its last whole level, with a warning and exit status 0.
-        When --upto asks for more than is there, or not even level 1 is, the exit status is 4.
+        A stream that is cut short is decoded to its last whole level, with a warning and exit status 0. The
+        exit status is 4 when --upto asks for a level that is not there, or when not even level 1 is.
+
+        DECODED SCENES
+
+        Every scene that is written here can be drawn: a stream whose cameras, steps, origin or heads are not
+        usable (pcgs(5), LIMITS) is refused.
         """,
     "eval": """
         SCORES
@@ -101,24 +114,25 @@ SECTIONS = {
     "inspect-bitstream": """
         LEVELS
 
-        --levels shows which share of the last level's anchors, and of all Gaussians they could have, is
-        alive at each level, and the bytes that the level adds: symbols of what first appears (G) and trits
-        that refine what was there (T). The coder writes symbols of all attributes into one string of bytes,
-        which is divided in proportion to what the model says they cost. What belongs to no level is counted
-        with level 1. Features are those that the file stores, with the grid of the feature pool they are
-        predicted from, if that grid is the pool's own.
+        --levels shows for each level how many anchors and Gaussians it draws, as shares of all anchors of
+        the last level and of all Gaussians that those could have, and the bytes that it adds: values of what
+        is new (G), and trits that refine what was there (T). All values of a level are coded into one string
+        of bytes; it is divided in proportion to what the model says that they cost. What belongs to no level
+        is counted with level 1. Features are counted with the table of the feature pool that predicts them,
+        if there is one that serves nothing else.
 
         MAP
 
-        --map voxelizes the scene and draws a ball for each voxel: its volume shows how many anchors are in
-        it, its color the bits of the symbols that the level adds there. A second row shows voxels with newly
-        decoded anchors in red.
+        --map divides the scene into small cubes and draws a ball for each: its volume shows how many anchors
+        are in the cube, its color the bits that the level adds there. A second row shows cubes with new
+        anchors in red.
         """,
     "render": """
         COARSE
 
-        Streams of the predictive family store only what a feature pool could not predict from an anchor's
-        position. --coarse sets these residual features to zero and shows the prediction.
+        Some scenes predict the features of an anchor from its position, with a table called the feature
+        pool, and store only the difference, the residual features. --coarse sets those to zero and shows the
+        prediction.
         """,
 }
 
@@ -209,7 +223,7 @@ def _options(command: Any) -> list[str]:
         value = "" if option.is_flag else f" \\fI{_escape(_metavar(option))}\\fP"
         text = " ".join((option.help or "").split())
         lines += [".TP", names + value, _escape(text + _default(option))]
-    return [*lines, ".TP", "\\fB\\-\\-help\\fP", "Show the help and exit."]
+    return [*lines, ".TP", "\\fB\\-h\\fP, \\fB\\-\\-help\\fP", "Show the help and exit."]
 
 
 def _default(option: Any) -> str:

@@ -5,29 +5,17 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from gspc.cli import console
+from gspc.config import Background, Precision
 from gspc.errors import UsageError
+from gspc.format.limits import MAX_MEMORY
 
-
-class Background(StrEnum):
-    """What lies behind transparent pixels."""
-
-    auto = "auto"
-    white = "white"
-    black = "black"
-
-
-class Precision(StrEnum):
-    """Arithmetic of matrix products."""
-
-    float32 = "float32"
-    bf16 = "bf16"
+__all__ = ["Background", "Precision"]
 
 
 def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -98,9 +86,10 @@ MaxMemory = Annotated[
     typer.Option(
         "--max-memory",
         metavar="SIZE",
-        help="Refuse streams whose decoding takes more than this, such as 500MB.",
+        help="Refuse streams whose decoding takes more memory than this, such as 500MB or 2GiB.",
     ),
 ]
+DEFAULT_MEMORY = f"{MAX_MEMORY >> 30}GiB"  # of --max-memory
 
 
 def read_source(name: str | None) -> Path | bytes:
@@ -123,8 +112,10 @@ def rate_weights(text: str | None) -> tuple[float, ...] | None:
 
 
 def byte_count(text: str) -> int:
-    """'500MB', '4GB' or plain bytes as a number of bytes (powers of ten)."""
-    units = {"": 1, "b": 1, "k": 10**3, "kb": 10**3, "m": 10**6, "mb": 10**6, "g": 10**9, "gb": 10**9}
+    """'500MB' (powers of ten), '4GiB' (powers of two) or plain bytes as a number of bytes."""
+    units = {"": 1, "b": 1}
+    for power, letter in enumerate("kmg", start=1):
+        units |= {letter: 1000**power, f"{letter}b": 1000**power, f"{letter}ib": 1024**power}
     digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ")
     unit = text[len(digits) :].strip().lower()
     try:

@@ -18,7 +18,9 @@ def command(
     cameras: Annotated[
         Path | None,
         typer.Option(
-            "--cameras", metavar="DIR", help="Cameras of this COLMAP directory instead of the suggested ones."
+            "--cameras",
+            metavar="DIR",
+            help="Draw from the cameras of this COLMAP directory, or one with Blender's transforms.",
         ),
     ] = None,
     view: Annotated[
@@ -37,23 +39,28 @@ def command(
     coarse: Annotated[
         bool,
         typer.Option(
-            "--coarse", help="Draw the prediction without its residual features (predictive family)."
+            "--coarse",
+            help="Leave out what was stored beside the prediction; for scenes with a feature pool.",
         ),
     ] = False,
     output: Annotated[
         str,
         typer.Option(
-            "--output", "-o", metavar="DIR|FILE.png|-", help="A directory, or for one view a PNG or stdout."
+            "--output",
+            "-o",
+            metavar="DIR|FILE.png|-",
+            help="A directory for the pictures; for one view also a PNG file, or - for stdout.",
         ),
     ] = "renders",
     device: options.RenderDevice = "cpu",
     threads: options.Threads = 0,
-    max_memory: options.MaxMemory = "4GB",
+    max_memory: options.MaxMemory = options.DEFAULT_MEMORY,
     force: options.Force = False,
 ) -> None:
-    """Render a scene from its suggested cameras.
+    """Draw a scene from given cameras.
 
-    The paths of the pictures are printed on stdout.
+    A scene comes with up to 64 suggested cameras, from which some of its photographs were taken. --cameras
+    takes others. The paths of the pictures are printed on stdout.
     """
     memory = options.byte_count(max_memory)
     single = output == "-" or output.lower().endswith(".png")

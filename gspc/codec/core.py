@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gspc import _codec
 from gspc.errors import InputError
+from gspc.format import usable
 from gspc.format.grid import GridPlane, GridSpec
 from gspc.format.scene import (
     I32,
@@ -158,10 +159,12 @@ def metadata_to_core(metadata: Mapping[str, str], rate_weights: tuple[float, ...
 
 
 def metadata_from_core(text: bytes) -> dict[str, str]:
-    """The metadata of a stream; what is not text to text is left out (the chunk is ancillary)."""
+    """The metadata of a stream, without what is not text: nothing in it may make a stream unreadable."""
     try:
         entries = json.loads(text) if text else {}
         metadata = entries.get("metadata", {})
-        return {str(key): value for key, value in metadata.items() if isinstance(value, str)}
+        return {
+            key: value for key, value in metadata.items() if usable.is_text(key) and usable.is_text(value)
+        }
     except (ValueError, AttributeError, RecursionError):
         return {}

@@ -13,6 +13,7 @@ from gspc import _codec
 from gspc.codec.core import COMPONENTS
 from gspc.codec.recode import recode
 from gspc.errors import BitstreamError
+from gspc.format import limits
 from gspc.format.scene import F32, F64, I32, U8
 
 __all__ = ["COMPONENTS", "AnchorCosts", "anchor_costs", "plane_entropies"]
@@ -34,7 +35,7 @@ class AnchorCosts:
         return self.positions * self.voxel_size + np.array(self.origin)
 
 
-def anchor_costs(data: bytes, *, threads: int = 0, max_memory: int = 4 << 30) -> AnchorCosts:
+def anchor_costs(data: bytes, *, threads: int = 0, max_memory: int = limits.MAX_MEMORY) -> AnchorCosts:
     """The bits of every anchor of a stream's whole levels, in about the time that decoding takes.
 
     Raises BitstreamError for a damaged stream or one beyond `max_memory` bytes, BackendError when it was

@@ -7,15 +7,13 @@ them, so that one core decodes, checks and measures both.
 from __future__ import annotations
 
 import struct
-from typing import Literal
 
 from gspc import _codec
 from gspc.codec import torchac as extra
 from gspc.errors import BitstreamError
 from gspc.format import limits
-from gspc.format.shape import CODERS
+from gspc.format.shape import CODERS, Coder
 
-Coder = Literal["lanes", "torchac"]
 CODER_AT = 12  # byte of HEAD
 HEADER = limits.CHUNK_HEADER_BYTES
 
@@ -37,7 +35,9 @@ def require(coder: Coder) -> None:
         extra.load()
 
 
-def recode(data: bytes, coder: Coder, *, upto: int | None = None, max_memory: int = 4 << 30) -> bytes:
+def recode(
+    data: bytes, coder: Coder, *, upto: int | None = None, max_memory: int = limits.MAX_MEMORY
+) -> bytes:
     """The levels of a stream up to `upto`, or the whole ones, with symbols coded by `coder`.
 
     The index keeps all levels. Recoding back gives the same bytes. Raises BackendError without torchac,

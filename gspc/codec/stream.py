@@ -8,14 +8,14 @@ import numpy as np
 
 from gspc import _codec
 from gspc.codec import core
-from gspc.codec.recode import Coder, coder_of, recode, require
+from gspc.codec.recode import coder_of, recode, require
 from gspc.errors import BitstreamError, InputError
-from gspc.format import describe
+from gspc.format import describe, usable
+from gspc.format.limits import MAX_MEMORY
 from gspc.format.scene import F32, I32, U8, Bool, Decoded, Networks, QuantizedScene, Symbols
-from gspc.format.shape import StreamShape
+from gspc.format.shape import Coder, StreamShape
 from gspc.scene import DecodedScene
 
-MAX_MEMORY = 4 << 30
 SLICE_ANCHORS = 16384
 
 
@@ -82,6 +82,10 @@ def encode(
     hold, BackendError without that extra.
     """
     require(coder)
+    count = len(scene.positions)
+    # The core asks the same, but of numbers that fit its types.
+    if (problem := _unusable(scene)) is not None:
+        raise InputError(f"cannot encode this scene of {count} anchors: {problem}")
     try:
         data = _codec.encode_stream(
             core.header_to_core(scene),
@@ -100,7 +104,7 @@ def encode(
             threads,
         )
     except ValueError as error:
-        raise InputError(f"cannot encode this scene of {len(scene.positions)} anchors: {error}") from None
+        raise InputError(f"cannot encode this scene of {count} anchors: {error}") from None
     return recode(data, coder)
 
 
@@ -182,6 +186,17 @@ def truncate_levels(data: bytes, levels: int) -> bytes:
         return _codec.truncate_stream(bytes(data), levels)
     except _codec.StreamError as error:
         _fail(error)
+
+
+def _unusable(scene: QuantizedScene) -> str | None:
+    """What of a scene no stream can hold, or None."""
+    bases = [attribute.step_base for attribute in scene.shape.attributes]
+    return (
+        usable.placement_problem(bases, scene.origin, scene.voxel_size, scene.background)
+        or usable.cameras_problem(scene.cameras)
+        or usable.stored_heads_problem(scene.heads)
+        or usable.metadata_problem(scene.metadata)
+    )
 
 
 def _fail(error: Exception) -> NoReturn:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gspc.errors import InputError, OutputError
+from gspc.format.limits import MAX_SIDE
 from gspc.scene import F64, U8, Camera
 
 I32 = NDArray[np.int32]
@@ -35,7 +36,6 @@ MODELS: dict[int, tuple[str, int]] = {
     11: ("RAD_TAN_THIN_PRISM_FISHEYE", 16),
 }
 SUPPORTED = ("SIMPLE_PINHOLE", "PINHOLE")
-MAX_SIDE = 65535  # pixels; the stream's cameras and every image format we read end there
 MAX_COORDINATE = 1e9  # world units; float32 positions mean nothing beyond
 
 

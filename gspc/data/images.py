@@ -15,13 +15,16 @@ from pathlib import Path
 
 import numpy as np
 
-from gspc.data.colmap import MAX_SIDE
+from gspc.config import Background
 from gspc.errors import InputError
+from gspc.format.limits import MAX_SIDE
 from gspc.scene import U8
 
 DEFAULT_WIDTH = (
     1600  # pixels; the field's convention: wider photographs are reduced to it unless asked otherwise
 )
+Color = tuple[float, float, float]
+COLORS: dict[Background, Color] = {"white": (1.0, 1.0, 1.0), "black": (0.0, 0.0, 0.0)}
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".JPG", ".JPEG", ".PNG", ".webp", ".tif", ".tiff", ".bmp")
 
 
@@ -208,7 +211,7 @@ def with_suffix(path: Path) -> Path:
     return path.with_name(path.name + ".png")
 
 
-def choose_background(wish: str, photos: Iterable[Photo]) -> tuple[float, float, float]:
+def choose_background(wish: Background, photos: Iterable[Photo]) -> Color:
     """White or black. "auto": white where photographs are transparent, or where the outermost pixels of four
     of them are nearly all pure white (objects rendered on white); else black."""
     if wish == "auto":
@@ -218,7 +221,7 @@ def choose_background(wish: str, photos: Iterable[Photo]) -> tuple[float, float,
             sample = photos[:: max(1, len(photos) // 4)][:4]
             white = all(_white_border(decode(photo)) for photo in sample)
         wish = "white" if white else "black"
-    return (1.0, 1.0, 1.0) if wish == "white" else (0.0, 0.0, 0.0)
+    return COLORS[wish]
 
 
 def _white_border(pixels: U8) -> bool:

@@ -17,6 +17,7 @@ from gspc.data.images import (
     target_size,
 )
 from gspc.errors import InputError
+from gspc.format import usable
 from gspc.scene import Camera, SceneData, View
 
 Views = tuple[View, ...]
@@ -146,7 +147,10 @@ def _views(
         _check_aspect(camera, photo)
         width, height = target_size(photo.width, photo.height, resolution)
         loader = PhotoLoader(photo, width, height, background, cache)
-        views.append(View(camera.resized(width, height), loader, photo.path))
+        resized = camera.resized(width, height)
+        if (problem := usable.camera_problem(resized)) is not None:  # no stream could hold it after training
+            raise InputError(f"{photo.path}: its camera cannot be used: {problem}")
+        views.append(View(resized, loader, photo.path))
     return tuple(views)
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from gspc.data import colmap, ply
 from gspc.data.images import inspect_photo, with_suffix
 from gspc.errors import InputError
+from gspc.format.limits import MAX_SIDE
 from gspc.scene import F64, U8, Camera
 
 MAX_BYTES = 256 * 2**20  # of one JSON file: hundreds of thousands of frames
@@ -137,9 +138,7 @@ def _camera(path: Path, name: str, values: Mapping[str, Any], photo: Path) -> Ca
     if width is None or height is None:
         header = inspect_photo(photo)
         width, height = float(header.width), float(header.height)
-    if not (
-        1 <= width <= colmap.MAX_SIDE and 1 <= height <= colmap.MAX_SIDE and width % 1 == height % 1 == 0
-    ):
+    if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE and width % 1 == height % 1 == 0):
         raise InputError(f"{path}: frame {name}: impossible image size {width:g}x{height:g}")
     fx, fy = number("fl_x"), number("fl_y")
     angle_x, angle_y = number("camera_angle_x"), number("camera_angle_y")

@@ -17,18 +17,20 @@ from gspc.format.shape import (
     FAMILIES,
     NEVER,
     Attribute,
+    Coder,
     Groups,
     Pool,
     StreamShape,
     TritModel,
 )
+from gspc.format.usable import placement_problem
 
 
 @dataclass(frozen=True)
 class HeaderInfo:
     """The HEAD chunk."""
 
-    coder: str  # one of `shape.CODERS`
+    coder: Coder
     position_bits: int
     shape: StreamShape
     origin: tuple[float, float, float]
@@ -151,4 +153,7 @@ def read_header(payload: bytes) -> HeaderInfo:
     if not 1 <= bits <= limits.MAX_POSITION_BITS:
         raise BitstreamError(f"{_HEAD_ERROR}: position bits must be 1 to {limits.MAX_POSITION_BITS}")
     origin, background = (numbers[3], numbers[4], numbers[5]), (numbers[7], numbers[8], numbers[9])
+    problem = placement_problem(numbers[:3], origin, numbers[6], background)
+    if problem is not None:
+        raise BitstreamError(f"{_HEAD_ERROR}: {problem}")
     return HeaderInfo(CODERS[coder], bits, shape, origin, numbers[6], background)

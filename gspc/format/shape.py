@@ -23,7 +23,8 @@ TRIT_MODELS: tuple[TritModel, ...] = get_args(TritModel)
 
 ATTRIBUTES = ("features", "scaling", "offsets")  # in coding order, which is that of their steps, too
 FAMILIES = ("plain", "predictive")  # without and with a pool
-CODERS = ("lanes", "torchac")  # by their number in HEAD
+Coder = Literal["lanes", "torchac"]
+CODERS: tuple[Coder, ...] = get_args(Coder)  # by their number in HEAD
 
 ALL_LEVELS = 0  # as `refined_until`
 NEVER = 1

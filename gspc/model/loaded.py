@@ -37,7 +37,7 @@ class Loaded:
 
     def error(self, what: str) -> InputError:
         """The error about this value; `what` completes a sentence about it."""
-        return InputError(f"{self.file}: damaged: {self.name or 'its content'} {what}; {self.advice}")
+        return InputError(f"damaged: {self.name or 'its content'} {what}; {self.advice}", source=self.file)
 
     def _not(self, wanted: str) -> InputError:
         if self.value is _MISSING:
@@ -110,7 +110,7 @@ class Loaded:
         return self.value
 
     def tensor(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        """A dense tensor of this shape and dtype; floats are finite."""
+        """A dense tensor [...] of this shape and dtype; floats are finite."""
         value = self.value
         if not isinstance(value, Tensor):
             raise self._not("a tensor")

@@ -13,8 +13,8 @@ START = 1.0  # every mask parameter of a new anchor
 
 
 def mask_logits(parameters: Tensor, level: int) -> Tensor:  # [N, K, S] -> [N, K]
-    """Base plane plus the softplus of the planes 2..level; the redundant first plane of the paper's sum is
-    left out."""
+    """Base plane plus the softplus of the planes 2..level. The paper's sum has one more plane at level 1,
+    which says the same as the base plane and is left out."""
     logits = parameters[..., 0]
     if level > 1:
         logits = logits + F.softplus(parameters[..., 1:level]).sum(-1)
@@ -35,8 +35,8 @@ def gaussian_mask(parameters: Tensor, level: int) -> Tensor:  # [N, K, S] -> [N,
 
 
 def anchor_mask(mask: Tensor) -> Tensor:  # [N, K] -> [N]
-    """1 where any Gaussian of an anchor lives; the gradient is that of the share of Gaussians alive
-    (HAC++)."""
+    """1 where any Gaussian of an anchor is alive, else 0; the gradient is that of the share of its Gaussians
+    that are (HAC++)."""
     share = mask.mean(-1)
     return (share.detach() > 0).to(share.dtype) + (share - share.detach())
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO, get_type_hints
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from gspc.errors import InputError
-from gspc.format import limits
+from gspc.format import limits, usable
 from gspc.format.grid import GridPlane, GridSpec
 from gspc.model.anchors import PER_ANCHOR, POSITION_CENTER, AnchorModel, ModelShape
 from gspc.model.loaded import Loaded
@@ -45,32 +44,6 @@ class TrainedModel:
     metadata: dict[str, str]
 
 
-def camera_to_dict(camera: Camera) -> dict[str, Any]:
-    """Plain values for a checkpoint."""
-    return {
-        "name": camera.name,
-        "size": [camera.width, camera.height],
-        "intrinsics": [camera.fx, camera.fy, camera.cx, camera.cy],
-        "world_to_camera": torch.from_numpy(np.array(camera.world_to_camera, dtype=np.float64)),
-    }
-
-
-def camera_from(values: Loaded) -> Camera:
-    """The reverse of `camera_to_dict`. Raises InputError."""
-    width, height = (size.whole(1, MAX_SIDE) for size in values["size"].items(2))
-    fx, fy, cx, cy = values["intrinsics"].items(4)
-    return Camera(
-        values["name"].text(),
-        width,
-        height,
-        fx.positive(),
-        fy.positive(),
-        cx.number(),
-        cy.number(),
-        values["world_to_camera"].tensor((4, 4), torch.float64).numpy(),
-    )
-
-
 def model_to_dict(model: AnchorModel) -> dict[str, Any]:
     """Shape and tensors of a model."""
     spec = model.grid.spec
@@ -94,13 +67,11 @@ def model_from(values: Loaded) -> AnchorModel:
     origin = state["origin"].tensor((3,), torch.float64)
     entries = (spec.total_entries, spec.features_per_entry)
     state["grid.embeddings"].tensor(entries, torch.float32)  # before a model allocates as many
-    scales = values["voxel_size"].positive(), values["distance_scale"].positive()
-    try:
-        with torch.random.fork_rng(devices=[]):  # the state replaces the first weights: nothing is drawn
-            model = AnchorModel(shape, spec, scales[0], origin, scales[1], anchors=0)
-    except (ValueError, RuntimeError) as error:
-        reason = str(error).split("\n")[0]
-        raise values["shape"].error(f"has sizes that do not fit together ({reason})") from error
+    if (reason := shape.stream(spec).error()) is not None:
+        raise values["shape"].error(f"has sizes that no stream may have: {reason}")
+    voxel_size, distance_scale = values["voxel_size"].positive(), values["distance_scale"].positive()
+    with torch.random.fork_rng(devices=[]):  # the state replaces the first weights: nothing is drawn
+        model = AnchorModel(shape, spec, voxel_size, origin, distance_scale, anchors=0)
     _check_state(state, model.state_dict(), len(positions))
     model.positions = positions
     for name in PER_ANCHOR:
@@ -125,6 +96,8 @@ def _shape(values: Loaded) -> ModelShape:
     found["rate_weights"] = tuple(weight.number(0) for weight in weights)
     steps = values["step_base"]
     found["step_base"] = StepBase(*(steps[name].positive() for name in ("features", "scaling", "offsets")))
+    if found["pool_planes"] and not found["pool"]:
+        raise values["pool_planes"].error("is given, but there is no pool")
     return ModelShape(**found)
 
 
@@ -185,15 +158,15 @@ def load(source: Path | bytes, name: str, expected: str, version: int, advice: s
         file: Any = io.BytesIO(source) if isinstance(source, bytes) else source
         values = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise InputError(f"{name}: no such file") from error
+        raise InputError("no such file", source=name) from error
     except Exception as error:  # damaged bytes make torch's reader raise nearly anything
-        raise InputError(f"{name}: not a {expected} file, or damaged; {advice}") from error
+        raise InputError(f"not a {expected} file, or damaged; {advice}", source=name) from error
     if not isinstance(values, dict) or values.get("format") != expected:
-        raise InputError(f"{name}: not a {expected} file; give the output of `gspc fit`")
+        raise InputError(f"not a {expected} file; give the output of `gspc fit`", source=name)
     loaded = Loaded(values, name, advice)
     if (found := loaded["version"].whole()) != version:
         raise InputError(
-            f"{name}: written by another version of gspc (format {found}, here {version}); {advice}"
+            f"written by another version of gspc (format {found}, here {version}); {advice}", source=name
         )
     return loaded
 
@@ -206,11 +179,21 @@ def save_model(path: Path, trained: TrainedModel) -> None:
             "format": FORMAT,
             "version": VERSION,
             "model": model_to_dict(trained.model),
-            "cameras": [camera_to_dict(camera) for camera in trained.cameras],
+            "cameras": [camera.to_plain() for camera in trained.cameras],
             "background": list(trained.background),
             "metadata": dict(trained.metadata),
         },
     )
+
+
+def _camera(values: Loaded) -> Camera:
+    try:
+        camera = Camera.from_plain(values.table())
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise values.error(f"is no camera ({error})") from error
+    if (problem := usable.camera_problem(camera)) is not None:
+        raise values.error(f"cannot be used: {problem}")
+    return camera
 
 
 def load_model(source: Path | bytes, name: str = "model") -> TrainedModel:
@@ -219,5 +202,5 @@ def load_model(source: Path | bytes, name: str = "model") -> TrainedModel:
     red, green, blue = (part.number(0, 1) for part in values["background"].items(3))
     metadata = values["metadata"]
     texts = {key: metadata[key].text() for key in metadata.names()}
-    cameras = tuple(camera_from(camera) for camera in values["cameras"].items())
+    cameras = tuple(_camera(camera) for camera in values["cameras"].items())
     return TrainedModel(model_from(values["model"]), cameras, (red, green, blue), texts)

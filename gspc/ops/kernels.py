@@ -1,10 +1,15 @@
-"""The compiled kernels, loaded on first use."""
+"""The compiled kernels, loaded on first use: loading takes time, and brings the OpenMP runtime, which must be
+torch's where torch is used.
+
+`native.rows_mask(...)` calls one. To type checkers `native` is the module itself, whose types are generated
+(gspc/_kernels.pyi).
+"""
 
 from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gspc.errors import BackendError
 
@@ -22,3 +27,14 @@ def kernels() -> Any:
         raise BackendError(
             f"gspc._kernels: cannot be loaded ({error}); reinstall gspc with `pip install .`"
         ) from error
+
+
+if TYPE_CHECKING:
+    from gspc import _kernels as native
+else:
+
+    class _Native:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(kernels(), name)
+
+    native = _Native()

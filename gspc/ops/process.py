@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gspc.ops.kernels import kernels
+from gspc.ops.kernels import native
 
 
 @contextmanager
@@ -19,7 +19,7 @@ def threads(count: int | None) -> Iterator[None]:
         yield
         return
     torch = sys.modules.get("torch")
-    kernel_threads = kernels().max_threads()
+    kernel_threads = native.max_threads()
     torch_threads = torch.get_num_threads() if torch else 0
     _use(count, count)
     try:
@@ -32,7 +32,7 @@ def _use(kernel_threads: int, torch_threads: int) -> None:
     torch = sys.modules.get("torch")
     if torch and torch_threads:
         torch.set_num_threads(torch_threads)
-    kernels().set_threads(kernel_threads)  # after torch, which may share this number
+    native.set_threads(kernel_threads)  # after torch, which may share this number
 
 
 @contextmanager
@@ -40,8 +40,8 @@ def flushed_denormals() -> Iterator[None]:
     """Denormal numbers count as zero inside, in the threads of torch and of the kernels. The optimizer's
     moments of parameters that get no gradient any more, as those of closed Gaussians, shrink until they are
     denormal, and every step then takes a tenth more time."""
-    before = kernels().flush_denormals(True)
+    before = native.flush_denormals(True)
     try:
         yield
     finally:
-        kernels().flush_denormals(before)
+        native.flush_denormals(before)

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 from gspc.pipeline.breakdown import Breakdown, FeatureShare, LevelPart, LevelRow
 from gspc.pipeline.charts import plot_curves
-from gspc.pipeline.coding import MAX_MEMORY, Compressed, Decompressed, Restored, compress, decompress, restore
+from gspc.pipeline.coding import (
+    MAX_MEMORY,
+    Compressed,
+    Decompressed,
+    Restored,
+    as_stream,
+    compress,
+    decompress,
+    restore,
+)
 from gspc.pipeline.comparison import Arm, ArmDifference, Comparison, Point, compare
 from gspc.pipeline.evaluation import Evaluation, LevelScore, ViewScore, evaluate
 from gspc.pipeline.inspection import ChunkRow, Inspection, Part, inspect
@@ -40,6 +49,7 @@ __all__ = [
     "Restored",
     "Source",
     "ViewScore",
+    "as_stream",
     "choose_cameras",
     "coarse",
     "compare",

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from gspc.errors import InputError, UsageError
 from gspc.pipeline.charts import FONT, png
-from gspc.pipeline.coding import restore
-from gspc.pipeline.inspection import as_stream
+from gspc.pipeline.coding import as_stream, restore
 from gspc.pipeline.pictures import choose_cameras
 from gspc.pipeline.source import Source, naming
 
@@ -44,16 +43,16 @@ def render_bit_map(source: Source, *, view: str | None = None, threads: int = 0)
     from gspc.codec.costs import anchor_costs
 
     if source.kind == "scene":
-        raise UsageError(f"{source.name}: is a decoded scene and has no bits to map; give its .pcgs")
-    source = as_stream(source)
+        raise UsageError("is a decoded scene and has no bits to map; give its .pcgs", source=source.name)
+    source = as_stream(source, threads=threads)
     scene = restore(source, threads=threads).scene
     if not scene.cameras:
-        raise InputError(f"{source.name}: suggests no camera to see it from; compress its model again")
+        raise InputError("suggests no camera to see it from; compress its model again", source=source.name)
     with naming(source.name):
         (camera,) = choose_cameras(scene, view=view or "0")
         costs = anchor_costs(source.data, threads=threads)
     if not len(costs.positions):
-        raise UsageError(f"{source.name}: has no anchors to draw")
+        raise UsageError("has no anchors to draw", source=source.name)
     scale = PANEL / max(camera.width, camera.height)
     small = camera.resized(max(round(camera.width * scale), 1), max(round(camera.height * scale), 1))
     return _figure(voxelize(costs), costs, small)

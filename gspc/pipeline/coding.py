@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from gspc.errors import BitstreamError, InputError, UsageError
+from gspc.format.limits import MAX_MEMORY
 from gspc.pipeline.source import Source, naming
 
 if TYPE_CHECKING:
+    from gspc.format.shape import Coder
     from gspc.scene import DecodedScene
-
-Coder = Literal["lanes", "torchac"]
-MAX_MEMORY = 4 << 30  # bytes a stream may make the decoder use unless asked otherwise
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def compress(
 
         require(coder)
         if source.kind == "model":
-            data, available = encode_model(source, levels, threads)
+            data, available = _encode_model(source, levels, threads)
             promised = available
         else:
             available, promised = _levels_of(source.data)
@@ -79,7 +78,7 @@ def decompress(
 
     if source.kind != "pcgs":
         what = "a decoded scene already" if source.kind == "scene" else "a model; run gspc compress first"
-        raise InputError(f"{source.name}: is {what}")
+        raise InputError(f"is {what}", source=source.name)
     restored = restore(source, upto=upto, threads=threads, max_memory=max_memory)
     return Decompressed(write_scene(restored.scene), restored)
 
@@ -93,8 +92,8 @@ def restore(
             return _restore_scene(source, upto)
         from gspc.codec import decode
 
-        data = source.data if source.kind == "pcgs" else encode_model(source, None, threads)[0]
-        decoded = decode(data, upto=upto, threads=threads, max_memory=max_memory)
+        stream = as_stream(source, threads=threads).data
+        decoded = decode(stream, upto=upto, threads=threads, max_memory=max_memory)
     return Restored(
         decoded.scene,
         decoded.level,
@@ -105,7 +104,15 @@ def restore(
     )
 
 
-def encode_model(source: Source, levels: int | None, threads: int) -> tuple[bytes, int]:
+def as_stream(source: Source, *, threads: int = 0) -> Source:
+    """The source; a model as the stream that it compresses to."""
+    if source.kind != "model":
+        return source
+    with naming(source.name):
+        return source.encoded_as(_encode_model(source, None, threads)[0])
+
+
+def _encode_model(source: Source, levels: int | None, threads: int) -> tuple[bytes, int]:
     """The stream of a model's first levels, and how many levels the model has."""
     from gspc.codec import encode
     from gspc.codec.export import export_model

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gspc.pipeline.breakdown import breakdown_of
-from gspc.pipeline.coding import Restored, restore
+from gspc.pipeline.coding import Restored, as_stream, restore
 from gspc.pipeline.comparison import Levels
-from gspc.pipeline.inspection import as_stream
-from gspc.pipeline.source import Source, naming
+from gspc.pipeline.photographs import as_trained
+from gspc.pipeline.source import Source
 from gspc.switches import made_with
 
 if TYPE_CHECKING:
@@ -99,11 +99,12 @@ def evaluate(
 
     if source.kind == "model":
         report("encoding the model")
-        with naming(source.name):
-            source = replace(as_stream(source, threads=threads), kind="pcgs")
+        source = as_stream(source, threads=threads)
     first = restore(source, threads=threads)  # fails early, and knows the options of training
     wanted = (first.level,) if levels == "last" else levels or _levels_to_score(source, first)
-    options = _data_options(first.scene.metadata, resolution, hold, background, images)
+    options = as_trained(
+        first.scene.metadata, resolution=resolution, hold=hold, background=background, images=images
+    )
     data = load_scene(directory, options, to_train=False)
     views = data.test or data.train
     behind: dict[str, Any] = {} if background is None else {"background": data.background}
@@ -129,37 +130,11 @@ def evaluate(
     )
 
 
-def _data_options(
-    metadata: Mapping[str, str],
-    resolution: int | None,
-    hold: int | None,
-    background: Background | None,
-    images: Path | None,
-) -> DataOptions:
-    """How to read photographs: what was asked, else what training wrote into the file, else the defaults."""
-    from gspc.config import DataOptions
-
-    options = DataOptions()
-    if resolution is None and metadata.get("resolution", "").isdecimal():
-        resolution = int(metadata["resolution"])
-    if hold is None and metadata.get("hold", "").isdecimal():
-        hold = int(metadata["hold"])
-    if background is None and metadata.get("background") in ("white", "black"):
-        background = "white" if metadata["background"] == "white" else "black"
-    return replace(
-        options,
-        resolution=resolution,
-        hold=options.hold if hold is None else hold,
-        background=background or options.background,
-        images=images,
-    )
-
-
 def _held_out(directory: Path, data: SceneData, options: DataOptions, metadata: Mapping[str, str]) -> bool:
     """Whether training saw none of the test views: it may have held out others than are asked for now."""
     from gspc.data import load_scene
 
-    trained = _data_options(metadata, None, None, None, None).hold
+    trained = as_trained(metadata).hold
     if not data.test or trained == options.hold:
         return bool(data.test)
     kept = load_scene(directory, replace(options, hold=trained), to_train=False).test

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from gspc.errors import UsageError
 from gspc.format import COMPONENTS, StreamInfo, describe
 from gspc.format.limits import CHUNK_HEADER_BYTES
 from gspc.format.shape import StreamShape
 from gspc.pipeline.breakdown import Breakdown, break_down, first_levels
-from gspc.pipeline.source import Kind, Source, load_source, naming
+from gspc.pipeline.coding import as_stream
+from gspc.pipeline.source import Kind, Source, naming
 from gspc.switches import made_with
 
 CODER_NAMES = {"lanes": "32-lane rANS", "torchac": "torchac"}
@@ -51,7 +51,9 @@ class Rate:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What an input is made of. `prefix_bytes[s - 1]`: size of the file up to and including level s.
+    """What an input is made of. `kind` is what was given; a model is inspected as the stream it makes.
+
+    `prefix_bytes[s - 1]`: size of the file up to and including level s.
 
     `rates` and `breakdown` are there only when asked for; they take decoding.
     """
@@ -76,33 +78,22 @@ class Inspection:
         )
 
 
-def inspect(
-    source: bytes | Path, *, rates: bool = False, levels: bool = False, threads: int = 0
-) -> Inspection:
+def inspect(source: Source, *, rates: bool = False, levels: bool = False, threads: int = 0) -> Inspection:
     """What a stream, a decoded scene or a model consists of, from its container alone, except `rates` and
     the breakdown by `levels`.
 
     A model is encoded first. Of a damaged stream what can be read is reported, with `problems`;
     BitstreamError is raised when not even the header can.
     """
-    found = as_stream(load_source(source, expect_stream=True), threads=threads)
+    found = as_stream(source, threads=threads)
     if found.kind == "scene":
         if levels:
-            raise UsageError(f"{found.name}: is a decoded scene of one level; --levels takes its .pcgs")
+            raise UsageError("is a decoded scene of one level; --levels takes its .pcgs", source=found.name)
         return _inspect_scene(found)
     result = _inspect_stream(found)
     if rates:
         result = replace(result, rates=_rates(found, threads))
     return replace(result, breakdown=break_down(found, threads=threads)) if levels else result
-
-
-def as_stream(source: Source, *, threads: int = 0) -> Source:
-    """The source, a model's bytes replaced by those of the stream it compresses to."""
-    if source.kind != "model":
-        return source
-    from gspc.pipeline.coding import encode_model
-
-    return replace(source, data=encode_model(source, None, threads)[0])
 
 
 def _rates(source: Source, threads: int) -> tuple[Rate, ...]:
@@ -140,7 +131,7 @@ def _inspect_stream(source: Source) -> Inspection:
     )
     return Inspection(
         source=source.name,
-        kind=source.kind,
+        kind=source.given,
         size=stream.size,
         levels=len(stream.levels),
         whole_levels=stream.whole_levels,
@@ -278,5 +269,5 @@ def _inspect_scene(source: Source) -> Inspection:
     ]
     size = len(source.data)
     return Inspection(
-        source.name, source.kind, size, scene.levels, scene.level, tuple(facts), (), tuple(parts), (), ()
+        source.name, source.given, size, scene.levels, scene.level, tuple(facts), (), tuple(parts), (), ()
     )

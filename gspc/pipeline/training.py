@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gspc.pipeline.photographs import noted
+
 if TYPE_CHECKING:
     from gspc.config import DataOptions, FitOptions
     from gspc.train import FitObserver, FitResult
@@ -22,11 +24,7 @@ def fit(
     from gspc.train import fit as train
 
     photographs = load_scene(scene, data)
-    made = {
-        "resolution": str(data.resolution or ""),
-        "hold": str(data.hold),
-        "background": "white" if min(photographs.background) > 0.5 else "black",
-    }
+    made = noted(data, photographs)
     return train(photographs, output, replace(options, metadata={**made, **options.metadata}), observer)
 
 

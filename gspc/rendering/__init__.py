@@ -5,7 +5,7 @@ frames.
 from gspc.rendering.frames import encode_png, frame_names, select_cameras, write_frames, write_png
 from gspc.rendering.rasterizer import Backend, choose_backend, rasterize
 from gspc.rendering.render import Renderer, render_view
-from gspc.rendering.scene_file import read_scene, sniff, write_scene
+from gspc.rendering.scene_file import read_scene, write_scene
 
 __all__ = [
     "Backend",
@@ -17,7 +17,6 @@ __all__ = [
     "read_scene",
     "render_view",
     "select_cameras",
-    "sniff",
     "write_frames",
     "write_png",
     "write_scene",

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gspc.ops.arrays.raster import BLUR, NEAR
+from gspc.ops.conventions import BLUR, MIN_ALPHA, NEAR
 from gspc.scene import F32, Camera, DecodedScene
 
-CUTOFF = math.sqrt(2 * math.log(255))  # standard deviations at which an opaque Gaussian falls below 1/255
+# Standard deviations at which an opaque Gaussian falls below the smallest alpha.
+CUTOFF = math.sqrt(2 * math.log(1 / MIN_ALPHA))
 MARGIN = 1.0  # pixels; covers float32 rounding in bounds and projection
 
 

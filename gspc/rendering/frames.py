@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gspc.errors import InputError, UsageError
-from gspc.output import check_target, write_atomically, writing
+from gspc.ops.conventions import MAX_SIDE
+from gspc.output import check_target, cut_to_bytes, write_atomically, writing
 from gspc.rendering.rasterizer import Backend
 from gspc.rendering.render import Renderer
 from gspc.scene import F32, U8, Camera, DecodedScene
 
-MAX_SIDE = 1 << 14
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".exr", ".ppm"}
 
@@ -132,7 +132,8 @@ def frame_names(cameras: Sequence[Camera]) -> tuple[str, ...]:
     names: list[str] = []
     used: set[str] = set()
     for camera in cameras:
-        stem = re.sub(r"[^\w.+=@-]+", "_", _stem(camera.name)).strip("._")[:100] or "view"
+        safe = re.sub(r"[^\w.+=@-]+", "_", _stem(camera.name)).strip("._")
+        stem = cut_to_bytes(safe[:100], 200) or "view"
         name, number = stem, 1
         while name.casefold() in used:
             number += 1

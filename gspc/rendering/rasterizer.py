@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from gspc.errors import BackendError
-from gspc.ops.arrays.raster import BLUR, NEAR
+from gspc.ops import conventions
 from gspc.scene import Camera
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def rasterize(
     """Draws Gaussians, differentiably: image [H, W, 3], alpha [H, W], radii [M] (0 = not drawn), means2d_grad
     [M, 2].
 
-    `means2d_grad` is filled by the backward pass, in pixels. Both backends share conventions: pixel centers
-    at +0.5, blur 0.3, alpha from 1/255 to 0.999, stop at a transmittance of 1e-4, near plane 0.01.
+    `means2d_grad` is filled by the backward pass, in pixels. Both backends share `gspc.ops.conventions`, and
+    pixel centers lie at +0.5.
     """
     if backend.name == "cuda":
         return _rasterize_gsplat(means, quats, scales, opacities, colors, camera, background)
@@ -125,10 +125,10 @@ def _rasterize_gsplat(
         torch.tensor([matrix], dtype=torch.float32, device=device),
         camera.width,
         camera.height,
-        near_plane=NEAR,
-        eps2d=BLUR,
+        near_plane=conventions.NEAR,
+        eps2d=conventions.BLUR,
         packed=False,
-        tile_size=16,
+        tile_size=conventions.TILE,
         backgrounds=back[None],
         render_mode="RGB",
         rasterize_mode="classic",

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gspc.errors import InputError
+from gspc.format import usable
 from gspc.ops import arrays
+from gspc.ops.conventions import MAX_SIDE
 from gspc.rendering.culling import anchor_bounds, visible_anchors
 from gspc.rendering.heads import gaussians_for_view
 from gspc.rendering.rasterizer import Backend, choose_backend, rasterize
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from gspc.ops.heads import HeadTensors
 
-MAX_PIXELS = 1 << 27  # 128 megapixels: 1.5 GiB of float RGB, beyond any screen
+MAX_PIXELS = 1 << 27  # 128 megapixels: 1.5 GiB of red, green and blue in float32
 
 
 class Renderer:
@@ -36,27 +38,29 @@ class Renderer:
     def render(self, camera: Camera) -> F32:  # [H, W, 3]
         """The picture as sRGB-encoded values, not clamped (blending stays in [0, 1] up to rounding).
 
-        Raises InputError for a picture beyond MAX_PIXELS.
+        Raises InputError for a camera that is not usable (`gspc.format.usable`), and for a picture with a
+        side beyond MAX_SIDE or more than MAX_PIXELS.
         """
-        if not 0 < camera.width * camera.height <= MAX_PIXELS:
-            size = f"{camera.width} x {camera.height}"
-            raise InputError(f"camera '{camera.name}': {size} pixels is too large to draw")
+        _check(camera)
         visible = visible_anchors(self.bounds, camera)
         if self._tensors is not None:
             return self._render_torch(self._tensors, camera, visible)
         gaussians = gaussians_for_view(self.scene, camera, visible)
-        return arrays.rasterize(
-            gaussians.means,
-            gaussians.quats,
-            gaussians.scales,
-            gaussians.opacities,
-            gaussians.colors,
-            camera.world_to_camera,
-            (camera.fx, camera.fy, camera.cx, camera.cy),
-            camera.width,
-            camera.height,
-            self.scene.background,
-        ).image
+        try:
+            return arrays.rasterize(
+                gaussians.means,
+                gaussians.quats,
+                gaussians.scales,
+                gaussians.opacities,
+                gaussians.colors,
+                camera.world_to_camera,
+                (camera.fx, camera.fy, camera.cx, camera.cy),
+                camera.width,
+                camera.height,
+                self.scene.background,
+            ).image
+        except ValueError as error:  # more Gaussians in more tiles than the rasterizer counts
+            raise InputError(f"camera '{camera.name}': cannot be drawn: {error}") from None
 
     def _render_torch(self, tensors: _Tensors, camera: Camera, visible: NDArray[np.bool_]) -> F32:
         import torch
@@ -81,6 +85,14 @@ class Renderer:
                 self.scene.background,
             )
         return output.image.cpu().numpy()
+
+
+def _check(camera: Camera) -> None:
+    if (problem := usable.camera_problem(camera)) is not None:
+        raise InputError(f"camera '{camera.name}': {problem}")
+    if max(camera.width, camera.height) > MAX_SIDE or camera.width * camera.height > MAX_PIXELS:
+        size = f"{camera.width} x {camera.height}"
+        raise InputError(f"camera '{camera.name}': {size} pixels are too many to draw; choose a --size")
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 Layout (https://github.com/huggingface/safetensors, "Format"): 8 bytes little-endian header length, a JSON
 header padded with spaces to a multiple of 8, then the tensors back to back. Everything that is not a tensor
 travels as JSON strings in the header's `__metadata__`. The bytes are written here rather than by the
-safetensors package, whose metadata order differs from run to run; files of either writer are read. Fewer than
-64 cameras keep the header small, so MAX_HEADER is generous; the tensors' sizes are checked against the bytes
-at hand before any array is made.
+safetensors package, whose metadata order differs from run to run; files of either writer are read. Sizes are
+checked against the bytes at hand before any array is made, and what they hold by `gspc.format.usable`: writer
+and reader refuse the same scenes, and take every scene that a stream decodes to.
 """
 
 from __future__ import annotations
@@ -14,49 +14,31 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gspc.errors import InputError
-from gspc.scene import F64, Camera, DecodedScene, Heads
+from gspc.format import usable
+from gspc.format.limits import MAX_CAMERAS, MAX_SCENE_HEADER
+from gspc.scene import Camera, DecodedScene, Heads
 
 FORMAT = "gspc-decoded-scene"
 VERSION = 1
-MAX_HEADER = 1 << 20  # a header with 64 cameras takes about 40 KiB
-MAX_CAMERAS = 64  # as many as a stream may suggest
-MAX_SIDE = 1 << 16  # pixels; no camera is wider, and H * W * 3 floats stay addressable
-MAX_LEVELS = 255
-
-PCGS_MAGIC = b"\x89PCGS\r\n\x1a"
 
 _DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "BOOL": np.dtype("u1")}
 _HEAD_FIELDS = ("w1", "b1", "w_opacity", "b_opacity", "w_color", "b_color", "w_cov", "b_cov")
 _SCENE_FIELDS = ("anchors", "features", "log_scales", "offsets", "gaussian_mask")
 
-Kind = Literal["pcgs", "scene", "model"]
-
-
-def sniff(head: bytes, name: str = "input") -> Kind:
-    """What a file is, from its first bytes (16 are enough): a stream, a decoded scene or a training
-    checkpoint.
-
-    Raises InputError when it is none of them.
-    """
-    if head.startswith(PCGS_MAGIC):
-        return "pcgs"
-    if head.startswith(b"PK\x03\x04"):
-        return "model"
-    if len(head) > 8 and head[8:9] == b"{" and 2 <= int.from_bytes(head[:8], "little") <= MAX_HEADER:
-        return "scene"
-    if not head:
-        raise InputError(f"{name}: is empty; give a .pcgs stream, a decoded scene or a model.pt")
-    raise InputError(f"{name}: is neither a .pcgs stream, a decoded scene (safetensors) nor a model.pt")
-
 
 def write_scene(scene: DecodedScene) -> bytes:
-    """The file's bytes; the same scene gives the same bytes on every machine."""
+    """The file's bytes; the same scene gives the same bytes on every machine.
+
+    Raises InputError for a scene that `read_scene` would refuse.
+    """
+    if (problem := usable.scene_problem(scene)) is not None:
+        raise InputError(f"the scene cannot be written: {problem}")
     tensors: dict[str, NDArray[Any]] = {key: getattr(scene, key) for key in _SCENE_FIELDS}
     tensors |= {f"heads.{key}": getattr(scene.heads, key) for key in _HEAD_FIELDS}
     header: dict[str, Any] = {
@@ -73,7 +55,7 @@ def write_scene(scene: DecodedScene) -> bytes:
                     "metadata": dict(scene.metadata),
                 }
             ),
-            "cameras": _dump([_camera_to_json(camera) for camera in scene.cameras]),
+            "cameras": _dump([camera.to_plain() for camera in scene.cameras]),
         }
     }
     parts, offset = [], 0
@@ -90,23 +72,25 @@ def write_scene(scene: DecodedScene) -> bytes:
         parts.append(raw)
     text = _dump(header).encode()
     text += b" " * (-len(text) % 8)
-    if len(text) > MAX_HEADER or len(scene.cameras) > MAX_CAMERAS:
-        raise InputError(
-            f"scene has {len(scene.cameras)} cameras and {len(text)} bytes of metadata: too many to write"
-        )
+    if len(text) > MAX_SCENE_HEADER:
+        raise InputError(f"the scene cannot be written: its metadata takes {len(text)} bytes")
     return b"".join([len(text).to_bytes(8, "little"), text, *parts])
 
 
 def read_scene(data: bytes | bytearray | memoryview, name: str = "scene") -> DecodedScene:
     """The scene in a file's bytes. Arrays are views of `data` where it is aligned, copies otherwise.
 
-    Every size, type, range and number is checked; raises InputError, naming `name`, for anything a renderer
+    Every size, type, range and number is checked; raises InputError, about `name`, for anything a renderer
     could not use.
     """
     try:
-        return _read(memoryview(data), name)
+        scene = _read(memoryview(data), name)
+        problem = usable.scene_problem(scene)
     except _Damaged as error:
-        raise InputError(f"{name}: is not a usable decoded scene: {error}; decompress it again") from None
+        problem = str(error)
+    if problem is None:
+        return scene
+    raise InputError(f"is not a usable decoded scene: {problem}; decompress it again", source=name)
 
 
 class _Damaged(Exception):
@@ -127,7 +111,8 @@ def _read(data: memoryview, name: str) -> DecodedScene:
     if meta.get("version") != str(VERSION):
         version = str(meta.get("version"))[:20]
         raise InputError(
-            f"{name}: is a decoded scene of version {version}, this gspc reads version {VERSION}; update gspc"
+            f"is a decoded scene of version {version}, this gspc reads version {VERSION}; update gspc",
+            source=name,
         )
     info = _json(meta.get("scene"), "scene")
     cameras = _json(meta.get("cameras"), "cameras")
@@ -137,14 +122,9 @@ def _read(data: memoryview, name: str) -> DecodedScene:
     sizes = _sizes(header)
     tensors = _tensors(header, body, _shapes(sizes))
     level, levels = info.get("level"), info.get("levels")
-    _require(
-        _is_int(level) and _is_int(levels) and 1 <= level <= levels <= MAX_LEVELS, "its level makes no sense"
-    )
+    _require(_is_int(level) and _is_int(levels), "its level makes no sense")
     residuals = info.get("residuals", 0)
-    _require(
-        _is_int(residuals) and 0 <= residuals <= sizes.features,
-        "its number of residuals makes no sense",
-    )
+    _require(_is_int(residuals), "its number of residuals makes no sense")
     distance_scale = _number(info.get("distance_scale"), "the distance scale")
     background = info.get("background")
     _require(isinstance(background, list) and len(background) == 3, "the background is no color")
@@ -170,7 +150,7 @@ def _read(data: memoryview, name: str) -> DecodedScene:
 def _header(data: memoryview) -> tuple[dict[str, Any], memoryview]:
     _require(len(data) >= 8, "it ends inside its header")
     length = int.from_bytes(data[:8], "little")
-    _require(2 <= length <= MAX_HEADER, "its header length makes no sense")
+    _require(2 <= length <= MAX_SCENE_HEADER, "its header length makes no sense")
     _require(len(data) >= 8 + length, "it ends inside its header")
     header = _json(bytes(data[8 : 8 + length]), "header")
     _require(isinstance(header, dict), "its header is no object")
@@ -273,42 +253,24 @@ def _array(raw: memoryview, dtype: str, shape: tuple[int, ...], key: str) -> NDA
     if dtype == "BOOL":
         _require(array.size == 0 or int(array.max()) <= 1, f"'{key}' holds bytes other than 0 and 1")
         return array.view(np.bool_)
-    _require(bool(np.isfinite(array).all()), f"'{key}' holds numbers that are not finite")
     return np.require(array, dtype=np.float32, requirements=["C", "A"])
 
 
-def _camera_to_json(camera: Camera) -> dict[str, Any]:
-    return {
-        "name": camera.name,
-        "size": [camera.width, camera.height],
-        "intrinsics": [float(value) for value in (camera.fx, camera.fy, camera.cx, camera.cy)],
-        "world_to_camera": [[float(value) for value in row] for row in camera.world_to_camera],
-    }
-
-
 def _camera_from_json(entry: Any) -> Camera:
+    """What is in it and of which type; `usable` judges the values."""
     _require(isinstance(entry, dict), "a camera is no object")
     name, size, intrinsics = entry.get("name"), entry.get("size"), entry.get("intrinsics")
     matrix = entry.get("world_to_camera")
-    _require(isinstance(name, str) and len(name) <= 1024, "a camera has no name")
+    _require(isinstance(name, str), "a camera has no name")
     _require(isinstance(size, list) and len(size) == 2 and all(map(_is_int, size)), "a camera has no size")
-    _require(
-        all(1 <= side <= MAX_SIDE for side in size), f"a camera is wider or higher than {MAX_SIDE}, or empty"
-    )
     _require(isinstance(intrinsics, list) and len(intrinsics) == 4, "a camera has no intrinsics")
-    fx, fy, cx, cy = (_number(value, "a camera's intrinsics") for value in intrinsics)
-    _require(fx > 0 and fy > 0, "a camera's focal length is not positive")
     sane = isinstance(matrix, list) and len(matrix) == 4
     _require(
         sane and all(isinstance(row, list) and len(row) == 4 for row in matrix), "a camera has no 4x4 matrix"
     )
-    pose: F64 = np.array(
-        [[_number(value, "a camera's pose") for value in row] for row in matrix], dtype=np.float64
-    )
-    rotation = pose[:3, :3]
-    _require(bool(np.array_equal(pose[3], [0, 0, 0, 1])), "a camera's matrix is not affine")
-    _require(bool(np.abs(rotation @ rotation.T - np.eye(3)).max() < 1e-3), "a camera's matrix is no rotation")
-    return Camera(name, size[0], size[1], fx, fy, cx, cy, pose)
+    for value in (*intrinsics, *(number for row in matrix for number in row)):
+        _number(value, "a camera's lens or pose")
+    return Camera.from_plain(entry)
 
 
 def _dump(value: Any) -> str:

@@ -21,7 +21,7 @@ def scene_extent(scene: SceneData) -> float:
 
 
 def neighbor_distances(points: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Mean distance of each point to its `count` nearest others; [P]."""
+    """Mean distance of each point to its `count` nearest others, NaN where there is none; [P, 3] -> [P]."""
     from scipy.spatial import cKDTree
 
     found = min(count + 1, len(points))
@@ -30,8 +30,8 @@ def neighbor_distances(points: NDArray[np.float64], count: int) -> NDArray[np.fl
 
 
 def choose_voxel_size(points: NDArray[np.float64], extent: float) -> float:  # [P, 3]
-    """Half the median distance between neighbours: fine enough not to merge points, and integer
-    coordinates stay short."""
+    """Half the median distance between neighboring points: fine enough not to merge points, and
+    integer coordinates stay short. World units."""
     nearest = neighbor_distances(points, 1)
     nearest = nearest[np.isfinite(nearest) & (nearest > 0)]
     return float(np.median(nearest)) / 2 if len(nearest) else extent / 1000

@@ -15,9 +15,11 @@ SECOND_DECAY = 0.999  # of Adam
 
 
 def make_optimizer(model: AnchorModel, mask_momentum: float = 0.9) -> torch.optim.Adam:
-    """One group per name of the schedule's learning rates; eps as in the reference. Masks have their own
-    momentum: in a short run their steps are large, what one view wants is not what the views want, and a
-    closed mask does not open again."""
+    """One group per name of the schedule's learning rates; eps as in the reference.
+
+    Masks have a momentum of their own, which averages over many views: in a short run their steps are large,
+    one view asks for other masks than all views together, and a closed mask does not open again.
+    """
     groups: list[dict[str, object]] = [
         {"params": [getattr(model, name)], "name": name} for name in PER_ANCHOR
     ]
@@ -38,8 +40,8 @@ def make_optimizer(model: AnchorModel, mask_momentum: float = 0.9) -> torch.opti
 def edit_anchors(
     model: AnchorModel, optimizer: torch.optim.Adam, edit: Callable[[str, Tensor, bool], Tensor]
 ) -> None:
-    """Replaces every per-anchor parameter by `edit(name, values, is_state)`, its Adam moments alike.
-    Values are [N, ...] before, [new N, ...] after."""
+    """Replaces every per-anchor parameter by `edit(name, values, is_state)`, and its Adam moments likewise:
+    [old N, ...] -> [new N, ...]."""
     for group in optimizer.param_groups:
         name = group["name"]
         if name not in PER_ANCHOR:

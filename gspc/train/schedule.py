@@ -56,7 +56,7 @@ class Schedule:
     iterations: int
     noise_from: float = 0.10
     rate_from: float = 1 / 3
-    masks_from: float = 0.38  # later than the rate: see `closes`
+    masks_from: float = 0.38  # later than the rate: see `masks_learn`
     mask_haste: float = 1.0
     finish_from: float = 0.90
     grid_until: float = 0.50  # see `settled`
@@ -130,8 +130,9 @@ class Schedule:
 
     @property
     def mask_scale(self) -> float:
-        """Factor on the masks' learning rate: they must travel as far in a short run. Bounded, or steps would
-        close them whatever their Gaussians are worth (40 at 1500 iterations cost fox 0.8 dB)."""
+        """Factor on the masks' learning rate: in a short run masks must get as far in fewer steps. It is
+        bounded because steps that are too long close masks whatever their Gaussians are worth (a factor of
+        40 at 1500 iterations cost fox 0.8 dB)."""
         return min(self.mask_haste * max(REFERENCE_ITERATIONS / self.iterations, 1.0), 20.0)
 
     @property
@@ -152,23 +153,23 @@ class Schedule:
             iteration + 1
         ) % self.densify_every == 0
 
-    def closes(self, iteration: int) -> bool:
-        """Whether masks learn in this iteration. They wait until the contexts know what things cost: at
-        first they ask several times as much, and a mask that has closed does not open again."""
+    def masks_learn(self, iteration: int) -> bool:
+        """Whether masks learn in this iteration. They wait until the contexts have learned: before, the rate
+        of a Gaussian is several times what it will be, and a mask that has closed does not open again."""
         return iteration >= self.masks_from * self.iterations
 
     def settled(self, iteration: int) -> bool:
         """Whether the grid's signs stay as they are. A sign that flips late moves predictions and contexts
-        that everything else has adapted to, and reading signs that may flip costs a tenth of a step. Counted
-        from where the grid begins to learn."""
+        that everything else has adapted to, and reading signs that may flip takes a tenth of a step's time.
+        Counted from where the grid begins to learn."""
         begin = 0.0 if self.pooled else self.rate_from
         until = begin + (1 - begin) * self.grid_until
         return iteration >= min(until, self.round_from) * self.iterations
 
     def rounds(self, iteration: int) -> bool:
         """Whether attributes are rounded to the stream's lattice, which then stays, instead of noise that
-        stands for it: heads and values adapt to what a decoder restores. Late, since every level's rounding
-        pulls values its own way."""
+        stands for it: heads and values adapt to what a decoder restores. This comes late, because each level
+        rounds a value to another place and pulls it there."""
         return iteration >= self.round_from * self.iterations
 
     def gathers(self, iteration: int) -> bool:

@@ -141,7 +141,7 @@ class Trainer:
 
     def _keep_still(self) -> None:
         """Drops the gradients of what must not move in this iteration."""
-        if not self.schedule.closes(self.iteration):
+        if not self.schedule.masks_learn(self.iteration):
             self.model.masks.grad = None
         if self.schedule.rounds(self.iteration):
             self.attributes.keep_lattice()

@@ -116,12 +116,12 @@ std::tuple<Array, Array, Array, Array, Array, Array> backward(const std::shared_
 }
 
 nb::list parts_of(const Timings& timings) {
-  constexpr const char* names[] = {"projection", "sorting",           "binning",
-                                   "blending",   "blending backward", "projection backward"};
-  static_assert(std::size(names) == gspc::raster::kParts);
+  constexpr const char* kNames[] = {"projection", "sorting",           "binning",
+                                    "blending",   "blending backward", "projection backward"};
+  static_assert(std::size(kNames) == gspc::raster::kParts);
   nb::list parts;
   for (int i = 0; i < gspc::raster::kParts; ++i)
-    parts.append(nb::make_tuple(names[i], timings.wall[i], timings.cpu[i]));
+    parts.append(nb::make_tuple(kNames[i], timings.wall[i], timings.cpu[i]));
   return parts;
 }
 

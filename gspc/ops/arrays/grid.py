@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gspc.ops.kernels import kernels
+from gspc.ops.kernels import native
 from gspc.scene import F32
 
 I32 = NDArray[np.int32]
@@ -39,9 +39,9 @@ def grid_sign_table(signs: NDArray[np.bool_] | F32, spec: GridShape) -> NDArray[
     """Signs [E, 4] (bool: True is +1; float: e >= 0 is +1) as the kernels take them: bytes, padded."""
     if signs.shape != (spec.total_entries, 4):
         raise ValueError(f"signs have shape {signs.shape}, expected {(spec.total_entries, 4)}")
-    table = np.empty(spec.total_entries + kernels().GRID_SIGN_PADDING, np.uint8)
+    table = np.empty(spec.total_entries + native.GRID_SIGN_PADDING, np.uint8)
     floats = np.where(signs, np.float32(1), np.float32(-1)) if signs.dtype == np.bool_ else signs
-    kernels().grid_pack_signs(np.ascontiguousarray(floats, np.float32), table)
+    native.grid_pack_signs(np.ascontiguousarray(floats, np.float32), table)
     return table
 
 
@@ -52,7 +52,7 @@ def grid_context(positions: ArrayLike, signs: NDArray[np.bool_] | F32, spec: Gri
     """
     points = _positions(positions)
     out = np.empty((len(points), spec.context_size), np.float32)
-    kernels().grid_forward(grid_shape_array(spec), grid_sign_table(signs, spec), points, out)
+    native.grid_forward(grid_shape_array(spec), grid_sign_table(signs, spec), points, out)
     return out
 
 
@@ -62,7 +62,7 @@ def grid_context_int(
     """The same as integers in [-512, 512]: int16 [N, C]."""
     points = _positions(positions)
     out = np.empty((len(points), spec.context_size), np.int16)
-    kernels().grid_forward_int(grid_shape_array(spec), grid_sign_table(signs, spec), points, out)
+    native.grid_forward_int(grid_shape_array(spec), grid_sign_table(signs, spec), points, out)
     return out
 
 

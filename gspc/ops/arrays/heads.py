@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gspc.ops.kernels import kernels
+from gspc.ops.kernels import native
 from gspc.scene import F32, Gaussians, Heads
 
 HEAD_WEIGHTS = ("w1", "b1", "w_opacity", "b_opacity", "w_color", "b_color", "w_cov", "b_cov")
@@ -43,9 +43,9 @@ def neural_gaussians(
     n, k = inputs[3].shape
     alpha, starts, active = np.empty((n, k), np.float32), np.empty(n + 1, np.int32), np.empty(n, np.int32)
     scale = float(heads.distance_scale)
-    total, n_active = kernels().heads_select(weights, scale, inputs, center, seen, alpha, starts, active)
+    total, n_active = native.heads_select(weights, scale, inputs, center, seen, alpha, starts, active)
     index = np.empty(total, np.int64)
     shapes = ((total, 3), (total, 4), (total, 3), (total,), (total, 3), (total, 3), (total,))
     out = [np.empty(shape, np.float32) for shape in shapes]
-    kernels().heads_forward(weights, scale, inputs, center, alpha, starts, active, n_active, index, out)
+    native.heads_forward(weights, scale, inputs, center, alpha, starts, active, n_active, index, out)
     return index, Gaussians(*out[:5])

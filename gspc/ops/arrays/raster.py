@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gspc.ops.arrays.check import check_array
-from gspc.ops.kernels import kernels
+from gspc.ops.kernels import native
 from gspc.scene import F32, F64
 
 NEAR, FAR = 0.01, 1e10  # world units along z
@@ -63,7 +63,7 @@ def rasterize(
     check_array("opacities", opacities, (count,))
     check_array("colors", colors, (count, 3))
     matrix = [float(x) for x in np.asarray(world_to_camera, dtype=np.float64).reshape(16)]
-    image, alpha, radii, state = kernels().raster_forward(
+    image, alpha, radii, state = native.raster_forward(
         means, quats, scales, opacities, colors, matrix, list(intrinsics), width, height, list(background)
     )
     return Raster(image, alpha, radii, state)
@@ -83,7 +83,7 @@ def rasterize_backward(
     check_array("grad_image", grad_image, raster.image.shape)
     if grad_alpha is not None:
         check_array("grad_alpha", grad_alpha, raster.alpha.shape)
-    found = kernels().raster_backward(
+    found = native.raster_backward(
         raster.state, means, quats, scales, opacities, colors, grad_image, grad_alpha
     )
     return RasterGradients(*found)

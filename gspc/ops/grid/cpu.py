@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from gspc.ops.arrays.grid import GridShape, grid_shape_array
-from gspc.ops.kernels import kernels
+from gspc.ops.kernels import native
 
 
 def grid_context(positions: Tensor, table: Tensor, spec: GridShape) -> Tensor:
@@ -24,11 +24,11 @@ def grid_context(positions: Tensor, table: Tensor, spec: GridShape) -> Tensor:
 class _GridContext(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, positions: Tensor, embeddings: Tensor, shape: np.ndarray, width: int) -> Tensor:
-        table = np.empty(len(embeddings) + kernels().GRID_SIGN_PADDING, np.uint8)
+        table = np.empty(len(embeddings) + native.GRID_SIGN_PADDING, np.uint8)
         out = torch.empty(len(positions), width)
         points = positions.numpy()
-        kernels().grid_pack_signs(embeddings.detach().numpy(), table)
-        kernels().grid_forward(shape, table, points, out.numpy())
+        native.grid_pack_signs(embeddings.detach().numpy(), table)
+        native.grid_forward(shape, table, points, out.numpy())
         ctx.save_for_backward(positions, embeddings)
         ctx.shape = shape
         return out
@@ -38,7 +38,7 @@ class _GridContext(torch.autograd.Function):
     def backward(ctx: Any, grad_out: Tensor) -> tuple[None, Tensor, None, None]:
         positions, embeddings = ctx.saved_tensors
         grad = torch.empty(embeddings.shape)
-        kernels().grid_backward(
+        native.grid_backward(
             ctx.shape,
             embeddings.detach().numpy(),
             positions.numpy(),

@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from gspc.ops.arrays.heads import HEAD_WEIGHTS
 from gspc.ops.heads.types import HeadWeights, NeuralGaussians
-from gspc.ops.kernels import kernels
+from gspc.ops.kernels import native
 
 
 def neural_gaussians(
@@ -69,7 +69,7 @@ class _NeuralGaussians(torch.autograd.Function):
         n, k = inputs[3].shape
         alpha, starts, active = np.empty((n, k), np.float32), np.empty(n + 1, np.int32), np.empty(n, np.int32)
         seen = None if visible is None else visible.contiguous().numpy().view(np.uint8)
-        total, n_active = kernels().heads_select(
+        total, n_active = native.heads_select(
             weights, distance_scale, inputs, center, seen, alpha, starts, active
         )
         index = torch.empty(total, dtype=torch.int64)
@@ -80,7 +80,7 @@ class _NeuralGaussians(torch.autograd.Function):
         saved = [np.empty((total, 3), np.float32), np.empty(total, np.float32)]
         arrays = [*(output.numpy() for output in outputs), *saved]
         state = (center, alpha, starts, active, n_active)
-        kernels().heads_forward(weights, distance_scale, inputs, *state, index.numpy(), arrays)
+        native.heads_forward(weights, distance_scale, inputs, *state, index.numpy(), arrays)
         ctx.save_for_backward(anchors, index, *outputs, *leaves)
         ctx.distance_scale, ctx.state, ctx.saved = distance_scale, state, saved
         ctx.mark_non_differentiable(index)
@@ -93,11 +93,12 @@ class _NeuralGaussians(torch.autograd.Function):
         anchors, index, *rest = ctx.saved_tensors
         outputs, leaves = rest[:5], rest[5:]
         gradients = [torch.empty(leaf.shape) for leaf in leaves]
-        kernels().heads_backward(
+        center, alpha, starts, active, n_active = ctx.state
+        native.heads_backward(
             _arrays(leaves[4:12]),
             ctx.distance_scale,
             _inputs(anchors, leaves),
-            *ctx.state,
+            *(center, alpha, starts, active, n_active),
             index.numpy(),
             [*(output.detach().numpy() for output in outputs), *ctx.saved],
             [None if grad is None else grad.contiguous().numpy() for grad in grad_outputs],

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from gspc.ops.kernels import kernels
+from gspc.ops.kernels import native
 from gspc.ops.mlp.types import TwoLayerWeights
 
 
@@ -30,9 +30,9 @@ class _TwoLayer(torch.autograd.Function):
         x, index = x.detach().contiguous(), None if index is None else index.contiguous()
         weights = tuple(weight.detach().contiguous() for weight in weights)
         n = len(x) if index is None else len(index)
-        hidden = [torch.empty(n, kernels().mlp_stride(len(w1))) for w1 in weights[::4]]
+        hidden = [torch.empty(n, native.mlp_stride(len(w1))) for w1 in weights[::4]]
         outputs = tuple(torch.empty(n, len(w2)) for w2 in weights[2::4])
-        kernels().mlp_forward(
+        native.mlp_forward(
             *(x.numpy(), _numpy(index), _networks(weights)),
             *([h.numpy() for h in hidden], [y.numpy() for y in outputs]),
         )
@@ -46,7 +46,7 @@ class _TwoLayer(torch.autograd.Function):
         weights, hidden = rest[: 4 * len(grads)], rest[4 * len(grads) :]
         found = [torch.empty(weight.shape) for weight in weights]
         grad_x = torch.empty(x.shape) if ctx.needs_input_grad[0] else None
-        kernels().mlp_backward(
+        native.mlp_backward(
             *(x.numpy(), _numpy(index), _networks(weights), [h.numpy() for h in hidden]),
             *([grad.contiguous().numpy() for grad in grads], _networks(found), _numpy(grad_x)),
         )

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gspc.ops.kernels import kernels
+from gspc.ops.kernels import native
 
 
 def takes(parameter: Tensor) -> bool:  # of any shape [...]
@@ -36,4 +36,4 @@ def step(groups: Sequence[dict[str, Any]], states: MutableMapping[Tensor, dict[s
             tensors.append([t.detach().numpy() for t in (p, state["exp_avg"], state["exp_avg_sq"])])
             grads.append(p.grad.contiguous().numpy())
             settings.append([group["lr"] / first, second, beta1, beta2, group["eps"]])
-    kernels().adam(tensors, grads, settings)
+    native.adam(tensors, grads, settings)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from gspc.ops.kernels import kernels
+from gspc.ops.kernels import native
 from gspc.ops.raster.types import RasterOutput
 
 Camera = tuple[list[float], list[float], int, int, list[float]]
@@ -24,6 +25,10 @@ def rasterize(tensors: tuple[Tensor, Tensor, Tensor, Tensor, Tensor], camera: Ca
     return RasterOutput(image, alpha, radii, means2d_grad)
 
 
+def _array(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().contiguous().numpy()
+
+
 class _Rasterize(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -37,7 +42,9 @@ class _Rasterize(torch.autograd.Function):
         camera: Camera,
     ) -> tuple[Tensor, Tensor, Tensor]:
         tensors = (means, quats, scales, opacities, colors)
-        image, alpha, radii, state = kernels().raster_forward(*(t.detach() for t in tensors), *camera)
+        image, alpha, radii, state = native.raster_forward(
+            *(_array(means), _array(quats), _array(scales), _array(opacities), _array(colors)), *camera
+        )
         ctx.save_for_backward(*tensors)
         ctx.state = state
         ctx.means2d_grad = means2d_grad
@@ -54,11 +61,10 @@ class _Rasterize(torch.autograd.Function):
             if grad_alpha is None:
                 return (None,) * 7
             grad_image = grad_alpha.new_zeros((*grad_alpha.shape, 3))
-        found = kernels().raster_backward(
-            ctx.state,
-            *(t.detach() for t in tensors),
-            grad_image.detach().contiguous(),
-            None if grad_alpha is None else grad_alpha.detach().contiguous(),
+        means, quats, scales, opacities, colors = (_array(t) for t in tensors)
+        found = native.raster_backward(
+            *(ctx.state, means, quats, scales, opacities, colors, _array(grad_image)),
+            None if grad_alpha is None else _array(grad_alpha),
         )
         *gradients, means2d = (torch.from_numpy(array) for array in found)
         ctx.means2d_grad.copy_(means2d)

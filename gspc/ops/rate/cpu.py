@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from gspc.ops.kernels import kernels
+from gspc.ops.kernels import native
 from gspc.ops.rate.types import AttributeRows
 
 
@@ -39,7 +39,7 @@ def trits(rows: AttributeRows, finest: int, coarser: int) -> tuple[Tensor, Tenso
     """See `gspc.ops.rate.trits`: two of [n, V]."""
     so_far, found = torch.empty(rows.values.shape), torch.empty(rows.values.shape)
     arrays = _attribute(rows.base, 1, rows.tensors)
-    kernels().rate_trits(arrays, finest, coarser, so_far.numpy(), found.numpy())
+    native.rate_trits(arrays, finest, coarser, so_far.numpy(), found.numpy())
     return so_far, found
 
 
@@ -84,7 +84,7 @@ class _Appearance(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         sums = torch.empty(weights.shape)
         slopes = [torch.empty(t.shape) for t in tensors] if any(ctx.needs_input_grad[4:]) else None
-        total = kernels().rate_appearance(
+        total = native.rate_appearance(
             *(_attribute(base, refinement, tensors[:4]), seed, weights.detach().contiguous().numpy()),
             *([_rows(t) for t in tensors[4:]], sums.numpy(), _numpy(slopes)),
         )
@@ -108,7 +108,7 @@ class _ChunkInputs(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         n = len(tensors[0])
         inputs = tuple(torch.empty(n, 2 * end - first) for first, end in itertools.pairwise(ends))
-        kernels().rate_chunk_inputs(_attribute(base, refinement, tensors), ends, _numpy(inputs))
+        native.rate_chunk_inputs(_attribute(base, refinement, tensors), ends, [t.numpy() for t in inputs])
         ctx.save_for_backward(*tensors)
         ctx.constants = base, refinement, ends
         return inputs
@@ -118,9 +118,10 @@ class _ChunkInputs(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         base, refinement, ends = ctx.constants
         by = [torch.empty(t.shape) for t in ctx.saved_tensors[1:]]
-        kernels().rate_chunk_inputs_backward(
-            *(_attribute(base, refinement, ctx.saved_tensors), ends),
-            *([grad.contiguous().numpy() for grad in grads], *(t.numpy() for t in by)),
+        center, octaves, r = (t.numpy() for t in by)
+        given = [grad.contiguous().numpy() for grad in grads]
+        native.rate_chunk_inputs_backward(
+            _attribute(base, refinement, ctx.saved_tensors), ends, given, center, octaves, r
         )
         return None, None, None, None, *by
 
@@ -130,7 +131,7 @@ class _ThreeWay(torch.autograd.Function):
     def forward(ctx: Any, outputs: Tensor, trits: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         sums = torch.empty(weights.shape)
         slopes = torch.empty(outputs.shape) if ctx.needs_input_grad[0] else None
-        total = kernels().rate_three_way(
+        total = native.rate_three_way(
             *(_rows(outputs), trits.contiguous().numpy(), weights.detach().contiguous().numpy()),
             *(sums.numpy(), None if slopes is None else slopes.numpy()),
         )
@@ -154,9 +155,10 @@ class _GaussianTrits(torch.autograd.Function):
         sums = torch.empty(weights.shape)
         wanted = any(ctx.needs_input_grad[7:])
         slopes = [torch.empty(t.shape) if wanted else None for t in tensors[2:]]
-        total = kernels().rate_gaussian_trits(
+        octaves, r = (None if t is None else t.numpy() for t in slopes)
+        total = native.rate_gaussian_trits(
             *(_attribute(base, refinement, tensors), finest, coarser, weights.detach().contiguous().numpy()),
-            *(sums.numpy(), *(None if t is None else t.numpy() for t in slopes)),
+            *(sums.numpy(), octaves, r),
         )
         ctx.save_for_backward(sums, *(t for t in slopes if t is not None))
         ctx.mark_non_differentiable(sums)

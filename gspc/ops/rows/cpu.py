@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from gspc.ops.arrays.raster import NEAR
-from gspc.ops.kernels import kernels
+from gspc.ops.kernels import native
 from gspc.ops.rows.frustum import frustum_slopes
 from gspc.scene import Camera
 
@@ -43,7 +43,7 @@ def visible_rows(world: Tensor, log_scales: Tensor, camera: Camera) -> tuple[Ten
     index, where = torch.empty(len(world), dtype=torch.int64), torch.empty(len(world), 3)
     pose = np.ascontiguousarray(camera.world_to_camera, dtype=np.float32)
     frustum = (*frustum_slopes(camera), NEAR)
-    count = kernels().rows_visible(
+    count = native.rows_visible(
         *(_array(world), _array(log_scales), pose, frustum), *(index.numpy(), where.numpy())
     )
     return index[:count], where[:count]
@@ -71,22 +71,25 @@ def add_statistics(
     half: tuple[float, float],
 ) -> None:
     """See `gspc.ops.rows.add_statistics`: sums [N * K], [N * K], [N], [N]; rows [v], Gaussians [m]."""
-    arrays = (_array(tensor) for tensor in (visible, index, radii, means2d_grad, opacities))
-    kernels().rows_statistics(*arrays, *half, *(total.numpy() for total in sums))
+    gradient, drawn, opacity, seen = (total.numpy() for total in sums)
+    native.rows_statistics(
+        *(_array(visible), _array(index), _array(radii), _array(means2d_grad), _array(opacities), *half),
+        *(gradient, drawn, opacity, seen),
+    )
 
 
 class _MeanProduct(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:
         ctx.save_for_backward(values)
-        return torch.tensor(kernels().rows_product(_array(values)) / len(values))
+        return torch.tensor(native.rows_product(_array(values)) / len(values))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         (values,) = ctx.saved_tensors
         found = torch.empty(values.shape)
-        kernels().rows_product_backward(_array(values), float(grad) / len(values), found.numpy())
+        native.rows_product_backward(_array(values), float(grad) / len(values), found.numpy())
         return found
 
 
@@ -94,7 +97,7 @@ class _PositiveShare(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:
         ctx.save_for_backward(values)
-        return torch.tensor(kernels().rows_count_positive(_array(values)) / max(values.numel(), 1))
+        return torch.tensor(native.rows_count_positive(_array(values)) / max(values.numel(), 1))
 
     @staticmethod
     @once_differentiable
@@ -102,10 +105,14 @@ class _PositiveShare(torch.autograd.Function):
         (values,) = ctx.saved_tensors
         found = torch.empty(values.shape)  # in rows, however the values lie
         amount = float(grad) / (2 * max(values.numel(), 1))
-        kernels().rows_within_one(_array(values), amount, found.numpy())
+        native.rows_within_one(_array(values), amount, found.numpy())
         return found
 
 
+@overload
+def _array(tensor: Tensor) -> np.ndarray: ...
+@overload
+def _array(tensor: None) -> None: ...
 def _array(tensor: Tensor | None) -> np.ndarray | None:
     return None if tensor is None else tensor.detach().contiguous().numpy()
 
@@ -123,7 +130,7 @@ class _Noisy(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         width = values.shape[1]
         noisy, plain = torch.empty(len(index), width), torch.empty(len(also), width)
-        kernels().rows_noisy(
+        native.rows_noisy(
             *(_array(values), _array(index), _array(also), _array(step), scale, seed),
             *(noisy.numpy(), plain.numpy()),
         )
@@ -138,7 +145,7 @@ class _Noisy(torch.autograd.Function):
         index, also = ctx.saved_tensors
         scale, seed, shape, stepped = ctx.arguments
         grad, grad_step = torch.empty(shape), torch.empty(len(index)) if stepped else None
-        kernels().rows_noisy_backward(
+        native.rows_noisy_backward(
             *(_array(index), _array(also), scale, seed, _array(grads[0]), _array(grads[1])),
             *(grad.numpy(), _array(grad_step)),
         )
@@ -159,7 +166,7 @@ class _Rounded(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         width = values.shape[1]
         rounded, plain = torch.empty(len(index), width), torch.empty(len(also), width)
-        kernels().rows_rounded(
+        native.rows_rounded(
             *(_array(values), _array(index), _array(also), _array(center), _array(step), finest, coarser),
             *(rounded.numpy(), plain.numpy()),
         )
@@ -174,7 +181,7 @@ class _Rounded(torch.autograd.Function):
         index, also = ctx.saved_tensors
         grad = torch.empty(ctx.shape)
         # Straight through is what noise of no width does.
-        kernels().rows_noisy_backward(
+        native.rows_noisy_backward(
             *(_array(index), _array(also), 0.0, 0, _array(grads[0]), _array(grads[1])), grad.numpy(), None
         )
         return grad, None, None, None, None, None, None
@@ -186,7 +193,7 @@ class _Masks(torch.autograd.Function):
         ctx: Any, masks: Tensor, index: Tensor, also: Tensor, level: int
     ) -> tuple[Tensor, Tensor, Tensor]:
         mask, plain = torch.empty(len(index), masks.shape[1]), torch.empty(len(also), *masks.shape[1:])
-        alive = kernels().rows_mask(
+        alive = native.rows_mask(
             *(_array(masks), _array(index), _array(also), level),
             *(mask.numpy(), plain.numpy()),
         )
@@ -200,7 +207,7 @@ class _Masks(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         masks, index, also = ctx.saved_tensors
         grad, of_alive = torch.empty(masks.shape), 0.0 if grads[2] is None else float(grads[2])
-        kernels().rows_mask_backward(
+        native.rows_mask_backward(
             *(_array(masks), _array(index), _array(also), ctx.level),
             *(_array(grads[0]), _array(grads[1]), of_alive, grad.numpy()),
         )

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gspc.ops.kernels import kernels
+from gspc.ops.kernels import native
 
 
 def ssim(image: Tensor, target: Tensor) -> Tensor:  # [H, W, 3] each -> []
@@ -27,7 +27,7 @@ def photometric_loss(image: Tensor, target: Tensor, ssim_weight: float) -> tuple
 
 def squared_error(image: Tensor, target: Tensor) -> float:  # [H, W, 3] each
     """See `gspc.ops.ssim.squared_error`."""
-    return float(kernels().squared_error(image.detach().contiguous().numpy(), target.contiguous().numpy()))
+    return float(native.squared_error(image.detach().contiguous().numpy(), target.contiguous().numpy()))
 
 
 def _compared(
@@ -47,8 +47,8 @@ class _Compare(torch.autograd.Function):
     def forward(
         ctx: Any, image: Tensor, target: Tensor, l1_weight: float, ssim_weight: float, wanted: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
-        l1, similarity, gradient = kernels().photometric(
-            image.detach(), target.detach(), l1_weight, ssim_weight, wanted
+        l1, similarity, gradient = native.photometric(
+            image.detach().numpy(), target.detach().numpy(), l1_weight, ssim_weight, wanted
         )
         ctx.gradient = None if gradient is None else torch.from_numpy(gradient)
         loss = torch.tensor(l1_weight * l1 + ssim_weight * similarity)

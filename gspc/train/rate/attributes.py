@@ -24,7 +24,7 @@ class Appearance:
         self.model, self.attribute = model, attribute
 
     def bits(self, at: LevelSample, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Bits summed with `weights` [n, G], a scalar, and the bits of each group of values [n, G]."""
+        """Bits [] summed with `weights` [n, G], and the bits of each group of values [n, G]."""
         rows = at.attributes[self.attribute.name]
         refinement = self.attribute.refinement(at.level)
         seconds = self._second_components(rows, refinement, at.level)
@@ -54,7 +54,7 @@ class TritBits(Protocol):
     def __init__(self, model: AnchorModel, attribute: Attribute) -> None: ...
 
     def bits(self, at: LevelSample, weights: Tensor) -> Tensor:
-        """Bits summed with `weights` [n, G] of the trits from the level before to `at.level`, a scalar."""
+        """Bits [] of the trits from the level before to `at.level`, summed with `weights` [n, G]."""
 
 
 class GaussianTrits:
@@ -64,7 +64,7 @@ class GaussianTrits:
         self.model, self.attribute = model, attribute
 
     def bits(self, at: LevelSample, weights: Tensor) -> Tensor:
-        """See `TritBits`."""
+        """See `TritBits`; weights [n, G] -> []."""
         refinement = self.attribute.refinement(at.level)
         finest, coarser = _lattice(self.model, self.attribute, at.level)
         return ops.gaussian_trit_bits(
@@ -79,7 +79,7 @@ class LearnedTrits:
         self.model, self.attribute = model, attribute
 
     def bits(self, at: LevelSample, weights: Tensor) -> Tensor:
-        """See `TritBits`."""
+        """See `TritBits`; weights [n, G] -> []."""
         return self._bits(*self._outputs_and_trits(at), weights)
 
     def _outputs_and_trits(self, at: LevelSample) -> tuple[Tensor, Tensor]:
@@ -124,7 +124,7 @@ class AttributeBits:
         self.trits = TRITS[attribute.trit_model](model, attribute) if refined else None
 
     def bits(self, at: LevelSample) -> tuple[Tensor, float]:
-        """Bits of the sample, a scalar, and what the values of an anchor or a Gaussian that is alive cost on
+        """Bits [] of the sample, and what the values of an anchor or a Gaussian that is alive cost on
         average where they appear."""
         where = self._presence(at)
         total, groups = self.appearance.bits(at, where.appears)

@@ -26,9 +26,10 @@ class MaskPayment(Protocol):
     def open_bits(
         self, level: int, costs: Sequence[Cost], open_masks: Tensor | None, iteration: int
     ) -> Tensor | float:
-        """Zero, with the gradient of what all anchors' open masks cost beside the terms.
+        """Zero [], with the gradient of what all anchors' open masks cost beside the terms.
 
-        `costs` are those of the terms at `level`, `open_masks` how many masks are open there, if known.
+        `costs` are those of the terms at `level`; `open_masks` [] says how many masks are open there, if it
+        was counted.
         """
 
 
@@ -39,13 +40,13 @@ class OwnCosts:
         pass
 
     def shown(self, masks: Tensor) -> Tensor:
-        """See `MaskPayment`: gradients flow through the terms."""
+        """See `MaskPayment`, [n, K, S]: gradients flow through the terms."""
         return masks
 
     def open_bits(
         self, level: int, costs: Sequence[Cost], open_masks: Tensor | None, iteration: int
     ) -> float:
-        """See `MaskPayment`."""
+        """See `MaskPayment`; open_masks [] -> []."""
         return 0.0
 
 
@@ -61,14 +62,14 @@ class MeanCosts:
         self.model, self.schedule = model, schedule
 
     def shown(self, masks: Tensor) -> Tensor:
-        """See `MaskPayment`: the terms give no gradient."""
+        """See `MaskPayment`, [n, K, S]: the terms give no gradient."""
         return masks.detach()
 
     def open_bits(
         self, level: int, costs: Sequence[Cost], open_masks: Tensor | None, iteration: int
     ) -> Tensor | float:
-        """See `MaskPayment`."""
-        if not self.schedule.closes(iteration):
+        """See `MaskPayment`; open_masks [] -> []."""
+        if not self.schedule.masks_learn(iteration):
             return 0.0
         offsets = self.model.shape.offsets
         per_gaussian = sum(c.gaussian + c.anchor / offsets for c in costs)  # `anchor_mask`'s gradient

@@ -22,17 +22,17 @@ int64_t row_bound(const IntegerLayer& layer, int row) {
 void check_rows(const IntegerLayer& layer, const std::string& name) {
   for (int row = 0; row < layer.out; ++row)
     if (row_bound(layer, row) >= kAccumulatorBound)
-      stream_fail("network " + name + " row " + std::to_string(row) + ": sum |w| * 2047 + |b| reaches 2^24");
+      stream_fail_in("network " + name + " row " + std::to_string(row), "sum |w| * 2047 + |b| reaches 2^24");
 }
 
 void check_gain(const IntegerLayer& layer, size_t variant, const std::string& name) {
   const Gain& gain = layer.gains[variant];
-  if (gain.shift < 1 || gain.shift > 40) stream_fail("network " + name + ": shift must be 1 to 40");
+  if (gain.shift < 1 || gain.shift > 40) stream_fail_in("network " + name, "shift must be 1 to 40");
   for (int row = 0; row < layer.out; ++row) {
     const int64_t most =
         row_bound(layer, row) * std::abs(static_cast<int64_t>(gain.multiplier[static_cast<size_t>(row)]));
     if (((most + (int64_t{1} << (gain.shift - 1))) >> gain.shift) >= int64_t{1} << 31)
-      stream_fail("network " + name + " row " + std::to_string(row) + ": its rescaled output can reach 2^31");
+      stream_fail_in("network " + name + " row " + std::to_string(row), "its rescaled output can reach 2^31");
   }
 }
 

@@ -73,10 +73,10 @@ class ByteReader {
         return static_cast<uint32_t>(v);
       }
     }
-    stream_fail(std::string(name_) + ": malformed number");
+    stream_fail_in(name_, "malformed number");
   }
   const uint8_t* take(size_t n) {
-    if (n > size_ - at_) stream_fail(std::string(name_) + ": shorter than its contents");
+    if (n > size_ - at_) stream_fail_in(name_, "shorter than its contents");
     const uint8_t* p = data_ + at_;
     at_ += n;
     return p;
@@ -84,7 +84,7 @@ class ByteReader {
   size_t left() const { return size_ - at_; }
   size_t at() const { return at_; }
   void finish() const {
-    if (left() != 0) stream_fail(std::string(name_) + ": longer than its contents");
+    if (left() != 0) stream_fail_in(name_, "longer than its contents");
   }
 
  private:

@@ -40,10 +40,10 @@ bool read_chunk_header(const uint8_t* data, size_t size, size_t offset, Chunk& c
   chunk.slice = in.u32();
   chunk.length = in.u32();
   chunk.crc = in.u32();
-  if (in.u32() != crc32(data + offset, kChunkHeaderBytes - 4)) stream_fail(where + ": checksum error");
+  if (in.u32() != crc32(data + offset, kChunkHeaderBytes - 4)) stream_fail_in(where, "checksum error");
   if (!letters(chunk.tag) || flags != 0 || reserved != 0 || chunk.level > kMaxLevels)
-    stream_fail(where + ": malformed");
-  if (chunk.length > kMaxChunkBytes) stream_fail(chunk.name() + ": longer than 1 GiB");
+    stream_fail_in(where, "malformed");
+  if (chunk.length > kMaxChunkBytes) stream_fail_in(chunk.name(), "longer than 1 GiB");
   chunk.payload = data + offset + kChunkHeaderBytes;
   return true;
 }
@@ -84,21 +84,21 @@ bool walk_level(const uint8_t* data, size_t size, const StreamIndex& index, int 
     Chunk chunk;
     if (!read_chunk(data, end, at, chunk))
       stream_fail("index and chunk headers disagree at byte " + std::to_string(at));
-    if (chunk.level != level) stream_fail(chunk.name() + ": lies in level " + std::to_string(level));
+    if (chunk.level != level) stream_fail_in(chunk.name(), "lies in level " + std::to_string(level));
     if (chunk.tag == kTagSlice) {
       skip_absent();
       if (next_slice >= lengths.size() || chunk.slice != next_slice || chunk.length != lengths[next_slice])
-        stream_fail(chunk.name() + ": index and chunk header disagree");
+        stream_fail_in(chunk.name(), "index and chunk header disagree");
       ++next_slice;
     } else if (chunk.slice != kNoSlice) {
-      stream_fail(chunk.name() + ": only SLIC chunks belong to a slice");
+      stream_fail_in(chunk.name(), "only SLIC chunks belong to a slice");
     }
     chunks.push_back(chunk);
     at = chunk.end();
   }
   skip_absent();
   if (next_slice != lengths.size())
-    stream_fail("level " + std::to_string(level) + ": slices of the index are missing");
+    stream_fail_in("level " + std::to_string(level), "slices of the index are missing");
   return true;
 }
 
@@ -112,7 +112,7 @@ std::string Chunk::name() const {
 }
 
 void check_crc(const Chunk& chunk) {
-  if (crc32(chunk.payload, chunk.length) != chunk.crc) stream_fail(chunk.name() + ": checksum error");
+  if (crc32(chunk.payload, chunk.length) != chunk.crc) stream_fail_in(chunk.name(), "checksum error");
 }
 
 void write_preamble(std::vector<uint8_t>& file) {
@@ -166,14 +166,14 @@ StreamIndex read_index(const uint8_t* data, size_t size) {
   ByteReader in(data, size, "chunk INDX");
   StreamIndex index;
   const size_t levels = in.u8();
-  if (in.u8() != 0 || in.u16() != 0) stream_fail("chunk INDX: reserved bytes are not zero");
+  if (in.u8() != 0 || in.u16() != 0) stream_fail_in("chunk INDX", "reserved bytes are not zero");
   const size_t slices = in.u32();
   if (levels < 1 || levels > kMaxLevels)
-    stream_fail("chunk INDX: 1 to 8 levels, not " + std::to_string(levels));
+    stream_fail_in("chunk INDX", "1 to 8 levels, not " + std::to_string(levels));
   if (slices < 1 || slices > kMaxSlices)
-    stream_fail("chunk INDX: 1 to 2048 slices, not " + std::to_string(slices));
+    stream_fail_in("chunk INDX", "1 to 2048 slices, not " + std::to_string(slices));
   if (size != 8 + levels * 20 + slices * (8 + 4 * levels))
-    stream_fail("chunk INDX: length does not fit its contents");
+    stream_fail_in("chunk INDX", "length does not fit its contents");
   uint64_t end = 0;
   uint64_t anchors = 0;
   for (size_t i = 0; i < levels; ++i) {
@@ -183,23 +183,25 @@ StreamIndex read_index(const uint8_t* data, size_t size) {
     level.anchors = in.u32();
     if (level.length > uint64_t{1} << 40 || level.offset > uint64_t{1} << 41 ||
         (i > 0 && level.offset != end))
-      stream_fail("chunk INDX: level " + std::to_string(i + 1) + " does not follow the one before");
+      stream_fail_in("chunk INDX", "level " + std::to_string(i + 1) + " does not follow the one before");
     end = level.offset + level.length;
     anchors += level.anchors;
     index.levels.push_back(level);
   }
-  if (anchors > 0x7fffffffu) stream_fail("chunk INDX: too many anchors");
+  if (anchors > 0x7fffffffu) stream_fail_in("chunk INDX", "too many anchors");
   for (size_t i = 0; i < slices; ++i) {
     const uint64_t key = in.u64();
-    if (i == 0 ? key != 0 : key <= index.first_key.back()) stream_fail("chunk INDX: slices are not in order");
-    if (key >> (3 * kMaxPositionBits)) stream_fail("chunk INDX: slice beyond 21 bits per axis");
+    if (i == 0 ? key != 0 : key <= index.first_key.back())
+      stream_fail_in("chunk INDX", "slices are not in order");
+    if (key >> (3 * kMaxPositionBits)) stream_fail_in("chunk INDX", "slice beyond 21 bits per axis");
     index.first_key.push_back(key);
   }
   for (size_t l = 0; l < levels; ++l) {
     std::vector<uint32_t> lengths(slices);
     for (size_t i = 0; i < slices; ++i) {
       lengths[i] = in.u32();
-      if (lengths[i] == 0 && l + 1 < levels) stream_fail("chunk INDX: only the last level may lack slices");
+      if (lengths[i] == 0 && l + 1 < levels)
+        stream_fail_in("chunk INDX", "only the last level may lack slices");
     }
     index.slice_length.push_back(std::move(lengths));
   }
@@ -229,7 +231,7 @@ Container read_container(const uint8_t* data, size_t size, int upto) {
     Chunk chunk;
     if (!read_chunk(data, size, at, chunk)) stream_fail("truncated before level 1");
     if (chunk.level != 0 || chunk.slice != kNoSlice || chunk.end() > begin)
-      stream_fail(chunk.name() + ": index and chunk headers disagree");
+      stream_fail_in(chunk.name(), "index and chunk headers disagree");
     file.front.push_back(chunk);
     at = chunk.end();
   }

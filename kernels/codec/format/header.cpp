@@ -1,10 +1,10 @@
 #include "codec/format/header.hpp"
 
-#include <cmath>
 #include <string>
 
 #include "codec/format/bytes.hpp"
 #include "codec/format/limits.hpp"
+#include "codec/format/usable.hpp"
 
 namespace gspc {
 
@@ -26,8 +26,6 @@ constexpr TritModel kTritModels[][kAttributes] = {
     {TritModel::learned, TritModel::gaussian, TritModel::gaussian},
 };
 constexpr int kTritModelCount = sizeof kTritModels / sizeof kTritModels[0];
-
-bool usable(double v) { return std::isfinite(v) && v > 0; }
 
 // The byte that names the attributes' trit models, or -1.
 int trit_models_byte(const StreamShape& s) {
@@ -60,13 +58,13 @@ int refined_byte(const StreamShape& s) {
 void set_refined(StreamShape& s, int byte) {
   const int last = byte >> kLastShift, bits = byte & 7;
   if (last == kNever || last > kMaxLevels || (last != kAllLevels && bits == 0))
-    stream_fail("chunk HEAD: no such last refined level");
+    stream_fail_in("chunk HEAD", "no such last refined level");
   for (size_t a = 0; a < kAttributes; ++a)
     s.attributes[a].refined_until = (bits >> a & 1) != 0 ? last : kNever;
 }
 
 void set_trit_models(StreamShape& s, int byte) {
-  if (byte >= kTritModelCount) stream_fail("chunk HEAD: unknown trit model");
+  if (byte >= kTritModelCount) stream_fail_in("chunk HEAD", "unknown trit model");
   for (size_t a = 0; a < kAttributes; ++a) s.attributes[a].trit_model = kTritModels[byte][a];
 }
 
@@ -77,12 +75,9 @@ const char* header_error(const StreamHeader& h) {
   if (last_refined(h) < 0) return "refined attributes must have the same last refined level";
   if (trit_models_byte(h) < 0) return "this format has no code for these trit models";
   if (h.position_bits < 1 || h.position_bits > kMaxPositionBits) return "position bits must be 1 to 21";
-  for (const Attribute& a : h.attributes)
-    if (!usable(a.step_base)) return "quantization steps must be positive and finite";
-  for (size_t i = 0; i < 3; ++i)
-    if (!std::isfinite(h.origin[i]) || !std::isfinite(h.background[i]))
-      return "origin or background is not finite";
-  return usable(h.voxel_size) ? nullptr : "voxel size must be positive and finite";
+  double steps[kAttributes];
+  for (size_t a = 0; a < kAttributes; ++a) steps[a] = h.attributes[a].step_base;
+  return placement_error(steps, h.origin, h.voxel_size, h.background);
 }
 
 std::vector<uint8_t> write_header(const StreamHeader& h) {
@@ -122,7 +117,7 @@ std::string read_family(ByteReader& in) {
     if (name[i] == 0) {
       ended = true;
     } else if (ended || name[i] < 33 || name[i] > 126) {
-      stream_fail("chunk HEAD: malformed model family");
+      stream_fail_in("chunk HEAD", "malformed model family");
     } else {
       family += static_cast<char>(name[i]);
     }
@@ -137,7 +132,7 @@ void read_coder(ByteReader& in) {
   const int coder = in.u8();
   if (coder == 1)
     stream_fail("symbols were coded with torchac, which this core does not read; recompress without --coder");
-  if (coder != kCoderLanes) stream_fail("chunk HEAD: unknown symbol coder " + std::to_string(coder));
+  if (coder != kCoderLanes) stream_fail_in("chunk HEAD", "unknown symbol coder " + std::to_string(coder));
 }
 
 GridSpec read_grid_spec(ByteReader& in) {
@@ -145,7 +140,7 @@ GridSpec read_grid_spec(ByteReader& in) {
   for (int32_t& v : grid.box_low) v = static_cast<int32_t>(in.u32());
   for (int32_t& v : grid.box_size) v = static_cast<int32_t>(in.u32());
   const size_t planes = in.u16();
-  if (planes > kGridMaxPlanes) stream_fail("chunk HEAD: too many grid planes");
+  if (planes > kGridMaxPlanes) stream_fail_in("chunk HEAD", "too many grid planes");
   for (size_t i = 0; i < planes; ++i) {
     GridPlane plane;
     plane.dims = in.u8();
@@ -182,8 +177,8 @@ StreamHeader read_header(const uint8_t* data, size_t size) {
   h.grid = read_grid_spec(in);
   in.finish();
   if ((family == kPredictive) != h.predictive())
-    stream_fail("chunk HEAD: model family and pool features do not belong together");
-  if (const char* error = header_error(h)) stream_fail(std::string("chunk HEAD: ") + error);
+    stream_fail_in("chunk HEAD", "model family and pool features do not belong together");
+  if (const char* error = header_error(h)) stream_fail_in("chunk HEAD", error);
   return h;
 }
 

@@ -1,10 +1,8 @@
 // The stored heads as the float layers that renderers use.
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 
 #include "codec/format/parameters.hpp"
-#include "codec/format/stream_error.hpp"
 
 namespace gspc {
 
@@ -39,15 +37,6 @@ FloatLayer zeros(int in, int out) {
 }
 
 }  // namespace
-
-void check_heads(const StoredHeads& heads) {
-  for (const HeadLayer* layer : {&heads.hidden, &heads.opacity, &heads.color, &heads.cov, &heads.shape_hidden,
-                                 &heads.shape_out, &heads.appearance_hidden, &heads.appearance_out})
-    for (int row = 0; row < layer->out; ++row)
-      for (int column = 0; column < layer->in; ++column)
-        if (!std::isfinite(weight_at(*layer, row, column)))
-          stream_fail("a weight of the heads is not finite");
-}
 
 FloatHeads dequantize(const StoredHeads& heads) {
   constexpr int kView = 4;  // direction and distance

@@ -30,4 +30,20 @@ inline constexpr int32_t kMaxSymbol = (1 << 23) - 1;
 inline constexpr int kMaxActivation = 2047;
 inline constexpr int64_t kAccumulatorBound = int64_t{1} << 24;
 
+// What keeps every value finite in float32 from the decoder to the picture (man/pcgs.5, LIMITS).
+inline constexpr size_t kMaxNameBytes = 1024;
+inline constexpr uint32_t kMaxSide = 65535;           // pixels: 16 bits
+inline constexpr double kMinFocal = 1.0 / (1 << 10);  // pixels
+inline constexpr double kMaxFocal = 1 << 30;
+inline constexpr double kMaxCenter = 1 << 24;      // pixels, from the corner of the picture
+inline constexpr double kMaxRotationError = 1e-3;  // of the rows' products from 0 and 1
+inline constexpr double kMaxOrigin = 4294967296;   // world units
+inline constexpr double kMaxTranslation = 8589934592;
+inline constexpr double kMaxVoxel = 1 << 11;
+inline constexpr double kMaxStep = 1 << 20;
+inline constexpr double kMaxHeadFloat = 1 << 20;  // scales, biases and the distance scale of the heads
+
+// Bytes that decoding may take unless asked otherwise.
+inline constexpr int64_t kMaxMemory = int64_t{4} << 30;
+
 }  // namespace gspc

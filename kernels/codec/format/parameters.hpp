@@ -64,9 +64,6 @@ struct FloatHeads {
 };
 FloatHeads dequantize(const StoredHeads& heads);
 
-// Throws StreamError unless every weight times its scale is finite, as renderers need it.
-void check_heads(const StoredHeads& heads);
-
 struct StoredCamera {
   std::string name;
   uint32_t width = 0, height = 0;

@@ -78,7 +78,7 @@ std::vector<double> plane_entropies(const uint8_t* data, size_t size) {
   const auto& chunks = file.levels[0];
   const auto chunk =
       std::find_if(chunks.begin(), chunks.end(), [](const Chunk& c) { return c.tag == kTagGrid; });
-  if (chunk == chunks.end()) stream_fail("level 1: a chunk of parameters is missing");
+  if (chunk == chunks.end()) stream_fail_in("level 1", "a chunk of parameters is missing");
   check_crc(*chunk);
   const std::vector<uint8_t> signs =
       read_part(*chunk, [&](const uint8_t* p, size_t n) { return read_grid(grid, p, n); });

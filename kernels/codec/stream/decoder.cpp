@@ -126,7 +126,7 @@ void read_rest(const StreamPlan& plan, DecodedStream& out) {
       read_part(*chunks.heads, [&](const uint8_t* p, size_t n) { return read_heads(out.header, p, n); });
   if (chunks.cameras != nullptr) out.cameras = read_part(*chunks.cameras, read_cameras);
   if (chunks.metadata != nullptr) {
-    if (chunks.metadata->length > kMaxMetadataBytes) stream_fail("chunk meta: longer than 1 MiB");
+    if (chunks.metadata->length > kMaxMetadataBytes) stream_fail_in("chunk meta", "longer than 1 MiB");
     out.metadata.assign(reinterpret_cast<const char*>(chunks.metadata->payload), chunks.metadata->length);
   }
 }

@@ -38,8 +38,7 @@ std::vector<KeyedAnchor> sorted_anchors(SceneSource& scene) {
 
 void check_symbols(const int32_t* k, size_t n, const char* name) {
   for (size_t i = 0; i < n; ++i)
-    if (k[i] > kMaxSymbol || k[i] < -kMaxSymbol)
-      stream_fail(std::string(name) + ": a symbol is beyond 23 bits");
+    if (k[i] > kMaxSymbol || k[i] < -kMaxSymbol) stream_fail_in(name, "a symbol is beyond 23 bits");
 }
 
 void check_source(const SceneSource& scene, int levels) {

@@ -10,12 +10,12 @@ namespace gspc {
 namespace {
 
 void take_once(const Chunk*& place, const Chunk& chunk) {
-  if (place != nullptr) stream_fail(chunk.name() + ": appears twice");
+  if (place != nullptr) stream_fail_in(chunk.name(), "appears twice");
   place = &chunk;
 }
 
 [[noreturn]] void fail_unknown(const Chunk& chunk) {
-  stream_fail(chunk.name() + ": unknown and needed to read this stream; update gspc");
+  stream_fail_in(chunk.name(), "unknown and needed to read this stream; update gspc");
 }
 
 StreamChunks sort_chunks(const Container& file) {
@@ -38,7 +38,7 @@ StreamChunks sort_chunks(const Container& file) {
       else if (!chunk.ancillary()) fail_unknown(chunk);
     }
     const bool parameters = networks != nullptr && (l > 0 || (c.grid != nullptr && c.heads != nullptr));
-    if (!parameters) stream_fail("level " + std::to_string(l + 1) + ": a chunk of parameters is missing");
+    if (!parameters) stream_fail_in("level " + std::to_string(l + 1), "a chunk of parameters is missing");
     c.networks.push_back(networks);
     c.slices.push_back(std::move(slices));
   }
@@ -62,8 +62,9 @@ void plan_slices(StreamPlan& plan) {
       sum += plan.parts[l][i].fresh;
     }
     if (sum != index.levels[l].anchors)
-      stream_fail("level " + std::to_string(l + 1) + ": the index counts " +
-                  std::to_string(index.levels[l].anchors) + " anchors, its slices " + std::to_string(sum));
+      stream_fail_in("level " + std::to_string(l + 1), "the index counts " +
+                                                           std::to_string(index.levels[l].anchors) +
+                                                           " anchors, its slices " + std::to_string(sum));
   }
   size_t at = 0;
   for (size_t n : anchors) {
@@ -77,9 +78,7 @@ void plan_slices(StreamPlan& plan) {
 }  // namespace
 
 void fail_in(const Chunk& chunk, const StreamError& error) {
-  const std::string text = error.what();
-  const bool named = text.rfind("chunk ", 0) == 0 || text.rfind("network ", 0) == 0;
-  stream_fail(named ? text : chunk.name() + ": " + text);
+  stream_fail_in(error.place.empty() ? chunk.name() : error.place, error.problem);
 }
 
 StreamPlan plan_stream(Container file, StreamHeader header, int upto) {
@@ -93,7 +92,7 @@ StreamPlan plan_stream(Container file, StreamHeader header, int upto) {
     stream_fail("truncated: level " + std::to_string(upto) + " was asked for, the last whole one is " +
                 std::to_string(plan.levels()));
   if (plan.file.index.first_key.back() >> (3 * plan.header.position_bits))
-    stream_fail("chunk INDX: slices beyond the positions");
+    stream_fail_in("chunk INDX", "slices beyond the positions");
   plan.chunks = sort_chunks(plan.file);
   plan_slices(plan);
   return plan;
@@ -122,7 +121,7 @@ void check_memory(uint64_t need, uint64_t limit, const char* work) {
 StreamModel read_model(const StreamPlan& plan) {
   const StreamHeader& header = plan.header;
   if (plan.levels() > 1 && !header.holds_levels())
-    stream_fail("chunk HEAD: more than one level, but no trit networks");
+    stream_fail_in("chunk HEAD", "more than one level, but no trit networks");
   Networks networks(header, plan.levels());
   for (int level = 1; level <= plan.levels(); ++level)
     read_part(*plan.chunks.networks[static_cast<size_t>(level) - 1],

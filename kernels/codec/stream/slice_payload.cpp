@@ -22,12 +22,12 @@ SliceParts read_slice(const Chunk& chunk) {
   parts.fresh = in.varint();
   parts.gaussians = in.varint();
   if (parts.fresh > uint64_t{kMaxAnchorsPerByte} * chunk.length)
-    stream_fail(name + ": more new anchors than 8 per byte");
+    stream_fail_in(name, "more new anchors than 8 per byte");
   SliceParts::Bytes* const all[4] = {&parts.positions, &parts.masks, &parts.escapes, &parts.lanes};
   for (auto* part : all) part->size = in.varint();
   for (auto* part : all) part->data = in.take(part->size);
   while (in.left() > 0)
-    if (in.u8() != 0) stream_fail(name + ": padding is not zero");
+    if (in.u8() != 0) stream_fail_in(name, "padding is not zero");
   return parts;
 }
 

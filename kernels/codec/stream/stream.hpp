@@ -50,7 +50,7 @@ struct Buffer {
 struct DecodeOptions {
   int upto = 0;     // 0: the finest whole level
   int threads = 0;  // 0: one per processor
-  uint64_t max_memory = uint64_t{4} << 30;
+  uint64_t max_memory = kMaxMemory;
   bool symbols = false;  // integers instead of floats
   bool ideal = false;    // sum what symbols cost under their tables
   bool reverse = false;  // slices in the opposite order: same result, for tests

@@ -46,7 +46,7 @@ class LaneWriter : public RunWriter {
 
 SymbolCoder coder_of(const Chunk& head) {
   const int coder = head.length > kCoderAt ? head.payload[kCoderAt] : -1;
-  if (coder != 0 && coder != 1) stream_fail("chunk HEAD: unknown symbol coder " + std::to_string(coder));
+  if (coder != 0 && coder != 1) stream_fail_in("chunk HEAD", "unknown symbol coder " + std::to_string(coder));
   return static_cast<SymbolCoder>(coder);
 }
 
@@ -124,7 +124,7 @@ std::vector<uint8_t> transcode_stream(const uint8_t* data, size_t size, const Tr
                                       ForeignCoder& foreign) {
   Container file = read_container(data, size, options.upto);
   StreamHeader header = read_header_of_any_coder(file.head);
-  if (coder_of(file.head) == options.to) stream_fail("chunk HEAD: symbols are coded like that already");
+  if (coder_of(file.head) == options.to) stream_fail_in("chunk HEAD", "symbols are coded like that already");
   const StreamPlan plan = plan_stream(std::move(file), std::move(header), options.upto);
   const uint64_t symbols = plan.largest * static_cast<uint64_t>(plan.header.values());
   check_memory(walk_memory(plan, 1) + foreign.memory(symbols), options.max_memory, "recoding");

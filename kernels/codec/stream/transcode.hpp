@@ -21,7 +21,7 @@ StreamHeader read_header_of_any_coder(const Chunk& head);
 struct TranscodeOptions {
   SymbolCoder to = SymbolCoder::lanes;
   int upto = 0;  // 0: the finest whole level
-  uint64_t max_memory = uint64_t{4} << 30;
+  uint64_t max_memory = kMaxMemory;
 };
 
 // The levels up to options.upto with symbols coded by options.to, where `foreign` stands for the coder that
