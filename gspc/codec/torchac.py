@@ -88,7 +88,7 @@ def _slots() -> Index:
 
 
 def batches(slots: Index) -> Iterator[Index]:
-    """Which symbols of a run each call codes, by the slots [n] of their tables: those with equally many slots,
+    """Which symbols of a run each call codes, by how many slots [n] their tables have: those with equally many,
     fewest first, in their order."""
     order = np.argsort(slots, kind="stable")
     for group in np.split(order, np.flatnonzero(np.diff(slots[order])) + 1):
@@ -123,7 +123,7 @@ class Encoder:
         self._out = bytearray()
 
     def gaussian(self, tables: U8, symbols: I32) -> None:
-        """A run of symbols [n] under Gaussian tables [n]; those beyond their table are coded as the escape."""
+        """A run of symbols [n] under Gaussian tables [n]; those beyond their table become the escape."""
         slots = _slots()[tables]
         order = np.where(symbols >= 0, 2 * symbols, -2 * symbols - 1)
         self._run(lambda batch: _rows("gaussian", tables[batch]), slots, np.minimum(order, slots - 1))
