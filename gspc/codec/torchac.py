@@ -88,8 +88,8 @@ def _slots() -> Index:
 
 
 def batches(slots: Index) -> Iterator[Index]:
-    """Which symbols of a run each call codes, by how many slots [n] their tables have: those with equally many,
-    fewest first, in their order."""
+    """Which symbols of a run each call codes, from how many slots [n] their tables have: those with equally
+    many, fewest first, in their order."""
     order = np.argsort(slots, kind="stable")
     for group in np.split(order, np.flatnonzero(np.diff(slots[order])) + 1):
         if len(group):
