@@ -316,7 +316,7 @@ def bad_scenes() -> list[tuple[str, QuantizedScene]]:
         ("weight: .* values expected", replace(plain, shape=replace(plain.shape, trunk_hidden=11))),
         ("weight: .* values expected", replace(pool, shape=replace(pool.shape, pool=Pool(6, 9, 1)))),
         ("network pool row 0: sum", nets(pool, pool=loud)),
-        ("network chunk 2 row .*2\\^31", nets(chunks, groups=broken)),
+        ("network group 2 row .*2\\^31", nets(chunks, groups=broken)),
         ("scales and biases must be within", replace(plain, heads=replace(plain.heads, color=glaring))),
         ("hidden heads", replace(pool, heads=plain.heads)),
         ("heads: 4 layers expected, not 8", replace(plain, heads=tiny("own-planes").heads)),
