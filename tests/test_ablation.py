@@ -202,7 +202,15 @@ def ablation_report(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("ablation_report")
 
 
-def test_mean_curves_have_an_error_from_three_seeds_on(ablation_report: ModuleType) -> None:
+@pytest.fixture
+def ablation_tables(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(BENCH.parent))
+    return importlib.import_module("ablation_tables")
+
+
+def test_mean_curves_have_an_error_from_three_seeds_on(
+    ablation_report: ModuleType, ablation_tables: ModuleType
+) -> None:
     """Three seeds whose bytes are 80, 90 and 100 % of the reference's."""
     arms = [
         {
@@ -215,15 +223,17 @@ def test_mean_curves_have_an_error_from_three_seeds_on(ablation_report: ModuleTy
     assert three["value"] == pytest.approx(-10.0, abs=1e-6) and three["overlap"] == 1.0
     # Without one seed each: -5, -10 and -15 %.
     assert three["error"] == pytest.approx(math.sqrt(2 / 3 * (5**2 + 5**2)), abs=1e-6)
-    assert ablation_report._of_means({"of_means": three}, 1, " %") == "-10.0 ± 5.8 %"
+    assert ablation_tables._of_means({"of_means": three}, 1, " %") == "-10.0 ± 5.8 %"
     two = ablation_report._of_mean_curves(bd_rate, arms, [0, 1], "bytes")
     assert two["value"] == pytest.approx(-15.0, abs=1e-6) and two["error"] is None
-    assert ablation_report._of_means({"of_means": two}, 1, " %") == "-15.0 %"
+    assert ablation_tables._of_means({"of_means": two}, 1, " %") == "-15.0 %"
 
 
-def test_differences_within_the_seeds_spread_are_unresolved(ablation_report: ModuleType) -> None:
+def test_differences_within_the_seeds_spread_are_unresolved(
+    ablation_report: ModuleType, ablation_tables: ModuleType
+) -> None:
     def text(*values: float) -> str:
-        return ablation_report._difference(
+        return ablation_tables._difference(
             ablation_report._summary([Difference(value, 0.9) for value in values]), 1, " %"
         )
 

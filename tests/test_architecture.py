@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "scene": set(),
     "config": {"presets", "recipe"},
-    "recipe": set(),
+    "recipe": {"format"},
     "presets": {"recipe"},
     "switches": {"presets", "recipe"},
     "output": set(),

@@ -7,13 +7,12 @@ import pytest
 import torch
 from train_scenes import at_level
 
-from gspc.codec import decode, decode_symbols, encode, predict
-from gspc.codec.export import export_trained, step_table
+from gspc.codec import decode, decode_symbols, encode, predict, step_table
+from gspc.codec.export import export_trained
 from gspc.config import DataOptions, FitOptions
 from gspc.data import load_scene
 from gspc.data.demo import write_demo_scene
-from gspc.format import describe
-from gspc.model import quantization as quant
+from gspc.format import describe, units
 from gspc.model.masks import first_level
 from gspc.model.storage import TrainedModel, load_model
 from gspc.train import fit
@@ -114,10 +113,10 @@ def test_simulated_integers_of_training_are_those_of_the_codec(trained, exported
         context = model.grid(model.positions[alive(trained)])
         prediction, _ = model.context.predict(context)
     centers = [prediction.center_features, prediction.center_scaling, prediction.center_offsets]
-    want = torch.cat(centers, 1).numpy() * quant.MEAN_RESOLUTION
+    want = torch.cat(centers, 1).numpy() * units.MEAN_RESOLUTION
     assert np.abs(means - want).max() <= 2.0
     assert np.mean(np.abs(means - want) <= 0.75) > 0.99
-    index = np.clip(np.round(prediction.r.numpy() * quant.STEP_RESOLUTION) + quant.STEP_CENTER, 0, 127)
+    index = np.clip(np.round(prediction.r.numpy() * units.STEP_RESOLUTION) + units.STEP_CENTER, 0, 127)
     assert np.abs(steps - index).max() <= 1
     assert np.mean(steps == index) > 0.95
 

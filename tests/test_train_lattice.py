@@ -9,8 +9,9 @@ import pytest
 import torch
 from train_scenes import POOLED, noise_scene, trainer
 
-from gspc.codec import decode, encode
-from gspc.codec.export import export_trained, step_table
+from gspc.codec import decode, encode, step_table
+from gspc.codec.export import export_trained
+from gspc.format import units
 from gspc.model import quantization as quant
 from gspc.model.storage import TrainedModel
 from gspc.scene import SceneData
@@ -41,7 +42,7 @@ def test_the_last_phase_shows_what_the_stream_restores(scene: SceneData, change:
         assert len(set(rows)) == len(rows) > 100
         alive = stream.gaussian_mask
         assert np.array_equal(shown.mask.numpy()[rows] > 0.5, alive)
-        near = 1.01 / quant.MEAN_RESOLUTION  # networks' outputs may round to the next unit
+        near = 1.01 / units.MEAN_RESOLUTION  # networks' outputs may round to the next unit
         base = made.model.shape.step_base
         for got, want, q0 in (
             (shown.features.numpy()[rows], stream.features[:, 5:], base.features),

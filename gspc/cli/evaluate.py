@@ -17,70 +17,82 @@ if TYPE_CHECKING:
 EXAMPLE = "gspc eval scene.pcgs --data photos --json scores.json"
 
 
+Inputs = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="INPUT",
+        show_default=False,
+        help="A .pcgs stream, decoded scene or model.pt, recognized by content; - or nothing reads "
+        "stdin. With --compare, two arms or more.",
+    ),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        "-d",
+        metavar="DIR",
+        help="The photographs that the scene was made from. Required, except with --compare.",
+    ),
+]
+CompareArms = Annotated[
+    bool,
+    typer.Option(
+        "--compare",
+        help="Compare curves of quality over size. Each INPUT is an arm: a file that --json wrote, or "
+        "several with + between. NAME=A.json+B.json names the arm. The first one is the reference.",
+    ),
+]
+Plot = Annotated[
+    str | None,
+    typer.Option("--plot", metavar="FILE.png", help="With --compare: draw the curves; - for stdout."),
+]
+Levels = Annotated[
+    str | None,
+    typer.Option(
+        "--levels", metavar="A,B,...|last", help="Levels to evaluate or to compare; by default all."
+    ),
+]
+Views = Annotated[bool, typer.Option("--views", help="Show every view, too.")]
+JsonFile = Annotated[
+    str | None, typer.Option("--json", metavar="FILE", help="Write all figures as JSON; - for stdout.")
+]
+CsvFile = Annotated[
+    str | None, typer.Option("--csv", metavar="FILE", help="Write all figures as CSV; - for stdout.")
+]
+Hold = Annotated[
+    int | None,
+    typer.Option(
+        "--hold",
+        metavar="N",
+        help="Compare with every Nth view by name; by default as in training. Views that the scene "
+        "itself keeps for tests are taken as they are.",
+    ),
+]
+Background = Annotated[
+    options.Background | None,
+    typer.Option(
+        "--background",
+        metavar="auto|white|black",
+        help="Color behind transparent pixels and the scene; by default as in training.",
+    ),
+]
+
+
 def command(
-    inputs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="INPUT",
-            show_default=False,
-            help="A .pcgs stream, decoded scene or model.pt, recognized by content; - or nothing reads "
-            "stdin. With --compare, two arms or more.",
-        ),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data",
-            "-d",
-            metavar="DIR",
-            help="The photographs that the scene was made from. Required, except with --compare.",
-        ),
-    ] = None,
-    compare_arms: Annotated[
-        bool,
-        typer.Option(
-            "--compare",
-            help="Compare curves of quality over size. Each INPUT is an arm: a file that --json wrote, or "
-            "several with + between. NAME=A.json+B.json names the arm. The first one is the reference.",
-        ),
-    ] = False,
-    plot: Annotated[
-        str | None,
-        typer.Option("--plot", metavar="FILE.png", help="With --compare: draw the curves; - for stdout."),
-    ] = None,
-    levels: Annotated[
-        str | None,
-        typer.Option(
-            "--levels", metavar="A,B,...|last", help="Levels to evaluate or to compare; by default all."
-        ),
-    ] = None,
+    inputs: Inputs = None,
+    data: Data = None,
+    compare_arms: CompareArms = False,
+    plot: Plot = None,
+    levels: Levels = None,
     upto: options.Upto = None,
-    views: Annotated[bool, typer.Option("--views", help="Show every view, too.")] = False,
-    json_file: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write all figures as JSON; - for stdout.")
-    ] = None,
-    csv_file: Annotated[
-        str | None, typer.Option("--csv", metavar="FILE", help="Write all figures as CSV; - for stdout.")
-    ] = None,
+    views: Views = False,
+    json_file: JsonFile = None,
+    csv_file: CsvFile = None,
     resolution: options.Resolution = None,
     images: options.Images = None,
-    hold: Annotated[
-        int | None,
-        typer.Option(
-            "--hold",
-            metavar="N",
-            help="Compare with every Nth view by name; by default as in training. Views that the scene "
-            "itself keeps for tests are taken as they are.",
-        ),
-    ] = None,
-    background: Annotated[
-        options.Background | None,
-        typer.Option(
-            "--background",
-            metavar="auto|white|black",
-            help="Color behind transparent pixels and the scene; by default as in training.",
-        ),
-    ] = None,
+    hold: Hold = None,
+    background: Background = None,
     device: options.RenderDevice = "cpu",
     threads: options.Threads = 0,
     force: options.Force = False,

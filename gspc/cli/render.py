@@ -13,45 +13,48 @@ from gspc.errors import UsageError
 EXAMPLE = "gspc render scene.pcgs --upto 1 --view 0 -o view.png"
 
 
+Cameras = Annotated[
+    Path | None,
+    typer.Option(
+        "--cameras",
+        metavar="DIR",
+        help="Draw from the cameras of this COLMAP directory, or one with Blender's transforms.",
+    ),
+]
+View = Annotated[
+    str | None,
+    typer.Option("--view", metavar="NAME|INDEX", help="One view, by name or by its number counted from 0."),
+]
+Size = Annotated[
+    str | None,
+    typer.Option("--size", metavar="WxH", help="Size of the pictures in pixels; the height may be left out."),
+]
+Coarse = Annotated[
+    bool,
+    typer.Option(
+        "--coarse",
+        help="Leave out what was stored beside the prediction; for scenes with a feature pool.",
+    ),
+]
+Output = Annotated[
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="DIR|FILE.png|-",
+        help="A directory for the pictures; for one view also a PNG file, or - for stdout.",
+    ),
+]
+
+
 def command(
     source: options.Input = None,
-    cameras: Annotated[
-        Path | None,
-        typer.Option(
-            "--cameras",
-            metavar="DIR",
-            help="Draw from the cameras of this COLMAP directory, or one with Blender's transforms.",
-        ),
-    ] = None,
-    view: Annotated[
-        str | None,
-        typer.Option(
-            "--view", metavar="NAME|INDEX", help="One view, by name or by its number counted from 0."
-        ),
-    ] = None,
-    size: Annotated[
-        str | None,
-        typer.Option(
-            "--size", metavar="WxH", help="Size of the pictures in pixels; the height may be left out."
-        ),
-    ] = None,
+    cameras: Cameras = None,
+    view: View = None,
+    size: Size = None,
     upto: options.Upto = None,
-    coarse: Annotated[
-        bool,
-        typer.Option(
-            "--coarse",
-            help="Leave out what was stored beside the prediction; for scenes with a feature pool.",
-        ),
-    ] = False,
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="DIR|FILE.png|-",
-            help="A directory for the pictures; for one view also a PNG file, or - for stdout.",
-        ),
-    ] = "renders",
+    coarse: Coarse = False,
+    output: Output = "renders",
     device: options.RenderDevice = "cpu",
     threads: options.Threads = 0,
     max_memory: options.MaxMemory = options.DEFAULT_MEMORY,

@@ -1,5 +1,6 @@
 """The codec: integers to `.pcgs` streams and back. Nothing here imports torch; `gspc.codec.export` does."""
 
+from gspc.codec.core import step_table
 from gspc.codec.recode import recode, require
 from gspc.codec.stream import decode, decode_symbols, encode, predict, predict_pool, truncate_levels
 from gspc.format.scene import (
@@ -31,5 +32,6 @@ __all__ = [
     "predict_pool",
     "recode",
     "require",
+    "step_table",
     "truncate_levels",
 ]

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from gspc import _codec
 from gspc.errors import InputError
-from gspc.format import usable
+from gspc.format import units, usable
 from gspc.format.grid import GridPlane, GridSpec
 from gspc.format.scene import (
+    F64,
     I32,
     U8,
     Bool,
@@ -84,6 +85,11 @@ def header_to_core(scene: QuantizedScene) -> _codec.StreamHeader:
     return _codec.StreamHeader(
         shape_to_core(scene.shape), origin=(x, y, z), voxel_size=float(scene.voxel_size), background=(r, g, b)
     )
+
+
+def step_table() -> F64:  # -> [128]
+    """Steps of all indices relative to Q0, as the stream's pinned table has them."""
+    return _codec.step_table().astype(np.float64) / units.STEP_UNITS
 
 
 def int32(values: NDArray[np.integer]) -> I32:

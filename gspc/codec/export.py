@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gspc.codec import predict
+from gspc.codec import predict, step_table
 from gspc.errors import InputError
+from gspc.format import units
 from gspc.format.scene import (
     IntegerLayer,
     IntegerNetwork,
@@ -23,7 +24,6 @@ from gspc.format.scene import (
     QuantizedScene,
 )
 from gspc.format.shape import Attribute, StreamShape
-from gspc.model import quantization as quant
 from gspc.model.anchors import POOL_UNITS, AnchorModel
 from gspc.model.calibrate import calibrate
 from gspc.model.context import ContextNets, TwoLayer
@@ -104,18 +104,12 @@ def _symbols(
     symbols, column = [], 0
     for i, (value, attribute) in enumerate(zip(values, shape.attributes, strict=True)):
         q0 = attribute.step_base
-        mean = means[:, column : column + attribute.values] * (q0 / quant.MEAN_RESOLUTION)
+        mean = means[:, column : column + attribute.values] * (q0 / units.MEAN_RESOLUTION)
         column += attribute.values
         step = q0 * table[steps[:, i : i + 1]] / attribute.refinement(level)
         found = np.floor((value.astype(np.float64) - mean) / step + 0.5)
         symbols.append(np.clip(found, -SYMBOL_LIMIT, SYMBOL_LIMIT).astype(np.int32))
     return symbols
-
-
-def step_table() -> NDArray[np.float64]:
-    """Steps of all indices relative to Q0, [STEP_COUNT], as the stream's pinned table has them."""
-    r = (np.arange(quant.STEP_COUNT) - quant.STEP_CENTER) / quant.STEP_RESOLUTION
-    return np.round(2**14 * (1 + np.tanh(r))) / 2**14
 
 
 def _grid_signs(model: AnchorModel) -> tuple[NDArray[np.bool_], ...]:
@@ -130,14 +124,14 @@ def integer_networks(model: AnchorModel) -> Networks:
     levels = range(1, nets.levels + 1)
     plain = torch.ones(nets.shape.trunk_hidden)
     trunk = _hidden(nets.trunk, [plain, *(nets.trunk_gain(level) for level in levels)])
-    octaves = torch.full((f + z,), float(quant.SCALES_PER_OCTAVE))
+    octaves = torch.full((f + z,), float(units.SCALES_PER_OCTAVE))
     center_units = torch.cat(
         [
-            torch.full((f + z + k3,), float(quant.MEAN_RESOLUTION)),
-            torch.full((k3,), float(quant.SCALES_PER_OCTAVE)),
+            torch.full((f + z + k3,), float(units.MEAN_RESOLUTION)),
+            torch.full((k3,), float(units.SCALES_PER_OCTAVE)),
         ]
     )
-    steps_units = torch.full((len(nets.shape.attributes),), float(quant.STEP_RESOLUTION))
+    steps_units = torch.full((len(nets.shape.attributes),), float(units.STEP_RESOLUTION))
     return Networks(
         steps=IntegerNetwork(
             (
@@ -160,19 +154,20 @@ def _trit_network(nets: ContextNets, attribute: Attribute) -> IntegerNetwork:
     count = attribute.values
     learned = attribute.trit_model == "learned"
     first = TRIT_ZERO_UNITS if learned else TRIT_MEAN_UNITS
-    second = TRIT_SIGN_UNITS if learned else float(quant.SCALES_PER_OCTAVE)
-    units = torch.tensor([first] * count + [second] * count)
-    center = torch.full_like(units, TRIT_CENTER if learned else 0.0)
+    second = TRIT_SIGN_UNITS if learned else float(units.SCALES_PER_OCTAVE)
+    outputs = torch.tensor([first] * count + [second] * count)
+    center = torch.full_like(outputs, TRIT_CENTER if learned else 0.0)
     hidden = _hidden(net, [gain(level) for level in range(2, nets.levels + 1)])
-    return IntegerNetwork((hidden, _output(net.second, net.units, units, center)))
+    return IntegerNetwork((hidden, _output(net.second, net.units, outputs, center)))
 
 
 def _group_network(nets: ContextNets, number: int) -> IntegerNetwork:
     """Means in units of Q0 / 64, scales in twelfths of an octave, weight logits in quarters."""
     net, gain = nets.chunk_net(number)
     own = net.second.out_features // 3
-    units = [float(quant.MEAN_RESOLUTION)] * own + [float(quant.SCALES_PER_OCTAVE)] * own
-    out = _output(net.second, net.units, torch.tensor(units + [WEIGHT_UNITS] * own))
+    kinds = (float(units.MEAN_RESOLUTION), float(units.SCALES_PER_OCTAVE), WEIGHT_UNITS)
+    outputs = torch.tensor([unit for unit in kinds for _ in range(own)])
+    out = _output(net.second, net.units, outputs)
     return IntegerNetwork((_hidden(net, [gain(level) for level in range(1, nets.levels + 1)]), out))
 
 

@@ -16,12 +16,12 @@ from gspc.format.shape import (
     CODERS,
     FAMILIES,
     NEVER,
+    TRITS,
     Attribute,
     Coder,
     Groups,
     Pool,
     StreamShape,
-    TritModel,
 )
 from gspc.format.usable import placement_problem
 
@@ -46,13 +46,7 @@ class HeaderInfo:
 _HEAD = "<12sBB12H4B3d3dd3f3i3IH"
 _HEAD_ERROR = "chunk HEAD"
 
-# The byte of trit models names those of all attributes at once.
-_TRIT_MODELS: tuple[tuple[TritModel, ...], ...] = (
-    ("learned",) * 3,
-    ("gaussian",) * 3,
-    ("unbounded",) * 3,
-    ("learned", "gaussian", "gaussian"),
-)
+_TRIT_MODELS = tuple(TRITS.values())  # by the byte of trit models, which names those of all attributes
 _ONE_SCALE, _LAST_SHIFT = 8, 4  # in the byte of refined attributes
 
 

@@ -8,7 +8,7 @@ derives again which level refines which attribute under which model of trits. Th
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -20,6 +20,19 @@ from gspc.format.grid import GridSpec
 # the trit that knows no bounds.
 TritModel = Literal["learned", "gaussian", "unbounded"]
 TRIT_MODELS: tuple[TritModel, ...] = get_args(TritModel)
+TRIT_WORDS: Mapping[TritModel, str] = {
+    "learned": "learned",
+    "gaussian": "Gaussian",
+    "unbounded": "Gaussian without bounds",
+}
+# What recipes call the models of features, scaling and offsets together, in the order of HEAD's numbers.
+Trits = Literal["learned", "gaussian", "rounded", "mixed"]
+TRITS: Mapping[Trits, tuple[TritModel, TritModel, TritModel]] = {
+    "learned": ("learned", "learned", "learned"),
+    "gaussian": ("gaussian", "gaussian", "gaussian"),
+    "rounded": ("unbounded", "unbounded", "unbounded"),
+    "mixed": ("learned", "gaussian", "gaussian"),
+}
 
 ATTRIBUTES = ("features", "scaling", "offsets")  # in coding order, which is that of their steps, too
 FAMILIES = ("plain", "predictive")  # without and with a pool

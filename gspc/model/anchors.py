@@ -3,7 +3,6 @@ networks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
@@ -16,11 +15,12 @@ from gspc.format.shape import (
     ALL_LEVELS,
     ATTRIBUTES,
     NEVER,
+    TRITS,
     Attribute,
     Groups,
     Pool,
     StreamShape,
-    TritModel,
+    Trits,
 )
 from gspc.model.context import ContextNets, Prediction, TwoLayer
 from gspc.model.fake_quant import straight_through
@@ -38,13 +38,6 @@ POSITION_CENTER = (
 )  # integer position of the scene's middle while training: 21 bits per axis, 16 divides it
 
 
-# What a recipe calls the trit models of features, scaling and offsets.
-TRITS: Mapping[str, tuple[TritModel, TritModel, TritModel]] = {
-    "learned": ("learned", "learned", "learned"),
-    "gaussian": ("gaussian", "gaussian", "gaussian"),
-    "rounded": ("unbounded", "unbounded", "unbounded"),
-    "mixed": ("learned", "gaussian", "gaussian"),
-}
 POOL_UNITS = 1024  # integers per 1.0 of the pool's features in the stream
 
 
@@ -71,7 +64,7 @@ class ModelShape:
     progressive_masks: bool = True
     refined: int = 3  # 1 features, 2 scaling, 4 offsets
     refine_until: int = 0  # last level that refines; 0: all do
-    trits: str = "learned"
+    trits: Trits = "learned"
     one_scale: bool = False
     step_base: StepBase = field(default_factory=StepBase)
 

@@ -1,4 +1,4 @@
-"""The only quantization-step formula, and the grids that nest (method section 2).
+"""Steps of the grids that nest (method section 2); their formula is `gspc.ops.rate.relative_step`.
 
 Attributes are centered: the grid of an anchor's values is laid around a mean that the context alone predicts,
 so that it is the same at every level. The step of level 1 is `q_1 = Q0 (1 + tanh r)`, r one number per anchor
@@ -13,15 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# Integer side of the same formulas (the pinned tables of the stream are made from these figures).
-STEP_RESOLUTION = 32  # step indices per unit of r
-STEP_CENTER = 64  # index of r = 0
-STEP_COUNT = 128
-SCALES_PER_OCTAVE = 12
-SCALE_COUNT = 128
-LOG2_SMALLEST_SCALE = -3.0  # in steps
-MEAN_RESOLUTION = 64  # integer means per Q0
-
+from gspc.format import units
+from gspc.ops.rate import relative_step
 
 # Q0 of a single log scale, about 0.2 / sqrt(6): its rounding moves all six at once, as far as a step sqrt(6)
 # times as wide would move one of them.
@@ -44,24 +37,23 @@ class StepBase:
 
 def step(base: float, r: Tensor) -> Tensor:
     """Quantization step [...] of level 1 from the network's output r [...]."""
-    low = -STEP_CENTER / STEP_RESOLUTION
-    high = (STEP_COUNT - 1 - STEP_CENTER) / STEP_RESOLUTION
-    return base * (1.0 + torch.tanh(r.clamp(low, high)))
+    return base * relative_step(r)
 
 
 def tabled_step(r: Tensor) -> Tensor:
     """Step [...] relative to Q0 as the stream's table has it for the network's output r [...]."""
-    return torch.round(2.0**14 * step(1.0, torch.round(r * STEP_RESOLUTION) / STEP_RESOLUTION)) / 2.0**14
+    indexed = torch.round(r * units.STEP_RESOLUTION) / units.STEP_RESOLUTION
+    return torch.round(float(units.STEP_UNITS) * relative_step(indexed)) / float(units.STEP_UNITS)
 
 
 def clamp_log2_scale_in_steps(value: Tensor) -> Tensor:
     """Limits log2(sigma / step) [...] to what the pinned Gaussian tables hold."""
-    return value.clamp(LOG2_SMALLEST_SCALE, LOG2_SMALLEST_SCALE + (SCALE_COUNT - 1) / SCALES_PER_OCTAVE)
+    low = units.LOG2_SMALLEST_SCALE
+    return value.clamp(low, low + (units.SCALE_COUNT - 1) / units.SCALES_PER_OCTAVE)
 
 
 def trit_scale(z: Tensor) -> Tensor:
     """Standard deviation [...] in steps of an unbounded refinement, from a trit network's second output
     [...] (in octaves around that of index 64)."""
-    return torch.exp2(
-        clamp_log2_scale_in_steps(z + LOG2_SMALLEST_SCALE + (SCALE_COUNT // 2) / SCALES_PER_OCTAVE)
-    )
+    middle = units.LOG2_SMALLEST_SCALE + (units.SCALE_COUNT // 2) / units.SCALES_PER_OCTAVE
+    return torch.exp2(clamp_log2_scale_in_steps(z + middle))

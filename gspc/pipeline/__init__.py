@@ -21,9 +21,10 @@ from gspc.pipeline.coding import (
 from gspc.pipeline.comparison import Arm, ArmDifference, Comparison, Point, compare
 from gspc.pipeline.evaluation import Evaluation, LevelScore, ViewScore, evaluate
 from gspc.pipeline.inspection import ChunkRow, Inspection, Part, inspect
-from gspc.pipeline.pictures import choose_cameras, coarse, draw_bit_map, render_directory, render_png
+from gspc.pipeline.pictures import coarse, draw_bit_map, render_directory, render_png
 from gspc.pipeline.source import Source, load_source, naming
 from gspc.pipeline.training import fit, write_demo_scene
+from gspc.pipeline.views import choose_cameras
 
 if TYPE_CHECKING:
     from gspc.train import FitProgress

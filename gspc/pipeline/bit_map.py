@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from gspc.errors import InputError, UsageError
 from gspc.pipeline.charts import FONT, png
 from gspc.pipeline.coding import as_stream, restore
-from gspc.pipeline.pictures import choose_cameras
 from gspc.pipeline.source import Source, naming
+from gspc.pipeline.views import choose_cameras
 
 if TYPE_CHECKING:
     from gspc.codec.costs import AnchorCosts

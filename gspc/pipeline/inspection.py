@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from gspc.errors import UsageError
 from gspc.format import COMPONENTS, StreamInfo, describe
 from gspc.format.limits import CHUNK_HEADER_BYTES
-from gspc.format.shape import StreamShape
+from gspc.format.shape import TRIT_WORDS, StreamShape
 from gspc.pipeline.breakdown import Breakdown, break_down, first_levels
 from gspc.pipeline.coding import as_stream
 from gspc.pipeline.source import Kind, Source, naming
 from gspc.switches import made_with
 
 CODER_NAMES = {"lanes": "32-lane rANS", "torchac": "torchac"}
-TRIT_NAMES = {"learned": "learned", "gaussian": "Gaussian", "unbounded": "Gaussian without bounds"}
 
 
 @dataclass(frozen=True)
@@ -214,7 +213,7 @@ def _trit_models(shape: StreamShape) -> str:
     """How trits are predicted: one word where all attributes agree, else which attribute has which."""
     by_model: dict[str, list[str]] = {}
     for a in shape.attributes:
-        by_model.setdefault(TRIT_NAMES[a.trit_model], []).append(a.name)
+        by_model.setdefault(TRIT_WORDS[a.trit_model], []).append(a.name)
     first, *others = by_model
     if not others:
         return first

@@ -6,7 +6,7 @@ torch here: `gspc fit --help` prints these files' contents.
 """
 
 from gspc.recipe.contexts import Contexts
-from gspc.recipe.levels import Levels, Trits
+from gspc.recipe.levels import Levels
 from gspc.recipe.rate import Accumulate, MaskCosts, Rate, RateAnchors
 from gspc.recipe.recipe import Ingredient, Recipe, ingredients, value_text
 from gspc.recipe.representation import GridSize, PoolGrid, Representation
@@ -27,7 +27,6 @@ __all__ = [
     "Recipe",
     "Representation",
     "ScheduleSettings",
-    "Trits",
     "ingredients",
     "value_text",
 ]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 from gspc.errors import UsageError
+from gspc.format.shape import Trits
 from gspc.recipe.group import Group, about
-
-Trits = Literal["learned", "gaussian", "rounded", "mixed"]
 
 
 @dataclass(frozen=True)

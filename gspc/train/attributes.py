@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gspc.format import units
 from gspc.format.shape import Attribute
 from gspc.model import quantization as quant
 from gspc.model.anchors import AnchorModel
@@ -154,12 +155,14 @@ class AttributeSource:
         if self._lattice is None or self._lattice.positions is not model.positions:
             context, _ = model.split_grid(self._settled_grid())
             prediction, _ = model.context.predict(context)
-            base = model.shape.step_base.as_tuple()
+            base, resolution = model.shape.step_base.as_tuple(), units.MEAN_RESOLUTION
             centers = (prediction.center_features, prediction.center_scaling, prediction.center_offsets)
-            units = quant.MEAN_RESOLUTION
             self._lattice = Lattice(
                 model.positions,
-                tuple(torch.round(c * units) * (q0 / units) for c, q0 in zip(centers, base, strict=True)),
+                tuple(
+                    torch.round(c * resolution) * (q0 / resolution)
+                    for c, q0 in zip(centers, base, strict=True)
+                ),
                 tuple(
                     q0 * quant.tabled_step(column)
                     for q0, column in zip(base, prediction.r.unbind(1), strict=True)

@@ -26,12 +26,10 @@ using Ints3 = std::array<int32_t, 3>;
 using Doubles3 = std::array<double, 3>;
 using Plane = std::tuple<int32_t, int32_t, int32_t>;  // dims, resolution, log2 of the size
 
-constexpr const char* kTritModelNames[] = {"learned", "gaussian", "unbounded"};
-
 Attribute attribute_of(int values, int refined_until, const std::string& trit_model, int hidden,
                        double step_base) {
-  for (int i = 0; i < 3; ++i)
-    if (trit_model == kTritModelNames[i])
+  for (size_t i = 0; i < std::size(gspc::kTritModelNames); ++i)
+    if (trit_model == gspc::kTritModelNames[i])
       return {values, refined_until, static_cast<gspc::TritModel>(i), hidden, step_base};
   throw nb::value_error(("no such trit model: " + trit_model).c_str());
 }
@@ -82,8 +80,9 @@ void bind_attribute(nb::module_& m) {
           "values"_a, "refined_until"_a, "trit_model"_a, "hidden"_a, "step_base"_a)
       .def_ro("values", &Attribute::values)
       .def_ro("refined_until", &Attribute::refined_until)
-      .def_prop_ro("trit_model",
-                   [](const Attribute& a) { return kTritModelNames[static_cast<int>(a.trit_model)]; })
+      .def_prop_ro(
+          "trit_model",
+          [](const Attribute& a) { return gspc::kTritModelNames[static_cast<size_t>(a.trit_model)]; })
       .def_ro("hidden", &Attribute::hidden)
       .def_ro("step_base", &Attribute::step_base)
       .def("step_level", &Attribute::step_level, "level"_a)

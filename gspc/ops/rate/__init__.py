@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gspc.ops.rate import cpu, definition
-from gspc.ops.rate.definition import gaussian_bits, weighted_sum
+from gspc.ops.rate.definition import gaussian_bits, relative_step, weighted_sum
 from gspc.ops.rate.types import AttributeRows, check
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "chunk_inputs",
     "gaussian_bits",
     "gaussian_trit_bits",
+    "relative_step",
     "three_way_bits",
     "trits",
     "weighted_sum",

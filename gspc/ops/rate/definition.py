@@ -10,12 +10,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from gspc.format import units
 from gspc.ops.rate.types import AttributeRows
 from gspc.ops.rows.definition import row_noise
 
 SMALLEST_PROBABILITY = 2.0**-24
 _FARTHEST_EDGE = 40.0  # standard deviations
-_LOWEST_R, _HIGHEST_R = -2.0, 63 / 32  # what the stream's table of steps holds
+# What the stream's table of steps holds.
+_LOWEST_R = -units.STEP_CENTER / units.STEP_RESOLUTION
+_HIGHEST_R = (units.STEP_COUNT - 1 - units.STEP_CENTER) / units.STEP_RESOLUTION
 _LOWEST_LOG2, _HIGHEST_LOG2 = -3.0, -3.0 + 127 / 12  # what its tables of Gaussians hold, in steps
 _SO_FAR_LIMIT = 2047 / 512
 
@@ -65,8 +68,9 @@ def share_bits(before: Tensor, trits: Tensor, scale: Tensor) -> Tensor:
     return torch.log2(masses.sum(0)) - torch.log2(chosen)
 
 
-def _relative_step(r: Tensor) -> Tensor:
-    """Step of level 1 over Q0."""
+def relative_step(r: Tensor) -> Tensor:  # [...] -> [...]
+    """Step of level 1 over Q0 from the steps network's output r: 1 + tanh r, as far as the stream's table of
+    steps reaches (method section 2). The only formula of steps in torch."""
     return 1 + torch.tanh(r.clamp(_LOWEST_R, _HIGHEST_R))
 
 
@@ -88,7 +92,7 @@ def appearance_bits(
     seed: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """See `gspc.ops.rate.appearance_bits`: weights [n, G], chunks [n, 3 own] -> [], [n, G]."""
-    relative = _relative_step(rows.r) / refinement
+    relative = relative_step(rows.r) / refinement
     step = rows.base * relative
     distance = (rows.values - rows.base * rows.center) / step
     if seed is None:
@@ -110,7 +114,7 @@ def appearance_bits(
 
 def chunk_inputs(rows: AttributeRows, refinement: int, ends: Sequence[int]) -> tuple[Tensor, ...]:
     """See `gspc.ops.rate.chunk_inputs`: [n, 2 own + before] of every chunk but the first."""
-    relative = _relative_step(rows.r) / refinement
+    relative = relative_step(rows.r) / refinement
     scales = ((_log2_in_steps(rows.octaves, relative) - _LOWEST_LOG2) * 12 - 64) / 32
     means = (rows.center / 8).clamp(-_SO_FAR_LIMIT, _SO_FAR_LIMIT)
     with torch.no_grad():
@@ -125,7 +129,7 @@ def chunk_inputs(rows: AttributeRows, refinement: int, ends: Sequence[int]) -> t
 @torch.no_grad()
 def _symbols(rows: AttributeRows, finest: int, coarser: int) -> tuple[Tensor, Tensor]:
     """Symbols `coarser` levels above those of step q1 / finest, and another level further up."""
-    step = rows.base * _relative_step(rows.r) / finest
+    step = rows.base * relative_step(rows.r) / finest
     symbols = torch.floor((rows.values - rows.base * rows.center) / step + 0.5)
     for _ in range(coarser):
         symbols = torch.floor((symbols + 1) / 3)
@@ -136,7 +140,7 @@ def _symbols(rows: AttributeRows, finest: int, coarser: int) -> tuple[Tensor, Te
 def trits(rows: AttributeRows, finest: int, coarser: int) -> tuple[Tensor, Tensor]:
     """See `gspc.ops.rate.trits`: two of [n, V]."""
     symbols, before = _symbols(rows, finest, coarser)
-    unit = _relative_step(rows.r) * (3 ** (coarser + 1) / finest) / 8
+    unit = relative_step(rows.r) * (3 ** (coarser + 1) / finest) / 8
     return (before * unit).clamp(-_SO_FAR_LIMIT, _SO_FAR_LIMIT), symbols - 3 * before
 
 
@@ -151,5 +155,5 @@ def gaussian_trit_bits(
 ) -> tuple[Tensor, Tensor]:
     """See `gspc.ops.rate.gaussian_trit_bits`: weights [n, G] -> [], [n, G]."""
     symbols, before = _symbols(rows, finest, coarser)
-    scale = torch.exp2(_log2_in_steps(rows.octaves, _relative_step(rows.r) / refinement))
+    scale = torch.exp2(_log2_in_steps(rows.octaves, relative_step(rows.r) / refinement))
     return weighted_sum(share_bits(before, symbols - 3 * before, scale), weights)

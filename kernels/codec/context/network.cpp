@@ -47,7 +47,7 @@ Networks::Networks(const StreamShape& s, int levels) {
   scale = IntegerLayer(s.trunk_hidden, s.features() + s.scales(), 1);
   for (int j = 1; j < s.groups.count; ++j) {
     const int first = s.group_begin(j), n = s.group_begin(j + 1) - first;
-    chunks.emplace_back(IntegerLayer(2 * n + first, s.groups.hidden, variants),
+    groups.emplace_back(IntegerLayer(2 * n + first, s.groups.hidden, variants),
                         IntegerLayer(s.groups.hidden, 3 * n, 1));
   }
   if (s.pool.features > 0)
@@ -87,7 +87,7 @@ PackedNetworks::PackedNetworks(const Networks& n)
       scale(n.scale),
       pool(n.pool) {
   for (int a : {kFeatures, kScaling, kOffsets}) trits[a] = TwoLayers<PackedLayer>(n.trits[a]);
-  for (const auto& chunk : n.chunks) chunks.emplace_back(chunk);
+  for (const auto& group : n.groups) groups.emplace_back(group);
 }
 
 void network_linear(const PackedLayer& layer, const int16_t* x, size_t stride, size_t rows, int32_t* y) {

@@ -46,12 +46,12 @@ struct TwoLayers {
   explicit TwoLayers(const TwoLayers<Other>& other) : hidden(other.hidden), out(other.out) {}
 };
 
-// Hidden layers of trit networks have gains for levels 2.. (gain s - 2), those of chunks for all levels (gain
+// Hidden layers of trit networks have gains for levels 2.. (gain s - 2), those of groups for all levels (gain
 // s - 1); the trunk has gain 0 (level-free) and gain s.
 struct Networks {
   IntegerLayer steps_hidden, steps_out, trunk, center, scale;
   TwoLayers<IntegerLayer> trits[kAttributes];   // as shape.attributes
-  std::vector<TwoLayers<IntegerLayer>> chunks;  // of chunk 1, 2, ...
+  std::vector<TwoLayers<IntegerLayer>> groups;  // of group 1, 2, ...
   TwoLayers<IntegerLayer> pool;
 
   // Sizes from the shape, gains for `levels` levels. What the shape does not have is 0 wide.
@@ -73,8 +73,8 @@ void each_layer(N& networks, Visit visit) {
     visit(name + "_hidden", net.hidden);
     visit(name + "_out", net.out);
   };
-  for (size_t i = 0; i < networks.chunks.size(); ++i)
-    both("group_" + std::to_string(i + 1), networks.chunks[i]);
+  for (size_t i = 0; i < networks.groups.size(); ++i)
+    both("group_" + std::to_string(i + 1), networks.groups[i]);
   both("pool", networks.pool);
   for (size_t a = 0; a < kAttributes; ++a) both(std::string("trit_") + kAttributeNames[a], networks.trits[a]);
 }
@@ -95,7 +95,7 @@ struct PackedLayer {
 struct PackedNetworks {
   PackedLayer steps_hidden, steps_out, trunk, center, scale;
   TwoLayers<PackedLayer> trits[kAttributes];
-  std::vector<TwoLayers<PackedLayer>> chunks;
+  std::vector<TwoLayers<PackedLayer>> groups;
   TwoLayers<PackedLayer> pool;
 
   PackedNetworks() = default;

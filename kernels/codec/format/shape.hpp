@@ -20,6 +20,7 @@ inline constexpr const char* kAttributeNames[kAttributes] = {"features", "scalin
 // shares of the three bins under the Gaussian of the value's first appearance, or by a network's Gaussian
 // over the trit that knows no bounds.
 enum class TritModel { learned, gaussian, unbounded };
+inline constexpr const char* kTritModelNames[] = {"learned", "gaussian", "unbounded"};
 
 inline constexpr int kAllLevels = 0, kNever = 1;  // as Attribute::refined_until
 

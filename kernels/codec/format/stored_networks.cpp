@@ -34,10 +34,10 @@ void code_networks(Coder& coder, Networks& n, int level) {
       code_rows(coder, *layer);
       code_gain(coder, layer->gains[0]);
     }
-    for (auto& chunk : n.chunks) {
-      code_rows(coder, chunk.hidden);
-      code_rows(coder, chunk.out);
-      code_gain(coder, chunk.out.gains[0]);
+    for (auto& group : n.groups) {
+      code_rows(coder, group.hidden);
+      code_rows(coder, group.out);
+      code_gain(coder, group.out.gains[0]);
     }
     if (n.pool.out.out > 0)
       for (IntegerLayer* layer : {&n.pool.hidden, &n.pool.out}) {
@@ -46,7 +46,7 @@ void code_networks(Coder& coder, Networks& n, int level) {
       }
   }
   code_gain(coder, n.trunk.gains[s]);
-  for (auto& chunk : n.chunks) code_gain(coder, chunk.hidden.gains[s - 1]);
+  for (auto& group : n.groups) code_gain(coder, group.hidden.gains[s - 1]);
   if (level < 2) return;
   if (level == 2) {
     for (auto& trits : n.trits)
@@ -68,16 +68,16 @@ void check_networks(const Networks& n, int level) {
     check_gain(layer, 0, name);
   };
   const char* const trit_names[3] = {"trit_features", "trit_scaling", "trit_offsets"};
-  const auto chunk_name = [](size_t i) { return "chunk " + std::to_string(i + 1); };
+  const auto group_name = [](size_t i) { return "group " + std::to_string(i + 1); };
   if (level == 1) {
     check(n.steps_hidden, "steps");
     check(n.steps_out, "steps output");
     check(n.trunk, "trunk");
     check(n.center, "center");
     check(n.scale, "scale");
-    for (size_t i = 0; i < n.chunks.size(); ++i) {
-      check_rows(n.chunks[i].hidden, chunk_name(i));
-      check(n.chunks[i].out, chunk_name(i) + " output");
+    for (size_t i = 0; i < n.groups.size(); ++i) {
+      check_rows(n.groups[i].hidden, group_name(i));
+      check(n.groups[i].out, group_name(i) + " output");
     }
     if (n.pool.out.out > 0) {
       check(n.pool.hidden, "pool");
@@ -85,7 +85,7 @@ void check_networks(const Networks& n, int level) {
     }
   }
   check_gain(n.trunk, s, "trunk");
-  for (size_t i = 0; i < n.chunks.size(); ++i) check_gain(n.chunks[i].hidden, s - 1, chunk_name(i));
+  for (size_t i = 0; i < n.groups.size(); ++i) check_gain(n.groups[i].hidden, s - 1, group_name(i));
   if (level < 2) return;
   for (size_t a = 0; a < 3; ++a) {
     if (n.trits[a].out.out == 0) continue;

@@ -93,28 +93,28 @@ void refine(Streams& streams, const StreamModel& model, SliceState& state, Slice
     each_offset(scratch, [&](size_t j, size_t a) { state.symbols[kOffsets][a] = k[j]; });
 }
 
-// Features of fresh anchors chunk by chunk, each under mixtures that know the chunks before it.
+// Features of fresh anchors group by group, each under mixtures that know the groups before it.
 template <class Streams>
-void code_chunks(Streams& streams, const StreamModel& model, SliceState& state, SliceScratch& scratch,
+void code_groups(Streams& streams, const StreamModel& model, SliceState& state, SliceScratch& scratch,
                  ExpGolombModel& escapes, int level, size_t old, size_t total) {
   const StreamHeader& h = model.header;
   const size_t f = static_cast<size_t>(h.features()), fresh = total - old;
   int32_t* const k = state.symbols[kFeatures].data() + old * f;
-  for (int chunk = 0; chunk < h.groups.count; ++chunk) {
-    const size_t first = static_cast<size_t>(h.group_begin(chunk)),
-                 n = static_cast<size_t>(h.group_begin(chunk + 1)) - first;
+  for (int group = 0; group < h.groups.count; ++group) {
+    const size_t first = static_cast<size_t>(h.group_begin(group)),
+                 n = static_cast<size_t>(h.group_begin(group + 1)) - first;
     std::vector<int32_t>& symbols = scratch.symbols;
     symbols.resize(fresh * n);
     if constexpr (Streams::kWriting)
       for (size_t r = 0; r < fresh; ++r) std::copy_n(k + r * f + first, n, symbols.data() + r * n);
-    if (chunk == 0) {
+    if (group == 0) {
       std::vector<uint8_t>& tables = scratch.mixtures.scale[0];
       tables.resize(fresh * n);
       for (size_t r = 0; r < fresh; ++r)
         std::copy_n(scratch.feature_tables.data() + r * f, n, tables.data() + r * n);
       code_gaussian(streams, scratch, escapes, tables.data(), symbols.data(), fresh * n);
     } else {
-      predict_chunk(model, state, scratch, level, chunk, old, total);
+      predict_group(model, state, scratch, level, group, old, total);
       code_mixture(streams, scratch, escapes, symbols.data(), fresh * n);
     }
     charge(streams, kFeatures, n, [&](size_t r) { return old + r; });
@@ -216,7 +216,7 @@ size_t code_slice_level(Streams& streams, const StreamModel& model, SliceState& 
     if (h[a].refines_at(level)) refine(streams, model, state, scratch, escapes, level, a);
   predict_centers(model, state, scratch, old, total, level);
   state.count = total;
-  if (h.groups.count > 0) code_chunks(streams, model, state, scratch, escapes, level, old, total);
+  if (h.groups.count > 0) code_groups(streams, model, state, scratch, escapes, level, old, total);
   else code_fresh(streams, model, state, scratch, escapes, kFeatures, scratch.feature_tables.data(), old);
   code_fresh(streams, model, state, scratch, escapes, kScaling, scratch.scaling_tables.data(), old);
   code_appearing_offsets(streams, model, state, scratch, escapes, level);

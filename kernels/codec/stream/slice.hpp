@@ -102,10 +102,10 @@ void predict_scales(const StreamModel& model, SliceState& state, SliceScratch& s
 void predict_trits(const StreamModel& model, SliceState& state, SliceScratch& scratch, int level,
                    int attribute);
 
-// scratch.mixtures of a chunk >= 1 of the features of anchors [begin, end), whose scratch.feature_tables and
-// earlier chunks are there.
-void predict_chunk(const StreamModel& model, const SliceState& state, SliceScratch& scratch, int level,
-                   int chunk, size_t begin, size_t end);
+// scratch.mixtures of a group >= 1 of the features of anchors [begin, end), whose scratch.feature_tables and
+// earlier groups are there.
+void predict_group(const StreamModel& model, const SliceState& state, SliceScratch& scratch, int level,
+                   int group, size_t begin, size_t end);
 
 // Features from the pool of n positions, rows of `stride` floats. context: theirs, if it is at hand, with the
 // padding that network_linear needs; else nullptr.

@@ -238,13 +238,13 @@ void predict_trits(const StreamModel& model, SliceState& state, SliceScratch& sc
   });
 }
 
-void predict_chunk(const StreamModel& model, const SliceState& state, SliceScratch& scratch, int level,
-                   int chunk, size_t begin, size_t end) {
+void predict_group(const StreamModel& model, const SliceState& state, SliceScratch& scratch, int level,
+                   int group, size_t begin, size_t end) {
   const StreamHeader& h = model.header;
   const size_t f = static_cast<size_t>(h.features()), attributes = static_cast<size_t>(h.values());
-  const size_t first = static_cast<size_t>(h.group_begin(chunk)),
-               n = static_cast<size_t>(h.group_begin(chunk + 1)) - first;
-  const TwoLayers<PackedLayer>& net = model.networks.chunks[static_cast<size_t>(chunk) - 1];
+  const size_t first = static_cast<size_t>(h.group_begin(group)),
+               n = static_cast<size_t>(h.group_begin(group + 1)) - first;
+  const TwoLayers<PackedLayer>& net = model.networks.groups[static_cast<size_t>(group) - 1];
   const size_t stride = static_cast<size_t>(net.hidden.in_padded);
   const int step_level = h[kFeatures].step_level(level);
   const int64_t third = inverse3(step_level);

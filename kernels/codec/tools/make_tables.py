@@ -112,14 +112,9 @@ def rows(name: str, kind: str, values: list[int], note: str) -> str:
     return "\n".join([*text, line, "};", ""])
 
 
-def main() -> None:
-    pinned = Path(__file__).parent.parent / "entropy" / "tables_data.inc"
-    output = Path(sys.argv[1]) if len(sys.argv) > 1 else pinned
-    tables = [gaussian_table(i) for i in range(GAUSSIANS)]
-    steps = [rounded(2**14 * (1 + mp.tanh(mpf(i - 64) / 32))) for i in range(128)]
-    log2 = [mp.log(mpf(s) / 2**14, 2) for s in steps]
-    parts = [
-        "// Written by make_tables.py. Part of the format: never edit.\n",
+def symbol_rows(tables: list[list[int]]) -> list[str]:
+    """Of Gaussian and trit tables."""
+    return [
         rows("kSupport", "uint16_t", [len(t) - 2 for t in tables], "R of each Gaussian table"),
         rows(
             "kHalves",
@@ -139,6 +134,13 @@ def main() -> None:
             [rounded(2**16 * sigmoid(mpf(b - 32) / 8)) for b in range(64)],
             "round(2^16 sigmoid((b - 32) / 8)): share of +1 in what 0 leaves",
         ),
+    ]
+
+
+def step_rows(steps: list[int]) -> list[str]:
+    """Of steps, their logarithms and what levels divide them by."""
+    log2 = [mp.log(mpf(s) / 2**14, 2) for s in steps]
+    return [
         rows("kStep", "uint16_t", steps, "round(2^14 (1 + tanh((i - 64) / 32)))"),
         rows("kLogStep", "int16_t", [rounded(12 * x) for x in log2], "round(12 log2(step / 2^14))"),
         rows(
@@ -154,8 +156,12 @@ def main() -> None:
             "[s]: round(12 (s - 1) log2 3); [0] unused",
         ),
     ]
+
+
+def mixture_rows() -> list[str]:
+    """Of the normal distribution that mixtures are summed from."""
     sigmas = [mp.power(2, mpf(i) / 12 - 3) for i in range(GAUSSIANS)]
-    parts += [
+    return [
         rows(
             "kNormal",
             "uint32_t",
@@ -175,7 +181,11 @@ def main() -> None:
             "round(4 sigma) + 1/2 in 1/16 steps: what a mixture's support covers to both sides of a mean",
         ),
     ]
-    parts += [
+
+
+def inverse_rows(steps: list[int]) -> list[str]:
+    """Of what symbols are turned back with: inverse steps, weights, and edges between trit tables."""
+    return [
         rows("kInverseStep", "uint32_t", [rounded(mpf(2**26) / s) for s in steps], "round(2^26 / step)"),
         rows(
             "kMixtureWeight",
@@ -196,6 +206,19 @@ def main() -> None:
             "round(2^16 sigmoid((i - 31.5) / 8)): from this share of +1 in what 0 leaves on, "
             "b is i + 1 or more",
         ),
+    ]
+
+
+def main() -> None:
+    pinned = Path(__file__).parent.parent / "entropy" / "tables_data.inc"
+    output = Path(sys.argv[1]) if len(sys.argv) > 1 else pinned
+    steps = [rounded(2**14 * (1 + mp.tanh(mpf(i - 64) / 32))) for i in range(128)]
+    parts = [
+        "// Written by make_tables.py. Part of the format: never edit.\n",
+        *symbol_rows([gaussian_table(i) for i in range(GAUSSIANS)]),
+        *step_rows(steps),
+        *mixture_rows(),
+        *inverse_rows(steps),
     ]
     output.write_text("\n".join(parts))
 
