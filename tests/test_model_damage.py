@@ -21,7 +21,9 @@ from gspc.model.storage import FORMAT, TrainedModel, load_model, save_model
 def values(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     path = tmp_path_factory.mktemp("model") / "model.pt"
     scene = noise_scene()
-    model = trainer(scene, POOLED.changed(pool_grid="own", residual_hidden=3, chunks=2), 0).model
+    model = trainer(
+        scene, POOLED.changed(pool_grid="own", residual_hidden=3, chunks=2, trits="mixed", refine_until=2), 0
+    ).model
     save_model(path, TrainedModel(model, suggested_cameras(scene.views), (1.0, 0.5, 0.0), {"scene": "noise"}))
     return torch.load(path, weights_only=True)
 
@@ -131,7 +133,9 @@ def test_damage_is_named(values: dict[str, Any]) -> None:
         ("model/shape/pool", 0, "model.shape.pool_planes is given, but there is no pool"),
         ("model/grid/planes/0", [7, 1, 1], "model.grid is beyond what a grid may have ("),
         ("model/voxel_size", 0.0, "model.voxel_size is 0, not positive"),
-        ("cameras/0/size", [32, 65536], "cameras.0.size.1 is 65536, not within 1 to 65535"),
+        ("cameras/0/size", [32, 65536], "cameras.0 cannot be used: its width and height must be"),
+        ("cameras/0/size/0", 32.0, "cameras.0.size.0 is a number, not a whole number"),
+        ("cameras/0/world_to_camera", [[10**400]], "cameras.0 is no camera ("),
         ("background", [0.0, 0.0], "background has 2 entries, not 3"),
         ("metadata", {3: "x"}, "metadata has entries whose names are no texts"),
     ):

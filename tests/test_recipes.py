@@ -17,6 +17,7 @@ from gspc.config import DataOptions, FitOptions
 from gspc.data import load_scene
 from gspc.data.demo import write_demo_scene
 from gspc.format.scene import QuantizedScene
+from gspc.format.shape import NEVER
 from gspc.model.storage import load_model
 from gspc.presets import GSPC, PRESETS
 from gspc.recipe import Recipe, ingredients, value_text
@@ -131,6 +132,15 @@ def cases() -> dict[str, Recipe]:
 CASES = cases()
 
 
+# What the stream calls the trits of features, scaling and offsets.
+TRIT_MODELS = {
+    "learned": ("learned", "learned", "learned"),
+    "gaussian": ("gaussian", "gaussian", "gaussian"),
+    "rounded": ("unbounded", "unbounded", "unbounded"),
+    "mixed": ("learned", "gaussian", "gaussian"),
+}
+
+
 class Quiet:
     def message(self, text: str) -> None:
         pass
@@ -186,12 +196,15 @@ def test_every_ingredient_trains_exports_encodes_and_decodes(
         iterations = recipe.schedule.iterations or ITERATIONS
         own = {"levels": None, "rate_weights": None, "iterations": iterations}
     exported = trained(scene, tmp_path / "model.pt", recipe, **own)
-    assert exported.refined == levels.refined
-    assert exported.refine_until == (levels.refine_until if levels.refined else 0)
-    assert exported.family == ("predictive" if representation.pool else "plain")
-    assert exported.features.shape[1] == representation.features
-    assert len(exported.networks.chunks) == max(recipe.contexts.chunks - 1, 0)
-    assert exported.trit_model == ("learned", "gaussian", "rounded", "mixed").index(levels.trits)
+    shape, groups = exported.shape, exported.shape.groups
+    refined = (True, levels.progressive_scaling, levels.progressive_offsets)
+    assert [a.refined_until for a in shape.attributes] == [
+        levels.refine_until if levels.progressive_quantization and on else NEVER for on in refined
+    ]
+    assert tuple(a.trit_model for a in shape.attributes) == TRIT_MODELS[levels.trits]
+    assert shape.family == ("predictive" if representation.pool else "plain")
+    assert shape.features == exported.features.shape[1] == representation.features
+    assert (groups.count if groups else 0) == recipe.contexts.chunks
     assert exported.levels == (levels.levels if own else 3)
     if not levels.progressive_masks:
         assert set(np.unique(exported.gaussian_level)) <= {0, 1}

@@ -93,12 +93,12 @@ def step_table() -> F64:  # -> [128]
 
 
 def int32(values: NDArray[np.integer]) -> I32:
-    """The same integers, contiguous."""
+    """The same integers, of any shape such as [N, F], contiguous."""
     return np.ascontiguousarray(values, dtype=np.int32)
 
 
 def signs_to_core(grid_signs: tuple[Bool, ...]) -> U8:
-    """Signs of all planes in a row."""
+    """Signs [E, 4] of each plane, E its entries, one plane after another."""
     return np.concatenate([np.asarray(signs, dtype=np.uint8).reshape(-1) for signs in grid_signs])
 
 

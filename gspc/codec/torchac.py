@@ -88,7 +88,8 @@ def _slots() -> Index:
 
 
 def batches(slots: Index) -> Iterator[Index]:
-    """Which symbols of a run each call codes: those with equally many slots, fewest first, in their order."""
+    """Which symbols of a run each call codes, from how many slots [n] their tables have: those with equally
+    many, fewest first, in their order."""
     order = np.argsort(slots, kind="stable")
     for group in np.split(order, np.flatnonzero(np.diff(slots[order])) + 1):
         if len(group):
@@ -122,21 +123,25 @@ class Encoder:
         self._out = bytearray()
 
     def gaussian(self, tables: U8, symbols: I32) -> None:
+        """A run of symbols [n] under Gaussian tables [n]; those beyond their table become the escape."""
         slots = _slots()[tables]
         order = np.where(symbols >= 0, 2 * symbols, -2 * symbols - 1)
         self._run(lambda batch: _rows("gaussian", tables[batch]), slots, np.minimum(order, slots - 1))
 
     def trits(self, tables: U16, trits: NDArray[np.int8]) -> None:
+        """A run of trits [n] under trit tables [n]."""
         slots = np.full(len(tables), 3)
         self._run(lambda batch: _rows("trit", tables[batch]), slots, trits.astype(np.int64) + 1)
 
     def mixture(self, scale0: U8, scale1: U8, mean0: I16, mean1: I16, weight: U8, symbols: I32) -> None:
+        """A run of symbols [n] under mixtures, all [n], as gaussian."""
         fields = (scale0, scale1, mean0, mean1, weight)
         low, high = (bound.astype(np.int64) for bound in _codec.mixture_bounds(*fields))
         inside = (symbols >= low) & (symbols <= high)
         self._run(_mixture_rows(fields), high - low + 2, np.where(inside, symbols, high + 1) - low)
 
     def finish(self) -> bytes:
+        """All runs so far."""
         return bytes(self._out)
 
     def _run(self, rows_of: Rows, slots: Index, order: Index) -> None:
@@ -159,7 +164,7 @@ class Decoder:
         self._at = 0
 
     def gaussian(self, tables: U8) -> tuple[I32, Index]:
-        """Symbols, 0 for escaped ones, and the indices of those."""
+        """The symbols [n] of a run, 0 for escaped ones, and the indices of those."""
         slots = _slots()[tables]
         order = self._run(lambda batch: _rows("gaussian", tables[batch]), slots)
         escaped = np.flatnonzero(order == slots - 1)
@@ -168,11 +173,12 @@ class Decoder:
         return symbols, escaped
 
     def trits(self, tables: U16) -> NDArray[np.int8]:
+        """The trits [n] of a run."""
         order = self._run(lambda batch: _rows("trit", tables[batch]), np.full(len(tables), 3))
         return (order - 1).astype(np.int8)
 
     def mixture(self, scale0: U8, scale1: U8, mean0: I16, mean1: I16, weight: U8) -> tuple[I32, Index]:
-        """As gaussian."""
+        """As gaussian, under mixtures, all [n]."""
         fields = (scale0, scale1, mean0, mean1, weight)
         low, high = (bound.astype(np.int64) for bound in _codec.mixture_bounds(*fields))
         slots = high - low + 2
@@ -183,6 +189,7 @@ class Decoder:
         return symbols, escaped
 
     def finished(self) -> bool:
+        """Whether every byte was used."""
         return self._at == len(self._data)
 
     def _run(self, rows_of: Rows, slots: Index) -> Index:

@@ -24,7 +24,6 @@ from gspc.scene import Camera
 FORMAT = "gspc-model"
 VERSION = 3
 AGAIN = "run `gspc fit` again"
-MAX_SIDE = 65535  # pixels of a camera
 
 # Limits of the sizes that no ingredient of a recipe is named after.
 SIZE_LIMITS = {
@@ -90,12 +89,13 @@ def _shape(values: Loaded) -> ModelShape:
         elif kinds[name] is int:
             low, high = SIZE_LIMITS[name] if about is None else (about.low, about.high)
             found[name] = value.whole(low, high)
-        elif kinds[name] is str:
-            found[name] = value.text(() if about is None else about.choices)
+        elif about is not None and about.choices:
+            found[name] = value.text(about.choices)
     weights = values["rate_weights"].items(found["levels"])
     found["rate_weights"] = tuple(weight.number(0) for weight in weights)
     steps = values["step_base"]
     found["step_base"] = StepBase(*(steps[name].positive() for name in ("features", "scaling", "offsets")))
+    assert found.keys() == kinds.keys(), "a field of a shape is not read"
     if found["pool_planes"] and not found["pool"]:
         raise values["pool_planes"].error("is given, but there is no pool")
     return ModelShape(**found)
@@ -187,9 +187,14 @@ def save_model(path: Path, trained: TrainedModel) -> None:
 
 
 def _camera(values: Loaded) -> Camera:
+    values["name"].text()
+    for side in values["size"].items(2):
+        side.whole()
+    for number in values["intrinsics"].items(4):
+        number.number()
     try:
         camera = Camera.from_plain(values.table())
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise values.error(f"is no camera ({error})") from error
     if (problem := usable.camera_problem(camera)) is not None:
         raise values.error(f"cannot be used: {problem}")
