@@ -60,6 +60,17 @@ class View:
     # -> [H, W, 3] at the camera's size, may be read-only
     load: Callable[[], U8] = field(compare=False, repr=False)
     path: Path | None = None
+    # -> [H, W] True where the photograph counts; None where all of it does
+    mask: Callable[[], NDArray[np.bool_]] | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Note:
+    """One line on what was found in the input, mended or left out; a warning where the user may want to
+    act."""
+
+    text: str
+    warning: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +83,7 @@ class SceneData:
     points: F64  # [P, 3] world space
     colors: U8  # [P, 3]
     background: tuple[float, float, float]
+    notes: tuple[Note, ...] = ()
 
     @property
     def views(self) -> tuple[View, ...]:

@@ -26,7 +26,6 @@ COMMANDS = {
     "inspect-bitstream": "inspect_bitstream",
     "demo-scene": "demo_scene",
 }
-HIDDEN = frozenset({"demo-scene"})
 
 EXIT_BUG, EXIT_USAGE, EXIT_BACKEND, EXIT_INTERRUPTED, EXIT_CLOSED_PIPE = 1, 2, 5, 130, 141
 
@@ -53,7 +52,6 @@ class LazyCommands(TyperGroup):
             cmd_name,
             help="\n\n".join([_unwrapped(module.command), *getattr(module, "more_help", list)()]),
             epilog=f"Example: {module.EXAMPLE}",
-            hidden=cmd_name in HIDDEN,
         )
         decorate(with_common_options(module.command))
         return typer.main.get_command(single)

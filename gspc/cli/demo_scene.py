@@ -1,4 +1,4 @@
-"""`gspc demo-scene`: writes the generated scene of `make demo` (hidden)."""
+"""`gspc demo-scene`: writes the generated scene of `make demo`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from gspc.cli import console
+from gspc.cli import console, options
+from gspc.errors import OutputError
 
 EXAMPLE = "gspc demo-scene demo/scene"
 
@@ -16,11 +17,18 @@ def command(
     directory: Annotated[
         Path, typer.Argument(metavar="DIR", show_default=False, help="Where the scene goes.")
     ],
+    force: options.Force = False,
 ) -> None:
-    """Write the generated demo scene as a COLMAP directory."""
+    """Write a small generated scene, to try gspc on.
+
+    It is a COLMAP directory: 48 photographs in images/ and their cameras in sparse/0/.
+    """
     from gspc import pipeline
     from gspc.output import writing
 
+    for part in ("images", "sparse"):
+        if (directory / part).exists() and not force:
+            raise OutputError(f"{directory / part}: exists already; add -f to write the demo scene over it")
     with writing(directory):
         pipeline.write_demo_scene(directory)
     console.note(f"{directory}: demo scene written")

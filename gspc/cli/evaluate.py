@@ -69,7 +69,7 @@ def command(
         typer.Option(
             "--hold",
             metavar="N",
-            help="Evaluate every Nth view by name, by default as in training. "
+            help="Evaluate every Nth view by name, by default those that training held out. "
             "A test split of the scene's own stands.",
         ),
     ] = None,
@@ -81,6 +81,14 @@ def command(
             help="Color behind transparent pixels and the scene; by default as in training.",
         ),
     ] = None,
+    masks: options.Masks = None,
+    field: options.FieldOfView = None,
+    exif: options.ExifWish = None,
+    cache: options.PhotoCache = None,
+    strict: options.Strict = False,
+    all_views: Annotated[
+        bool, typer.Option("--all", help="Score all views, those that were trained on, too.")
+    ] = False,
     device: options.RenderDevice = "cpu",
     threads: options.Threads = 0,
     force: options.Force = False,
@@ -113,10 +121,18 @@ def command(
         result = pipeline.evaluate(
             loaded,
             data,
-            resolution=resolution,
-            hold=hold,
-            background=background.value if background else None,
-            images=images,
+            pipeline.Wanted(
+                resolution=resolution,
+                hold=hold,
+                background=background.value if background else None,
+                images=images,
+                masks=masks,
+                field=field.value if field else None,
+                exif=exif.value if exif else None,
+                cache=cache,
+                strict=strict,
+                all_views=all_views,
+            ),
             levels=wanted,
             device=device,
             threads=threads,
@@ -132,6 +148,7 @@ def _report(
 
     for warning in result.warnings:
         console.warn(f"{result.source}: {warning}")
+    options.say_notes(result.notes)
     if not result.held_out:
         console.note(f"{result.data}: views that were trained on are among these")
     if json_file is not None:

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from gspc.cli import console, fit_settings, options
+from gspc.cli import console, fit_settings, options, scene_report
 from gspc.cli.progress import FitView, duration
 from gspc.config import DataOptions, FitOptions, checkpoint_path
+from gspc.errors import UsageError
 from gspc.presets import DEFAULT_PRESET, PRESETS
 from gspc.switches import as_text, describe, ingredients, value_text
 
@@ -23,12 +24,20 @@ def command(
         typer.Argument(
             metavar="SCENE",
             show_default=False,
-            help="A COLMAP directory (images/ and sparse/0/) or one with Blender's transforms_train.json.",
+            help="A COLMAP directory (images/ and sparse/0/), one with a transforms.json or Blender's "
+            "transforms_train.json, or with --reconstruct one of photographs alone.",
         ),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", show_default=False, help="The model to write.")
-    ],
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            show_default=False,
+            help="The model to write. Required, except with --dry-run.",
+        ),
+    ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -106,6 +115,23 @@ def command(
             f"Default: {DataOptions.image_cache:g}.",
         ),
     ] = None,
+    masks: options.Masks = None,
+    field: options.FieldOfView = None,
+    exif: options.ExifWish = None,
+    cache: options.PhotoCache = None,
+    strict: options.Strict = False,
+    reconstruct: Annotated[
+        bool,
+        typer.Option(
+            "--reconstruct",
+            help="Find the cameras of a directory of photographs first and keep them there (needs "
+            "gspc[colmap]).",
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Report what was understood of SCENE and train nothing.")
+    ] = False,
+    json_report: Annotated[bool, typer.Option("--json", help="With --dry-run: report as JSON.")] = False,
     voxel_size: Annotated[
         float | None,
         typer.Option(
@@ -173,6 +199,11 @@ def command(
         "hold": hold,
         "background": background.value if background else None,
         "image_cache": image_cache,
+        "masks": masks,
+        "field": field.value if field else None,
+        "exif": exif.value if exif else None,
+        "cache": cache,
+        "strict": strict or None,
         "voxel_size": voxel_size,
         "seed": seed,
         "device": device,
@@ -191,11 +222,20 @@ def command(
         recipe=chosen.recipe,
         metadata=chosen.metadata,
     )
+    if dry_run:
+        scene_report.show(scene, data, as_json=json_report)
+        return
+    if output is None or json_report:
+        raise UsageError(
+            "-o is missing: name the model to write" if output is None else "--json needs --dry-run"
+        )
     for path in (output, log):
         if path is not None:
             check_target(path, force=force or (resume and checkpoint_path(output).exists()))
     options.limit_threads(thread_count or 0)
     with FitView() as view:
+        if reconstruct:
+            pipeline.reconstruct(scene, view)
         result = pipeline.fit(scene, output, data, fit, view)
     console.note(
         f"{result.path}: {result.anchors:,} anchors, training PSNR {result.psnr:.2f} dB, "

@@ -124,10 +124,10 @@ SECTIONS = {
 
 
 def pages() -> dict[str, str]:
-    """File name -> roff of gspc(1) and one page per subcommand that help shows."""
+    """File name -> roff of gspc(1) and one page per subcommand."""
     group: Any = typer.main.get_command(app.app)
     context = group.make_context("gspc", [], resilient_parsing=True)
-    names = [name for name in app.COMMANDS if name not in app.HIDDEN]
+    names = list(app.COMMANDS)
     result = {"gspc.1": _main_page(group, context, names)}
     for name in names:
         command = group.get_command(context, name)

@@ -18,9 +18,12 @@ def command(
     cameras: Annotated[
         Path | None,
         typer.Option(
-            "--cameras", metavar="DIR", help="Cameras of this COLMAP directory instead of the suggested ones."
+            "--cameras",
+            metavar="DIR",
+            help="Cameras of this scene's directory, read as fit does, instead of the suggested ones.",
         ),
     ] = None,
+    field: options.FieldOfView = None,
     view: Annotated[
         str | None,
         typer.Option(
@@ -69,7 +72,14 @@ def command(
     if coarse:
         with pipeline.naming(data.name):
             scene = pipeline.coarse(scene)
-    chosen = pipeline.choose_cameras(scene, directory=cameras, view=view, size=size)
+    chosen = pipeline.choose_cameras(
+        scene,
+        directory=cameras,
+        view=view,
+        size=size,
+        field=field.value if field else "full",
+        on_note=lambda note: options.say_notes([note]),
+    )
     if target is not None:
         if len(chosen) != 1:
             raise UsageError(

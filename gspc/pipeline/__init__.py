@@ -10,13 +10,15 @@ from gspc.pipeline.breakdown import Breakdown, FeatureShare, LevelPart, LevelRow
 from gspc.pipeline.charts import plot_curves
 from gspc.pipeline.coding import MAX_MEMORY, Compressed, Decompressed, Restored, compress, decompress, restore
 from gspc.pipeline.comparison import Arm, ArmDifference, Comparison, Point, compare
-from gspc.pipeline.evaluation import Evaluation, LevelScore, ViewScore, evaluate
+from gspc.pipeline.evaluation import Evaluation, LevelScore, ViewScore, Wanted, evaluate
 from gspc.pipeline.inspection import ChunkRow, Inspection, Part, inspect
 from gspc.pipeline.pictures import choose_cameras, coarse, draw_bit_map, render_directory, render_png
 from gspc.pipeline.source import Source, load_source, naming
-from gspc.pipeline.training import fit, write_demo_scene
+from gspc.pipeline.training import fit, reconstruct, understand, write_demo_scene
 
 if TYPE_CHECKING:
+    from gspc.data import SceneReport
+    from gspc.scene import Note
     from gspc.train import FitProgress
 
 __all__ = [
@@ -35,11 +37,14 @@ __all__ = [
     "LevelPart",
     "LevelRow",
     "LevelScore",
+    "Note",
     "Part",
     "Point",
     "Restored",
+    "SceneReport",
     "Source",
     "ViewScore",
+    "Wanted",
     "choose_cameras",
     "coarse",
     "compare",
@@ -52,8 +57,10 @@ __all__ = [
     "load_source",
     "naming",
     "plot_curves",
+    "reconstruct",
     "render_directory",
     "render_png",
     "restore",
+    "understand",
     "write_demo_scene",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 from gspc.pipeline.breakdown import breakdown_of
 from gspc.pipeline.coding import Restored, restore
 from gspc.pipeline.comparison import Levels
+from gspc.pipeline.heldout import TrainingSplit
 from gspc.pipeline.inspection import as_stream
 from gspc.pipeline.source import Source, naming
 from gspc.switches import made_with
 
 if TYPE_CHECKING:
-    from gspc.config import Background, DataOptions
+    from gspc.config import Background, DataOptions, Exif, LensField
+    from gspc.pipeline.agreement import Agreement
     from gspc.rendering import Renderer
-    from gspc.scene import SceneData, View
+    from gspc.scene import DecodedScene, Note, SceneData, View
 
 Report = Callable[[str], None]
 
@@ -64,7 +67,8 @@ class LevelScore:
 @dataclass(frozen=True)
 class Evaluation:
     """Scores per level; `held_out` is False when views that were trained on are among those scored.
-    `made_with`: preset and switches of the fit, empty where the scene does not say."""
+    `made_with`: preset and switches of the fit, empty where the scene does not say. `notes`: what was found
+    in the photographs' folder."""
 
     source: str
     data: str
@@ -73,16 +77,30 @@ class Evaluation:
     warnings: tuple[str, ...]
     levels: tuple[LevelScore, ...]
     made_with: str = ""
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How to read the photographs; what is None comes from what training wrote into the file."""
+
+    resolution: int | None = None
+    hold: int | None = None
+    background: Background | None = None
+    images: Path | None = None
+    masks: Path | None = None
+    field: LensField | None = None
+    exif: Exif | None = None
+    cache: Path | None = None
+    strict: bool = False
+    all_views: bool = False  # score views that were trained on, too
 
 
 def evaluate(
     source: Source,
     directory: Path,
+    wanted: Wanted = Wanted(),
     *,
-    resolution: int | None = None,
-    hold: int | None = None,
-    background: Background | None = None,
-    images: Path | None = None,
     levels: Levels = None,
     device: str = "cpu",
     threads: int = 0,
@@ -90,11 +108,12 @@ def evaluate(
 ) -> Evaluation:
     """Compares the scene, level by level, with the held-out photographs of `directory`.
 
-    Options that are None come from what training wrote into the file. A model is exported, encoded and
-    decoded first, so its scores and sizes are those of its stream.
+    Which views were held out is asked of the file, by their names. A model is exported, encoded and decoded
+    first, so its scores and sizes are those of its stream.
     """
     from gspc.data import load_scene
     from gspc.metrics import lpips_status
+    from gspc.pipeline.agreement import doubts
     from gspc.rendering import Renderer
 
     if source.kind == "model":
@@ -102,64 +121,109 @@ def evaluate(
         with naming(source.name):
             source = replace(as_stream(source, threads=threads), kind="pcgs")
     first = restore(source, threads=threads)  # fails early, and knows the options of training
-    wanted = (first.level,) if levels == "last" else levels or _levels_to_score(source, first)
-    options = _data_options(first.scene.metadata, resolution, hold, background, images)
+    scored = (first.level,) if levels == "last" else levels or _levels_to_score(source, first)
+    options = _data_options(first.scene.metadata, wanted)
     data = load_scene(directory, options, to_train=False)
-    views = data.test or data.train
-    behind: dict[str, Any] = {} if background is None else {"background": data.background}
+    views, held_out, remarks = _views_to_score(directory, data, options, wanted, first.scene)
+    behind: dict[str, Any] = {} if wanted.background is None else {"background": data.background}
     scores = []
-    for level in wanted:
+    found: list[Agreement] = []
+    for level in scored:
         restored = first if level == first.level else restore(source, upto=level, threads=threads)
         renderer = Renderer(replace(restored.scene, **behind), device)
-        rows = []
+        rows, found = [], []
         for index, view in enumerate(views):
             report(f"level {level}: view {index + 1} of {len(views)}")
-            rows.append(_score(renderer, view))
+            row, match = _score(renderer, view)
+            rows.append(row)
+            found.append(match)
         prefix = _prefix(source, level, first)
         score = _level_score(level, None if prefix is None else len(prefix), rows)
         scores.append(replace(score, bytes=None if prefix is None else _spent(prefix, threads)))
     return Evaluation(
         source=source.name,
         data=str(directory),
-        held_out=_held_out(directory, data, options, first.scene.metadata),
+        held_out=held_out,
         lpips_status=lpips_status(),
-        warnings=first.warnings,
+        warnings=(*first.warnings, *filter(None, (doubts(found),))),
         levels=tuple(scores),
         made_with=made_with(first.scene.metadata),
+        notes=(*data.notes, *remarks),
     )
 
 
-def _data_options(
-    metadata: Mapping[str, str],
-    resolution: int | None,
-    hold: int | None,
-    background: Background | None,
-    images: Path | None,
-) -> DataOptions:
+def _data_options(metadata: Mapping[str, str], wanted: Wanted) -> DataOptions:
     """How to read photographs: what was asked, else what training wrote into the file, else the defaults."""
     from gspc.config import DataOptions
 
-    options = DataOptions()
+    resolution, hold, background = wanted.resolution, wanted.hold, wanted.background
     if resolution is None and metadata.get("resolution", "").isdecimal():
         resolution = int(metadata["resolution"])
     if hold is None and metadata.get("hold", "").isdecimal():
         hold = int(metadata["hold"])
     if background is None and metadata.get("background") in ("white", "black"):
         background = "white" if metadata["background"] == "white" else "black"
-    return replace(
-        options,
+    trained: dict[str, Any] = {
+        "field": wanted.field or ("crop" if metadata.get("field") == "crop" else None),
+        "exif": wanted.exif or (metadata["exif"] if metadata.get("exif") in ("apply", "ignore") else None),
+        "hold": hold,
+        "background": background,
+    }
+    return DataOptions(
         resolution=resolution,
-        hold=options.hold if hold is None else hold,
-        background=background or options.background,
-        images=images,
+        images=wanted.images,
+        masks=wanted.masks,
+        cache=wanted.cache,
+        strict=wanted.strict,
+        **{name: value for name, value in trained.items() if value is not None},
     )
 
 
+def _views_to_score(
+    directory: Path, data: SceneData, options: DataOptions, wanted: Wanted, scene: DecodedScene
+) -> tuple[tuple[View, ...], bool, list[Note]]:
+    """The views to score, whether training saw none of them, and what to say about that."""
+    from gspc.scene import Note
+
+    split = TrainingSplit.read(scene.metadata.get("held_out", ""), (camera.name for camera in scene.cameras))
+    views = data.views if wanted.all_views else data.test or data.train
+    if split is None:
+        held = not wanted.all_views and _held_out(directory, data, options, scene.metadata)
+        return views, held, []
+    names = [view.camera.name for view in data.views]
+    standing = dict(zip(names, split.standing(names), strict=True))
+    remarks = []
+    if not wanted.all_views and wanted.hold is None:
+        kept = tuple(view for view in data.views if standing[view.camera.name] == "held out")
+        if kept:
+            views = kept
+        elif "trained" in standing.values():
+            views = data.views
+            remarks.append(
+                Note(
+                    f"{directory}: none of its {len(views)} views was held out; all were trained on",
+                    warning=True,
+                )
+            )
+        else:
+            remarks.append(
+                Note(
+                    f"{directory}: the scene does not know these views by name; they count as held out",
+                    warning=True,
+                )
+            )
+    trained = sum(standing[view.camera.name] == "trained" for view in views)
+    if trained and trained < len(views):
+        remarks.append(Note(f"{directory}: {trained} of {len(views)} views were trained on"))
+    return views, not trained, remarks
+
+
 def _held_out(directory: Path, data: SceneData, options: DataOptions, metadata: Mapping[str, str]) -> bool:
-    """Whether training saw none of the test views: it may have held out others than are asked for now."""
+    """Of files that do not name the views held out: whether training, by its --hold, saw none of the test
+    views."""
     from gspc.data import load_scene
 
-    trained = _data_options(metadata, None, None, None, None).hold
+    trained = _data_options(metadata, Wanted()).hold
     if not data.test or trained == options.hold:
         return bool(data.test)
     kept = load_scene(directory, replace(options, hold=trained), to_train=False).test
@@ -198,17 +262,29 @@ def _spent(data: bytes, threads: int) -> LevelBytes:
     return LevelBytes({name: size for name, size in sizes.items() if size}, attributes)
 
 
-def _score(renderer: Renderer, view: View) -> ViewScore:
+def _score(renderer: Renderer, view: View) -> tuple[ViewScore, Agreement]:
+    """Scores over the pixels that count: masked ones are given the photograph's values, and taken out of
+    means."""
+    import numpy as np
+
     from gspc import metrics
+    from gspc.pipeline.agreement import agreement
 
     image, target = renderer.render(view.camera), view.load()
-    return ViewScore(
+    mask = None if view.mask is None else view.mask()
+    match = agreement(image, target, mask)
+    share = 1.0
+    if mask is not None:
+        share = max(float(mask.mean()), 1.0 / mask.size)
+        image = np.where(mask[:, :, None], image, target.astype(np.float32) / 255)
+    score = ViewScore(
         view.camera.name,
-        metrics.psnr(image, target),
-        metrics.ssim(image, target),
+        metrics.psnr(image, target) + 10 * math.log10(share),
+        1 - (1 - metrics.ssim(image, target)) / share,
         metrics.lpips(image, target),
         (view.camera.width, view.camera.height),
     )
+    return score, match
 
 
 def _level_score(level: int, size: int | None, rows: list[ViewScore]) -> LevelScore:

@@ -59,6 +59,7 @@ def load_source(source: bytes | Path, *, expect_stream: bool = False) -> Source:
 
     if data.startswith(MAGIC):  # known without the imports that follow: inspection answers at once
         return Source(name, "pcgs", data)
+    _refuse_other_kinds(name, data)
     from gspc.rendering.scene_file import sniff
 
     try:
@@ -67,3 +68,12 @@ def load_source(source: bytes | Path, *, expect_stream: bool = False) -> Source:
         if not expect_stream:
             raise
         return Source(name, "pcgs", data)
+
+
+def _refuse_other_kinds(name: str, data: bytes) -> None:
+    """Raises InputError for splats of other tools, pointers and the like, in every command alike."""
+    from gspc.data import kinds
+
+    kind = kinds.recognize(data[: kinds.HEAD], len(data))
+    if kind is not None:
+        raise InputError(f"{name}: is {kind.what}; {kind.advice}")

@@ -24,6 +24,7 @@ from gspc.scene import Camera, SceneData, View
 from gspc.train.attributes import AttributeSource
 from gspc.train.densify import Statistics, densify, prune_closed
 from gspc.train.initialize import scene_extent
+from gspc.train.masking import only_counting
 from gspc.train.optimizer import make_optimizer
 from gspc.train.rate import POSITION_BITS, AnchorRows, Cost, LevelBits, estimate_bytes, level_bits
 from gspc.train.schedule import Phase, Schedule
@@ -101,9 +102,9 @@ class Trainer:
             self._center_scaling()
         levels = self.model.shape.levels
         level = int(torch.randint(1, levels + 1, ())) if coded else levels
-        camera, target = self._next_picture()
+        camera, target, mask = self._next_picture()
         self._set_learning_rates()
-        loss, squared, draw = self._distortion(camera, target, level, coded)
+        loss, squared, draw = self._distortion(camera, target, mask, level, coded)
         self._note(float(loss.detach()), squared)
         bits = 0.0
         if coded:
@@ -111,7 +112,7 @@ class Trainer:
             loss = loss + rate
             if self.recipe.accumulate == "rate-and-fidelity":
                 for earlier in range(1, level):
-                    loss = loss + self._distortion(camera, target, earlier, False)[0]
+                    loss = loss + self._distortion(camera, target, mask, earlier, False)[0]
         loss.backward()
         if not self.schedule.closes(self.iteration):
             self.model.masks.grad = None
@@ -157,10 +158,12 @@ class Trainer:
         self.psnr = keep * self.psnr + (1 - keep) * psnr
         self.picture_loss = keep * self.picture_loss + (1 - keep) * loss
 
-    def _next_picture(self) -> tuple[Camera, Tensor]:
-        """The next view at the size that the schedule gives it: camera and pixels, uint8 [H, W, 3]."""
+    def _next_picture(self) -> tuple[Camera, Tensor, Tensor | None]:
+        """The next view at the size that the schedule gives it: camera, pixels, uint8 [H, W, 3], and which of
+        them count, bool [H, W] or None for all."""
         view = self.scene.train[self._next_view()]
         camera, target = view.camera, _pixels(view).to(self.device)
+        mask = None if view.mask is None else torch.from_numpy(view.mask()).to(self.device)
         scale = self.schedule.view_scale(self.iteration)
         if scale < 1:
             width, height = (max(16, round(n * scale)) for n in (camera.width, camera.height))
@@ -168,7 +171,9 @@ class Trainer:
             image = target.permute(2, 0, 1)[None].float()
             image = F.interpolate(image, (height, width), mode="bilinear", align_corners=False)
             target = image[0].permute(1, 2, 0).round().clamp(0, 255).byte().contiguous()
-        return camera, target
+            if mask is not None:  # a pixel counts when all that it covers does
+                mask = F.adaptive_avg_pool2d(mask[None, None].float(), (height, width))[0, 0] > 0.999
+        return camera, target, mask
 
     def estimated_bytes(self) -> int:
         """Size of the stream if the model were coded now."""
@@ -194,7 +199,7 @@ class Trainer:
         return self._world[1]
 
     def _distortion(
-        self, camera: Camera, target: Tensor, level: int, coded: bool
+        self, camera: Camera, target: Tensor, mask: Tensor | None, level: int, coded: bool
     ) -> tuple[Tensor, float, Drawn]:
         """Scaffold-GS loss of one view, its squared error, and what densification and, if `coded`, the rate
         want to know."""
@@ -222,10 +227,13 @@ class Trainer:
             camera,
             self.scene.background,
         )
-        loss, _, _ = photometric_loss(drawn.image, target, SSIM_WEIGHT)
+        shown, target, weight = only_counting(drawn.image, target, mask)
+        loss, _, _ = photometric_loss(shown, target, SSIM_WEIGHT)
+        if mask is not None:
+            loss = loss * weight
         if len(gaussians.scales):
             loss = loss + SCALE_WEIGHT * mean_product(gaussians.scales)
-        squared = squared_error(drawn.image, target)
+        squared = squared_error(shown, target) * weight
         opacities, alive = gaussians.opacities.detach(), attributes.alive
         return loss, squared, Drawn(visible, gaussians.index, opacities, drawn, sample, rows, alive)
 
