@@ -187,9 +187,10 @@ def _shift(plains: Sequence[str], index: Index) -> tuple[int, str]:
     split = [_parts(name) for name in plains]
     deepest = max((len(parts) for parts in split), default=1)
     options = [(strip, "") for strip in range(deepest)]
-    folders = sorted({posixpath.dirname(file) for files in index.by_name.values() for file in files})
-    options += [(0, folder + "/") for folder in folders if folder]
-    options += [(deepest - 1, folder + "/") for folder in folders if folder and deepest > 1]
+    files = {file for found in index.by_name.values() for file in found}
+    folders = sorted({str(above) for file in files for above in PurePosixPath(file).parents})
+    options += [(0, folder + "/") for folder in folders if folder != "."]
+    options += [(deepest - 1, folder + "/") for folder in folders if folder != "." and deepest > 1]
 
     def score(option: tuple[int, str]) -> int:
         tails = [option[1] + "/".join(parts[option[0] :]) for parts in split if len(parts) > option[0]]

@@ -11,6 +11,7 @@ from gspc.config import DataOptions
 from gspc.data import kinds
 from gspc.data.exif import choose, fits
 from gspc.data.images import Photo, decode, inspect_photo, intact
+from gspc.data.layouts import PHOTO_FOLDERS
 from gspc.data.names import Located, locate
 from gspc.data.report import Notes, counted, listed
 from gspc.data.shots import Shot
@@ -243,7 +244,7 @@ def _nothing(
     """Why there is no photograph at all."""
     if options.images is not None and not options.images.is_dir():
         return InputError(f"{options.images}: no such folder of photographs; name it with --images DIR")
-    folder = next((home for home in homes if home != root), None)
+    folder = next((home for home in homes if home.name in PHOTO_FOLDERS), None)
     if folder is None and options.images is None:
         return InputError(f"{root / 'images'}: no such folder of photographs; name it with --images DIR")
     return InputError(
@@ -274,6 +275,8 @@ def misfit(shot: Shot, photo: Photo, size: tuple[int, int], homes: Sequence[Path
 
 
 def _siblings(photo: Photo, homes: Sequence[Path]) -> list[Path]:
-    """Folders near the photographs that may have others."""
-    beside = [folder for folder in photo.path.parent.parent.iterdir() if folder.is_dir()]
-    return [f for f in dict.fromkeys((*homes, *sorted(beside))) if f != photo.path.parent][:50]
+    """Folders beside and below that of the photographs, which may have others."""
+    above = [home for home in homes if photo.path.is_relative_to(home)]
+    home = max(above, key=lambda folder: len(folder.parts), default=photo.path.parent)
+    near = [folder for base in (home.parent, home) for folder in sorted(base.iterdir()) if folder.is_dir()]
+    return [folder for folder in dict.fromkeys((*homes, *near)) if folder != home][:50]

@@ -46,7 +46,7 @@ def _colors(vertex: np.ndarray) -> U8:
     if known is None:
         return np.full((len(vertex), 3), 128, np.uint8)
     colors = np.stack([vertex[name] for name in known], axis=1)
-    if colors.dtype.kind == "f" and not (np.nan_to_num(colors) > 1).any():  # floats are mostly 0 to 1
+    if colors.dtype.kind == "f" and not (np.nan_to_num(colors) > 2).any():  # floats are mostly 0 to 1
         colors = colors * 255
     elif colors.dtype == np.uint16:
         colors = colors / 257

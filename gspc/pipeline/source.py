@@ -71,9 +71,12 @@ def load_source(source: bytes | Path, *, expect_stream: bool = False) -> Source:
 
 
 def _refuse_other_kinds(name: str, data: bytes) -> None:
-    """Raises InputError for splats of other tools, pointers and the like, in every command alike."""
+    """Raises InputError for splats of other tools, pointers and the like, in every command alike.
+
+    A zip may be a damaged model, of which its reader says more.
+    """
     from gspc.data import kinds
 
     kind = kinds.recognize(data[: kinds.HEAD], len(data))
-    if kind is not None:
+    if kind is not None and (kind.splat or not data.startswith(b"PK")):
         raise InputError(f"{name}: is {kind.what}; {kind.advice}")
