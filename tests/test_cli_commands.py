@@ -199,7 +199,7 @@ def test_a_decoded_scene_has_one_level(cli: Cli) -> None:
 
 
 def test_unknown_content(cli: Cli) -> None:
-    ran = cli("render", stdin=b"GIF89a")
+    ran = cli("render", stdin=b"anything else")
     assert ran.code == 3
     assert ran.err.startswith("gspc: error: stdin: is neither")
     assert cli("render", stdin=b"").code == 3
@@ -538,7 +538,7 @@ def test_fit_notes_how_photographs_were_read(monkeypatch: pytest.MonkeyPatch) ->
     """What fit writes into the model is what eval reads from the stream."""
     import gspc.data
     from gspc.config import DataOptions, FitOptions
-    from gspc.pipeline.evaluation import _data_options
+    from gspc.pipeline.evaluation import Wanted, _data_options
     from gspc.scene import SceneData
 
     train = pytest.importorskip("gspc.train")
@@ -547,11 +547,10 @@ def test_fit_notes_how_photographs_were_read(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(train, "fit", lambda scene, output, options, observer: options.metadata)
     made: Any = pipeline.fit(Path("x"), Path("m"), DataOptions(resolution=4, hold=5), FitOptions(), None)  # type: ignore[arg-type]
     assert made == {"resolution": "4", "hold": "5", "background": "white"}
-    assert _data_options(made, None, None, None, None) == DataOptions(4, 5, "white")
-    assert _data_options(made, 2, 0, "black", None) == DataOptions(2, 0, "black")
-    assert _data_options({"resolution": "x", "hold": "-1"}, None, None, None, Path("i")) == DataOptions(
-        images=Path("i")
-    )
+    assert _data_options(made, Wanted()) == DataOptions(4, 5, "white")
+    assert _data_options(made, Wanted(2, 0, "black")) == DataOptions(2, 0, "black")
+    bad = {"resolution": "x", "hold": "-1"}
+    assert _data_options(bad, Wanted(images=Path("i"))) == DataOptions(images=Path("i"))
 
 
 def test_naming_says_the_file_once() -> None:

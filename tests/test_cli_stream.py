@@ -324,7 +324,7 @@ def test_views_that_were_trained_on_are_not_held_out(
 ) -> None:
     write_demo_scene(tmp_path / "demo", views=9, width=32, height=24, points=100)
     metadata = {"hold": trained}
-    options = evaluation._data_options(metadata, None, asked, None, None)
+    options = evaluation._data_options(metadata, evaluation.Wanted(hold=asked))
     data = load_scene(tmp_path / "demo", options, to_train=False)
     assert evaluation._held_out(tmp_path / "demo", data, options, metadata) == held_out
 

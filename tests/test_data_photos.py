@@ -70,7 +70,7 @@ def test_all_are_pointers(tmp_path: Path) -> None:
     write_scene(tmp_path)
     for image in tiny_model().images:
         (tmp_path / "images" / image.name).write_text(POINTER)
-    with pytest.raises(InputError, match="10 of 10 photographs are a Git LFS pointer.*git lfs pull"):
+    with pytest.raises(InputError, match=r"10 of 10 photographs are a Git LFS pointer.*git lfs pull"):
         load_scene(tmp_path)
     (tmp_path / "sparse" / "0" / "cameras.bin").write_text(POINTER)
     with pytest.raises(InputError, match=r"cameras\.bin: is a Git LFS pointer"):

@@ -54,10 +54,12 @@ def test_no_points_start_at_random(given: Cloud | None) -> None:
 
 def test_points_that_no_camera_sees() -> None:
     notes, given = Notes(), cloud(np.random.default_rng(0).normal(0, 0.3, (500, 3)))
-    found = starting_points(replace(given, positions=given.positions + (0, 0, 500.0)), CAMERAS, notes)
+    found = starting_points(
+        replace(given, positions=given.positions + np.array([0, 0, 500.0])), CAMERAS, notes
+    )
     assert found.origin == "random" and notes.lines[0].warning
     assert "no camera sees any of its 500 points" in notes.lines[0].text
-    given.positions[:480] += (0, 0, 500.0)
+    given.positions[:480, 2] += 500
     assert starting_points(given, CAMERAS, notes) is given
     assert "the cameras see 4 % of its points only" in notes.lines[-1].text
 

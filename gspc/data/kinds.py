@@ -40,7 +40,7 @@ _VIDEO = Kind("a video", "take photographs from it first, such as ffmpeg -i VIDE
 _HEIC = Kind(
     "a HEIC photograph, which cannot be decoded here", "convert it to JPEG (the phone can export that, too)"
 )
-_PHOTO = Kind("a photograph", "name the folder of all photographs of the scene", image=True)
+_PHOTO = Kind("a photograph", "gspc fit takes the folder of all photographs of a scene", image=True)
 _RAW = Kind("a raw photograph of a camera", "develop it to JPEG or PNG first")
 _PAGE = Kind("a web page, not the file itself", "download the file again", instead=True)
 _CLOUD = Kind(

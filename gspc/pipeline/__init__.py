@@ -10,7 +10,7 @@ from gspc.pipeline.breakdown import Breakdown, FeatureShare, LevelPart, LevelRow
 from gspc.pipeline.charts import plot_curves
 from gspc.pipeline.coding import MAX_MEMORY, Compressed, Decompressed, Restored, compress, decompress, restore
 from gspc.pipeline.comparison import Arm, ArmDifference, Comparison, Point, compare
-from gspc.pipeline.evaluation import Evaluation, LevelScore, ViewScore, Wanted, evaluate
+from gspc.pipeline.evaluation import Evaluation, LevelScore, ViewScore, evaluate
 from gspc.pipeline.inspection import ChunkRow, Inspection, Part, inspect
 from gspc.pipeline.pictures import choose_cameras, coarse, draw_bit_map, render_directory, render_png
 from gspc.pipeline.source import Source, load_source, naming
@@ -44,7 +44,6 @@ __all__ = [
     "SceneReport",
     "Source",
     "ViewScore",
-    "Wanted",
     "choose_cameras",
     "coarse",
     "compare",

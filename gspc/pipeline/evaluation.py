@@ -99,23 +99,25 @@ class Wanted:
 def evaluate(
     source: Source,
     directory: Path,
-    wanted: Wanted = Wanted(),
     *,
     levels: Levels = None,
     device: str = "cpu",
     threads: int = 0,
     report: Report = lambda text: None,
+    **reading: Any,
 ) -> Evaluation:
     """Compares the scene, level by level, with the held-out photographs of `directory`.
 
-    Which views were held out is asked of the file, by their names. A model is exported, encoded and decoded
-    first, so its scores and sizes are those of its stream.
+    `reading` are fields of Wanted: how the photographs are read. Which views were held out is asked of the
+    file, by their names. A model is exported, encoded and decoded first, so its scores and sizes are those of
+    its stream.
     """
     from gspc.data import load_scene
     from gspc.metrics import lpips_status
     from gspc.pipeline.agreement import doubts
     from gspc.rendering import Renderer
 
+    wanted = Wanted(**reading)
     if source.kind == "model":
         report("encoding the model")
         with naming(source.name):
