@@ -287,6 +287,7 @@ def test_bad_text(tmp_path: Path, file: str, line: str, match: str) -> None:
             "1 images where its header says 3",
         ),
         ("points3D.txt", "# Number of points: 2, x\n1 0 0 0 1 2 3 0", "1 points where its header says 2"),
+        ("points3D.txt", "# Number of points: " + 9000 * "9" + "\n1 0 0 0 1 2 3 0", "1 points where its"),
     ],
 )
 def test_counts_of_headers_are_only_warned_of(tmp_path: Path, file: str, line: str, match: str) -> None:

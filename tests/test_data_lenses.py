@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import signal
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from cli_tools import environment
 from data_scenes import tiny_model, write_scene
 
 from gspc.config import DataOptions
@@ -242,3 +245,16 @@ def test_pinholes_never_import_pycolmap(tmp_path: Path, monkeypatch: pytest.Monk
 def test_impossible_lenses(params: tuple[float, ...]) -> None:
     with pytest.raises(InputError, match="x has impossible parameters"):
         check_lens("x", Lens("SIMPLE_RADIAL", 32, 24, params))
+
+
+def test_being_ended_stays_quiet_with_pycolmap() -> None:
+    """Its logging library would answer SIGTERM with a stack trace."""
+    pytest.importorskip("pycolmap")
+    code = (
+        "import os, signal\nfrom gspc.data.undistort import pycolmap_for\npycolmap_for('x')\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGTERM, b"", b"")

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gspc.data.exif import fits, upright
-from gspc.data.images import Photo, decode, inspect_photo, reduce_image
+from gspc.data.images import Photo, PixelCache, decode, inspect_photo, reduce_image
 from gspc.data.names import Index, locate, plain
 from gspc.data.report import Notes, counted, listed
 from gspc.data.shots import Shot
@@ -35,9 +35,23 @@ class MaskLoader:
     width: int
     height: int
     straight: Straightener | None = None
+    cache: PixelCache | None = field(default=None, compare=False, repr=False)
 
     def __call__(self) -> NDArray[np.bool_]:
-        """Decode, reduce or straighten; a pixel counts only when all of it does. Raises InputError."""
+        """What the cache holds; else decode, reduce or straighten. A pixel counts only when all of it does.
+
+        Read-only, since others may hold it too. Raises InputError.
+        """
+        key = ("mask", self.mask, self.width, self.height, self.straight)
+        kept = None if self.cache is None else self.cache.get(key)
+        if kept is None:
+            kept = self._made().view(np.uint8)
+            kept.flags.writeable = False
+            if self.cache is not None:
+                self.cache.put(key, kept)
+        return kept.view(np.bool_)
+
+    def _made(self) -> NDArray[np.bool_]:
         counts = np.ones((self.height, self.width), bool) if self.straight is None else self.straight.valid()
         return counts if self.mask is None else counts & self._of_file(self.mask)
 

@@ -8,6 +8,8 @@ samples per pixel and axis where it is reduced, so that no detail aliases.
 from __future__ import annotations
 
 import math
+import signal
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -76,6 +78,9 @@ def pycolmap_for(what: str) -> Any:
         import pycolmap
     except ImportError:
         raise BackendError(f"{what} needs pycolmap; pip install 'gspc[colmap]'") from None
+    # Its logging library answers SIGTERM with a stack trace; a process that is ended should just end.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM) or signal.SIG_DFL)
     return pycolmap
 
 
@@ -162,21 +167,31 @@ class Straightener:
         return reduce_image(_sample(small, place, self.lens), self.width, self.height)
 
     def valid(self) -> NDArray[np.bool_]:
-        """[height, width]: where the lens saw something, and saw it once."""
-        place = _places(self.lens, self.plane, self.width, self.height)
-        with np.errstate(invalid="ignore"):
-            inside = (
-                (place >= 0).all(2) & (place[..., 0] <= self.lens.width) & (place[..., 1] <= self.lens.height)
-            )
-            # Far outside its field a polynomial folds back into the picture, mirrored.
-            if min(place.shape[:2]) > 1 and self.lens.model != PANORAMA:
-                down, across = (np.asarray(np.gradient(place, axis=axis)) for axis in (0, 1))
-                inside &= across[..., 0] * down[..., 1] - across[..., 1] * down[..., 0] > 0
-        return inside
+        """[height, width], read-only: where the lens saw something, and saw it once."""
+        return _valid(self)
 
     def covered(self) -> bool:
         """Whether the lens saw all of the picture."""
-        return self.lens.model == PANORAMA or bool(self.valid().all())
+        return self.lens.model == PANORAMA or _covered(self)
+
+
+@lru_cache(maxsize=1024)
+def _covered(straight: Straightener) -> bool:
+    return bool(straight.valid().all())
+
+
+@lru_cache(maxsize=4)
+def _valid(straight: Straightener) -> NDArray[np.bool_]:
+    lens = straight.lens
+    place = _places(lens, straight.plane, straight.width, straight.height)
+    with np.errstate(invalid="ignore"):
+        inside = (place >= 0).all(2) & (place[..., 0] <= lens.width) & (place[..., 1] <= lens.height)
+        # Far outside its field a polynomial folds back into the picture, mirrored.
+        if min(place.shape[:2]) > 1 and lens.model != PANORAMA:
+            down, across = (np.asarray(np.gradient(place, axis=axis)) for axis in (0, 1))
+            inside &= across[..., 0] * down[..., 1] - across[..., 1] * down[..., 0] > 0
+    inside.flags.writeable = False
+    return inside
 
 
 @lru_cache(maxsize=2)  # the maps of the two sizes in use; 8 bytes per pixel

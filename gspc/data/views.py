@@ -108,7 +108,7 @@ class ViewMaker:
             store=None if straight is None else self.options.cache,
         )
         hidden = straight is not None and not straight.covered()
-        masked = MaskLoader(mask, *size, straight) if mask is not None or hidden else None
+        masked = MaskLoader(mask, *size, straight, self.cache) if mask is not None or hidden else None
         return View(camera, load, photo.path, masked)
 
     def _size(self, width: int, height: int) -> tuple[int, int]:

@@ -104,7 +104,7 @@ class Trainer:
         level = int(torch.randint(1, levels + 1, ())) if coded else levels
         camera, target, mask = self._next_picture()
         self._set_learning_rates()
-        loss, squared, draw = self._distortion(camera, target, mask, level, coded)
+        loss, squared, draw = self._distortion(camera, target, level, coded, mask)
         self._note(float(loss.detach()), squared)
         bits = 0.0
         if coded:
@@ -112,7 +112,7 @@ class Trainer:
             loss = loss + rate
             if self.recipe.accumulate == "rate-and-fidelity":
                 for earlier in range(1, level):
-                    loss = loss + self._distortion(camera, target, mask, earlier, False)[0]
+                    loss = loss + self._distortion(camera, target, earlier, False, mask)[0]
         loss.backward()
         if not self.schedule.closes(self.iteration):
             self.model.masks.grad = None
@@ -163,7 +163,7 @@ class Trainer:
         them count, bool [H, W] or None for all."""
         view = self.scene.train[self._next_view()]
         camera, target = view.camera, _pixels(view).to(self.device)
-        mask = None if view.mask is None else torch.from_numpy(view.mask()).to(self.device)
+        mask = None if view.mask is None else torch.from_numpy(view.mask().copy()).to(self.device)
         scale = self.schedule.view_scale(self.iteration)
         if scale < 1:
             width, height = (max(16, round(n * scale)) for n in (camera.width, camera.height))
@@ -199,7 +199,7 @@ class Trainer:
         return self._world[1]
 
     def _distortion(
-        self, camera: Camera, target: Tensor, mask: Tensor | None, level: int, coded: bool
+        self, camera: Camera, target: Tensor, level: int, coded: bool, mask: Tensor | None = None
     ) -> tuple[Tensor, float, Drawn]:
         """Scaffold-GS loss of one view, its squared error, and what densification and, if `coded`, the rate
         want to know."""
