@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -123,7 +124,7 @@ def test_colmap_and_transforms_side_by_side(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rename", "way"),
     [
-        (lambda name: name.upper(), "letters of another case than the model says"),
+        (lambda name: name.upper(), "letters of another case or form than the model says"),
         (lambda name: name.replace(".png", ".jpeg"), "another suffix than the model says"),
         (lambda name: name.replace("/", "\\"), None),
         (lambda name: f"./{name}", None),
@@ -181,6 +182,12 @@ def test_nothing_outside_the_folder_is_opened(tmp_path: Path, name: str) -> None
     (scene / "secret.png").write_bytes(b"")
     found = locate(["../secret.png"], homes, scene).paths
     assert found == (scene / "secret.png",)
+
+
+def test_accents_composed_otherwise(tmp_path: Path) -> None:
+    """macOS takes accents apart where others keep them together."""
+    (tmp_path / unicodedata.normalize("NFD", "Süd 1.png")).write_bytes(b"")
+    assert locate([unicodedata.normalize("NFC", "Süd 1.png")], [tmp_path], tmp_path).found == 1
 
 
 def test_labels() -> None:

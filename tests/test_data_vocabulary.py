@@ -91,6 +91,14 @@ def test_what_a_frame_says_replaces_the_file(tmp_path: Path) -> None:
     ]
 
 
+def test_depth_maps_are_said_to_be_unused(tmp_path: Path) -> None:
+    path = write_transforms(tmp_path)
+    content = json.loads(path.read_text())
+    content["frames"][0]["depth_file_path"] = "depth/0.png"
+    path.write_text(json.dumps(content))
+    assert "its depth maps (depth_file_path) are not used" in said(load_scene(path))
+
+
 def test_instant_ngp(tmp_path: Path) -> None:
     """Keys that mean something to its renderer change nothing here."""
     extra = {"aabb_scale": 16, "scale": 0.15, "offset": [0.5, 1.3, 0.2], "sharpness": 50.0, "fl_x": None}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gspc.data.exif import fits, upright
 from gspc.data.images import Photo, PixelCache, decode, inspect_photo, reduce_image
-from gspc.data.names import Index, locate, plain
+from gspc.data.names import Index, folded, locate, plain
 from gspc.data.report import Notes, counted, listed
 from gspc.data.shots import Shot
 from gspc.data.undistort import Straightener
@@ -148,7 +148,7 @@ def _mask_of(index: Index, shot: Shot, photo: Photo, home: Path) -> Path | None:
     names += [posixpath.basename(name) for name in names]
     for name in dict.fromkeys(names):
         for candidate in (f"{name}.png", f"{posixpath.splitext(name)[0]}.png", name):
-            found = index.by_name.get(candidate.lower(), ())
+            found = index.by_name.get(folded(candidate), ())
             if len(found) == 1:
                 return index.folder / found[0]
     return None

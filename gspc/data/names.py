@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -70,21 +71,27 @@ def labels(names: Sequence[str]) -> list[str]:
     return short if len(set(short)) == len(set(plains)) else [name.strip("/") for name in plains]
 
 
+def folded(name: str) -> str:
+    """A name without what file systems take for one: the case of letters, and how accents are composed."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
 class Index:
-    """The photographs below a folder, by their relative path in lower case, with and without suffix."""
+    """The photographs below a folder, by their folded relative path, with and without suffix."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.by_name: dict[str, list[str]] = {}
         self.by_stem: dict[str, list[str]] = {}
         for file in walk(folder):
-            self.by_name.setdefault(file.lower(), []).append(file)
-            self.by_stem.setdefault(posixpath.splitext(file.lower())[0], []).append(file)
+            self.by_name.setdefault(folded(file), []).append(file)
+            self.by_stem.setdefault(posixpath.splitext(folded(file))[0], []).append(file)
 
     def find(self, name: str) -> tuple[str, str] | None:
         """The file that `name` means and the way it was found; None when there is none, or several."""
-        stem, suffix = posixpath.splitext(name.lower())
-        ways = [("case", self.by_name, name.lower()), ("suffix", self.by_stem, name.lower())]
+        key = folded(name)
+        stem, suffix = posixpath.splitext(key)
+        ways = [("case", self.by_name, key), ("suffix", self.by_stem, key)]
         if suffix[1:2].isalpha():  # r_0.5 is a name without a suffix
             ways.append(("suffix", self.by_stem, stem))
         for way, table, key in ways:
@@ -172,7 +179,7 @@ def _tolerant(names: Sequence[str], plains: Sequence[str], home: Path, root: Pat
 
 
 def _members(index: Index, name: str) -> list[str]:
-    return index.by_name.get(name.lower(), [])
+    return index.by_name.get(folded(name), [])
 
 
 def _parts(name: str) -> tuple[str, ...]:

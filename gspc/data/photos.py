@@ -19,7 +19,7 @@ from gspc.errors import InputError
 
 CHECKED_PIXELS = 100e6  # of all photographs together that are decoded up front to know that they can be
 WAYS = {
-    "case": "with letters of another case",
+    "case": "with letters of another case or form",
     "suffix": "with another suffix",
     "path": "in another folder",
 }

@@ -73,7 +73,7 @@ def read_cameras(path: Path, notes: Notes) -> tuple[ColmapCamera, ...]:
     for line in lines.records():
         fields = line.split()
         try:
-            camera_id, model, width, height = int(fields[0]), fields[1], int(fields[2]), int(fields[3])
+            camera_id, model, width, height = int(fields[0]), fields[1], *map(_whole, fields[2:4])
             params = tuple(map(float, fields[4:]))
         except (ValueError, IndexError):
             raise lines.corrupt("not a camera (id, model, width, height, parameters)") from None
@@ -82,6 +82,16 @@ def read_cameras(path: Path, notes: Notes) -> tuple[ColmapCamera, ...]:
         cameras.append(ColmapCamera(camera_id, model, width, height, params))
     lines.check_count(len(cameras), "cameras", notes)
     return tuple(cameras)
+
+
+def _whole(text: str) -> int:
+    """A whole number, which scripts like to write as 640.0; ValueError for others."""
+    if text.isdecimal():
+        return int(text)
+    value = float(text)
+    if not value.is_integer():
+        raise ValueError(text)
+    return int(value)
 
 
 def _pose_line(line: str) -> tuple[int, list[float], int, str]:

@@ -71,6 +71,8 @@ def _shots(file: _File, notes: Notes) -> list[Shot]:
         mask = frame.get("mask_path")
         mask = mask if isinstance(mask, str) else None
         shots.append(Shot(plain(name), name, pose, lens.size, lens.lens, mask, file.part))
+    if any(frame.get("depth_file_path") for frame in file.content["frames"]):
+        notes.say(f"{file.path}: its depth maps (depth_file_path) are not used")
     if poseless:
         notes.leave_out(poseless, "without a possible pose")
         notes.warn(
