@@ -164,7 +164,9 @@ class Straightener:
             pixels, max(1, round(pixels.shape[1] / wanted)), max(1, round(pixels.shape[0] / wanted))
         )
         place = _places(self.lens, self.plane, self.width * samples, self.height * samples)
-        return reduce_image(_sample(small, place, self.lens), self.width, self.height)
+        # What is averaged afterwards needs no sharper samples.
+        taps = 4 if samples == 1 else 2
+        return reduce_image(_sample(small, place, self.lens, taps), self.width, self.height)
 
     def valid(self) -> NDArray[np.bool_]:
         """[height, width], read-only: where the lens saw something, and saw it once."""
@@ -212,20 +214,42 @@ def _places(lens: Lens, plane: Plane, width: int, height: int) -> NDArray[np.flo
     return result
 
 
-def _sample(pixels: U8, place: NDArray[np.float32], lens: Lens) -> U8:
-    """Pixels [H, W, C] at places [h, w, 2] given in pixels of the lens's size, between four neighbors."""
+def _sample(pixels: U8, place: NDArray[np.float32], lens: Lens, taps: int) -> U8:
+    """Pixels [H, W, C] at places [h, w, 2] given in pixels of the lens's size.
+
+    Between two neighbors per axis (`taps` 2), or four (Catmull and Rom 1974), which blurs less.
+    """
     height, width = pixels.shape[:2]
     result = np.empty((*place.shape[:2], *pixels.shape[2:]), np.uint8)
     rows = max(1, BLOCK // place.shape[1])
     for start in range(0, len(place), rows):
         block = place[start : start + rows]
-        x = np.nan_to_num(block[..., 0] * (width / lens.width) - 0.5, nan=-1.0)
-        y = np.nan_to_num(block[..., 1] * (height / lens.height) - 0.5, nan=-1.0)
-        x, y = x.clip(0, width - 1), y.clip(0, height - 1)
-        left, top = x.astype(np.intp), y.astype(np.intp)
-        right, bottom = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
-        across, down = (x - left)[..., None], (y - top)[..., None]
-        upper = pixels[top, left] * (1 - across) + pixels[top, right] * across
-        lower = pixels[bottom, left] * (1 - across) + pixels[bottom, right] * across
-        result[start : start + rows] = np.rint(upper * (1 - down) + lower * down)
+        columns, across = _neighbors(block[..., 0], width / lens.width, width, taps)
+        lines, down = _neighbors(block[..., 1], height / lens.height, height, taps)
+        total = np.zeros((*block.shape[:2], *pixels.shape[2:]), np.float32)
+        for line, weight in zip(lines, down, strict=True):
+            for column, other in zip(columns, across, strict=True):
+                total += pixels[line, column] * (weight * other)[..., None]
+        result[start : start + rows] = np.rint(np.clip(total, 0, 255))
     return result
+
+
+def _neighbors(
+    place: NDArray[np.float32], scale: float, count: int, taps: int
+) -> tuple[list[NDArray[np.intp]], list[NDArray[np.float32]]]:
+    """Along one axis of `count` pixels: the neighbors of each place, and what each weighs."""
+    at = np.nan_to_num(place * np.float32(scale) - np.float32(0.5), nan=-1.0).clip(0, count - 1)
+    first = at.astype(np.intp)
+    t = at - first.astype(np.float32)
+    if taps == 2:
+        steps: tuple[int, ...] = (0, 1)
+        weights = [1 - t, t]
+    else:
+        steps = (-1, 0, 1, 2)
+        weights = [
+            0.5 * t * (t * (2 - t) - 1),
+            0.5 * (t * t * (3 * t - 5) + 2),
+            0.5 * t * (t * (4 - 3 * t) + 1),
+            0.5 * t * t * (t - 1),
+        ]
+    return [(first + step).clip(0, count - 1) for step in steps], weights
