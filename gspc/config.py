@@ -15,6 +15,8 @@ from gspc.recipe import Recipe
 
 Background = Literal["auto", "white", "black"]
 Precision = Literal["float32", "bf16"]
+LensField = Literal["full", "crop"]
+Exif = Literal["auto", "apply", "ignore"]
 
 REDUCTIONS = (1, 2, 4, 8)  # values of --resolution that divide the photographs' size; larger ones are a width
 MAX_LEVELS = 8  # 3^7 = 2187 bins of level 8 in one of level 1: finer than any step the coder's tables reach
@@ -32,6 +34,11 @@ class DataOptions:
         are transparent or surrounded by pure white, else black.
     images: folder of the photographs when it is not `images/` beside the model.
     image_cache: gigabytes of decoded photographs kept; those beyond are decoded each time they are used.
+    masks: folder of the masks when it is not `masks/` beside the photographs; Path("none") ignores all masks.
+    field: of photographs whose lens bends lines, keep the "full" field or "crop" it to a rectangle.
+    exif: whether EXIF orientations are to "apply", to "ignore", or decided by the cameras' sizes ("auto").
+    cache: folder that keeps straightened photographs; None keeps them in memory only.
+    strict: refuse scenes of which a photograph is missing or damaged.
     """
 
     resolution: int | None = None
@@ -39,6 +46,11 @@ class DataOptions:
     background: Background = "auto"
     images: Path | None = None
     image_cache: float = 2.0
+    masks: Path | None = None
+    field: LensField = "full"
+    exif: Exif = "auto"
+    cache: Path | None = None
+    strict: bool = False
 
     def __post_init__(self) -> None:
         """Raise UsageError for values out of range."""
@@ -54,6 +66,10 @@ class DataOptions:
             raise UsageError(f"--image-cache {self.image_cache}: give gigabytes, 0 or more")
         if self.background not in get_args(Background):
             raise UsageError(f"--background {self.background}: give one of {', '.join(get_args(Background))}")
+        if self.field not in get_args(LensField):
+            raise UsageError(f"--field {self.field}: give one of {', '.join(get_args(LensField))}")
+        if self.exif not in get_args(Exif):
+            raise UsageError(f"--exif {self.exif}: give one of {', '.join(get_args(Exif))}")
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,19 @@ class View:
     # -> [H, W, 3] at the camera's size, may be read-only
     load: Callable[[], U8] = field(compare=False, repr=False)
     path: Path | None = None
+    # -> [H, W] True where the photograph counts; None where all of it does
+    mask: Callable[[], NDArray[np.bool_]] | None = field(default=None, compare=False, repr=False)
+    mask_path: Path | None = None  # None where no file masks the photograph; its lens still may
+    turned: int = 1  # the EXIF orientation that loading undoes
+
+
+@dataclass(frozen=True)
+class Note:
+    """One line on what was found in the input, mended or left out; a warning where the user may want to
+    act."""
+
+    text: str
+    warning: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,6 +108,7 @@ class SceneData:
     points: F64  # [P, 3] world space
     colors: U8  # [P, 3]
     background: tuple[float, float, float]
+    notes: tuple[Note, ...] = ()
 
     @property
     def views(self) -> tuple[View, ...]:

@@ -114,7 +114,7 @@ def test_fit_notes_how_photographs_were_read(monkeypatch: pytest.MonkeyPatch) ->
     """What fit writes into the model is what eval reads from the stream."""
     import gspc.data
     from gspc.config import DataOptions, FitOptions
-    from gspc.pipeline.photographs import as_trained
+    from gspc.pipeline.photographs import Wanted, as_trained
     from gspc.scene import SceneData
 
     train = pytest.importorskip("gspc.train")
@@ -124,8 +124,8 @@ def test_fit_notes_how_photographs_were_read(monkeypatch: pytest.MonkeyPatch) ->
     made: Any = pipeline.fit(Path("x"), Path("m"), DataOptions(resolution=4, hold=5), FitOptions(), None)  # type: ignore[arg-type]
     assert made == {"resolution": "4", "hold": "5", "background": "white"}
     assert as_trained(made) == DataOptions(4, 5, "white")
-    assert as_trained(made, resolution=2, hold=0, background="black") == DataOptions(2, 0, "black")
+    assert as_trained(made, Wanted(2, 0, "black")) == DataOptions(2, 0, "black")
     for text in ("3", "99999", "0", "9" * 5000, "-1", "٣"):
         assert as_trained({"resolution": text}).resolution is None
     nonsense = {"resolution": "x", "hold": "-1", "background": "auto"}
-    assert as_trained(nonsense, images=Path("i")) == DataOptions(images=Path("i"))
+    assert as_trained(nonsense, Wanted(images=Path("i"))) == DataOptions(images=Path("i"))

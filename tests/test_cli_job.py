@@ -25,7 +25,8 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ran = run_fresh("fit", "photos", "-o", "model.pt", "--log", "log.jsonl", *FIT, cwd=folder)
     assert ran.code == 0, ran.err
     assert ran.out == b""
-    assert ran.lines[0].startswith("gspc: backend cpu")
+    assert ran.lines[0] == "gspc: 12 views: 9 to train on, 3 held out for eval"
+    assert ran.lines[1].startswith("gspc: backend cpu")
     assert ran.lines[-1].startswith("gspc: model.pt: ")
     ran = run_fresh("compress", "model.pt", "-o", "scene.pcgs", cwd=folder)
     assert ran.code == 0, ran.err

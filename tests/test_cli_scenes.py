@@ -188,7 +188,7 @@ def test_a_decoded_scene_has_one_level(cli: Cli) -> None:
 
 
 def test_unknown_content(cli: Cli) -> None:
-    ran = cli("render", stdin=b"GIF89a")
+    ran = cli("render", stdin=b"anything else")
     assert ran.code == 3
     assert ran.err.startswith("gspc: error: stdin: is neither")
     assert cli("render", stdin=b"").code == 3

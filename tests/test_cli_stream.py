@@ -20,7 +20,7 @@ from gspc.data import load_scene
 from gspc.data.demo import write_demo_scene
 from gspc.errors import BitstreamError, UsageError
 from gspc.pipeline import evaluation
-from gspc.pipeline.photographs import as_trained
+from gspc.pipeline.photographs import Wanted, as_trained
 from gspc.rendering import Renderer, read_scene
 from gspc.rendering.frames import to_uint8
 from gspc.scene import SceneData, View
@@ -325,7 +325,7 @@ def test_views_that_were_trained_on_are_not_held_out(
 ) -> None:
     write_demo_scene(tmp_path / "demo", views=9, width=32, height=24, points=100)
     metadata = {"hold": trained}
-    options = as_trained(metadata, hold=asked)
+    options = as_trained(metadata, Wanted(hold=asked))
     data = load_scene(tmp_path / "demo", options, to_train=False)
     assert evaluation._held_out(tmp_path / "demo", data, options, metadata) == held_out
 

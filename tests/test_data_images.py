@@ -108,13 +108,13 @@ def test_transparent_color(tmp_path: Path) -> None:
     assert read(tmp_path / "a.png", WHITE)[0].tolist() == [[10, 20, 30], [255, 255, 255]]
 
 
-def test_exif_orientation_is_ignored(tmp_path: Path) -> None:
+def test_exif_orientation_is_noted_and_not_applied(tmp_path: Path) -> None:
     image = Image.fromarray(np.repeat(np.arange(0, 256, 8, dtype=np.uint8)[None], 16, 0)).convert("RGB")
     exif = Image.Exif()
     exif[0x0112] = 6
     image.save(tmp_path / "a.jpg", exif=exif, quality=95)
     photo = images.inspect_photo(tmp_path / "a.jpg")
-    assert (photo.width, photo.height) == (32, 16)
+    assert (photo.width, photo.height, photo.orientation) == (32, 16, 6)
     assert read(tmp_path / "a.jpg").shape == (16, 32, 3)
 
 
@@ -266,5 +266,5 @@ def test_background_choice(tmp_path: Path) -> None:
 def test_real_backgrounds() -> None:
     for name, expected in (("lego", WHITE), ("fern", BLACK)):
         folder = real_scene(name) / "images"
-        photos = images.find_photos(folder, sorted(path.name for path in folder.iterdir()))
+        photos = [images.inspect_photo(path) for path in sorted(folder.iterdir())]
         assert images.choose_background("auto", photos) == expected

@@ -29,7 +29,6 @@ COMMANDS = {
     "inspect-bitstream": "inspect_bitstream",
     "demo-scene": "demo_scene",
 }
-HIDDEN = frozenset({"demo-scene"})
 
 EXIT_BUG, EXIT_USAGE, EXIT_BACKEND, EXIT_INTERRUPTED, EXIT_CLOSED_PIPE = 1, 2, 5, 130, 141
 
@@ -56,7 +55,6 @@ class LazyCommands(TyperGroup):
             cmd_name,
             help="\n\n".join([_unwrapped(module.command), *getattr(module, "more_help", list)()]),
             epilog=f"Example: {module.EXAMPLE}",
-            hidden=cmd_name in HIDDEN,
         )
         decorate(with_common_options(module.command))
         return _without_types(typer.main.get_command(single))
@@ -72,7 +70,7 @@ class LazyCommands(TyperGroup):
         if name == "--help":
             console.out(ctx.get_help())
             raise typer.Exit
-        near = [] if name in COMMANDS else difflib.get_close_matches(name, set(COMMANDS) - HIDDEN, n=1)
+        near = [] if name in COMMANDS else difflib.get_close_matches(name, COMMANDS, n=1)
         if near:
             raise UsageError(f"no such command '{name}'; did you mean {near[0]}?")
         return super().resolve_command(ctx, [name, *rest])

@@ -1,4 +1,4 @@
-"""`gspc demo-scene`: writes the generated scene of `make demo` (hidden)."""
+"""`gspc demo-scene`: writes the generated scene of `make demo`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,16 @@ def command(
     ],
     force: options.Force = False,
 ) -> None:
-    """Write the generated demo scene as a COLMAP directory."""
+    """Write a small generated scene, to try gspc on.
+
+    It is a COLMAP directory: 48 photographs in images/ and their cameras in sparse/0/.
+    """
     from gspc import pipeline
     from gspc.output import writing
 
+    for part in ("images", "sparse"):
+        if (directory / part).exists() and not force:
+            raise OutputError(f"{directory / part}: exists already; add -f to write the demo scene over it")
     with writing(directory):
         if not force and directory.is_dir() and any(directory.iterdir()):
             raise OutputError(f"{directory}: has files in it; add -f to overwrite them")

@@ -65,8 +65,8 @@ Hold = Annotated[
     typer.Option(
         "--hold",
         metavar="N",
-        help="Compare with every Nth view by name; by default as in training. Views that the scene "
-        "itself keeps for tests are taken as they are.",
+        help="Compare with every Nth view by name; by default with those that training held out. Views that "
+        "the scene itself keeps for tests are taken as they are.",
     ),
 ]
 Background = Annotated[
@@ -77,6 +77,8 @@ Background = Annotated[
         help="Color behind transparent pixels and the scene; by default as in training.",
     ),
 ]
+
+AllViews = Annotated[bool, typer.Option("--all", help="Score all views, those that were trained on, too.")]
 
 
 def command(
@@ -93,6 +95,12 @@ def command(
     images: options.Images = None,
     hold: Hold = None,
     background: Background = None,
+    masks: options.Masks = None,
+    field: options.FieldOfView = None,
+    exif: options.ExifWish = None,
+    cache: options.PhotoCache = None,
+    strict: options.Strict = False,
+    all_views: AllViews = False,
     device: options.RenderDevice = "cpu",
     threads: options.Threads = 0,
     force: options.Force = False,
@@ -130,6 +138,12 @@ def command(
             hold=hold,
             background=background,
             images=images,
+            masks=masks,
+            field=field,
+            exif=exif,
+            cache=cache,
+            strict=strict,
+            all_views=all_views,
             levels=wanted,
             device=device,
             threads=threads,
@@ -145,6 +159,7 @@ def _report(
 
     for warning in result.warnings:
         console.warn(f"{result.source}: {warning}")
+    options.say_notes(result.notes)
     if not result.held_out:
         console.note(f"{result.data}: views that were trained on are among these")
     if json_file is not None:

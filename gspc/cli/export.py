@@ -17,70 +17,81 @@ if TYPE_CHECKING:
 EXAMPLE = "gspc export scene.pcgs -o scene.ply"
 META = "meta.json"
 
+Input = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="INPUT",
+        show_default=False,
+        help="A .pcgs stream, decoded scene, model.pt or a splat of another tool, recognized by content; "
+        "- or nothing reads stdin.",
+    ),
+]
+Output = Annotated[
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE|-",
+        help="The file to write; its suffix says the format. meta.json writes a SOG's files beside it; - "
+        "writes to stdout.",
+    ),
+]
+To = Annotated[
+    str | None,
+    typer.Option(
+        "--to",
+        metavar="FORMAT",
+        help="ply, compressed.ply, spz, sog, glb or splat, where the suffix does not say it.",
+    ),
+]
+Degree = Annotated[
+    int, typer.Option("--sh", metavar="0-3", min=0, max=3, help="Degree of the spherical harmonics.")
+]
+Refine = Annotated[
+    int,
+    typer.Option(
+        "--refine", metavar="N", min=0, help="Steps of training against the scene's pictures; try 100."
+    ),
+]
+Frame = Annotated[
+    str | None,
+    typer.Option(
+        "--frame",
+        metavar="XYZ",
+        help="Where x, y and z of the file point, such as RDF (right, down, forward) or RUB; by default "
+        "as usual for the format.",
+    ),
+]
+SourceFrame = Annotated[
+    str | None,
+    typer.Option("--source-frame", metavar="XYZ", help="The same for a splat that is read."),
+]
+SpzVersion = Annotated[
+    int,
+    typer.Option("--spz-version", metavar="3|4", min=3, max=4, help="SPZ 3 is read by more tools."),
+]
+NoCheck = Annotated[
+    bool,
+    typer.Option("--no-check", help="Do not compare pictures of the file with those of the scene."),
+]
+JsonReport = Annotated[
+    bool,
+    typer.Option("--json", help="Report as JSON: on stdout, or on stderr when the file goes to stdout."),
+]
+
 
 def command(
-    source: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="INPUT",
-            show_default=False,
-            help="A .pcgs stream, decoded scene, model.pt or a splat of another tool, recognized by content; "
-            "- or nothing reads stdin.",
-        ),
-    ] = None,
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE|-",
-            help="The file to write; its suffix says the format. meta.json writes a SOG's files beside it; - "
-            "writes to stdout.",
-        ),
-    ] = "-",
-    to: Annotated[
-        str | None,
-        typer.Option(
-            "--to",
-            metavar="FORMAT",
-            help="ply, compressed.ply, spz, sog, glb or splat, where the suffix does not say it.",
-        ),
-    ] = None,
+    source: Input = None,
+    output: Output = "-",
+    to: To = None,
     upto: options.Upto = None,
-    sh: Annotated[
-        int, typer.Option("--sh", metavar="0-3", min=0, max=3, help="Degree of the spherical harmonics.")
-    ] = 3,
-    refine: Annotated[
-        int,
-        typer.Option(
-            "--refine", metavar="N", min=0, help="Steps of training against the scene's pictures; try 100."
-        ),
-    ] = 0,
-    frame: Annotated[
-        str | None,
-        typer.Option(
-            "--frame",
-            metavar="XYZ",
-            help="Where x, y and z of the file point, such as RDF (right, down, forward) or RUB; by default "
-            "as usual for the format.",
-        ),
-    ] = None,
-    source_frame: Annotated[
-        str | None,
-        typer.Option("--source-frame", metavar="XYZ", help="The same for a splat that is read."),
-    ] = None,
-    spz_version: Annotated[
-        int,
-        typer.Option("--spz-version", metavar="3|4", min=3, max=4, help="SPZ 3 is read by more tools."),
-    ] = 3,
-    no_check: Annotated[
-        bool,
-        typer.Option("--no-check", help="Do not compare pictures of the file with those of the scene."),
-    ] = False,
-    json_report: Annotated[
-        bool,
-        typer.Option("--json", help="Report as JSON: on stdout, or on stderr when the file goes to stdout."),
-    ] = False,
+    sh: Degree = 3,
+    refine: Refine = 0,
+    frame: Frame = None,
+    source_frame: SourceFrame = None,
+    spz_version: SpzVersion = 3,
+    no_check: NoCheck = False,
+    json_report: JsonReport = False,
     threads: options.Threads = 0,
     max_memory: options.MaxMemory = options.DEFAULT_MEMORY,
     force: options.Force = False,

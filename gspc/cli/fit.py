@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
+from typing import Any
 
-from gspc.cli import console, fit_options, fit_settings, options, process
+from gspc.cli import console, fit_options, fit_settings, options, process, scene_report
 from gspc.cli.progress import FitView, duration
 from gspc.config import DataOptions, FitOptions, checkpoint_path
+from gspc.errors import UsageError
 from gspc.presets import DEFAULT_PRESET, PRESETS
 from gspc.recipe import ingredients, value_text
 from gspc.switches import as_text, describe
@@ -16,7 +20,7 @@ EXAMPLE = "gspc fit photos -o model.pt --resolution 2 --levels 3"
 
 def command(
     scene: fit_options.Scene,
-    output: fit_options.Output,
+    output: fit_options.Output = None,
     preset: fit_options.Preset = None,
     switches: fit_options.Switches = None,
     config: fit_options.Config = None,
@@ -28,6 +32,14 @@ def command(
     hold: fit_options.Hold = None,
     background: fit_options.Background = None,
     image_cache: fit_options.ImageCache = None,
+    masks: options.Masks = None,
+    field: options.FieldOfView = None,
+    exif: options.ExifWish = None,
+    cache: options.PhotoCache = None,
+    strict: options.Strict = False,
+    reconstruct: fit_options.Reconstruct = False,
+    dry_run: fit_options.DryRun = False,
+    json_report: fit_options.JsonReport = False,
     voxel_size: fit_options.VoxelSize = None,
     seed: fit_options.Seed = None,
     device: fit_options.Device = None,
@@ -43,10 +55,6 @@ def command(
     Checkpoints lie beside the output as FILE.checkpoint. Ctrl-C saves one and exits; --resume goes on
     from it.
     """
-    from gspc import pipeline
-    from gspc.output import check_target
-
-    chosen = fit_settings.choose(preset, switches or (), config)
     given = {
         "iterations": iterations,
         "levels": levels,
@@ -56,6 +64,11 @@ def command(
         "hold": hold,
         "background": background,
         "image_cache": image_cache,
+        "masks": masks,
+        "field": field,
+        "exif": exif,
+        "cache": cache,
+        "strict": strict or None,
         "voxel_size": voxel_size,
         "seed": seed,
         "device": device,
@@ -63,8 +76,25 @@ def command(
         "checkpoint_every": checkpoint_every,
         "heads_precision": heads_precision,
     }
+    chosen = fit_settings.choose(preset, switches or (), config)
+    data, fit = _options(chosen, given, resume=resume, log=log)
+    if dry_run:
+        scene_report.show(scene, data, as_json=json_report)
+        return
+    if output is None:
+        raise UsageError("-o is missing: name the model to write")
+    if json_report:
+        raise UsageError("--json needs --dry-run")
+    _train(scene, output, data, fit, reconstruct=reconstruct, force=force)
+
+
+def _options(
+    chosen: fit_settings.Chosen, given: Mapping[str, Any], *, resume: bool, log: Path | None
+) -> tuple[DataOptions, FitOptions]:
+    """Options of the photographs and of the training: `given` on the command line, else those of the config
+    file. Raises UsageError."""
     values = {**chosen.options, **{name: value for name, value in given.items() if value is not None}}
-    thread_count = values["threads"] = values.get("threads") or None
+    values["threads"] = values.get("threads") or None
     of_data = {entry.name for entry in fields(DataOptions)}
     data = DataOptions(**{name: value for name, value in values.items() if name in of_data})
     fit = FitOptions(
@@ -74,12 +104,23 @@ def command(
         recipe=chosen.recipe,
         metadata=chosen.metadata,
     )
-    for path in (output, log):
+    return data, fit
+
+
+def _train(
+    scene: Path, output: Path, data: DataOptions, fit: FitOptions, *, reconstruct: bool, force: bool
+) -> None:
+    from gspc import pipeline
+    from gspc.output import check_target
+
+    for path in (output, fit.log):
         if path is not None:
-            check_target(path, force=force or (resume and checkpoint_path(output).exists()))
-    process.limit_threads(thread_count or 0)
+            check_target(path, force=force or (fit.resume and checkpoint_path(output).exists()))
+    process.limit_threads(fit.threads or 0)
     process.keep_freed_memory()
     with FitView() as view:
+        if reconstruct:
+            pipeline.reconstruct(scene, view)
         result = pipeline.fit(scene, output, data, fit, view)
     console.note(
         f"{result.path}: {result.anchors:,} anchors, training PSNR {result.psnr:.2f} dB, "

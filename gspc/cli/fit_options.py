@@ -16,11 +16,19 @@ Scene = Annotated[
     typer.Argument(
         metavar="SCENE",
         show_default=False,
-        help="A COLMAP directory (images/ and sparse/0/) or one with Blender's transforms_train.json.",
+        help="A COLMAP directory (images/ and sparse/0/), one with a transforms.json or Blender's "
+        "transforms_train.json, or with --reconstruct one of photographs alone.",
     ),
 ]
 Output = Annotated[
-    Path, typer.Option("--output", "-o", metavar="FILE", show_default=False, help="The model to write.")
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        show_default=False,
+        help="The model to write. Required, except with --dry-run.",
+    ),
 ]
 Preset = Annotated[
     str | None,
@@ -97,6 +105,17 @@ ImageCache = Annotated[
         f"Default: {DataOptions.image_cache:g}.",
     ),
 ]
+Reconstruct = Annotated[
+    bool,
+    typer.Option(
+        "--reconstruct",
+        help="Find the cameras of a directory of photographs first and keep them there (needs gspc[colmap]).",
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Report what was understood of SCENE and train nothing.")
+]
+JsonReport = Annotated[bool, typer.Option("--json", help="With --dry-run: report as JSON.")]
 VoxelSize = Annotated[
     float | None,
     typer.Option(

@@ -24,6 +24,11 @@ OPTIONS: Mapping[str, type] = {
     "hold": int,
     "background": str,
     "image_cache": float,
+    "masks": Path,
+    "field": str,
+    "exif": str,
+    "cache": Path,
+    "strict": bool,
     "voxel_size": float,
     "seed": int,
     "device": str,
@@ -31,7 +36,14 @@ OPTIONS: Mapping[str, type] = {
     "checkpoint_every": int,
     "heads_precision": str,
 }
-KINDS = {int: "a whole number", float: "a number", str: "a text", Path: "a text", tuple: "a list of numbers"}
+KINDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    Path: "a text",
+    tuple: "a list of numbers",
+}
 
 
 @dataclass(frozen=True)

@@ -69,10 +69,34 @@ SECTIONS = {
 
         A preset is a recipe: a value for each ingredient below, of which --set NAME=VALUE replaces one. A
         TOML file for --config has the keys preset and, named as the options with _ for -, iterations,
-        levels, rate_weights (a list), resolution, images, hold, background, image_cache, voxel_size, seed,
-        device, threads, checkpoint_every and heads_precision, and a table [set] of ingredients. The file
-        overrides the preset, the command line overrides both. The model and its streams name their preset
-        and what was replaced.
+        levels, rate_weights (a list), resolution, images, hold, background, image_cache, masks, field,
+        exif, cache, strict, voxel_size, seed, device, threads, checkpoint_every and heads_precision, and a
+        table [set] of ingredients. The file overrides the preset, the command line overrides both. The
+        model and its streams name their preset and what was replaced.
+
+        SCENES
+
+        Cameras are read from a COLMAP model (binary or text, in sparse/0, sparse, dense/0/sparse,
+        colmap/sparse/0, distorted/sparse/0 or SCENE itself; of several, the one with most images) or from
+        transforms.json, transforms_train.json and transforms_test.json as nerfstudio, instant-ngp and
+        Blender write them. Photographs are looked for in images/, input/ and the like, with other letter
+        case, another suffix, or by the end of a path of another machine, never outside SCENE and DIR of
+        --images. All camera models of COLMAP are read; those that bend lines are straightened with pycolmap
+        (the extra gspc[colmap]), a panorama is cut into six views. Without points, training starts from
+        random ones.
+
+        What is mended or left out is said in one line each. Missing and damaged photographs are left out
+        unless more than a tenth of them, or all but two, are; --strict refuses any. --dry-run shows what
+        was understood.
+
+        Masks are pictures of the photographs' shape in masks/, named NAME.png or as the photograph with
+        .png after it, or what mask_path names in a transforms file: black pixels have no part in training
+        and scores.
+
+        Recordings of apps become scenes through their makers' or nerfstudio's tools: ns-process-data
+        polycam, record3d, metashape or realitycapture write a transforms.json; Metashape and RealityCapture
+        export to COLMAP, too. Of photographs alone, --reconstruct finds the cameras and keeps them in
+        SCENE/sparse/0.
 
         CHECKPOINTS
 
@@ -94,9 +118,10 @@ SECTIONS = {
     "eval": """
         SCORES
 
-        PSNR in dB, SSIM with an 11x11 Gaussian window and LPIPS with VGG16 on [0, 1] input are means over
-        views. Photographs are read as in training unless options say otherwise. --json also says what the
-        bytes up to a level are spent on: components of the file, and symbols by attribute.
+        Views that training held out are known by their names; --all scores the others, too. Masked pixels
+        do not count. PSNR in dB, SSIM with an 11x11 Gaussian window and LPIPS with VGG16 on [0, 1] input
+        are means over views. Photographs are read as in training unless options say otherwise. --json also
+        says what the bytes up to a level are spent on: components of the file, and symbols by attribute.
 
         COMPARING CURVES
 
@@ -164,10 +189,10 @@ SECTIONS = {
 
 
 def pages() -> dict[str, str]:
-    """File name -> roff of gspc(1) and one page per subcommand that help shows."""
+    """File name -> roff of gspc(1) and one page per subcommand."""
     group: Any = typer.main.get_command(app.app)
     context = group.make_context("gspc", [], resilient_parsing=True)
-    names = [name for name in app.COMMANDS if name not in app.HIDDEN]
+    names = list(app.COMMANDS)
     result = {"gspc.1": _main_page(group, context, names)}
     for name in names:
         command = group.get_command(context, name)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gspc.cli import console
-from gspc.config import Background, Precision
+from gspc.config import Background, Exif, LensField, Precision
 from gspc.errors import UsageError
 from gspc.format.limits import MAX_MEMORY
 
-__all__ = ["Background", "Precision"]
+__all__ = ["Background", "Exif", "LensField", "Precision"]
+
+if TYPE_CHECKING:
+    from gspc.pipeline import Note
 
 
 def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -81,6 +84,40 @@ Resolution = Annotated[
 Images = Annotated[
     Path | None, typer.Option("--images", metavar="DIR", help="Directory of the photographs, if not images/.")
 ]
+Masks = Annotated[
+    Path | None,
+    typer.Option(
+        "--masks",
+        metavar="DIR|none",
+        help="Directory of masks (NAME.png or NAME.png.png, black does not count), if not masks/ beside the "
+        "photographs; none ignores all masks.",
+    ),
+]
+FieldOfView = Annotated[
+    LensField | None,
+    typer.Option(
+        "--field",
+        metavar="full|crop",
+        help="Of photographs whose lens bends lines: keep all they show, with pixels that do not count "
+        "around it, or crop them to a rectangle. Default: full.",
+    ),
+]
+ExifWish = Annotated[
+    Exif | None,
+    typer.Option(
+        "--exif",
+        metavar="auto|apply|ignore",
+        help="Whether EXIF orientations turn photographs; auto lets the cameras' sizes decide. "
+        "Default: auto.",
+    ),
+]
+PhotoCache = Annotated[
+    Path | None,
+    typer.Option("--cache", metavar="DIR", help="Keep straightened photographs in this directory for good."),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Refuse scenes of which a photograph is missing or damaged.")
+]
 MaxMemory = Annotated[
     str,
     typer.Option(
@@ -90,6 +127,12 @@ MaxMemory = Annotated[
     ),
 ]
 DEFAULT_MEMORY = f"{MAX_MEMORY >> 30}GiB"  # of --max-memory
+
+
+def say_notes(notes: Iterable[Note]) -> None:
+    """What was found in a scene's folder, on stderr."""
+    for note in notes:
+        (console.warn if note.warning else console.note)(note.text)
 
 
 def read_source(name: str | None) -> Path | bytes:

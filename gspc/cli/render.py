@@ -22,7 +22,7 @@ Cameras = Annotated[
     typer.Option(
         "--cameras",
         metavar="DIR",
-        help="Draw from the cameras of this COLMAP directory, or one with Blender's transforms.",
+        help="Draw from the cameras of this scene's directory, which is read as fit reads it.",
     ),
 ]
 View = Annotated[
@@ -74,6 +74,7 @@ def _restored(data: Source, *, upto: int | None, threads: int, max_memory: int, 
 def command(
     source: options.Input = None,
     cameras: Cameras = None,
+    field: options.FieldOfView = None,
     view: View = None,
     size: Size = None,
     upto: options.Upto = None,
@@ -106,7 +107,14 @@ def command(
         raise UsageError(f"{data.name}: is no splat of another tool; leave out --source-frame")
     else:
         scene = _restored(data, upto=upto, threads=threads, max_memory=memory, coarse=coarse)
-    chosen = pipeline.choose_cameras(scene, directory=cameras, view=view, size=size)
+    chosen = pipeline.choose_cameras(
+        scene,
+        directory=cameras,
+        view=view,
+        size=size,
+        field=field or "full",
+        on_note=lambda note: options.say_notes([note]),
+    )
     if target is not None:
         if len(chosen) != 1:
             raise UsageError(

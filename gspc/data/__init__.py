@@ -1,6 +1,7 @@
-"""Scenes from disk: COLMAP models, Blender transforms, photographs, camera choice; and the demo scene."""
+"""Scenes from disk: COLMAP models, transforms, photographs, masks, camera choice; and the demo scene."""
 
-from gspc.data.cameras import load_cameras, suggested_cameras
-from gspc.data.load import load_scene
+from gspc.data.cameras import load_cameras, read_cameras, suggested_cameras
+from gspc.data.load import load_scene, understand
+from gspc.data.report import SceneReport
 
-__all__ = ["load_cameras", "load_scene", "suggested_cameras"]
+__all__ = ["SceneReport", "load_cameras", "load_scene", "read_cameras", "suggested_cameras", "understand"]

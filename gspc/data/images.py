@@ -1,23 +1,27 @@
 """Photographs: checked by their headers up front, decoded when a view is used, kept while memory allows.
 
-Decoded with imageio as stored: EXIF orientation is ignored, since COLMAP sees the stored pixels too. Reduced
-by exact area averaging (each new pixel is the mean of the area it covers), alpha composed before.
+Decoded with imageio as stored, turned as EXIF says only where exif.py found that the camera wants it so.
+Reduced by exact area averaging (each new pixel is the mean of the area it covers), alpha composed before.
 """
 
 from __future__ import annotations
 
-import os
+import hashlib
 import threading
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from gspc.config import Background
-from gspc.errors import InputError
+from gspc.data import kinds
+from gspc.errors import InputError, OutputError
 from gspc.format.limits import MAX_SIDE
+from gspc.output import write_atomically
 from gspc.scene import U8
 
 DEFAULT_WIDTH = (
@@ -25,18 +29,22 @@ DEFAULT_WIDTH = (
 )
 Color = tuple[float, float, float]
 COLORS: dict[Background, Color] = {"white": (1.0, 1.0, 1.0), "black": (0.0, 0.0, 0.0)}
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".JPG", ".JPEG", ".PNG", ".webp", ".tif", ".tiff", ".bmp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".jp2", ".ppm", ".tga")
+_EXIF_ORIENTATION = 0x0112
+_TAIL = 1 << 20  # bytes at the end of a file in which its last marker is looked for
 
 
 @dataclass(frozen=True)
 class Photo:
-    """What a header says."""
+    """What a header says. Width and height are those of the decoded pixels: turned where `turned` is set."""
 
     path: Path
     width: int
     height: int
     mode: str  # Pillow's name of the pixel format
     transparent: bool  # has an alpha channel or a transparent color
+    orientation: int = 1  # EXIF's, 1 to 8; 1 is upright
+    turned: int = 1  # the orientation that decoding undoes
 
 
 def inspect_photo(path: Path) -> Photo:
@@ -49,15 +57,46 @@ def inspect_photo(path: Path) -> Photo:
             with Image.open(path) as image:
                 (width, height), mode = image.size, image.mode
                 transparent = mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
+                orientation = _orientation(image)
     except FileNotFoundError:
         raise InputError(f"{path}: no such image; check the folder of photographs (--images DIR)") from None
     except UnidentifiedImageError:
-        raise InputError(f"{path}: not an image that can be decoded; replace it") from None
+        raise _not_an_image(path) from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: cannot be read as an image: {_reason(error)}") from error
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
         raise InputError(f"{path}: {width}x{height} pixels; at most {MAX_SIDE} a side can be used")
-    return Photo(path, width, height, mode, transparent)
+    return Photo(path, width, height, mode, transparent, orientation)
+
+
+def _not_an_image(path: Path) -> InputError:
+    """Says what the file is instead, where that is known."""
+    if not path.stat().st_size:
+        return InputError(f"{path}: an empty file, not an image that can be decoded; replace it")
+    kind = kinds.look(path)
+    if kind is None or kind.image:
+        return InputError(f"{path}: not an image that can be decoded; replace it")
+    return InputError(f"{path}: {kind.what}, not an image that can be decoded; {kind.advice}")
+
+
+def _orientation(image: Any) -> int:
+    """EXIF's orientation, 1 where it is absent or makes no sense."""
+    try:
+        value = image.getexif().get(_EXIF_ORIENTATION, 1)
+    except Exception:  # damaged EXIF raises nearly anything, and is no reason to refuse the pixels
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Pixels [H, W, ...] as stored, turned upright from EXIF `orientation` (TIFF 6.0, "Orientation")."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels
 
 
 def decode(photo: Photo, background: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> U8:
@@ -77,6 +116,7 @@ def decode(photo: Photo, background: tuple[float, float, float] = (0.0, 0.0, 0.0
         ) from None
     except Exception as error:  # decoders raise nearly anything on damaged bytes
         raise InputError(f"{photo.path}: cannot be decoded: {_reason(error)}; replace it") from error
+    pixels = turn(pixels, photo.turned)
     if pixels.shape[:2] != (photo.height, photo.width):
         raise InputError(f"{photo.path}: changed while it was in use; start again")
     if pixels.dtype != np.uint8:
@@ -97,6 +137,19 @@ def _to_bytes(path: Path, pixels: np.ndarray) -> U8:
     return ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
 
 
+def intact(path: Path) -> bool:
+    """Whether a photograph's file reaches its end, judged without decoding: by the last marker of a JPEG or
+    PNG file. True for other formats, whose decoders find out."""
+    with path.open("rb") as file:
+        head = file.read(4)
+        size = file.seek(0, 2)
+        file.seek(max(0, size - _TAIL))
+        tail = file.read()
+    if head.startswith(b"\xff\xd8"):
+        return b"\xff\xd9" in tail  # cameras append previews and the like after it
+    return b"IEND" in tail if head.startswith(b"\x89PNG") else True
+
+
 def compose(pixels: U8, background: tuple[float, float, float]) -> U8:
     """Put RGBA pixels [H, W, 4] on a plain color, in sRGB values as the field does; to the nearest byte."""
     alpha = pixels[:, :, 3:].astype(np.uint16)
@@ -106,7 +159,7 @@ def compose(pixels: U8, background: tuple[float, float, float]) -> U8:
 
 
 def reduce_image(pixels: U8, width: int, height: int) -> U8:
-    """Area-averaged copy [height, width, 3] of `pixels` [H, W, 3]; never enlarges, to the nearest byte."""
+    """Area-averaged copy [height, width, C] of `pixels` [H, W, C]; never enlarges, to the nearest byte."""
     if pixels.shape[:2] == (height, width):
         return pixels
     rows = _average_rows(pixels, height)
@@ -115,7 +168,7 @@ def reduce_image(pixels: U8, width: int, height: int) -> U8:
 
 
 def _average_rows(pixels: np.ndarray, count: int) -> np.ndarray:
-    """Rows of `pixels` [n, m, 3] averaged to `count` <= n rows, float32; cut rows count by their part."""
+    """Rows of `pixels` [n, m, C] averaged to `count` <= n rows, float32; cut rows count by their part."""
     scale = len(pixels) / count
     out = np.empty((count, *pixels.shape[1:]), np.float32)
     for row in range(count):
@@ -168,47 +221,71 @@ class PixelCache:
 
 @dataclass(frozen=True)
 class PhotoLoader:
-    """View.load of a photograph: its pixels [height, width, 3], read-only since others may hold them too."""
+    """View.load of a photograph: its pixels [height, width, 3], read-only since others may hold them too.
+
+    `reshape` makes them from the photograph's, by default by reducing it. What takes long to make is kept in
+    the folder `store`, too, as PNG files.
+    """
 
     photo: Photo
     width: int
     height: int
     background: tuple[float, float, float]
     cache: PixelCache | None = field(default=None, compare=False, repr=False)
+    reshape: Callable[[U8], U8] | None = None
+    store: Path | None = field(default=None, compare=False, repr=False)
 
     def __call__(self) -> U8:
-        """What the cache holds; else decode, compose, reduce. Raises InputError."""
-        key = (self.photo.path, self.width, self.height, self.background)
+        """What the cache or the store holds; else decode, compose, reshape. Raises InputError."""
+        key = (self.photo, self.width, self.height, self.background, self.reshape)
         if self.cache is not None and (kept := self.cache.get(key)) is not None:
             return kept
-        pixels = reduce_image(decode(self.photo, self.background), self.width, self.height)
+        file = self._stored(key)
+        pixels = None if file is None else read_stored(file, self.width, self.height)
+        if pixels is None:
+            pixels = self._made()
+            if file is not None:
+                write_stored(file, pixels)
         pixels.flags.writeable = False
         if self.cache is not None:
             self.cache.put(key, pixels)
         return pixels
 
+    def _made(self) -> U8:
+        decoded = decode(self.photo, self.background)
+        if self.reshape is None:
+            return reduce_image(decoded, self.width, self.height)
+        return self.reshape(decoded)
 
-def find_photos(folder: Path, names: Sequence[str]) -> tuple[Photo, ...]:
-    """Headers of the photographs `names` in `folder`; raises InputError for the first that is not usable."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder of photographs; name it with --images DIR")
-    missing = [name for name in names if not os.path.isfile(folder / name)]  # noqa: PTH113 (twice as fast for hundreds)
-    if missing:
-        more = f" (and {len(missing) - 1} more of {len(names)})" if len(missing) > 1 else ""
-        raise InputError(
-            f"{folder / missing[0]}: no such image{more}; add it or name another folder with --images DIR"
-        )
-    return tuple(inspect_photo(folder / name) for name in names)
+    def _stored(self, key: tuple) -> Path | None:
+        """The file in the store for what `key` says, at the photograph's present content."""
+        if self.store is None:
+            return None
+        facts = self.photo.path.stat()
+        text = f"{key} {facts.st_size} {facts.st_mtime_ns}"
+        return self.store / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.png"
 
 
-def with_suffix(path: Path) -> Path:
-    """`path`, or the image file of that name when it was written without its suffix (Blender files do so)."""
-    if path.suffix.lower() in {suffix.lower() for suffix in _SUFFIXES} or path.is_file():
-        return path
-    for suffix in _SUFFIXES:
-        if (candidate := path.with_name(path.name + suffix)).is_file():
-            return candidate
-    return path.with_name(path.name + ".png")
+def read_stored(file: Path, width: int, height: int) -> U8 | None:
+    """Pixels [height, width, 3] of a file in the store; None where there is none that can be used."""
+    if not file.is_file():
+        return None
+    try:
+        photo = inspect_photo(file)
+        return decode(photo) if (photo.width, photo.height, photo.mode) == (width, height, "RGB") else None
+    except InputError:
+        return None
+
+
+def write_stored(file: Path, pixels: U8) -> None:
+    """Keep pixels in the store. A store that takes nothing more only costs time: what is missing is made
+    anew."""
+    import imageio.v3 as iio
+
+    data = iio.imwrite("<bytes>", pixels, plugin="pillow", extension=".png", compress_level=1)
+    with suppress(OSError, OutputError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, data)
 
 
 def choose_background(wish: Background, photos: Iterable[Photo]) -> Color:

@@ -1,93 +1,100 @@
-"""From a folder on disk to SceneData: its kind, its held-out views, the size they are used at."""
+"""From a folder on disk to SceneData: its cameras, photographs, points, and the views that are held out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from gspc.config import DataOptions
-from gspc.data import colmap, transforms
-from gspc.data.images import (
-    Photo,
-    PhotoLoader,
-    PixelCache,
-    choose_background,
-    find_photos,
-    inspect_photo,
-    target_size,
-)
+from gspc.data.images import PixelCache, choose_background
+from gspc.data.layouts import ColmapLayout, TransformsLayout, find_layout
+from gspc.data.masks import find_masks
+from gspc.data.names import walk
+from gspc.data.photos import Photographs, find_photographs
+from gspc.data.points import Cloud, starting_points
+from gspc.data.report import Notes, SceneReport, counted
+from gspc.data.shots import by_name
+from gspc.data.sources import read_cloud, read_shots
+from gspc.data.summary import report_of
+from gspc.data.views import ViewMaker, Views
 from gspc.errors import InputError
-from gspc.format import usable
-from gspc.scene import Camera, SceneData, View
+from gspc.scene import SceneData
 
-Views = tuple[View, ...]
+REGISTERED = 0.9  # of the photographs at least should be in the model
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A scene and what was understood of its files."""
+
+    scene: SceneData
+    report: SceneReport
 
 
 def load_scene(path: Path, options: DataOptions | None = None, *, to_train: bool = True) -> SceneData:
-    """The scene at `path`: a COLMAP folder (sparse/0, sparse, or the model itself) or Blender transforms.
+    """The scene at `path`: a COLMAP model or transforms files with their photographs; see `understand`."""
+    return understand(path, options, to_train=to_train).scene
 
-    Headers of all photographs are checked now, their pixels are decoded by View.load. A split of the
-    scene's own (transforms_test.json) stands unless `hold` is 0; otherwise every hold-th view by name is
-    a test view. `to_train` asks for at least one view that is not.
-    Raises InputError, naming the file and what to do.
+
+def understand(path: Path, options: DataOptions | None = None, *, to_train: bool = True) -> Loaded:
+    """The scene at `path` (see layouts.py for what may lie there), and a report of how it was read.
+
+    Headers of all photographs are checked now, their pixels are decoded by View.load. A split of the scene's
+    own (transforms_test.json, test_filenames) stands unless `hold` is 0; otherwise every hold-th view by name
+    is a test view. `to_train` asks for at least one view that is not. What was mended or left out is in the
+    scene's notes. Raises InputError, naming the file and what to do.
     """
     options = options or DataOptions()
-    if not path.exists():
-        raise InputError(f"{path}: no such file or folder")
-    if (model := colmap.find_model(path)) is not None:
-        return _load_colmap(path, model, options, to_train)
-    if (files := transforms.find_files(path)) is not None:
-        return _load_transforms(files, options, to_train)
-    raise InputError(
-        f"{path}: neither a COLMAP model (sparse/0/cameras.bin or .txt) nor a transforms.json is there"
+    notes = Notes()
+    layout = find_layout(path, notes)
+    shots = by_name(read_shots(layout, notes))
+    source = layout.model if isinstance(layout, ColmapLayout) else layout.train
+    _enough(path if isinstance(layout, ColmapLayout) else source, len(shots))
+    found = find_photographs(shots, _homes(layout, options), _root(layout, options), options, notes)
+    if isinstance(layout, ColmapLayout):
+        _say_unregistered(found, notes)
+    masks = find_masks(found.shots, found.photos, found.home, layout.root, options.masks, notes)
+    background = choose_background(options.background, [photo for photo in found.photos if photo is not None])
+    maker = ViewMaker(options, background, PixelCache(round(options.image_cache * 1e9)), found.divisor)
+    views = maker.views(found, masks, _homes(layout, options), notes)
+    train, test = _split(source, found, views, options, to_train=to_train, notes=notes)
+    scene_views = (*train, *test)
+    cloud = starting_points(read_cloud(layout, notes), [view.camera for view in scene_views], notes)
+    if to_train:
+        _say_split(train, test, options, notes)
+    scene = SceneData(
+        _name(layout), train, test, cloud.positions, cloud.colors, background, tuple(notes.lines)
     )
+    return Loaded(scene, _report(layout, source, found, maker, cloud, scene, notes))
 
 
-def _load_colmap(path: Path, model: Path, options: DataOptions, to_train: bool) -> SceneData:
-    cameras, images = colmap.read_cameras(model)
-    by_id = {camera.camera_id: camera for camera in cameras}
-    shot = sorted((colmap.to_camera(image, by_id[image.camera_id]) for image in images), key=lambda c: c.name)
-    _enough(path, len(shot))
-    photos, reduced = _colmap_photos(path, model, shot, options)
-    points = colmap.read_points(model)
-    background = choose_background(options.background, photos)
-    views = _views(shot, photos, 1 if reduced else options.resolution, background, _cache(options))
-    train, test = _split(path, views, options.hold, to_train)
-    return SceneData(_name(path), train, test, points.positions, points.colors, background)
+def _report(
+    layout: ColmapLayout | TransformsLayout,
+    source: Path,
+    found: Photographs,
+    maker: ViewMaker,
+    cloud: Cloud,
+    scene: SceneData,
+    notes: Notes,
+) -> SceneReport:
+    kind = "COLMAP" if isinstance(layout, ColmapLayout) else "transforms"
+    return report_of(scene, kind, source, found.home, maker.used, cloud.origin, notes)
 
 
-def _load_transforms(files: transforms.TransformFiles, options: DataOptions, to_train: bool) -> SceneData:
-    parts = [transforms.read_frames(file, options.images) for file in files.all]
-    names = [frame.camera.name for part in parts for frame in part]
-    _enough(files.train, len(names))
-    if len(set(names)) != len(names):
-        raise InputError(f"{files.train}: a frame is also in {files.test}; keep it in one of them")
-    parts = [tuple(sorted(part, key=lambda frame: frame.camera.name)) for part in parts]
-    photos = [tuple(inspect_photo(frame.path) for frame in part) for part in parts]
-    background = choose_background(options.background, [photo for part in photos for photo in part])
-    cache = _cache(options)
-    views = [
-        _views([frame.camera for frame in part], part_photos, options.resolution, background, cache)
-        for part, part_photos in zip(parts, photos, strict=True)
-    ]
-    if files.test is None or options.hold == 0:
-        every = tuple(view for part in views for view in part)
-        train, test = _split(files.train, every, options.hold, to_train)
-    else:
-        train, test = views
-        if to_train and not train:
-            raise InputError(f"{files.train}: no frames to train on")
-    cameras = [view.camera for view in (*train, *test)]
-    positions, colors = transforms.read_points(files, cameras)
-    return SceneData(_name(files.folder), train, test, positions, colors, background)
+def _homes(layout: ColmapLayout | TransformsLayout, options: DataOptions) -> tuple[Path, ...]:
+    if options.images is not None:
+        return (options.images,)
+    return layout.homes if isinstance(layout, ColmapLayout) else (layout.root,)
 
 
-def _cache(options: DataOptions) -> PixelCache:
-    return PixelCache(round(options.image_cache * 1e9))
+def _root(layout: ColmapLayout | TransformsLayout, options: DataOptions) -> Path:
+    return layout.root if options.images is None else options.images
 
 
-def _name(path: Path) -> str:
-    return path.resolve().name or "scene"
+def _name(layout: ColmapLayout | TransformsLayout) -> str:
+    folder = layout.path if layout.path.is_dir() else layout.root
+    return folder.resolve().name or "scene"
 
 
 def _enough(path: Path, count: int) -> None:
@@ -96,8 +103,31 @@ def _enough(path: Path, count: int) -> None:
         raise InputError(f"{path}: {have}; a scene needs photographs from at least two places")
 
 
-def _split(path: Path, views: Views, hold: int, to_train: bool) -> tuple[Views, Views]:
-    """Training and test views: the first by name and every hold-th after it are for testing, none when 0."""
+def _say_unregistered(found: Photographs, notes: Notes) -> None:
+    """A warning when the model has few of the photographs: COLMAP could not place the others."""
+    there = sum(1 for _ in walk(found.home))
+    if len(found.shots) < REGISTERED * there:
+        notes.warn(f"{found.home}: only {len(found.shots)} of {there} photographs have a camera in the model")
+
+
+def _split(
+    path: Path, found: Photographs, views: Views, options: DataOptions, *, to_train: bool, notes: Notes
+) -> tuple[Views, Views]:
+    """Training and test views: the scene's own split, else the first by name and every hold-th after it are
+    for testing, none when 0."""
+    parts = {shot.name: shot.part for shot in found.shots}
+    own = tuple(view for view in views if parts[found.shot_of[view.camera.name]] == "test")
+    asked = any(part == "test" for part in parts.values())
+    if options.hold and asked and own:
+        train = tuple(view for view in views if view not in own)
+        if to_train and not train:
+            raise InputError(f"{path}: no frames to train on")
+        return train, own
+    if options.hold and asked:
+        notes.warn(
+            f"{path}: no photograph of its held-out frames is there; holding out every {options.hold}th view"
+        )
+    hold = options.hold
     test = views[::hold] if hold else ()
     train = tuple(view for index, view in enumerate(views) if not hold or index % hold)
     if to_train and not train:
@@ -105,61 +135,6 @@ def _split(path: Path, views: Views, hold: int, to_train: bool) -> tuple[Views, 
     return train, test
 
 
-def _colmap_photos(
-    path: Path, model: Path, cameras: Sequence[Camera], options: DataOptions
-) -> tuple[tuple[Photo, ...], bool]:
-    """Headers of the photographs and whether they are already reduced: --images, images_N that fits
-    --resolution N, else images/, looked for beside `path` and above the model."""
-    names = [camera.name for camera in cameras]
-    if options.images is not None:
-        return find_photos(options.images, names), False
-    homes = list(dict.fromkeys((path, model, model.parent, model.parent.parent)))
-    if options.resolution in (2, 4, 8):
-        for home in homes:
-            reduced = _reduced_photos(home / f"images_{options.resolution}", cameras, options.resolution)
-            if reduced is not None:
-                return reduced, True
-    home = next((home for home in homes if (home / "images").is_dir()), path)
-    return find_photos(home / "images", names), False
-
-
-def _reduced_photos(folder: Path, cameras: Sequence[Camera], divisor: int) -> tuple[Photo, ...] | None:
-    """Photographs already reduced by `divisor` to within a pixel; None where one is missing or differs."""
-    if not all((folder / camera.name).is_file() for camera in cameras):
-        return None
-    photos = find_photos(folder, [camera.name for camera in cameras])
-    for photo, camera in zip(photos, cameras, strict=True):
-        if abs(photo.width - camera.width / divisor) >= 1 or abs(photo.height - camera.height / divisor) >= 1:
-            return None
-    return photos
-
-
-def _views(
-    cameras: Sequence[Camera],
-    photos: Sequence[Photo],
-    resolution: int | None,
-    background: tuple[float, float, float],
-    cache: PixelCache,
-) -> Views:
-    """One view per camera and photograph, at the training size."""
-    views = []
-    for camera, photo in zip(cameras, photos, strict=True):
-        _check_aspect(camera, photo)
-        width, height = target_size(photo.width, photo.height, resolution)
-        loader = PhotoLoader(photo, width, height, background, cache)
-        resized = camera.resized(width, height)
-        if (problem := usable.camera_problem(resized)) is not None:  # no stream could hold it after training
-            raise InputError(f"{photo.path}: its camera cannot be used: {problem}")
-        views.append(View(resized, loader, photo.path))
-    return tuple(views)
-
-
-def _check_aspect(camera: Camera, photo: Photo) -> None:
-    """The photograph must be the camera's image at some scale, up to rounding by a pixel."""
-    scale = photo.width / camera.width
-    slack = max(1.0, scale) * (1 + camera.height / camera.width)
-    if abs(scale * camera.height - photo.height) > slack:
-        raise InputError(
-            f"{photo.path}: {photo.width}x{photo.height} pixels do not fit its camera of "
-            f"{camera.width}x{camera.height}; use the photographs the model was made from"
-        )
+def _say_split(train: Sequence[object], test: Sequence[object], options: DataOptions, notes: Notes) -> None:
+    held = f"{len(test)} held out for eval" if test else "none held out"
+    notes.say(f"{counted(len(train) + len(test), 'view')}: {len(train)} to train on, {held}")

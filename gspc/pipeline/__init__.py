@@ -32,10 +32,12 @@ from gspc.pipeline.inspection import ChunkRow, Inspection, Part, inspect
 from gspc.pipeline.pictures import coarse, draw_bit_map, render_directory, render_png
 from gspc.pipeline.plain import PlainScene, plain_scene, read_plain, refuse_scene_options, write_unbundled
 from gspc.pipeline.source import Source, load_source, naming
-from gspc.pipeline.training import fit, write_demo_scene
+from gspc.pipeline.training import fit, reconstruct, understand, write_demo_scene
 from gspc.pipeline.views import choose_cameras
 
 if TYPE_CHECKING:
+    from gspc.data import SceneReport
+    from gspc.scene import Note
     from gspc.train import FitProgress
 
 __all__ = [
@@ -57,10 +59,12 @@ __all__ = [
     "LevelPart",
     "LevelRow",
     "LevelScore",
+    "Note",
     "Part",
     "PlainScene",
     "Point",
     "Restored",
+    "SceneReport",
     "Source",
     "ViewScore",
     "as_stream",
@@ -80,10 +84,12 @@ __all__ = [
     "plain_scene",
     "plot_curves",
     "read_plain",
+    "reconstruct",
     "refuse_scene_options",
     "render_directory",
     "render_png",
     "restore",
+    "understand",
     "writable_formats",
     "write_demo_scene",
     "write_unbundled",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 from gspc.pipeline.breakdown import breakdown_of
 from gspc.pipeline.coding import Restored, as_stream, restore
 from gspc.pipeline.comparison import Levels
-from gspc.pipeline.photographs import as_trained
+from gspc.pipeline.heldout import TrainingSplit
+from gspc.pipeline.photographs import Wanted, as_trained
 from gspc.pipeline.source import Source
 from gspc.switches import made_with
 
 if TYPE_CHECKING:
-    from gspc.config import Background, DataOptions
+    from gspc.config import DataOptions
+    from gspc.pipeline.agreement import Agreement
     from gspc.rendering import Renderer
-    from gspc.scene import SceneData, View
+    from gspc.scene import DecodedScene, Note, SceneData, View
 
 Report = Callable[[str], None]
 
@@ -64,7 +67,8 @@ class LevelScore:
 @dataclass(frozen=True)
 class Evaluation:
     """Scores per level; `held_out` is False when views that were trained on are among those scored.
-    `made_with`: preset and switches of the fit, empty where the scene does not say."""
+    `made_with`: preset and switches of the fit, empty where the scene does not say. `notes`: what was found
+    in the photographs' folder."""
 
     source: str
     data: str
@@ -73,65 +77,109 @@ class Evaluation:
     warnings: tuple[str, ...]
     levels: tuple[LevelScore, ...]
     made_with: str = ""
+    notes: tuple[Note, ...] = ()
 
 
 def evaluate(
     source: Source,
     directory: Path,
     *,
-    resolution: int | None = None,
-    hold: int | None = None,
-    background: Background | None = None,
-    images: Path | None = None,
     levels: Levels = None,
     device: str = "cpu",
     threads: int = 0,
     report: Report = lambda text: None,
+    all_views: bool = False,
+    **reading: Any,
 ) -> Evaluation:
     """Compares the scene, level by level, with the held-out photographs of `directory`.
 
-    Options that are None come from what training wrote into the file. A model is exported, encoded and
+    `all_views` scores those that were trained on, too. `reading` are fields of Wanted: how the photographs
+    are read. Which views were held out is asked of the file, by their names. A model is exported, encoded and
     decoded first, so its scores and sizes are those of its stream.
     """
     from gspc.data import load_scene
     from gspc.metrics import lpips_status
+    from gspc.pipeline.agreement import doubts
     from gspc.rendering import Renderer
 
+    wanted = Wanted(**reading)
     if source.kind == "model":
         report("encoding the model")
         source = as_stream(source, threads=threads)
     first = restore(source, threads=threads)  # fails early, and knows the options of training
-    wanted = (first.level,) if levels == "last" else levels or _levels_to_score(source, first)
-    options = as_trained(
-        first.scene.metadata, resolution=resolution, hold=hold, background=background, images=images
-    )
+    scored = (first.level,) if levels == "last" else levels or _levels_to_score(source, first)
+    options = as_trained(first.scene.metadata, wanted)
     data = load_scene(directory, options, to_train=False)
-    views = data.test or data.train
-    behind: dict[str, Any] = {} if background is None else {"background": data.background}
+    views, held_out, remarks = _views_to_score(
+        directory, data, options, wanted, first.scene, all_views=all_views
+    )
+    behind: dict[str, Any] = {} if wanted.background is None else {"background": data.background}
     scores = []
-    for level in wanted:
+    found: list[Agreement] = []
+    for level in scored:
         restored = first if level == first.level else restore(source, upto=level, threads=threads)
         renderer = Renderer(replace(restored.scene, **behind), device)
-        rows = []
+        rows, found = [], []
         for index, view in enumerate(views):
             report(f"level {level}: view {index + 1} of {len(views)}")
-            rows.append(_score(renderer, view))
+            row, match = _score(renderer, view)
+            rows.append(row)
+            found.append(match)
         prefix = _prefix(source, level, first)
         score = _level_score(level, None if prefix is None else len(prefix), rows)
         scores.append(replace(score, bytes=None if prefix is None else _spent(prefix, threads)))
     return Evaluation(
         source=source.name,
         data=str(directory),
-        held_out=_held_out(directory, data, options, first.scene.metadata),
+        held_out=held_out,
         lpips_status=lpips_status(),
-        warnings=first.warnings,
+        warnings=(*first.warnings, *filter(None, (doubts(found),))),
         levels=tuple(scores),
         made_with=made_with(first.scene.metadata),
+        notes=(*data.notes, *remarks),
     )
 
 
+def _views_to_score(
+    directory: Path,
+    data: SceneData,
+    options: DataOptions,
+    wanted: Wanted,
+    scene: DecodedScene,
+    *,
+    all_views: bool = False,
+) -> tuple[tuple[View, ...], bool, list[Note]]:
+    """The views to score, whether training saw none of them, and what to say about that."""
+    from gspc.scene import Note
+
+    split = TrainingSplit.read(scene.metadata.get("held_out", ""), (camera.name for camera in scene.cameras))
+    views = data.views if all_views else data.test or data.train
+    if split is None:
+        held = not all_views and _held_out(directory, data, options, scene.metadata)
+        return views, held, []
+    names = [view.camera.name for view in data.views]
+    standing = dict(zip(names, split.standing(names), strict=True))
+    remarks = []
+    if not all_views and wanted.hold is None:
+        kept = tuple(view for view in data.views if standing[view.camera.name] == "held out")
+        if kept:
+            views = kept
+        elif "trained" in standing.values():
+            views = data.views
+            text = f"{directory}: none of its {len(views)} views was held out; all were trained on"
+            remarks.append(Note(text, warning=True))
+        else:
+            text = f"{directory}: the scene does not know these views by name; they count as held out"
+            remarks.append(Note(text, warning=True))
+    trained = sum(standing[view.camera.name] == "trained" for view in views)
+    if trained and trained < len(views):
+        remarks.append(Note(f"{directory}: {trained} of {len(views)} views were trained on"))
+    return views, not trained, remarks
+
+
 def _held_out(directory: Path, data: SceneData, options: DataOptions, metadata: Mapping[str, str]) -> bool:
-    """Whether training saw none of the test views: it may have held out others than are asked for now."""
+    """Of files that do not name the views held out: whether training, by its --hold, saw none of the test
+    views."""
     from gspc.data import load_scene
 
     trained = as_trained(metadata).hold
@@ -173,17 +221,29 @@ def _spent(data: bytes, threads: int) -> LevelBytes:
     return LevelBytes({name: size for name, size in sizes.items() if size}, attributes)
 
 
-def _score(renderer: Renderer, view: View) -> ViewScore:
+def _score(renderer: Renderer, view: View) -> tuple[ViewScore, Agreement]:
+    """Scores over the pixels that count: masked ones are given the photograph's values, and taken out of
+    means."""
+    import numpy as np
+
     from gspc import metrics
+    from gspc.pipeline.agreement import agreement
 
     image, target = renderer.render(view.camera), view.load()
-    return ViewScore(
+    mask = None if view.mask is None else view.mask()
+    match = agreement(image, target, mask)
+    share = 1.0
+    if mask is not None:
+        share = max(float(mask.mean()), 1.0 / mask.size)
+        image = np.where(mask[:, :, None], image, target.astype(np.float32) / 255)
+    score = ViewScore(
         view.camera.name,
-        metrics.psnr(image, target),
-        metrics.ssim(image, target),
+        metrics.psnr(image, target) + 10 * math.log10(share),
+        1 - (1 - metrics.ssim(image, target)) / share,
         metrics.lpips(image, target),
         (view.camera.width, view.camera.height),
     )
+    return score, match
 
 
 def _level_score(level: int, size: int | None, rows: list[ViewScore]) -> LevelScore:

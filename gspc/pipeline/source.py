@@ -116,11 +116,23 @@ def _kind(data: bytes, *, expect_stream: bool) -> Kind:
     if data.startswith(limits.MAGIC):  # known without more imports: inspection answers at once
         return "pcgs"
     try:
-        kind = sniff(data[:16])
-        return "splats" if kind == "model" and is_splats(data) else kind
+        kind: Kind = sniff(data[:16])
     except InputError:
         if is_splats(data):
             return "splats"
+        _refuse_other_kinds(data)
         if not expect_stream:
             raise
         return "pcgs"
+    if kind == "model" and is_splats(data):
+        return "splats"
+    return kind
+
+
+def _refuse_other_kinds(data: bytes) -> None:
+    """Raises InputError for pointers, photographs and the like, in every command alike."""
+    from gspc.data import kinds
+
+    kind = kinds.recognize(data[: kinds.HEAD], len(data))
+    if kind is not None:
+        raise InputError(f"is {kind.what}; {kind.advice}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from gspc.pipeline.photographs import noted
 
 if TYPE_CHECKING:
     from gspc.config import DataOptions, FitOptions
+    from gspc.data import SceneReport
     from gspc.train import FitObserver, FitResult
 
 
@@ -19,13 +21,35 @@ def fit(
     """Trains a model of the photographs in `scene` and writes it to `output`; see `gspc.train.fit`.
 
     How the photographs were read is noted in the model, so that they can be read alike to evaluate it.
+    Straightened photographs are kept beside the checkpoint until the model is written, or in `data.cache` for
+    good.
     """
     from gspc.data import load_scene
     from gspc.train import fit as train
 
-    photographs = load_scene(scene, data)
+    beside = output.with_name(output.name + ".photos")
+    photographs = load_scene(scene, replace(data, cache=data.cache or beside))
+    for note in photographs.notes:
+        observer.message(f"warning: {note.text}" if note.warning else note.text)
     made = noted(data, photographs)
-    return train(photographs, output, replace(options, metadata={**made, **options.metadata}), observer)
+    result = train(photographs, output, replace(options, metadata={**made, **options.metadata}), observer)
+    if data.cache is None:
+        shutil.rmtree(beside, ignore_errors=True)
+    return result
+
+
+def understand(scene: Path, data: DataOptions) -> SceneReport:
+    """What `fit` would make of the photographs in `scene`, without training. Raises InputError."""
+    from gspc.data import understand as read
+
+    return read(scene, data).report
+
+
+def reconstruct(photographs: Path, observer: FitObserver) -> None:
+    """Finds the cameras of a folder of photographs and keeps them there; see `gspc.data.reconstruct`."""
+    from gspc.data.reconstruct import reconstruct as run
+
+    run(photographs, observer.message)
 
 
 def write_demo_scene(directory: Path) -> None:

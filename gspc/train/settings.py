@@ -44,6 +44,8 @@ def _view_settings(view: View) -> dict[str, str]:
         f"intrinsics of {camera.name}": " ".join(map(value_text, intrinsics)),
         f"pose of {camera.name}": " ".join(map(value_text, pose)),
         f"photograph {camera.name}": _file_size(view.path),
+        f"mask of {camera.name}": _file_size(view.mask_path),
+        f"orientation of {camera.name}": str(view.turned),
     }
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gspc.model.anchors import AnchorModel
 from gspc.model.calibrate import calibrate
-from gspc.ops.heads import neural_gaussians
+from gspc.ops.heads import NeuralGaussians, neural_gaussians
 from gspc.ops.raster import RasterOutput
 from gspc.ops.rows import mean_product, visible_rows
 from gspc.ops.ssim import photometric_loss, squared_error
@@ -23,6 +23,7 @@ from gspc.scene import Camera, SceneData, View
 from gspc.train.attributes import Attributes, AttributeSource
 from gspc.train.densify import Statistics, densify, growth_threshold, prune_closed
 from gspc.train.initialize import scene_extent
+from gspc.train.masking import only_counting
 from gspc.train.optimizer import make_optimizer
 from gspc.train.rate import RateLoss, RateSample, Standing
 from gspc.train.schedule import Phase, Schedule
@@ -110,9 +111,9 @@ class Trainer:
         self._begin(phase)
         levels = self.model.shape.levels
         level = int(torch.randint(1, levels + 1, ())) if coded else levels
-        camera, target = self._next_picture()
+        camera, target, mask = self._next_picture()
         self._set_learning_rates()
-        picture, sample = self._show(camera, target, level, sampled=coded)
+        picture, sample = self._show(camera, target, mask, level, sampled=coded)
         self._note(float(picture.loss.detach()), picture.squared_error)
         loss, bits = picture.loss, 0.0
         if coded:
@@ -121,7 +122,7 @@ class Trainer:
             rate, bits = self.rate.loss(level, sample, grid, standing)
             loss = loss + rate
             for other in self._also_pictured(level):
-                loss = loss + self._show(camera, target, other, sampled=False)[0].loss
+                loss = loss + self._show(camera, target, mask, other, sampled=False)[0].loss
         loss.backward()
         self._keep_still()
         if self.schedule.gathers(self.iteration):
@@ -172,10 +173,12 @@ class Trainer:
         self.psnr = keep * self.psnr + (1 - keep) * _psnr(squared)
         self.picture_loss = keep * self.picture_loss + (1 - keep) * loss
 
-    def _next_picture(self) -> tuple[Camera, Tensor]:
-        """The next view at the size that the schedule gives it: camera and pixels, uint8 [H, W, 3]."""
+    def _next_picture(self) -> tuple[Camera, Tensor, Tensor | None]:
+        """The next view at the size that the schedule gives it: camera, pixels, uint8 [H, W, 3], and which of
+        them count, bool [H, W] or None for all."""
         view = self.scene.train[self._next_view()]
         camera, target = view.camera, _pixels(view).to(self.device)
+        mask = None if view.mask is None else torch.from_numpy(view.mask().copy()).to(self.device)
         scale = self.schedule.view_scale(self.iteration)
         if scale < 1:
             width, height = (max(16, round(n * scale)) for n in (camera.width, camera.height))
@@ -183,7 +186,9 @@ class Trainer:
             image = target.permute(2, 0, 1)[None].float()
             image = F.interpolate(image, (height, width), mode="bilinear", align_corners=False)
             target = image[0].permute(1, 2, 0).round().clamp(0, 255).byte().contiguous()
-        return camera, target
+            if mask is not None:  # a pixel counts when all that it covers does
+                mask = F.adaptive_avg_pool2d(mask[None, None].float(), (height, width))[0, 0] > 0.999
+        return camera, target, mask
 
     def estimated_bytes(self) -> int:
         """Size of the stream if the model were coded now."""
@@ -209,22 +214,22 @@ class Trainer:
         return self._world[1]
 
     def _show(
-        self, camera: Camera, target: Tensor, level: int, *, sampled: bool
+        self, camera: Camera, target: Tensor, mask: Tensor | None, level: int, *, sampled: bool
     ) -> tuple[Picture, RateSample]:
-        """The scene as `level` shows it to a camera, compared with the photograph `target`, uint8 [H, W, 3];
-        and the sample of the iteration's rate, empty unless `sampled`."""
+        """The scene as `level` shows it to a camera, compared with the photograph `target`, uint8 [H, W, 3],
+        where `mask`, bool [H, W], is True (everywhere when it is None); and the sample of the iteration's
+        rate, empty unless `sampled`."""
         model = self.model
         visible, anchors = visible_rows(self._positions(), model.log_scales.detach(), camera)
         index = self.rate.sample(visible) if sampled else self._no_rows
         attributes, rows = self.attributes.restored(visible, index, self.iteration, level)
-        picture = self._compare(camera, target, visible, anchors, attributes)
+        gaussians = self._gaussians(camera, anchors, attributes)
+        picture = self._compare(camera, target, mask, visible, gaussians)
         return picture, RateSample(index, rows, attributes.open_masks)
 
-    def _compare(
-        self, camera: Camera, target: Tensor, visible: Tensor, anchors: Tensor, attributes: Attributes
-    ) -> Picture:
-        """Draws the visible anchors, which lie at `anchors` [v, 3], and compares with the photograph."""
-        gaussians = neural_gaussians(
+    def _gaussians(self, camera: Camera, anchors: Tensor, attributes: Attributes) -> NeuralGaussians:
+        """The Gaussians of the visible anchors, which lie at `anchors` [v, 3]."""
+        return neural_gaussians(
             attributes.features,
             attributes.log_scales,
             attributes.offsets,
@@ -234,6 +239,17 @@ class Trainer:
             self.model.heads.weights(quantized=self.schedule.phase(self.iteration) is Phase.FINISH),
             predicted=attributes.predicted,
         )
+
+    def _compare(
+        self,
+        camera: Camera,
+        target: Tensor,
+        mask: Tensor | None,
+        visible: Tensor,
+        gaussians: NeuralGaussians,
+    ) -> Picture:
+        """Draws the Gaussians of the anchors `visible` [v] and compares with the photograph `target`, uint8
+        [H, W, 3], where `mask`, bool [H, W], is True; everywhere when it is None."""
         raster = rasterize(
             self.backend,
             gaussians.means,
@@ -244,10 +260,13 @@ class Trainer:
             camera,
             self.scene.background,
         )
-        loss, _, _ = photometric_loss(raster.image, target, SSIM_WEIGHT)
+        shown, wanted, weight = only_counting(raster.image, target, mask)
+        loss, _, _ = photometric_loss(shown, wanted, SSIM_WEIGHT)
+        if mask is not None:
+            loss = loss * weight
         if len(gaussians.scales):
             loss = loss + SCALE_WEIGHT * mean_product(gaussians.scales)
-        squared = squared_error(raster.image, target)
+        squared = squared_error(shown, wanted) * weight
         return Picture(loss, squared, visible, gaussians.index, gaussians.opacities.detach(), raster)
 
     @torch.no_grad()

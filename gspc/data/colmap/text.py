@@ -1,4 +1,8 @@
-"""COLMAP's text model files (layout: COLMAP's "Output Format" page)."""
+"""COLMAP's text model files (layout: COLMAP's "Output Format" page).
+
+Editors and shells leave their traces in these: byte-order marks, UTF-16, CRLF, removed lines. What still can
+be read in one way only is read.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from gspc.data.colmap import MODELS, ColmapCamera, ColmapImage, ColmapPoints, check_camera
+from gspc.data import kinds
+from gspc.data.colmap.types import ColmapCamera, ColmapImage, ColmapPoints
+from gspc.data.lens import PARAMETERS
+from gspc.data.report import Notes
 from gspc.errors import InputError
 
 
@@ -18,10 +25,13 @@ class _Lines:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            text = path.read_bytes().decode()
+            data = path.read_bytes()
+            kinds.refuse(path, data[: kinds.HEAD], len(data))
+            # PowerShell writes UTF-16 where it redirects; both kinds of Windows editors add a mark.
+            text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-        except UnicodeDecodeError:
+        except UnicodeError:
             raise InputError(f"{path}: not a text file; export the model from COLMAP again") from None
         self.lines = text.split("\n")  # not splitlines: names may hold its rarer separators
         self.number = 0
@@ -39,76 +49,115 @@ class _Lines:
             if line and not line.startswith("#"):
                 yield line
 
-    def next_line(self) -> str:
-        """The very next line, which may be empty."""
-        if self.number == len(self.lines):
-            return ""  # the empty key point line of the last image is easily lost in an editor
-        self.number += 1
-        return self.lines[self.number - 1]
+    def peek(self) -> str | None:
+        """The very next line, which may be empty; None at the end."""
+        return self.lines[self.number] if self.number < len(self.lines) else None
 
-    def check_count(self, count: int, what: str) -> None:
-        """COLMAP's header comment states the count: a file cut between two lines is found by it."""
+    def check_count(self, count: int, what: str, notes: Notes) -> None:
+        """COLMAP's header comment states the count: it tells of lines that were removed, or of a file cut
+        between two lines."""
         for line in self.lines[:10]:
-            if (found := re.match(rf"#\s*Number of {what}:\s*(\d+)", line)) and int(found[1]) != count:
-                raise InputError(
-                    f"{self.path}: {count} {what} where its header says {found[1]}; "
+            found = re.match(rf"#\s*Number of {what}:\s*0*(\d+)", line)
+            if found and found[1] != str(count):  # as text: Python refuses to make numbers of endless digits
+                notes.warn(
+                    f"{self.path}: {count} {what} where its header says {found[1][:20]}; unless you "
+                    "removed some, "
                     "the file is cut short: export it from COLMAP again"
                 )
 
 
-def read_cameras(path: Path) -> tuple[ColmapCamera, ...]:
-    """`cameras.txt`; raises InputError for damage and for models other than PINHOLE and SIMPLE_PINHOLE."""
+def read_cameras(path: Path, notes: Notes) -> tuple[ColmapCamera, ...]:
+    """`cameras.txt`; raises InputError for damage."""
     lines = _Lines(path)
-    sizes = dict(MODELS.values())
     cameras = []
     for line in lines.records():
         fields = line.split()
         try:
-            camera_id, model, width, height = int(fields[0]), fields[1], int(fields[2]), int(fields[3])
+            camera_id, model, width, height = int(fields[0]), fields[1], *map(_whole, fields[2:4])
             params = tuple(map(float, fields[4:]))
         except (ValueError, IndexError):
             raise lines.corrupt("not a camera (id, model, width, height, parameters)") from None
-        if len(params) != sizes.get(model, len(params)):
+        if len(params) != PARAMETERS.get(model, len(params)):
             raise lines.corrupt(f"{len(params)} parameters for {model}")
-        cameras.append(check_camera(path, ColmapCamera(camera_id, model, width, height, params)))
-    lines.check_count(len(cameras), "cameras")
+        cameras.append(ColmapCamera(camera_id, model, width, height, params))
+    lines.check_count(len(cameras), "cameras", notes)
     return tuple(cameras)
 
 
-def read_images(path: Path) -> tuple[ColmapImage, ...]:
-    """`images.txt`, two lines per image; raises InputError for damage."""
+def _whole(text: str) -> int:
+    """A whole number, which scripts like to write as 640.0; ValueError for others."""
+    if text.isdecimal():
+        return int(text)
+    value = float(text)
+    if not value.is_integer():
+        raise ValueError(text)
+    return int(value)
+
+
+def _pose_line(line: str) -> tuple[int, list[float], int, str]:
+    """Id, quaternion and translation, camera id and name; ValueError or IndexError when it is none."""
+    fields = line.split(maxsplit=9)
+    pose = [float(field) for field in fields[1:8]]
+    return int(fields[0]), pose, int(fields[8]), fields[9]
+
+
+def _is_pose(line: str) -> bool:
+    """Whether a line is an image's rather than a list of key points: it ends in a name, not in a number."""
+    try:
+        _pose_line(line)
+    except (ValueError, IndexError):
+        return False
+    try:
+        float(line.rsplit(maxsplit=1)[-1])
+    except ValueError:
+        return True
+    return False
+
+
+def _keypoints(lines: _Lines) -> np.ndarray | None:
+    """The key points [n, 3] of the image before, empty when there are none; None when their line is
+    missing."""
+    line = lines.peek()
+    if line is None:  # the empty line of the last image is easily lost in an editor
+        return np.zeros((0, 3))
+    if _is_pose(line):
+        return None
+    lines.number += 1
+    try:
+        points = np.array(line.split(), np.float64).reshape(-1, 3)
+    except ValueError:
+        raise lines.corrupt("not a list of key points (x, y, point id)") from None
+    if not (np.abs(points) < 2**53).all():
+        raise lines.corrupt("key points that are not finite")
+    return points
+
+
+def read_images(path: Path, notes: Notes) -> tuple[ColmapImage, ...]:
+    """`images.txt`, two lines per image; a missing line of key points counts as an empty one.
+
+    Raises InputError for damage.
+    """
     lines = _Lines(path)
     images = []
+    missing = 0
     for line in lines.records():
-        fields = line.split(maxsplit=9)
         try:
-            image_id, camera_id, name = int(fields[0]), int(fields[8]), fields[9]
-            w, x, y, z, *translation = map(float, fields[1:8])
+            image_id, (w, x, y, z, tx, ty, tz), camera_id, name = _pose_line(line)
         except (ValueError, IndexError):
             raise lines.corrupt("not an image (id, quaternion, translation, camera id, name)") from None
-        try:
-            points = np.array(lines.next_line().split(), np.float64).reshape(-1, 3)
-        except ValueError:
-            raise lines.corrupt("not a list of key points (x, y, point id)") from None
-        if not (np.abs(points) < 2**53).all():
-            raise lines.corrupt("key points that are not finite")
-        tx, ty, tz = translation
-        images.append(
-            ColmapImage(
-                image_id,
-                (w, x, y, z),
-                (tx, ty, tz),
-                camera_id,
-                name,
-                points[:, :2],
-                points[:, 2].astype(np.int64),
-            )
-        )
-    lines.check_count(len(images), "images")
+        points = _keypoints(lines)
+        if points is None:
+            missing += 1
+            points = np.zeros((0, 3))
+        keypoints, ids = points[:, :2], points[:, 2].astype(np.int64)
+        images.append(ColmapImage(image_id, (w, x, y, z), (tx, ty, tz), camera_id, name, keypoints, ids))
+    if missing:
+        notes.say(f"{path}: the lines of key points are missing, which are not needed")
+    lines.check_count(len(images), "images", notes)
     return tuple(images)
 
 
-def read_points(path: Path) -> ColmapPoints:
+def read_points(path: Path, notes: Notes) -> ColmapPoints:
     """`points3D.txt`; raises InputError for damage."""
     lines = _Lines(path)
     ids: list[int] = []
@@ -125,7 +174,7 @@ def read_points(path: Path) -> ColmapPoints:
         if len(fields) < 8 or len(track) % 2 or not 0 <= ids[-1] < 2**63:
             raise lines.corrupt("not a point (id, x, y, z, r, g, b, error, track)")
         tracks.append(track)
-    lines.check_count(len(ids), "points")
+    lines.check_count(len(ids), "points", notes)
     table = np.array(values, np.float64).reshape(-1, 7)
     colors, entries = table[:, 3:6], np.concatenate(tracks)
     if not ((colors >= 0) & (colors <= 255)).all():

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from gspc.data.colmap import MODELS, ColmapCamera, ColmapImage, ColmapPoints, check_camera
+from gspc.data import kinds
+from gspc.data.colmap.types import ColmapCamera, ColmapImage, ColmapPoints
+from gspc.data.lens import MODELS
 from gspc.errors import InputError
 
 _COUNT = struct.Struct("<Q")
@@ -34,6 +36,7 @@ class _Bytes:
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
         self.at = 0
+        kinds.refuse(path, self.data[: kinds.HEAD], len(self.data))
 
     def corrupt(self, what: str) -> InputError:
         return InputError(
@@ -73,18 +76,26 @@ class _Bytes:
 
 
 def read_cameras(path: Path) -> tuple[ColmapCamera, ...]:
-    """`cameras.bin`; raises InputError for damage and for models other than PINHOLE and SIMPLE_PINHOLE."""
+    """`cameras.bin`; raises InputError for damage and for models that COLMAP does not have."""
     data = _Bytes(path)
     cameras = []
-    for _ in range(data.count(_CAMERA.size + 24, "cameras")):
+    for _ in range(data.count(_CAMERA.size + 16, "cameras")):
         camera_id, model, width, height = data.take(_CAMERA)
         if model not in MODELS:
-            raise InputError(f"{path}: camera {camera_id} has model {model}; use PINHOLE or SIMPLE_PINHOLE")
+            raise InputError(
+                f"{path}: camera {camera_id} has model {model}, which COLMAP does not have; undistort the "
+                "photographs first (colmap image_undistorter)"
+            )
         name, parameters = MODELS[model]
         params = data.take(struct.Struct(f"<{parameters}d"))
-        cameras.append(check_camera(path, ColmapCamera(camera_id, name, width, height, params)))
+        cameras.append(ColmapCamera(camera_id, name, width, height, params))
     data.end()
     return tuple(cameras)
+
+
+def count_images(path: Path) -> int:
+    """The count at the head of `images.bin`; raises InputError."""
+    return _Bytes(path).count(_POSE.size + 1 + 8, "images")
 
 
 def read_images(path: Path) -> tuple[ColmapImage, ...]:

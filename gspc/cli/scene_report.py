@@ -1,0 +1,57 @@
+"""`gspc fit --dry-run`: what was understood of a scene, for people or as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gspc.cli import console, options
+from gspc.config import DataOptions
+
+if TYPE_CHECKING:
+    from gspc.pipeline import SceneReport
+
+SHOWN = 20  # of the things left out; --json has all
+
+
+def show(scene: Path, data: DataOptions, *, as_json: bool) -> None:
+    """Prints the report on stdout, and what was mended or left out on stderr. Raises InputError."""
+    from gspc import pipeline
+
+    report = pipeline.understand(scene, data)
+    if as_json:
+        console.out(json.dumps(asdict(report), indent=2, allow_nan=False))
+        return
+    options.say_notes(report.notes)
+    for line in lines(report):
+        console.out(console.clean(line))
+
+
+def lines(report: SceneReport) -> list[str]:
+    """The report in words."""
+    x, y, z = report.frame.center
+    up = ", ".join(f"{value:.2f}" for value in report.frame.up)
+    found = [
+        f"scene        {report.scene}: {report.kind}, cameras from {report.model}",
+        f"photographs  {report.photographs}",
+    ]
+    for camera in report.cameras:
+        straight = ", straightened" if camera.undistorted else ""
+        used = f"used at {camera.used_width}x{camera.used_height}"
+        size = f"{camera.width}x{camera.height}"
+        found.append(f"cameras      {camera.views} of {camera.model} {size}, {used}{straight}")
+    test = ", ".join(report.test[:6]) + (", ..." if len(report.test) > 6 else "")
+    found += [
+        f"split        {len(report.train)} to train on, {len(report.test)} held "
+        f"out{': ' if test else ''}{test}",
+        f"masks        {report.masks or 'none'}",
+        f"points       {report.points:,} from {report.points_from}",
+        f"background   {report.background}",
+        f"frame        cameras around ({x:.4g}, {y:.4g}, {z:.4g}), radius {report.frame.radius:.4g}, up "
+        f"({up})",
+    ]
+    found += [f"left out     {item.name}: {item.why}" for item in report.left_out[:SHOWN]]
+    more = len(report.left_out) - SHOWN
+    return found + ([f"left out     and {more} more; --json has all"] if more > 0 else [])
