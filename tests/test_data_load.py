@@ -282,7 +282,7 @@ def test_bad_fit_options(options: dict) -> None:
 
 def test_good_options() -> None:
     assert DataOptions() == DataOptions(None, 8, "auto", None)
-    assert FitOptions().level_count == FitOptions().recipe.levels
+    assert FitOptions().level_count == FitOptions().recipe.levels.levels
     assert FitOptions(levels=2).level_count == len(FitOptions(levels=2).weights) == 2
     FitOptions(levels=2, rate_weights=(0.0, 1e-3), device="cuda:1", voxel_size=0.01, threads=2)
     DataOptions(resolution=9)

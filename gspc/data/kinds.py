@@ -18,8 +18,7 @@ from gspc.errors import InputError
 HEAD = 4096  # bytes of a file's beginning that recognizing it takes
 
 _SPLAT_ADVICE = (
-    "gspc reads its own streams (.pcgs), decoded scenes and model.pt; fit the photographs that it was made "
-    "from"
+    "fit the photographs that it was made from; gspc render, inspect-bitstream and export take it as it is"
 )
 
 

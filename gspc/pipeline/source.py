@@ -124,15 +124,20 @@ def _kind(data: bytes, *, expect_stream: bool) -> Kind:
         if not expect_stream:
             raise
         return "pcgs"
-    if kind == "model" and is_splats(data):
-        return "splats"
+    if kind == "model":
+        if is_splats(data):
+            return "splats"
+        _refuse_other_kinds(data, zipped=True)
     return kind
 
 
-def _refuse_other_kinds(data: bytes) -> None:
-    """Raises InputError for pointers, photographs and the like, in every command alike."""
+def _refuse_other_kinds(data: bytes, *, zipped: bool = False) -> None:
+    """Raises InputError for pointers, photographs and the like, in every command alike, and for splats that
+    their own readers do not recognize. A zip may be a damaged model, of which its reader says more."""
     from gspc.data import kinds
 
     kind = kinds.recognize(data[: kinds.HEAD], len(data))
-    if kind is not None:
+    if kind is not None and kind.splat:
+        raise InputError(f"is {kind.what} that does not fit its format; get the file again")
+    if kind is not None and not zipped:
         raise InputError(f"is {kind.what}; {kind.advice}")
