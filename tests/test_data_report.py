@@ -64,7 +64,8 @@ def test_dry_run_fails_as_fit_would(tmp_path: Path, cli: Cli) -> None:
     assert ran.code == 2 and "--json needs --dry-run" in ran.err
 
 
-def test_fit_passes_the_options_of_reading(cli: Cli) -> None:
+def test_fit_passes_the_options_of_reading(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     seen: dict[str, Any] = {}
 
     class Result:
