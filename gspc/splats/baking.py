@@ -46,7 +46,8 @@ def bake(scene: DecodedScene, degree: int = 3, on_step: Progress | None = None) 
     if not scene.cameras:
         raise InputError("suggests no cameras to bake for; compress the model again from its photographs")
     cameras = spread(scene.cameras, CAMERAS)
-    total = (1 + ROUNDS) * len(cameras)
+    rounds = ROUNDS if degree else 0  # one color for all directions is best where it was fitted
+    total = (1 + rounds) * len(cameras)
     done = itertools.count(1)
 
     def step() -> None:
@@ -65,7 +66,7 @@ def bake(scene: DecodedScene, degree: int = 3, on_step: Progress | None = None) 
         View(_small(camera), seen.pictures[number], found.pixels[number])
         for number, camera in enumerate(cameras)
     ]
-    return checked(match_colors(plain, views, scene.background, ROUNDS, step))
+    return checked(match_colors(plain, views, scene.background, rounds, step))
 
 
 def spread(cameras: Sequence[Camera], most: int) -> list[Camera]:
