@@ -117,7 +117,7 @@ def use_cases(work: Path) -> dict[str, Callable[[], object]]:
         "decode": lambda: pipeline.decompress(pipeline.load_source(stream), threads=1),
         "render": draw,
         "evaluate": lambda: pipeline.evaluate(pipeline.load_source(stream), photographs, threads=1),
-        "inspect": lambda: pipeline.inspect(stream, rates=True, levels=True, threads=1),
+        "inspect": lambda: pipeline.inspect(pipeline.load_source(stream), rates=True, levels=True, threads=1),
         "bit map": lambda: pipeline.draw_bit_map(pipeline.load_source(stream), threads=1),
     }
 

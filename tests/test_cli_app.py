@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -68,7 +69,7 @@ def test_help_says_what_it_means(cli: Cli) -> None:
     """Brackets are text, not markup, and types that say nothing are left out."""
     for name in COMMANDS:
         text = cli(name, "--help").out.decode()
-        assert "<" not in text.replace("<lanes|torchac>", "")
+        assert not re.search("<[a-z]", text.replace("<lanes|torchac>", ""))  # ranges say 0<=x
     assert "gspc[cuda]" in cli("render", "--help").out.decode()
     assert "gspc[torchac]" in " ".join(cli("compress", "--help").out.decode().split())
 
