@@ -204,6 +204,17 @@ def test_suggested_cameras(tmp_path: Path) -> None:
     assert set(np.diff(chosen)) <= {3, 4}
 
 
+def test_a_camera_that_no_stream_could_hold_is_refused(tmp_path: Path) -> None:
+    model = tiny_model()
+    first, second = model.cameras
+    lenses = (replace(first, params=(1e-4, 31.25, 16.5, 11.75)), second)
+    path = write_scene(tmp_path, replace(model, cameras=lenses))
+    with pytest.raises(
+        InputError, match=r"\.png: its camera cannot be used: its focal lengths must be 2\^-10"
+    ):
+        load_scene(path)
+
+
 def test_cameras_project_colmap_points() -> None:
     """On fox, points land on the key points that COLMAP saw them at."""
     path = real_scene("fox")

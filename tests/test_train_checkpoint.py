@@ -141,6 +141,14 @@ def test_other_photographs_and_cameras_are_refused(
             rf"photograph {name} = \d+ bytes, now it is 31 bytes",
         ),
         (
+            dataclasses.replace(first, mask_path=tmp_path / name),
+            f"mask of {name} = no file, now it is 31 bytes",
+        ),
+        (
+            dataclasses.replace(first, turned=3),
+            f"orientation of {name} = 1, now it is 3",
+        ),
+        (
             dataclasses.replace(first, camera=dataclasses.replace(first.camera, fx=31.0)),
             f"intrinsics of {name} = ",
         ),

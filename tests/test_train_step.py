@@ -6,8 +6,10 @@ import dataclasses
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from train_scenes import ITERATIONS, POOLED, SMALL, gradients, noise_scene, trainer
 
 from gspc.model.masks import START
@@ -176,3 +178,26 @@ def test_masks_average_over_as_many_views_as_the_recipe_says(scene: SceneData) -
         found = travelled(momentum)
         assert found["masks"] == pytest.approx(expected[momentum], rel=1e-3)
         assert found["offsets"] == pytest.approx(expected[0.9], rel=1e-3)
+
+
+@pytest.mark.parametrize("at", [10, 40])
+def test_masked_pixels_train_nothing(scene: SceneData, at: int) -> None:
+    """Whatever they show, in every picture of the loss; while pixels that count do train."""
+    counts = np.zeros((24, 32), bool)
+    counts[:, 16:] = True
+
+    def with_left(value: int, mask: NDArray[np.bool_] | None) -> SceneData:
+        views = []
+        for view in scene.train:
+            pixels = view.load().copy()
+            pixels[:, :16] = value
+            loads = dataclasses.replace(view, load=lambda pixels=pixels: pixels)
+            views.append(dataclasses.replace(loads, mask=None if mask is None else lambda: mask))
+        return dataclasses.replace(scene, train=tuple(views))
+
+    recipe = SMALL.changed(accumulate="rate-and-fidelity", mask_loss=1.0)
+    black, white = (gradients(trainer(with_left(value, counts), recipe, at)) for value in (0, 255))
+    assert all(torch.equal(black[name], white[name]) for name in black)
+    assert black["features"].any()
+    whole = gradients(trainer(with_left(0, None), recipe, at))
+    assert not torch.equal(whole["features"], black["features"])

@@ -98,7 +98,7 @@ def sampled(made: Trainer, level: int, seed: int = 3) -> RateSample:
     """The sample of an iteration that trains `level` on the first view."""
     view = made.scene.train[0]
     torch.manual_seed(seed)
-    return made._show(view.camera, torch.from_numpy(view.load().copy()), level, sampled=True)[1]
+    return made._show(view.camera, torch.from_numpy(view.load().copy()), None, level, sampled=True)[1]
 
 
 def rate_of(made: Trainer, recipe: Recipe, level: int, sample: RateSample, **standing: Any) -> Any:
