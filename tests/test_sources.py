@@ -106,7 +106,7 @@ def test_a_model_is_a_model_for_every_command(cli: Cli, model: bytes) -> None:
 @pytest.mark.parametrize("name", ["m.pt", "not", "n"])
 def test_a_broken_model_is_named_once(cli: Cli, model: bytes, name: str) -> None:
     Path(name).write_bytes(model[:1000])
-    line = f"gspc: error: {name}: not a gspc model, or damaged; run `gspc fit` again\n"
+    line = f"gspc: error: {name}: not a gspc-model file, or damaged; run `gspc fit` again\n"
     for command in (["compress"], ["render"], ["inspect-bitstream"], ["inspect-bitstream", "--map", "x.png"]):
         ran = cli(*command, name)
         assert (ran.code, ran.out) == (3, b"")

@@ -40,6 +40,12 @@ def core_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coding, "_unusable", lambda scene: None)
 
 
+def with_steps(scene: QuantizedScene, steps: tuple[float, ...]) -> QuantizedScene:
+    attributes = zip(scene.shape.attributes, steps, strict=True)
+    changed = tuple(replace(attribute, step_base=step) for attribute, step in attributes)
+    return replace(scene, shape=replace(scene.shape, attributes=changed))
+
+
 def refusal(action: Callable[[], Any]) -> str | None:
     """What an action says when it refuses, None when it does not."""
     try:
@@ -209,8 +215,12 @@ PLACEMENTS = [
 
 @pytest.mark.parametrize(("field", "at", "value"), PLACEMENTS)
 def test_placement(stream: bytes, core_alone: None, field: str, at: int, value: Any) -> None:
-    scene = replace(SCENE, **{field: np.array(value) if field == "origin" else value})
-    problem = usable.placement_problem(scene.step_base, scene.origin, scene.voxel_size, scene.background)
+    if field == "step_base":
+        scene = with_steps(SCENE, value)
+    else:
+        scene = replace(SCENE, **{field: np.array(value) if field == "origin" else value})
+    steps = [attribute.step_base for attribute in scene.shape.attributes]
+    problem = usable.placement_problem(steps, scene.origin, scene.voxel_size, scene.background)
     numbers = np.atleast_1d(value)
     changed = head_change(stream, at, numbers.astype("<f4" if field == "background" else "<f8").tobytes())
     agree(
@@ -240,10 +250,9 @@ def test_the_largest_of_everything_is_finite(core_alone: None) -> None:
     positions[-1] = (1 << 21) - 1
     far = pose(TURNED, [limits.MAX_TRANSLATION] * 3)
     scene = replace(
-        SCENE,
+        with_steps(SCENE, (float(limits.MAX_STEP),) * 3),
         positions=positions,
         features=np.full_like(SCENE.features, (1 << 23) - 1),
-        step_base=(float(limits.MAX_STEP),) * 3,
         origin=np.full(3, float(limits.MAX_ORIGIN)),
         voxel_size=float(limits.MAX_VOXEL),
         heads=replace(heads, **layers, distance_scale=float(limits.MAX_HEAD_FLOAT)),
