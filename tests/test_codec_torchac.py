@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -134,7 +136,10 @@ def test_missing_is_said_before_any_work(missing: None, monkeypatch: pytest.Monk
     for name in ("transcode_stream", "encode_stream", "decode_stream", "stream_costs"):
         monkeypatch.setattr(_codec, name, work)
     data = bytearray(stream("one-level"))
-    data[describe(bytes(data)).chunks[1].offset + HEADER + CODER_AT] = 1  # with a wrong checksum
+    head = describe(bytes(data)).chunks[1]
+    start = head.offset + HEADER
+    data[start + CODER_AT] = 1
+    struct.pack_into("<I", data, head.offset + 16, zlib.crc32(data[start : start + head.length]))
     for call in (decode, decode_symbols, anchor_costs, lambda data: recode(data, "lanes")):
         with pytest.raises(BackendError, match="not installed"):
             call(bytes(data))

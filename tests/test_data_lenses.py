@@ -127,6 +127,7 @@ def test_straightening_agrees_with_colmap() -> None:
 
 
 def test_reduced_straightening_is_as_reducing_afterwards() -> None:
+    pytest.importorskip("pycolmap")
     lens = lens_of("OPENCV")
     (plane,) = undistort.planes_of(lens, "crop")
     large = photograph(lens, scale=4)

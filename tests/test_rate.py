@@ -367,7 +367,7 @@ def test_limits_are_those_of_the_streams_tables():
     assert ends.tolist() == [definition._LOWEST_LOG2, pytest.approx(definition._HIGHEST_LOG2)]
     assert fake_quant.ACTIVATION_LIMIT / fake_quant.INPUT_UNITS == definition._SO_FAR_LIMIT
     r = torch.linspace(-5, 5, 101, dtype=torch.float64)
-    torch.testing.assert_close(BASE * definition._relative_step(r), quant.step(BASE, r))
+    torch.testing.assert_close(BASE * definition.relative_step(r), quant.step(BASE, r))
 
 
 def test_arguments_that_do_not_fit_are_refused():

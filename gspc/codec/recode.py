@@ -7,6 +7,7 @@ them, so that one core decodes, checks and measures both.
 from __future__ import annotations
 
 import struct
+import zlib
 
 from gspc import _codec
 from gspc.codec import torchac as extra
@@ -19,13 +20,19 @@ HEADER = limits.CHUNK_HEADER_BYTES
 
 
 def coder_of(data: bytes) -> Coder:
-    """The coder that HEAD names. What has no legible HEAD counts as lanes: the core says what is wrong."""
+    """The coder that HEAD names. Without a whole HEAD that fits its checksum it counts as lanes.
+
+    The core then says what is wrong, with or without the extra.
+    """
     at = limits.PREAMBLE_BYTES
     if len(data) >= at + HEADER and data.startswith(limits.MAGIC):
         at += HEADER + struct.unpack_from("<I", data, at + 12)[0]
-        found = data[at : at + HEADER + CODER_AT + 1]
-        if len(found) > HEADER + CODER_AT and found.startswith(b"HEAD") and found[-1] == 1:
-            return "torchac"
+        head = data[at : at + HEADER]
+        if len(head) == HEADER and head.startswith(b"HEAD"):
+            length, crc = struct.unpack_from("<II", head, 12)
+            payload = data[at + HEADER : at + HEADER + length]
+            if len(payload) > CODER_AT and zlib.crc32(payload) == crc and payload[CODER_AT] == 1:
+                return "torchac"
     return "lanes"
 
 
