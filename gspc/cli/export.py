@@ -157,15 +157,15 @@ def _line(result: Exported) -> str:
         f"{len(result.data):,} bytes, {result.gaussians:,} Gaussians, harmonics of degree {result.degree}",
         f"axes {result.frame}",
     ]
-    if result.agreement is not None:
-        found = result.agreement
+    if result.check is not None:
+        found = result.check
         parts.append(f"{found.psnr:.2f} dB from the scene over {found.views} views, worst {found.worst:.2f}")
     return "; ".join(parts)
 
 
 def as_json(result: Exported, source: str, where: str) -> dict[str, object]:
     """The report as it is written with --json; psnr in dB, null without the check."""
-    found = result.agreement
+    found = result.check
     return {
         "input": source,
         "output": where,

@@ -21,7 +21,7 @@ from gspc.pipeline.coding import (
 from gspc.pipeline.comparison import Arm, ArmDifference, Comparison, Point, compare
 from gspc.pipeline.evaluation import Evaluation, LevelScore, ViewScore, evaluate
 from gspc.pipeline.exporting import (
-    Agreement,
+    ExportCheck,
     Exported,
     ExportOptions,
     export,
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_MEMORY",
-    "Agreement",
     "Arm",
     "ArmDifference",
     "Breakdown",
@@ -51,6 +50,7 @@ __all__ = [
     "Compressed",
     "Decompressed",
     "Evaluation",
+    "ExportCheck",
     "ExportOptions",
     "Exported",
     "FeatureShare",

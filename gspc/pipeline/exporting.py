@@ -41,7 +41,7 @@ class ExportOptions:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class ExportCheck:
     """How close pictures drawn from the file are to the neural scene's, over `views` suggested cameras."""
 
     psnr: float  # dB, mean over the views
@@ -60,7 +60,7 @@ class Exported:
     frame: str
     level: int | None  # of the stream; None for splats of other tools
     levels: int | None
-    agreement: Agreement | None
+    check: ExportCheck | None
     warnings: tuple[str, ...] = ()
 
 
@@ -104,7 +104,7 @@ def export(
         made = _write(splats, options)
         if options.check:
             report("comparing with the scene")
-            made = replace(made, agreement=_compare(restored.scene, made.data, options))
+            made = replace(made, check=_compare(restored.scene, made.data, options))
     return replace(
         made, level=restored.level, levels=restored.levels_in_file, warnings=restored.warnings + made.warnings
     )
@@ -144,12 +144,12 @@ def _write(splats: Splats, options: ExportOptions) -> Exported:
         frame=(options.frame or FORMATS[options.to].frame).upper(),
         level=None,
         levels=None,
-        agreement=None,
+        check=None,
         warnings=(lost,) if flat and splats.degree else (),
     )
 
 
-def _compare(scene: DecodedScene, data: bytes, options: ExportOptions) -> Agreement:
+def _compare(scene: DecodedScene, data: bytes, options: ExportOptions) -> ExportCheck:
     """Draws what the file holds, read back, beside the scene."""
     from gspc.metrics import psnr
     from gspc.rendering import Renderer
@@ -159,4 +159,4 @@ def _compare(scene: DecodedScene, data: bytes, options: ExportOptions) -> Agreem
     neural = Renderer(scene)
     cameras = spread(scene.cameras, CHECKED)
     found = [psnr(plain.render(camera), neural.render(camera)) for camera in cameras]
-    return Agreement(sum(found) / len(found), min(found), len(found))
+    return ExportCheck(sum(found) / len(found), min(found), len(found))
