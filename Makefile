@@ -106,7 +106,7 @@ EMCC ?= emcc
 WASM_SOURCES := $(wildcard kernels/codec/*/*.cpp kernels/common/*.cpp)
 WASM_FLAGS := -std=c++17 -Ikernels -DGSPC_ISA_NAMESPACE=isa_base -DGSPC_ISA_IS_base=1 -DNDEBUG \
 	-fwasm-exceptions -ffp-contract=off -fno-math-errno
-WASM_EXPORTS := $(shell sed -nE '/^typedef/!s/^[a-z].*[ *](pcgs_[a-z_]+).(const|pcgs_scene).*/_\1,/p' kernels/codec/api/pcgs.h | tr -d '\n')_malloc,_free
+WASM_EXPORTS := $(shell sed -nE '/^typedef/!s/^(const )?[a-z0-9_]+[*]? (pcgs_[a-z_]+).*/_\2,/p' kernels/codec/api/pcgs.h | tr -d '\n')_malloc,_free
 
 wasm: ## build the decoder for the web, build/wasm/pcgs.wasm (needs emcc)
 	@command -v $(EMCC) >/dev/null || { echo 'make wasm: no $(EMCC) here; apt-get install emscripten' >&2; exit 1; }

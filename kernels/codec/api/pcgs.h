@@ -60,8 +60,8 @@ uint64_t pcgs_symbol_hash(const pcgs_scene* scene);
 
 size_t pcgs_anchor_count(const pcgs_scene* scene);
 int32_t pcgs_feature_count(const pcgs_scene* scene);
-int32_t pcgs_residual_count(
-    const pcgs_scene* scene); /* how many of the last features are no pool's; 0: no pool */
+/* How many of the last features are not a pool's; 0: no pool. */
+int32_t pcgs_residual_count(const pcgs_scene* scene);
 int32_t pcgs_offset_count(const pcgs_scene* scene);
 const float* pcgs_anchors(const pcgs_scene* scene);           /* [N, 3] world space */
 const float* pcgs_features(const pcgs_scene* scene);          /* [N, F] */
