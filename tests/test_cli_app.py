@@ -182,7 +182,11 @@ def test_bugs_memory_and_interrupts(cli: Cli) -> None:
     missing = failing(ModuleNotFoundError("No module named 'torch'", name="torch"))
     assert missing == (
         5,
-        "gspc: error: the Python package torch is missing; install gspc with all it depends on\n",
+        "gspc: error: the Python package torch is missing; pip install 'gspc[fit]'\n",
+    )
+    assert failing(ModuleNotFoundError("No module named 'PIL'", name="PIL")) == (
+        5,
+        "gspc: error: the Python package PIL is missing; install gspc with all it depends on\n",
     )
     assert failing(ModuleNotFoundError("No module named 'gspc.x'", name="gspc.x"))[0] == 1
     assert failing(AssertionError())[1].startswith("gspc: error: this is a bug in gspc: AssertionError; run")

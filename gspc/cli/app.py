@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from gspc import __version__
+from gspc import __version__, extras
 from gspc.cli import console
 from gspc.errors import GspcError, UsageError
 
@@ -185,7 +185,7 @@ def _guarded(args: list[str]) -> int:
             return _bug(problem)
         if console.settings.debug:
             console.trace()
-        console.error(f"the Python package {problem.name} is missing; install gspc with all it depends on")
+        console.error(f"the Python package {problem.name} is missing; {extras.advice(problem.name)}")
         return EXIT_BACKEND
     except Exception as problem:
         return _bug(problem)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gspc import extras
 from gspc.errors import InputError, UsageError
 from gspc.pipeline.charts import FONT, png
 from gspc.pipeline.coding import as_stream, restore
@@ -40,6 +41,7 @@ class Voxels:
 
 def render_bit_map(source: Source, *, view: str | None = None, threads: int = 0) -> bytes:
     """The picture of a stream or model; see `gspc.pipeline.draw_bit_map`."""
+    extras.require("matplotlib", "a map of bits")
     from gspc.codec.costs import anchor_costs
 
     if source.kind == "scene":

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
+from gspc import extras
 from gspc.pipeline.comparison import Arm, ArmDifference, Comparison
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ FONT: Any = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": Fal
 
 def plot_curves(comparison: Comparison) -> bytes:
     """PSNR over bytes (logarithmic) of every arm, as a PNG; points that others beat are hollow."""
+    extras.require("matplotlib", "a plot")
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 

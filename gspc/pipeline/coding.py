@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gspc import extras
 from gspc.errors import BitstreamError, InputError, UsageError
 from gspc.format.limits import MAX_MEMORY
 from gspc.pipeline.source import Source, naming, refuse_splats
@@ -117,6 +118,7 @@ def as_stream(source: Source, *, threads: int = 0) -> Source:
 
 def _encode_model(source: Source, levels: int | None, threads: int) -> tuple[bytes, int]:
     """The stream of a model's first levels, and how many levels the model has."""
+    extras.require("torch", "is a model, which")
     from gspc.codec import encode
     from gspc.codec.export import export_model
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gspc import extras
 from gspc.pipeline.photographs import noted
 
 if TYPE_CHECKING:
@@ -20,10 +21,11 @@ def fit(
 ) -> FitResult:
     """Trains a model of the photographs in `scene` and writes it to `output`; see `gspc.train.fit`.
 
-    How the photographs were read is noted in the model, so that they can be read alike to evaluate it.
+    Raises BackendError where torch is not installed. How the photographs were read is noted in the model, so that they can be read alike to evaluate it.
     Straightened photographs are kept beside the checkpoint until the model is written, or in `data.cache` for
     good.
     """
+    extras.require("torch", "fit")
     from gspc.data import load_scene
     from gspc.train import fit as train
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from gspc import extras
 from gspc.errors import BackendError
 from gspc.ops import conventions
 from gspc.scene import Camera
@@ -148,6 +149,8 @@ def _rasterize_gsplat(
 
 def _why_no_cuda(index: int) -> str | None:
     """None when CUDA device `index` and gsplat's compiled module are there, else why not."""
+    if not extras.installed("torch"):
+        return f"torch is not installed; {extras.advice('gsplat')}"
     import torch
 
     if not torch.cuda.is_available():
