@@ -2,7 +2,6 @@
 
 VENV ?= .venv
 TORCH ?= torch==2.13.0
-PYTHON ?= python3
 DEMO_ITERATIONS ?= 1500
 
 SHELL := bash
@@ -22,7 +21,7 @@ help: ## list the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 $(VENV)/.made:
-	$(PYTHON) -m venv $(VENV)
+	python=$$(PYTHON='$(PYTHON)' .ci/packages) && $$python -m venv $(VENV)
 	$(PIP) install --quiet $(TORCH)
 	$(PIP) install --quiet 'scikit-build-core>=0.11' 'nanobind==3.1.*' 'cmake>=3.24' ninja
 	@touch $@

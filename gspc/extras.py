@@ -1,4 +1,5 @@
-"""Packages that pip brings only with an extra, `pip install 'gspc[fit]'`, and what to say where one is missing.
+"""Packages that pip brings only with an extra, `pip install 'gspc[fit]'`, and what to say where one is
+missing.
 
 Decoding, rendering, exporting and inspecting need none of them: torch alone takes gigabytes.
 """

@@ -73,9 +73,7 @@ def drawn_with_torch(scene: DecodedScene, camera: Camera) -> bytes:
 
 
 @pytest.mark.parametrize("device", ["cpu", "auto"])
-def test_pictures_are_the_same_bytes_with_and_without_torch(
-    small: Gspc, tmp_path: Path, device: str
-) -> None:
+def test_pictures_are_the_same_bytes_with_and_without_torch(small: Gspc, tmp_path: Path, device: str) -> None:
     ran = small("render", STREAM, "-o", "out", "--device", device)
     assert ran.code == 0, ran.err
     scene = decode(STREAM.read_bytes()).scene

@@ -21,9 +21,9 @@ def fit(
 ) -> FitResult:
     """Trains a model of the photographs in `scene` and writes it to `output`; see `gspc.train.fit`.
 
-    Raises BackendError where torch is not installed. How the photographs were read is noted in the model, so that they can be read alike to evaluate it.
+    How the photographs were read is noted in the model, so that they can be read alike to evaluate it.
     Straightened photographs are kept beside the checkpoint until the model is written, or in `data.cache` for
-    good.
+    good. Raises BackendError where torch is not installed.
     """
     extras.require("torch", "fit")
     from gspc.data import load_scene
