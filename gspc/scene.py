@@ -53,6 +53,38 @@ class Camera:
 
 
 @dataclass(frozen=True)
+class Frame:
+    """Where a scene's own coordinates lie in the user's: user = scale * rotation @ own + translation."""
+
+    scale: float = 1.0  # user's units per own unit, positive
+    rotation: F64 = field(default_factory=lambda: np.eye(3))  # [3, 3]
+    translation: F64 = field(default_factory=lambda: np.zeros(3))  # [3]
+
+    def to_user(self, points: NDArray[np.floating]) -> F64:  # [n, 3] -> [n, 3]
+        """Own coordinates in the user's."""
+        return self.scale * (points @ self.rotation.T) + self.translation
+
+    def to_canonical(self, points: F64) -> F64:  # [n, 3] -> [n, 3]
+        """The user's coordinates in the scene's own."""
+        return (points - self.translation) @ self.rotation / self.scale
+
+    def camera_to_canonical(self, camera: Camera) -> Camera:
+        """The camera that sees in own coordinates what `camera` sees in the user's: the same picture, since
+        depths all shrink alike."""
+        pose = np.eye(4)
+        pose[:3, :3] = camera.world_to_camera[:3, :3] @ self.rotation
+        pose[:3, 3] = -pose[:3, :3] @ self.to_canonical(camera.center)
+        return replace(camera, world_to_camera=pose)
+
+    def camera_to_user(self, camera: Camera) -> Camera:
+        """The reverse of `camera_to_canonical`."""
+        pose = np.eye(4)
+        pose[:3, :3] = camera.world_to_camera[:3, :3] @ self.rotation.T
+        pose[:3, 3] = -pose[:3, :3] @ self.to_user(camera.center)
+        return replace(camera, world_to_camera=pose)
+
+
+@dataclass(frozen=True)
 class View:
     """A photograph: its camera (already at the training resolution) and how to get its pixels."""
 
