@@ -68,9 +68,16 @@ class Frame:
         """The user's coordinates in the scene's own."""
         return (points - self.translation) @ self.rotation / self.scale
 
+    @property
+    def identity(self) -> bool:
+        """Whether own and user's coordinates are the same."""
+        return self.scale == 1 and not self.translation.any() and np.array_equal(self.rotation, np.eye(3))
+
     def camera_to_canonical(self, camera: Camera) -> Camera:
         """The camera that sees in own coordinates what `camera` sees in the user's: the same picture, since
         depths all shrink alike."""
+        if self.identity:
+            return camera
         pose = np.eye(4)
         pose[:3, :3] = camera.world_to_camera[:3, :3] @ self.rotation
         pose[:3, 3] = -pose[:3, :3] @ self.to_canonical(camera.center)
@@ -78,6 +85,8 @@ class Frame:
 
     def camera_to_user(self, camera: Camera) -> Camera:
         """The reverse of `camera_to_canonical`."""
+        if self.identity:
+            return camera
         pose = np.eye(4)
         pose[:3, :3] = camera.world_to_camera[:3, :3] @ self.rotation.T
         pose[:3, 3] = -pose[:3, :3] @ self.to_user(camera.center)
@@ -149,7 +158,7 @@ class DecodedScene:
 
     level: int  # level this scene was restored to, counted from 1
     levels: int  # levels the stream holds
-    anchors: F32  # [N, 3] world space
+    anchors: F32  # [N, 3] in the scene's own coordinates
     features: F32  # [N, F]
     log_scales: F32  # [N, 6]
     offsets: F32  # [N, K, 3]
@@ -160,3 +169,4 @@ class DecodedScene:
     metadata: Mapping[str, str] = field(default_factory=dict)
     # How many of the last features are stored residuals; those before come from the pool. 0: no pool.
     residuals: int = 0
+    frame: Frame = field(default_factory=Frame)  # of the user's coordinates, which cameras are in

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,8 @@ from gspc.format.scene import (
     QuantizedScene,
 )
 from gspc.format.shape import ATTRIBUTES, Attribute, Groups, Pool, StreamShape
-from gspc.scene import Camera
+from gspc.rotations import quaternion_of, rotation_matrix
+from gspc.scene import Camera, Frame
 
 Layer = tuple[NDArray[Any], ...]
 
@@ -142,6 +143,17 @@ def camera_from_core(found: _codec.StoredCamera) -> Camera:
         *found.intrinsics,
         world_to_camera=matrix,
     )
+
+
+def frame_to_core(frame: Frame) -> tuple[float, ...]:
+    """Scale, unit quaternion wxyz and translation."""
+    numbers = (frame.scale, *quaternion_of(frame.rotation), *frame.translation)
+    return tuple(float(number) for number in numbers)
+
+
+def frame_from_core(found: Sequence[float]) -> Frame:
+    """The reverse of `frame_to_core`."""
+    return Frame(found[0], rotation_matrix(found[1:5]), np.array(found[5:8]))
 
 
 def metadata_to_core(metadata: Mapping[str, str], rate_weights: tuple[float, ...]) -> bytes:

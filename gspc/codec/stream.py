@@ -91,6 +91,7 @@ def encode(
             float(scene.heads.distance_scale),
             [core.camera_to_core(camera) for camera in scene.cameras],
             core.metadata_to_core(scene.metadata, scene.rate_weights),
+            core.frame_to_core(scene.frame),
             core.int32(scene.positions),
             [core.int32(symbols) for symbols in scene.symbols],
             np.ascontiguousarray(scene.gaussian_level, dtype=np.uint8),
@@ -113,7 +114,7 @@ def decode(
     with torchac and that is not installed.
     """
     d, truncated = _decode(data, upto, threads, max_memory, symbols=False)
-    shape = core.shape_from_core(d.header.shape)
+    shape, frame = core.shape_from_core(d.header.shape), core.frame_from_core(d.frame)
     scene = DecodedScene(
         level=d.level,
         levels=d.levels_in_file,
@@ -124,9 +125,10 @@ def decode(
         gaussian_mask=d.gaussian_level != 0,
         heads=core.heads_from_core(d).dequantized(),
         background=tuple(d.header.background),
-        cameras=tuple(core.camera_from_core(camera) for camera in d.cameras),
+        cameras=tuple(frame.camera_to_user(core.camera_from_core(camera)) for camera in d.cameras),
         metadata=core.metadata_from_core(d.metadata),
         residuals=shape.features if shape.pool else 0,
+        frame=frame,
     )
     warnings: tuple[str, ...] = ()
     if truncated and upto is None:

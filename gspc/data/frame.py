@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from gspc.rotations import quaternion_of, rotation_matrix
 from gspc.scene import F64, Camera, Frame, SceneData, View
 
 GRAIN = 2.0**-20  # of canonical poses and points: a thousandth of a pixel at the working distance
@@ -69,11 +70,8 @@ def in_frame(view: View, frame: Frame) -> View:
 
 def rounded(camera: Camera) -> Camera:
     """The camera with center and rotation (as a quaternion) on multiples of `GRAIN`."""
-    from scipy.spatial.transform import Rotation
-
-    quaternion = Rotation.from_matrix(camera.world_to_camera[:3, :3]).as_quat()
-    quaternion = quaternion * np.sign(quaternion[np.argmax(np.abs(quaternion))])
-    rotation = Rotation.from_quat(np.round(quaternion / GRAIN) * GRAIN).as_matrix()
+    quaternion = quaternion_of(camera.world_to_camera[:3, :3])
+    rotation = rotation_matrix(np.round(quaternion / GRAIN) * GRAIN)
     center = np.round(camera.center / GRAIN) * GRAIN
     pose = np.eye(4)
     pose[:3, :3], pose[:3, 3] = rotation, -rotation @ center

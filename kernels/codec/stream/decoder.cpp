@@ -20,6 +20,7 @@ namespace {
 struct Contents {
   const Chunk* cameras = nullptr;
   const Chunk* metadata = nullptr;
+  const Chunk* frame = nullptr;
   const Chunk* grid = nullptr;
   const Chunk* heads = nullptr;
   std::vector<const Chunk*> networks;
@@ -37,6 +38,7 @@ Contents sort_chunks(const Container& file) {
     check_crc(chunk);
     if (chunk.tag == kTagCameras) take_once(c.cameras, chunk);
     else if (chunk.tag == kTagMetadata) take_once(c.metadata, chunk);
+    else if (chunk.tag == kTagFrame) take_once(c.frame, chunk);
     else if (!chunk.ancillary())
       stream_fail(chunk.name() + ": unknown and needed to read this stream; update gspc");
   }
@@ -259,6 +261,7 @@ DecodedStream decode_stream(const uint8_t* data, size_t size, const DecodeOption
   out.heads =
       read_part(*contents.heads, [&](const uint8_t* p, size_t n) { return read_heads(out.header, p, n); });
   if (contents.cameras != nullptr) out.cameras = read_part(*contents.cameras, read_cameras);
+  if (contents.frame != nullptr) out.frame = read_part(*contents.frame, read_frame);
   if (contents.metadata != nullptr) {
     if (contents.metadata->length > kMaxMetadataBytes) stream_fail("chunk meta: longer than 1 MiB");
     out.metadata.assign(reinterpret_cast<const char*>(contents.metadata->payload), contents.metadata->length);
