@@ -14,14 +14,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SOURCES := $(shell find gspc kernels man pyproject.toml -type f \
 	! -path '*/__pycache__/*' ! -name '*.so' ! -name '.*' | LC_ALL=C sort)
 
-.PHONY: help install demo test emulated check stubs bench wasm man clean FORCE
+.PHONY: help install demo test emulated check stubs bench wasm cli dist man clean FORCE
 
 help: ## list the targets
 	@echo 'make TARGET [VENV=$(VENV)] [TORCH="$(TORCH)"]'
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 $(VENV)/.made:
-	python=$$(PYTHON='$(PYTHON)' .ci/packages) && $$python -m venv $(VENV)
+	@python=$$(PYTHON='$(PYTHON)' .ci/packages) && echo $$python -m venv $(VENV) && $$python -m venv $(VENV)
 	$(PIP) install --quiet $(TORCH)
 	$(PIP) install --quiet 'scikit-build-core>=0.11' 'nanobind==3.1.*' 'cmake>=3.24' ninja
 	@touch $@
@@ -30,8 +30,9 @@ $(VENV)/.sources: FORCE | $(VENV)/.made
 	@cmp --silent <(printf '%s\n' $(SOURCES)) $@ || printf '%s\n' $(SOURCES) > $@
 
 # Without build isolation and with a build folder that stays, only what changed is compiled again.
+BUILD = --config-settings=build-dir=build/$(notdir $(VENV))
 $(VENV)/.installed: $(VENV)/.made $(VENV)/.sources $(SOURCES)
-	$(PIP) install --quiet --no-build-isolation --config-settings=build-dir=build/$(notdir $(VENV)) '.[test]'
+	$(PIP) install --quiet --no-build-isolation $(BUILD) --config-settings=cmake.define.GSPC_BUNDLE_OPENMP=OFF '.[test]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.made
@@ -118,6 +119,22 @@ build/wasm/%.o: kernels/%.cpp $(wildcard kernels/codec/*/*.h* kernels/codec/*/*.
 build/wasm/pcgs.wasm: $(WASM_SOURCES:kernels/%.cpp=build/wasm/%.o)
 	$(EMCC) -O1 -fwasm-exceptions -sSTANDALONE_WASM -sWASM_BIGINT -sALLOW_MEMORY_GROWTH --no-entry \
 		-sEXPORTED_FUNCTIONS=$(WASM_EXPORTS) $^ -o $@
+
+# The core, the heads and a main function. The linker leaves out what they do not use.
+CMAKE := $(firstword $(wildcard $(BIN)/cmake) cmake)
+cli: ## build pcgs, a decoder without Python, build/cli/pcgs (needs cmake, a compiler and zlib)
+	@command -v $(CMAKE) >/dev/null || { echo 'make cli: no cmake here; apt-get install cmake g++ zlib1g-dev' >&2; exit 1; }
+	$(CMAKE) -S kernels -B build/cli -DGSPC_PYTHON=OFF -DGSPC_CLI=ON
+	$(CMAKE) --build build/cli --target pcgs --parallel $$(nproc)
+
+# From what `install` compiled, so in seconds. Wheels for others come from cibuildwheel (pyproject.toml): they are
+# built in its images, for older systems than this one.
+dist: install ## write the source distribution and a wheel for this machine to dist/
+	rm -rf dist
+	$(PIP) install --quiet build
+	$(BIN)/python -m build --no-isolation --sdist
+	$(PIP) wheel --quiet --no-build-isolation --no-deps $(BUILD) --config-settings=cmake.define.GSPC_BUNDLE_OPENMP=ON \
+		--wheel-dir dist .
 
 man: install ## write the man pages again from the commands' own help
 	$(BIN)/python -m gspc.cli.man man

@@ -10,6 +10,8 @@ import importlib.util
 
 from gspc.errors import BackendError
 
+# What pip brings always.
+ALWAYS = ("numpy", "typer", "rich", "imageio", "pillow", "plyfile")
 # package -> the extra of pyproject.toml that brings it
 EXTRA_OF = {
     "torch": "fit",

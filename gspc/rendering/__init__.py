@@ -3,7 +3,7 @@ frames.
 """
 
 from gspc.rendering.frames import encode_png, frame_names, select_cameras, write_frames, write_png
-from gspc.rendering.rasterizer import Backend, choose_backend, rasterize
+from gspc.rendering.rasterizer import Backend, choose_backend, cpu_summary, rasterize
 from gspc.rendering.render import Renderer, render_view
 from gspc.rendering.scene_file import read_scene, write_scene
 
@@ -11,6 +11,7 @@ __all__ = [
     "Backend",
     "Renderer",
     "choose_backend",
+    "cpu_summary",
     "encode_png",
     "frame_names",
     "rasterize",

@@ -9,9 +9,10 @@
 
 namespace gspc::cli {
 
-// M Gaussians in the scene's axes (x right, y down, z forward), with one color each.
+// M Gaussians in the user's coordinates (x right, y down, z forward), with one color each.
 struct PlainGaussians {
   size_t count = 0;
+  double moved[3] = {};          // what was taken off the positions, far from the origin, to keep them exact
   std::vector<float> means;      // [M, 3]
   std::vector<float> quats;      // [M, 4] wxyz, unit length
   std::vector<float> scales;     // [M, 3] standard deviations

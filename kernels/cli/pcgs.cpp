@@ -152,6 +152,12 @@ void decode_to_file(const Arguments& arguments) {
   const pcgs_camera camera = pcgs_camera_at(scene.get(), find_camera(scene.get(), arguments.view));
   const PlainGaussians gaussians = gaussians_for(scene.get(), camera);
   if (gaussians.count == 0) throw Failure(kInput, arguments.input + ": shows no Gaussians to this view");
+  const double* moved = gaussians.moved;
+  if (moved[0] != 0 || moved[1] != 0 || moved[2] != 0)
+    std::fprintf(stderr,
+                 "pcgs: the format cannot hold positions this far from the origin: all are moved by minus "
+                 "(%.0f %.0f %.0f)\n",
+                 moved[0], moved[1], moved[2]);
   write_file(target, spz ? write_spz(gaussians) : write_ply(gaussians));
   std::fprintf(stderr, "pcgs: %s: %zu Gaussians of level %d, as %s sees them\n", arguments.output.c_str(),
                gaussians.count, static_cast<int>(pcgs_level(scene.get())), printable(camera.name).c_str());
