@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import synthetic
 from codec_programs import ROOT, programs_for
+from stream_bytes import index_of, payload_of, replaced
 
 from gspc.codec import decode, encode
 from gspc.metrics import psnr
@@ -132,8 +133,11 @@ def test_errors_are_one_line_with_its_exit_code(pcgs: Tool, stream: bytes, tmp_p
     assert b"usage: pcgs" in pcgs("--help").stdout
 
 
-def test_names_cannot_move_the_cursor(pcgs: Tool) -> None:
-    scene = synthetic.tiny(20)
-    cameras = (replace(scene.cameras[0], name="a\x1b[2Jb\x7f.png"), *scene.cameras[1:])
-    ran = pcgs("info", "-", stdin=encode(replace(scene, cameras=cameras)))
-    assert b"a?[2Jb?.png" in ran.stdout and b"\x1b" not in ran.stdout
+def test_texts_of_a_file_cannot_move_the_cursor(pcgs: Tool, stream: bytes) -> None:
+    index = index_of(stream, "meta")
+    payload = payload_of(stream, index)
+    hostile = payload.replace(b"synthetic", b"\x1b[2J\x7f\xc2\x9bmm")
+    assert hostile != payload and len(hostile) == len(payload)
+    ran = pcgs("info", "-", stdin=replaced(stream, index, hostile))
+    assert ran.returncode == 0, ran.stderr
+    assert b"?[2J???mm" in ran.stdout and b"\x1b" not in ran.stdout

@@ -94,11 +94,15 @@ Scene decode(const Arguments& arguments, const Bytes& data, int upto) {
   return scene;
 }
 
-// Text of a file, for a terminal: what could move its cursor is a question mark.
+// Text of a file, for a terminal: what could move its cursor is a question mark. In UTF-8 the control
+// characters beyond ASCII are C2 and a byte below A0.
 std::string printable(const char* text) {
   std::string clean = text;
-  for (char& c : clean)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+  for (size_t i = 0; i < clean.size(); ++i) {
+    const auto at = [&](size_t k) { return k < clean.size() ? static_cast<unsigned char>(clean[k]) : 0; };
+    if (at(i) < 0x20 || at(i) == 0x7F) clean[i] = '?';
+    if (at(i) == 0xC2 && at(i + 1) < 0xA0) clean[i] = clean[i + 1] = '?';
+  }
   return clean;
 }
 
