@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 from cli_tools import Ran, environment, run_fresh
+from data_scenes import write_scene
 
+from gspc import metrics
 from gspc.codec import decode
 from gspc.ops.arrays import HEAD_WEIGHTS
 from gspc.ops.heads import HeadTensors, neural_gaussians
@@ -115,3 +117,29 @@ def test_models_and_plots_name_their_extra(small: Gspc, tmp_path: Path) -> None:
     ran = small("render", STREAM, "-o", "out", "--device", "cuda")
     assert ran.code == 5
     assert "torch is not installed; pip install 'gspc[cuda]'" in ran.err
+
+
+def test_quality_is_measured_without_lpips(small: Gspc, tmp_path: Path) -> None:
+    write_scene(tmp_path / "photos")
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    for name in (metrics.VGG_FILE, metrics.LIN_FILE):  # there, but of no use without torch
+        (weights / name).touch()
+    ran = small("eval", STREAM, "--data", "photos", "--json", "report.json", GSPC_LPIPS_WEIGHTS=str(weights))
+    assert ran.code == 0, ran.err
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert [level["lpips"] for level in report["levels"]] == [None, None, None]
+    assert report["lpips_status"] == "no LPIPS: torch is missing; pip install 'gspc[fit]'"
+
+
+def test_curves_name_their_extra(small: Gspc, tmp_path: Path) -> None:
+    levels = []
+    for level in range(1, 6):
+        scores: dict[str, object] = {"psnr": 25.0 + level, "ssim": 0.9, "lpips": None}
+        view = {"view": "a.png", "size": [40, 30], **scores}
+        levels.append({"level": level, "bytes": 1000 * 2**level, "views": [view], **scores})
+    report = {"source": "s", "data": "d", "views": "test", "lpips_status": "", "levels": levels}
+    (tmp_path / "a.json").write_text(json.dumps(report))
+    ran = small("eval", "--compare", "one=a.json", "two=a.json")
+    assert ran.code == 5, ran.err
+    assert "a comparison of curves needs the Python package bjontegaard; pip install 'gspc[plots]'" in ran.err
