@@ -1,4 +1,4 @@
-"""What `make` does on a machine that lacks a compiler or Python's headers, with stand-ins for all it calls."""
+"""What `make` does on a machine without compiler or Python headers, with stand-ins for all that it calls."""
 
 from __future__ import annotations
 
