@@ -86,11 +86,12 @@ CPP := $(shell find kernels tests -name '*.[ch]' -o -name '*.[ch]pp' -o -name '*
 TIDY_SOURCES := 'kernels/(?!.*_(isa|vnni)\.cpp).*\.cpp$$'
 TIDY_FLAGS = -quiet -hide-progress -extra-arg=-Wno-unknown-warning-option -extra-arg=-idirafter$(shell $(CXX) -print-file-name=include)
 
-check: install $(VENV)/.dev $(STUBS:gspc/%=build/stubs/%) ## lint, formatting, types, who imports whom, and whether what is generated is current
+check: install cli $(VENV)/.dev $(STUBS:gspc/%=build/stubs/%) ## lint, formatting, types, who imports whom, and whether what is generated is current
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/clang-format --dry-run --Werror $(CPP)
 	$(BIN)/run-clang-tidy.py -p build/$(notdir $(VENV)) -clang-tidy-binary $(BIN)/clang-tidy $(TIDY_FLAGS) $(TIDY_SOURCES)
+	$(BIN)/run-clang-tidy.py -p build/cli -clang-tidy-binary $(BIN)/clang-tidy $(TIDY_FLAGS) 'kernels/cli/.*\.cpp$$'
 	@for stub in $(notdir $(STUBS)); do diff -u gspc/$$stub build/stubs/$$stub || \
 		{ echo "make check: gspc/$$stub is not what the modules offer; make stubs" >&2; exit 1; }; done
 	$(BIN)/mypy

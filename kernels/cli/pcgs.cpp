@@ -53,7 +53,7 @@ using Scene = std::unique_ptr<pcgs_scene, Free>;
 int whole_number(const std::string& option, const std::string& text, int least, int most) {
   const bool digits =
       !text.empty() && text.size() < 6 && text.find_first_not_of("0123456789") == std::string::npos;
-  const int value = digits ? std::atoi(text.c_str()) : -1;
+  const int value = digits ? static_cast<int>(std::strtol(text.c_str(), nullptr, 10)) : -1;
   if (value < least || value > most)
     throw Failure(kUsage, option + " '" + text + "': a number from " + std::to_string(least) + " to " +
                               std::to_string(most) + " expected");

@@ -21,9 +21,10 @@
 
 namespace gspc {
 
-#if !defined(_OPENMP)  // kernels in the stand-alone decoder, which has no OpenMP runtime: one thread
+#if !defined(_OPENMP)  // in the stand-alone decoder, and where the compiler has no OpenMP: one thread
 inline int omp_get_max_threads() { return 1; }
 inline int omp_get_thread_num() { return 0; }
+inline void omp_set_num_threads(int) {}
 #endif
 
 // The first exception of several threads.
