@@ -73,20 +73,16 @@ def test_blank_photographs_make_a_stream(demo: SceneData, color: int, tmp_path: 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number(loss: float) -> None:
-    with pytest.raises(InputError, match="not finite in iteration 8;.*smaller --rate-weights"):
+    with pytest.raises(InputError, match=r"not finite in iteration 8;.*smaller --rate-weights"):
         check_loss(loss, 7)
 
 
 def test_a_step_stops_before_it_spoils_the_model() -> None:
     made = trainer(noise_scene(), SMALL, at=5)
-    with torch.no_grad():
-        made.model.log_scales[:] = float("nan")
-        made.model.features[:] = 0.5
     features = made.model.features.clone()
     with pytest.raises(InputError, match="not finite"):
-        for _ in range(3):
-            made.model.heads.first["color"].bias.data[:] = float("nan")  # type: ignore[union-attr, operator]
-            made.step()
+        made.model.heads.second["color"].bias.data[:] = float("nan")  # type: ignore[union-attr, operator]
+        made.step()
     assert torch.equal(made.model.features, features)
 
 
