@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "gspc"
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "scene": set(),
-    "config": {"presets", "recipe"},
+    "config": {"presets", "recipe", "switches"},
     "recipe": {"format"},
     "presets": {"recipe"},
     "switches": {"presets", "recipe"},
