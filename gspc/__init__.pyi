@@ -3,6 +3,7 @@
 from gspc import errors as errors
 from gspc.config import DataOptions as DataOptions
 from gspc.config import FitOptions as FitOptions
+from gspc.errors import GspcError
 from gspc.pipeline.coding import Compressed as Compressed
 from gspc.pipeline.coding import Decompressed as Decompressed
 from gspc.pipeline.coding import Restored as Restored
@@ -26,4 +27,5 @@ from gspc.splats.splats import Splats as Splats
 from gspc.train.fit import FitProgress as FitProgress
 from gspc.train.fit import FitResult as FitResult
 
+Error = GspcError
 __version__: str
