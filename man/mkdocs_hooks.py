@@ -1,4 +1,4 @@
-"""What the site is made of besides its Markdown: the man pages, which pandoc turns into HTML, and the examples of
+"""What the site is made of besides its Markdown: man pages, which pandoc turns into HTML, and the examples of
 docstrings.
 """
 
@@ -68,7 +68,9 @@ class Examples(griffe.Extension):
     def on_instance(self, *, obj: griffe.Object, **kwargs: Any) -> None:
         """Puts the example of a docstring into a fence."""
         if obj.docstring is not None:
-            found = re.sub(r"^>>> .*?(?=\n\n|\Z)", _fenced, obj.docstring.value, flags=re.DOTALL | re.MULTILINE)
+            found = re.sub(
+                r"^>>> .*?(?=\n\n|\Z)", _fenced, obj.docstring.value, flags=re.DOTALL | re.MULTILINE
+            )
             obj.docstring.value = found
 
 
