@@ -141,7 +141,9 @@ def test_a_picture_is_that_of_the_command(cli: Cli, folder: Path) -> None:
     assert np.array_equal(gspc.render("scene.pcgs", 2, upto=1, size="40"), shown)
     scene = gspc.open(folder / "scene.pcgs").level(1)
     assert np.array_equal(scene.render(2, size="40"), shown)
-    assert np.array_equal(scene.render(scene.camera("2", size="40")), shown)
+    assert np.array_equal(scene.render(scene.camera("2", size=40)), shown)
+    assert np.array_equal(scene.render(scene.cameras[2], size=(40, 30)), shown)
+    assert np.array_equal(gspc.render(scene, scene.cameras[2], size=40), shown)
 
 
 def test_a_level_is_the_file_that_ends_there() -> None:
@@ -197,6 +199,8 @@ def test_wrong_use_is_told() -> None:
     for use in (lambda: splats.level(1), lambda: splats.decoded, lambda: gspc.compress(splats)):
         with pytest.raises(InputError, match="is a splat of another tool"):
             use()
+    with pytest.raises(UsageError, match="'xyz' is not written; choose one of"):
+        gspc.export(scene, "xyz")
     assert issubclass(UsageError, gspc.Error) and gspc.Error is gspc.errors.GspcError
 
 
@@ -206,9 +210,17 @@ def test_results_are_not_written_over() -> None:
     with pytest.raises(OutputError, match=r"one.pcgs: exists already; overwrite=True replaces it"):
         made.save("one.pcgs")
     made.save("one.pcgs", overwrite=True)
+    assert len(repr(gspc.open("one.pcgs"))) < 200 and len(repr(made)) < 200  # not the bytes
     assert Path("one.pcgs").read_bytes() == made.data
     with pytest.raises(OutputError, match="the directory nowhere does not exist"):
         made.save("nowhere/one.pcgs")
+
+
+def test_a_fit_that_could_not_be_written_does_not_start() -> None:
+    seen: list[gspc.FitProgress] = []
+    with pytest.raises(OutputError, match="the directory nowhere does not exist"):
+        gspc.fit("photos", "nowhere/m.pt", observer=seen.append)
+    assert seen == []
 
 
 def test_observers_hear_of_progress_and_messages() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ class Compressed(File):
     True
     """
 
-    data: bytes
+    data: bytes = field(repr=False)
     levels: int
     level_bytes: tuple[int, ...]
     warnings: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from gspc.errors import UsageError
@@ -64,7 +64,7 @@ class Exported(File):
     ('ply', 1, 'RDF', 2)
     """
 
-    data: bytes
+    data: bytes = field(repr=False)
     format: str
     gaussians: int
     degree: int
@@ -111,6 +111,8 @@ def export(
 
     if isinstance(options, str):
         options = ExportOptions(options)
+    if options.to not in writable_formats():
+        raise UsageError(f"'{options.to}' is not written; choose one of {', '.join(writable_formats())}")
     if options.frame is not None:
         axes(options.frame)
     if isinstance(source, Splats):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from gspc.errors import UsageError
 from gspc.pipeline.coding import as_stream, restore
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from gspc.rendering.frames import Drawing
     from gspc.scene import U8, Camera, DecodedScene, Gaussians
     from gspc.splats import Splats
+
+Size: TypeAlias = int | tuple[int, int] | str  # width, both sides, or as --size takes it
 
 
 @dataclass(frozen=True)
@@ -89,19 +91,19 @@ class Scene(Source):
         """Suggested views; for splats, which suggest none, views from a circle around them."""
         return self._plain.cameras if self.kind == "splats" else self.decoded.cameras
 
-    def camera(self, view: str | int = 0, *, size: str | None = None) -> Camera:
-        """A suggested view by its name or number, on request resized to "WIDTH" or "WIDTHxHEIGHT" pixels.
+    def camera(self, view: str | int = 0, *, size: Size | None = None) -> Camera:
+        """A suggested view by its name or number, on request resized to a width or to (width, height).
 
         Raises UsageError when it is not there.
 
         >>> import gspc
-        >>> camera = gspc.open("scene.pcgs").camera(2, size="32")
+        >>> camera = gspc.open("scene.pcgs").camera(2, size=32)
         >>> camera.width, camera.height
         (32, 24)
         """
         scene = self._plain if self.kind == "splats" else self.decoded
         with naming(self.name):
-            return choose_cameras(scene, view=str(view), size=size)[0]
+            return choose_cameras(scene, view=str(view), size=_size_text(size))[0]
 
     def gaussians(self, camera: Camera) -> Gaussians:
         """All Gaussians as they look from the place of a camera, in or out of its picture.
@@ -138,11 +140,11 @@ class Scene(Source):
         with naming(self.name):
             return bake(self.decoded, degree)
 
-    def render(self, camera: Camera | str | int = 0, *, size: str | None = None, device: str = "cpu") -> U8:
+    def render(self, camera: Camera | str | int = 0, *, size: Size | None = None, device: str = "cpu") -> U8:
         """The picture from a camera, or from a suggested view by name or number, as in the PNG files of
         `gspc render`: [H, W, 3].
 
-        `size` resizes a suggested view, see `camera`. `device` is "auto", "cpu", "cuda" or "cuda:N". Raises
+        `size` resizes the picture, see `camera`. `device` is "auto", "cpu", "cuda" or "cuda:N". Raises
         UsageError, InputError, BitstreamError, BackendError.
 
         >>> import gspc
@@ -151,9 +153,12 @@ class Scene(Source):
         >>> len(pictures), pictures[0].shape, pictures[0].dtype.name
         (8, (48, 64, 3), 'uint8')
         """
-        from gspc.rendering.frames import to_uint8
+        from gspc.rendering.frames import select_cameras, to_uint8
 
-        seen = self.camera(camera, size=size) if isinstance(camera, str | int) else camera
+        if isinstance(camera, str | int):
+            seen = self.camera(camera, size=size)
+        else:
+            (seen,) = select_cameras((camera,), size=_size_text(size))
         return to_uint8(self._drawing(device).render(seen))
 
     def _drawing(self, device: str) -> Drawing:
@@ -164,6 +169,12 @@ class Scene(Source):
             made = drawing(self._plain, device) if plain else Renderer(self.decoded, device)
             self._drawings[device] = made
         return self._drawings[device]
+
+
+def _size_text(size: Size | None) -> str | None:
+    if size is None:
+        return None
+    return "x".join(map(str, size)) if isinstance(size, tuple) else str(size)
 
 
 def open(source: Given) -> Scene:
@@ -186,7 +197,7 @@ def render(
     camera: Camera | str | int = 0,
     *,
     upto: int | None = None,
-    size: str | None = None,
+    size: Size | None = None,
     device: str = "cpu",
 ) -> U8:
     """One picture of a scene at level `upto` (None: the last), [H, W, 3]; see `Scene.render`.
@@ -194,7 +205,7 @@ def render(
     For several pictures of one scene `open` it, so that it is decoded only once.
 
     >>> import gspc
-    >>> gspc.render("scene.pcgs", size="128x96").shape
+    >>> gspc.render("scene.pcgs", size=(128, 96)).shape
     (96, 128, 3)
     """
     scene = open(source)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias, Union
 
@@ -27,7 +27,7 @@ class Source:
 
     name: str
     kind: Kind
-    data: bytes
+    data: bytes = field(repr=False)
     given: Kind
 
     def encoded_as(self, stream: bytes) -> Source:

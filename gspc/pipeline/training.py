@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gspc.config import DataOptions, FitOptions
+from gspc.output import check_target
 from gspc.pipeline.photographs import noted
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def fit(
     options: FitOptions | None = None,
     observer: FitObserver | Callable[[FitProgress], object] | None = None,
 ) -> FitResult:
-    """Trains a model of the photographs in `scene` and writes it to `output`; see `gspc.train.fit`.
+    """Trains a model of the photographs in `scene` and writes it to `output`, replacing what is there; see
+    `gspc.train.fit`.
 
     `observer` is called with a FitProgress every few iterations. An object with the methods `message` (of a
     line of text) and `progress` is told of both. Raises UsageError, InputError, OutputError, BackendError;
@@ -45,6 +47,7 @@ def fit(
     from gspc.train import fit as train
 
     scene, output = Path(scene), Path(output)
+    check_target(output, force=True)
     data, options, observer = data or DataOptions(), options or FitOptions(), _told(observer)
     beside = output.with_name(output.name + ".photos")
     photographs = load_scene(scene, replace(data, cache=data.cache or beside))
