@@ -221,8 +221,8 @@ class _Run:
         held_out, trained = trainer.psnr_of(_some(scene.test)), trainer.psnr_of(_some(scene.train))
         if trained - held_out > PARTED:
             say(
-                f"warning: held-out views reach {held_out:.1f} dB, training views {trained:.1f} dB: poses may "
-                "be wrong, or views too few or too far apart"
+                f"warning: held-out views reach {held_out:.1f} dB, training views {trained:.1f} dB: "
+                "poses may be wrong, or views too few or too far apart"
             )
         return held_out
 
