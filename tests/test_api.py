@@ -23,6 +23,7 @@ from gspc import pipeline
 from gspc.errors import BitstreamError, InputError, OutputError, UsageError
 from gspc.pipeline.photographs import Reading, Wanted
 from gspc.rendering import render_view
+from gspc.splats.drawing import draw
 
 FUNCTIONS = ("compress", "decompress", "evaluate", "export", "fit", "inspect", "open", "render")
 LATE = ("numpy", "torch", "matplotlib", "scipy", "typer", "rich", "PIL")
@@ -174,15 +175,17 @@ def test_every_kind_opens(folder: Path) -> None:
 
 
 def test_gaussians_are_what_is_drawn() -> None:
-    """Moved out of the picture they are still there; the picture of the rest is the same."""
+    """In the cameras' coordinates, and those beside the picture, too."""
     scene = gspc.open("scene.pcgs")
     camera = scene.cameras[0]
     found = scene.gaussians(camera)
     assert len(found.means) <= scene.decoded.gaussian_mask.sum()
     turned = replace(camera, world_to_camera=np.diag([-1.0, 1.0, -1.0, 1.0]) @ camera.world_to_camera)
     assert np.array_equal(scene.gaussians(turned).colors, found.colors)
-    expected = render_view(scene.decoded, camera)
-    assert np.abs(scene.render(camera) / 255 - np.clip(expected, 0, 1)).max() <= 0.501 / 255
+    expected = np.clip(render_view(scene.decoded, camera), 0, 1)
+    assert np.abs(scene.render(camera) / 255 - expected).max() <= 0.501 / 255
+    drawn = np.clip(draw(found, camera, scene.decoded.background).picture, 0, 1)
+    assert not scene.decoded.frame.identity and np.abs(drawn - expected).mean() < 1e-4
 
 
 def test_wrong_use_is_told() -> None:

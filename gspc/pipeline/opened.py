@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from gspc.errors import UsageError
 from gspc.pipeline.coding import as_stream, restore
+from gspc.pipeline.exporting import placed, representable
 from gspc.pipeline.plain import PlainScene, drawing, plain_scene
 from gspc.pipeline.source import Given, Source, naming, refuse_splats, source_of
 from gspc.pipeline.views import choose_cameras
 
 if TYPE_CHECKING:
     from gspc.rendering.frames import Drawing
-    from gspc.scene import U8, Camera, DecodedScene, Gaussians
+    from gspc.scene import U8, Camera, DecodedScene, Frame, Gaussians
     from gspc.splats import Splats
 
 Size: TypeAlias = int | tuple[int, int] | str  # width, both sides, or as --size takes it
@@ -80,7 +81,8 @@ class Scene(Source):
 
     @cached_property
     def decoded(self) -> DecodedScene:
-        """Anchors, features and heads of the last level as arrays.
+        """Anchors, features and heads of the last level as arrays. Anchors lie in the scene's own
+        coordinates, from which `decoded.frame` leads to those of the cameras.
 
         Raises InputError, for splats too, and BitstreamError.
         """
@@ -106,7 +108,8 @@ class Scene(Source):
             return choose_cameras(scene, view=str(view), size=_size_text(size))[0]
 
     def gaussians(self, camera: Camera) -> Gaussians:
-        """All Gaussians as they look from the place of a camera, in or out of its picture.
+        """All Gaussians as they look from the place of a camera, in or out of its picture. Both are in the
+        user's coordinates, which are those of the suggested cameras.
 
         >>> import gspc
         >>> scene = gspc.open("scene.pcgs")
@@ -120,7 +123,10 @@ class Scene(Source):
             return gaussians_for_camera(self._plain.splats, camera)
         from gspc.rendering.heads import gaussians_for_view
 
-        return gaussians_for_view(self.decoded, camera)
+        frame = self.decoded.frame
+        return _in_user_coordinates(
+            gaussians_for_view(self.decoded, frame.camera_to_canonical(camera)), frame
+        )
 
     def splats(self, degree: int = 3) -> Splats:
         """Plain Gaussians with harmonics up to `degree`, as export writes them; baked for the suggested
@@ -138,7 +144,8 @@ class Scene(Source):
         from gspc.splats import bake
 
         with naming(self.name):
-            return bake(self.decoded, degree)
+            splats = bake(self.decoded.in_own_coordinates(), degree)
+        return placed(splats, representable(self.decoded.frame)[0])
 
     def render(self, camera: Camera | str | int = 0, *, size: Size | None = None, device: str = "cpu") -> U8:
         """The picture from a camera, or from a suggested view by name or number, as in the PNG files of
@@ -169,6 +176,22 @@ class Scene(Source):
             made = drawing(self._plain, device) if plain else Renderer(self.decoded, device)
             self._drawings[device] = made
         return self._drawings[device]
+
+
+def _in_user_coordinates(found: Gaussians, frame: Frame) -> Gaussians:
+    if frame.identity:
+        return found
+    import numpy as np
+
+    from gspc.rotations import quaternion_of
+    from gspc.splats.transform import multiply
+
+    return replace(
+        found,
+        means=frame.to_user(found.means).astype(np.float32),
+        quats=multiply(quaternion_of(frame.rotation), found.quats),
+        scales=found.scales * np.float32(frame.scale),
+    )
 
 
 def _size_text(size: Size | None) -> str | None:
