@@ -30,7 +30,7 @@ def fit(
 
     `observer` is called with a FitProgress every few iterations. An object with the methods `message` (of a
     line of text) and `progress` is told of both. Raises UsageError, InputError, OutputError, BackendError;
-    KeyboardInterrupt after a checkpoint is saved.
+    Stopped, a KeyboardInterrupt, after a checkpoint is saved.
 
     How the photographs were read is noted in the model, so that they can be read alike to evaluate it.
     Straightened photographs are kept beside the checkpoint until the model is written, or in `data.cache` for
