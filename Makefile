@@ -12,9 +12,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 # Whatever the installed package is made of. A change of any of these, or of which there are, installs it again.
 SOURCES := $(shell find gspc kernels man pyproject.toml -type f \
-	! -path '*/__pycache__/*' ! -name '*.so' ! -name '.*' | LC_ALL=C sort)
+	! -path '*/__pycache__/*' ! -path 'man/guide/*' ! -path 'man/mkdocs*' ! -name '*.so' ! -name '.*' | LC_ALL=C sort)
 
-.PHONY: help install demo test emulated check stubs bench wasm cli dist man clean FORCE
+.PHONY: help install demo test emulated check stubs bench wasm cli dist man docs clean FORCE
 
 help: ## list the targets
 	@echo 'make TARGET [VENV=$(VENV)] [TORCH="$(TORCH)"]'
@@ -139,6 +139,16 @@ dist: install ## write the source distribution and a wheel for this machine to d
 
 man: install ## write the man pages again from the commands' own help
 	$(BIN)/python -m gspc.cli.man man
+
+$(VENV)/.docs: pyproject.toml $(VENV)/.made
+	$(PIP) install --quiet 'mkdocs-material>=9.7' 'mkdocstrings-python>=2' 'pypandoc_binary>=1.17'
+	@touch $@
+
+# Needs no network once the tools are there: the site loads nothing from elsewhere, and neither do they.
+docs: export NO_MKDOCS_2_WARNING := 1
+docs: $(VENV)/.docs ## write the documentation as pages to build/site
+	$(BIN)/mkdocs build --quiet --config-file man/mkdocs.yml
+	@echo build/site/index.html
 
 clean: ## remove everything that was built or generated here
 	rm -rf $(VENV) build dist demo renders .pytest_cache .mypy_cache .ruff_cache .hypothesis

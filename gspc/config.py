@@ -7,11 +7,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from gspc.errors import UsageError
-from gspc.presets import GSPC
+from gspc.presets import DEFAULT_PRESET, GSPC
 from gspc.recipe import Recipe
+from gspc.switches import chosen
 
 Background = Literal["auto", "white", "black"]
 Precision = Literal["float32", "bf16"]
@@ -39,6 +40,10 @@ class DataOptions:
     exif: whether EXIF orientations are to "apply", to "ignore", or decided by the cameras' sizes ("auto").
     cache: folder that keeps straightened photographs; None keeps them in memory only.
     strict: refuse scenes of which a photograph is missing or damaged.
+
+    >>> import gspc
+    >>> gspc.DataOptions(resolution=2, background="white").hold
+    8
     """
 
     resolution: int | None = None
@@ -94,6 +99,10 @@ class FitOptions:
         "bf16" needs a CUDA device.
     recipe: what is learned and how; see `gspc.recipe`.
     metadata: what the model and its streams say about their making, beside the trainer's own entries.
+
+    >>> import gspc
+    >>> gspc.FitOptions(iterations=1000, levels=2).level_count
+    2
     """
 
     iterations: int | None = None
@@ -141,6 +150,22 @@ class FitOptions:
             raise UsageError(
                 f"--heads-precision {self.heads_precision}: give one of {', '.join(get_args(Precision))}"
             )
+
+    @classmethod
+    def of_preset(
+        cls, name: str = DEFAULT_PRESET, ingredients: Mapping[str, object] | None = None, **options: Any
+    ) -> FitOptions:
+        """The options of a preset, of which `ingredients` are replaced; `options` are fields of this class.
+
+        Raises UsageError.
+
+        >>> import gspc
+        >>> options = gspc.FitOptions.of_preset("fast", {"pool": 0, "features": 32}, levels=3)
+        >>> options.recipe.schedule.iterations, dict(options.metadata)
+        (1000, {'preset': 'fast', 'switches': 'features=32 pool=0'})
+        """
+        recipe, made = chosen(name, ingredients or {})
+        return cls(recipe=recipe, metadata=made, **options)
 
     @property
     def level_count(self) -> int:

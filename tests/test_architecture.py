@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "extras": set(),
     "scene": set(),
     "rotations": set(),
-    "config": {"presets", "recipe"},
+    "config": {"presets", "recipe", "switches"},
     "recipe": {"format"},
     "presets": {"recipe"},
     "switches": {"presets", "recipe"},

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gspc import extras
 from gspc.errors import BitstreamError, InputError, UsageError
 from gspc.format.limits import MAX_MEMORY
-from gspc.pipeline.source import Source, naming, refuse_splats
+from gspc.pipeline.results import File
+from gspc.pipeline.source import Given, Source, naming, refuse_splats, source_of
 
 if TYPE_CHECKING:
     from gspc.format.shape import Coder
@@ -16,10 +18,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Compressed:
-    """A stream of `levels` levels; `level_bytes[s - 1]` is the size of the file that stops after level s."""
+class Compressed(File):
+    """A stream of `levels` levels; `level_bytes[s - 1]` is the size of the file that stops after level s.
 
-    data: bytes
+    >>> import gspc
+    >>> made = gspc.compress("model.pt")
+    >>> made.level_bytes[-1] == len(made.data)
+    True
+    """
+
+    data: bytes = field(repr=False)
     levels: int
     level_bytes: tuple[int, ...]
     warnings: tuple[str, ...] = ()
@@ -27,7 +35,13 @@ class Compressed:
 
 @dataclass(frozen=True)
 class Restored:
-    """A scene at one level. `truncated`: the stream ended before its last level."""
+    """A scene at one level. `truncated`: the stream ended before its last level.
+
+    >>> import gspc
+    >>> restored = gspc.decompress("scene.pcgs", upto=1).restored
+    >>> restored.level, restored.levels_in_file, restored.truncated
+    (1, 2, False)
+    """
 
     scene: DecodedScene
     level: int
@@ -38,20 +52,44 @@ class Restored:
 
 
 @dataclass(frozen=True)
-class Decompressed:
-    """`data`: the decoded scene as a safetensors file."""
+class Decompressed(File):
+    """A decoded scene, as arrays and as a file.
 
-    data: bytes
+    >>> import gspc
+    >>> decoded = gspc.decompress("scene.pcgs", upto=1)
+    >>> decoded.scene.level, decoded.save("level1.safetensors").name
+    (1, 'level1.safetensors')
+    """
+
     restored: Restored
+
+    @cached_property
+    def data(self) -> bytes:
+        """The scene as a safetensors file."""
+        from gspc.rendering.scene_file import write_scene
+
+        return write_scene(self.restored.scene)
+
+    @property
+    def scene(self) -> DecodedScene:
+        """Anchors, features, heads and cameras as arrays."""
+        return self.restored.scene
 
 
 def compress(
-    source: Source, *, levels: int | None = None, threads: int = 0, coder: Coder = "lanes"
+    source: Given, *, levels: int | None = None, threads: int = 0, coder: Coder = "lanes"
 ) -> Compressed:
     """A model, or a stream to drop levels from, as a stream of its first `levels` levels (None: all).
 
     `coder` torchac codes the symbols with that package, if it is installed (BackendError), for comparison.
+    Raises UsageError, InputError, BitstreamError.
+
+    >>> import gspc
+    >>> made = gspc.compress("model.pt", levels=2)
+    >>> made.save("scene.pcgs", overwrite=True).name
+    'scene.pcgs'
     """
+    source = source_of(source)
     refuse_splats(source, "cannot be compressed")
     with naming(source.name):
         if source.kind == "scene":
@@ -73,23 +111,31 @@ def compress(
 
 
 def decompress(
-    source: Source, *, upto: int | None = None, threads: int = 0, max_memory: int = MAX_MEMORY
+    source: Given, *, upto: int | None = None, threads: int = 0, max_memory: int = MAX_MEMORY
 ) -> Decompressed:
-    """Decodes a stream up to level `upto` (None: the last whole one). Needs the bytes only."""
-    from gspc.rendering.scene_file import write_scene
+    """Decodes a stream up to level `upto` (None: the last whole one). Needs the bytes only.
 
+    Raises UsageError, InputError, BitstreamError; the latter too when decoding takes more than `max_memory`
+    bytes.
+
+    >>> import gspc
+    >>> scene = gspc.decompress("scene.pcgs", upto=2).scene
+    >>> scene.anchors.shape[1], scene.anchors.dtype.name
+    (3, 'float32')
+    """
+    source = source_of(source, expect_stream=True)
     refuse_splats(source, "has nothing to decompress")
     if source.kind != "pcgs":
         what = "a decoded scene already" if source.kind == "scene" else "a model; run gspc compress first"
         raise InputError(f"is {what}", source=source.name)
-    restored = restore(source, upto=upto, threads=threads, max_memory=max_memory)
-    return Decompressed(write_scene(restored.scene), restored)
+    return Decompressed(restore(source, upto=upto, threads=threads, max_memory=max_memory))
 
 
 def restore(
-    source: Source, *, upto: int | None = None, threads: int = 0, max_memory: int = MAX_MEMORY
+    source: Given, *, upto: int | None = None, threads: int = 0, max_memory: int = MAX_MEMORY
 ) -> Restored:
     """The scene of any source at level `upto`. A model goes through the codec: it looks as its file will."""
+    source = source_of(source)
     refuse_splats(source, "has no levels")
     with naming(source.name):
         if source.kind == "scene":

@@ -12,7 +12,7 @@ from gspc.format.shape import TRIT_WORDS, StreamShape
 from gspc.pipeline.breakdown import Breakdown, break_down, first_levels
 from gspc.pipeline.coding import as_stream
 from gspc.pipeline.plain import plain_facts, read_plain, refuse_scene_options
-from gspc.pipeline.source import Kind, Source, naming
+from gspc.pipeline.source import Given, Kind, Source, naming, source_of
 from gspc.switches import made_with
 
 CODER_NAMES = {"lanes": "32-lane rANS", "torchac": "torchac"}
@@ -56,6 +56,11 @@ class Inspection:
     `prefix_bytes[s - 1]`: size of the file up to and including level s.
 
     `rates` and `breakdown` are there only when asked for; they take decoding.
+
+    >>> import gspc
+    >>> found = gspc.inspect("scene.pcgs")
+    >>> found.kind, found.levels, found.problems
+    ('pcgs', 2, ())
     """
 
     source: str
@@ -78,14 +83,19 @@ class Inspection:
         )
 
 
-def inspect(source: Source, *, rates: bool = False, levels: bool = False, threads: int = 0) -> Inspection:
+def inspect(source: Given, *, rates: bool = False, levels: bool = False, threads: int = 0) -> Inspection:
     """What a stream, a decoded scene or a model consists of, from its container alone, except `rates` and
     the breakdown by `levels`.
 
     A model is encoded first. Of a damaged stream what can be read is reported, with `problems`;
-    BitstreamError is raised when not even the header can.
+    BitstreamError is raised when not even the header can, UsageError where a breakdown makes no sense.
+
+    >>> import gspc
+    >>> found = gspc.inspect("scene.pcgs", levels=True)
+    >>> len(found.breakdown.levels), found.prefix_bytes[-1] == found.size
+    (2, True)
     """
-    found = as_stream(source, threads=threads)
+    found = as_stream(source_of(source, expect_stream=True), threads=threads)
     if found.kind == "splats":
         return _inspect_splats(found, rates=rates, levels=levels)
     if found.kind == "scene":

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias, Union
 
 from gspc.errors import GspcError, InputError
 from gspc.format import limits
@@ -26,12 +27,16 @@ class Source:
 
     name: str
     kind: Kind
-    data: bytes
+    data: bytes = field(repr=False)
     given: Kind
 
     def encoded_as(self, stream: bytes) -> Source:
         """The same input as a stream."""
         return replace(self, kind="pcgs", data=stream)
+
+
+# What every use case takes: an input that was read already, the content of a file, or its path.
+Given: TypeAlias = Union[Source, bytes, str, "os.PathLike[str]"]
 
 
 @contextmanager
@@ -99,17 +104,27 @@ def refuse_splats(source: Source, what: str) -> None:
         )
 
 
-def load_source(source: bytes | Path, *, expect_stream: bool = False) -> Source:
+def load_source(source: Given, *, expect_stream: bool = False, name: str = "stdin") -> Source:
     """Reads an input and recognizes it by content, never by its name.
 
     With `expect_stream` anything unknown counts as a damaged stream, which its reader then describes with a
-    BitstreamError; otherwise InputError is raised.
+    BitstreamError; otherwise InputError is raised. `name` is what messages call bytes.
     """
-    data = source if isinstance(source, bytes) else read_bytes_or_folder(source)
-    name = str(source) if isinstance(source, Path) else "stdin"
+    if isinstance(source, Source):
+        return source
+    if isinstance(source, bytes):
+        data = source
+    else:
+        path = Path(source)
+        data, name = read_bytes_or_folder(path), str(path)
     with naming(name):
         kind = _kind(data, expect_stream=expect_stream)
     return Source(name, kind, data, kind)
+
+
+def source_of(given: Given, *, expect_stream: bool = False) -> Source:
+    """What a use case was given, read unless it was read already."""
+    return load_source(given, expect_stream=expect_stream, name="data")
 
 
 def _kind(data: bytes, *, expect_stream: bool) -> Kind:

@@ -2,33 +2,55 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gspc import extras
+from gspc.config import DataOptions, FitOptions
+from gspc.output import check_target
 from gspc.pipeline.photographs import noted
 
 if TYPE_CHECKING:
-    from gspc.config import DataOptions, FitOptions
     from gspc.data import SceneReport
-    from gspc.train import FitObserver, FitResult
+    from gspc.train import FitObserver, FitProgress, FitResult
 
 
 def fit(
-    scene: Path, output: Path, data: DataOptions, options: FitOptions, observer: FitObserver
+    scene: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    data: DataOptions | None = None,
+    options: FitOptions | None = None,
+    observer: FitObserver | Callable[[FitProgress], object] | None = None,
 ) -> FitResult:
-    """Trains a model of the photographs in `scene` and writes it to `output`; see `gspc.train.fit`.
+    """Trains a model of the photographs in `scene` and writes it to `output`, replacing what is there; see
+    `gspc.train.fit`.
+
+    `observer` is called with a FitProgress every few iterations. An object with the methods `message` (of a
+    line of text) and `progress` is told of both. Raises UsageError, InputError, OutputError, BackendError;
+    Stopped, a KeyboardInterrupt, after a checkpoint is saved.
 
     How the photographs were read is noted in the model, so that they can be read alike to evaluate it.
     Straightened photographs are kept beside the checkpoint until the model is written, or in `data.cache` for
     good. Raises BackendError where torch is not installed.
+
+    >>> import gspc
+    >>> seen = []
+    >>> options = gspc.FitOptions(iterations=20, levels=2)
+    >>> result = gspc.fit("photos", "new.pt", options=options, observer=seen.append)
+    >>> result.path.name, result.iterations, [state.iteration for state in seen]
+    ('new.pt', 20, [10, 20])
     """
     extras.require("torch", "fit")
     from gspc.data import load_scene
     from gspc.train import fit as train
 
+    scene, output = Path(scene), Path(output)
+    check_target(output, force=True)
+    data, options, observer = data or DataOptions(), options or FitOptions(), _told(observer)
     beside = output.with_name(output.name + ".photos")
     photographs = load_scene(scene, replace(data, cache=data.cache or beside))
     for note in photographs.notes:
@@ -38,6 +60,24 @@ def fit(
     if data.cache is None:
         shutil.rmtree(beside, ignore_errors=True)
     return result
+
+
+class _Callback:
+    """An observer that passes progress on and ignores messages."""
+
+    def __init__(self, call: Callable[[FitProgress], object] | None) -> None:
+        self.call = call
+
+    def message(self, text: str) -> None:
+        """Nothing: a program that wants to know passes an object."""
+
+    def progress(self, progress: FitProgress) -> None:
+        if self.call is not None:
+            self.call(progress)
+
+
+def _told(observer: FitObserver | Callable[[FitProgress], object] | None) -> FitObserver:
+    return _Callback(observer) if observer is None or callable(observer) else observer
 
 
 def understand(scene: Path, data: DataOptions) -> SceneReport:

@@ -42,7 +42,15 @@ PARTED = 6.0  # dB between them that are worth a warning
 
 @dataclass(frozen=True)
 class FitProgress:
-    """Where a fit stands."""
+    """Where a fit stands.
+
+    >>> import gspc
+    >>> seen = []
+    >>> options = gspc.FitOptions(iterations=10, levels=1)
+    >>> result = gspc.fit("photos", "new.pt", options=options, observer=seen.append)
+    >>> seen[0].iteration, seen[0].iterations, seen[0].anchors > 0
+    (10, 10, True)
+    """
 
     iteration: int
     iterations: int
@@ -56,7 +64,13 @@ class FitProgress:
 
 @dataclass(frozen=True)
 class FitResult:
-    """What a fit came to."""
+    """What a fit came to.
+
+    >>> import gspc
+    >>> result = gspc.fit("photos", "new.pt", options=gspc.FitOptions(iterations=10, levels=1))
+    >>> result.path.name, result.iterations, result.psnr > 0
+    ('new.pt', 10, True)
+    """
 
     path: Path
     iterations: int
