@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Compressed:
-    """A stream of `levels` levels; `level_bytes[s - 1]` is the size of the file that stops after level s."""
+    """A stream of `levels` levels; its first `level_bytes[s - 1]` bytes are the scene up to level s."""
 
     data: bytes
     levels: int
+    available: int  # levels that the source has
     level_bytes: tuple[int, ...]
     warnings: tuple[str, ...] = ()
 
@@ -45,11 +46,18 @@ class Decompressed:
 
 
 def compress(
-    source: Source, *, levels: int | None = None, threads: int = 0, coder: Coder = "lanes"
+    source: Source,
+    *,
+    levels: int | None = None,
+    max_size: int | None = None,
+    threads: int = 0,
+    coder: Coder = "lanes",
 ) -> Compressed:
     """A model, or a stream to drop levels from, as a stream of its first `levels` levels (None: all).
 
-    `coder` torchac codes the symbols with that package, if it is installed (BackendError), for comparison.
+    `max_size`: bytes that the stream must not exceed; as many levels as fit are kept, and UsageError is
+    raised where not even one does. `coder` torchac codes the symbols with that package, if it is installed
+    (BackendError), for comparison.
     """
     refuse_splats(source, "cannot be compressed")
     with naming(source.name):
@@ -66,9 +74,24 @@ def compress(
             _check_levels(levels, available)
             data = truncate_levels(source.data, levels or available)
         data = recode(data, coder)
-    written = levels if levels is not None else available
+        written = levels or available
+        if max_size is not None:
+            data, written = _fit(data, written, max_size)
     cut = f"the stream is truncated: {available} of {promised} levels are whole and were kept"
-    return Compressed(data, written, _level_bytes(data, written), (cut,) if available < promised else ())
+    return Compressed(data, written, available, _level_bytes(data), (cut,) if available < promised else ())
+
+
+def _fit(data: bytes, levels: int, max_size: int) -> tuple[bytes, int]:
+    """The most levels of a stream that fit into `max_size` bytes. Levels are coded one after another, so the
+    first ones of a longer stream are what a shorter one holds: nothing needs to be coded again."""
+    from gspc.codec import truncate_levels
+
+    found = data
+    for kept in range(levels, 0, -1):
+        found = truncate_levels(data, kept)
+        if len(found) <= max_size:
+            return found, kept
+    raise UsageError(f"its level 1 takes {len(found):,} bytes, more than --max-size allows ({max_size:,})")
 
 
 def decompress(
@@ -140,10 +163,11 @@ def _levels_of(data: bytes) -> tuple[int, int]:
     return stream.whole_levels, len(stream.levels)
 
 
-def _level_bytes(data: bytes, levels: int) -> tuple[int, ...]:
-    from gspc.codec import truncate_levels
+def _level_bytes(data: bytes) -> tuple[int, ...]:
+    """Where each level of a stream ends: what to cut it to."""
+    from gspc.format import describe
 
-    return (*(len(truncate_levels(data, level)) for level in range(1, levels)), len(data))
+    return tuple(level.offset + level.length for level in describe(data).levels)
 
 
 def _restore_scene(source: Source, upto: int | None) -> Restored:

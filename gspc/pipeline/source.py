@@ -99,20 +99,17 @@ def refuse_splats(source: Source, what: str) -> None:
         )
 
 
-def load_source(source: bytes | Path, *, expect_stream: bool = False) -> Source:
-    """Reads an input and recognizes it by content, never by its name.
-
-    With `expect_stream` anything unknown counts as a damaged stream, which its reader then describes with a
-    BitstreamError; otherwise InputError is raised.
-    """
+def load_source(source: bytes | Path) -> Source:
+    """Reads an input and recognizes it by content, never by its name. Raises InputError for anything that is
+    none of ours, in every command alike."""
     data = source if isinstance(source, bytes) else read_bytes_or_folder(source)
     name = str(source) if isinstance(source, Path) else "stdin"
     with naming(name):
-        kind = _kind(data, expect_stream=expect_stream)
+        kind = _kind(data)
     return Source(name, kind, data, kind)
 
 
-def _kind(data: bytes, *, expect_stream: bool) -> Kind:
+def _kind(data: bytes) -> Kind:
     if data.startswith(limits.MAGIC):  # known without more imports: inspection answers at once
         return "pcgs"
     try:
@@ -121,7 +118,7 @@ def _kind(data: bytes, *, expect_stream: bool) -> Kind:
         if is_splats(data):
             return "splats"
         _refuse_other_kinds(data)
-        if not expect_stream:
+        if not resembles_stream(data):
             raise
         return "pcgs"
     if kind == "model":
@@ -129,6 +126,14 @@ def _kind(data: bytes, *, expect_stream: bool) -> Kind:
             return "splats"
         _refuse_other_kinds(data, zipped=True)
     return kind
+
+
+def resembles_stream(data: bytes) -> bool:
+    """Whether these are the remains of a stream whose first bytes are damaged or cut. Its reader says so with
+    a BitstreamError."""
+    if len(data) < len(limits.MAGIC):
+        return bool(data) and limits.MAGIC.startswith(data)
+    return sum(a == b for a, b in zip(data, limits.MAGIC, strict=False)) >= len(limits.MAGIC) // 2
 
 
 def _refuse_other_kinds(data: bytes, *, zipped: bool = False) -> None:
