@@ -128,7 +128,7 @@ def _replacing(target: Path) -> Iterator[BinaryIO]:
     _remove_leftovers(target)
     temporary, descriptor = _temporary(target)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
+        with os.fdopen(descriptor, "w+b") as stream:
             with suppress(FileNotFoundError):
                 os.fchmod(descriptor, stat.S_IMODE(target.stat().st_mode))
             yield stream
@@ -146,7 +146,7 @@ def _temporary(target: Path) -> tuple[Path, int]:
     while True:
         path = target.with_name(f"{_part_prefix(target)}{secrets.token_hex(4)}.part")
         # Opened by hand: the permissions are those the umask asks for (tempfile's are private).
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         with suppress(OSError):  # a file system without locks
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         if path.exists():

@@ -28,7 +28,7 @@ def run(
     if plot not in (None, "-") and not str(plot).lower().endswith(".png"):
         raise UsageError(f"--plot {plot}: the picture is a PNG; give a name that ends in .png")
     picture = None if plot is None else targets.binary(plot, "a picture", force=force)
-    reports = [file for arm in arms for file in arm.rpartition("=")[2].split("+")]
+    reports = [file for arm in arms for file in (arm.partition("=")[2] or arm).split("+")]
     for name in (json_file, csv_file, plot):
         targets.check(name, *reports, force=force)
     from gspc import pipeline

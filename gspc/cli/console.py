@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-PIPED_WIDTH = 100  # columns of a table that goes to a file or a pipe
+PIPED_WIDTH = 10_000  # columns of a table that goes to a file or a pipe: more than any of ours takes
 
 
 @dataclass
@@ -120,12 +120,11 @@ def stats() -> None:
 
 
 def stdout_console() -> Console:
-    """A rich console on stdout, wide enough for tables when piped."""
+    """A rich console on stdout; where that is no terminal, lines are as long as they need to be."""
     from rich.console import Console
 
-    return Console(
-        width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False, markup=False, emoji=False
-    )
+    width = None if sys.stdout.isatty() else PIPED_WIDTH
+    return Console(width=width, highlight=False, markup=False, emoji=False)
 
 
 def stderr_console() -> Console:
@@ -136,10 +135,19 @@ def stderr_console() -> Console:
 
 
 def show(*renderables: RenderableType) -> None:
-    """Lines, and tables made by `table` or `facts`, on stdout."""
+    """Lines, and tables made by `table` or `facts`, on stdout. Raises OutputError."""
     console = stdout_console()
-    for renderable in renderables:
-        console.print(clean(renderable) if isinstance(renderable, str) else renderable)
+    with writing("stdout"), console.capture() as captured:
+        for renderable in renderables:
+            console.print(
+                clean(renderable) if isinstance(renderable, str) else renderable,
+                soft_wrap=isinstance(renderable, str),
+            )
+    text = captured.get()
+    if not sys.stdout.isatty():  # rich pads the lines of a table to its width
+        text = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+    with writing("stdout"):
+        sys.stdout.write(text)
 
 
 class _CleanCells:

@@ -93,8 +93,8 @@ def command(
 ) -> None:
     """Write a scene in the formats that other tools read.
 
-    The result is plain Gaussians, for viewers, engines and libraries. Anchors become Gaussians with spherical harmonics, fitted to what the suggested cameras see. Splats of
-    other tools are converted.
+    The result is plain Gaussians, for viewers, engines and libraries. Anchors become Gaussians with spherical
+    harmonics, fitted to what the suggested cameras see. Splats of other tools are converted.
     """
     memory = options.byte_count(max_memory)
     unbundled = Path(output).name == META

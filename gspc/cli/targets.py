@@ -55,6 +55,12 @@ def is_stdout(name: str | None) -> bool:
     return name in (None, "-") or descriptor_of(Path(str(name))) == 1
 
 
+def takes_anything(name: str) -> bool:
+    """Whether an output's name cannot say the kind of its content: stdout, descriptors, devices and pipes."""
+    path = Path(name)
+    return is_stdout(name) or descriptor_of(path) is not None or (path.exists() and not path.is_file())
+
+
 def refuse_source(path: Path, *sources: str | None) -> None:
     """Raises OutputError when an output would replace one of the inputs, even with -f."""
     for source in sources:

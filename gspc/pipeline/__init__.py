@@ -29,7 +29,14 @@ from gspc.pipeline.exporting import (
     writable_formats,
 )
 from gspc.pipeline.inspection import ChunkRow, Inspection, Part, inspect
-from gspc.pipeline.pictures import coarse, draw_bit_map, render_directory, render_png
+from gspc.pipeline.pictures import (
+    coarse,
+    draw_bit_map,
+    render_directory,
+    render_film,
+    render_picture,
+    render_png,
+)
 from gspc.pipeline.plain import PlainScene, plain_scene, read_plain, refuse_scene_options, write_unbundled
 from gspc.pipeline.source import Source, load_source, naming
 from gspc.pipeline.training import fit, reconstruct, understand, write_demo_scene
@@ -87,6 +94,8 @@ __all__ = [
     "reconstruct",
     "refuse_scene_options",
     "render_directory",
+    "render_film",
+    "render_picture",
     "render_png",
     "restore",
     "understand",
