@@ -59,16 +59,21 @@ def _say(text: str, keep: str = "") -> None:
     print(clean(text, keep), file=sys.stderr, flush=True)
 
 
+def say(text: str) -> None:
+    """A line on stderr, also with -q."""
+    _say(f"gspc: {text}")
+
+
 def note(text: str) -> None:
     """A line of information on stderr, unless -q."""
     if not settings.quiet:
-        _say(f"gspc: {text}")
+        say(text)
 
 
 def detail(text: str) -> None:
     """A line about what is done, on stderr, with -v only."""
     if settings.verbose:
-        _say(f"gspc: {text}")
+        say(text)
 
 
 def warn(text: str) -> None:

@@ -46,8 +46,8 @@ Output = Annotated[
         "--output",
         "-o",
         metavar="DIR|FILE|-",
-        help="A directory for the pictures; a film (.mp4, .mov, .mkv, .webm; needs gspc[video]); for one view "
-        "also a picture (.png, .jpg), or - for stdout.",
+        help="A directory for the pictures; a film (.mp4, .mov, .mkv, .webm; needs gspc[video]); for one "
+        "view also a picture (.png, .jpg), or - for stdout.",
     ),
 ]
 CameraPath = Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,8 +53,11 @@ def reconstruct(photographs: Path, observer: FitObserver) -> None:
     run(photographs, observer.message)
 
 
-def write_demo_scene(directory: Path) -> None:
-    """Writes the generated demo scene as a COLMAP directory."""
+def write_demo_scene(
+    directory: Path, *, on_picture: Callable[[int, int], None] = lambda done, total: None
+) -> None:
+    """Writes the generated demo scene as a COLMAP directory; `on_picture` hears how many of how many pictures
+    are drawn."""
     from gspc.data.demo import write_demo_scene as write
 
-    write(directory)
+    write(directory, on_picture=on_picture)
