@@ -56,7 +56,12 @@ def clean(text: object, keep: str = "") -> str:
 
 
 def _say(text: str, keep: str = "") -> None:
-    print(clean(text, keep), file=sys.stderr, flush=True)
+    try:
+        print(clean(text, keep), file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError:  # a stderr that takes nothing must not keep a result from being written
+        pass
 
 
 def say(text: str) -> None:

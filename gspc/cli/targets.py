@@ -58,7 +58,8 @@ def is_stdout(name: str | None) -> bool:
 def takes_anything(name: str) -> bool:
     """Whether an output's name cannot say the kind of its content: stdout, descriptors, devices and pipes."""
     path = Path(name)
-    return is_stdout(name) or descriptor_of(path) is not None or (path.exists() and not path.is_file())
+    special = path.exists() and not path.is_file() and not path.is_dir()
+    return special or is_stdout(name) or descriptor_of(path) is not None
 
 
 def refuse_source(path: Path, *sources: str | None) -> None:

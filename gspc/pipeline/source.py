@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,6 +14,8 @@ from gspc.format import limits
 
 Kind = Literal["pcgs", "scene", "model", "splats"]
 
+# How a pickled checkpoint begins, within its zip; loading it would take torch.
+CHECKPOINT, CHECKPOINT_HEAD = re.compile(rb"format.{0,8}gspc-checkpoint", re.DOTALL), 4096
 ZIP_MAGIC = b"PK\x03\x04"  # torch writes models as zip files
 
 
@@ -124,6 +127,10 @@ def _kind(data: bytes) -> Kind:
     if kind == "model":
         if is_splats(data):
             return "splats"
+        if CHECKPOINT.search(data[:CHECKPOINT_HEAD]):
+            raise InputError(
+                "is a checkpoint of a fit that is not done; gspc fit --resume goes on from it and writes a model"
+            )
         _refuse_other_kinds(data, zipped=True)
     return kind
 
