@@ -30,8 +30,6 @@ COMMANDS = {
     "demo-scene": "demo_scene",
 }
 
-ISA_NAMES = {"base": "SSE2", "v3": "AVX2", "v4": "AVX-512"}
-
 EXIT_BUG, EXIT_USAGE, EXIT_BACKEND, EXIT_INTERRUPTED, EXIT_CLOSED_PIPE = 1, 2, 5, 130, 141
 
 # Typer raises click's errors, from its own copy of click or from the package, depending on its version.
@@ -99,33 +97,11 @@ def _unwrapped(command: Callable[..., None]) -> str:
 
 def _version(value: bool) -> None:
     if value:
-        console.out("\n".join(version_lines()))
+        from gspc.pipeline.versions import what_runs
+
+        lines = [f"{name:9}{value}" for name, value in what_runs()]
+        console.out("\n".join([f"gspc {__version__}", *lines]))
         raise typer.Exit
-
-
-def version_lines() -> list[str]:
-    """What runs here: gspc, the format it writes, the instruction set of its kernels, torch. Loads neither
-    torch nor the kernels of training."""
-    from importlib import metadata
-
-    from gspc.format.limits import VERSION_MAJOR, VERSION_MINOR
-
-    try:
-        torch = metadata.version("torch")
-    except metadata.PackageNotFoundError:
-        torch = "not installed"
-    try:
-        from gspc import _codec
-
-        kernels = ISA_NAMES[_codec.supported_isa()]
-    except ImportError:
-        kernels = "not built"
-    return [
-        f"gspc {__version__}",
-        f"format   .pcgs {VERSION_MAJOR}.{VERSION_MINOR}",
-        f"kernels  {kernels}",
-        f"torch    {torch}",
-    ]
 
 
 def gspc(

@@ -68,8 +68,9 @@ def command(
         console.warn(f"{data.name}: {warning}")
     target.write(result.data)
     sizes = ", ".join(f"{level + 1}: {size:,}" for level, size in enumerate(result.level_bytes))
-    left_out = f"{result.levels} of {result.available} levels, " * (result.levels < result.available)
-    console.note(f"{target.name}: {left_out}{len(result.data):,} bytes; up to level {sizes}")
+    left_out = f"{result.levels} of {result.available} levels, " * (most is not None)
+    line = f"{target.name}: {left_out}{len(result.data):,} bytes; up to level {sizes}"
+    targets.note(line, json_report)
     values = {
         "input": data.name,
         "output": target.name,

@@ -49,8 +49,6 @@ def command(
     )
     values = {
         "input": data.name,
-        "output": target.name,
-        "bytes": len(result.data),
         "level": restored.level,
         "levels": restored.levels_in_file,
         "truncated": restored.truncated,

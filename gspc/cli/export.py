@@ -124,7 +124,7 @@ def command(
     else:
         target.write(result.data)
     where = output if target is None else target.name
-    console.note(f"{where}: {_line(result)}")
+    targets.note(f"{where}: {_line(result)}", json_report)
     values = as_json(result, data.name, where)
     targets.report(json_report, values, stdout_taken=where == "stdout", force=force)
 

@@ -7,14 +7,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gspc.cli import console, fit_help, fit_options, fit_settings, options, process, scene_report, targets
+from gspc.cli import fit_help, fit_options, fit_settings, options, process, scene_report, targets
 from gspc.cli.progress import FitView, duration
 from gspc.config import DataOptions, FitOptions, checkpoint_path
 from gspc.errors import OutputError, UsageError
 from gspc.output import check_target
 
 if TYPE_CHECKING:
-    from gspc.train import FitResult
+    from gspc.pipeline import FitResult
 
 EXAMPLE = "gspc fit photos -o model.pt --resolution 2 --levels 3"
 
@@ -104,9 +104,10 @@ def command(
         raise UsageError("-o is missing: name the model to write")
     _check_outputs(scene, output, fit, force=force)
     result = _train(scene, output, data, fit, reconstruct=reconstruct)
-    console.note(
+    targets.note(
         f"{result.path}: {result.anchors:,} anchors, training PSNR {result.psnr:.2f} dB, "
-        f"{duration(result.seconds)}"
+        f"{duration(result.seconds)}",
+        json_report,
     )
     targets.report(json_report, as_json(result, scene, fit), stdout_taken=False, force=force)
 

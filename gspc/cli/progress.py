@@ -33,15 +33,27 @@ def _number(value: float | None, form: str) -> str:
     return "-" if value is None or not math.isfinite(value) else format(value, form)
 
 
-def describe(state: FitProgress, width: int | None = None) -> str:
-    """PSNR, size, anchors and loss of a step; what does not fit into `width` columns is left out, the loss
-    first, then the anchors."""
-    size = "-" if not state.estimated_bytes else console.size(state.estimated_bytes)
-    parts = [f"{_number(state.psnr, '.2f')} dB", size, f"{state.anchors:,} anchors"]
-    parts.append(f"loss {_number(state.loss, '.4f')}")
-    while width is not None and len(parts) > 1 and len("  ".join(parts)) > width:
-        parts.pop()
-    return "  ".join(parts)
+def describe(state: FitProgress) -> str:
+    """Loss, PSNR, anchors and estimated size of a step."""
+    return "  ".join(_parts(state).values())
+
+
+def describe_within(state: FitProgress, width: int) -> str:
+    """As much of it as fits into `width` columns: the loss is left out first, then the anchors, the size."""
+    parts = _parts(state)
+    for name in ("loss", "anchors", "size"):
+        if len("  ".join(parts.values())) > width:
+            del parts[name]
+    return "  ".join(parts.values())
+
+
+def _parts(state: FitProgress) -> dict[str, str]:
+    return {
+        "loss": f"loss {_number(state.loss, '.4f')}",
+        "psnr": f"PSNR {_number(state.psnr, '.2f')} dB",
+        "anchors": f"{state.anchors:,} anchors",
+        "size": "-" if not state.estimated_bytes else console.size(state.estimated_bytes),
+    }
 
 
 class FitView:
@@ -98,7 +110,7 @@ class FitView:
         self._live.update(
             self._task,
             completed=state.iteration,
-            description=describe(state, max(room, 0)),
+            description=describe_within(state, room),
             phase=state.phase,
             left=left,
         )

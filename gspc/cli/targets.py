@@ -85,6 +85,12 @@ def text(name: str, content: str, *, force: bool) -> None:
         write_atomically(Path(name), content.encode())
 
 
+def note(line: str, json_report: str | None) -> None:
+    """The sentence that says what was made, unless the report in JSON takes its place in the same stream."""
+    if json_report is None or not is_stdout(json_report):
+        console.note(line)
+
+
 def report(name: str | None, values: Mapping[str, Any], *, stdout_taken: bool, force: bool) -> None:
     """Writes what --json asks for: a file, or stdout, or stderr where stdout carries the result."""
     if name is None:

@@ -45,7 +45,7 @@ from gspc.pipeline.views import choose_cameras
 if TYPE_CHECKING:
     from gspc.data import SceneReport
     from gspc.scene import Note
-    from gspc.train import FitProgress
+    from gspc.train import FitProgress, FitResult
 
 __all__ = [
     "MAX_MEMORY",
@@ -62,6 +62,7 @@ __all__ = [
     "Exported",
     "FeatureShare",
     "FitProgress",
+    "FitResult",
     "Inspection",
     "LevelPart",
     "LevelRow",

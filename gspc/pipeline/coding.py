@@ -20,9 +20,9 @@ class Compressed:
 
     data: bytes
     levels: int
-    available: int  # levels that the source has
     level_bytes: tuple[int, ...]
     warnings: tuple[str, ...] = ()
+    available: int = 0  # levels that the source has
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,8 @@ def compress(
         if max_size is not None:
             data, written = _fit(data, written, max_size)
     cut = f"the stream is truncated: {available} of {promised} levels are whole and were kept"
-    return Compressed(data, written, available, _level_bytes(data), (cut,) if available < promised else ())
+    warnings = (cut,) if available < promised else ()
+    return Compressed(data, written, _level_bytes(data), warnings, available)
 
 
 def _fit(data: bytes, levels: int, max_size: int) -> tuple[bytes, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Any
 
@@ -72,7 +72,6 @@ class Inspection:
     levels: int
     whole_levels: int
     facts: tuple[tuple[str, str], ...]  # in words
-    values: Mapping[str, Any]  # the same as numbers, lists and names
     prefix_bytes: tuple[int, ...]
     parts: tuple[Part, ...]
     chunks: tuple[ChunkRow, ...]
@@ -80,6 +79,7 @@ class Inspection:
     rows: tuple[Alive, ...] = ()
     rates: tuple[Rate, ...] = ()
     breakdown: Breakdown | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)  # facts as numbers, lists and names
 
     def coded_bytes(self, level: int) -> int:
         """Bytes that the symbols of a level take in the file."""

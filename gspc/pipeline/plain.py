@@ -70,6 +70,7 @@ def plain_facts(splats: Splats) -> list[tuple[str, str]]:
 def plain_values(splats: Splats) -> dict[str, Any]:
     """The same as numbers."""
     return {
+        "format": splats.metadata.get("format", "unknown"),
         "gaussians": splats.count,
         "degree": splats.degree,
         "axes": splats.frame,

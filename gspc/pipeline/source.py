@@ -128,9 +128,7 @@ def _kind(data: bytes) -> Kind:
         if is_splats(data):
             return "splats"
         if CHECKPOINT.search(data[:CHECKPOINT_HEAD]):
-            raise InputError(
-                "is a checkpoint of a fit that is not done; gspc fit --resume goes on from it and writes a model"
-            )
+            raise InputError("is a checkpoint of a fit that is not done; gspc fit --resume goes on from it")
         _refuse_other_kinds(data, zipped=True)
     return kind
 

@@ -63,7 +63,7 @@ def orbit(cameras: Sequence[Camera], points: F64, count: int) -> tuple[Camera, .
 
 def spiral(cameras: Sequence[Camera], points: F64, count: int) -> tuple[Camera, ...]:
     """`count` cameras on two turns that rise from the lowest to the highest given cameras and sink again;
-    where those stand on one side only, two loops within the angles that they cover."""
+    where those stand on one side only, two loops within the angles that they cover. `points`: [N, 3]."""
     around = surroundings(cameras, points)
     low, high = around.elevations
     middle = (low + high) / 2
@@ -100,7 +100,8 @@ def through(keys: Sequence[Camera], count: int, *, loop: bool = False) -> tuple[
 
 
 def surroundings(cameras: Sequence[Camera], points: F64) -> Surroundings:
-    """Where `cameras` stand around what they look at. Raises InputError without cameras."""
+    """Where `cameras` stand around what they look at, which `points` [N, 3] help to find. Raises InputError
+    without cameras."""
     if not cameras:
         raise InputError("the scene suggests no cameras to make a path of; give some with --cameras")
     center = attention(cameras, points)
