@@ -81,6 +81,11 @@ PLACES: dict[str, set[str]] = {
     "cameras/0/intrinsics/0": {"half"},
     "cameras/0/intrinsics/2": {"half", "negative"},
     "cameras/0/world_to_camera": set(),
+    "frame/scale": {"half"},
+    "frame/rotation": set(),
+    "frame/rotation/0": set(),
+    "frame/translation": set(),
+    "frame/translation/1": {"half", "negative"},
     "metadata": set(),
     "metadata/scene": {"text", "missing"},
 }
@@ -137,6 +142,8 @@ def test_damage_is_named(values: dict[str, Any]) -> None:
         ("cameras/0/size/0", 32.0, "cameras.0.size.0 is a number, not a whole number"),
         ("cameras/0/world_to_camera", [[10**400]], "cameras.0 is no camera ("),
         ("background", [0.0, 0.0], "background has 2 entries, not 3"),
+        ("frame/scale", 1e30, "frame cannot be used: the frame's scale must be"),
+        ("frame/rotation/0", [1.0, 1.0, 0.0], "frame cannot be used: the frame has no rotation"),
         ("metadata", {3: "x"}, "metadata has entries whose names are no texts"),
     ):
         with pytest.raises(InputError) as raised:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from damage import MISSING, ODD, changed
-from train_scenes import SMALL
+from train_scenes import SMALL, Quiet
 
 from gspc.config import DataOptions, FitOptions, checkpoint_path
 from gspc.data import load_scene
@@ -28,17 +28,6 @@ OPTIONS = FitOptions(
     checkpoint_every=5,
     recipe=SMALL.changed(head_hidden=8, steps_hidden=8, trunk_hidden=12, trit_features_hidden=8),
 )
-
-
-class Quiet:
-    def __init__(self) -> None:
-        self.messages: list[str] = []
-
-    def message(self, text: str) -> None:
-        self.messages.append(text)
-
-    def progress(self, progress: object) -> None:
-        pass
 
 
 class Stopping(Quiet):

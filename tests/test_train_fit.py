@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from many_views import fit_peak_bytes, write_scene
+from train_scenes import Quiet
 
 from gspc.config import DataOptions, FitOptions, checkpoint_path
 from gspc.data import load_scene
@@ -22,17 +23,6 @@ from gspc.train import fit
 
 ITERATIONS = 100
 EVERY = 20
-
-
-class Quiet:
-    def __init__(self):
-        self.messages, self.rows = [], []
-
-    def message(self, text):
-        self.messages.append(text)
-
-    def progress(self, progress):
-        self.rows.append(progress)
 
 
 @pytest.fixture(scope="module")

@@ -64,6 +64,7 @@ def command(
     switches: fit_options.Switches = None,
     config: fit_options.Config = None,
     voxel_size: fit_options.VoxelSize = None,
+    max_anchors: fit_options.MaxAnchors = None,
     seed: fit_options.Seed = None,
     heads_precision: fit_options.HeadsPrecision = None,
     help_settings: fit_options.HelpSettings = False,
@@ -92,6 +93,7 @@ def command(
         "device": device,
         "threads": threads,
         "checkpoint_every": checkpoint_every,
+        "max_anchors": max_anchors,
         "heads_precision": heads_precision,
     }
     chosen = fit_settings.choose(preset, switches or (), config)
@@ -106,7 +108,8 @@ def command(
     result = _train(scene, output, data, fit, reconstruct=reconstruct)
     targets.note(
         f"{result.path}: {result.anchors:,} anchors, training PSNR {result.psnr:.2f} dB, "
-        f"{duration(result.seconds)}",
+        + ("" if result.held_out is None else f"held-out {result.held_out:.2f} dB, ")
+        + duration(result.seconds),
         json_report,
     )
     targets.report(json_report, as_json(result, scene, fit), stdout_taken=False, force=force)
@@ -161,7 +164,8 @@ def _train(scene: Path, output: Path, data: DataOptions, fit: FitOptions, *, rec
 
 
 def as_json(result: FitResult, scene: Path, fit: FitOptions) -> dict[str, Any]:
-    """The result as it is written with --json; psnr in dB over training views, smoothed."""
+    """The result as it is written with --json; psnr in dB; that of training
+    views is smoothed, that of held-out ones of some of them, null without any."""
     return {
         "scene": str(scene),
         "output": str(result.path),
@@ -172,6 +176,7 @@ def as_json(result: FitResult, scene: Path, fit: FitOptions) -> dict[str, Any]:
         "seed": fit.seed,
         "anchors": result.anchors,
         "training_psnr": result.psnr,
+        "held_out_psnr": result.held_out,
         "seconds": result.seconds,
         "made_with": dict(fit.metadata),
     }

@@ -192,6 +192,15 @@ Log = Annotated[
         "--log", metavar="FILE", help="Write training records to FILE as JSON lines.", rich_help_panel=RUN
     ),
 ]
+MaxAnchors = Annotated[
+    int | None,
+    typer.Option(
+        "--max-anchors",
+        metavar="N",
+        help="Anchors that growth may reach. By default as many as half of the memory holds.",
+        rich_help_panel=SETTINGS,
+    ),
+]
 HeadsPrecision = Annotated[
     options.Precision | None,
     typer.Option(

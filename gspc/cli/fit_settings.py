@@ -34,6 +34,7 @@ OPTIONS: Mapping[str, type] = {
     "device": str,
     "threads": int,
     "checkpoint_every": int,
+    "max_anchors": int,
     "heads_precision": str,
 }
 KINDS = {
