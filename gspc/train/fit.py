@@ -23,7 +23,7 @@ from gspc.ops.process import flushed_denormals, threads
 from gspc.rendering.rasterizer import Backend, choose_backend
 from gspc.scene import SceneData, View
 from gspc.train import checkpoint
-from gspc.train.guards import FEWEST_ANCHORS, open_first_level
+from gspc.train.guards import FEWEST_ANCHORS, most_anchors, open_first_level
 from gspc.train.initialize import initial_model
 from gspc.train.log import TrainingLog, training_log
 from gspc.train.process import deferred_interrupt, seeded, settled_objects
@@ -157,7 +157,8 @@ class _Run:
             for note in framed.notes():
                 self.observer.message(note)
             voxel_size = options.voxel_size and options.voxel_size / framed.frame.scale
-            model = initial_model(framed.scene, shape, voxel_size, reference_grid=reference)
+            most = most_anchors(options.max_anchors, torch.device(backend.device))
+            model = initial_model(framed.scene, shape, voxel_size, most=most, reference_grid=reference)
         else:
             model = checkpoint.model_of(saved, shape)
         model.heads.bf16 = options.heads_precision == "bf16"
