@@ -90,6 +90,22 @@ RateWeights = Annotated[
         f"smaller files. By default the preset's: {fit_help.default_rate_weights()}.",
     ),
 ]
+TargetSize = Annotated[
+    str | None,
+    typer.Option(
+        "--target-size",
+        metavar="SIZE",
+        help="Change the rate weights on the way so that the stream takes about this much, such as 5MB.",
+    ),
+]
+Preview = Annotated[
+    int | None,
+    typer.Option(
+        "--preview",
+        metavar="N",
+        help="Every N steps, draw a view beside its photograph into FILE.preview.png.",
+    ),
+]
 Hold = Annotated[
     int | None,
     typer.Option(

@@ -67,12 +67,11 @@ def camera_path(
 
 
 def _points(scene: DecodedScene | PlainScene) -> F64:
-    import numpy as np
-
     from gspc.scene import DecodedScene
 
-    points = scene.anchors if isinstance(scene, DecodedScene) else scene.splats.means
-    return points.astype(np.float64)
+    if isinstance(scene, DecodedScene):  # whose cameras are in the coordinates of the photographs
+        return scene.frame.to_user(scene.anchors)
+    return scene.splats.means.astype("float64")
 
 
 def _listed(file: Path) -> tuple[list[Any], bool] | None:

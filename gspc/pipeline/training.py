@@ -8,12 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gspc.pipeline.coding import compress
 from gspc.pipeline.photographs import noted
+from gspc.pipeline.source import load_source
 
 if TYPE_CHECKING:
     from gspc.config import DataOptions, FitOptions
     from gspc.data import SceneReport
     from gspc.train import FitObserver, FitResult
+
+TOLERANCE = 5.0  # per cent of a target size that a fit should land within
 
 
 def fit(
@@ -36,7 +40,19 @@ def fit(
     result = train(photographs, output, replace(options, metadata={**made, **options.metadata}), observer)
     if data.cache is None:
         shutil.rmtree(beside, ignore_errors=True)
-    return result
+    return result if options.target_size is None else _compared(result, options.target_size, observer)
+
+
+def _compared(result: FitResult, target: int, observer: FitObserver) -> FitResult:
+    """The result with the bytes of its stream, whose distance from the target the observer hears."""
+    size = len(compress(load_source(result.path)).data)
+    missed = 100 * (size / target - 1)
+    text = f"the stream takes {size:,} bytes, {missed:+.1f} % of the target of {target:,}"
+    near = abs(missed) <= TOLERANCE
+    observer.message(
+        text if near else f"warning: {text}; more iterations or other --rate-weights come nearer"
+    )
+    return replace(result, stream_bytes=size)
 
 
 def understand(scene: Path, data: DataOptions) -> SceneReport:
