@@ -82,6 +82,7 @@ def test_values_are_numbers(cli: Cli) -> None:
 def test_fit_reports_its_result(cli: Cli) -> None:
     class Result:
         path, iterations, anchors, psnr, seconds = Path("m.pt"), 10, 1234, 20.5, 3.0
+        held_out, stream_bytes = 19.5, 4321
 
     def fit(*args: Any) -> Result:
         Path("m.pt").write_bytes(b"12345")
@@ -92,6 +93,7 @@ def test_fit_reports_its_result(cli: Cli) -> None:
     assert (ran.code, ran.err) == (0, "")
     report = json.loads(ran.out)
     assert (report["anchors"], report["training_psnr"], report["bytes"]) == (1234, 20.5, 5)
+    assert (report["held_out_psnr"], report["stream_bytes"], report["target_size"]) == (19.5, 4321, None)
     assert report["levels"] == len(report["rate_weights"]) == 2
     ran = cli("fit", "photos", "-o", "m.pt", "-f", "--json", "r.json")
     assert ran.out == b""

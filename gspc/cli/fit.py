@@ -116,7 +116,8 @@ def command(
         + duration(result.seconds),
         json_report,
     )
-    targets.report(json_report, as_json(result, scene, fit), stdout_taken=False, force=force)
+    if json_report is not None:
+        targets.report(json_report, as_json(result, scene, fit), stdout_taken=False, force=force)
 
 
 def _options(

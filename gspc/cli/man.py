@@ -77,11 +77,11 @@ SECTIONS = {
         RECIPES
 
         A preset is a recipe: a value for each ingredient below, of which --set NAME=VALUE replaces one. A
-        TOML file for --config has the keys preset and, named as the options with _ for -, iterations,
-        levels, rate_weights (a list), target_size (bytes), preview, resolution, images, hold, background, image_cache, masks, field,
-        exif, cache, strict, voxel_size, seed, device, threads, checkpoint_every and heads_precision, and a
-        table [set] of ingredients. The file overrides the preset, the command line overrides both. The
-        model and its streams name their preset and what was replaced.
+        TOML file for --config has the keys preset and, named as the options with _ for -, iterations, levels,
+        rate_weights (a list), target_size (bytes), preview, resolution, images, hold, background,
+        image_cache, masks, field, exif, cache, strict, voxel_size, seed, device, threads, checkpoint_every
+        and heads_precision, and a table [set] of ingredients. The file overrides the preset, the command line
+        overrides both. The model and its streams name their preset and what was replaced.
 
         SCENES
 
@@ -109,9 +109,9 @@ SECTIONS = {
 
         SIZES
 
-        --target-size makes the rate weights larger or smaller in the second half of a fit, as its stream would
-        be too large or too small. At the end the stream's size is measured and the distance from the target
-        said.
+        --target-size makes the rate weights larger or smaller in the second half of a fit, as its stream
+        would be too large or too small. At the end the stream's size is measured and the distance from the
+        target said.
 
         CHECKPOINTS
 
@@ -204,9 +204,9 @@ SECTIONS = {
         PATHS
 
         --path orbit goes once around the point that the cameras look at, at their median height and distance.
-        --path spiral goes around twice and rises from the lower to the higher ones and back. Where all cameras
-        stand on one side, both stay within the angles that they cover. --cameras gives other cameras than the
-        suggested ones to start from.
+        --path spiral goes around twice and rises from the lower to the higher ones and back. Where all
+        cameras stand on one side, both stay within the angles that they cover. --cameras gives other cameras
+        than the suggested ones to start from.
 
         --path FILE takes what --cameras takes, a picture for each camera in the order of their names, or with
         --frames a curve through them; or a JSON list of key poses, each an object with position, look_at and,
