@@ -179,3 +179,31 @@ def test_the_codec_says_the_same(values: dict[str, Any]) -> None:
     data = as_bytes(changed(values, "model/state/origin", 0.5))
     with pytest.raises(InputError, match=r"m\.pt: damaged: model\.state\.origin is a number"):
         export_model(data, "m.pt")
+
+
+def test_every_flipped_byte_is_noticed(values: dict[str, Any]) -> None:
+    """The archive's checksums are compared: torch's reader alone takes changed weights for the real ones."""
+    whole = as_bytes(values)
+    random = np.random.default_rng(2)
+    reached = 0
+    for place in random.integers(0, len(whole), 80):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << random.integers(8)
+        try:
+            found = load_model(bytes(damaged), "m.pt")
+        except InputError:
+            reached += 1
+            continue
+        # What is left are bytes that say nothing: dates and paddings of the archive.
+        for name, tensor in found.model.state_dict().items():
+            assert torch.equal(tensor, values["model"]["state"][name])
+    assert reached > 60
+
+
+def test_weights_that_are_no_numbers_are_named(values: dict[str, Any]) -> None:
+    state = values["model"]["state"]
+    for name in ("features", "heads.first.opacity.weight", "grid.embeddings"):
+        broken = state[name].clone()
+        broken.view(-1)[1] = float("nan")
+        with pytest.raises(InputError, match=rf"model\.state\.{name} holds values that are not"):
+            load_model(as_bytes(changed(values, f"model/state/{name}", broken)), "m.pt")

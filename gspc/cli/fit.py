@@ -145,12 +145,17 @@ def _check_outputs(scene: Path, output: Path, fit: FitOptions, *, force: bool) -
         raise UsageError("-o -: checkpoints lie beside the model; name a file")
     if fit.log is not None and str(fit.log) == "-":
         raise UsageError("--log -: a resumed fit goes on with its log; name a file")
+    checkpoint = checkpoint_path(output)
+    if checkpoint.exists() and not (fit.resume or force):
+        raise OutputError(
+            f"{checkpoint}: a fit of this output was interrupted; --resume goes on from it, -f starts anew"
+        )
     for path in (output, fit.log):
         if path is None:
             continue
         if path.exists() and path.suffix.lower() in OF_SCENES and _inside(path, scene):
             raise OutputError(f"{path}: belongs to the input; name another output")
-        check_target(path, force=force or (fit.resume and checkpoint_path(output).exists()))
+        check_target(path, force=force or (fit.resume and checkpoint.exists()))
 
 
 def _inside(path: Path, folder: Path) -> bool:

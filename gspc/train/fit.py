@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from gspc.config import FitOptions, checkpoint_path, preview_path
 from gspc.data import suggested_cameras
 from gspc.data.frame import Framed
 from gspc.data.start import prepared
-from gspc.errors import BackendError
+from gspc.errors import BackendError, InputError, OutputError, Stopped
 from gspc.model import storage
 from gspc.model.anchors import ModelShape
 from gspc.model.loaded import Loaded
@@ -27,8 +29,9 @@ from gspc.scene import SceneData, View
 from gspc.train import checkpoint
 from gspc.train.guards import FEWEST_ANCHORS, most_anchors, open_first_level
 from gspc.train.initialize import initial_model
+from gspc.train.lock import only_fit_of
 from gspc.train.log import TrainingLog, training_log
-from gspc.train.process import deferred_interrupt, seeded, settled_objects
+from gspc.train.process import deferred_signals, seeded, settled_objects
 from gspc.train.schedule import Schedule
 from gspc.train.settings import run_settings
 from gspc.train.trainer import StepReport, Trainer
@@ -79,9 +82,9 @@ class FitObserver(Protocol):
 def fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserver) -> FitResult:
     """Trains a model of `scene` and writes it to `output`.
 
-    A checkpoint beside the output is written every `options.checkpoint_every` iterations and on Ctrl-C, which
-    then raises KeyboardInterrupt; `options.resume` goes on from it. Same seed, device and thread count: same
-    log.
+    A checkpoint beside the output is written every `options.checkpoint_every` iterations and on Ctrl-C,
+    SIGTERM and SIGHUP, which then raise Stopped; `options.resume` goes on from it. Same seed, device and
+    thread count: same log.
 
     Threads, torch's random numbers, denormal mode, signal handlers and the garbage collector are as before
     when it returns or raises. A fit allocates and frees hundreds of megabytes a step; `gspc fit` therefore
@@ -90,6 +93,11 @@ def fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserv
     Raises UsageError when a checkpoint was made with other options or photographs, InputError, OutputError,
     BackendError.
     """
+    with only_fit_of(output):
+        return _fit(scene, output, options, observer)
+
+
+def _fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserver) -> FitResult:
     started = time.monotonic()
     backend = choose_backend(options.device)
     framed = prepared(scene)
@@ -104,10 +112,24 @@ def fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserv
         metadata={"scene": scene.name, "iterations": str(run.iterations), **dict(options.metadata)},
         frame=framed.frame,
     )
-    storage.save_model(output, trained)
-    run.checkpoint.unlink(missing_ok=True)
+    _keep(output, trained, run.checkpoint)
     seconds = time.monotonic() - started
     return FitResult(output, run.iterations, trained.model.anchors, run.trainer.psnr, held_out, seconds)
+
+
+def _keep(output: Path, trained: storage.TrainedModel, of_run: Path) -> None:
+    """Writes the model and removes the checkpoint; where the disk has no room beside it, in its place. Raises
+    OutputError, which says where the model is."""
+    try:
+        storage.save_model(output, trained)
+    except OutputError as error:
+        kept = Path(tempfile.gettempdir()) / f"{output.stem}-{os.getpid()}{output.suffix}"
+        try:
+            storage.save_model(kept, trained)
+        except OutputError:
+            raise OutputError(f"{error}; the last checkpoint is {of_run}") from error
+        raise OutputError(f"{error}; the model is kept as {kept}") from error
+    of_run.unlink(missing_ok=True)
 
 
 def _some(views: Sequence[View]) -> Sequence[View]:
@@ -135,8 +157,9 @@ class _Run:
         self.settings = run_settings(scene, options, self.iterations)
         saved = self._saved()
         self.trainer = self._start(framed, backend, saved)
+        self.estimated = 0  # bytes of a stream of the model
         if saved is not None:
-            checkpoint.restore(saved, self.trainer)
+            self.estimated = checkpoint.restore(saved, self.trainer)
             observer.message(f"resumed at iteration {self.trainer.iteration}")
         model = self.trainer.model
         size = model.voxel_size * framed.frame.scale
@@ -147,8 +170,7 @@ class _Run:
         if not self.options.resume:
             return None
         if not self.checkpoint.exists():
-            self.observer.message(f"no checkpoint {self.checkpoint}: starting from the beginning")
-            return None
+            raise InputError(f"{self.checkpoint}: there is no checkpoint to go on from; leave out --resume")
         return checkpoint.load(self.checkpoint, self.settings)
 
     def _start(self, framed: Framed, backend: Backend, saved: Loaded | None) -> Trainer:
@@ -172,10 +194,9 @@ class _Run:
     def train(self) -> None:
         """All iterations that are left."""
         trainer, started, first = self.trainer, time.monotonic(), self.trainer.iteration
-        estimated = 0
         with (
             training_log(self.options.log, first) as log,
-            deferred_interrupt() as interrupted,
+            deferred_signals() as asked,
             settled_objects(),
             flushed_denormals(),
         ):
@@ -183,20 +204,20 @@ class _Run:
                 report = trainer.step()
                 done = trainer.iteration
                 if done % ESTIMATE_EVERY == 0 or done == self.iterations:
-                    estimated = trainer.estimated_bytes()
+                    self.estimated = trainer.estimated_bytes()
                 if done % REPORT_EVERY == 0 or done == self.iterations:
-                    log.write(self._row(report, estimated))
+                    log.write(self._row(report))
                     left = (time.monotonic() - started) / (done - first) * (self.iterations - done)
-                    self.observer.progress(self._progress(report, estimated, left))
+                    self.observer.progress(self._progress(report, left))
                 every = self.options.checkpoint_every
                 if every and done % every == 0 and done < self.iterations:
-                    self._save(log)
+                    self._save_if_possible(log)
                 if self.options.preview and done % self.options.preview == 0:
                     self._preview()
-                if interrupted.is_set():
+                if asked.signal is not None:
                     self._save(log)
                     self.observer.message(f"interrupted; `--resume` goes on from iteration {done}")
-                    raise KeyboardInterrupt
+                    raise Stopped(asked.signal)
 
     def _preview(self) -> None:
         """A photograph and what the model shows in its place, beside the output. The view is a held-out one
@@ -227,7 +248,7 @@ class _Run:
             )
         return held_out
 
-    def _progress(self, report: StepReport, estimated: int, left: float) -> FitProgress:
+    def _progress(self, report: StepReport, left: float) -> FitProgress:
         trainer = self.trainer
         return FitProgress(
             iteration=trainer.iteration,
@@ -236,11 +257,11 @@ class _Run:
             loss=report.loss,
             psnr=trainer.psnr,
             anchors=trainer.model.anchors,
-            estimated_bytes=estimated,
+            estimated_bytes=self.estimated,
             seconds_left=left,
         )
 
-    def _row(self, report: StepReport, estimated: int) -> dict[str, object]:
+    def _row(self, report: StepReport) -> dict[str, object]:
         """A row of the log; no times in it, so that equal runs give equal logs."""
         return {
             "iteration": self.trainer.iteration,
@@ -250,12 +271,20 @@ class _Run:
             "psnr": self.trainer.psnr,
             "anchors": self.trainer.model.anchors,
             "level_bits": report.bits,
-            "estimated_bytes": estimated,
+            "estimated_bytes": self.estimated,
         }
 
     def _save(self, log: TrainingLog) -> None:
         log.sync()
-        checkpoint.save(self.checkpoint, self.settings, self.trainer)
+        checkpoint.save(self.checkpoint, self.settings, self.trainer, self.estimated)
+
+    def _save_if_possible(self, log: TrainingLog) -> None:
+        """A disk that is full now may have room at the next checkpoint: no reason to lose hours of
+        training."""
+        try:
+            self._save(log)
+        except OutputError as error:
+            self.observer.message(f"warning: no checkpoint this time: {error}")
 
 
 def _introduce(backend: Backend, options: FitOptions, observer: FitObserver) -> None:
