@@ -77,6 +77,7 @@ class DataOptions:
             raise UsageError(f"--exif {self.exif}: give one of {', '.join(get_args(Exif))}")
 
 
+MIN_TARGET_SIZE = 10_000  # bytes; networks, cameras and header alone take more than this
 MIN_MAX_ANCHORS = 64  # fewer are no scene: pruning leaves as many
 
 
@@ -94,6 +95,8 @@ class FitOptions:
     checkpoint_every: iterations between checkpoints; 0 writes only the last.
     resume: go on from the checkpoint beside the output.
     log: file that receives the progress as JSON lines.
+    target_size: bytes that the stream of all levels should take; None takes what the rate weights make of it.
+    preview: iterations between pictures of a view beside the output; 0 writes none.
     max_anchors: that growth may reach; None: as many as half of the memory holds.
     heads_precision: of the Gaussian heads' products while training, until they are quantized for the stream;
         "bf16" needs a CUDA device.
@@ -115,6 +118,8 @@ class FitOptions:
     checkpoint_every: int = 500
     resume: bool = False
     log: Path | None = None
+    target_size: int | None = None
+    preview: int = 0
     max_anchors: int | None = None
     heads_precision: Precision = "float32"
     recipe: Recipe = GSPC
@@ -144,6 +149,10 @@ class FitOptions:
             raise UsageError(f"--threads {self.threads}: give at least 1")
         if self.checkpoint_every < 0:
             raise UsageError(f"--checkpoint-every {self.checkpoint_every}: give 0 or a positive number")
+        if self.target_size is not None and self.target_size < MIN_TARGET_SIZE:
+            raise UsageError(f"--target-size {self.target_size}: give at least {MIN_TARGET_SIZE:,} bytes")
+        if self.preview < 0:
+            raise UsageError(f"--preview {self.preview}: give 0 or a positive number")
         if self.max_anchors is not None and self.max_anchors < MIN_MAX_ANCHORS:
             raise UsageError(f"--max-anchors {self.max_anchors}: give at least {MIN_MAX_ANCHORS}")
         if self.heads_precision not in get_args(Precision):
@@ -181,3 +190,8 @@ class FitOptions:
 def checkpoint_path(output: Path) -> Path:
     """Where a fit to `output` keeps what it needs to resume."""
     return output.with_name(output.name + ".checkpoint")
+
+
+def preview_path(output: Path) -> Path:
+    """Where a fit to `output` shows how far it is."""
+    return output.with_name(output.name + ".preview.png")

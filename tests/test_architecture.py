@@ -16,8 +16,9 @@ FOR_EVERYONE = ("errors", "extras", "rotations", "scene")
 
 # room -> the rooms it may import, besides itself and those that everyone may.
 # `codec.export` is the part of the codec that may know the model, `codec.torchac` the one that wraps that
-# package. `format` says what a stream is, in plain numbers, for both sides of the codec. `reference` is the
-# readable decoder that tests hold the core against. Training calls the fused loss and heads of ops itself.
+# package, `pipeline.versions` asks the kernels what they run on. `format` says what a stream is, in plain
+# numbers, for both sides of the codec. `reference` is the readable decoder that tests hold the core against.
+# Training calls the fused loss and heads of ops itself.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "extras": set(),
@@ -30,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "output": set(),
     "format": set(),
     "reference": {"format"},
-    "cli": {"pipeline", "config", "format", "output", "presets", "recipe", "switches"},
+    "cli": {"pipeline", "pipeline.versions", "config", "format", "output", "presets", "recipe", "switches"},
     "pipeline": {
         "config",
         "data",
@@ -44,6 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "splats",
         "switches",
     },
+    "pipeline.versions": {"format", "kernels"},
     "data": {"config", "format", "output"},
     "model": {"ops", "config", "output", "format", "recipe"},
     "train": {"model", "ops", "rendering", "data", "metrics", "config", "output", "format", "recipe"},
@@ -94,7 +96,7 @@ def room_of(module: str) -> str:
     parts = module.split(".")
     if parts[0] in ("_kernels", "_codec"):
         return "kernels"
-    if parts[:2] in (["codec", "export"], ["codec", "torchac"]):
+    if parts[:2] in (["codec", "export"], ["codec", "torchac"], ["pipeline", "versions"]):
         return ".".join(parts[:2])
     if parts[:2] == ["model", "grid_spec"]:
         return "grid_spec"

@@ -19,6 +19,8 @@ OPTIONS: Mapping[str, type] = {
     "iterations": int,
     "levels": int,
     "rate_weights": tuple,
+    "target_size": int,
+    "preview": int,
     "resolution": int,
     "images": Path,
     "hold": int,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Compressed(File):
-    """A stream of `levels` levels; `level_bytes[s - 1]` is the size of the file that stops after level s.
+    """A stream of `levels` levels; its first `level_bytes[s - 1]` bytes are the scene up to level s.
 
     >>> import gspc
     >>> made = gspc.compress("model.pt")
@@ -31,6 +31,7 @@ class Compressed(File):
     levels: int
     level_bytes: tuple[int, ...]
     warnings: tuple[str, ...] = ()
+    available: int = 0  # levels that the source has
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,18 @@ class Decompressed(File):
 
 
 def compress(
-    source: Given, *, levels: int | None = None, threads: int = 0, coder: Coder = "lanes"
+    source: Given,
+    *,
+    levels: int | None = None,
+    max_size: int | None = None,
+    threads: int = 0,
+    coder: Coder = "lanes",
 ) -> Compressed:
     """A model, or a stream to drop levels from, as a stream of its first `levels` levels (None: all).
 
-    `coder` torchac codes the symbols with that package, if it is installed (BackendError), for comparison.
-    Raises UsageError, InputError, BitstreamError.
+    `max_size`: bytes that the stream must not exceed; as many levels as fit are kept, and UsageError is
+    raised where not even one does. `coder` torchac codes the symbols with that package, if it is installed
+    (BackendError), for comparison. Raises UsageError, InputError, BitstreamError.
 
     >>> import gspc
     >>> made = gspc.compress("model.pt", levels=2)
@@ -105,9 +112,25 @@ def compress(
             _check_levels(levels, available)
             data = truncate_levels(source.data, levels or available)
         data = recode(data, coder)
-    written = levels if levels is not None else available
+        written = levels or available
+        if max_size is not None:
+            data, written = _fit(data, written, max_size)
     cut = f"the stream is truncated: {available} of {promised} levels are whole and were kept"
-    return Compressed(data, written, _level_bytes(data, written), (cut,) if available < promised else ())
+    warnings = (cut,) if available < promised else ()
+    return Compressed(data, written, _level_bytes(data), warnings, available)
+
+
+def _fit(data: bytes, levels: int, max_size: int) -> tuple[bytes, int]:
+    """The most levels of a stream that fit into `max_size` bytes. Levels are coded one after another, so the
+    first ones of a longer stream are what a shorter one holds: nothing needs to be coded again."""
+    from gspc.codec import truncate_levels
+
+    found = data
+    for kept in range(levels, 0, -1):
+        found = truncate_levels(data, kept)
+        if len(found) <= max_size:
+            return found, kept
+    raise UsageError(f"its level 1 takes {len(found):,} bytes, more than --max-size allows ({max_size:,})")
 
 
 def decompress(
@@ -123,7 +146,7 @@ def decompress(
     >>> scene.anchors.shape[1], scene.anchors.dtype.name
     (3, 'float32')
     """
-    source = source_of(source, expect_stream=True)
+    source = source_of(source)
     refuse_splats(source, "has nothing to decompress")
     if source.kind != "pcgs":
         what = "a decoded scene already" if source.kind == "scene" else "a model; run gspc compress first"
@@ -188,10 +211,11 @@ def _levels_of(data: bytes) -> tuple[int, int]:
     return stream.whole_levels, len(stream.levels)
 
 
-def _level_bytes(data: bytes, levels: int) -> tuple[int, ...]:
-    from gspc.codec import truncate_levels
+def _level_bytes(data: bytes) -> tuple[int, ...]:
+    """Where each level of a stream ends: what to cut it to."""
+    from gspc.format import describe
 
-    return (*(len(truncate_levels(data, level)) for level in range(1, levels)), len(data))
+    return tuple(level.offset + level.length for level in describe(data).levels)
 
 
 def _restore_scene(source: Source, upto: int | None) -> Restored:

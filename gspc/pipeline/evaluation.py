@@ -124,6 +124,8 @@ def evaluate(
         source = as_stream(source, threads=threads)
     first = restore(source, threads=threads)  # fails early, and knows the options of training
     scored = (first.level,) if levels == "last" else levels or _levels_to_score(source, first)
+    if max(scored) > first.level:
+        restore(source, upto=max(scored), threads=threads)  # says that this level is not there
     options = as_trained(first.scene.metadata, wanted)
     data = load_scene(directory, options, to_train=False)
     views, held_out, remarks = _views_to_score(

@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING
 from gspc import extras
 from gspc.config import DataOptions, FitOptions
 from gspc.output import check_target
+from gspc.pipeline.coding import compress
 from gspc.pipeline.photographs import noted
+from gspc.pipeline.source import load_source
 
 if TYPE_CHECKING:
     from gspc.data import SceneReport
     from gspc.train import FitObserver, FitProgress, FitResult
+
+TOLERANCE = 5.0  # per cent of a target size that a fit should land within
 
 
 def fit(
@@ -59,7 +63,19 @@ def fit(
     result = train(photographs, output, replace(options, metadata={**made, **options.metadata}), observer)
     if data.cache is None:
         shutil.rmtree(beside, ignore_errors=True)
-    return result
+    return result if options.target_size is None else _compared(result, options.target_size, observer)
+
+
+def _compared(result: FitResult, target: int, observer: FitObserver) -> FitResult:
+    """The result with the bytes of its stream, whose distance from the target the observer hears."""
+    size = len(compress(load_source(result.path)).data)
+    missed = 100 * (size / target - 1)
+    text = f"the stream takes {size:,} bytes, {missed:+.1f} % of the target of {target:,}"
+    near = abs(missed) <= TOLERANCE
+    observer.message(
+        text if near else f"warning: {text}; more iterations or other --rate-weights come nearer"
+    )
+    return replace(result, stream_bytes=size)
 
 
 class _Callback:
@@ -94,8 +110,11 @@ def reconstruct(photographs: Path, observer: FitObserver) -> None:
     run(photographs, observer.message)
 
 
-def write_demo_scene(directory: Path) -> None:
-    """Writes the generated demo scene as a COLMAP directory."""
+def write_demo_scene(
+    directory: Path, *, on_picture: Callable[[int, int], None] = lambda done, total: None
+) -> None:
+    """Writes the generated demo scene as a COLMAP directory; `on_picture` hears how many of how many pictures
+    are drawn."""
     from gspc.data.demo import write_demo_scene as write
 
-    write(directory)
+    write(directory, on_picture=on_picture)

@@ -2,7 +2,14 @@
 frames.
 """
 
-from gspc.rendering.frames import encode_png, frame_names, select_cameras, write_frames, write_png
+from gspc.rendering.frames import (
+    encode_jpeg,
+    encode_png,
+    frame_names,
+    select_cameras,
+    write_frames,
+    write_png,
+)
 from gspc.rendering.rasterizer import Backend, choose_backend, cpu_summary, rasterize
 from gspc.rendering.render import Renderer, render_view
 from gspc.rendering.scene_file import read_scene, write_scene
@@ -12,6 +19,7 @@ __all__ = [
     "Renderer",
     "choose_backend",
     "cpu_summary",
+    "encode_jpeg",
     "encode_png",
     "frame_names",
     "rasterize",
