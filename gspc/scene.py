@@ -87,6 +87,12 @@ class View:
     mask: Callable[[], NDArray[np.bool_]] | None = field(default=None, compare=False, repr=False)
     mask_path: Path | None = None  # None where no file masks the photograph; its lens still may
     turned: int = 1  # the EXIF orientation that loading undoes
+    # -> the view to train on in this iteration, of a source that can be drawn from anywhere
+    fresh: Callable[[int], View] | None = field(default=None, compare=False, repr=False)
+
+    def at(self, iteration: int) -> View:
+        """What to train on in an iteration: a fresh view near this one where there is one, else this."""
+        return self if self.fresh is None else self.fresh(iteration)
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ def command(
     exif: options.ExifWish = None,
     cache: options.PhotoCache = None,
     strict: options.Strict = False,
+    cameras: options.TeacherCameras = None,
     reconstruct: fit_options.Reconstruct = False,
     dry_run: fit_options.DryRun = False,
     json_report: fit_options.JsonReport = False,
@@ -50,7 +51,10 @@ def command(
     heads_precision: fit_options.HeadsPrecision = None,
     force: options.Force = False,
 ) -> None:
-    """Train a model from photographs with known cameras.
+    """Train a model from photographs with known cameras, or from a splat of another tool.
+
+    Where there are no photographs, pictures of a trained splat stand in for them, from cameras that are
+    placed around it or within it, or from those that --cameras names.
 
     Checkpoints lie beside the output as FILE.checkpoint. Ctrl-C saves one and exits; --resume goes on
     from it.
@@ -69,6 +73,7 @@ def command(
         "exif": exif,
         "cache": cache,
         "strict": strict or None,
+        "cameras": cameras,
         "voxel_size": voxel_size,
         "seed": seed,
         "device": device,

@@ -29,6 +29,7 @@ OPTIONS: Mapping[str, type] = {
     "exif": str,
     "cache": Path,
     "strict": bool,
+    "cameras": Path,
     "voxel_size": float,
     "seed": int,
     "device": str,

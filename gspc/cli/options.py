@@ -115,6 +115,14 @@ PhotoCache = Annotated[
     Path | None,
     typer.Option("--cache", metavar="DIR", help="Keep straightened photographs in this directory for good."),
 ]
+TeacherCameras = Annotated[
+    Path | None,
+    typer.Option(
+        "--cameras",
+        metavar="DIR",
+        help="Of a splat: see it from the cameras of this scene's directory; by default cameras are placed.",
+    ),
+]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Refuse scenes of which a photograph is missing or damaged.")
 ]

@@ -1,4 +1,4 @@
-"""Scenes against their photographs."""
+"""Scenes against their photographs, or against the splat that they were made from."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from gspc.pipeline.comparison import Levels
 from gspc.pipeline.heldout import TrainingSplit
 from gspc.pipeline.photographs import Wanted, as_trained
 from gspc.pipeline.source import Source
+from gspc.pipeline.teaching import is_teacher, teach
 from gspc.switches import made_with
 
 if TYPE_CHECKING:
@@ -91,13 +92,13 @@ def evaluate(
     all_views: bool = False,
     **reading: Any,
 ) -> Evaluation:
-    """Compares the scene, level by level, with the held-out photographs of `directory`.
+    """Compares the scene, level by level, with the held-out photographs of `directory`; where that is a splat,
+    with pictures of it from the cameras held out.
 
     `all_views` scores those that were trained on, too. `reading` are fields of Wanted: how the photographs
     are read. Which views were held out is asked of the file, by their names. A model is exported, encoded and
     decoded first, so its scores and sizes are those of its stream.
     """
-    from gspc.data import load_scene
     from gspc.metrics import lpips_status
     from gspc.pipeline.agreement import doubts
     from gspc.rendering import Renderer
@@ -109,7 +110,7 @@ def evaluate(
     first = restore(source, threads=threads)  # fails early, and knows the options of training
     scored = (first.level,) if levels == "last" else levels or _levels_to_score(source, first)
     options = as_trained(first.scene.metadata, wanted)
-    data = load_scene(directory, options, to_train=False)
+    data = _load(directory, options, device)
     views, held_out, remarks = _views_to_score(
         directory, data, options, wanted, first.scene, all_views=all_views
     )
@@ -138,6 +139,15 @@ def evaluate(
         made_with=made_with(first.scene.metadata),
         notes=(*data.notes, *remarks),
     )
+
+
+def _load(directory: Path, options: DataOptions, device: str = "cpu") -> SceneData:
+    """The views to compare with: photographs, or pictures of a splat drawn on `device`."""
+    from gspc.data import load_scene
+
+    if is_teacher(directory):
+        return teach(directory, options, device=device, to_train=False).scene
+    return load_scene(directory, options, to_train=False)
 
 
 def _views_to_score(
@@ -180,12 +190,10 @@ def _views_to_score(
 def _held_out(directory: Path, data: SceneData, options: DataOptions, metadata: Mapping[str, str]) -> bool:
     """Of files that do not name the views held out: whether training, by its --hold, saw none of the test
     views."""
-    from gspc.data import load_scene
-
     trained = as_trained(metadata).hold
     if not data.test or trained == options.hold:
         return bool(data.test)
-    kept = load_scene(directory, replace(options, hold=trained), to_train=False).test
+    kept = _load(directory, replace(options, hold=trained)).test
     return {view.camera.name for view in data.test} <= {view.camera.name for view in kept}
 
 

@@ -28,6 +28,7 @@ class Wanted:
     exif: Exif | None = None
     cache: Path | None = None
     strict: bool = False
+    cameras: Path | None = None
 
 
 def noted(options: DataOptions, photographs: SceneData) -> dict[str, str]:

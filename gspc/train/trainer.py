@@ -176,7 +176,7 @@ class Trainer:
     def _next_picture(self) -> tuple[Camera, Tensor, Tensor | None]:
         """The next view at the size that the schedule gives it: camera, pixels, uint8 [H, W, 3], and which of
         them count, bool [H, W] or None for all."""
-        view = self.scene.train[self._next_view()]
+        view = self.scene.train[self._next_view()].at(self.iteration)
         camera, target = view.camera, _pixels(view).to(self.device)
         mask = None if view.mask is None else torch.from_numpy(view.mask().copy()).to(self.device)
         scale = self.schedule.view_scale(self.iteration)
