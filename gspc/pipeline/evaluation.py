@@ -92,8 +92,8 @@ def evaluate(
     all_views: bool = False,
     **reading: Any,
 ) -> Evaluation:
-    """Compares the scene, level by level, with the held-out photographs of `directory`; where that is a splat,
-    with pictures of it from the cameras held out.
+    """Compares the scene, level by level, with the held-out photographs of `directory`, or where that is a
+    splat, with pictures of it from the cameras held out.
 
     `all_views` scores those that were trained on, too. `reading` are fields of Wanted: how the photographs
     are read. Which views were held out is asked of the file, by their names. A model is exported, encoded and

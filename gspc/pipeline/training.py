@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 def fit(
     scene: Path, output: Path, data: DataOptions, options: FitOptions, observer: FitObserver
 ) -> FitResult:
-    """Trains a model of the photographs in `scene`, or of the splat that it is, and writes it to `output`; see
-    `gspc.train.fit`.
+    """Trains a model of the photographs in `scene`, or of the splat that it is, and writes it to `output`, as
+    `gspc.train.fit` does.
 
     How the photographs were read is noted in the model, so that they can be read alike to evaluate it.
     Straightened photographs are kept beside the checkpoint until the model is written, or in `data.cache` for
@@ -52,9 +52,7 @@ def _views(scene: Path, data: DataOptions, options: FitOptions) -> SceneData:
 
 def _refuse_cameras(scene: Path, data: DataOptions) -> None:
     if data.cameras is not None:
-        raise UsageError(
-            f"{scene}: is no splat; photographs come with cameras of their own, without --cameras"
-        )
+        raise UsageError(f"{scene}: is no splat, but photographs, which have cameras; leave out --cameras")
 
 
 def understand(scene: Path, data: DataOptions) -> SceneReport:

@@ -45,11 +45,8 @@ class Lesson:
     def jitter(self, seed: int) -> Jitter:
         """How fresh cameras scatter: placed ones over all that lies between them, given ones little, because
         who gave them knows from where the splat looks right."""
-        return (
-            Jitter(seed, GIVEN_REACH, zooms=False)
-            if self.arrangement == GIVEN
-            else Jitter(seed, PLACED_REACH)
-        )
+        given = self.arrangement == GIVEN
+        return Jitter(seed, GIVEN_REACH if given else PLACED_REACH, zooms=not given)
 
 
 def lesson(
