@@ -75,6 +75,9 @@ class DataOptions:
             raise UsageError(f"--exif {self.exif}: give one of {', '.join(get_args(Exif))}")
 
 
+MIN_MAX_ANCHORS = 64  # fewer are no scene: pruning leaves as many
+
+
 @dataclass(frozen=True)
 class FitOptions:
     """How a model is trained.
@@ -89,6 +92,7 @@ class FitOptions:
     checkpoint_every: iterations between checkpoints; 0 writes only the last.
     resume: go on from the checkpoint beside the output.
     log: file that receives the progress as JSON lines.
+    max_anchors: that growth may reach; None: as many as half of the memory holds.
     heads_precision: of the Gaussian heads' products while training, until they are quantized for the stream;
         "bf16" needs a CUDA device.
     recipe: what is learned and how; see `gspc.recipe`.
@@ -105,6 +109,7 @@ class FitOptions:
     checkpoint_every: int = 500
     resume: bool = False
     log: Path | None = None
+    max_anchors: int | None = None
     heads_precision: Precision = "float32"
     recipe: Recipe = GSPC
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -133,6 +138,8 @@ class FitOptions:
             raise UsageError(f"--threads {self.threads}: give at least 1")
         if self.checkpoint_every < 0:
             raise UsageError(f"--checkpoint-every {self.checkpoint_every}: give 0 or a positive number")
+        if self.max_anchors is not None and self.max_anchors < MIN_MAX_ANCHORS:
+            raise UsageError(f"--max-anchors {self.max_anchors}: give at least {MIN_MAX_ANCHORS}")
         if self.heads_precision not in get_args(Precision):
             raise UsageError(
                 f"--heads-precision {self.heads_precision}: give one of {', '.join(get_args(Precision))}"

@@ -76,6 +76,67 @@ class Camera:
 
 
 @dataclass(frozen=True)
+class Frame:
+    """Where a scene's own coordinates lie in the user's: user = scale * rotation @ own + translation."""
+
+    scale: float = 1.0  # user's units per own unit, positive
+    rotation: F64 = field(default_factory=lambda: np.eye(3))  # [3, 3]
+    translation: F64 = field(default_factory=lambda: np.zeros(3))  # [3]
+
+    def to_user(self, points: NDArray[np.floating]) -> F64:  # [n, 3] -> [n, 3]
+        """Own coordinates in the user's."""
+        return self.scale * (points @ self.rotation.T) + self.translation
+
+    def to_canonical(self, points: F64) -> F64:  # [n, 3] -> [n, 3]
+        """The user's coordinates in the scene's own."""
+        return (points - self.translation) @ self.rotation / self.scale
+
+    def to_plain(self) -> dict[str, Any]:
+        """Names, numbers and lists, as files hold a frame."""
+        return {
+            "scale": float(self.scale),
+            "rotation": [[float(value) for value in row] for row in self.rotation],
+            "translation": [float(value) for value in self.translation],
+        }
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> Frame:
+        """The reverse of `to_plain`. KeyError, TypeError and ValueError say that `values` are something else.
+
+        What the numbers are is for `gspc.format.usable` to judge.
+        """
+        rotation = np.array([[float(value) for value in row] for row in values["rotation"]])
+        translation = np.array([float(value) for value in values["translation"]])
+        if rotation.shape != (3, 3) or translation.shape != (3,):
+            raise ValueError("a frame has a 3x3 matrix and three numbers")
+        return cls(float(values["scale"]), rotation, translation)
+
+    @property
+    def identity(self) -> bool:
+        """Whether own and user's coordinates are the same."""
+        return self.scale == 1 and not self.translation.any() and np.array_equal(self.rotation, np.eye(3))
+
+    def camera_to_canonical(self, camera: Camera) -> Camera:
+        """The camera that sees in own coordinates what `camera` sees in the user's: the same picture, since
+        depths all shrink alike."""
+        if self.identity:
+            return camera
+        pose = np.eye(4)
+        pose[:3, :3] = camera.world_to_camera[:3, :3] @ self.rotation
+        pose[:3, 3] = -pose[:3, :3] @ self.to_canonical(camera.center)
+        return replace(camera, world_to_camera=pose)
+
+    def camera_to_user(self, camera: Camera) -> Camera:
+        """The reverse of `camera_to_canonical`."""
+        if self.identity:
+            return camera
+        pose = np.eye(4)
+        pose[:3, :3] = camera.world_to_camera[:3, :3] @ self.rotation.T
+        pose[:3, 3] = -pose[:3, :3] @ self.to_user(camera.center)
+        return replace(camera, world_to_camera=pose)
+
+
+@dataclass(frozen=True)
 class View:
     """A photograph: its camera (already at the training resolution) and how to get its pixels."""
 
@@ -87,6 +148,9 @@ class View:
     mask: Callable[[], NDArray[np.bool_]] | None = field(default=None, compare=False, repr=False)
     mask_path: Path | None = None  # None where no file masks the photograph; its lens still may
     turned: int = 1  # the EXIF orientation that loading undoes
+    # -> [H, W] how much of each pixel the photograph covers, 255 for all of it; None where that is everywhere
+    # so
+    alpha: Callable[[], U8] | None = field(default=None, compare=False, repr=False)
     # -> the view to train on in this iteration, of a source that can be drawn from anywhere
     fresh: Callable[[int], View] | None = field(default=None, compare=False, repr=False)
 
@@ -111,7 +175,7 @@ class SceneData:
     name: str
     train: tuple[View, ...]
     test: tuple[View, ...]
-    points: F64  # [P, 3] world space
+    points: F64  # [P, 3] world space; none: the fit starts from random ones
     colors: U8  # [P, 3]
     background: tuple[float, float, float]
     notes: tuple[Note, ...] = ()
@@ -160,7 +224,7 @@ class DecodedScene:
 
     level: int  # level this scene was restored to, counted from 1
     levels: int  # levels the stream holds
-    anchors: F32  # [N, 3] world space
+    anchors: F32  # [N, 3] in the scene's own coordinates
     features: F32  # [N, F]
     log_scales: F32  # [N, 6]
     offsets: F32  # [N, K, 3]
@@ -171,3 +235,9 @@ class DecodedScene:
     metadata: Mapping[str, str] = field(default_factory=dict)
     # How many of the last features are stored residuals; those before come from the pool. 0: no pool.
     residuals: int = 0
+    frame: Frame = field(default_factory=Frame)  # of the user's coordinates, which cameras are in
+
+    def in_own_coordinates(self) -> DecodedScene:
+        """The same scene with its cameras where its anchors are, and nothing left to convert."""
+        cameras = tuple(self.frame.camera_to_canonical(camera) for camera in self.cameras)
+        return replace(self, cameras=cameras, frame=Frame())

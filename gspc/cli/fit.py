@@ -48,6 +48,7 @@ def command(
     checkpoint_every: fit_options.CheckpointEvery = None,
     resume: fit_options.Resume = False,
     log: fit_options.Log = None,
+    max_anchors: fit_options.MaxAnchors = None,
     heads_precision: fit_options.HeadsPrecision = None,
     force: options.Force = False,
 ) -> None:
@@ -79,6 +80,7 @@ def command(
         "device": device,
         "threads": threads,
         "checkpoint_every": checkpoint_every,
+        "max_anchors": max_anchors,
         "heads_precision": heads_precision,
     }
     chosen = fit_settings.choose(preset, switches or (), config)
@@ -129,7 +131,8 @@ def _train(
         result = pipeline.fit(scene, output, data, fit, view)
     console.note(
         f"{result.path}: {result.anchors:,} anchors, training PSNR {result.psnr:.2f} dB, "
-        f"{duration(result.seconds)}"
+        + ("" if result.held_out is None else f"held-out {result.held_out:.2f} dB, ")
+        + duration(result.seconds)
     )
 
 

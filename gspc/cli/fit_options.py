@@ -154,6 +154,12 @@ Log = Annotated[
     Path | None,
     typer.Option("--log", metavar="FILE", help="Write training records to FILE as JSON lines."),
 ]
+MaxAnchors = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", help="Anchors that growth may reach. By default as many as half of the memory holds."
+    ),
+]
 HeadsPrecision = Annotated[
     options.Precision | None,
     typer.Option(

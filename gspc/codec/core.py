@@ -26,7 +26,8 @@ from gspc.format.scene import (
     QuantizedScene,
 )
 from gspc.format.shape import ATTRIBUTES, Attribute, Groups, Pool, StreamShape, TritModel
-from gspc.scene import Camera
+from gspc.rotations import quaternion_of, rotation_matrix
+from gspc.scene import Camera, Frame
 
 Layer = tuple[NDArray[Any], ...]
 # What symbols code, in the core's order: what appears, and how it is refined.
@@ -152,6 +153,17 @@ def camera_from_core(found: _codec.StoredCamera) -> Camera:
     fx, fy, cx, cy = found.intrinsics
     name = found.name.decode("utf-8", "replace")
     return Camera(name, found.width, found.height, fx, fy, cx, cy, matrix)
+
+
+def frame_to_core(frame: Frame) -> tuple[float, ...]:
+    """Scale, unit quaternion wxyz and translation."""
+    numbers = (frame.scale, *quaternion_of(frame.rotation), *frame.translation)
+    return tuple(float(number) for number in numbers)
+
+
+def frame_from_core(found: Sequence[float]) -> Frame:
+    """The reverse of `frame_to_core`."""
+    return Frame(found[0], rotation_matrix(found[1:5]), np.array(found[5:8]))
 
 
 def metadata_to_core(metadata: Mapping[str, str], rate_weights: tuple[float, ...]) -> bytes:

@@ -86,9 +86,10 @@ def export_trained(trained: TrainedModel) -> QuantizedScene:
         origin=model.origin.numpy() + shift * model.voxel_size,
         voxel_size=model.voxel_size,
         background=trained.background,
-        cameras=trained.cameras,
+        cameras=tuple(trained.frame.camera_to_canonical(camera) for camera in trained.cameras),
         rate_weights=model.shape.rate_weights,
         metadata=trained.metadata,
+        frame=trained.frame,
     )
 
 

@@ -96,6 +96,7 @@ def encode(
             float(scene.heads.distance_scale),
             [core.camera_to_core(camera) for camera in scene.cameras],
             core.metadata_to_core(scene.metadata, scene.rate_weights),
+            core.frame_to_core(scene.frame),
             core.int32(scene.positions),
             [core.int32(symbols) for symbols in scene.symbols],
             np.ascontiguousarray(scene.gaussian_level, dtype=np.uint8),
@@ -118,7 +119,7 @@ def decode(
     with torchac and that is not installed.
     """
     d, truncated = _decode(data, upto, threads, max_memory, symbols=False)
-    shape = core.shape_from_core(d.header.shape)
+    shape, frame = core.shape_from_core(d.header.shape), core.frame_from_core(d.frame)
     red, green, blue = d.header.background
     scene = DecodedScene(
         level=d.level,
@@ -130,10 +131,13 @@ def decode(
         gaussian_mask=d.gaussian_level != 0,
         heads=core.heads_from_core(d).dequantized(),
         background=(red, green, blue),
-        cameras=tuple(core.camera_from_core(camera) for camera in d.cameras),
+        cameras=tuple(frame.camera_to_user(core.camera_from_core(camera)) for camera in d.cameras),
         metadata=core.metadata_from_core(d.metadata),
         residuals=shape.features if shape.pool else 0,
+        frame=frame,
     )
+    if (problem := usable.cameras_problem(scene.cameras)) is not None:
+        raise BitstreamError(f"in the user's coordinates, {problem}")
     warnings: tuple[str, ...] = ()
     if truncated and upto is None:
         whole, levels = d.level, d.levels_in_file
@@ -194,6 +198,7 @@ def _unusable(scene: QuantizedScene) -> str | None:
     return (
         usable.placement_problem(bases, scene.origin, scene.voxel_size, scene.background)
         or usable.cameras_problem(scene.cameras)
+        or usable.frame_problem(scene.frame)
         or usable.stored_heads_problem(scene.heads)
         or usable.metadata_problem(scene.metadata)
     )

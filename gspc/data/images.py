@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from gspc.config import Background
 from gspc.data import kinds
 from gspc.errors import InputError, OutputError
 from gspc.format.limits import MAX_SIDE
@@ -27,8 +26,6 @@ from gspc.scene import U8
 DEFAULT_WIDTH = (
     1600  # pixels; the field's convention: wider photographs are reduced to it unless asked otherwise
 )
-Color = tuple[float, float, float]
-COLORS: dict[Background, Color] = {"white": (1.0, 1.0, 1.0), "black": (0.0, 0.0, 0.0)}
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".jp2", ".ppm", ".tga")
 _EXIF_ORIENTATION = 0x0112
 _TAIL = 1 << 20  # bytes at the end of a file in which its last marker is looked for
@@ -101,6 +98,19 @@ def turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 def decode(photo: Photo, background: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> U8:
     """All pixels as sRGB bytes [H, W, 3], alpha composed on `background` (0 to 1); raises InputError."""
+    pixels = _pixels(photo)
+    return compose(pixels, background) if pixels.shape[2] == 4 else np.ascontiguousarray(pixels)
+
+
+def decode_alpha(photo: Photo) -> U8:
+    """How much of each pixel a photograph covers, [H, W], 255 for all of it; raises InputError."""
+    pixels = _pixels(photo)
+    if pixels.shape[2] == 4:
+        return np.ascontiguousarray(pixels[:, :, 3])
+    return np.full(pixels.shape[:2], 255, np.uint8)
+
+
+def _pixels(photo: Photo) -> U8:  # [H, W, 3] or with alpha [H, W, 4]
     import imageio.v3 as iio
 
     convert: str | None
@@ -121,9 +131,7 @@ def decode(photo: Photo, background: tuple[float, float, float] = (0.0, 0.0, 0.0
         raise InputError(f"{photo.path}: changed while it was in use; start again")
     if pixels.dtype != np.uint8:
         pixels = _to_bytes(photo.path, pixels)
-    if pixels.ndim == 2:
-        pixels = np.repeat(pixels[:, :, None], 3, axis=2)
-    return compose(pixels, background) if pixels.shape[2] == 4 else np.ascontiguousarray(pixels)
+    return np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
 
 
 def _to_bytes(path: Path, pixels: np.ndarray) -> U8:
@@ -286,24 +294,6 @@ def write_stored(file: Path, pixels: U8) -> None:
     with suppress(OSError, OutputError):
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, data)
-
-
-def choose_background(wish: Background, photos: Iterable[Photo]) -> Color:
-    """White or black. "auto": white where photographs are transparent, or where the outermost pixels of four
-    of them are nearly all pure white (objects rendered on white); else black."""
-    if wish == "auto":
-        photos = list(photos)
-        white = any(photo.transparent for photo in photos)
-        if not white and photos:
-            sample = photos[:: max(1, len(photos) // 4)][:4]
-            white = all(_white_border(decode(photo)) for photo in sample)
-        wish = "white" if white else "black"
-    return COLORS[wish]
-
-
-def _white_border(pixels: U8) -> bool:
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    return bool((border == 255).all(axis=1).mean() > 0.9)
 
 
 def _reason(error: BaseException) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gspc.config import DataOptions
-from gspc.data.images import PixelCache, choose_background
+from gspc.data.backgrounds import choose_backing
+from gspc.data.images import PixelCache
 from gspc.data.layouts import ColmapLayout, TransformsLayout, find_layout
 from gspc.data.masks import find_masks
 from gspc.data.names import walk
@@ -55,8 +56,9 @@ def understand(path: Path, options: DataOptions | None = None, *, to_train: bool
     if isinstance(layout, ColmapLayout):
         _say_unregistered(found, notes)
     masks = find_masks(found.shots, found.photos, found.home, layout.root, options.masks, notes)
-    background = choose_background(options.background, [photo for photo in found.photos if photo is not None])
-    maker = ViewMaker(options, background, PixelCache(round(options.image_cache * 1e9)), found.divisor)
+    photos = [photo for photo in found.photos if photo is not None]
+    backing = choose_backing(options.background, photos, notes)
+    maker = ViewMaker(options, backing, PixelCache(round(options.image_cache * 1e9)), found.divisor)
     views = maker.views(found, masks, _homes(layout, options), notes)
     train, test = _split(source, found, views, options, to_train=to_train, notes=notes)
     scene_views = (*train, *test)
@@ -64,7 +66,7 @@ def understand(path: Path, options: DataOptions | None = None, *, to_train: bool
     if to_train:
         _say_split(train, test, options, notes)
     scene = SceneData(
-        _name(layout), train, test, cloud.positions, cloud.colors, background, tuple(notes.lines)
+        _name(layout), train, test, cloud.positions, cloud.colors, backing.color, tuple(notes.lines)
     )
     return Loaded(scene, _report(layout, source, found, maker, cloud, scene, notes))
 

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from gspc.config import DataOptions
+from gspc.data.backgrounds import AlphaLoader, Backing
 from gspc.data.exif import fits
 from gspc.data.images import Photo, PhotoLoader, PixelCache, target_size
 from gspc.data.lens import PANORAMA, Lens, check_lens
@@ -64,7 +65,7 @@ class ViewMaker:
     """Makes the views of one scene and remembers how."""
 
     options: DataOptions
-    background: tuple[float, float, float]
+    backing: Backing
     cache: PixelCache
     divisor: int = 1  # by which the photographs are reduced already
     used: list[Used] = field(default_factory=list)
@@ -106,14 +107,17 @@ class ViewMaker:
         load = PhotoLoader(
             photo,
             *size,
-            self.background,
+            self.backing.color,
             self.cache,
             reshape=straight,
             store=None if straight is None else self.options.cache,
         )
         hidden = straight is not None and not straight.covered()
         masked = MaskLoader(mask, *size, straight, self.cache) if mask is not None or hidden else None
-        return View(camera, load, photo.path, masked, None if mask is None else mask.path, photo.turned)
+        seen_through = self.backing.transparent and photo.transparent
+        alpha = AlphaLoader(photo, *size, straight, self.cache) if seen_through else None
+        mask_path = None if mask is None else mask.path
+        return View(camera, load, photo.path, masked, mask_path, photo.turned, alpha)
 
     def _size(self, width: int, height: int) -> tuple[int, int]:
         """The size to use for a picture of width x height, which is reduced by `divisor` already."""

@@ -34,6 +34,10 @@ MAX_CENTER = 1 << 24  # pixels from the corner of the picture; float32 tells pix
 MAX_ROTATION_ERROR = 1e-3  # of the products of rows from 0 and 1; what rounding leaves, no scale or shear
 MAX_ORIGIN = 1 << 32  # world units; with the largest voxels all anchors lie nearer than renderers draw, 1e10
 MAX_VOXEL = 1 << 11  # world units; 2^21 of them are as far as the origin may be
+MIN_FRAME_SCALE, MAX_FRAME_SCALE = (
+    2.0**-64,
+    2.0**32,
+)  # user's units per own unit: products stay finite in float32
 MAX_TRANSLATION = 1 << 33  # world units; a camera that stands where anchors can
 MAX_STEP = 1 << 20
 MAX_HEAD_FLOAT = 1 << 20  # scales, biases, distance scale; products through both layers stay below 2^120

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gspc.format.shape import StreamShape
-from gspc.scene import Camera, DecodedScene, Heads
+from gspc.scene import Camera, DecodedScene, Frame, Heads
 
 I8 = NDArray[np.int8]
 I16 = NDArray[np.int16]
@@ -198,6 +198,7 @@ class QuantizedScene:
     cameras: tuple[Camera, ...] = ()
     rate_weights: tuple[float, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
+    frame: Frame = field(default_factory=Frame)  # of the user's coordinates; positions and cameras are in it
 
     @property
     def symbols(self) -> tuple[I32, ...]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gspc.format import limits
 
 if TYPE_CHECKING:
-    from gspc.scene import Camera, DecodedScene
+    from gspc.scene import Camera, DecodedScene, Frame
 
 _POSE_END = (0.0, 0.0, 0.0, 1.0)
 _HEAD_ARRAYS = ("w1", "b1", "w_opacity", "b_opacity", "w_color", "b_color", "w_cov", "b_cov")
@@ -105,6 +105,17 @@ def background_problem(background: Iterable[float]) -> str | None:
     return None if usable else "the background must be a color, 0 to 1"
 
 
+def frame_problem(frame: Frame) -> str | None:
+    """Scale, rotation and translation from a scene's own coordinates to the user's."""
+    if not limits.MIN_FRAME_SCALE <= frame.scale <= limits.MAX_FRAME_SCALE:
+        return "the frame's scale must be 2^-64 to 2^32"
+    if not _rotation(*frame.rotation.tolist()):
+        return "the frame has no rotation"
+    if not all(abs(value) <= limits.MAX_ORIGIN for value in frame.translation):
+        return "the frame's translation must be within 2^32"
+    return None
+
+
 def stored_heads_problem(heads: Any) -> str | None:
     """Scales and biases of every layer of a `QuantizedHeads`."""
     for layer in heads.layers():
@@ -164,6 +175,7 @@ def scene_problem(scene: DecodedScene) -> str | None:
     return (
         distance_problem(scene.heads.distance_scale)
         or background_problem(scene.background)
+        or frame_problem(scene.frame)
         or cameras_problem(scene.cameras)
         or metadata_problem(scene.metadata)
     )

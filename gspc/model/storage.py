@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, BinaryIO, get_type_hints
 
@@ -19,7 +19,7 @@ from gspc.model.loaded import Loaded
 from gspc.model.quantization import StepBase
 from gspc.output import write_atomically
 from gspc.recipe import ingredients
-from gspc.scene import Camera
+from gspc.scene import Camera, Frame
 
 FORMAT = "gspc-model"
 VERSION = 3
@@ -41,6 +41,7 @@ class TrainedModel:
     cameras: tuple[Camera, ...]  # suggested views
     background: tuple[float, float, float]
     metadata: dict[str, str]
+    frame: Frame = field(default_factory=Frame)  # of the user's coordinates, which cameras are in
 
 
 def model_to_dict(model: AnchorModel) -> dict[str, Any]:
@@ -182,6 +183,7 @@ def save_model(path: Path, trained: TrainedModel) -> None:
             "cameras": [camera.to_plain() for camera in trained.cameras],
             "background": list(trained.background),
             "metadata": dict(trained.metadata),
+            "frame": trained.frame.to_plain(),
         },
     )
 
@@ -201,6 +203,20 @@ def _camera(values: Loaded) -> Camera:
     return camera
 
 
+def frame_from(values: Loaded) -> Frame:
+    """A frame of the user's coordinates. Raises InputError."""
+    values["scale"].positive()
+    for row in values["rotation"].items(3):
+        for number in row.items(3):
+            number.number()
+    for number in values["translation"].items(3):
+        number.number()
+    frame = Frame.from_plain(values.table())
+    if (problem := usable.frame_problem(frame)) is not None:
+        raise values.error(f"cannot be used: {problem}")
+    return frame
+
+
 def load_model(source: Path | bytes, name: str = "model") -> TrainedModel:
     """Reads `model.pt`. Raises InputError."""
     values = load(source, str(source) if isinstance(source, Path) else name, FORMAT, VERSION, AGAIN)
@@ -208,4 +224,6 @@ def load_model(source: Path | bytes, name: str = "model") -> TrainedModel:
     metadata = values["metadata"]
     texts = {key: metadata[key].text() for key in metadata.names()}
     cameras = tuple(_camera(camera) for camera in values["cameras"].items())
-    return TrainedModel(model_from(values["model"]), cameras, (red, green, blue), texts)
+    # Models of earlier builds were trained in the user's coordinates.
+    frame = frame_from(values["frame"]) if "frame" in values.names() else Frame()
+    return TrainedModel(model_from(values["model"]), cameras, (red, green, blue), texts, frame)

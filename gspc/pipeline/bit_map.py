@@ -45,7 +45,7 @@ def render_bit_map(source: Source, *, view: str | None = None, threads: int = 0)
     if source.kind == "scene":
         raise UsageError("is a decoded scene and has no bits to map; give its .pcgs", source=source.name)
     source = as_stream(source, threads=threads)
-    scene = restore(source, threads=threads).scene
+    scene = restore(source, threads=threads).scene.in_own_coordinates()
     if not scene.cameras:
         raise InputError("suggests no camera to see it from; compress its model again", source=source.name)
     with naming(source.name):

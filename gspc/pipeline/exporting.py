@@ -6,15 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gspc.errors import UsageError
 from gspc.pipeline.coding import MAX_MEMORY, restore
 from gspc.pipeline.plain import read_plain
 from gspc.pipeline.source import Source, naming
 
 if TYPE_CHECKING:
-    from gspc.scene import DecodedScene
+    from gspc.scene import DecodedScene, Frame
     from gspc.splats import Splats
 
+FAR_IN_FLOAT32 = (
+    1024.0  # own units from the origin, where float32 still tells a ten-thousandth of a unit apart
+)
 CHECKED = 12  # views of the check: more say the same and take longer
 
 Report = Callable[[str], None]
@@ -100,14 +105,45 @@ def export(
         raise UsageError("--source-frame is about splats of other tools; a scene of gspc knows its axes")
     restored = restore(source, upto=options.upto, threads=threads, max_memory=max_memory)
     with naming(source.name):
-        splats = _bake(restored.scene, options, report)
-        made = _write(splats, options)
+        own = restored.scene.in_own_coordinates()
+        splats = _bake(own, options, report)
+        frame, warnings = representable(restored.scene.frame)
+        made = _write(placed(splats, frame), options)
         if options.check:
             report("comparing with the scene")
-            made = replace(made, check=_compare(restored.scene, made.data, options))
+            cameras = tuple(frame.camera_to_user(camera) for camera in own.cameras)
+            scene = replace(restored.scene, frame=frame, cameras=cameras)
+            made = replace(made, check=_compare(scene, made.data, options))
     return replace(
-        made, level=restored.level, levels=restored.levels_in_file, warnings=restored.warnings + made.warnings
+        made,
+        level=restored.level,
+        levels=restored.levels_in_file,
+        warnings=restored.warnings + warnings + made.warnings,
     )
+
+
+def representable(frame: Frame) -> tuple[Frame, tuple[str, ...]]:
+    """The frame, moved by whole units where float32 could not hold positions in it, and a warning of that.
+
+    Formats of splats hold float32 or less. UTM coordinates, millions of meters, would come out in steps of
+    half a meter.
+    """
+    farthest = float(np.abs(frame.translation).max())
+    if farthest <= FAR_IN_FLOAT32 * frame.scale:
+        return frame, ()
+    offset = np.round(frame.translation)
+    text = " ".join(f"{value:.0f}" for value in offset)
+    warning = f"the format cannot hold positions this far from the origin: all are moved by minus ({text})"
+    return replace(frame, translation=frame.translation - offset), (warning,)
+
+
+def placed(splats: Splats, frame: Frame) -> Splats:
+    """Gaussians in a scene's own coordinates, moved to the user's."""
+    from gspc.splats.transform import transform
+
+    if frame.identity:
+        return splats
+    return transform(splats, frame.rotation, frame.scale, frame.translation)
 
 
 def _bake(scene: DecodedScene, options: ExportOptions, report: Report) -> Splats:
@@ -115,9 +151,9 @@ def _bake(scene: DecodedScene, options: ExportOptions, report: Report) -> Splats
 
     degree = 0 if options.to == "splat" else options.degree  # a .splat holds no harmonics
     splats = bake(scene, degree, lambda done, total: report(f"baking {100 * done // total} %"))
-    if not options.refine:
-        return splats
-    return refine(splats, scene, options.refine, lambda done, total: report(f"refining {done} of {total}"))
+    if options.refine:
+        splats = refine(splats, scene, options.refine, lambda done, n: report(f"refining {done} of {n}"))
+    return splats
 
 
 def _convert(source: Source, options: ExportOptions) -> Exported:

@@ -34,7 +34,7 @@ class Wanted:
 def noted(options: DataOptions, photographs: SceneData) -> dict[str, str]:
     """The metadata of a model: the options as they were given, the background that was found, and which views
     were held out. Options that few people need are left out at their defaults."""
-    from gspc.data.images import COLORS
+    from gspc.data.backgrounds import COLORS
 
     made = {
         "resolution": str(options.resolution or ""),

@@ -123,7 +123,7 @@ class _Making:
     notes: Notes
 
     def taught(self, seed: int, device: str, *, to_train: bool) -> Taught:
-        from gspc.data.images import COLORS
+        from gspc.data.backgrounds import COLORS
         from gspc.scene import SceneData
         from gspc.splats.teaching import Teacher, starting_gaussians
 

@@ -56,6 +56,12 @@ class ScheduleSettings(Group):
             1,
         ),
     )
+    random_background: bool = field(
+        default=True,
+        metadata=about(
+            "a random color behind the scene in each iteration, where photographs are transparent in places"
+        ),
+    )
     downsampling: Downsampling = field(
         default="none", metadata=about("how the training views grow to their size")
     )

@@ -20,7 +20,8 @@ CHUNK = 1 << 15  # anchors per batch of the fallback: bounds its memory to some 
 def gaussians_for_view(
     scene: DecodedScene, camera: Camera, visible: NDArray[np.bool_] | None = None
 ) -> Gaussians:
-    """The Gaussians that anchors show to a camera, in order of anchor, then offset.
+    """The Gaussians that anchors show to a camera, both in the scene's own coordinates, in order of anchor,
+    then offset.
 
     visible [N]: the anchors to look at; None means all.
     """

@@ -41,6 +41,7 @@ class Renderer:
         Raises InputError for a camera that is not usable (`gspc.format.usable`), and for a picture with a
         side beyond MAX_SIDE or more than MAX_PIXELS.
         """
+        camera = self.scene.frame.camera_to_canonical(camera)
         _check(camera)
         visible = visible_anchors(self.bounds, camera)
         if self._tensors is not None:

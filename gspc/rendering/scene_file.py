@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from gspc.errors import InputError
 from gspc.format import usable
 from gspc.format.limits import MAX_CAMERAS, MAX_SCENE_HEADER
-from gspc.scene import Camera, DecodedScene, Heads
+from gspc.scene import Camera, DecodedScene, Frame, Heads
 
 FORMAT = "gspc-decoded-scene"
 VERSION = 1
@@ -52,6 +52,7 @@ def write_scene(scene: DecodedScene) -> bytes:
                     "residuals": scene.residuals,
                     "distance_scale": float(scene.heads.distance_scale),
                     "background": [float(value) for value in scene.background],
+                    "frame": scene.frame.to_plain(),
                     "metadata": dict(scene.metadata),
                 }
             ),
@@ -144,7 +145,18 @@ def _read(data: memoryview, name: str) -> DecodedScene:
         cameras=tuple(_camera_from_json(entry) for entry in cameras),
         metadata=extra,
         residuals=residuals,
+        frame=_frame(info.get("frame")),
     )
+
+
+def _frame(values: Any) -> Frame:
+    """Files of earlier versions have none: their scenes lie in the user's coordinates."""
+    if values is None:
+        return Frame()
+    try:
+        return Frame.from_plain(values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _Damaged("its frame makes no sense") from error
 
 
 def _header(data: memoryview) -> tuple[dict[str, Any], memoryview]:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from gspc.model.anchors import POSITION_CENTER, AnchorModel
-from gspc.model.masks import START, first_level
+from gspc.model.masks import START, first_level, mask_logits
 from gspc.ops.rows import add_statistics
 from gspc.recipe import ScheduleSettings
+from gspc.train.guards import with_floor
 from gspc.train.initialize import LATTICES
 from gspc.train.optimizer import edit_anchors
 
@@ -108,18 +109,25 @@ def _position_keys(positions: Tensor) -> Tensor:  # int [n, 3] -> int64 [n]
 
 @torch.no_grad()
 def densify(
-    model: AnchorModel, optimizer: torch.optim.Adam, statistics: Statistics, threshold: float, interval: int
+    model: AnchorModel,
+    optimizer: torch.optim.Adam,
+    statistics: Statistics,
+    threshold: float,
+    interval: int,
+    most: int,
 ) -> Statistics:
-    """Adds anchors where Gaussians pull hard, removes faint ones; returns the statistics to go on with.
+    """Adds anchors where Gaussians pull hard, at most until there are `most`, and removes faint ones; returns
+    the statistics to go on with.
 
     What was seen often enough to be judged starts anew, the rest keeps counting: anchors that few views show
     would otherwise never be judged.
     """
     judged_gaussians = statistics.drawn > interval * SEEN_TO_GROW
     judged_anchors = statistics.visible > interval * SEEN_TO_PRUNE
-    keep = ~(judged_anchors & (statistics.opacity < FAINT * statistics.visible))
+    mean_opacity = statistics.opacity / statistics.visible.clamp_min(1)
+    keep = with_floor(~(judged_anchors & (mean_opacity < FAINT)), mean_opacity)
     before = model.anchors
-    _grow(model, optimizer, statistics, judged_gaussians, threshold)
+    _grow(model, optimizer, statistics, judged_gaussians, threshold, most)
     carried = Statistics(
         gradient=statistics.gradient * ~judged_gaussians,
         drawn=statistics.drawn * ~judged_gaussians,
@@ -136,6 +144,7 @@ def _grow(
     statistics: Statistics,
     eligible: Tensor,
     threshold: float,
+    most: int,
 ) -> None:
     k = model.shape.offsets
     mean = statistics.gradient / statistics.drawn.clamp_min(1)
@@ -157,10 +166,22 @@ def _grow(
         fresh = ~torch.isin(keys, _position_keys(occupied))
         if not bool(fresh.any()):
             continue
+        if (room := most - model.anchors) <= 0:
+            return
+        if int(fresh.sum()) > room:
+            fresh = _strongest(fresh, group, mean[index], room)
         features = parents_features.new_full((len(keys), parents_features.shape[1]), -math.inf)
         parent = parents_features[index // k]
         features.scatter_reduce_(0, group[:, None].expand_as(parent), parent, "amax")
         _append(model, optimizer, keys[fresh], features[fresh], math.log(stride * model.voxel_size))
+
+
+def _strongest(fresh: Tensor, group: Tensor, pull: Tensor, count: int) -> Tensor:
+    """The `count` of the `fresh` cells, bool [c], whose Gaussians pull hardest: Gaussian i, with gradient
+    pull[i], is in cell group[i]."""
+    strength = pull.new_zeros(len(fresh)).scatter_reduce_(0, group, pull, "amax")
+    best = torch.where(fresh, strength, -math.inf).topk(count).indices
+    return torch.zeros_like(fresh).index_fill(0, best, True)
 
 
 def _append(
@@ -189,8 +210,7 @@ def prune_closed(model: AnchorModel, optimizer: torch.optim.Adam, statistics: St
     """Removes anchors whose masks are closed at every level (HAC++): nothing draws them any more, so nothing
     can open them again."""
     keep = (first_level(model.masks) > 0).any(1)
-    if not bool(keep.any()):
-        return statistics
+    keep = with_floor(keep, mask_logits(model.masks, model.masks.shape[2]).amax(1))
     _prune(model, optimizer, keep)
     return statistics.resized(keep, model)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +12,8 @@ import torch
 
 from gspc.config import FitOptions, checkpoint_path
 from gspc.data import suggested_cameras
+from gspc.data.frame import Framed
+from gspc.data.start import prepared
 from gspc.errors import BackendError
 from gspc.model import storage
 from gspc.model.anchors import ModelShape
@@ -18,8 +21,9 @@ from gspc.model.loaded import Loaded
 from gspc.ops import cuda
 from gspc.ops.process import flushed_denormals, threads
 from gspc.rendering.rasterizer import Backend, choose_backend
-from gspc.scene import SceneData
+from gspc.scene import SceneData, View
 from gspc.train import checkpoint
+from gspc.train.guards import FEWEST_ANCHORS, open_first_level
 from gspc.train.initialize import initial_model
 from gspc.train.log import TrainingLog, training_log
 from gspc.train.process import deferred_interrupt, seeded, settled_objects
@@ -29,6 +33,8 @@ from gspc.train.trainer import StepReport, Trainer
 
 REPORT_EVERY = 10
 ESTIMATE_EVERY = 100
+JUDGED = 8  # views that are compared in the end, of the held-out and of the training ones
+PARTED = 6.0  # dB between them that are worth a warning
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,8 @@ class FitResult:
     path: Path
     iterations: int
     anchors: int
-    psnr: float
+    psnr: float  # dB, smoothed over the last training views
+    held_out: float | None  # dB, of some held-out views; None where none are
     seconds: float
 
 
@@ -82,26 +89,40 @@ def fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserv
     """
     started = time.monotonic()
     backend = choose_backend(options.device)
+    framed = prepared(scene)
     with threads(options.threads), seeded(options.seed, backend.device):
-        run = _Run(scene, output, options, observer, backend)
+        run = _Run(framed, scene, output, options, observer, backend)
         run.train()
+        held_out = run.judge()
     trained = storage.TrainedModel(
         model=run.trainer.model.cpu(),
         cameras=suggested_cameras(scene.views),
         background=scene.background,
         metadata={"scene": scene.name, "iterations": str(run.iterations), **dict(options.metadata)},
+        frame=framed.frame,
     )
     storage.save_model(output, trained)
     run.checkpoint.unlink(missing_ok=True)
     seconds = time.monotonic() - started
-    return FitResult(output, run.iterations, trained.model.anchors, run.trainer.psnr, seconds)
+    return FitResult(output, run.iterations, trained.model.anchors, run.trainer.psnr, held_out, seconds)
+
+
+def _some(views: Sequence[View]) -> Sequence[View]:
+    """`JUDGED` views at most, evenly spread."""
+    return views[:: max(1, len(views) // JUDGED)][:JUDGED]
 
 
 class _Run:
     """A fit from its first iteration, or from that of its checkpoint, to its last."""
 
     def __init__(
-        self, scene: SceneData, output: Path, options: FitOptions, observer: FitObserver, backend: Backend
+        self,
+        framed: Framed,
+        scene: SceneData,
+        output: Path,
+        options: FitOptions,
+        observer: FitObserver,
+        backend: Backend,
     ) -> None:
         self.options, self.observer = options, observer
         self.checkpoint = checkpoint_path(output)
@@ -110,14 +131,13 @@ class _Run:
         self.iterations = asked or (30_000 if backend.name == "cuda" else 3_000)
         self.settings = run_settings(scene, options, self.iterations)
         saved = self._saved()
-        self.trainer = self._start(scene, backend, saved)
+        self.trainer = self._start(framed, backend, saved)
         if saved is not None:
             checkpoint.restore(saved, self.trainer)
             observer.message(f"resumed at iteration {self.trainer.iteration}")
         model = self.trainer.model
-        observer.message(
-            f"{model.anchors} anchors, voxel size {model.voxel_size:.4g}, {len(scene.train)} views"
-        )
+        size = model.voxel_size * framed.frame.scale
+        observer.message(f"{model.anchors} anchors, voxel size {size:.4g}, {len(scene.train)} views")
 
     def _saved(self) -> Loaded | None:
         """The checkpoint to go on from, if one is asked for and there."""
@@ -128,17 +148,21 @@ class _Run:
             return None
         return checkpoint.load(self.checkpoint, self.settings)
 
-    def _start(self, scene: SceneData, backend: Backend, saved: Loaded | None) -> Trainer:
+    def _start(self, framed: Framed, backend: Backend, saved: Loaded | None) -> Trainer:
         """A trainer of a new model, or of the checkpoint's."""
         options, recipe = self.options, self.options.recipe
         shape = ModelShape.of(recipe, options.level_count, options.weights)
         if saved is None:
             reference = recipe.representation.grid == "reference"
-            model = initial_model(scene, shape, options.voxel_size, reference_grid=reference)
+            for note in framed.notes():
+                self.observer.message(note)
+            voxel_size = options.voxel_size and options.voxel_size / framed.frame.scale
+            model = initial_model(framed.scene, shape, voxel_size, reference_grid=reference)
         else:
             model = checkpoint.model_of(saved, shape)
         model.heads.bf16 = options.heads_precision == "bf16"
-        return Trainer(scene, model, Schedule.of(recipe, self.iterations), backend, recipe)
+        schedule = Schedule.of(recipe, self.iterations)
+        return Trainer(framed.scene, model, schedule, backend, recipe, options.max_anchors)
 
     def train(self) -> None:
         """All iterations that are left."""
@@ -166,6 +190,27 @@ class _Run:
                     self._save(log)
                     self.observer.message(f"interrupted; `--resume` goes on from iteration {done}")
                     raise KeyboardInterrupt
+
+    def judge(self) -> float | None:
+        """PSNR of some held-out views, if there are any; warns of a scene that was not learned."""
+        trainer, say = self.trainer, self.observer.message
+        if opened := open_first_level(trainer.model):
+            say(f"warning: masks left nothing at level 1; its {opened} likeliest Gaussians were opened again")
+        if trainer.model.anchors <= FEWEST_ANCHORS:
+            say(
+                f"warning: only {trainer.model.anchors} anchors are left: these photographs hardly show "
+                "anything that their cameras agree on"
+            )
+        scene = trainer.scene
+        if not scene.test:
+            return None
+        held_out, trained = trainer.psnr_of(_some(scene.test)), trainer.psnr_of(_some(scene.train))
+        if trained - held_out > PARTED:
+            say(
+                f"warning: held-out views reach {held_out:.1f} dB, training views {trained:.1f} dB: poses may "
+                "be wrong, or views too few or too far apart"
+            )
+        return held_out
 
     def _progress(self, report: StepReport, estimated: int, left: float) -> FitProgress:
         trainer = self.trainer

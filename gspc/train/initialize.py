@@ -13,11 +13,12 @@ from gspc.scene import SceneData
 
 LATTICES = (16, 4, 1)  # voxel strides on which densification adds anchors, coarse to fine (method section 6)
 
-
-def scene_extent(scene: SceneData) -> float:
-    """Radius of the cameras around their mean, times 1.1: the field's unit for spatial learning rates."""
-    centers = np.stack([view.camera.center for view in scene.train])
-    return float(1.1 * np.linalg.norm(centers - centers.mean(0), axis=1).max()) or 1.0
+# All in canonical units, of which one is the median distance from cameras to what they see.
+DISTANCE_SCALE = 1.0  # of the heads' input: distances are then about 1, as large as the other inputs
+LONE_SPACING = 0.01  # of a point without neighbors: some five pixels of a usual lens
+LONE_VOXEL = 0.001  # half a pixel
+# Points that are denser than this share a voxel; in sparser ones, growing needs finer voxels than they lie.
+SMALLEST_VOXEL, LARGEST_VOXEL = 2.0**-13, 2.0**-7
 
 
 def neighbor_distances(points: NDArray[np.float64], count: int) -> NDArray[np.float64]:
@@ -29,24 +30,26 @@ def neighbor_distances(points: NDArray[np.float64], count: int) -> NDArray[np.fl
     return distances[:, 1:].mean(1) if found > 1 else np.full(len(points), np.nan)
 
 
-def choose_voxel_size(points: NDArray[np.float64], extent: float) -> float:  # [P, 3]
+def choose_voxel_size(points: NDArray[np.float64]) -> float:  # [P, 3]
     """Half the median distance between neighboring points: fine enough not to merge points, and
-    integer coordinates stay short. World units."""
+    integer coordinates stay short. Rounded to a sixteenth of an octave, so that it does not hang on the last
+    digits of the points. Canonical units."""
     nearest = neighbor_distances(points, 1)
     nearest = nearest[np.isfinite(nearest) & (nearest > 0)]
-    return float(np.median(nearest)) / 2 if len(nearest) else extent / 1000
+    size = float(np.median(nearest)) / 2 if len(nearest) else LONE_VOXEL
+    return float(2 ** (np.round(16 * np.log2(np.clip(size, SMALLEST_VOXEL, LARGEST_VOXEL))) / 16))
 
 
 def initial_model(
     scene: SceneData, shape: ModelShape, voxel_size: float | None, *, reference_grid: bool = False
 ) -> AnchorModel:
-    """Anchors on the voxels of the scene's points, everything else at its starting value.
+    """Anchors on the voxels of the points of a scene in its canonical frame, everything else at its starting
+    value. `voxel_size` is in canonical units; None: chosen by the points.
 
     Raises InputError when no point lies within the 21 bits per axis that positions have.
     """
-    extent = scene_extent(scene)
     points = np.unique(scene.points, axis=0)
-    size = voxel_size or choose_voxel_size(points, extent)
+    size = voxel_size or choose_voxel_size(points)
     low, high = np.percentile(points, (2.0, 98.0), axis=0)
     center = np.round((low + high) / 2 / size) * size
     voxels = np.round((points - center) / size).astype(np.int64)
@@ -59,9 +62,9 @@ def initial_model(
     origin = center - POSITION_CENTER * size
     positions = voxels + POSITION_CENTER
     spec = choose_spec(positions, reference=reference_grid, own_pool=shape.pool_planes > 0)
-    model = AnchorModel(shape, spec, size, torch.from_numpy(origin), 1.0 / extent, len(positions))
+    model = AnchorModel(shape, spec, size, torch.from_numpy(origin), DISTANCE_SCALE, len(positions))
     model.positions.copy_(torch.from_numpy(positions.astype(np.int32)))
-    spacing = np.nan_to_num(neighbor_distances(voxels * size, 3), nan=extent / 100)
+    spacing = np.nan_to_num(neighbor_distances(voxels * size, 3), nan=LONE_SPACING)
     with torch.no_grad():
         model.log_scales.copy_(
             torch.from_numpy(np.log(np.maximum(spacing, size))).float()[:, None].expand(-1, shape.scales)

@@ -1,4 +1,4 @@
-"""Keeping masked pixels out of a picture's loss."""
+"""What an iteration compares with: masked pixels kept out of the loss, colors behind transparent ones."""
 
 from __future__ import annotations
 
@@ -23,3 +23,20 @@ def only_counting(image: Tensor, target: Tensor, mask: Tensor | None) -> tuple[T
     share = float(mask.float().mean())
     shown = torch.where(counting, image, fixed)
     return shown, torch.where(counting, target.float() / 255, fixed), 1.0 / share if share else 0.0
+
+
+Color = tuple[float, float, float]
+
+
+def recolored(target: Tensor, alpha: Tensor, background: Color) -> tuple[Tensor, Color]:
+    """A photograph composed on `background`, uint8 [H, W, 3] with its alpha, uint8 [H, W], on a random color
+    instead, and the color.
+
+    A plain color behind the photographs can be drawn by Gaussians as well as by leaving it out; one that
+    changes only by leaving it out.
+    """
+    colors = torch.rand(3)
+    behind = (255 - alpha.float()) / 255
+    moved = target.float() + 255 * (colors - torch.tensor(background)) * behind[:, :, None]
+    red, green, blue = colors.tolist()
+    return moved.round().clamp(0, 255).byte(), (red, green, blue)

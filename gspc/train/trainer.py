@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,14 +22,16 @@ from gspc.rendering.rasterizer import Backend, rasterize
 from gspc.scene import Camera, SceneData, View
 from gspc.train.attributes import Attributes, AttributeSource
 from gspc.train.densify import Statistics, densify, growth_threshold, prune_closed
-from gspc.train.initialize import scene_extent
-from gspc.train.masking import only_counting
+from gspc.train.guards import check_loss, most_anchors
+from gspc.train.masking import only_counting, recolored
 from gspc.train.optimizer import make_optimizer
 from gspc.train.rate import RateLoss, RateSample, Standing
 from gspc.train.schedule import Phase, Schedule
 
 SSIM_WEIGHT = 0.2
-SCALE_WEIGHT = 0.01  # on the mean product of the Gaussians' scales
+# On the mean product of the Gaussians' scales, in canonical units (Scaffold-GS weighs 0.01 in the units of a
+# reconstruction; on fox, lego and the demo scene that was 1.7, 0.6 and 0.5 here).
+SCALE_WEIGHT = 0.8
 SMOOTHING = 0.98  # of the reported PSNR and of the pictures' loss
 
 
@@ -61,6 +63,16 @@ class StepReport:
 
 
 @dataclass(frozen=True)
+class Shot:
+    """A photograph as an iteration compares with it."""
+
+    camera: Camera
+    target: Tensor  # uint8 [H, W, 3]
+    mask: Tensor | None  # bool [H, W], True where it counts; None: everywhere
+    background: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
 class Picture:
     """A view as a level shows it, and what densification wants to know of it."""
 
@@ -82,13 +94,14 @@ class Trainer:
         schedule: Schedule,
         backend: Backend,
         recipe: Recipe,
+        max_anchors: int | None = None,
     ) -> None:
+        """`max_anchors`: that growth may reach; None: as many as memory holds."""
         self.scene = scene
         self.model = model.to(backend.device)
         self.schedule = schedule
         self.backend = backend
         self.device = torch.device(backend.device)
-        self.extent = scene_extent(scene)
         self.optimizer = make_optimizer(self.model, recipe.schedule.mask_momentum)
         self.statistics = Statistics.empty(self.model)
         self.order: list[int] = []  # views left of this pass over all of them
@@ -101,6 +114,8 @@ class Trainer:
         self.growth = growth_threshold(recipe.schedule)
         self._prunes_by_masks = recipe.schedule.prune_by_masks
         self._also_pictured = PICTURED_LEVELS[recipe.rate.accumulate]
+        self._most_anchors = most_anchors(max_anchors, self.device)
+        self._random_background = recipe.schedule.random_background
         self._world: tuple[Tensor, Tensor] | None = None  # integer positions and where they lie
         self._no_rows = torch.zeros(0, dtype=torch.int64, device=self.device)
 
@@ -111,9 +126,9 @@ class Trainer:
         self._begin(phase)
         levels = self.model.shape.levels
         level = int(torch.randint(1, levels + 1, ())) if coded else levels
-        camera, target, mask = self._next_picture()
+        shot = self._next_shot()
         self._set_learning_rates()
-        picture, sample = self._show(camera, target, mask, level, sampled=coded)
+        picture, sample = self._show(shot, level, sampled=coded)
         self._note(float(picture.loss.detach()), picture.squared_error)
         loss, bits = picture.loss, 0.0
         if coded:
@@ -122,11 +137,12 @@ class Trainer:
             rate, bits = self.rate.loss(level, sample, grid, standing)
             loss = loss + rate
             for other in self._also_pictured(level):
-                loss = loss + self._show(camera, target, mask, other, sampled=False)[0].loss
+                loss = loss + self._show(shot, other, sampled=False)[0].loss
+        check_loss(float(loss.detach()), self.iteration)
         loss.backward()
         self._keep_still()
         if self.schedule.gathers(self.iteration):
-            self._gather(picture, camera)
+            self._gather(picture, shot.camera)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self._edit_anchors(coded)
@@ -152,7 +168,9 @@ class Trainer:
         model, optimizer = self.model, self.optimizer
         if self.schedule.densifies(self.iteration):
             threshold, interval = self.growth.at(self.picture_loss), self.schedule.densify_every
-            self.statistics = densify(model, optimizer, self.statistics, threshold, interval)
+            self.statistics = densify(
+                model, optimizer, self.statistics, threshold, interval, self._most_anchors
+            )
         if coded and self._prunes_by_masks and self.schedule.prunes(self.iteration):
             before = model.anchors
             self.statistics = prune_closed(model, optimizer, self.statistics)
@@ -173,11 +191,14 @@ class Trainer:
         self.psnr = keep * self.psnr + (1 - keep) * _psnr(squared)
         self.picture_loss = keep * self.picture_loss + (1 - keep) * loss
 
-    def _next_picture(self) -> tuple[Camera, Tensor, Tensor | None]:
-        """The next view at the size that the schedule gives it: camera, pixels, uint8 [H, W, 3], and which of
-        them count, bool [H, W] or None for all."""
+    def _next_shot(self) -> Shot:
+        """The next view at the size that the schedule gives it."""
         view = self.scene.train[self._next_view()].at(self.iteration)
-        camera, target = view.camera, _pixels(view).to(self.device)
+        background = self.scene.background
+        target = torch.from_numpy(view.load().copy())
+        if view.alpha is not None and self._random_background:
+            target, background = recolored(target, torch.from_numpy(view.alpha().copy()), background)
+        camera, target = view.camera, target.to(self.device)
         mask = None if view.mask is None else torch.from_numpy(view.mask().copy()).to(self.device)
         scale = self.schedule.view_scale(self.iteration)
         if scale < 1:
@@ -188,7 +209,19 @@ class Trainer:
             target = image[0].permute(1, 2, 0).round().clamp(0, 255).byte().contiguous()
             if mask is not None:  # a pixel counts when all that it covers does
                 mask = F.adaptive_avg_pool2d(mask[None, None].float(), (height, width))[0, 0] > 0.999
-        return camera, target, mask
+        return Shot(camera, target, mask, background)
+
+    @torch.no_grad()
+    def psnr_of(self, views: Sequence[View]) -> float:
+        """Mean PSNR in dB of the last level's pictures of some views, on the scene's own background."""
+        found = []
+        for view in views:
+            mask = None if view.mask is None else torch.from_numpy(view.mask().copy()).to(self.device)
+            target = torch.from_numpy(view.load().copy()).to(self.device)
+            shot = Shot(view.camera, target, mask, self.scene.background)
+            picture, _ = self._show(shot, self.model.shape.levels, sampled=False)
+            found.append(_psnr(picture.squared_error))
+        return sum(found) / len(found)
 
     def estimated_bytes(self) -> int:
         """Size of the stream if the model were coded now."""
@@ -200,10 +233,9 @@ class Trainer:
         return self.order.pop()
 
     def _set_learning_rates(self) -> None:
-        scale = {"offsets": self.extent, "masks": self.schedule.mask_scale}
         for group in self.optimizer.param_groups:
-            name = group["name"]
-            group["lr"] = self.schedule.learning_rate(name, self.iteration) * scale.get(name, 1.0)
+            rate = self.schedule.learning_rate(group["name"], self.iteration)
+            group["lr"] = rate * self.schedule.mask_scale if group["name"] == "masks" else rate
 
     @torch.no_grad()
     def _positions(self) -> Tensor:  # -> [N, 3]
@@ -213,18 +245,15 @@ class Trainer:
             self._world = positions, self.model.world()
         return self._world[1]
 
-    def _show(
-        self, camera: Camera, target: Tensor, mask: Tensor | None, level: int, *, sampled: bool
-    ) -> tuple[Picture, RateSample]:
-        """The scene as `level` shows it to a camera, compared with the photograph `target`, uint8 [H, W, 3],
-        where `mask`, bool [H, W], is True (everywhere when it is None); and the sample of the iteration's
-        rate, empty unless `sampled`."""
+    def _show(self, shot: Shot, level: int, *, sampled: bool) -> tuple[Picture, RateSample]:
+        """The scene as `level` shows it to a camera, compared with the photograph; and the sample of the
+        iteration's rate, empty unless `sampled`."""
         model = self.model
-        visible, anchors = visible_rows(self._positions(), model.log_scales.detach(), camera)
+        visible, anchors = visible_rows(self._positions(), model.log_scales.detach(), shot.camera)
         index = self.rate.sample(visible) if sampled else self._no_rows
         attributes, rows = self.attributes.restored(visible, index, self.iteration, level)
-        gaussians = self._gaussians(camera, anchors, attributes)
-        picture = self._compare(camera, target, mask, visible, gaussians)
+        gaussians = self._gaussians(shot.camera, anchors, attributes)
+        picture = self._compare(shot, visible, gaussians)
         return picture, RateSample(index, rows, attributes.open_masks)
 
     def _gaussians(self, camera: Camera, anchors: Tensor, attributes: Attributes) -> NeuralGaussians:
@@ -240,16 +269,8 @@ class Trainer:
             predicted=attributes.predicted,
         )
 
-    def _compare(
-        self,
-        camera: Camera,
-        target: Tensor,
-        mask: Tensor | None,
-        visible: Tensor,
-        gaussians: NeuralGaussians,
-    ) -> Picture:
-        """Draws the Gaussians of the anchors `visible` [v] and compares with the photograph `target`, uint8
-        [H, W, 3], where `mask`, bool [H, W], is True; everywhere when it is None."""
+    def _compare(self, shot: Shot, visible: Tensor, gaussians: NeuralGaussians) -> Picture:
+        """Draws the Gaussians of the anchors `visible` [v] and compares with the photograph."""
         raster = rasterize(
             self.backend,
             gaussians.means,
@@ -257,12 +278,12 @@ class Trainer:
             gaussians.scales,
             gaussians.opacities,
             gaussians.colors,
-            camera,
-            self.scene.background,
+            shot.camera,
+            shot.background,
         )
-        shown, wanted, weight = only_counting(raster.image, target, mask)
+        shown, wanted, weight = only_counting(raster.image, shot.target, shot.mask)
         loss, _, _ = photometric_loss(shown, wanted, SSIM_WEIGHT)
-        if mask is not None:
+        if shot.mask is not None:
             loss = loss * weight
         if len(gaussians.scales):
             loss = loss + SCALE_WEIGHT * mean_product(gaussians.scales)
@@ -282,8 +303,3 @@ class Trainer:
 def _psnr(squared: float) -> float:
     """dB of a mean squared error."""
     return -10 * math.log10(max(squared, 1e-10))
-
-
-def _pixels(view: View) -> Tensor:  # -> uint8 [H, W, 3]
-    """A view's photograph; a copy, because torch cannot express that the shared one is read-only."""
-    return torch.from_numpy(view.load().copy())

@@ -101,6 +101,7 @@ void check_header(const gspc::StreamHeader& header, int levels) {
 nb::bytes encode(const gspc::StreamHeader& header, int scene_levels, const nb::list& networks,
                  const In<uint8_t>& signs, const nb::list& heads, float distance_scale,
                  const std::vector<gspc::StoredCamera>& cameras, const nb::bytes& metadata,
+                 const std::array<double, 8>& frame,
                  const In<int32_t>& positions, const std::vector<In<int32_t>>& symbols,
                  const In<uint8_t>& gaussian_level, int levels, size_t slice_anchors, int threads) {
   check_header(header, scene_levels);
@@ -112,6 +113,9 @@ nb::bytes encode(const gspc::StreamHeader& header, int scene_levels, const nb::l
   scene.heads = heads_of(header, heads, distance_scale);
   scene.cameras = cameras;
   scene.metadata.assign(metadata.c_str(), metadata.size());
+  scene.frame.scale = frame[0];
+  std::copy_n(frame.begin() + 1, 4, scene.frame.rotation);
+  std::copy_n(frame.begin() + 5, 3, scene.frame.translation);
   scene.count = positions.size() / 3;
   bool fits = positions.size() == scene.count * 3 && symbols.size() == gspc::kAttributes &&
               gaussian_level.size() == scene.count * size(header.offsets());
@@ -264,6 +268,14 @@ void bind_decoded(nb::module_& m) {
       .def_prop_ro("metadata",
                    [](const DecodedStream& s) { return nb::bytes(s.metadata.data(), s.metadata.size()); })
       .def_ro("cameras", &DecodedStream::cameras)
+      .def_prop_ro(
+          "frame", [](const DecodedStream& s) {
+            std::array<double, 8> frame{s.frame.scale};
+            std::copy_n(s.frame.rotation, 4, frame.begin() + 1);
+            std::copy_n(s.frame.translation, 3, frame.begin() + 5);
+            return frame;
+          },
+          "Scale, unit quaternion wxyz and translation from the stream's coordinates to the user's.")
       .def_prop_ro("heads", &head_tuples)
       .def_prop_ro("distance_scale", [](const DecodedStream& s) { return s.heads.distance_scale; })
       .def_prop_ro("gaussian_level", rows(&DecodedStream::gaussian_level, k), "[N, K] uint8, 0: not alive")
@@ -309,7 +321,7 @@ void bind_stream(nb::module_& m) {
   bind_camera(m);
   bind_decoded(m);
   m.def("encode_stream", &encode, "header"_a, "scene_levels"_a, "networks"_a, "signs"_a, "heads"_a,
-        "distance_scale"_a, "cameras"_a, "metadata"_a, "positions"_a, "symbols"_a, "gaussian_level"_a,
+        "distance_scale"_a, "cameras"_a, "metadata"_a, "frame"_a, "positions"_a, "symbols"_a, "gaussian_level"_a,
         "levels"_a, "slice_anchors"_a, "threads"_a);
   m.def("decode_stream", &decode, "data"_a, "upto"_a, "threads"_a, "max_memory"_a, "symbols"_a, "ideal"_a,
         "reverse"_a);

@@ -91,6 +91,14 @@ void pcgs_background(const pcgs_scene* s, float rgb[3]) {
   for (int i = 0; i < 3; ++i) rgb[i] = s ? s->stream.header.background[i] : 0;
 }
 
+void pcgs_frame(const pcgs_scene* s, double frame[13]) {
+  if (frame == nullptr) return;
+  const gspc::StoredFrame stored = s ? s->stream.frame : gspc::StoredFrame{};
+  frame[0] = stored.scale;
+  stored.matrix(frame + 1);
+  std::copy(stored.translation, stored.translation + 3, frame + 10);
+}
+
 size_t pcgs_camera_count(const pcgs_scene* s) { return s ? s->stream.cameras.size() : 0; }
 pcgs_camera pcgs_camera_at(const pcgs_scene* s, size_t index) {
   pcgs_camera out{};

@@ -74,6 +74,10 @@ pcgs_layer pcgs_head(const pcgs_scene* scene, int32_t which);
 float pcgs_distance_scale(const pcgs_scene* scene);
 void pcgs_background(const pcgs_scene* scene, float rgb[3]);
 
+/* Where the scene's coordinates lie in the user's: user = scale * R * own + t. Anchors and cameras are in the
+ * scene's own. frame: scale, then R row by row, then t. */
+void pcgs_frame(const pcgs_scene* scene, double frame[13]);
+
 size_t pcgs_camera_count(const pcgs_scene* scene);
 pcgs_camera pcgs_camera_at(const pcgs_scene* scene, size_t index);
 const char* pcgs_metadata(const pcgs_scene* scene); /* JSON text, "" when there is none */

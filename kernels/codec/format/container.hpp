@@ -22,6 +22,7 @@ inline constexpr uint32_t kTagIndex = chunk_tag("INDX");
 inline constexpr uint32_t kTagHead = chunk_tag("HEAD");
 inline constexpr uint32_t kTagCameras = chunk_tag("cams");
 inline constexpr uint32_t kTagMetadata = chunk_tag("meta");
+inline constexpr uint32_t kTagFrame = chunk_tag("fram");
 inline constexpr uint32_t kTagGrid = chunk_tag("GRID");
 inline constexpr uint32_t kTagHeads = chunk_tag("GHED");
 inline constexpr uint32_t kTagNetworks = chunk_tag("NETS");

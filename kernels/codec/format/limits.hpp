@@ -26,6 +26,7 @@ inline constexpr size_t kMaxCameras = 64;
 inline constexpr size_t kMaxMetadataBytes = size_t{1} << 20;
 inline constexpr size_t kMaxChunkBytes = size_t{1} << 30;
 inline constexpr size_t kMaxAnchorsPerByte = 8;  // fresh anchors of a slice <= this * payload bytes
+inline constexpr double kMinFrameScale = 0x1p-64, kMaxFrameScale = 0x1p32;  // user's units per own unit
 inline constexpr int32_t kMaxSymbol = (1 << 23) - 1;
 inline constexpr int kMaxActivation = 2047;
 inline constexpr int64_t kAccumulatorBound = int64_t{1} << 24;

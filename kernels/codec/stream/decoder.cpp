@@ -125,6 +125,7 @@ void read_rest(const StreamPlan& plan, DecodedStream& out) {
   out.heads =
       read_part(*chunks.heads, [&](const uint8_t* p, size_t n) { return read_heads(out.header, p, n); });
   if (chunks.cameras != nullptr) out.cameras = read_part(*chunks.cameras, read_cameras);
+  if (chunks.frame != nullptr) out.frame = read_part(*chunks.frame, read_frame);
   if (chunks.metadata != nullptr) {
     if (chunks.metadata->length > kMaxMetadataBytes) stream_fail_in("chunk meta", "longer than 1 MiB");
     out.metadata.assign(reinterpret_cast<const char*>(chunks.metadata->payload), chunks.metadata->length);

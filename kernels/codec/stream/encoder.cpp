@@ -158,6 +158,7 @@ std::vector<uint8_t> encode_stream(SceneSource& scene, int levels, size_t slice_
   if (!scene.metadata.empty())
     write_chunk(front, kTagMetadata, 0, kNoSlice,
                 std::vector<uint8_t>(scene.metadata.begin(), scene.metadata.end()));
+  if (!scene.frame.identity()) write_chunk(front, kTagFrame, 0, kNoSlice, write_frame(scene.frame));
   std::vector<std::vector<uint8_t>> level_bytes(static_cast<size_t>(levels));
   for (int level = 1; level <= levels; ++level) {
     const size_t l = static_cast<size_t>(level) - 1;

@@ -24,6 +24,7 @@ StreamChunks sort_chunks(const Container& file) {
     check_crc(chunk);
     if (chunk.tag == kTagCameras) take_once(c.cameras, chunk);
     else if (chunk.tag == kTagMetadata) take_once(c.metadata, chunk);
+    else if (chunk.tag == kTagFrame) take_once(c.frame, chunk);
     else if (!chunk.ancillary()) fail_unknown(chunk);
   }
   for (size_t l = 0; l < file.levels.size(); ++l) {

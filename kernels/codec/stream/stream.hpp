@@ -11,6 +11,7 @@
 
 #include "codec/context/network.hpp"
 #include "codec/format/container.hpp"
+#include "codec/format/frame.hpp"
 #include "codec/format/header.hpp"
 #include "codec/format/parameters.hpp"
 #include "codec/stream/slice.hpp"
@@ -27,6 +28,7 @@ struct SceneSource {
   StoredHeads heads;
   std::vector<StoredCamera> cameras;
   std::string metadata;  // JSON text, "" = none
+  StoredFrame frame;     // of the identity nothing is written
   size_t count = 0;
   const int32_t* positions = nullptr;  // [N, 3]
   const int32_t* symbols[3] = {};  // per attribute [N, F], [N, Z], [N, K, 3]; those refined of level `levels`
@@ -67,6 +69,7 @@ struct DecodedStream {
   StoredHeads heads;
   std::vector<StoredCamera> cameras;
   std::string metadata;
+  StoredFrame frame;
   uint64_t hash = 0;
 
   Buffer<uint8_t> gaussian_level;  // [N, K]; 0 = not alive

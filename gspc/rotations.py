@@ -1,0 +1,38 @@
+"""Rotations as matrices and as quaternions (wxyz), in double precision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+F64 = NDArray[np.float64]
+
+
+def rotation_matrix(quaternion: Sequence[float] | F64) -> F64:  # [4] -> [3, 3]
+    """Rotation of a wxyz quaternion of any length but zero."""
+    w, x, y, z = np.asarray(quaternion, np.float64) / np.linalg.norm(quaternion)
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
+def quaternion_of(rotation: F64) -> F64:  # [3, 3] -> [4]
+    """The unit wxyz quaternion of a rotation, its largest component positive: an eigenvector of a 4x4 form
+    (Bar-Itzhack 2000)."""
+    (a, b, c), (d, e, f), (g, h, i) = rotation
+    form = np.array(
+        [
+            [a + e + i, h - f, c - g, d - b],
+            [h - f, a - e - i, b + d, c + g],
+            [c - g, b + d, e - a - i, f + h],
+            [d - b, c + g, f + h, i - a - e],
+        ]
+    )
+    found: F64 = np.linalg.eigh(form)[1][:, -1]
+    return found * np.sign(found[np.argmax(np.abs(found))])
