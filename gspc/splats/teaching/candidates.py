@@ -114,7 +114,7 @@ def _whole(eye: Eye) -> float:
 def _within(random: np.random.Generator) -> Iterator[tuple[Camera, int]]:
     """Cameras within, looking at what lies in the middle and, seldom steeply, around."""
     for number in range(INSIDE):
-        place = INSIDE_RADIUS * in_ball(random)
+        place = random.uniform(0, INSIDE_RADIUS) * in_ball(random)  # more in the middle, which is open
         way = 0.5 * in_ball(random) - place if number % 2 else in_ball(random) * (1, 0.5, 1)
         yield looking_at("within", place, place + way, SMALL, OUTWARD), WITHIN
 

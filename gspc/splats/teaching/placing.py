@@ -68,6 +68,7 @@ class _Placing:
 
     def __init__(self, eye: Eye, account: Account) -> None:
         self.eye, self.account = eye, account
+        self.from_within = False  # whether the middle is where to look from, not what to look at
         self.chosen: list[Candidate] = []
         self.saw: list[Seen] = []  # [v, T] of the cameras taken
         self.times = np.zeros(len(account.rows), np.int64)
@@ -77,6 +78,7 @@ class _Placing:
     def choose(self, good: list[Candidate]) -> None:
         """Takes the first cameras, of each group in turn: from near and far, and from within."""
         choice, seen = self._among(good, self.account.weights)
+        self.from_within = all(one.group == WITHIN for one in good)
         groups = np.array([one.group for one in good])
         turns = itertools.islice(itertools.cycle(np.unique(groups)), CAMERAS)
         rows = [choice.take(groups == group) for group in turns]
@@ -88,9 +90,9 @@ class _Placing:
         needs = np.where(needy & self.visible, self.account.weights, 0)
         if needs.sum() <= NEEDY * self.account.weights[self.visible].sum():
             needs = np.where(needy, self.account.weights, 0)
-        targets = _drawn(needs, random)
-        if not len(targets):
+        if needs.sum() <= NEEDY:
             return
+        targets = _drawn(needs, random)
         tries = [one for target in targets for one in self._tries(target, random)]
         choice, seen = self._among(tries, np.where(needy, self.account.weights, 0))
         self.missed[targets] = ~seen[:, targets].any(axis=0)
@@ -98,7 +100,9 @@ class _Placing:
 
     def _tries(self, target: int, random: np.random.Generator) -> list[Candidate]:
         aim = self.eye.splats.means[self.account.rows[target]].astype(np.float64)
-        places = [aim + random.uniform(NEAR, FAR) * way for way in sphere(AROUND) @ turned(random)]
+        ways = sphere(AROUND) @ turned(random)
+        ways *= np.where(self.from_within == (ways @ aim > 0), -1, 1)[:, None]
+        places = [aim + random.uniform(NEAR, FAR) * way for way in ways]
         cameras = [looking_at("aimed", place, aim, SMALL, INWARD) for place in places]
         return [Candidate(camera, self.eye.look(camera), 0) for camera in cameras]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gspc.scene import U8, Camera, View
+from gspc.scene import F32, U8, Camera, View
 from gspc.splats.teaching.fresh import Jitter
 from gspc.splats.teaching.unit import UnitSplats
 from gspc.splats.view import SplatRenderer
@@ -33,14 +33,11 @@ class Teacher:
         """A teacher that draws on `device`. Raises BackendError."""
         return cls(unit, SplatRenderer(unit.splats, device, background), path)
 
-    def draw(self, camera: Camera) -> U8:  # [H, W, 3]
-        """The picture of a camera as bytes."""
-        picture = self.renderer.render(self.unit.to_unit(camera))
-        return np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8)
-
     def view(self, camera: Camera) -> View:
-        """The view of a camera that stays where it is."""
-        return View(camera, lambda: self.draw(camera), self.path)
+        """The view of a camera that stays where it is. Its alpha lets training put other colors behind, so
+        that transparency is learned as such and not as the color behind it."""
+        shot = _Shot(self, camera)
+        return View(camera, shot.pixels, self.path, alpha=shot.alpha)
 
     def views(
         self, cameras: Sequence[Camera], depths: Sequence[float], numbers: Sequence[int], jitter: Jitter
@@ -54,3 +51,28 @@ class Teacher:
             return self.view(jitter.camera(camera, number, depth, iteration))
 
         return replace(self.view(camera), fresh=fresh)
+
+
+class _Shot:
+    """A picture that is drawn when it is first asked for, and kept as bytes."""
+
+    def __init__(self, teacher: Teacher, camera: Camera) -> None:
+        self._teacher, self._camera = teacher, camera
+        self._drawn: tuple[U8, U8] | None = None
+
+    def pixels(self) -> U8:  # [H, W, 3]
+        return self._both()[0]
+
+    def alpha(self) -> U8:  # [H, W]
+        return self._both()[1]
+
+    def _both(self) -> tuple[U8, U8]:
+        if self._drawn is None:
+            teacher = self._teacher
+            picture, alpha = teacher.renderer.with_alpha(teacher.unit.to_unit(self._camera))
+            self._drawn = _bytes(picture), _bytes(alpha)
+        return self._drawn
+
+
+def _bytes(values: F32) -> U8:
+    return np.rint(255 * np.clip(values, 0, 1)).astype(np.uint8)
