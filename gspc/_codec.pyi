@@ -338,6 +338,12 @@ class DecodedStream:
     @property
     def cameras(self) -> list[StoredCamera]: ...
     @property
+    def frame(self) -> list[float]:
+        """
+        Scale, unit quaternion wxyz and translation from the stream's coordinates to the user's.
+        """
+
+    @property
     def heads(self) -> list: ...
     @property
     def distance_scale(self) -> float: ...
@@ -392,6 +398,7 @@ def encode_stream(
     distance_scale: float,
     cameras: Sequence[StoredCamera],
     metadata: bytes,
+    frame: Sequence[float],
     positions: Annotated[NDArray[numpy.int32], dict(order="C", device="cpu", writable=False)],
     symbols: Sequence[Annotated[NDArray[numpy.int32], dict(order="C", device="cpu", writable=False)]],
     gaussian_level: Annotated[NDArray[numpy.uint8], dict(order="C", device="cpu", writable=False)],

@@ -49,3 +49,16 @@ class OutputError(GspcError):
     """An output that exists, cannot be written, or does not fit on the disk."""
 
     exit_code = 6
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal ended the work, which keeps what is needed to go on from there."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+    @property
+    def exit_code(self) -> int:
+        """As shells count processes that end by a signal: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
+        return 128 + self.number

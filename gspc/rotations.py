@@ -22,9 +22,8 @@ def rotation_matrix(quaternion: Sequence[float] | F64) -> F64:  # [4] -> [3, 3]
     )
 
 
-def quaternion_of(rotation: F64) -> F64:  # [3, 3] -> [4]
-    """The unit wxyz quaternion of a rotation, its largest component positive: an eigenvector of a 4x4 form
-    (Bar-Itzhack 2000)."""
+def quaternion_of(rotation: F64) -> tuple[float, float, float, float]:
+    """The wxyz quaternion (w >= 0) of a rotation [3, 3]: an eigenvector of a 4x4 form (Bar-Itzhack 2000)."""
     (a, b, c), (d, e, f), (g, h, i) = rotation
     form = np.array(
         [
@@ -34,5 +33,6 @@ def quaternion_of(rotation: F64) -> F64:  # [3, 3] -> [4]
             [d - b, c + g, f + h, i - a - e],
         ]
     )
-    found: F64 = np.linalg.eigh(form)[1][:, -1]
-    return found * np.sign(found[np.argmax(np.abs(found))])
+    vector = np.linalg.eigh(form)[1][:, -1]
+    w, x, y, z = vector if vector[0] >= 0 else -vector
+    return float(w), float(x), float(y), float(z)

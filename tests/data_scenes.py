@@ -11,6 +11,7 @@ import pytest
 
 from gspc.data import colmap
 from gspc.data.demo import demo_cameras
+from gspc.rotations import quaternion_of
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -35,7 +36,7 @@ def tiny_model(views: int = 10, width: int = 32, height: int = 24, points: int =
         images.append(
             colmap.ColmapImage(
                 index + 1,
-                colmap.quaternion_of(camera.world_to_camera[:3, :3]),
+                quaternion_of(camera.world_to_camera[:3, :3]),
                 tuple(camera.world_to_camera[:3, 3].tolist()),
                 lens[index % 2].camera_id,
                 f"part {index % 2}/{index:03d}.png",

@@ -12,6 +12,7 @@ import numpy as np
 
 from gspc.data import colmap
 from gspc.data.demo import demo_cameras
+from gspc.rotations import quaternion_of
 from gspc.scene import Camera
 
 ENLARGED = 4  # pictures are computed at a quarter of their size
@@ -52,9 +53,7 @@ def write_scene(folder: Path, views: int, width: int, height: int, points: int) 
         pose = camera.world_to_camera
         place = tuple(pose[:3, 3].tolist())
         none = np.zeros((0, 2)), np.zeros(0, np.int64)
-        images.append(
-            colmap.ColmapImage(number + 1, colmap.quaternion_of(pose[:3, :3]), place, 1, name, *none)
-        )
+        images.append(colmap.ColmapImage(number + 1, quaternion_of(pose[:3, :3]), place, 1, name, *none))
     lens = colmap.ColmapCamera(1, "PINHOLE", width, height, (camera.fx, camera.fy, camera.cx, camera.cy))
     positions = np.random.default_rng(0).uniform(-2, 2, (points, 3)) * (1, 1, 0)
     table = colmap.without_tracks(positions, floor_color(positions))

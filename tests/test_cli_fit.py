@@ -44,7 +44,7 @@ def test_fit_passes_its_options(cli: Cli) -> None:
         "gspc: backend cpu: asked for",
         "gspc: 1/10 anchors  loss 0.1250  PSNR 20.00 dB  1,234 anchors  1.50 MB  1:05 left",
         "gspc: 10/10 anchors  loss 0.1250  PSNR 20.00 dB  1,234 anchors  1.50 MB  1:05 left",
-        "gspc: m.pt: 1,234 anchors, training PSNR 20.00 dB, 1:01:01",
+        "gspc: m.pt: 1,234 anchors, training PSNR 20.00 dB, held-out 19.50 dB, 1:01:01",
     ]
     assert training is not None
 
@@ -58,7 +58,7 @@ class Progress:
 
 
 class Result:
-    anchors, psnr, seconds, iterations = 1234, 20.0, 3661.0, 10
+    anchors, psnr, held_out, seconds, iterations = 1234, 20.0, 19.5, 3661.0, 10
 
     def __init__(self, path: Path) -> None:
         self.path = path

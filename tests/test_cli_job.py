@@ -94,7 +94,7 @@ def test_inspecting_a_model_shows_its_stream(work: Path) -> None:
     assert stream["bytes"] == (work / "scene.pcgs").stat().st_size
 
 
-@pytest.mark.parametrize("signal_name", ["SIGINT", "SIGKILL"])
+@pytest.mark.parametrize("signal_name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
 def test_an_interrupted_fit_resumes_to_the_same_log(work: Path, tmp_path: Path, signal_name: str) -> None:
     number = getattr(signal, signal_name)
     command = [
@@ -121,11 +121,13 @@ def test_an_interrupted_fit_resumes_to_the_same_log(work: Path, tmp_path: Path, 
         signal.sigtimedwait([], 0.02)
     process.send_signal(number)
     _, err = process.communicate(timeout=500)
-    assert process.returncode == (130 if number == signal.SIGINT else -number), err
+    assert process.returncode == (-number if number == signal.SIGKILL else 128 + number), err
     assert (tmp_path / "model.pt.checkpoint").exists()
     assert not (tmp_path / "model.pt").exists()
-    if number == signal.SIGINT:
+    if number != signal.SIGKILL:
         assert "--resume" in err
+    again = run_fresh(*command, cwd=tmp_path)
+    assert again.code == 6 and "--resume goes on from it, -f starts anew" in again.err
     ran = run_fresh(*command, "--resume", cwd=tmp_path)
     assert ran.code == 0, ran.err
     assert "gspc: resumed at iteration" in ran.err

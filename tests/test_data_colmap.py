@@ -18,6 +18,7 @@ from gspc.data.colmap import binary as colmap_binary
 from gspc.data.layouts import find_model
 from gspc.data.report import Notes
 from gspc.errors import InputError, OutputError
+from gspc.rotations import quaternion_of, rotation_matrix
 
 
 @pytest.mark.parametrize("text", [False, True])
@@ -246,17 +247,17 @@ def test_rotations() -> None:
     """wxyz order and sense of rotation, and the way back through the eigenvector."""
     half = np.sqrt(0.5)
     np.testing.assert_allclose(
-        colmap.rotation_matrix((half, 0, 0, half)), [[0, -1, 0], [1, 0, 0], [0, 0, 1]], atol=1e-15
+        rotation_matrix((half, 0, 0, half)), [[0, -1, 0], [1, 0, 0], [0, 0, 1]], atol=1e-15
     )
     generator = np.random.default_rng(2)
     special = [(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1), (1e-9, 1, 0, 0)]
     for quaternion in [*special, *generator.normal(size=(50, 4))]:
-        rotation = colmap.rotation_matrix(quaternion)
+        rotation = rotation_matrix(quaternion)
         np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-14)
         assert np.linalg.det(rotation) == pytest.approx(1)
-        back = colmap.quaternion_of(rotation)
+        back = quaternion_of(rotation)
         assert back[0] >= 0
-        np.testing.assert_allclose(colmap.rotation_matrix(back), rotation, atol=1e-14)
+        np.testing.assert_allclose(rotation_matrix(back), rotation, atol=1e-14)
 
 
 def test_many_points_are_quick(tmp_path: Path) -> None:

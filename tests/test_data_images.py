@@ -10,7 +10,7 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import pytest
-from data_scenes import picture, real_scene
+from data_scenes import picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -243,28 +243,3 @@ def test_memory_is_flat_in_the_number_of_views(tmp_path: Path) -> None:
         return most
 
     assert peak(80) < 1.1 * peak(8)
-
-
-def test_background_choice(tmp_path: Path) -> None:
-    plain, framed = picture(0, 30, 30), np.full((30, 30, 3), 255, np.uint8)
-    framed[5:25, 5:25] = 9
-    clear = np.zeros((4, 4, 4), np.uint8)
-    for name, pixels in (("plain", plain), ("framed", framed), ("clear", clear)):
-        iio.imwrite(tmp_path / f"{name}.png", pixels)
-    plain_, framed_, clear_ = (
-        images.inspect_photo(tmp_path / f"{n}.png") for n in ("plain", "framed", "clear")
-    )
-    assert images.choose_background("auto", [plain_] * 5) == BLACK
-    assert images.choose_background("auto", [framed_] * 9) == WHITE
-    assert images.choose_background("auto", [framed_] * 3 + [plain_]) == BLACK
-    assert images.choose_background("auto", [plain_, clear_]) == WHITE
-    assert images.choose_background("black", [framed_]) == BLACK
-    assert images.choose_background("white", [plain_]) == WHITE
-    assert images.choose_background("auto", []) == BLACK
-
-
-def test_real_backgrounds() -> None:
-    for name, expected in (("lego", WHITE), ("fern", BLACK)):
-        folder = real_scene(name) / "images"
-        photos = [images.inspect_photo(path) for path in sorted(folder.iterdir())]
-        assert images.choose_background("auto", photos) == expected

@@ -45,7 +45,7 @@ def test_dry_run_in_words_and_as_json(tmp_path: Path, cli: Cli) -> None:
     text = ran.out.decode()
     assert ran.code == 0
     assert "5 of PINHOLE 32x24, used at 16x12" in text and "8 to train on, 2 held out" in text
-    assert "warning: " in ran.err and "only 7 points to start from" in ran.err
+    assert "warning: " in ran.err and "only 7 points; starting from random points" in ran.err
     ran = cli("fit", tmp_path / "room", "--dry-run", "--json")
     report = json.loads(ran.out)
     assert (report["kind"], len(report["train"]), len(report["test"])) == ("COLMAP", 8, 2)
@@ -69,7 +69,7 @@ def test_fit_passes_the_options_of_reading(tmp_path: Path, cli: Cli, monkeypatch
     seen: dict[str, Any] = {}
 
     class Result:
-        path, anchors, psnr, seconds = Path("m.pt"), 1, 20.0, 1.0
+        path, anchors, psnr, held_out, seconds = Path("m.pt"), 1, 20.0, None, 1.0
 
     def fit(scene: Path, output: Path, data: DataOptions, *rest: object) -> Any:
         seen["data"] = data

@@ -10,7 +10,8 @@ import pytest
 from data_scenes import write_transforms
 
 from gspc.config import DataOptions
-from gspc.data import load_cameras, load_scene, ply, points
+from gspc.data import load_cameras, load_scene, ply
+from gspc.data.start import CUBE_PER_DISTANCE, FARTHEST, RANDOM_POINTS, prepared
 from gspc.errors import InputError
 
 
@@ -102,16 +103,18 @@ def test_images_option(tmp_path: Path) -> None:
 
 
 def test_random_points_surround_what_is_seen(tmp_path: Path) -> None:
+    """A cube of the field's usual size around what the cameras look at, and points along their rays."""
     write_transforms(tmp_path)
     scene = load_scene(tmp_path)
-    assert scene.points.shape == scene.colors.shape == (points.RANDOM_POINTS, 3)
-    reach = 4 * points.CUBE_PER_DISTANCE
-    assert np.abs(scene.points).max() <= reach + 1e-3
-    assert np.abs(scene.points).max() > 0.99 * reach
-    assert abs(scene.points.mean()) < 0.02
-    np.testing.assert_array_equal(scene.points, load_scene(tmp_path).points)
-    cameras = [view.camera for view in scene.views]
-    assert (points.random_points(cameras, 10, seed=1)[0] != points.random_points(cameras, 10)[0]).any()
+    assert scene.points.shape == scene.colors.shape == (0, 3)
+    framed = prepared(scene)
+    points = framed.frame.to_user(framed.scene.points)
+    in_cube = points[: RANDOM_POINTS // 2]
+    reach = 4 * CUBE_PER_DISTANCE
+    assert np.abs(in_cube).max() <= np.sqrt(3) * reach + 1e-3  # its axes are the frame's
+    assert np.abs(in_cube).max() > 0.99 * reach
+    assert abs(in_cube.mean()) < 0.02
+    np.testing.assert_array_equal(framed.scene.points, prepared(load_scene(tmp_path)).scene.points)
 
 
 def test_random_points_of_parallel_cameras(tmp_path: Path) -> None:
@@ -123,8 +126,8 @@ def test_random_points_of_parallel_cameras(tmp_path: Path) -> None:
         matrix[:3, 3] = [index, 0, 0]
         frame["transform_matrix"] = matrix.tolist()
     path.write_text(json.dumps(content))
-    found = load_scene(tmp_path).points
-    assert np.isfinite(found).all() and np.abs(found).max() < 10
+    found = prepared(load_scene(tmp_path)).scene.points
+    assert np.isfinite(found).all() and np.linalg.norm(found, axis=1).max() < 2 * FARTHEST
 
 
 @pytest.mark.parametrize("named", [False, True])
@@ -140,7 +143,7 @@ def test_point_cloud(tmp_path: Path, named: bool) -> None:
     np.testing.assert_array_equal(scene.points, positions)
     np.testing.assert_array_equal(scene.colors, colors)
     ply.write_point_cloud(file, positions[:0], colors[:0])
-    assert len(load_scene(tmp_path).points) == points.RANDOM_POINTS
+    assert len(load_scene(tmp_path).points) == 0
 
 
 @pytest.mark.parametrize(

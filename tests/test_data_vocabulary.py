@@ -12,7 +12,7 @@ import pytest
 from data_scenes import picture, tiny_model, write_transforms
 
 from gspc.config import DataOptions
-from gspc.data import colmap, load_cameras, load_scene, ply, points
+from gspc.data import colmap, load_cameras, load_scene, ply
 from gspc.data.transforms.intrinsics import Intrinsics, merged
 
 
@@ -180,7 +180,7 @@ def test_a_cloud_that_is_not_there(tmp_path: Path, name: str) -> None:
     write_transforms(scene_folder, ply_file_path=name)
     ply.write_point_cloud(tmp_path / "outside.ply", np.zeros((3, 3)), np.zeros((3, 3), np.uint8))
     scene = load_scene(scene_folder)
-    assert len(scene.points) == points.RANDOM_POINTS
+    assert len(scene.points) == 0
     assert f"its point cloud {name} is not there" in said(scene) and "starting from random" in said(scene)
     ply.write_point_cloud(
         scene_folder / Path(name).name, np.array([[0.1, 0.2, 0.3]]), np.zeros((1, 3), np.uint8)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from train_scenes import at_level
+from train_scenes import Quiet, at_level
 
 from gspc.codec import decode, decode_symbols, encode, predict, step_table
 from gspc.codec.export import export_trained
@@ -19,14 +19,6 @@ from gspc.train import fit
 from gspc.train.rate.attributes import AttributesTerm
 
 LEVELS = 3
-
-
-class Quiet:
-    def message(self, text):
-        pass
-
-    def progress(self, progress):
-        pass
 
 
 @pytest.fixture(scope="module")

@@ -81,6 +81,11 @@ PLACES: dict[str, set[str]] = {
     "cameras/0/intrinsics/0": {"half"},
     "cameras/0/intrinsics/2": {"half", "negative"},
     "cameras/0/world_to_camera": set(),
+    "frame/scale": {"half"},
+    "frame/rotation": set(),
+    "frame/rotation/0": set(),
+    "frame/translation": set(),
+    "frame/translation/1": {"half", "negative"},
     "metadata": set(),
     "metadata/scene": {"text", "missing"},
 }
@@ -137,6 +142,8 @@ def test_damage_is_named(values: dict[str, Any]) -> None:
         ("cameras/0/size/0", 32.0, "cameras.0.size.0 is a number, not a whole number"),
         ("cameras/0/world_to_camera", [[10**400]], "cameras.0 is no camera ("),
         ("background", [0.0, 0.0], "background has 2 entries, not 3"),
+        ("frame/scale", 1e30, "frame cannot be used: the frame's scale must be"),
+        ("frame/rotation/0", [1.0, 1.0, 0.0], "frame cannot be used: the frame has no rotation"),
         ("metadata", {3: "x"}, "metadata has entries whose names are no texts"),
     ):
         with pytest.raises(InputError) as raised:
@@ -172,3 +179,31 @@ def test_the_codec_says_the_same(values: dict[str, Any]) -> None:
     data = as_bytes(changed(values, "model/state/origin", 0.5))
     with pytest.raises(InputError, match=r"m\.pt: damaged: model\.state\.origin is a number"):
         export_model(data, "m.pt")
+
+
+def test_every_flipped_byte_is_noticed(values: dict[str, Any]) -> None:
+    """The archive's checksums are compared: torch's reader alone takes changed weights for the real ones."""
+    whole = as_bytes(values)
+    random = np.random.default_rng(2)
+    reached = 0
+    for place in random.integers(0, len(whole), 80):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << random.integers(8)
+        try:
+            found = load_model(bytes(damaged), "m.pt")
+        except InputError:
+            reached += 1
+            continue
+        # What is left are bytes that say nothing: dates and paddings of the archive.
+        for name, tensor in found.model.state_dict().items():
+            assert torch.equal(tensor, values["model"]["state"][name])
+    assert reached > 60
+
+
+def test_weights_that_are_no_numbers_are_named(values: dict[str, Any]) -> None:
+    state = values["model"]["state"]
+    for name in ("features", "heads.first.opacity.weight", "grid.embeddings"):
+        broken = state[name].clone()
+        broken.view(-1)[1] = float("nan")
+        with pytest.raises(InputError, match=rf"model\.state\.{name} holds values that are not"):
+            load_model(as_bytes(changed(values, f"model/state/{name}", broken)), "m.pt")

@@ -16,9 +16,10 @@ import pytest
 import torch
 from process_state import maps_large_blocks
 
+from gspc.errors import Stopped
 from gspc.ops.kernels import kernels
 from gspc.ops.process import threads
-from gspc.train.process import deferred_interrupt, seeded, settled_objects
+from gspc.train.process import ENDING, deferred_signals, seeded, settled_objects
 
 TESTS = Path(__file__).resolve().parent
 
@@ -92,18 +93,40 @@ def test_objects_that_a_caller_froze_stay_frozen() -> None:
         gc.unfreeze()
 
 
-def test_handlers_of_signals_are_put_back() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_handlers_of_signals_are_put_back(number: signal.Signals) -> None:
+    ours = signal.signal(signal.SIGTERM, lambda *_: None), signal.signal(signal.SIGHUP, lambda *_: None)
+    try:
+        before = [signal.getsignal(one) for one in ENDING]
+        with deferred_signals() as asked:
+            signal.raise_signal(number)
+            assert asked.signal == number
+            with pytest.raises(Stopped) as stopped:
+                signal.raise_signal(number)
+            assert stopped.value.exit_code == 128 + number
+        assert [signal.getsignal(one) for one in ENDING] == before
+    finally:
+        signal.signal(signal.SIGTERM, ours[0])
+        signal.signal(signal.SIGHUP, ours[1])
+
+
+def test_ignored_signals_stay_ignored() -> None:
+    """As nohup asks for."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with deferred_signals() as asked:
+            signal.raise_signal(signal.SIGHUP)
+            assert asked.signal is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_other_threads_leave_signals_alone() -> None:
     before = signal.getsignal(signal.SIGINT)
-    with deferred_interrupt() as event:
-        signal.raise_signal(signal.SIGINT)
-        assert event.is_set()
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
     seen: list[object] = []
 
     def elsewhere() -> None:
-        with deferred_interrupt():
+        with deferred_signals():
             seen.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=elsewhere)

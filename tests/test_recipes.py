@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from train_scenes import Quiet
 
 from gspc import pipeline
 from gspc.codec import decode, decode_symbols, encode
@@ -139,14 +140,6 @@ TRIT_MODELS = {
     "rounded": ("unbounded", "unbounded", "unbounded"),
     "mixed": ("learned", "gaussian", "gaussian"),
 }
-
-
-class Quiet:
-    def message(self, text: str) -> None:
-        pass
-
-    def progress(self, progress: object) -> None:
-        pass
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from rendering_scenes import one_gaussian_scene
 from stored_chunks import cameras_chunk
 from test_codec_damage import index_of, rebuilt
 from test_usable import camera
+from train_scenes import Quiet
 
 from gspc import pipeline
 from gspc.codec import encode
@@ -24,14 +25,6 @@ from gspc.pipeline.source import sniff
 from gspc.rendering import write_scene
 
 HOSTILE = Path("/work/shared/cases/hostile")
-
-
-class Quiet:
-    def message(self, text: str) -> None:
-        pass
-
-    def progress(self, state: object) -> None:
-        pass
 
 
 @pytest.fixture(scope="module")

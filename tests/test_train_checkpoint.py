@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 import torch
 from damage import MISSING, ODD, changed
-from train_scenes import SMALL
+from train_scenes import SMALL, Quiet
 
 from gspc.config import DataOptions, FitOptions, checkpoint_path
 from gspc.data import load_scene
 from gspc.data.demo import write_demo_scene
 from gspc.errors import InputError, OutputError, UsageError
+from gspc.model.storage import load_model
 from gspc.scene import SceneData
 from gspc.train import fit
 from gspc.train.log import rows_until, training_log
@@ -28,17 +29,6 @@ OPTIONS = FitOptions(
     checkpoint_every=5,
     recipe=SMALL.changed(head_hidden=8, steps_hidden=8, trunk_hidden=12, trit_features_hidden=8),
 )
-
-
-class Quiet:
-    def __init__(self) -> None:
-        self.messages: list[str] = []
-
-    def message(self, text: str) -> None:
-        self.messages.append(text)
-
-    def progress(self, progress: object) -> None:
-        pass
 
 
 class Stopping(Quiet):
@@ -87,7 +77,7 @@ def test_options_of_where_and_how_may_change(scene: SceneData, interrupted: Path
     ("options", "told"),
     [
         ({"seed": 5}, "seed = 0, now it is 5"),
-        ({"iterations": 40}, "iterations = 30, now it is 40"),
+        ({"iterations": 20}, "iterations = 30, now it is 20"),
         ({"levels": 3}, "levels = 2, now it is 3"),
         ({"rate_weights": (0.5, 0.25)}, "rate weights = 0.01 2e-05, now it is 0.5 0.25"),
         ({"voxel_size": 0.5}, "voxel size = measured, now it is 0.5"),
@@ -302,3 +292,17 @@ def test_only_a_log_of_ours_is_gone_on_with(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="log: is not the log of the run to resume"):
             rows_until(path, 10)
         assert path.read_text() == text
+
+
+def test_a_run_may_be_given_more_iterations(scene: SceneData, interrupted: Path, tmp_path: Path) -> None:
+    """But not fewer, nor once it is in its last phase."""
+    more = 2 * (OPTIONS.iterations or 0)
+    assert "resumed at iteration 15" in resume(scene, interrupted, tmp_path, iterations=more)
+    assert load_model(tmp_path / "model.pt").metadata["iterations"] == str(more)
+    with pytest.raises(UsageError, match="iterations = "):
+        resume(scene, interrupted, tmp_path, iterations=16)
+    saved = torch.load(interrupted, weights_only=True)
+    saved["iteration"] = (OPTIONS.iterations or 0) - 1
+    torch.save(saved, tmp_path / "late")
+    with pytest.raises(UsageError, match=f"iterations = {OPTIONS.iterations}, now it is {more}"):
+        resume(scene, tmp_path / "late", tmp_path, iterations=more)

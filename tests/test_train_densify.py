@@ -8,10 +8,12 @@ import torch
 from gspc.model.anchors import PER_ANCHOR, AnchorModel, ModelShape
 from gspc.model.grid import choose_spec
 from gspc.train.densify import FAINT, Statistics, densify
+from gspc.train.guards import FEWEST_ANCHORS
 from gspc.train.optimizer import make_optimizer
 
 K, F = 4, 8
 INTERVAL = 100
+MOST = 10_000  # anchors
 THRESHOLD = 2e-4
 
 
@@ -60,7 +62,7 @@ def keys(model):
 def test_quiet_gaussians_change_nothing():
     model, optimizer = tiny_model()
     before = model.features.clone()
-    densify(model, optimizer, seen(model, THRESHOLD / 2), THRESHOLD, INTERVAL)
+    densify(model, optimizer, seen(model, THRESHOLD / 2), THRESHOLD, INTERVAL, MOST)
     assert model.anchors == 6 and torch.equal(model.features, before)
 
 
@@ -69,7 +71,7 @@ def test_growth_adds_distinct_anchors_near_their_gaussians(one_scale):
     model, optimizer = tiny_model(one_scale=one_scale)
     old = keys(model)
     gaussians = (model.world()[:, None] + model.offsets * torch.exp(model.log_scales[:, None, :3])).detach()
-    statistics = densify(model, optimizer, seen(model, THRESHOLD * 5), THRESHOLD, INTERVAL)
+    statistics = densify(model, optimizer, seen(model, THRESHOLD * 5), THRESHOLD, INTERVAL, MOST)
     assert model.anchors > 6
     assert keys(model)[:6] == old and len(set(keys(model))) == model.anchors
     fresh = model.world()[6:].double()
@@ -84,28 +86,41 @@ def test_growth_adds_distinct_anchors_near_their_gaussians(one_scale):
 def test_adam_state_follows_the_anchors():
     model, optimizer = tiny_model()
     moments = {name: optimizer.state[getattr(model, name)]["exp_avg"].clone() for name in PER_ANCHOR}
-    densify(model, optimizer, seen(model, THRESHOLD * 5), THRESHOLD, INTERVAL)
+    densify(model, optimizer, seen(model, THRESHOLD * 5), THRESHOLD, INTERVAL, MOST)
     for name in PER_ANCHOR:
         got = optimizer.state[getattr(model, name)]["exp_avg"]
         assert got.shape == getattr(model, name).shape
         assert torch.equal(got[:6], moments[name]) and (got[6:] == 0).all()
 
 
-@pytest.mark.parametrize(("factor", "left"), [(0.5, 0), (2.0, 6)])
+@pytest.mark.parametrize(("factor", "left"), [(0.5, FEWEST_ANCHORS), (2.0, 100)])
 def test_faint_anchors_go(factor, left):
-    model, optimizer = tiny_model()
+    """All but the brightest, which a floor keeps so that a scene never empties."""
+    model, optimizer = tiny_model(100)
     statistics = seen(model, 0.0, FAINT * factor)
-    statistics.opacity[0] = INTERVAL  # one bright anchor stays in either case
-    densify(model, optimizer, statistics, THRESHOLD, INTERVAL)
-    assert model.anchors == max(left, 1)
+    statistics.opacity[7] = INTERVAL
+    positions = model.positions.clone()
+    densify(model, optimizer, statistics, THRESHOLD, INTERVAL, MOST)
+    assert model.anchors == left
+    assert (positions[7] == model.positions).all(1).any()
     assert optimizer.state[model.masks]["exp_avg"].shape == model.masks.shape
+
+
+def test_growth_ends_at_the_ceiling_with_the_strongest():
+    model, optimizer = tiny_model()
+    statistics = seen(model, THRESHOLD * 5)
+    torch.manual_seed(0)
+    densify(model, optimizer, statistics, THRESHOLD, INTERVAL, 9)
+    assert model.anchors == 9
+    densify(model, optimizer, seen(model, THRESHOLD * 5), THRESHOLD, INTERVAL, 9)
+    assert model.anchors == 9
 
 
 def test_what_was_rarely_seen_keeps_counting():
     model, optimizer = tiny_model()
     statistics = seen(model, THRESHOLD * 5, 0.0, times=30)
-    after = densify(model, optimizer, statistics, THRESHOLD, INTERVAL)
+    after = densify(model, optimizer, statistics, THRESHOLD, INTERVAL, MOST)
     assert model.anchors == 6
     assert (after.visible == 30).all() and (after.drawn == 30).all()
-    after = densify(model, optimizer, seen(model, 0.0, 1.0), THRESHOLD, INTERVAL)
+    after = densify(model, optimizer, seen(model, 0.0, 1.0), THRESHOLD, INTERVAL, MOST)
     assert (after.visible == 0).all() and (after.drawn == 0).all()

@@ -5,34 +5,26 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 import torch
 from many_views import fit_peak_bytes, write_scene
+from train_scenes import Quiet
 
 from gspc.config import DataOptions, FitOptions, checkpoint_path
 from gspc.data import load_scene
 from gspc.data.demo import write_demo_scene
-from gspc.errors import BackendError, OutputError, UsageError
+from gspc.errors import BackendError, InputError, OutputError, UsageError
+from gspc.model import storage
 from gspc.model.storage import load_model
 from gspc.ops.process import flushed_denormals
-from gspc.train import fit
+from gspc.train import checkpoint, fit
 
 ITERATIONS = 100
 EVERY = 20
-
-
-class Quiet:
-    def __init__(self):
-        self.messages, self.rows = [], []
-
-    def message(self, text):
-        self.messages.append(text)
-
-    def progress(self, progress):
-        self.rows.append(progress)
 
 
 @pytest.fixture(scope="module")
@@ -144,10 +136,60 @@ def test_interrupted_and_resumed_gives_the_log_of_an_uninterrupted_run(folder, s
     assert not checkpoint_path(tmp_path / "model.pt").exists()
 
 
-def test_resuming_from_nothing_starts_from_the_beginning(folder, tmp_path):
-    _, observer = run(folder, tmp_path / "model.pt", options(iterations=4, resume=True))
-    assert any("no checkpoint" in text for text in observer.messages)
-    assert (tmp_path / "model.pt").exists()
+def test_resuming_from_nothing_is_an_error(folder, tmp_path):
+    with pytest.raises(InputError, match=r"model\.pt\.checkpoint: there is no checkpoint to go on from"):
+        run(folder, tmp_path / "model.pt", options(iterations=4, resume=True))
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_fit_an_output(folder, tmp_path):
+    """A second one is refused while the first lives; what a killed one left behind is no obstacle."""
+    code = f"import fcntl, sys, time; f = open({str(tmp_path / 'model.pt.lock')!r}, 'w'); " + (
+        "fcntl.flock(f, fcntl.LOCK_EX); f.write('77\\n'); f.flush(); print(flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout.readline()
+        with pytest.raises(OutputError, match=r"model\.pt: another fit is writing it \(process 77\)"):
+            run(folder, tmp_path / "model.pt", options(iterations=4))
+    finally:
+        holder.kill()
+        holder.wait()
+    run(folder, tmp_path / "model.pt", options(iterations=4))
+    assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
+
+
+def test_a_full_disk_at_a_checkpoint_is_no_end(folder, tmp_path, monkeypatch):
+    real, tries = checkpoint.save, []
+
+    def save(*arguments):
+        tries.append(arguments)
+        if len(tries) == 1:
+            raise OutputError("m.checkpoint: no space left on the device")
+        real(*arguments)
+
+    monkeypatch.setattr(checkpoint, "save", save)
+    _, observer = run(folder, tmp_path / "model.pt", options(iterations=9, checkpoint_every=3))
+    assert len(tries) == 2
+    said = [text for text in observer.messages if "no checkpoint this time" in text]
+    assert said == ["warning: no checkpoint this time: m.checkpoint: no space left on the device"]
+
+
+def test_a_full_disk_at_the_end_keeps_the_model_elsewhere(folder, tmp_path, monkeypatch):
+    real, elsewhere = storage.save_model, tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    def save(path, trained):
+        if path.parent != elsewhere:
+            raise OutputError(f"{path}: no space left on the device")
+        real(path, trained)
+
+    monkeypatch.setattr(storage, "save_model", save)
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(elsewhere))
+    with pytest.raises(OutputError, match="no space left on the device; the model is kept as") as raised:
+        run(folder, tmp_path / "model.pt", options(iterations=4))
+    (kept,) = elsewhere.iterdir()
+    assert str(kept) in str(raised.value) and load_model(kept).model.anchors
 
 
 def test_a_log_that_cannot_be_written_is_named(folder, tmp_path):

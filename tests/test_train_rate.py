@@ -13,7 +13,7 @@ from gspc.model.context import TwoLayer
 from gspc.scene import SceneData
 from gspc.train.rate import attributes
 from gspc.train.rate.attributes import AttributesTerm
-from gspc.train.rate.loss import TYPICAL_LOSS
+from gspc.train.rate.loss import LOSS_UNIT
 from gspc.train.rate.sample import level_sample
 
 
@@ -61,7 +61,7 @@ def test_relative_rate_weights_follow_the_pictures_loss(scene: SceneData) -> Non
     made = trainer(scene, SMALL, 40)
     sample = sampled(made, 2)
     fixed, relative = (
-        rate_of(made, SMALL.changed(relative_rate=on), 2, sample, picture_loss=3 * TYPICAL_LOSS)[0].item()
+        rate_of(made, SMALL.changed(relative_rate=on), 2, sample, picture_loss=3 * LOSS_UNIT)[0].item()
         for on in (False, True)
     )
     assert relative == pytest.approx(3 * fixed, rel=1e-5)
@@ -162,7 +162,7 @@ def test_rates_stay_what_they_were(scene: SceneData, name: str) -> None:
     with torch.no_grad():
         made.model.masks[:, 7:, 0] = -9.0  # seven of ten Gaussians appear at level 1, two at level 2
         made.model.masks[:, 8:, 1] = 9.0
-    loss, bits = rate_of(made, recipe, 3, sampled(made, 3), picture_loss=2 * TYPICAL_LOSS, pruned=10)
+    loss, bits = rate_of(made, recipe, 3, sampled(made, 3), picture_loss=2 * LOSS_UNIT, pruned=10)
     loss.backward()
     found = [
         loss.detach(),

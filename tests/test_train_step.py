@@ -16,7 +16,7 @@ from gspc.model.masks import START
 from gspc.ops.rows import visible_rows
 from gspc.recipe import PoolGrid
 from gspc.scene import SceneData
-from gspc.train.densify import TYPICAL_LOSS_WHILE_GROWING, _append, growth_threshold
+from gspc.train.densify import LOSS_UNIT, _append, growth_threshold
 from gspc.train.optimizer import make_optimizer
 from gspc.train.schedule import Phase
 
@@ -140,7 +140,7 @@ def test_new_anchors_start_without_residual(scene: SceneData) -> None:
 
 
 def test_relative_growth_follows_the_pictures_loss(scene: SceneData) -> None:
-    easy = 4 * TYPICAL_LOSS_WHILE_GROWING
+    easy = 4 * LOSS_UNIT
     recipe = SMALL.changed(densify_threshold=2e-4, relative_growth=False)
     assert trainer(scene, recipe, 40).growth.at(easy) == 2e-4
     relative = growth_threshold(recipe.changed(relative_growth=True).schedule)

@@ -14,10 +14,10 @@ from gspc.rendering.rasterizer import choose_backend
 from gspc.scene import Camera, SceneData, View
 from gspc.train.initialize import initial_model
 from gspc.train.rate import AnchorRows, RateLoss, RateSample, Standing
-from gspc.train.rate.loss import TYPICAL_LOSS
+from gspc.train.rate.loss import LOSS_UNIT
 from gspc.train.rate.sample import LevelSample, level_sample
 from gspc.train.schedule import Schedule
-from gspc.train.trainer import Trainer
+from gspc.train.trainer import Shot, Trainer
 
 SMALL = GSPC.changed(
     features=6,
@@ -37,6 +37,7 @@ SMALL = GSPC.changed(
     downsampling="none",
 )
 POOLED = SMALL.changed(features=4, pool=5, pool_alone=0.5)
+VOXEL = 0.1118147374754682  # half the median distance between neighboring points of `noise_scene`
 ITERATIONS = 100  # rate from 34, finish from 90
 
 
@@ -59,7 +60,7 @@ def trainer(scene: SceneData, recipe: Recipe, at: int, levels: int = 3) -> Train
     """A trainer about to do iteration `at`."""
     torch.manual_seed(0)
     weights = tuple(1e-3 / 2**i for i in range(levels))
-    model = initial_model(scene, ModelShape.of(recipe, levels, weights), None)
+    model = initial_model(scene, ModelShape.of(recipe, levels, weights), VOXEL)
     with torch.no_grad():
         model.features.normal_(std=0.5)
         model.offsets.normal_(std=0.5)
@@ -98,12 +99,27 @@ def sampled(made: Trainer, level: int, seed: int = 3) -> RateSample:
     """The sample of an iteration that trains `level` on the first view."""
     view = made.scene.train[0]
     torch.manual_seed(seed)
-    return made._show(view.camera, torch.from_numpy(view.load().copy()), None, level, sampled=True)[1]
+    shot = Shot(view.camera, torch.from_numpy(view.load().copy()), None, made.scene.background)
+    return made._show(shot, level, sampled=True)[1]
 
 
 def rate_of(made: Trainer, recipe: Recipe, level: int, sample: RateSample, **standing: Any) -> Any:
     """The rate loss that a recipe makes of a trainer's sample, and its bits."""
     grid = made.attributes.grid_rows(sample.index, made.iteration)
-    where = Standing(**{"iteration": made.iteration, "picture_loss": TYPICAL_LOSS, "pruned": 0, **standing})
+    where = Standing(**{"iteration": made.iteration, "picture_loss": LOSS_UNIT, "pruned": 0, **standing})
     torch.manual_seed(5)
     return RateLoss(made.model, recipe, made.schedule).loss(level, sample, grid, where)
+
+
+class Quiet:
+    """An observer of a fit that only remembers."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+        self.rows: list[Any] = []
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+    def progress(self, progress: Any) -> None:
+        self.rows.append(progress)

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from gspc import __version__
 from gspc.cli import console
-from gspc.errors import GspcError, UsageError
+from gspc.errors import GspcError, Stopped, UsageError
 
 # subcommand -> its module below gspc.cli; each has a function `command`. In the order of help.
 COMMANDS = {
@@ -163,6 +163,9 @@ def _guarded(args: list[str]) -> int:
         if isinstance(left.__context__, BrokenPipeError):
             raise left.__context__ from None
         raise
+    except Stopped as end:
+        console.note("interrupted")
+        return end.exit_code
     except KeyboardInterrupt:
         console.note("interrupted")
         return EXIT_INTERRUPTED

@@ -10,7 +10,7 @@ from typing import Any
 from gspc.cli import console, fit_options, fit_settings, options, process, scene_report
 from gspc.cli.progress import FitView, duration
 from gspc.config import DataOptions, FitOptions, checkpoint_path
-from gspc.errors import UsageError
+from gspc.errors import OutputError, UsageError
 from gspc.presets import DEFAULT_PRESET, PRESETS
 from gspc.recipe import ingredients, value_text
 from gspc.switches import as_text, describe
@@ -120,9 +120,14 @@ def _train(
     from gspc import pipeline
     from gspc.output import check_target
 
+    checkpoint = checkpoint_path(output)
+    if checkpoint.exists() and not (fit.resume or force):
+        raise OutputError(
+            f"{checkpoint}: a fit of this output was interrupted; --resume goes on from it, -f starts anew"
+        )
     for path in (output, fit.log):
         if path is not None:
-            check_target(path, force=force or (fit.resume and checkpoint_path(output).exists()))
+            check_target(path, force=force or (fit.resume and checkpoint.exists()))
     process.limit_threads(fit.threads or 0)
     process.keep_freed_memory()
     with FitView() as view:

@@ -35,6 +35,7 @@ OPTIONS: Mapping[str, type] = {
     "device": str,
     "threads": int,
     "checkpoint_every": int,
+    "max_anchors": int,
     "heads_precision": str,
 }
 KINDS = {

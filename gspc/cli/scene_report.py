@@ -45,7 +45,9 @@ def lines(report: SceneReport) -> list[str]:
         f"split        {len(report.train)} to train on, {len(report.test)} held "
         f"out{': ' if test else ''}{test}",
         f"masks        {report.masks or 'none'}",
-        f"points       {report.points:,} from {report.points_from}",
+        "points       random ones, made by the fit"
+        if report.points_from == "random"
+        else f"points       {report.points:,} from {report.points_from}",
         f"background   {report.background}",
         f"frame        cameras around ({x:.4g}, {y:.4g}, {z:.4g}), radius {report.frame.radius:.4g}, up "
         f"({up})",

@@ -29,17 +29,17 @@ def starting_points(cloud: Cloud | None, cameras: Sequence[Camera], notes: Notes
     """`cloud` without the points that are no points; none, of origin "random", when nothing of it is left or
     seen."""
     if cloud is None:
-        notes.say("no point cloud")
+        notes.say("no point cloud; starting from random points in the cameras' view")
         return _none()
     cloud = _sound(cloud, notes)
     if not len(cloud.positions):
-        notes.say(f"{cloud.origin}: no points")
+        notes.say(f"{cloud.origin}: no points; starting from random points in the cameras' view")
         return _none()
     seen = float(np.mean(seen_by(cloud.positions, cameras) > 0))
     if seen == 0:
         notes.warn(
             f"{cloud.origin}: no camera sees any of its {counted(len(cloud.positions), 'point')}, which "
-            "lie in another frame"
+            "lie in another frame; starting from random points in the cameras' view"
         )
         return _none()
     if seen < SEEN_AT_LEAST:
@@ -48,7 +48,9 @@ def starting_points(cloud: Cloud | None, cameras: Sequence[Camera], notes: Notes
             "one frame"
         )
     if len(cloud.positions) < FEW:
-        notes.warn(f"{cloud.origin}: only {counted(len(cloud.positions), 'point')} to start from")
+        notes.warn(
+            f"{cloud.origin}: only {counted(len(cloud.positions), 'point')}; starting from random points, too"
+        )
     return cloud
 
 

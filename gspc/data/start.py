@@ -27,6 +27,7 @@ SILHOUETTES = 40  # views that carve; more take longer and hardly change the hul
 CELLS = 64  # of the hull, along an edge of its cube
 NEARLY = 8 / 255  # of a color's range: JPEG and resampling blur the background by as much
 SIDE = 200  # pixels of a silhouette's longer side
+SEEN_BY = 1 / 3  # of the cameras: what fewer see is beside the object, or before a camera
 FEWEST_CELLS = 30  # of a hull; fewer are a fault of the silhouettes
 ON_SURFACE = 0.5  # of the points start in the outermost cells of the hull, the others anywhere in it
 
@@ -114,9 +115,9 @@ def _in_hull(scene: SceneData, generator: np.random.Generator) -> F64 | None:  #
 def _hull(
     points: F64, seen: Sequence[tuple[Camera, NDArray[np.bool_]]]
 ) -> NDArray[np.bool_]:  # [P, 3] -> [P]
-    """Points that some camera sees and all that see them have in their silhouette."""
+    """Points that many cameras see and all that see them have in their silhouette."""
     inside = np.ones(len(points), np.bool_)
-    at_all = np.zeros(len(points), np.bool_)
+    times = np.zeros(len(points), np.int64)
     for camera, shape in seen:
         left = np.flatnonzero(inside)
         local = (points[left] - camera.center) @ camera.world_to_camera[:3, :3].T
@@ -125,9 +126,9 @@ def _hull(
             y = (local[:, 1] / local[:, 2] * camera.fy + camera.cy) / camera.height
         visible = (local[:, 2] > 0) & (x >= 0) & (x < 1) & (y >= 0) & (y < 1)
         rows, columns = (y[visible] * shape.shape[0]).astype(int), (x[visible] * shape.shape[1]).astype(int)
-        at_all[left[visible]] = True
+        times[left[visible]] += 1
         inside[left[visible]] = shape[rows, columns]
-    return inside & at_all
+    return inside & (times >= max(2, SEEN_BY * len(seen)))
 
 
 def _eroded(full: NDArray[np.bool_]) -> NDArray[np.bool_]:

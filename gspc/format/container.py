@@ -33,7 +33,14 @@ COMPONENTS = (
     "framing",
     "other",
 )
-_WHOLE = {"cams": "cameras", "meta": "metadata", "GRID": "grid", "GHED": "heads", "NETS": "networks"}
+_WHOLE = {
+    "cams": "cameras",
+    "fram": "cameras",
+    "meta": "metadata",
+    "GRID": "grid",
+    "GHED": "heads",
+    "NETS": "networks",
+}
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, BinaryIO, get_type_hints
@@ -157,6 +158,12 @@ def load(source: Path | bytes, name: str, expected: str, version: int, advice: s
     """
     try:
         file: Any = io.BytesIO(source) if isinstance(source, bytes) else source
+        # torch's reader does not look at the checksums of the archive that it reads.
+        with zipfile.ZipFile(file) as archive:
+            if (bad := archive.testzip()) is not None:
+                raise ValueError(bad)
+        if isinstance(file, io.BytesIO):
+            file.seek(0)
         values = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise InputError("no such file", source=name) from error

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from gspc.errors import UsageError
 from gspc.pipeline.coding import MAX_MEMORY, restore
 from gspc.pipeline.plain import read_plain
@@ -128,11 +126,11 @@ def representable(frame: Frame) -> tuple[Frame, tuple[str, ...]]:
     Formats of splats hold float32 or less. UTM coordinates, millions of meters, would come out in steps of
     half a meter.
     """
-    farthest = float(np.abs(frame.translation).max())
+    farthest = max(abs(float(value)) for value in frame.translation)
     if farthest <= FAR_IN_FLOAT32 * frame.scale:
         return frame, ()
-    offset = np.round(frame.translation)
-    text = " ".join(f"{value:.0f}" for value in offset)
+    offset = [round(float(value)) for value in frame.translation]
+    text = " ".join(str(value) for value in offset)
     warning = f"the format cannot hold positions this far from the origin: all are moved by minus ({text})"
     return replace(frame, translation=frame.translation - offset), (warning,)
 

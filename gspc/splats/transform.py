@@ -5,11 +5,13 @@ A frame is three letters that say where x, y and z point: RDF (COLMAP, 3DGS), RU
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from gspc.errors import UsageError
+from gspc.rotations import quaternion_of
 from gspc.scene import F32, F64
 from gspc.splats import harmonics
 from gspc.splats.splats import Splats
@@ -62,7 +64,7 @@ def transform(
     means = scale * (splats.means.astype(np.float64) @ turn.T)
     if translation is not None:
         means += translation
-    turning = quaternion(turn * np.sign(np.linalg.det(turn)))
+    turning = quaternion_of(turn * np.sign(np.linalg.det(turn)))
     return replace(
         splats,
         means=means.astype(np.float32),
@@ -72,30 +74,7 @@ def transform(
     )
 
 
-def quaternion(matrix: F64) -> F64:  # [3, 3] -> [4] wxyz
-    """The quaternion of a rotation matrix (Shepperd's method: divide by the largest component)."""
-    m = matrix
-    squares = np.array(
-        [
-            1 + m[0, 0] + m[1, 1] + m[2, 2],
-            1 + m[0, 0] - m[1, 1] - m[2, 2],
-            1 - m[0, 0] + m[1, 1] - m[2, 2],
-            1 - m[0, 0] - m[1, 1] + m[2, 2],
-        ]
-    )  # 4 w^2, 4 x^2, 4 y^2, 4 z^2
-    products = np.array(
-        [
-            [squares[0], m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]],
-            [m[2, 1] - m[1, 2], squares[1], m[0, 1] + m[1, 0], m[0, 2] + m[2, 0]],
-            [m[0, 2] - m[2, 0], m[0, 1] + m[1, 0], squares[2], m[1, 2] + m[2, 1]],
-            [m[1, 0] - m[0, 1], m[0, 2] + m[2, 0], m[1, 2] + m[2, 1], squares[3]],
-        ]
-    )
-    row = products[int(np.argmax(squares))]
-    return row / np.linalg.norm(row)
-
-
-def multiply(left: F64, right: F32) -> F32:  # [4], [M, 4] -> [M, 4]
+def multiply(left: Sequence[float], right: F32) -> F32:  # [4], [M, 4] -> [M, 4]
     """Hamilton products of one quaternion with many, wxyz."""
     w, x, y, z = left
     table = np.array([[w, -x, -y, -z], [x, w, -z, y], [y, z, w, -x], [z, -y, x, w]])

@@ -8,7 +8,7 @@ from gspc.errors import InputError
 from gspc.ops import arrays
 from gspc.rendering import Backend, choose_backend, rasterize
 from gspc.rendering.render import MAX_PIXELS
-from gspc.scene import F32, F64, Camera, Gaussians
+from gspc.scene import F32, F64, Camera, Frame, Gaussians
 from gspc.splats.drawing import shades
 from gspc.splats.splats import HOME, Splats
 from gspc.splats.transform import to_frame
@@ -26,6 +26,18 @@ def gaussians_for_camera(splats: Splats, camera: Camera) -> Gaussians:
     )
 
 
+def unit_of(means: F32) -> float:
+    """The length that is drawn as one: 1, or a power of two near the median distance of Gaussians [M, 3] from
+    their middle, where that is far from 1. The rasterizer draws nothing nearer to a camera than a hundredth
+    of one, and splats come in any units.
+    """
+    if not len(means):
+        return 1.0
+    around = means.astype(np.float64) - np.median(means, axis=0)
+    size = float(np.median(np.linalg.norm(around, axis=1)))
+    return 1.0 if size == 0 or 0.1 <= size <= 1000 else float(2.0 ** np.round(np.log2(size)))
+
+
 class SplatRenderer:
     """Draws views of plain Gaussians; what does not depend on the view is computed once."""
 
@@ -39,10 +51,12 @@ class SplatRenderer:
         self.splats = to_frame(splats, HOME)
         self.backend = choose_backend(backend) if isinstance(backend, str) else backend
         self.background = background
+        self._frame = Frame(unit_of(self.splats.means))
+        unit = np.float32(self._frame.scale)
         self._fixed = (
-            np.ascontiguousarray(self.splats.means),
+            np.ascontiguousarray(self.splats.means / unit),
             np.ascontiguousarray(self.splats.quats),
-            self.splats.scales,
+            self.splats.scales / unit,
             self.splats.opacities,
         )
 
@@ -56,6 +70,7 @@ class SplatRenderer:
             size = f"{camera.width} x {camera.height}"
             raise InputError(f"camera '{camera.name}': {size} pixels is too large to draw")
         tints = colors(self.splats, camera.center)
+        camera = self._frame.camera_to_canonical(camera)
         if self.backend.name != "cpu":
             return self._render_torch(camera, tints)
         drawn = arrays.rasterize(

@@ -13,16 +13,17 @@ from gspc.model import storage
 from gspc.model.anchors import AnchorModel, ModelShape
 from gspc.model.loaded import Loaded
 from gspc.train.densify import Statistics
+from gspc.train.schedule import Phase, Schedule
 from gspc.train.settings import first_difference
 from gspc.train.trainer import Trainer
 
 FORMAT = "gspc-checkpoint"
-VERSION = 4
+VERSION = 5
 ADVICE = "start without --resume"
 MOMENTS = ("exp_avg", "exp_avg_sq")  # of Adam
 
 
-def save(path: Path, settings: dict[str, str], trainer: Trainer) -> None:
+def save(path: Path, settings: dict[str, str], trainer: Trainer, estimated: int) -> None:
     """Writes the state of a run, whole or not at all. Raises OutputError."""
     storage.save(
         path,
@@ -38,6 +39,7 @@ def save(path: Path, settings: dict[str, str], trainer: Trainer) -> None:
             "psnr": trainer.psnr,
             "picture_loss": trainer.picture_loss,
             "pruned": trainer.pruned,
+            "estimated_bytes": estimated,
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         },
@@ -45,16 +47,27 @@ def save(path: Path, settings: dict[str, str], trainer: Trainer) -> None:
 
 
 def load(path: Path, settings: dict[str, str]) -> Loaded:
-    """Reads a checkpoint of a run with `settings`. Raises UsageError when they differ, InputError when it is
-    no checkpoint."""
+    """Reads a checkpoint of a run with `settings`, or of one with fewer iterations. Raises UsageError when
+    they differ otherwise, InputError when it is no checkpoint."""
     saved = storage.load(path, str(path), FORMAT, VERSION, ADVICE)
     of_saved = saved["settings"]
     before = {name: of_saved[name].text() for name in of_saved.names()}
+    if _may_go_on_longer(saved, before, settings):
+        before["iterations"] = settings["iterations"]
     if (difference := first_difference(before, settings)) is not None:
         raise UsageError(
             f"{path}: was made with {difference}; give the same options and photographs or {ADVICE}"
         )
     return saved
+
+
+def _may_go_on_longer(saved: Loaded, before: dict[str, str], settings: dict[str, str]) -> bool:
+    """Whether a run can be given more iterations: until its last phase, in which networks are integers and do
+    not learn as before any more."""
+    then, now = before.get("iterations", ""), settings["iterations"]
+    if not then.isdecimal() or int(then) >= int(now):
+        return False
+    return Schedule(int(then)).phase(saved["iteration"].whole(0)) is not Phase.FINISH
 
 
 def model_of(saved: Loaded, shape: ModelShape) -> AnchorModel:
@@ -65,20 +78,21 @@ def model_of(saved: Loaded, shape: ModelShape) -> AnchorModel:
     return model
 
 
-def restore(saved: Loaded, trainer: Trainer) -> None:
-    """Brings a trainer of the checkpoint's model to where the run was. Raises InputError before it changes
-    anything."""
+def restore(saved: Loaded, trainer: Trainer) -> int:
+    """Brings a trainer of the checkpoint's model to where the run was; the bytes that a stream was estimated
+    to take. Raises InputError before it changes anything."""
     statistics = _statistics(saved["statistics"], trainer)
     optimizer = trainer.optimizer.state_dict() | {"state": _adam_state(saved["optimizer"], trainer)}
     views = len(trainer.scene.train)
     order = [view.whole(0, views - 1) for view in saved["order"].items()]
     iteration = saved["iteration"].whole(0, trainer.schedule.iterations)
     psnr, picture_loss = saved["psnr"].number(), saved["picture_loss"].number(0)
-    pruned = saved["pruned"].whole(0)
+    pruned, estimated = saved["pruned"].whole(0), saved["estimated_bytes"].whole(0)
     _restore_random(saved)
     trainer.optimizer.load_state_dict(optimizer)
     trainer.statistics, trainer.order, trainer.iteration = statistics, order, iteration
     trainer.psnr, trainer.picture_loss, trainer.pruned = psnr, picture_loss, pruned
+    return estimated
 
 
 def _statistics(saved: Loaded, trainer: Trainer) -> Statistics:

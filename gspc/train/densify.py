@@ -19,7 +19,8 @@ from gspc.train.optimizer import edit_anchors
 SEEN_TO_GROW = 0.4  # share of the interval's iterations a Gaussian must have been drawn in
 SEEN_TO_PRUNE = 0.8
 FAINT = 0.005  # mean summed opacity below which an anchor is pruned
-TYPICAL_LOSS_WHILE_GROWING = 0.04  # of pictures in the second fifth of a run on photographs (fox)
+# A relative threshold is read as that of pictures with this loss: a unit, as `gspc.train.rate.loss` has one.
+LOSS_UNIT = 0.04
 
 
 class FixedThreshold:
@@ -39,7 +40,7 @@ class RelativeThreshold(FixedThreshold):
 
     def at(self, picture_loss: float) -> float:
         """The threshold while the pictures' smoothed loss is `picture_loss`."""
-        return self.gradient * math.sqrt(picture_loss / TYPICAL_LOSS_WHILE_GROWING)
+        return self.gradient * math.sqrt(picture_loss / LOSS_UNIT)
 
 
 def growth_threshold(asked: ScheduleSettings) -> FixedThreshold:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from gspc.config import FitOptions, checkpoint_path
 from gspc.data import suggested_cameras
 from gspc.data.frame import Framed
 from gspc.data.start import prepared
-from gspc.errors import BackendError
+from gspc.errors import BackendError, InputError, OutputError, Stopped
 from gspc.model import storage
 from gspc.model.anchors import ModelShape
 from gspc.model.loaded import Loaded
@@ -23,10 +25,11 @@ from gspc.ops.process import flushed_denormals, threads
 from gspc.rendering.rasterizer import Backend, choose_backend
 from gspc.scene import SceneData, View
 from gspc.train import checkpoint
-from gspc.train.guards import FEWEST_ANCHORS, open_first_level
+from gspc.train.guards import FEWEST_ANCHORS, most_anchors, open_first_level
 from gspc.train.initialize import initial_model
+from gspc.train.lock import only_fit_of
 from gspc.train.log import TrainingLog, training_log
-from gspc.train.process import deferred_interrupt, seeded, settled_objects
+from gspc.train.process import deferred_signals, seeded, settled_objects
 from gspc.train.schedule import Schedule
 from gspc.train.settings import run_settings
 from gspc.train.trainer import StepReport, Trainer
@@ -76,9 +79,9 @@ class FitObserver(Protocol):
 def fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserver) -> FitResult:
     """Trains a model of `scene` and writes it to `output`.
 
-    A checkpoint beside the output is written every `options.checkpoint_every` iterations and on Ctrl-C, which
-    then raises KeyboardInterrupt; `options.resume` goes on from it. Same seed, device and thread count: same
-    log.
+    A checkpoint beside the output is written every `options.checkpoint_every` iterations and on Ctrl-C,
+    SIGTERM and SIGHUP, which then raise Stopped; `options.resume` goes on from it. Same seed, device and
+    thread count: same log.
 
     Threads, torch's random numbers, denormal mode, signal handlers and the garbage collector are as before
     when it returns or raises. A fit allocates and frees hundreds of megabytes a step; `gspc fit` therefore
@@ -87,6 +90,11 @@ def fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserv
     Raises UsageError when a checkpoint was made with other options or photographs, InputError, OutputError,
     BackendError.
     """
+    with only_fit_of(output):
+        return _fit(scene, output, options, observer)
+
+
+def _fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserver) -> FitResult:
     started = time.monotonic()
     backend = choose_backend(options.device)
     framed = prepared(scene)
@@ -101,10 +109,24 @@ def fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserv
         metadata={"scene": scene.name, "iterations": str(run.iterations), **dict(options.metadata)},
         frame=framed.frame,
     )
-    storage.save_model(output, trained)
-    run.checkpoint.unlink(missing_ok=True)
+    _keep(output, trained, run.checkpoint)
     seconds = time.monotonic() - started
     return FitResult(output, run.iterations, trained.model.anchors, run.trainer.psnr, held_out, seconds)
+
+
+def _keep(output: Path, trained: storage.TrainedModel, of_run: Path) -> None:
+    """Writes the model and removes the checkpoint; where the disk has no room beside it, in its place. Raises
+    OutputError, which says where the model is."""
+    try:
+        storage.save_model(output, trained)
+    except OutputError as error:
+        kept = Path(tempfile.gettempdir()) / f"{output.stem}-{os.getpid()}{output.suffix}"
+        try:
+            storage.save_model(kept, trained)
+        except OutputError:
+            raise OutputError(f"{error}; the last checkpoint is {of_run}") from error
+        raise OutputError(f"{error}; the model is kept as {kept}") from error
+    of_run.unlink(missing_ok=True)
 
 
 def _some(views: Sequence[View]) -> Sequence[View]:
@@ -132,8 +154,9 @@ class _Run:
         self.settings = run_settings(scene, options, self.iterations)
         saved = self._saved()
         self.trainer = self._start(framed, backend, saved)
+        self.estimated = 0  # bytes of a stream of the model
         if saved is not None:
-            checkpoint.restore(saved, self.trainer)
+            self.estimated = checkpoint.restore(saved, self.trainer)
             observer.message(f"resumed at iteration {self.trainer.iteration}")
         model = self.trainer.model
         size = model.voxel_size * framed.frame.scale
@@ -144,8 +167,7 @@ class _Run:
         if not self.options.resume:
             return None
         if not self.checkpoint.exists():
-            self.observer.message(f"no checkpoint {self.checkpoint}: starting from the beginning")
-            return None
+            raise InputError(f"{self.checkpoint}: there is no checkpoint to go on from; leave out --resume")
         return checkpoint.load(self.checkpoint, self.settings)
 
     def _start(self, framed: Framed, backend: Backend, saved: Loaded | None) -> Trainer:
@@ -157,7 +179,8 @@ class _Run:
             for note in framed.notes():
                 self.observer.message(note)
             voxel_size = options.voxel_size and options.voxel_size / framed.frame.scale
-            model = initial_model(framed.scene, shape, voxel_size, reference_grid=reference)
+            most = most_anchors(options.max_anchors, torch.device(backend.device))
+            model = initial_model(framed.scene, shape, voxel_size, most=most, reference_grid=reference)
         else:
             model = checkpoint.model_of(saved, shape)
         model.heads.bf16 = options.heads_precision == "bf16"
@@ -167,10 +190,9 @@ class _Run:
     def train(self) -> None:
         """All iterations that are left."""
         trainer, started, first = self.trainer, time.monotonic(), self.trainer.iteration
-        estimated = 0
         with (
             training_log(self.options.log, first) as log,
-            deferred_interrupt() as interrupted,
+            deferred_signals() as asked,
             settled_objects(),
             flushed_denormals(),
         ):
@@ -178,18 +200,18 @@ class _Run:
                 report = trainer.step()
                 done = trainer.iteration
                 if done % ESTIMATE_EVERY == 0 or done == self.iterations:
-                    estimated = trainer.estimated_bytes()
+                    self.estimated = trainer.estimated_bytes()
                 if done % REPORT_EVERY == 0 or done == self.iterations:
-                    log.write(self._row(report, estimated))
+                    log.write(self._row(report))
                     left = (time.monotonic() - started) / (done - first) * (self.iterations - done)
-                    self.observer.progress(self._progress(report, estimated, left))
+                    self.observer.progress(self._progress(report, left))
                 every = self.options.checkpoint_every
                 if every and done % every == 0 and done < self.iterations:
-                    self._save(log)
-                if interrupted.is_set():
+                    self._save_if_possible(log)
+                if asked.signal is not None:
                     self._save(log)
                     self.observer.message(f"interrupted; `--resume` goes on from iteration {done}")
-                    raise KeyboardInterrupt
+                    raise Stopped(asked.signal)
 
     def judge(self) -> float | None:
         """PSNR of some held-out views, if there are any; warns of a scene that was not learned."""
@@ -207,12 +229,12 @@ class _Run:
         held_out, trained = trainer.psnr_of(_some(scene.test)), trainer.psnr_of(_some(scene.train))
         if trained - held_out > PARTED:
             say(
-                f"warning: held-out views reach {held_out:.1f} dB, training views {trained:.1f} dB: poses may "
-                "be wrong, or views too few or too far apart"
+                f"warning: held-out views reach {held_out:.1f} dB, training views {trained:.1f} dB: "
+                "poses may be wrong, or views too few or too far apart"
             )
         return held_out
 
-    def _progress(self, report: StepReport, estimated: int, left: float) -> FitProgress:
+    def _progress(self, report: StepReport, left: float) -> FitProgress:
         trainer = self.trainer
         return FitProgress(
             iteration=trainer.iteration,
@@ -221,11 +243,11 @@ class _Run:
             loss=report.loss,
             psnr=trainer.psnr,
             anchors=trainer.model.anchors,
-            estimated_bytes=estimated,
+            estimated_bytes=self.estimated,
             seconds_left=left,
         )
 
-    def _row(self, report: StepReport, estimated: int) -> dict[str, object]:
+    def _row(self, report: StepReport) -> dict[str, object]:
         """A row of the log; no times in it, so that equal runs give equal logs."""
         return {
             "iteration": self.trainer.iteration,
@@ -235,12 +257,20 @@ class _Run:
             "psnr": self.trainer.psnr,
             "anchors": self.trainer.model.anchors,
             "level_bits": report.bits,
-            "estimated_bytes": estimated,
+            "estimated_bytes": self.estimated,
         }
 
     def _save(self, log: TrainingLog) -> None:
         log.sync()
-        checkpoint.save(self.checkpoint, self.settings, self.trainer)
+        checkpoint.save(self.checkpoint, self.settings, self.trainer, self.estimated)
+
+    def _save_if_possible(self, log: TrainingLog) -> None:
+        """A disk that is full now may have room at the next checkpoint: no reason to lose hours of
+        training."""
+        try:
+            self._save(log)
+        except OutputError as error:
+            self.observer.message(f"warning: no checkpoint this time: {error}")
 
 
 def _introduce(backend: Backend, options: FitOptions, observer: FitObserver) -> None:

@@ -40,16 +40,29 @@ def choose_voxel_size(points: NDArray[np.float64]) -> float:  # [P, 3]
     return float(2 ** (np.round(16 * np.log2(np.clip(size, SMALLEST_VOXEL, LARGEST_VOXEL))) / 16))
 
 
+def _roomy(points: NDArray[np.float64], size: float, most: int) -> float:
+    """The voxel size, or the next larger one at which the points [P, 3] share `most` voxels at most."""
+    while len(points) > most and len(np.unique(np.round(points / size), axis=0)) > most:
+        size *= 2**0.25
+    return size
+
+
 def initial_model(
-    scene: SceneData, shape: ModelShape, voxel_size: float | None, *, reference_grid: bool = False
+    scene: SceneData,
+    shape: ModelShape,
+    voxel_size: float | None,
+    *,
+    most: int | None = None,
+    reference_grid: bool = False,
 ) -> AnchorModel:
     """Anchors on the voxels of the points of a scene in its canonical frame, everything else at its starting
-    value. `voxel_size` is in canonical units; None: chosen by the points.
+    value. `voxel_size` is in canonical units; None: chosen by the points,
+    larger where these would start more than `most` anchors.
 
     Raises InputError when no point lies within the 21 bits per axis that positions have.
     """
     points = np.unique(scene.points, axis=0)
-    size = voxel_size or choose_voxel_size(points)
+    size = voxel_size or _roomy(points, choose_voxel_size(points), most or len(points))
     low, high = np.percentile(points, (2.0, 98.0), axis=0)
     center = np.round((low + high) / 2 / size) * size
     voxels = np.round((points - center) / size).astype(np.int64)

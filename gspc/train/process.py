@@ -10,6 +10,10 @@ from contextlib import contextmanager
 
 import torch
 
+from gspc.errors import Stopped
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 @contextmanager
 def seeded(seed: int, device: str) -> Iterator[None]:
@@ -42,24 +46,35 @@ def settled_objects() -> Iterator[None]:
         gc.unfreeze()
 
 
+class Asked:
+    """Which signal asked the process to end, if one did."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+
 @contextmanager
-def deferred_interrupt() -> Iterator[threading.Event]:
-    """Ctrl-C sets the event instead of tearing an iteration apart; a second one interrupts at once. Nothing
-    changes outside the main thread, which alone may handle signals, nor where a handler is not Python's and
-    so could not be put back."""
-    event = threading.Event()
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or before is None:
-        yield event
+def deferred_signals() -> Iterator[Asked]:
+    """Ctrl-C, SIGTERM (batch systems send it before they kill) and SIGHUP (a terminal that closes) are noted
+    instead of tearing an iteration apart; a second one interrupts at once. Nothing changes outside the main
+    thread, which alone may handle signals, nor where a handler is not Python's and so could not be put back,
+    or a signal is ignored, as nohup does."""
+    asked = Asked()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
         return
 
     def handle(number: int, frame: object) -> None:
-        if event.is_set():
-            raise KeyboardInterrupt
-        event.set()
+        if asked.signal is not None:
+            raise Stopped(number)
+        asked.signal = number
 
-    signal.signal(signal.SIGINT, handle)
+    before = {number: signal.getsignal(number) for number in ENDING}
+    mine = [number for number, was in before.items() if was not in (None, signal.SIG_IGN)]
+    for number in mine:
+        signal.signal(number, handle)
     try:
-        yield event
+        yield asked
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number in mine:
+            signal.signal(number, before[number])

@@ -101,9 +101,9 @@ void check_header(const gspc::StreamHeader& header, int levels) {
 nb::bytes encode(const gspc::StreamHeader& header, int scene_levels, const nb::list& networks,
                  const In<uint8_t>& signs, const nb::list& heads, float distance_scale,
                  const std::vector<gspc::StoredCamera>& cameras, const nb::bytes& metadata,
-                 const std::array<double, 8>& frame,
-                 const In<int32_t>& positions, const std::vector<In<int32_t>>& symbols,
-                 const In<uint8_t>& gaussian_level, int levels, size_t slice_anchors, int threads) {
+                 const std::array<double, 8>& frame, const In<int32_t>& positions,
+                 const std::vector<In<int32_t>>& symbols, const In<uint8_t>& gaussian_level, int levels,
+                 size_t slice_anchors, int threads) {
   check_header(header, scene_levels);
   gspc::SceneSource scene;
   scene.header = header;
@@ -269,7 +269,8 @@ void bind_decoded(nb::module_& m) {
                    [](const DecodedStream& s) { return nb::bytes(s.metadata.data(), s.metadata.size()); })
       .def_ro("cameras", &DecodedStream::cameras)
       .def_prop_ro(
-          "frame", [](const DecodedStream& s) {
+          "frame",
+          [](const DecodedStream& s) {
             std::array<double, 8> frame{s.frame.scale};
             std::copy_n(s.frame.rotation, 4, frame.begin() + 1);
             std::copy_n(s.frame.translation, 3, frame.begin() + 5);
@@ -321,8 +322,8 @@ void bind_stream(nb::module_& m) {
   bind_camera(m);
   bind_decoded(m);
   m.def("encode_stream", &encode, "header"_a, "scene_levels"_a, "networks"_a, "signs"_a, "heads"_a,
-        "distance_scale"_a, "cameras"_a, "metadata"_a, "frame"_a, "positions"_a, "symbols"_a, "gaussian_level"_a,
-        "levels"_a, "slice_anchors"_a, "threads"_a);
+        "distance_scale"_a, "cameras"_a, "metadata"_a, "frame"_a, "positions"_a, "symbols"_a,
+        "gaussian_level"_a, "levels"_a, "slice_anchors"_a, "threads"_a);
   m.def("decode_stream", &decode, "data"_a, "upto"_a, "threads"_a, "max_memory"_a, "symbols"_a, "ideal"_a,
         "reverse"_a);
   m.def("predict_centers", &predict, "shape"_a, "levels"_a, "networks"_a, "signs"_a, "positions"_a,

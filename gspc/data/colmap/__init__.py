@@ -10,8 +10,6 @@ from gspc.data.colmap.types import (
     ColmapImage,
     ColmapModel,
     ColmapPoints,
-    quaternion_of,
-    rotation_matrix,
     without_tracks,
 )
 
@@ -23,11 +21,9 @@ __all__ = [
     "ColmapPoints",
     "find_points",
     "member",
-    "quaternion_of",
     "read_cameras",
     "read_model",
     "read_points",
-    "rotation_matrix",
     "without_tracks",
     "write_model",
 ]

@@ -13,6 +13,7 @@ import numpy as np
 
 from gspc.data import colmap
 from gspc.errors import OutputError, UsageError
+from gspc.rotations import quaternion_of
 from gspc.scene import F32, F64, U8, Camera
 
 FOCAL = 230 / 240  # focal length per image width: 55 degrees across
@@ -134,7 +135,7 @@ def _image(image_id: int, camera: Camera, keypoints: F64, point_ids: np.ndarray)
     """A camera's row of `images`."""
     pose = camera.world_to_camera
     x, y, z = pose[:3, 3].tolist()
-    quaternion = colmap.quaternion_of(pose[:3, :3])
+    quaternion = quaternion_of(pose[:3, :3])
     return colmap.ColmapImage(image_id, quaternion, (x, y, z), 1, camera.name, keypoints, point_ids)
 
 

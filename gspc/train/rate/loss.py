@@ -18,7 +18,9 @@ from gspc.train.schedule import Schedule
 
 RATE_SHARE = 0.05  # of the anchors are rate-evaluated per iteration
 RATE_AT_LEAST = 2048
-TYPICAL_LOSS = 0.025  # of pictures late in a run on photographs (fox), to which relative rate weights relate
+# Relative rate weights are read as those of pictures with this loss. It is a unit and no guess about a scene:
+# what counts is a weight's ratio to the loss, so that a bit buys the same share of the loss everywhere.
+LOSS_UNIT = 0.025
 ESTIMATE_SAMPLE = 4096
 BITS_PER_WEIGHT = 6  # of the networks, as coded
 
@@ -48,7 +50,7 @@ class RelativeWeights(FixedWeights):
 
     def at(self, level: int, picture_loss: float) -> float:
         """Weight of `level`, counted from 1."""
-        return super().at(level, picture_loss) * (picture_loss / TYPICAL_LOSS)
+        return super().at(level, picture_loss) * (picture_loss / LOSS_UNIT)
 
 
 def _this_level(level: int) -> range:

@@ -1,5 +1,5 @@
-// The fram chunk: where the stream's own coordinates lie in the user's. Anchors and suggested cameras are in the
-// stream's own; a reader that does not know the chunk shows the same pictures in these.
+// The fram chunk: where the stream's own coordinates lie in the user's. Anchors and suggested cameras are in
+// the stream's own; a reader that does not know the chunk shows the same pictures in these.
 #pragma once
 
 #include <cstddef>
