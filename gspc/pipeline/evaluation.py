@@ -14,7 +14,7 @@ from gspc.pipeline.comparison import Levels
 from gspc.pipeline.heldout import TrainingSplit
 from gspc.pipeline.photographs import Wanted, as_trained
 from gspc.pipeline.source import Source
-from gspc.pipeline.teaching import is_teacher, teach
+from gspc.pipeline.teaching import load_views
 from gspc.switches import made_with
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def evaluate(
     first = restore(source, threads=threads)  # fails early, and knows the options of training
     scored = (first.level,) if levels == "last" else levels or _levels_to_score(source, first)
     options = as_trained(first.scene.metadata, wanted)
-    data = _load(directory, options, device)
+    data = load_views(directory, options, device=device, to_train=False, report=report)
     views, held_out, remarks = _views_to_score(
         directory, data, options, wanted, first.scene, all_views=all_views
     )
@@ -139,15 +139,6 @@ def evaluate(
         made_with=made_with(first.scene.metadata),
         notes=(*data.notes, *remarks),
     )
-
-
-def _load(directory: Path, options: DataOptions, device: str = "cpu") -> SceneData:
-    """The views to compare with: photographs, or pictures of a splat drawn on `device`."""
-    from gspc.data import load_scene
-
-    if is_teacher(directory):
-        return teach(directory, options, device=device, to_train=False).scene
-    return load_scene(directory, options, to_train=False)
 
 
 def _views_to_score(
@@ -193,7 +184,7 @@ def _held_out(directory: Path, data: SceneData, options: DataOptions, metadata: 
     trained = as_trained(metadata).hold
     if not data.test or trained == options.hold:
         return bool(data.test)
-    kept = _load(directory, replace(options, hold=trained)).test
+    kept = load_views(directory, replace(options, hold=trained), to_train=False).test
     return {view.camera.name for view in data.test} <= {view.camera.name for view in kept}
 
 

@@ -53,6 +53,30 @@ def is_teacher(path: Path) -> bool:
     return path.is_file() and path.suffix.lower() != ".json" and is_splats(read_bytes(path))
 
 
+def load_views(
+    path: Path,
+    options: DataOptions,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    to_train: bool = True,
+    report: Report = lambda text: None,
+) -> SceneData:
+    """The views of a scene: photographs, or where `path` is a splat, pictures of it; see `teach`."""
+    from gspc.data import load_scene
+
+    if is_teacher(path):
+        return teach(path, options, seed=seed, device=device, to_train=to_train, report=report).scene
+    refuse_cameras(path, options)
+    return load_scene(path, options, to_train=to_train)
+
+
+def refuse_cameras(path: Path, options: DataOptions) -> None:
+    """Raises UsageError for photographs that are to be seen from other cameras than their own."""
+    if options.cameras is not None:
+        raise UsageError(f"{path}: is no splat, but photographs, which have cameras; leave out --cameras")
+
+
 def teach(
     path: Path,
     options: DataOptions,

@@ -7,14 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gspc.errors import UsageError
 from gspc.pipeline.photographs import noted
-from gspc.pipeline.teaching import is_teacher, teach
+from gspc.pipeline.teaching import is_teacher, load_views, refuse_cameras, teach
 
 if TYPE_CHECKING:
     from gspc.config import DataOptions, FitOptions
     from gspc.data import SceneReport
-    from gspc.scene import SceneData
     from gspc.train import FitObserver, FitResult
 
 
@@ -31,7 +29,8 @@ def fit(
     from gspc.train import fit as train
 
     beside = output.with_name(output.name + ".photos")
-    photographs = _views(scene, replace(data, cache=data.cache or beside), options)
+    data_now = replace(data, cache=data.cache or beside)
+    photographs = load_views(scene, data_now, seed=options.seed, device=options.device)
     for note in photographs.notes:
         observer.message(f"warning: {note.text}" if note.warning else note.text)
     made = noted(data, photographs)
@@ -41,20 +40,6 @@ def fit(
     return result
 
 
-def _views(scene: Path, data: DataOptions, options: FitOptions) -> SceneData:
-    from gspc.data import load_scene
-
-    if is_teacher(scene):
-        return teach(scene, data, seed=options.seed, device=options.device).scene
-    _refuse_cameras(scene, data)
-    return load_scene(scene, data)
-
-
-def _refuse_cameras(scene: Path, data: DataOptions) -> None:
-    if data.cameras is not None:
-        raise UsageError(f"{scene}: is no splat, but photographs, which have cameras; leave out --cameras")
-
-
 def understand(scene: Path, data: DataOptions) -> SceneReport:
     """What `fit` would make of the photographs in `scene`, or of the splat that it is, without training.
     Raises InputError."""
@@ -62,7 +47,7 @@ def understand(scene: Path, data: DataOptions) -> SceneReport:
 
     if is_teacher(scene):
         return teach(scene, data).report
-    _refuse_cameras(scene, data)
+    refuse_cameras(scene, data)
     return read(scene, data).report
 
 
