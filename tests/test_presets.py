@@ -62,7 +62,7 @@ PUBLISHED = {
     "pool_alone": 1 / 6,
     "grid_until": 1.0,
     "round_from": 1.0,
-    "random_background": False,
+    "random_background": 0.0,
     "downsampling": "none",
     "downsampling_start": 0.7,
     "downsampling_until": 0.3,

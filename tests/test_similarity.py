@@ -24,8 +24,8 @@ ITERATIONS = 60
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> SceneData:
     folder = tmp_path_factory.mktemp("demo") / "scene"
-    write_demo_scene(folder)
-    return load_scene(folder, DataOptions(resolution=4))
+    write_demo_scene(folder, views=24, width=80, height=60, points=2000)
+    return load_scene(folder, DataOptions())
 
 
 def fitted(scene: SceneData, folder: Path) -> tuple[list[dict[str, float]], int]:

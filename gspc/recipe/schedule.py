@@ -56,10 +56,13 @@ class ScheduleSettings(Group):
             1,
         ),
     )
-    random_background: bool = field(
-        default=True,
+    random_background: float = field(
+        default=0.1,
         metadata=about(
-            "a random color behind the scene in each iteration, where photographs are transparent in places"
+            "share of the run in which a random color is behind the scene in each iteration, where "
+            "photographs are transparent in places",
+            0,
+            1,
         ),
     )
     downsampling: Downsampling = field(

@@ -66,6 +66,7 @@ class Schedule:
     statistics_from: float = 1 / 60
     pool_alone: float = 0.0  # until this share residuals are switched off (Predict-GS, two-stage training)
     pooled: bool = False  # whether a pool reads the grid from the start
+    random_background: float = 0.0  # until this share random colors are behind transparent photographs
     downsampling: Downsampling = "none"
     downsampling_start: float = 0.7
     downsampling_until: float = 0.3
@@ -114,6 +115,7 @@ class Schedule:
             mask_haste=asked.mask_haste,
             grid_until=asked.grid_until,
             round_from=asked.round_from,
+            random_background=asked.random_background,
             downsampling=asked.downsampling,
             downsampling_start=asked.downsampling_start,
             downsampling_until=asked.downsampling_until,
@@ -122,6 +124,10 @@ class Schedule:
     def residuals(self, iteration: int) -> bool:
         """Whether residuals take part in this iteration."""
         return iteration >= self.pool_alone * self.iterations
+
+    def random_behind(self, iteration: int) -> bool:
+        """Whether random colors are behind transparent photographs in this iteration."""
+        return iteration < self.random_background * self.iterations
 
     def view_scale(self, iteration: int) -> float:
         """Size of the training views relative to their full one."""

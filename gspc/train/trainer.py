@@ -115,7 +115,6 @@ class Trainer:
         self._prunes_by_masks = recipe.schedule.prune_by_masks
         self._also_pictured = PICTURED_LEVELS[recipe.rate.accumulate]
         self._most_anchors = most_anchors(max_anchors, self.device)
-        self._random_background = recipe.schedule.random_background
         self._world: tuple[Tensor, Tensor] | None = None  # integer positions and where they lie
         self._no_rows = torch.zeros(0, dtype=torch.int64, device=self.device)
 
@@ -138,7 +137,8 @@ class Trainer:
             loss = loss + rate
             for other in self._also_pictured(level):
                 loss = loss + self._show(shot, other, sampled=False)[0].loss
-        check_loss(float(loss.detach()), self.iteration)
+        value = float(loss.detach())
+        check_loss(value, self.iteration)
         loss.backward()
         self._keep_still()
         if self.schedule.gathers(self.iteration):
@@ -147,7 +147,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         self._edit_anchors(coded)
         self.iteration += 1
-        return StepReport(phase, level, float(loss.detach()), _psnr(picture.squared_error), bits)
+        return StepReport(phase, level, value, _psnr(picture.squared_error), bits)
 
     def _begin(self, phase: Phase) -> None:
         """What happens once, in the first iteration of a phase."""
@@ -196,7 +196,7 @@ class Trainer:
         view = self.scene.train[self._next_view()].at(self.iteration)
         background = self.scene.background
         target = torch.from_numpy(view.load().copy())
-        if view.alpha is not None and self._random_background:
+        if view.alpha is not None and self.schedule.random_behind(self.iteration):
             target, background = recolored(target, torch.from_numpy(view.alpha().copy()), background)
         camera, target = view.camera, target.to(self.device)
         mask = None if view.mask is None else torch.from_numpy(view.mask().copy()).to(self.device)

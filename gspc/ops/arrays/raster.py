@@ -13,9 +13,6 @@ from gspc.ops.arrays.check import check_array
 from gspc.ops.kernels import native
 from gspc.scene import F32, F64
 
-NEAR, FAR = 0.01, 1e10  # world units along z
-BLUR = 0.3  # pixels^2, added to both variances of a projected Gaussian
-
 
 @dataclass(frozen=True)
 class Raster:

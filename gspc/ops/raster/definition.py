@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gspc.ops.arrays.raster import BLUR, FAR, NEAR
+from gspc.ops.conventions import BLUR, FAR, NEAR
 
 MAX_ALPHA, MIN_ALPHA = 0.999, 1.0 / 255.0
 MIN_TRANSMITTANCE = 1e-4

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from gspc.ops.arrays.raster import NEAR
+from gspc.ops.conventions import NEAR
 from gspc.ops.kernels import native
 from gspc.ops.rows.frustum import frustum_slopes
 from gspc.scene import Camera

@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gspc.ops.arrays.raster import NEAR
+from gspc.ops.conventions import NEAR
 from gspc.ops.rows.frustum import frustum_slopes
 from gspc.scene import Camera
 
