@@ -19,8 +19,9 @@ from gspc.splats.harmonics import sphere
 from gspc.splats.teaching.looking import in_ball, looking_at
 from gspc.splats.teaching.sight import Eye, Sight
 
-DIRECTIONS, RINGS = 32, (1.25, 2.0, 3.0)  # from the middle, and distances from it
-WHOLE = (3.0, 6.0)  # least and largest distance of one more ring, from which the body just fits
+# Directions from the middle, and distances from it; from nearer, Gaussians are larger than pixels.
+DIRECTIONS, RINGS = 40, (2.0, 3.0)
+WHOLE = (4.0, 6.0)  # least and largest distance of one more ring, from which the body just fits
 BODY = 0.9  # share of the Gaussians that counts as the body
 STANDS, NEAR_MIDDLE = 6, 0.5  # places from which the sides are looked at, and the radius they lie in
 INSIDE, INSIDE_RADIUS = 112, 1.3  # candidates within, and the radius they lie in

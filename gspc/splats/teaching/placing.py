@@ -6,7 +6,6 @@ cameras. Whoever is still seen by few then gets cameras of its own.
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -50,7 +49,7 @@ def place(eye: Eye, account: Account, on_step: Step = lambda done, total: None) 
     random = np.random.default_rng(0)
     good = good_candidates(eye, random, on_step)
     placing = _Placing(eye, account)
-    placing.choose(good)
+    placing.choose(good, random)
     for _ in range(ROUNDS):
         placing.help_the_needy(random)
     chosen = placing.chosen
@@ -75,13 +74,14 @@ class _Placing:
         self.visible = np.zeros(len(account.rows), np.bool_)
         self.missed = np.zeros(len(account.rows), np.bool_)  # who was aimed at in vain
 
-    def choose(self, good: list[Candidate]) -> None:
+    def choose(self, good: list[Candidate], random: np.random.Generator) -> None:
         """Takes the first cameras, of each group in turn: from near and far, and from within."""
         choice, seen = self._among(good, self.account.weights)
         self.from_within = all(one.group == WITHIN for one in good)
         groups = np.array([one.group for one in good])
-        turns = itertools.islice(itertools.cycle(np.unique(groups)), CAMERAS)
-        rows = [choice.take(groups == group) for group in turns]
+        there = np.unique(groups)
+        rounds = [random.permutation(there) for _ in range(CAMERAS // len(there))]  # no group is every 8th
+        rows = [choice.take(groups == group) for group in np.concatenate(rounds)]
         self._add(good, seen, rows)
 
     def help_the_needy(self, random: np.random.Generator) -> None:
