@@ -95,13 +95,19 @@ def _unwrapped(command: Callable[..., None]) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
-def _version(value: bool) -> None:
-    if value:
+def _version(context: typer.Context, value: bool) -> None:
+    if not value:
+        return
+    if context.params.get("verbose"):  # known by now, wherever it stands: it is eager, this option is not
+        from gspc.cli.version import show
+
+        show()
+    else:
         from gspc.pipeline.versions import what_runs
 
         lines = [f"{name:9}{value}" for name, value in what_runs()]
         console.out("\n".join([f"gspc {__version__}", *lines]))
-        raise typer.Exit
+    raise typer.Exit
 
 
 def gspc(
@@ -111,7 +117,9 @@ def gspc(
     debug: options.Debug = False,
     version: Annotated[
         bool,
-        typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version and exit."),
+        typer.Option(
+            "--version", "-V", callback=_version, help="Print the version and exit; with -v libraries, too."
+        ),
     ] = False,
 ) -> None:
     """Turn photographs into one small file that holds a 3D scene, and draw it.
