@@ -40,6 +40,8 @@ class DataOptions:
     exif: whether EXIF orientations are to "apply", to "ignore", or decided by the cameras' sizes ("auto").
     cache: folder that keeps straightened photographs; None keeps them in memory only.
     strict: refuse scenes of which a photograph is missing or damaged.
+    cameras: of a splat in place of photographs, the scene whose cameras it is to be seen from; None places
+        cameras by the splat's geometry.
 
     >>> import gspc
     >>> gspc.DataOptions(resolution=2, background="white").hold
@@ -56,6 +58,7 @@ class DataOptions:
     exif: Exif = "auto"
     cache: Path | None = None
     strict: bool = False
+    cameras: Path | None = None
 
     def __post_init__(self) -> None:
         """Raise UsageError for values out of range."""

@@ -160,6 +160,12 @@ class View:
     # -> [H, W] how much of each pixel the photograph covers, 255 for all of it; None where that is everywhere
     # so
     alpha: Callable[[], U8] | None = field(default=None, compare=False, repr=False)
+    # -> the view to train on in this iteration, of a source that can be drawn from anywhere
+    fresh: Callable[[int], View] | None = field(default=None, compare=False, repr=False)
+
+    def at(self, iteration: int) -> View:
+        """What to train on in an iteration: a fresh view near this one where there is one, else this."""
+        return self if self.fresh is None else self.fresh(iteration)
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ def test_fit_notes_how_photographs_were_read(monkeypatch: pytest.MonkeyPatch) ->
 
     train = pytest.importorskip("gspc.train")
     white = SceneData("x", (), (), np.zeros((0, 3)), np.zeros((0, 3), np.uint8), (1.0, 1.0, 1.0))
-    monkeypatch.setattr(gspc.data, "load_scene", lambda path, options: white)
+    monkeypatch.setattr(gspc.data, "load_scene", lambda path, options, **reading: white)
     monkeypatch.setattr(train, "fit", lambda scene, output, options, observer: options.metadata)
     made: Any = pipeline.fit(Path("x"), Path("m"), DataOptions(resolution=4, hold=5), FitOptions(), None)  # type: ignore[arg-type]
     assert made == {"resolution": "4", "hold": "5", "background": "white"}

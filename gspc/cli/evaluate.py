@@ -32,7 +32,7 @@ Data = Annotated[
         "--data",
         "-d",
         metavar="DIR",
-        help="The photographs that the scene was made from. Required, except with --compare.",
+        help="The photographs, or the splat, that the scene was made from. Required, except with --compare.",
     ),
 ]
 CompareArms = Annotated[
@@ -97,12 +97,13 @@ def command(
     exif: options.ExifWish = None,
     cache: options.PhotoCache = None,
     strict: options.Strict = False,
+    cameras: options.TeacherCameras = None,
     all_views: AllViews = False,
     device: options.RenderDevice = "cpu",
     threads: options.Threads = 0,
     force: options.Force = False,
 ) -> None:
-    """Compare a scene with photographs, level by level.
+    """Compare a scene with photographs, or with the splat it was made from, level by level.
 
     The photographs are those that training held out, which means that it did not see them. Sizes are bytes of
     the file up to the end of a level. A model is compared as the stream that it compresses to.
@@ -141,6 +142,7 @@ def command(
             exif=exif,
             cache=cache,
             strict=strict,
+            cameras=cameras,
             all_views=all_views,
             levels=wanted,
             device=device,

@@ -59,6 +59,7 @@ def command(
     cache: options.PhotoCache = None,
     image_cache: fit_options.ImageCache = None,
     strict: options.Strict = False,
+    cameras: options.TeacherCameras = None,
     device: fit_options.Device = None,
     threads: fit_options.Threads = None,
     checkpoint_every: fit_options.CheckpointEvery = None,
@@ -71,7 +72,10 @@ def command(
     heads_precision: fit_options.HeadsPrecision = None,
     help_settings: fit_options.HelpSettings = False,
 ) -> None:
-    """Train a model from photographs with known cameras.
+    """Train a model from photographs with known cameras, or from a splat of another tool.
+
+    Where there are no photographs, pictures of a trained splat stand in for them, from cameras that are
+    placed around it or within it, or from those that --cameras names.
 
     Checkpoints lie beside the output as FILE.checkpoint. Ctrl-C saves one and exits; --resume goes on
     from it.
@@ -90,6 +94,7 @@ def command(
         "exif": exif,
         "cache": cache,
         "strict": strict or None,
+        "cameras": cameras,
         "voxel_size": voxel_size,
         "seed": seed,
         "device": device,

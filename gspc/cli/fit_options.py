@@ -21,7 +21,8 @@ Scene = Annotated[
         metavar="SCENE",
         show_default=False,
         help="A COLMAP directory (images/ and sparse/0/), one with a transforms.json or Blender's "
-        "transforms_train.json, or with --reconstruct one of photographs alone.",
+        "transforms_train.json, or with --reconstruct one of photographs alone; or a splat of another tool "
+        "(.ply, .spz, .sog, .splat, .ksplat, .glb), of which views are drawn.",
     ),
 ]
 Output = Annotated[

@@ -31,6 +31,7 @@ OPTIONS: Mapping[str, type] = {
     "exif": str,
     "cache": Path,
     "strict": bool,
+    "cameras": Path,
     "voxel_size": float,
     "seed": int,
     "device": str,

@@ -151,6 +151,14 @@ PhotoCache = Annotated[
         rich_help_panel=PHOTOGRAPHS,
     ),
 ]
+TeacherCameras = Annotated[
+    Path | None,
+    typer.Option(
+        "--cameras",
+        metavar="DIR",
+        help="Of a splat: see it from the cameras of this scene's directory; by default cameras are placed.",
+    ),
+]
 Strict = Annotated[
     bool,
     typer.Option(

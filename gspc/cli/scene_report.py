@@ -10,7 +10,7 @@ from gspc.cli import console, options, targets
 from gspc.config import DataOptions
 
 if TYPE_CHECKING:
-    from gspc.pipeline import SceneReport
+    from gspc.pipeline import SceneReport, TeacherReport
 
 SHOWN = 20  # of the things left out; --json has all
 
@@ -32,10 +32,8 @@ def lines(report: SceneReport) -> list[str]:
     """The report in words."""
     x, y, z = report.frame.center
     up = ", ".join(f"{value:.2f}" for value in report.frame.up)
-    found = [
-        f"scene        {report.scene}: {report.kind}, cameras from {report.model}",
-        f"photographs  {report.photographs}",
-    ]
+    found = [f"scene        {report.scene}: {report.kind}, cameras from {report.model}"]
+    found += _of_teacher(report.teacher) if report.teacher else [f"photographs  {report.photographs}"]
     for camera in report.cameras:
         straight = ", straightened" if camera.undistorted else ""
         used = f"used at {camera.used_width}x{camera.used_height}"
@@ -56,3 +54,15 @@ def lines(report: SceneReport) -> list[str]:
     found += [f"left out     {item.name}: {item.why}" for item in report.left_out[:SHOWN]]
     more = len(report.left_out) - SHOWN
     return found + ([f"left out     and {more} more; --json has all"] if more > 0 else [])
+
+
+def _of_teacher(teacher: TeacherReport) -> list[str]:
+    """What stands in for the photographs."""
+    one, three = (f"{100 * share:.1f} %" for share in (teacher.seen_by_one, teacher.seen_by_three))
+    return [
+        f"teacher      {teacher.gaussians:,} Gaussians of a .{teacher.format}, harmonics of degree "
+        f"{teacher.degree}",
+        f"placing      {teacher.cameras}",
+        f"coverage     training views show {one} of its opacity, three or more views {three}; "
+        f"{100 * teacher.hidden:.1f} % is hidden",
+    ]

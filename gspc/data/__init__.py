@@ -2,6 +2,14 @@
 
 from gspc.data.cameras import load_cameras, read_cameras, suggested_cameras
 from gspc.data.load import load_scene, understand
-from gspc.data.report import SceneReport
+from gspc.data.report import SceneReport, TeacherReport
 
-__all__ = ["SceneReport", "load_cameras", "load_scene", "read_cameras", "suggested_cameras", "understand"]
+__all__ = [
+    "SceneReport",
+    "TeacherReport",
+    "load_cameras",
+    "load_scene",
+    "read_cameras",
+    "suggested_cameras",
+    "understand",
+]

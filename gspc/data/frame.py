@@ -73,7 +73,9 @@ def canonical(scene: SceneData) -> Framed:
 
 def in_frame(view: View, frame: Frame) -> View:
     """The view from the same place in canonical coordinates, its pose rounded to `GRAIN`."""
-    return replace(view, camera=rounded(frame.camera_to_canonical(view.camera)))
+    found = replace(view, camera=rounded(frame.camera_to_canonical(view.camera)))
+    renew = view.fresh
+    return found if renew is None else replace(found, fresh=lambda number: in_frame(renew(number), frame))
 
 
 def rounded(camera: Camera) -> Camera:

@@ -17,9 +17,7 @@ from gspc.errors import InputError
 
 HEAD = 4096  # bytes of a file's beginning that recognizing it takes
 
-_SPLAT_ADVICE = (
-    "fit the photographs that it was made from; gspc render, inspect-bitstream and export take it as it is"
-)
+_SPLAT_ADVICE = "gspc fit, render, inspect-bitstream and export take the file itself"
 
 
 @dataclass(frozen=True)

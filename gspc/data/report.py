@@ -68,11 +68,30 @@ class FrameReport:
 
 
 @dataclass(frozen=True)
+class TeacherReport:
+    """What was understood of a trained splat that stands in for photographs.
+
+    cameras: "given", or what placing them took the splat for: "object" is seen from all around, "one-sided"
+    from one side, "inside-out" from within. The shares are of the Gaussians, each counted by its opacity:
+    hidden ones were in no picture that was tried; of the rest, those that one training view, or three, show
+    at least.
+    """
+
+    format: str
+    gaussians: int
+    degree: int
+    cameras: str
+    hidden: float
+    seen_by_one: float
+    seen_by_three: float
+
+
+@dataclass(frozen=True)
 class SceneReport:
     """What was understood of a scene; see the fields' names."""
 
     scene: str
-    kind: str  # "COLMAP" or "transforms"
+    kind: str  # "COLMAP", "transforms" or "splat"
     model: str  # the folder or file that the cameras come from
     photographs: str  # the folder that the photographs come from
     cameras: tuple[CameraReport, ...]
@@ -85,6 +104,7 @@ class SceneReport:
     frame: FrameReport
     left_out: tuple[LeftOut, ...]
     notes: tuple[Note, ...]
+    teacher: TeacherReport | None = None  # of a splat
 
 
 def listed(names: Sequence[str], limit: int = 3) -> str:

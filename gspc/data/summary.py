@@ -35,7 +35,7 @@ def report_of(
         points=len(scene.points),
         points_from=points_from,
         background="white" if min(scene.background) > 0.5 else "black",
-        frame=_frame([view.camera for view in scene.views]),
+        frame=frame_of([view.camera for view in scene.views]),
         left_out=tuple(notes.left_out),
         notes=tuple(notes.lines),
     )
@@ -60,7 +60,8 @@ def _cameras(used: Sequence[Used]) -> tuple[CameraReport, ...]:
     )
 
 
-def _frame(cameras: Sequence[Camera]) -> FrameReport:
+def frame_of(cameras: Sequence[Camera]) -> FrameReport:
+    """Where cameras stand."""
     centers = np.array([camera.center for camera in cameras])
     middle = centers.mean(0)
     up = -np.array([camera.world_to_camera[1, :3] for camera in cameras]).mean(0)

@@ -43,7 +43,7 @@ from gspc.pipeline.training import fit, reconstruct, understand, write_demo_scen
 from gspc.pipeline.views import choose_cameras
 
 if TYPE_CHECKING:
-    from gspc.data import SceneReport
+    from gspc.data import SceneReport, TeacherReport
     from gspc.scene import Note
     from gspc.train import FitProgress, FitResult
 
@@ -74,6 +74,7 @@ __all__ = [
     "Restored",
     "SceneReport",
     "Source",
+    "TeacherReport",
     "ViewScore",
     "as_stream",
     "choose_cameras",

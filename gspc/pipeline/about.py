@@ -82,11 +82,11 @@ def _library(name: str, extra: str | None) -> Library:
 
 def license_of(found: metadata.PackageMetadata) -> str:
     """The license in a few words: its expression, else its classifier, else the first line of its text."""
-    if expression := found.get("License-Expression"):
-        return expression
+    if "License-Expression" in found:
+        return found["License-Expression"]
     classifiers = found.get_all("Classifier") or []
     named = [entry.rpartition(" :: ")[2] for entry in classifiers if entry.startswith("License ::")]
     if named:
         return ", ".join(named)
-    text = (found.get("License") or "").strip()
+    text = (found["License"] if "License" in found else "").strip()
     return text.splitlines()[0][:60] if text else "not stated"

@@ -1,4 +1,4 @@
-"""Scenes against their photographs."""
+"""Scenes against their photographs, or against the splat that they were made from."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from gspc.pipeline.comparison import Levels
 from gspc.pipeline.heldout import TrainingSplit
 from gspc.pipeline.photographs import Reading, Wanted, as_trained
 from gspc.pipeline.source import Given, Source, source_of
+from gspc.pipeline.teaching import load_views
 from gspc.switches import made_with
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ def evaluate(
     all_views: bool = False,
     **reading: Unpack[Reading],
 ) -> Evaluation:
-    """Compares the scene, level by level, with the held-out photographs of `directory`.
+    """Compares the scene, level by level, with the held-out photographs of `directory`, or where that is a
+    splat, with pictures of it from the cameras held out.
 
     `levels` picks some, or "last". `report` hears in words what is being done. `all_views` scores those that
     were trained on, too. `reading` are fields of Wanted: how the photographs are read. Which views were held
@@ -112,7 +114,6 @@ def evaluate(
     >>> score.level, score.size == len(open("scene.pcgs", "rb").read()), score.psnr > 5
     (2, True, True)
     """
-    from gspc.data import load_scene
     from gspc.metrics import lpips_status
     from gspc.pipeline.agreement import doubts
     from gspc.rendering import Renderer
@@ -127,7 +128,7 @@ def evaluate(
     if max(scored) > first.level:
         restore(source, upto=max(scored), threads=threads)  # says that this level is not there
     options = as_trained(first.scene.metadata, wanted)
-    data = load_scene(directory, options, to_train=False)
+    data = load_views(directory, options, device=device, to_train=False, report=report)
     views, held_out, remarks = _views_to_score(
         directory, data, options, wanted, first.scene, all_views=all_views
     )
@@ -198,12 +199,10 @@ def _views_to_score(
 def _held_out(directory: Path, data: SceneData, options: DataOptions, metadata: Mapping[str, str]) -> bool:
     """Of files that do not name the views held out: whether training, by its --hold, saw none of the test
     views."""
-    from gspc.data import load_scene
-
     trained = as_trained(metadata).hold
     if not data.test or trained == options.hold:
         return bool(data.test)
-    kept = load_scene(directory, replace(options, hold=trained), to_train=False).test
+    kept = load_views(directory, replace(options, hold=trained), to_train=False).test
     return {view.camera.name for view in data.test} <= {view.camera.name for view in kept}
 
 

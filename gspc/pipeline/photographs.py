@@ -28,6 +28,7 @@ class Wanted:
     exif: Exif | None = None
     cache: Path | None = None
     strict: bool = False
+    cameras: Path | None = None
 
 
 class Reading(TypedDict, total=False):

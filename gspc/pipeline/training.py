@@ -1,4 +1,4 @@
-"""Photographs to a model."""
+"""Photographs, or a splat that stands in for them, to a model."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from gspc.output import check_target
 from gspc.pipeline.coding import compress
 from gspc.pipeline.photographs import noted
 from gspc.pipeline.source import load_source
+from gspc.pipeline.teaching import is_teacher, load_views, refuse_cameras, teach
 
 if TYPE_CHECKING:
     from gspc.data import SceneReport
@@ -30,8 +31,8 @@ def fit(
     options: FitOptions | None = None,
     observer: FitObserver | Callable[[FitProgress], object] | None = None,
 ) -> FitResult:
-    """Trains a model of the photographs in `scene` and writes it to `output`, replacing what is there; see
-    `gspc.train.fit`.
+    """Trains a model of the photographs in `scene`, or of the splat that it is, and writes it to `output`,
+    replacing what is there; see `gspc.train.fit`.
 
     `observer` is called with a FitProgress every few iterations. An object with the methods `message` (of a
     line of text) and `progress` is told of both. Raises UsageError, InputError, OutputError, BackendError;
@@ -49,14 +50,14 @@ def fit(
     ('new.pt', 20, [10, 20])
     """
     extras.require("torch", "fit")
-    from gspc.data import load_scene
     from gspc.train import fit as train
 
     scene, output = Path(scene), Path(output)
     check_target(output, force=True)
     data, options, observer = data or DataOptions(), options or FitOptions(), _told(observer)
     beside = output.with_name(output.name + ".photos")
-    photographs = load_scene(scene, replace(data, cache=data.cache or beside))
+    data_now = replace(data, cache=data.cache or beside)
+    photographs = load_views(scene, data_now, seed=options.seed, device=options.device)
     for note in photographs.notes:
         observer.message(f"warning: {note.text}" if note.warning else note.text)
     made = noted(data, photographs)
@@ -97,9 +98,13 @@ def _told(observer: FitObserver | Callable[[FitProgress], object] | None) -> Fit
 
 
 def understand(scene: Path, data: DataOptions) -> SceneReport:
-    """What `fit` would make of the photographs in `scene`, without training. Raises InputError."""
+    """What `fit` would make of the photographs in `scene`, or of the splat that it is, without training.
+    Raises InputError."""
     from gspc.data import understand as read
 
+    if is_teacher(scene):
+        return teach(scene, data).report
+    refuse_cameras(scene, data)
     return read(scene, data).report
 
 

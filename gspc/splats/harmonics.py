@@ -57,7 +57,7 @@ def rotate(sh: F32, matrix: F64) -> F32:  # [M, C, 3], [3, 3] -> [M, C, 3]
     return result
 
 
-def _sphere(count: int) -> F64:
+def sphere(count: int) -> F64:  # [count, 3]
     """Directions spread evenly over the sphere (a Fibonacci spiral)."""
     z = 1 - (2 * np.arange(count) + 1) / count
     angle = np.arange(count) * np.pi * (3 - 5**0.5)
@@ -65,4 +65,4 @@ def _sphere(count: int) -> F64:
     return np.stack([radius * np.cos(angle), radius * np.sin(angle), z], axis=1)
 
 
-_DIRECTIONS = _sphere(64)
+_DIRECTIONS = sphere(64)

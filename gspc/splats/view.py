@@ -62,6 +62,10 @@ class SplatRenderer:
 
     def render(self, camera: Camera) -> F32:  # [H, W, 3]
         """The picture as sRGB-encoded values, not clamped from above. Raises InputError when too large."""
+        return self.with_alpha(camera)[0]
+
+    def with_alpha(self, camera: Camera) -> tuple[F32, F32]:  # [H, W, 3], [H, W]
+        """The picture as `render` gives it, and how much of each pixel is covered. Raises InputError."""
         if not 0 < camera.width * camera.height <= MAX_PIXELS:
             size = f"{camera.width} x {camera.height}"
             raise InputError(f"camera '{camera.name}': {size} pixels is too large to draw")
@@ -69,7 +73,7 @@ class SplatRenderer:
         camera = self._frame.camera_to_canonical(camera)
         if self.backend.name != "cpu":
             return self._render_torch(camera, tints)
-        return arrays.rasterize(
+        drawn = arrays.rasterize(
             *self._fixed,
             tints,
             camera.world_to_camera,
@@ -77,9 +81,10 @@ class SplatRenderer:
             camera.width,
             camera.height,
             self.background,
-        ).image
+        )
+        return drawn.image, drawn.alpha
 
-    def _render_torch(self, camera: Camera, tints: F32) -> F32:
+    def _render_torch(self, camera: Camera, tints: F32) -> tuple[F32, F32]:
         import torch
 
         place = self.backend.device
@@ -88,4 +93,4 @@ class SplatRenderer:
         )
         with torch.no_grad():
             output = rasterize(self.backend, means, quats, scales, opacities, shown, camera, self.background)
-        return output.image.cpu().numpy()
+        return output.image.cpu().numpy(), output.alpha.cpu().numpy()

@@ -200,7 +200,7 @@ class Trainer:
 
     def _next_shot(self) -> Shot:
         """The next view at the size that the schedule gives it."""
-        view = self.scene.train[self._next_view()]
+        view = self.scene.train[self._next_view()].at(self.iteration)
         background = self.scene.background
         target = torch.from_numpy(view.load().copy())
         if view.alpha is not None and self.schedule.random_behind(self.iteration):
