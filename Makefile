@@ -2,7 +2,6 @@
 
 VENV ?= .venv
 TORCH ?= torch==2.13.0
-PYTHON ?= python3
 DEMO_ITERATIONS ?= 1500
 
 SHELL := bash
@@ -13,16 +12,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 # Whatever the installed package is made of. A change of any of these, or of which there are, installs it again.
 SOURCES := $(shell find gspc kernels man pyproject.toml -type f \
-	! -path '*/__pycache__/*' ! -name '*.so' ! -name '.*' | LC_ALL=C sort)
+	! -path '*/__pycache__/*' ! -path 'man/guide/*' ! -path 'man/mkdocs*' ! -name '*.so' ! -name '.*' | LC_ALL=C sort)
 
-.PHONY: help install demo test emulated check stubs bench wasm man clean FORCE
+.PHONY: help install demo test emulated check stubs bench wasm cli dist man docs clean FORCE
 
 help: ## list the targets
 	@echo 'make TARGET [VENV=$(VENV)] [TORCH="$(TORCH)"]'
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 $(VENV)/.made:
-	$(PYTHON) -m venv $(VENV)
+	@python=$$(PYTHON='$(PYTHON)' .ci/packages) && echo $$python -m venv $(VENV) && $$python -m venv $(VENV)
 	$(PIP) install --quiet $(TORCH)
 	$(PIP) install --quiet 'scikit-build-core>=0.11' 'nanobind==3.1.*' 'cmake>=3.24' ninja
 	@touch $@
@@ -31,8 +30,9 @@ $(VENV)/.sources: FORCE | $(VENV)/.made
 	@cmp --silent <(printf '%s\n' $(SOURCES)) $@ || printf '%s\n' $(SOURCES) > $@
 
 # Without build isolation and with a build folder that stays, only what changed is compiled again.
+BUILD = --config-settings=build-dir=build/$(notdir $(VENV))
 $(VENV)/.installed: $(VENV)/.made $(VENV)/.sources $(SOURCES)
-	$(PIP) install --quiet --no-build-isolation --config-settings=build-dir=build/$(notdir $(VENV)) '.[test]'
+	$(PIP) install --quiet --no-build-isolation $(BUILD) --config-settings=cmake.define.GSPC_BUNDLE_OPENMP=OFF '.[test]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.made
@@ -86,11 +86,12 @@ CPP := $(shell find kernels tests -name '*.[ch]' -o -name '*.[ch]pp' -o -name '*
 TIDY_SOURCES := 'kernels/(?!.*_(isa|vnni)\.cpp).*\.cpp$$'
 TIDY_FLAGS = -quiet -hide-progress -extra-arg=-Wno-unknown-warning-option -extra-arg=-idirafter$(shell $(CXX) -print-file-name=include)
 
-check: install $(VENV)/.dev $(STUBS:gspc/%=build/stubs/%) ## lint, formatting, types, who imports whom, and whether what is generated is current
+check: install cli $(VENV)/.dev $(STUBS:gspc/%=build/stubs/%) ## lint, formatting, types, who imports whom, and whether what is generated is current
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/clang-format --dry-run --Werror $(CPP)
 	$(BIN)/run-clang-tidy.py -p build/$(notdir $(VENV)) -clang-tidy-binary $(BIN)/clang-tidy $(TIDY_FLAGS) $(TIDY_SOURCES)
+	$(BIN)/run-clang-tidy.py -p build/cli -clang-tidy-binary $(BIN)/clang-tidy $(TIDY_FLAGS) 'kernels/cli/.*\.cpp$$'
 	@for stub in $(notdir $(STUBS)); do diff -u gspc/$$stub build/stubs/$$stub || \
 		{ echo "make check: gspc/$$stub is not what the modules offer; make stubs" >&2; exit 1; }; done
 	$(BIN)/mypy
@@ -120,8 +121,34 @@ build/wasm/pcgs.wasm: $(WASM_SOURCES:kernels/%.cpp=build/wasm/%.o)
 	$(EMCC) -O1 -fwasm-exceptions -sSTANDALONE_WASM -sWASM_BIGINT -sALLOW_MEMORY_GROWTH --no-entry \
 		-sEXPORTED_FUNCTIONS=$(WASM_EXPORTS) $^ -o $@
 
+# The core, the heads and a main function. The linker leaves out what they do not use.
+CMAKE := $(firstword $(wildcard $(BIN)/cmake) cmake)
+cli: ## build pcgs, a decoder without Python, build/cli/pcgs (needs cmake, a compiler and zlib)
+	@command -v $(CMAKE) >/dev/null || { echo 'make cli: no cmake here; apt-get install cmake g++ zlib1g-dev' >&2; exit 1; }
+	$(CMAKE) -S kernels -B build/cli -DGSPC_PYTHON=OFF -DGSPC_CLI=ON
+	$(CMAKE) --build build/cli --target pcgs --parallel $$(nproc)
+
+# From what `install` compiled, so in seconds. Wheels for others come from cibuildwheel (pyproject.toml): they are
+# built in its images, for older systems than this one.
+dist: install ## write the source distribution and a wheel for this machine to dist/
+	rm -rf dist
+	$(PIP) install --quiet build
+	$(BIN)/python -m build --no-isolation --sdist
+	$(PIP) wheel --quiet --no-build-isolation --no-deps $(BUILD) --config-settings=cmake.define.GSPC_BUNDLE_OPENMP=ON \
+		--wheel-dir dist .
+
 man: install ## write the man pages again from the commands' own help
 	$(BIN)/python -m gspc.cli.man man
+
+$(VENV)/.docs: pyproject.toml $(VENV)/.made
+	$(PIP) install --quiet 'mkdocs-material>=9.7' 'mkdocstrings-python>=2' 'pypandoc_binary>=1.17'
+	@touch $@
+
+# Needs no network once the tools are there: the site loads nothing from elsewhere, and neither do they.
+docs: export NO_MKDOCS_2_WARNING := 1
+docs: $(VENV)/.docs ## write the documentation as pages to build/site
+	$(BIN)/mkdocs build --quiet --config-file man/mkdocs.yml
+	@echo build/site/index.html
 
 clean: ## remove everything that was built or generated here
 	rm -rf $(VENV) build dist demo renders .pytest_cache .mypy_cache .ruff_cache .hypothesis

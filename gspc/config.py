@@ -7,11 +7,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from gspc.errors import UsageError
-from gspc.presets import GSPC
+from gspc.presets import DEFAULT_PRESET, GSPC
 from gspc.recipe import Recipe
+from gspc.switches import chosen
 
 Background = Literal["auto", "white", "black"]
 Precision = Literal["float32", "bf16"]
@@ -41,6 +42,10 @@ class DataOptions:
     strict: refuse scenes of which a photograph is missing or damaged.
     cameras: of a splat in place of photographs, the scene whose cameras it is to be seen from; None places
         cameras by the splat's geometry.
+
+    >>> import gspc
+    >>> gspc.DataOptions(resolution=2, background="white").hold
+    8
     """
 
     resolution: int | None = None
@@ -75,6 +80,7 @@ class DataOptions:
             raise UsageError(f"--exif {self.exif}: give one of {', '.join(get_args(Exif))}")
 
 
+MIN_TARGET_SIZE = 10_000  # bytes; networks, cameras and header alone take more than this
 MIN_MAX_ANCHORS = 64  # fewer are no scene: pruning leaves as many
 
 
@@ -92,11 +98,17 @@ class FitOptions:
     checkpoint_every: iterations between checkpoints; 0 writes only the last.
     resume: go on from the checkpoint beside the output.
     log: file that receives the progress as JSON lines.
+    target_size: bytes that the stream of all levels should take; None takes what the rate weights make of it.
+    preview: iterations between pictures of a view beside the output; 0 writes none.
     max_anchors: that growth may reach; None: as many as half of the memory holds.
     heads_precision: of the Gaussian heads' products while training, until they are quantized for the stream;
         "bf16" needs a CUDA device.
     recipe: what is learned and how; see `gspc.recipe`.
     metadata: what the model and its streams say about their making, beside the trainer's own entries.
+
+    >>> import gspc
+    >>> gspc.FitOptions(iterations=1000, levels=2).level_count
+    2
     """
 
     iterations: int | None = None
@@ -109,6 +121,8 @@ class FitOptions:
     checkpoint_every: int = 500
     resume: bool = False
     log: Path | None = None
+    target_size: int | None = None
+    preview: int = 0
     max_anchors: int | None = None
     heads_precision: Precision = "float32"
     recipe: Recipe = GSPC
@@ -138,12 +152,32 @@ class FitOptions:
             raise UsageError(f"--threads {self.threads}: give at least 1")
         if self.checkpoint_every < 0:
             raise UsageError(f"--checkpoint-every {self.checkpoint_every}: give 0 or a positive number")
+        if self.target_size is not None and self.target_size < MIN_TARGET_SIZE:
+            raise UsageError(f"--target-size {self.target_size}: give at least {MIN_TARGET_SIZE:,} bytes")
+        if self.preview < 0:
+            raise UsageError(f"--preview {self.preview}: give 0 or a positive number")
         if self.max_anchors is not None and self.max_anchors < MIN_MAX_ANCHORS:
             raise UsageError(f"--max-anchors {self.max_anchors}: give at least {MIN_MAX_ANCHORS}")
         if self.heads_precision not in get_args(Precision):
             raise UsageError(
                 f"--heads-precision {self.heads_precision}: give one of {', '.join(get_args(Precision))}"
             )
+
+    @classmethod
+    def of_preset(
+        cls, name: str = DEFAULT_PRESET, ingredients: Mapping[str, object] | None = None, **options: Any
+    ) -> FitOptions:
+        """The options of a preset, of which `ingredients` are replaced; `options` are fields of this class.
+
+        Raises UsageError.
+
+        >>> import gspc
+        >>> options = gspc.FitOptions.of_preset("fast", {"pool": 0, "features": 32}, levels=3)
+        >>> options.recipe.schedule.iterations, dict(options.metadata)
+        (1000, {'preset': 'fast', 'switches': 'features=32 pool=0'})
+        """
+        recipe, made = chosen(name, ingredients or {})
+        return cls(recipe=recipe, metadata=made, **options)
 
     @property
     def level_count(self) -> int:
@@ -159,3 +193,8 @@ class FitOptions:
 def checkpoint_path(output: Path) -> Path:
     """Where a fit to `output` keeps what it needs to resume."""
     return output.with_name(output.name + ".checkpoint")
+
+
+def preview_path(output: Path) -> Path:
+    """Where a fit to `output` shows how far it is."""
+    return output.with_name(output.name + ".preview.png")

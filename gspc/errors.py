@@ -7,7 +7,15 @@ class GspcError(Exception):
     """Anything the user can be told in one line; `exit_code` is the process's exit status.
 
     `problem` says what is wrong and what to do, `source` which input it is about, where that is known already
-    (otherwise `gspc.pipeline.naming` adds it). Both are the line: "SOURCE: PROBLEM".
+    (otherwise `gspc.pipeline.naming` adds it). Both are the line: "SOURCE: PROBLEM". Messages may name
+    options of the command line, which the arguments in Python are called after.
+
+    >>> import gspc
+    >>> try:
+    ...     gspc.open("nowhere.pcgs")
+    ... except gspc.Error as error:
+    ...     print(error, error.exit_code)
+    nowhere.pcgs: no such file; check the path 3
     """
 
     exit_code = 1

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gspc import extras
 from gspc.errors import BackendError, InputError
 from gspc.ops import arrays
 from gspc.ops.kernels import kernels
@@ -97,8 +98,8 @@ def reference_ssim(image: NDArray[np.float32], target: NDArray[np.float32]) -> f
 
 
 def lpips(image: Image, target: Image) -> float | None:
-    """VGG16-LPIPS v0.1 (Zhang et al. 2018) of [H, W, 3] pictures; None where the weights are missing,
-    lpips_status() then says which.
+    """VGG16-LPIPS v0.1 (Zhang et al. 2018) of [H, W, 3] pictures; None where the weights or torch are
+    missing, lpips_status() then says which.
 
     The network expects [-1, 1]; the tables of this field feed it [0, 1] without rescaling, and so do we, to
     compare. Raises InputError for weights that do not fit the network and for pictures under 16 pixels high
@@ -110,7 +111,7 @@ def lpips(image: Image, target: Image) -> float | None:
             f"LPIPS needs pictures of at least {LPIPS_MIN_SIDE} pixels, not {a.shape[1]} x {a.shape[0]}"
         )
     vgg, lin = _lpips_files()
-    if vgg is None or lin is None:
+    if vgg is None or lin is None or not extras.installed("torch"):
         return None
     import torch
 
@@ -121,8 +122,8 @@ def lpips(image: Image, target: Image) -> float | None:
 
 
 def lpips_status() -> str:
-    """One line: where the LPIPS weights are, or which file is missing and where it was looked for. Loads
-    nothing.
+    """One line: where the LPIPS weights are, or which file is missing and where it was looked for, or that
+    torch is. Loads nothing.
     """
     vgg, lin = _lpips_files()
     if vgg is None:
@@ -130,6 +131,8 @@ def lpips_status() -> str:
         return f"no LPIPS: {VGG_FILE} is not in {places}"
     if lin is None:
         return f"no LPIPS: {LIN_FILE} (v0.1) is missing; pip install 'gspc[lpips]' or set {LPIPS_VARIABLE}"
+    if not extras.installed("torch"):
+        return f"no LPIPS: torch is missing; {extras.advice('torch')}"
     return f"LPIPS (VGG16, v0.1) with {vgg} and {lin}"
 
 
@@ -257,6 +260,7 @@ def _bjontegaard(name: str, reference: Curve, test: Curve) -> Difference:
         return Difference(None, shared, f"{fewest} point{'s' * (fewest != 1)}, {BD_POINTS} needed")
     if shared < BD_OVERLAP - 1e-9:
         return Difference(None, shared, f"overlap {math.floor(100 * shared)} %")
+    extras.require("bjontegaard", "a comparison of curves")
     import bjontegaard  # brings matplotlib: loaded only here
 
     compute = getattr(bjontegaard, name)

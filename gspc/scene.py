@@ -22,7 +22,16 @@ U8 = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera. Focal lengths and principal point in pixels; pixel centres lie at +0.5."""
+    """A pinhole camera. Focal lengths and principal point in pixels; pixel centres lie at +0.5.
+
+    >>> import gspc
+    >>> import numpy as np
+    >>> pose = np.eye(4)  # looks along z
+    >>> pose[:3, 3] = (0, 0, 3)  # at the origin, from 3 units away
+    >>> camera = gspc.Camera("mine", 64, 48, 60.0, 60.0, 32.0, 24.0, pose)
+    >>> camera.center.tolist(), gspc.render("scene.pcgs", camera).shape
+    ([0.0, 0.0, -3.0], (48, 64, 3))
+    """
 
     name: str
     width: int
@@ -188,7 +197,14 @@ class SceneData:
 
 @dataclass(frozen=True)
 class Gaussians:
-    """Neural Gaussians decoded from anchors for one view."""
+    """Neural Gaussians decoded from anchors for one view.
+
+    >>> import gspc
+    >>> scene = gspc.open("scene.pcgs")
+    >>> found = scene.gaussians(scene.cameras[0])
+    >>> found.means.shape[1], found.quats.shape[1], bool((found.opacities > 0).all())
+    (3, 4, True)
+    """
 
     means: F32  # [M, 3] world space
     quats: F32  # [M, 4] wxyz, normalized
@@ -220,7 +236,13 @@ class Heads:
 @dataclass(frozen=True)
 class DecodedScene:
     """A scene restored from a stream (or exported from a model) at one level: all a renderer needs,
-    nothing trainable."""
+    nothing trainable.
+
+    >>> import gspc
+    >>> scene = gspc.open("scene.pcgs").decoded
+    >>> scene.anchors.shape[0] == scene.features.shape[0] == scene.gaussian_mask.shape[0]
+    True
+    """
 
     level: int  # level this scene was restored to, counted from 1
     levels: int  # levels the stream holds

@@ -62,6 +62,13 @@ def differences(recipe: Recipe, base: Recipe) -> dict[str, Any]:
     return {name: value for name, value in recipe.values().items() if value != others[name]}
 
 
+def chosen(name: str, switches: Mapping[str, Any], where: str = "--set") -> tuple[Recipe, dict[str, str]]:
+    """A preset's recipe with some ingredients replaced, and what a model says of both. Raises UsageError."""
+    recipe = with_switches(preset(name), switches, where)
+    changed = as_text(differences(recipe, preset(name)))
+    return recipe, {"preset": name} | ({"switches": changed} if changed else {})
+
+
 def as_text(switches: Mapping[str, Any]) -> str:
     """'features=16 chunks=0': what would have to be given to --set."""
     return " ".join(f"{name}={value_text(value)}" for name, value in switches.items())

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 import torch._dynamo  # torch's optimizers import it at their first step
 
+import gspc
 from gspc import pipeline
 from gspc.config import DataOptions, FitOptions
 from gspc.data.demo import write_demo_scene
@@ -118,6 +119,8 @@ def use_cases(work: Path) -> dict[str, Callable[[], object]]:
         "render": draw,
         "evaluate": lambda: pipeline.evaluate(pipeline.load_source(stream), photographs, threads=1),
         "inspect": lambda: pipeline.inspect(pipeline.load_source(stream), rates=True, levels=True, threads=1),
+        "export": lambda: gspc.export(stream, "ply", threads=1),
+        "open": lambda: gspc.open(stream).level(1).render(),
         "bit map": lambda: pipeline.draw_bit_map(pipeline.load_source(stream), threads=1),
     }
 

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,12 @@ def test_the_help_of_every_command_ends_with_an_example(cli: Cli, name: str) -> 
 
 def test_version(cli: Cli) -> None:
     for option in ("--version", "-V"):
-        assert cli(option).out == f"gspc {__version__}\n".encode()
+        lines = cli(option).out.decode().splitlines()
+        assert lines[0] == f"gspc {__version__}"
+        known = dict(line.split(maxsplit=1) for line in lines[1:4])
+        assert known["format"] == ".pcgs 1.0"
+        assert known["kernels"] in ("SSE2", "AVX2", "AVX-512")
+        assert known["torch"] == metadata.version("torch")
 
 
 def test_the_ways_to_help(cli: Cli) -> None:
@@ -182,7 +188,11 @@ def test_bugs_memory_and_interrupts(cli: Cli) -> None:
     missing = failing(ModuleNotFoundError("No module named 'torch'", name="torch"))
     assert missing == (
         5,
-        "gspc: error: the Python package torch is missing; install gspc with all it depends on\n",
+        "gspc: error: the Python package torch is missing; pip install 'gspc[fit]'\n",
+    )
+    assert failing(ModuleNotFoundError("No module named 'PIL'", name="PIL")) == (
+        5,
+        "gspc: error: the Python package PIL is missing; install gspc with all it depends on\n",
     )
     assert failing(ModuleNotFoundError("No module named 'gspc.x'", name="gspc.x"))[0] == 1
     assert failing(AssertionError())[1].startswith("gspc: error: this is a bug in gspc: AssertionError; run")
@@ -206,7 +216,7 @@ def test_control_characters_do_not_reach_the_terminal(cli: Cli) -> None:
     "args", [["--stats", "--version"], ["--stats", "demo-scene", "x"], ["demo-scene", "x", "--stats"]]
 )
 def test_stats(cli: Cli, args: list[str]) -> None:
-    cli.monkeypatch.setattr(pipeline, "write_demo_scene", lambda directory: None)
+    cli.monkeypatch.setattr(pipeline, "write_demo_scene", lambda directory, on_picture: None)
     ran = cli(*args)
     assert ran.code == 0
     if "--version" not in args:
@@ -334,7 +344,7 @@ def test_errors_do_not_load_torch(tmp_path: Path) -> None:
 
 def test_python_m_gspc() -> None:
     ran = run_fresh("--version")
-    assert (ran.code, ran.out) == (0, f"gspc {__version__}\n".encode())
+    assert (ran.code, ran.out.splitlines()[0]) == (0, f"gspc {__version__}".encode())
 
 
 def test_the_man_pages_are_current() -> None:

@@ -164,7 +164,7 @@ def test_inspecting_splats(cli: Cli) -> None:
         report = json.loads(ran.out)
         assert report["kind"] == "splats"
         assert report["header"]["format"] == kind
-        assert report["header"]["Gaussians"] == "600"
+        assert report["header"]["gaussians"] == 600
     ran = cli("inspect-bitstream", "a.ply")
     assert b"a.ply: splat of another tool" in ran.out
     assert "--levels means nothing" in one_line(cli("inspect-bitstream", "a.ply", "--levels"), 2)

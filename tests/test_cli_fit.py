@@ -129,3 +129,50 @@ def test_fit_notes_how_photographs_were_read(monkeypatch: pytest.MonkeyPatch) ->
         assert as_trained({"resolution": text}).resolution is None
     nonsense = {"resolution": "x", "hold": "-1", "background": "auto"}
     assert as_trained(nonsense, Wanted(images=Path("i"))) == DataOptions(images=Path("i"))
+
+
+def test_the_live_line_leaves_out_the_loss_first() -> None:
+    from gspc.cli.progress import describe, describe_within
+
+    state: Any = Progress(5)
+    whole = describe(state)
+    assert whole == "loss 0.1250  PSNR 20.00 dB  1,234 anchors  1.50 MB"
+    assert describe_within(state, len(whole)) == whole
+    assert describe_within(state, len(whole) - 1) == "PSNR 20.00 dB  1,234 anchors  1.50 MB"
+    assert describe_within(state, 25) == "PSNR 20.00 dB  1.50 MB"
+    assert describe_within(state, 0) == "PSNR 20.00 dB"
+
+
+def test_the_bar_keeps_its_width_in_80_columns(cli: Cli) -> None:
+    def fit(scene: Path, output: Path, data: Any, options: Any, observer: Any) -> Any:
+        observer.progress(Progress(10))
+        return Result(output)
+
+    cli.monkeypatch.setattr(pipeline, "fit", fit)
+    cli.monkeypatch.setenv("TERM", "xterm")
+    cli.monkeypatch.setenv("COLUMNS", "80")
+    ran = cli("fit", "photos", "-o", "m.pt", terminals=["stderr"])
+    bars = [line for line in ran.err.replace("\r", "\n").splitlines() if "10/10" in line]
+    assert bars[-1].count("━") == 20
+    assert "PSNR 20.00 dB" in bars[-1] and "1:05 left" in bars[-1] and "loss" not in bars[-1]
+
+
+def test_sizes_and_previews_are_options(cli: Cli) -> None:
+    seen: list[Any] = []
+
+    def fit(scene: Path, output: Path, data: Any, options: Any, observer: Any) -> Any:
+        seen.append(options)
+        return Result(output)
+
+    cli.monkeypatch.setattr(pipeline, "fit", fit)
+    assert cli("fit", "photos", "-o", "m.pt", "--target-size", "1.5MB", "--preview", "100").code == 0
+    assert (seen[0].target_size, seen[0].preview) == (1_500_000, 100)
+    Path("c.toml").write_text("target_size = 20000\npreview = 7\n")
+    assert cli("fit", "photos", "-o", "n.pt", "--config", "c.toml").code == 0
+    assert (seen[1].target_size, seen[1].preview) == (20_000, 7)
+    for option, problem in (
+        ("--target-size=9k", "--target-size 9000: give at least"),
+        ("--preview=-1", "--preview"),
+    ):
+        ran = cli("fit", "photos", "-o", "m.pt", option)
+        assert (ran.code, problem in ran.err) == (2, True)

@@ -12,6 +12,7 @@ from rendering_scenes import random_scene
 
 from gspc import pipeline
 from gspc.pipeline import ChunkRow, Inspection, Part
+from gspc.pipeline.inspection import Alive
 from gspc.rendering import write_scene
 
 SCENE = random_scene(cameras=3)
@@ -34,6 +35,7 @@ def inspection(**changes: Any) -> Inspection:
         "parts": (Part("networks", None, 100), Part("features", 1, 500), Part("features", 2, 400)),
         "chunks": tuple(ChunkRow("SLCE", 1, i, 100 * i, 100, "") for i in range(50)),
         "problems": (),
+        "rows": (Alive(20, 90), Alive(30, 100)),
     }
     return Inspection(**(values | changes))
 
@@ -48,8 +50,12 @@ def test_inspect_shows_where_the_bytes_go(cli: Cli) -> None:
     rows = [line.split() for line in text.splitlines()]
     assert ["1", "features", "500", "50.0", "█" * 24] in rows
     assert ["2", "features", "400", "40.0"] in [row[:4] for row in rows]
-    assert ["1", "file", "up", "to", "here", "600", "60.0"] in rows
-    assert "and 10 more; --json lists all" in text
+    assert ["1", "20", "90", "600", "60.0"] in rows
+    assert ["2", "30", "100", "1,000", "100.0"] in rows
+    assert text.index("file up to here") < text.index("Where the bytes go")
+    assert "SLCE" not in text
+    text = cli("inspect-bitstream", "--chunks", stdin=STREAM).out.decode()
+    assert text.count("SLCE") == 50
 
 
 def test_inspect_json(cli: Cli) -> None:
@@ -95,5 +101,5 @@ def test_inspect_a_decoded_scene(cli: Cli) -> None:
     report = json.loads(ran.out)
     assert report["kind"] == "scene"
     assert sum(part["bytes"] for part in report["components"]) == report["bytes"] == len(data)
-    assert report["header"]["anchors"] == "50"
+    assert report["header"]["anchors"] == 50
     assert cli("inspect-bitstream", stdin=data).code == 0

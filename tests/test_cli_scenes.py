@@ -203,7 +203,9 @@ def test_unknown_content(cli: Cli) -> None:
 
 def test_demo_scene_overwrites_with_force_only(cli: Cli) -> None:
     written: list[Path] = []
-    cli.monkeypatch.setattr(pipeline, "write_demo_scene", written.append)
+    cli.monkeypatch.setattr(
+        pipeline, "write_demo_scene", lambda directory, on_picture: written.append(directory)
+    )
     Path("empty").mkdir()
     Path("full").mkdir()
     Path("full/mine").write_bytes(b"precious")
@@ -220,8 +222,10 @@ def test_demo_scene_overwrites_with_force_only(cli: Cli) -> None:
 def test_compress_says_the_sizes(cli: Cli) -> None:
     calls = []
 
-    def compress(source: Any, *, levels: int | None, threads: int, coder: str) -> pipeline.Compressed:
-        calls.append((source.kind, levels, threads, coder))
+    def compress(
+        source: Any, *, levels: int | None, max_size: int | None, threads: int, coder: str
+    ) -> pipeline.Compressed:
+        calls.append((source.kind, levels, max_size, threads, coder))
         return pipeline.Compressed(b"\x89data", 2, (1234, 5678))
 
     cli.monkeypatch.setattr(pipeline, "compress", compress)
@@ -232,7 +236,13 @@ def test_compress_says_the_sizes(cli: Cli) -> None:
     assert Path("scene.pcgs").read_bytes() == b"\x89data"
     assert cli("compress", stdin=STREAM).out == b"\x89data"
     assert cli("compress", "--coder", "torchac", stdin=STREAM).code == 0
-    assert calls == [("model", 2, 0, "lanes"), ("pcgs", None, 0, "lanes"), ("pcgs", None, 0, "torchac")]
+    assert cli("compress", "--max-size", "1.5kB", stdin=STREAM).code == 0
+    assert calls == [
+        ("model", 2, None, 0, "lanes"),
+        ("pcgs", None, None, 0, "lanes"),
+        ("pcgs", None, None, 0, "torchac"),
+        ("pcgs", None, 1500, 0, "lanes"),
+    ]
 
 
 def test_compress_refuses_a_decoded_scene(cli: Cli) -> None:

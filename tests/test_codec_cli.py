@@ -3,76 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import synthetic
+from codec_programs import MACHINES, ROOT, programs_for
 
 from gspc.codec import decode, encode
 
-ROOT = Path(__file__).parent.parent
-SOURCES = sorted([*(ROOT / "kernels/codec").glob("*/*.cpp"), *(ROOT / "kernels/common").glob("*.cpp")])
-MACHINES = {
-    "native": ("g++", "gcc", None),
-    "aarch64": ("aarch64-linux-gnu-g++", "aarch64-linux-gnu-gcc", "qemu-aarch64"),
-    "s390x (big-endian)": ("s390x-linux-gnu-g++", "s390x-linux-gnu-gcc", "qemu-s390x"),
-}
-
-
-PROGRAMS = ("pcgs_info", "pcgs_edges")
 GOLDEN = ROOT / "tests/golden"
 
 
-def find(*names: str) -> str | None:
-    return next((path for name in names if (path := shutil.which(name))), None)
-
-
-@pytest.fixture(scope="module", params=list(MACHINES))
-def programs(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, list[str]]:
+@pytest.fixture(params=list(MACHINES))
+def programs(request: pytest.FixtureRequest) -> dict[str, list[str]]:
     """The commands that run pcgs_info and pcgs_edges."""
-    cxx, cc, emulator = MACHINES[request.param]
-    runner = find(emulator, f"{emulator}-static") if emulator else None
-    missing = [name for name in (cxx, cc) if shutil.which(name) is None]
-    if emulator and runner is None:
-        missing.append(emulator)
-    if missing:
-        pytest.skip(f"no {', '.join(missing)} here")
-    where = tmp_path_factory.mktemp("cli")
-    include = f"-I{ROOT / 'kernels'}"
-    base = ["-DGSPC_ISA_NAMESPACE=isa_base", "-DGSPC_ISA_IS_base=1", "-ffp-contract=off", "-pthread", "-O1"]
-
-    def build(source: Path) -> str:
-        target = where / f"{source.parent.name}_{source.stem}.o"
-        language = [cc, "-std=c99"] if source.suffix == ".c" else [cxx, "-std=c++17", *base]
-        command = [
-            *language,
-            "-Wall",
-            "-Wextra",
-            "-Werror=implicit",
-            include,
-            "-c",
-            str(source),
-            "-o",
-            str(target),
-        ]
-        subprocess.run(command, check=True, capture_output=True)
-        return str(target)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        *core, info, edges = pool.map(build, [*SOURCES, *(ROOT / f"tests/codec_cli/{n}.c" for n in PROGRAMS)])
-    commands = {}
-    for name, main in zip(PROGRAMS, (info, edges), strict=True):
-        program = where / name
-        subprocess.run([cxx, "-static", *core, main, "-pthread", "-o", str(program)], check=True)
-        commands[name] = [*([runner] if runner else []), str(program)]
-    return commands
+    return programs_for(request.param)
 
 
 @pytest.fixture

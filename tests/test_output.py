@@ -5,12 +5,24 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from cli_tools import environment
 
 from gspc.errors import OutputError
-from gspc.output import atomic_file, check_target, cut_to_bytes, output_error, write_atomically, writing
+from gspc.output import (
+    atomic_file,
+    check_target,
+    cut_to_bytes,
+    descriptor_of,
+    output_error,
+    same_file,
+    write_atomically,
+    writing,
+)
 
 
 def listing(directory: Path) -> list[str]:
@@ -131,3 +143,62 @@ def test_links_in_a_circle(tmp_path: Path) -> None:
     loop.symlink_to(loop)
     with pytest.raises(OutputError, match=r"loop: cannot be written \(Too many levels of symbolic links\)"):
         check_target(loop, force=True)
+
+
+def test_a_replaced_file_hands_on_its_permissions(tmp_path: Path) -> None:
+    target = tmp_path / "a"
+    target.write_bytes(b"old")
+    for mode in (0o600, 0o755):
+        target.chmod(mode)
+        write_atomically(target, b"new")
+        assert stat.S_IMODE(target.stat().st_mode) == mode
+
+
+def test_leftovers_of_killed_runs_are_removed(tmp_path: Path) -> None:
+    """A process that is killed while it writes leaves its temporary file; the next run removes it, but not
+    that of a run that goes on."""
+    code = (
+        "import os, signal, sys; from pathlib import Path; from gspc.output import atomic_file\n"
+        "with atomic_file(Path(sys.argv[1])) as stream:\n"
+        "    stream.write(b'half'); stream.flush(); os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    target = tmp_path / "a.pcgs"
+    subprocess.run([sys.executable, "-c", code, str(target)], env=environment(), check=False)
+    (left,) = listing(tmp_path)
+    assert left.startswith(".a.pcgs.") and left.endswith(".part")
+    (tmp_path / ".a.pcgs.mine.part").write_bytes(b"not ours")
+    with atomic_file(target) as stream:
+        stream.write(b"first")
+        write_atomically(target, b"second")
+        assert len(listing(tmp_path)) == 3
+    assert target.read_bytes() == b"first"
+    assert listing(tmp_path) == [".a.pcgs.mine.part", "a.pcgs"]
+
+
+def test_descriptors(tmp_path: Path) -> None:
+    assert [descriptor_of(Path(name)) for name in ("/dev/stdout", "/dev/fd/63", "/proc/self/fd/3")] == [
+        1,
+        63,
+        3,
+    ]
+    assert descriptor_of(Path(f"/proc/{os.getpid()}/fd/5")) == 5
+    for name in ("/dev/fd/x", "/dev/null", "dev/fd/1", f"/proc/{os.getpid() + 1}/fd/5"):
+        assert descriptor_of(Path(name)) is None
+    reader, writer = os.pipe()
+    write_atomically(Path(f"/dev/fd/{writer}"), b"through a pipe")
+    os.close(writer)
+    with os.fdopen(reader, "rb") as stream:
+        assert stream.read() == b"through a pipe"
+    with pytest.raises(OutputError, match="is closed"):
+        check_target(Path(f"/dev/fd/{writer}"), force=False)
+
+
+def test_same_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"")
+    (tmp_path / "link").symlink_to("a")
+    os.link(tmp_path / "a", tmp_path / "hard")
+    (tmp_path / "b").write_bytes(b"")
+    assert same_file(tmp_path / "link", tmp_path / "hard")
+    assert not same_file(tmp_path / "a", tmp_path / "b")
+    assert not same_file(tmp_path / "a", tmp_path / "none")
+    assert not same_file(Path("/dev/null"), Path("/dev/null"))

@@ -37,7 +37,7 @@ def fresh_python(*arguments: str) -> str:
 
 def test_use_cases_leave_the_process_as_they_found_it(tmp_path: Path) -> None:
     changed = json.loads(fresh_python(str(TESTS / "process_state.py"), str(tmp_path)).splitlines()[-1])
-    assert set(changed) >= {"fit", "interrupted fit", "encode", "decode", "render"}
+    assert set(changed) >= {"fit", "interrupted fit", "encode", "decode", "render", "export", "open"}
     assert {name: keys for name, keys in changed.items() if keys} == {}
 
 

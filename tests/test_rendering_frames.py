@@ -98,9 +98,18 @@ def test_cameras_by_name_and_index() -> None:
 
 def test_size_moves_the_intrinsics() -> None:
     view = camera(width=400, height=300, focal=500.0)
-    (resized,) = select_cameras([view], size="200x300")
-    assert (resized.width, resized.height, resized.fx, resized.fy) == (200, 300, 250.0, 500.0)
-    assert (resized.cx, resized.cy) == (100.0, 150.0)
+    (resized,) = select_cameras([view], size="200")
+    assert (resized.width, resized.height, resized.fx, resized.fy) == (200, 150, 250.0, 250.0)
+    assert (resized.cx, resized.cy) == (100.0, 75.0)
+
+
+def test_sizes_of_another_shape_show_more_and_squash_nothing() -> None:
+    view = dataclasses.replace(camera(width=400, height=300, focal=500.0), cx=190.0)
+    (tall,) = select_cameras([view], size="200x300")
+    assert (tall.width, tall.height, tall.fx, tall.fy) == (200, 300, 250.0, 250.0)
+    assert (tall.cx, tall.cy) == (95.0, 150.0)
+    (wide,) = select_cameras([view], size="800x300")
+    assert (wide.fx, wide.fy, wide.cx, wide.cy) == (500.0, 500.0, 390.0, 150.0)
 
 
 def test_names_are_safe_and_unique() -> None:

@@ -14,8 +14,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from gspc import __version__
-from gspc.cli import console
+from gspc import __version__, extras
+from gspc.cli import console, options
 from gspc.errors import GspcError, Stopped, UsageError
 
 # subcommand -> its module below gspc.cli; each has a function `command`. In the order of help.
@@ -47,17 +47,19 @@ class LazyCommands(TyperGroup):
         """The subcommand of that name, or None."""
         if cmd_name not in COMMANDS:
             return None
+        from gspc.cli.command import Command
         from gspc.cli.options import with_common_options
 
         module = importlib.import_module(f"gspc.cli.{COMMANDS[cmd_name]}")
         single = typer.Typer(add_completion=False, rich_markup_mode=None)
         decorate = single.command(
             cmd_name,
+            cls=Command,
             help="\n\n".join([_unwrapped(module.command), *getattr(module, "more_help", list)()]),
             epilog=f"Example: {module.EXAMPLE}",
         )
         decorate(with_common_options(module.command))
-        return _without_types(typer.main.get_command(single))
+        return typer.main.get_command(single)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The subcommand that the arguments name.
@@ -76,20 +78,11 @@ class LazyCommands(TyperGroup):
         return super().resolve_command(ctx, [name, *rest])
 
 
-def _without_types(command: Any) -> Any:
-    """A command whose help does not say the type of an argument: its name and its text do."""
-    for parameter in command.params:
-        if parameter.param_type_name == "argument":
-            parameter.display_type_rich = lambda ctx: ""
-    return command
-
-
 EXAMPLE = "gspc fit photos -o model.pt && gspc compress model.pt -o scene.pcgs && gspc render scene.pcgs"
 
 # Help is plain text: rich would take [cuda] in it for markup, and cost more time than all the rest of help.
 app = typer.Typer(
     cls=LazyCommands,
-    add_completion=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=f"Example: {EXAMPLE}",
@@ -104,15 +97,18 @@ def _unwrapped(command: Callable[..., None]) -> str:
 
 def _version(value: bool) -> None:
     if value:
-        console.out(f"gspc {__version__}")
+        from gspc.pipeline.versions import what_runs
+
+        lines = [f"{name:9}{value}" for name, value in what_runs()]
+        console.out("\n".join([f"gspc {__version__}", *lines]))
         raise typer.Exit
 
 
 def gspc(
-    stats: Annotated[
-        bool, typer.Option("--stats", help="Print wall time and peak memory on stderr.")
-    ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Print the traceback of an error.")] = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    stats: options.Stats = False,
+    debug: options.Debug = False,
     version: Annotated[
         bool,
         typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version and exit."),
@@ -125,8 +121,7 @@ def gspc(
 
     `gspc help COMMAND` explains a command, man gspc-COMMAND more.
     """
-    console.settings.stats |= stats
-    console.settings.debug |= debug
+    console.settings.ask(quiet=quiet, verbose=verbose, stats=stats, debug=debug)
 
 
 app.callback(help=_unwrapped(gspc))(gspc)
@@ -137,7 +132,7 @@ def main(args: Sequence[str] | None = None) -> int:
     console.settings = console.Settings(debug="--debug" in (sys.argv if args is None else args))
     code = 0
     try:
-        console.buffer_stdout()
+        console.settle_streams()
         with warnings.catch_warnings():
             warnings.showwarning = console.library_warning
             code = _guarded(sys.argv[1:] if args is None else list(args))
@@ -175,7 +170,7 @@ def _guarded(args: list[str]) -> int:
         console.error(str(problem))
         return problem.exit_code
     except OSError as problem:
-        if problem.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if problem.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF):
             return _bug(problem)
         return _output_failed(problem)
     except MemoryError:
@@ -188,7 +183,7 @@ def _guarded(args: list[str]) -> int:
             return _bug(problem)
         if console.settings.debug:
             console.trace()
-        console.error(f"the Python package {problem.name} is missing; install gspc with all it depends on")
+        console.error(f"the Python package {problem.name} is missing; {extras.advice(problem.name)}")
         return EXIT_BACKEND
     except Exception as problem:
         return _bug(problem)
@@ -211,7 +206,8 @@ def _bug(problem: Exception) -> int:
 
 
 def _invoke(args: list[str]) -> int:
-    command = typer.main.get_command(app)
+    command: Any = typer.main.get_command(app)
+    command._main_shell_completion({}, "gspc")  # answers a shell that completes a line, and exits
     help_alone = EXIT_USAGE if not args else 0  # help was not asked for
     try:
         with command.make_context("gspc", args or ["--help"]) as context:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Literal
 
 from gspc.cli import console, targets
@@ -29,21 +28,21 @@ def run(
     if plot not in (None, "-") and not str(plot).lower().endswith(".png"):
         raise UsageError(f"--plot {plot}: the picture is a PNG; give a name that ends in .png")
     picture = None if plot is None else targets.binary(plot, "a picture", force=force)
-    for name in (json_file, csv_file):
-        targets.check(name, force=force)
+    reports = [file for arm in arms for file in (arm.partition("=")[2] or arm).split("+")]
+    for name in (json_file, csv_file, plot):
+        targets.check(name, *reports, force=force)
     from gspc import pipeline
 
     result = pipeline.compare(arms, levels=levels)
     for warning in result.warnings:
         console.warn(warning)
-    if json_file is not None:
-        targets.text(json_file, json.dumps(as_json(result), indent=2, allow_nan=False) + "\n", force=force)
+    if not any(targets.is_stdout(name) for name in outputs):
+        _show(result)  # first: a report that cannot be written does not lose the tables
+    targets.report(json_file, as_json(result), stdout_taken=False, force=force)
     if csv_file is not None:
         targets.text(csv_file, as_csv(result), force=force)
     if picture is not None:
         picture.write(pipeline.plot_curves(result))
-    if "-" not in outputs:
-        _show(result)
 
 
 def as_json(result: Comparison) -> dict[str, Any]:

@@ -25,6 +25,14 @@ def command(
         int | None,
         typer.Option("--levels", metavar="L", min=1, help="Write the first L levels; by default all."),
     ] = None,
+    max_size: Annotated[
+        str | None,
+        typer.Option(
+            "--max-size",
+            metavar="SIZE",
+            help="Write as many levels as fit into this size, such as 8MB or 500k.",
+        ),
+    ] = None,
     output: Annotated[
         str | None,
         typer.Option(
@@ -39,6 +47,7 @@ def command(
             "to compare with.",
         ),
     ] = "lanes",
+    json_report: options.Json = None,
     threads: options.Threads = 0,
     force: options.Force = False,
 ) -> None:
@@ -47,14 +56,30 @@ def command(
     A stream (.pcgs) holds the scene in levels, from coarse to fine, and everything that is needed to draw
     them. Given a .pcgs this keeps the first levels of it; the model is not needed then.
     """
-    target = targets.binary(output, "a stream", force=force)
+    most = None if max_size is None else options.byte_count(max_size, "--max-size")
+    target = targets.binary(output, "a stream", force=force, source=source)
+    targets.check(json_report, source, force=force)
     process.limit_threads(threads)
     from gspc import pipeline
 
-    data = pipeline.load_source(options.read_source(source))
-    result = pipeline.compress(data, levels=levels, threads=threads, coder=coder)
+    data = options.load(source)
+    result = pipeline.compress(data, levels=levels, max_size=most, threads=threads, coder=coder)
     for warning in result.warnings:
         console.warn(f"{data.name}: {warning}")
     target.write(result.data)
     sizes = ", ".join(f"{level + 1}: {size:,}" for level, size in enumerate(result.level_bytes))
-    console.note(f"{target.name}: {len(result.data):,} bytes; up to level {sizes}")
+    left_out = f"{result.levels} of {result.available} levels, " * (most is not None)
+    line = f"{target.name}: {left_out}{len(result.data):,} bytes; up to level {sizes}"
+    targets.note(line, json_report)
+    values = {
+        "input": data.name,
+        "output": target.name,
+        "bytes": len(result.data),
+        "levels": result.levels,
+        "levels_available": result.available,
+        "bytes_up_to_level": list(result.level_bytes),
+        "max_size": most,
+        "coder": coder,
+        "warnings": list(result.warnings),
+    }
+    targets.report(json_report, values, stdout_taken=target.path is None, force=force)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import io
 import os
 import sys
@@ -9,24 +11,36 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
-from gspc.errors import OutputError
+from gspc.errors import InputError, OutputError, UsageError
+from gspc.output import output_error, writing
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-PIPED_WIDTH = 100  # columns of a table that goes to a file or a pipe
+PIPED_WIDTH = 10_000  # columns of a table that goes to a file or a pipe: more than any of ours takes
 
 
 @dataclass
 class Settings:
-    """What --debug and --stats of the running command ask for."""
+    """What -q, -v, --debug and --stats of the running command ask for."""
 
     debug: bool = False
     stats: bool = False
+    quiet: bool = False
+    verbose: bool = False
     started: float = field(default_factory=time.monotonic)
+
+    def ask(self, *, quiet: bool, verbose: bool, stats: bool, debug: bool) -> None:
+        """Adds what is asked for before or after a command's name. Raises UsageError for -q with -v."""
+        self.quiet |= quiet
+        self.verbose |= verbose
+        self.stats |= stats
+        self.debug |= debug
+        if self.quiet and self.verbose:
+            raise UsageError("-q asks for less and -v for more; give one")
 
 
 settings = Settings()
@@ -42,12 +56,29 @@ def clean(text: object, keep: str = "") -> str:
 
 
 def _say(text: str, keep: str = "") -> None:
-    print(clean(text, keep), file=sys.stderr, flush=True)
+    try:
+        print(clean(text, keep), file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError:  # a stderr that takes nothing must not keep a result from being written
+        pass
+
+
+def say(text: str) -> None:
+    """A line on stderr, also with -q."""
+    _say(f"gspc: {text}")
 
 
 def note(text: str) -> None:
-    """A line of information on stderr."""
-    _say(f"gspc: {text}")
+    """A line of information on stderr, unless -q."""
+    if not settings.quiet:
+        say(text)
+
+
+def detail(text: str) -> None:
+    """A line about what is done, on stderr, with -v only."""
+    if settings.verbose:
+        say(text)
 
 
 def warn(text: str) -> None:
@@ -68,11 +99,11 @@ def trace() -> None:
 
 
 def library_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
-    """What Python's `warnings` show of the libraries we use: nothing, but with --debug a line each.
+    """What Python's `warnings` show of the libraries we use: nothing, but with -v and --debug a line each.
 
     They are made for programmers, and printed as they are they would be no messages of ours.
     """
-    if settings.debug:
+    if settings.debug or settings.verbose:
         warn(f"{category.__name__}: {message}")
 
 
@@ -82,8 +113,9 @@ def err(text: str) -> None:
 
 
 def out(text: str) -> None:
-    """Text that is the command's result, on stdout; may have several lines."""
-    print(clean(text, keep="\n"))
+    """Text that is the command's result, on stdout; may have several lines. Raises OutputError."""
+    with writing("stdout"):
+        print(clean(text, keep="\n"))
 
 
 def stats() -> None:
@@ -98,12 +130,11 @@ def stats() -> None:
 
 
 def stdout_console() -> Console:
-    """A rich console on stdout, wide enough for tables when piped."""
+    """A rich console on stdout; where that is no terminal, lines are as long as they need to be."""
     from rich.console import Console
 
-    return Console(
-        width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False, markup=False, emoji=False
-    )
+    width = None if sys.stdout.isatty() else PIPED_WIDTH
+    return Console(width=width, highlight=False, markup=False, emoji=False)
 
 
 def stderr_console() -> Console:
@@ -114,10 +145,19 @@ def stderr_console() -> Console:
 
 
 def show(*renderables: RenderableType) -> None:
-    """Lines, and tables made by `table` or `facts`, on stdout."""
+    """Lines, and tables made by `table` or `facts`, on stdout. Raises OutputError."""
     console = stdout_console()
-    for renderable in renderables:
-        console.print(clean(renderable) if isinstance(renderable, str) else renderable)
+    with writing("stdout"), console.capture() as captured:
+        for renderable in renderables:
+            console.print(
+                clean(renderable) if isinstance(renderable, str) else renderable,
+                soft_wrap=isinstance(renderable, str),
+            )
+    text = captured.get()
+    if not sys.stdout.isatty():  # rich pads the lines of a table to its width
+        text = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+    with writing("stdout"):
+        sys.stdout.write(text)
 
 
 class _CleanCells:
@@ -189,8 +229,6 @@ def size(count: float) -> str:
 
 def stdin_bytes(reason: str) -> bytes:
     """All of stdin; `reason` says what is expected when it is a terminal."""
-    from gspc.errors import InputError, UsageError
-
     if sys.stdin is None or sys.stdin.isatty():
         raise UsageError(reason)
     try:
@@ -200,7 +238,9 @@ def stdin_bytes(reason: str) -> bytes:
 
 
 def binary_stdout(what: str) -> BinaryIO:
-    """Stdout for binary data. Raises OutputError when it is a terminal."""
+    """Stdout for binary data. Raises OutputError when it is a terminal or closed."""
+    if _only_reads(sys.stdout):
+        raise output_error("stdout", OSError(errno.EBADF, "closed"))
     if sys.stdout.isatty():
         raise OutputError(
             f"stdout: {what} is binary and stdout a terminal; name a file with -o or pipe it on"
@@ -208,9 +248,31 @@ def binary_stdout(what: str) -> BinaryIO:
     return sys.stdout.buffer
 
 
-def buffer_stdout() -> None:
-    """Puts a buffer between us and an unbuffered stdout (PYTHONUNBUFFERED), whose writes may stop half way
-    at a full disk or a closed pipe without an error."""
+def _only_reads(stream: TextIO) -> bool:
+    """Whether nothing can be written to a stream, which is how `settle_streams` leaves a closed stdout."""
+    try:
+        return fcntl.fcntl(stream.fileno(), fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+    except (OSError, ValueError):  # a stream of Python's own, without a descriptor
+        return False
+
+
+def settle_streams() -> None:
+    """Gives the process three standard streams that lose nothing without an error.
+
+    A stream that the caller closed (`2>&-`) is opened on nothing: the next file that is opened would take
+    its number, and messages would end up in that file. Writing to a closed stdout fails; a closed stderr
+    takes everything. An unbuffered stdout (PYTHONUNBUFFERED) gets a buffer, since its writes may stop half
+    way at a full disk or a closed pipe without an error.
+    """
+    for number, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, mode)  # takes the lowest number that is free, which is this one
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115  lives as long as the process
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
     if isinstance(getattr(sys.stdout, "buffer", None), io.RawIOBase):
         sys.stdout.flush()
         buffered = io.BufferedWriter(sys.stdout.buffer)
@@ -230,9 +292,11 @@ def discard_stdout() -> None:
 
 @contextmanager
 def status(text: str) -> Iterator[Callable[[str], None]]:
-    """A spinner with a changing text on a terminal's stderr; silent elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
+    """A spinner with a changing text on a terminal's stderr; elsewhere silent, or with -v a line for each
+    text."""
+    if settings.verbose or settings.quiet or not sys.stderr.isatty():
+        detail(text)
+        yield detail
         return
     with stderr_console().status(clean(text)) as spinner:
         yield lambda line: spinner.update(clean(line))

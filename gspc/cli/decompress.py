@@ -23,13 +23,7 @@ def command(
             help="Where the decoded scene goes, a safetensors file; - or nothing writes to stdout.",
         ),
     ] = None,
-    json_report: Annotated[
-        bool,
-        typer.Option(
-            "--json",
-            help="Report what was decoded as JSON, on stdout, or on stderr when the scene goes to stdout.",
-        ),
-    ] = False,
+    json_report: options.Json = None,
     threads: options.Threads = 0,
     max_memory: options.MaxMemory = options.DEFAULT_MEMORY,
     force: options.Force = False,
@@ -38,33 +32,29 @@ def command(
 
     Needs nothing but the stream. A stream that is cut short gives its last whole level, with a warning.
     """
-    import json
-
-    target = targets.binary(output, "a decoded scene", force=force)
+    target = targets.binary(output, "a decoded scene", force=force, source=source)
+    targets.check(json_report, source, force=force)
     memory = options.byte_count(max_memory)
     from gspc import pipeline
 
-    data = pipeline.load_source(options.read_source(source), expect_stream=True)
+    data = options.load(source)
     result = pipeline.decompress(data, upto=upto, threads=threads, max_memory=memory)
     restored = result.restored
     for warning in restored.warnings:
         console.warn(f"{data.name}: {warning}")
     target.write(result.data)
-    if not json_report:
-        return
-    report = json.dumps(
-        {
-            "input": data.name,
-            "level": restored.level,
-            "levels": restored.levels_in_file,
-            "truncated": restored.truncated,
-            "anchors": len(restored.scene.anchors),
-            "gaussians": int(restored.scene.gaussian_mask.sum()),
-            "symbol_hash": restored.symbol_hash,
-            "warnings": list(restored.warnings),
-        }
+    console.detail(
+        f"{target.name}: level {restored.level} of {restored.levels_in_file}, "
+        f"{len(restored.scene.anchors):,} anchors, {len(result.data):,} bytes"
     )
-    if target.path is None:
-        console.err(report)
-    else:
-        console.out(report)
+    values = {
+        "input": data.name,
+        "level": restored.level,
+        "levels": restored.levels_in_file,
+        "truncated": restored.truncated,
+        "anchors": len(restored.scene.anchors),
+        "gaussians": int(restored.scene.gaussian_mask.sum()),
+        "symbol_hash": restored.symbol_hash,
+        "warnings": list(restored.warnings),
+    }
+    targets.report(json_report, values, stdout_taken=target.path is None, force=force)

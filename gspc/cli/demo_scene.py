@@ -32,5 +32,8 @@ def command(
     with writing(directory):
         if not force and directory.is_dir() and any(directory.iterdir()):
             raise OutputError(f"{directory}: has files in it; add -f to overwrite them")
-        pipeline.write_demo_scene(directory)
+        with console.status("drawing pictures") as show:
+            pipeline.write_demo_scene(
+                directory, on_picture=lambda done, total: show(f"drew {done} of {total} pictures")
+            )
     console.note(f"{directory}: demo scene written")

@@ -54,9 +54,6 @@ Levels = Annotated[
     ),
 ]
 Views = Annotated[bool, typer.Option("--views", help="Show every view, too.")]
-JsonFile = Annotated[
-    str | None, typer.Option("--json", metavar="FILE", help="Write all figures as JSON; - for stdout.")
-]
 CsvFile = Annotated[
     str | None, typer.Option("--csv", metavar="FILE", help="Write all figures as CSV; - for stdout.")
 ]
@@ -89,7 +86,7 @@ def command(
     levels: Levels = None,
     upto: options.Upto = None,
     views: Views = False,
-    json_file: JsonFile = None,
+    json_report: options.Json = None,
     csv_file: CsvFile = None,
     resolution: options.Resolution = None,
     images: options.Images = None,
@@ -118,7 +115,7 @@ def command(
     if compare_arms:
         if data is not None or views or resolution is not None or images is not None or hold is not None:
             raise UsageError("--compare reads scores; it takes no --data, --views, --resolution or the like")
-        compare.run(inputs or [], wanted, json_file, csv_file, plot, force=force)
+        compare.run(inputs or [], wanted, json_report, csv_file, plot, force=force)
         return
     if plot is not None:
         raise UsageError("--plot draws the curves of --compare; add that and two reports or more")
@@ -126,11 +123,12 @@ def command(
         raise UsageError("--data is missing: name the directory with the photographs")
     if inputs is not None and len(inputs) > 1:
         raise UsageError(f"one INPUT at a time, not {len(inputs)}; --compare takes several reports")
-    _check_reports(json_file, csv_file, force=force)
+    source = inputs[0] if inputs else None
+    _check_reports(json_report, csv_file, source, force=force)
     process.limit_threads(threads)
     from gspc import pipeline
 
-    loaded = pipeline.load_source(options.read_source(inputs[0] if inputs else None))
+    loaded = options.load(source)
     with console.status("evaluating") as report:
         result = pipeline.evaluate(
             loaded,
@@ -151,25 +149,22 @@ def command(
             threads=threads,
             report=report,
         )
-    _report(result, json_file, csv_file, views=views, force=force)
+    _report(result, json_report, csv_file, views=views, force=force)
 
 
 def _report(
-    result: Evaluation, json_file: str | None, csv_file: str | None, *, views: bool, force: bool
+    result: Evaluation, json_report: str | None, csv_file: str | None, *, views: bool, force: bool
 ) -> None:
-    import json
-
     for warning in result.warnings:
         console.warn(f"{result.source}: {warning}")
     options.say_notes(result.notes)
     if not result.held_out:
         console.note(f"{result.data}: views that were trained on are among these")
-    if json_file is not None:
-        targets.text(json_file, json.dumps(as_json(result), indent=2, allow_nan=False) + "\n", force=force)
+    if not any(name is not None and targets.is_stdout(name) for name in (json_report, csv_file)):
+        _show(result, views=views)  # first: a report that cannot be written does not lose the table
+    targets.report(json_report, as_json(result), stdout_taken=False, force=force)
     if csv_file is not None:
         targets.text(csv_file, as_csv(result), force=force)
-    if "-" not in (json_file, csv_file):
-        _show(result, views=views)
 
 
 def _levels(levels: str | None, upto: int | None) -> tuple[int, ...] | Literal["last"] | None:
@@ -185,12 +180,12 @@ def _levels(levels: str | None, upto: int | None) -> tuple[int, ...] | Literal["
     return tuple(sorted({int(part) for part in parts}))
 
 
-def _check_reports(json_file: str | None, csv_file: str | None, *, force: bool) -> None:
+def _check_reports(json_file: str | None, csv_file: str | None, source: str | None, *, force: bool) -> None:
     """Refuses impossible outputs before minutes of rendering."""
     if json_file is not None and json_file == csv_file:
         raise UsageError("--json and --csv cannot both write to the same place")
     for name in (json_file, csv_file):
-        targets.check(name, force=force)
+        targets.check(name, source, force=force)
 
 
 def _finite(value: float | None) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,10 +73,6 @@ NoCheck = Annotated[
     bool,
     typer.Option("--no-check", help="Do not compare pictures of the file with those of the scene."),
 ]
-JsonReport = Annotated[
-    bool,
-    typer.Option("--json", help="Report as JSON: on stdout, or on stderr when the file goes to stdout."),
-]
 
 
 def command(
@@ -91,19 +86,20 @@ def command(
     source_frame: SourceFrame = None,
     spz_version: SpzVersion = 3,
     no_check: NoCheck = False,
-    json_report: JsonReport = False,
+    json_report: options.Json = None,
     threads: options.Threads = 0,
     max_memory: options.MaxMemory = options.DEFAULT_MEMORY,
     force: options.Force = False,
 ) -> None:
-    """Write a scene as plain Gaussians for other viewers, engines and tools.
+    """Write a scene in the formats that other tools read.
 
-    Anchors become Gaussians with spherical harmonics, fitted to what the suggested cameras see. Splats of
-    other tools are converted.
+    The result is plain Gaussians, for viewers, engines and libraries. Anchors become Gaussians with spherical
+    harmonics, fitted to what the suggested cameras see. Splats of other tools are converted.
     """
     memory = options.byte_count(max_memory)
     unbundled = Path(output).name == META
-    target = None if unbundled else targets.binary(output, "a splat", force=force)
+    target = None if unbundled else targets.binary(output, "a splat", force=force, source=source)
+    targets.check(json_report, source, force=force)
     process.limit_threads(threads)
     from gspc import pipeline
 
@@ -118,7 +114,7 @@ def command(
         spz_version=spz_version,
         check=not no_check,
     )
-    data = pipeline.load_source(options.read_source(source))
+    data = options.load(source)
     with console.status("exporting") as report:
         result = pipeline.export(data, wanted, threads=threads, max_memory=memory, report=report)
     for warning in result.warnings:
@@ -128,11 +124,9 @@ def command(
     else:
         target.write(result.data)
     where = output if target is None else target.name
-    if json_report:
-        text = json.dumps(as_json(result, data.name, where))
-        (console.err if where == "stdout" else console.out)(text)
-    else:
-        console.note(f"{where}: {_line(result)}")
+    targets.note(f"{where}: {_line(result)}", json_report)
+    values = as_json(result, data.name, where)
+    targets.report(json_report, values, stdout_taken=where == "stdout", force=force)
 
 
 def _format(to: str | None, output: str) -> str:

@@ -5,52 +5,72 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gspc.cli import console, fit_options, fit_settings, options, process, scene_report
+from gspc.cli import fit_help, fit_options, fit_settings, options, process, scene_report, targets
 from gspc.cli.progress import FitView, duration
 from gspc.config import DataOptions, FitOptions, checkpoint_path
 from gspc.errors import OutputError, UsageError
-from gspc.presets import DEFAULT_PRESET, PRESETS
-from gspc.recipe import ingredients, value_text
-from gspc.switches import as_text, describe
+from gspc.output import check_target
+
+if TYPE_CHECKING:
+    from gspc.pipeline import FitResult
 
 EXAMPLE = "gspc fit photos -o model.pt --resolution 2 --levels 3"
+
+# Suffixes of the files that a scene consists of. None of them is replaced by an output, even with -f.
+OF_SCENES = {
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".tif",
+    ".tiff",
+    ".bmp",
+    ".webp",
+    ".json",
+    ".bin",
+    ".txt",
+    ".ply",
+    ".db",
+}
 
 
 def command(
     scene: fit_options.Scene,
     output: fit_options.Output = None,
     preset: fit_options.Preset = None,
-    switches: fit_options.Switches = None,
-    config: fit_options.Config = None,
     iterations: fit_options.Iterations = None,
     levels: fit_options.Levels = None,
     rate_weights: fit_options.RateWeights = None,
+    target_size: fit_options.TargetSize = None,
     resolution: options.Resolution = None,
+    resume: fit_options.Resume = False,
+    reconstruct: fit_options.Reconstruct = False,
+    preview: fit_options.Preview = None,
+    dry_run: fit_options.DryRun = False,
+    json_report: options.Json = None,
+    force: options.Force = False,
     images: options.Images = None,
     hold: fit_options.Hold = None,
     background: fit_options.Background = None,
-    image_cache: fit_options.ImageCache = None,
     masks: options.Masks = None,
     field: options.FieldOfView = None,
     exif: options.ExifWish = None,
     cache: options.PhotoCache = None,
+    image_cache: fit_options.ImageCache = None,
     strict: options.Strict = False,
     cameras: options.TeacherCameras = None,
-    reconstruct: fit_options.Reconstruct = False,
-    dry_run: fit_options.DryRun = False,
-    json_report: fit_options.JsonReport = False,
-    voxel_size: fit_options.VoxelSize = None,
-    seed: fit_options.Seed = None,
     device: fit_options.Device = None,
     threads: fit_options.Threads = None,
     checkpoint_every: fit_options.CheckpointEvery = None,
-    resume: fit_options.Resume = False,
     log: fit_options.Log = None,
+    switches: fit_options.Switches = None,
+    config: fit_options.Config = None,
+    voxel_size: fit_options.VoxelSize = None,
     max_anchors: fit_options.MaxAnchors = None,
+    seed: fit_options.Seed = None,
     heads_precision: fit_options.HeadsPrecision = None,
-    force: options.Force = False,
+    help_settings: fit_options.HelpSettings = False,
 ) -> None:
     """Train a model from photographs with known cameras, or from a splat of another tool.
 
@@ -80,19 +100,29 @@ def command(
         "device": device,
         "threads": threads,
         "checkpoint_every": checkpoint_every,
+        "target_size": None if target_size is None else options.byte_count(target_size, "--target-size"),
+        "preview": preview,
         "max_anchors": max_anchors,
         "heads_precision": heads_precision,
     }
     chosen = fit_settings.choose(preset, switches or (), config)
     data, fit = _options(chosen, given, resume=resume, log=log)
+    targets.check(json_report, force=force)
     if dry_run:
-        scene_report.show(scene, data, as_json=json_report)
+        scene_report.show(scene, data, json_report, force=force)
         return
     if output is None:
         raise UsageError("-o is missing: name the model to write")
-    if json_report:
-        raise UsageError("--json needs --dry-run")
-    _train(scene, output, data, fit, reconstruct=reconstruct, force=force)
+    _check_outputs(scene, output, fit, force=force)
+    result = _train(scene, output, data, fit, reconstruct=reconstruct)
+    targets.note(
+        f"{result.path}: {result.anchors:,} anchors, training PSNR {result.psnr:.2f} dB, "
+        + ("" if result.held_out is None else f"held-out {result.held_out:.2f} dB, ")
+        + duration(result.seconds),
+        json_report,
+    )
+    if json_report is not None:
+        targets.report(json_report, as_json(result, scene, fit), stdout_taken=False, force=force)
 
 
 def _options(
@@ -114,52 +144,66 @@ def _options(
     return data, fit
 
 
-def _train(
-    scene: Path, output: Path, data: DataOptions, fit: FitOptions, *, reconstruct: bool, force: bool
-) -> None:
-    from gspc import pipeline
-    from gspc.output import check_target
-
+def _check_outputs(scene: Path, output: Path, fit: FitOptions, *, force: bool) -> None:
+    """Refuses outputs that cannot be written or would replace the input, before any work."""
+    if str(output) == "-":
+        raise UsageError("-o -: checkpoints lie beside the model; name a file")
+    if fit.log is not None and str(fit.log) == "-":
+        raise UsageError("--log -: a resumed fit goes on with its log; name a file")
     checkpoint = checkpoint_path(output)
     if checkpoint.exists() and not (fit.resume or force):
         raise OutputError(
             f"{checkpoint}: a fit of this output was interrupted; --resume goes on from it, -f starts anew"
         )
     for path in (output, fit.log):
-        if path is not None:
-            check_target(path, force=force or (fit.resume and checkpoint.exists()))
+        if path is None:
+            continue
+        if path.exists() and path.suffix.lower() in OF_SCENES and _inside(path, scene):
+            raise OutputError(f"{path}: belongs to the input; name another output")
+        check_target(path, force=force or (fit.resume and checkpoint.exists()))
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def _train(scene: Path, output: Path, data: DataOptions, fit: FitOptions, *, reconstruct: bool) -> FitResult:
+    from gspc import pipeline
+
     process.limit_threads(fit.threads or 0)
     process.keep_freed_memory()
     with FitView() as view:
         if reconstruct:
             pipeline.reconstruct(scene, view)
-        result = pipeline.fit(scene, output, data, fit, view)
-    console.note(
-        f"{result.path}: {result.anchors:,} anchors, training PSNR {result.psnr:.2f} dB, "
-        + ("" if result.held_out is None else f"held-out {result.held_out:.2f} dB, ")
-        + duration(result.seconds)
-    )
+        return pipeline.fit(scene, output, data, fit, view)
+
+
+def as_json(result: FitResult, scene: Path, fit: FitOptions) -> dict[str, Any]:
+    """The result as it is written with --json; psnr in dB; that of training
+    views is smoothed, that of held-out ones of some of them, null without any."""
+    return {
+        "scene": str(scene),
+        "output": str(result.path),
+        "bytes": result.path.stat().st_size if result.path.is_file() else None,
+        "stream_bytes": result.stream_bytes,
+        "target_size": fit.target_size,
+        "iterations": result.iterations,
+        "levels": fit.level_count,
+        "rate_weights": list(fit.weights),
+        "seed": fit.seed,
+        "anchors": result.anchors,
+        "training_psnr": result.psnr,
+        "held_out_psnr": result.held_out,
+        "seconds": result.seconds,
+        "made_with": dict(fit.metadata),
+    }
 
 
 def more_help() -> list[str]:
-    """Paragraphs after the description: the presets, and where their ingredients are explained."""
-    found = [
-        f"Presets, and what they set that {DEFAULT_PRESET} does not (--set replaces single ingredients):"
-    ]
-    for name, (_, about) in PRESETS.items():
-        changed = as_text(describe(name))
-        found.append(f"{name}: {about}." + (f" {changed}" if changed else ""))
-    return [*found, "man gspc-fit lists all ingredients with their defaults, ranges and meaning."]
+    """A paragraph after the description: the presets."""
+    return [fit_help.presets()]
 
 
 def manual() -> list[tuple[str, list[tuple[str, str]]]]:
     """Sections of the man page: (title, [(term, text)])."""
-    rows = [
-        (f"{entry.name}={value_text(entry.default)}", f"{_sentence(entry.help)} Takes {entry.values}.")
-        for entry in ingredients().values()
-    ]
-    return [("INGREDIENTS", rows)]
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
+    return [("PRESETS", fit_help.changes()), ("INGREDIENTS", fit_help.rows())]

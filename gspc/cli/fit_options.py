@@ -7,9 +7,13 @@ from typing import Annotated
 
 import typer
 
-from gspc.cli import options
+from gspc.cli import fit_help, options
 from gspc.config import DataOptions, FitOptions
 from gspc.presets import DEFAULT_PRESET, PRESETS
+
+# Sections of help.
+SETTINGS = "Settings of the model and its training"
+RUN = "How it runs"
 
 Scene = Annotated[
     Path,
@@ -49,6 +53,7 @@ Switches = Annotated[
         metavar="NAME=VALUE",
         show_default=False,
         help="Replace one ingredient of the preset; may be given often.",
+        rich_help_panel=SETTINGS,
     ),
 ]
 Config = Annotated[
@@ -57,6 +62,7 @@ Config = Annotated[
         "--config",
         metavar="FILE",
         help="Take preset, options and ingredients from a TOML file; the command line overrides it.",
+        rich_help_panel=SETTINGS,
     ),
 ]
 Iterations = Annotated[
@@ -70,14 +76,35 @@ Iterations = Annotated[
 ]
 Levels = Annotated[
     int | None,
-    typer.Option("--levels", metavar="S", help="Progressive levels to train; by default the preset's."),
+    typer.Option(
+        "--levels",
+        metavar="S",
+        help=f"Progressive levels to train; by default the preset's: {fit_help.default_levels()}.",
+    ),
 ]
 RateWeights = Annotated[
     str | None,
     typer.Option(
         "--rate-weights",
         metavar="A,B,...",
-        help="Weight of the rate per level, coarsest first; larger is smaller. By default the preset's.",
+        help="How much bytes count against quality, for each level, coarsest first; larger weights make "
+        f"smaller files. By default the preset's: {fit_help.default_rate_weights()}.",
+    ),
+]
+TargetSize = Annotated[
+    str | None,
+    typer.Option(
+        "--target-size",
+        metavar="SIZE",
+        help="Change the rate weights on the way so that the stream takes about this much, such as 5MB.",
+    ),
+]
+Preview = Annotated[
+    int | None,
+    typer.Option(
+        "--preview",
+        metavar="N",
+        help="Every N steps, draw a view beside its photograph into FILE.preview.png.",
     ),
 ]
 Hold = Annotated[
@@ -86,6 +113,7 @@ Hold = Annotated[
         "--hold",
         metavar="N",
         help=f"Hold out every Nth view by name for eval; 0 for none. Default: {DataOptions.hold}.",
+        rich_help_panel=options.PHOTOGRAPHS,
     ),
 ]
 Background = Annotated[
@@ -95,6 +123,7 @@ Background = Annotated[
         metavar="auto|white|black",
         help="Color behind transparent pixels and the scene; auto looks at the photographs. "
         f"Default: {DataOptions.background}.",
+        rich_help_panel=options.PHOTOGRAPHS,
     ),
 ]
 ImageCache = Annotated[
@@ -104,6 +133,7 @@ ImageCache = Annotated[
         metavar="GB",
         help="Memory for decoded photographs; those beyond are decoded each time they are used. "
         f"Default: {DataOptions.image_cache:g}.",
+        rich_help_panel=options.PHOTOGRAPHS,
     ),
 ]
 Reconstruct = Annotated[
@@ -116,16 +146,33 @@ Reconstruct = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Report what was understood of SCENE and train nothing.")
 ]
-JsonReport = Annotated[bool, typer.Option("--json", help="With --dry-run: report as JSON.")]
+HelpSettings = Annotated[
+    bool,
+    typer.Option(
+        "--help-settings",
+        is_eager=True,
+        callback=fit_help.show,
+        help="List the presets and all ingredients with their meaning.",
+        rich_help_panel=SETTINGS,
+    ),
+]
 VoxelSize = Annotated[
     float | None,
     typer.Option(
-        "--voxel-size", metavar="X", help="Edge of the anchor grid in scene units; by default measured."
+        "--voxel-size",
+        metavar="X",
+        help="Edge of the anchor grid in scene units; by default measured.",
+        rich_help_panel=SETTINGS,
     ),
 ]
 Seed = Annotated[
     int | None,
-    typer.Option("--seed", metavar="N", help=f"Seed of everything random. Default: {FitOptions.seed}."),
+    typer.Option(
+        "--seed",
+        metavar="N",
+        help=f"Seed of everything random. Default: {FitOptions.seed}.",
+        rich_help_panel=SETTINGS,
+    ),
 ]
 Device = Annotated[
     str | None,
@@ -133,12 +180,17 @@ Device = Annotated[
         "--device",
         metavar="auto|cpu|cuda",
         help=f"Where to train; cuda:1 names one of several. Default: {FitOptions.device}.",
+        rich_help_panel=RUN,
     ),
 ]
 Threads = Annotated[
     int | None,
     typer.Option(
-        "--threads", metavar="N", min=0, help="Threads to use; 0 takes every core at hand. Default: 0."
+        "--threads",
+        metavar="N",
+        min=0,
+        help="Threads to use; 0 takes every core at hand. Default: 0.",
+        rich_help_panel=RUN,
     ),
 ]
 CheckpointEvery = Annotated[
@@ -147,17 +199,23 @@ CheckpointEvery = Annotated[
         "--checkpoint-every",
         metavar="N",
         help=f"Steps between checkpoints; 0 for none. Default: {FitOptions.checkpoint_every}.",
+        rich_help_panel=RUN,
     ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of this output.")]
 Log = Annotated[
     Path | None,
-    typer.Option("--log", metavar="FILE", help="Write training records to FILE as JSON lines."),
+    typer.Option(
+        "--log", metavar="FILE", help="Write training records to FILE as JSON lines.", rich_help_panel=RUN
+    ),
 ]
 MaxAnchors = Annotated[
     int | None,
     typer.Option(
-        metavar="N", help="Anchors that growth may reach. By default as many as half of the memory holds."
+        "--max-anchors",
+        metavar="N",
+        help="Anchors that growth may reach. By default as many as half of the memory holds.",
+        rich_help_panel=SETTINGS,
     ),
 ]
 HeadsPrecision = Annotated[
@@ -166,5 +224,6 @@ HeadsPrecision = Annotated[
         "--heads-precision",
         metavar="float32|bf16",
         help="Arithmetic of the Gaussian heads while training; bf16 needs a CUDA device.",
+        rich_help_panel=SETTINGS,
     ),
 ]

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from gspc.errors import InputError, UsageError
-from gspc.presets import DEFAULT_PRESET, PRESETS, nearest, preset
+from gspc.presets import DEFAULT_PRESET, PRESETS, nearest
 from gspc.recipe import Recipe, ingredients
-from gspc.switches import as_text, differences, read_switches, with_switches
+from gspc.switches import chosen, read_switches
 
 # Options of fit that a configuration file may hold, and their kinds. Not what belongs to one run: the scene,
 # the output, --log, --resume and --force.
@@ -19,6 +19,8 @@ OPTIONS: Mapping[str, type] = {
     "iterations": int,
     "levels": int,
     "rate_weights": tuple,
+    "target_size": int,
+    "preview": int,
     "resolution": int,
     "images": Path,
     "hold": int,
@@ -71,11 +73,10 @@ def choose(name: str | None, switches: Sequence[str], config: Path | None) -> Ch
     file = read_settings(config) if config is not None else Settings()
     used = name or file.preset or DEFAULT_PRESET
     wanted = {**file.switches, **read_switches(_split(switches))}
-    recipe = with_switches(preset(used), wanted)
-    changed = as_text(differences(recipe, preset(used)))
+    recipe, made = chosen(used, wanted)
     # An option of the file must not undo an ingredient of the same name that overrides it.
     kept = {name: value for name, value in file.options.items() if name not in wanted}
-    return Chosen(recipe, kept, {"preset": used} | ({"switches": changed} if changed else {}))
+    return Chosen(recipe, kept, made)
 
 
 def _split(switches: Sequence[str]) -> dict[str, str]:

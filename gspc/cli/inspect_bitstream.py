@@ -19,12 +19,11 @@ KINDS = {
     "model": "model, as it compresses",
     "splats": "splat of another tool",
 }
-SHOWN_CHUNKS = 40  # rows of the chunk table before it is shortened; --json lists all
 
 
 def command(
     source: options.Input = None,
-    json_report: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    json_report: options.Json = None,
     rates: Annotated[
         bool,
         typer.Option(
@@ -38,6 +37,9 @@ def command(
             help="Decode, and show what each level adds: anchors, Gaussians, and bytes of new and of refined "
             "values.",
         ),
+    ] = False,
+    chunks: Annotated[
+        bool, typer.Option("--chunks", help="List the chunks: where in the file they lie, and their damage.")
     ] = False,
     bit_map: Annotated[
         str | None,
@@ -64,25 +66,24 @@ def command(
 ) -> None:
     """Show what a file is made of.
 
-    That is the header, the bytes of each part at each level, and the list of chunks; of a splat of another
-    tool its format, counts and extent. Nothing of a stream is decoded
-    unless --rates, --levels or --map ask for it.
+    That is the size of the file up to each level, the header, and the bytes of each part at each level; of a
+    splat of another tool its format, counts and extent. Nothing of a stream is decoded unless --rates,
+    --levels or --map ask for it.
     """
     from gspc import pipeline
     from gspc.errors import BitstreamError
 
-    picture = _map_target(bit_map, view, json_report=json_report, force=force)
-    given = pipeline.load_source(options.read_source(source), expect_stream=True)
+    picture = _map_target(bit_map, view, source, json_report=json_report, force=force)
+    targets.check(json_report, source, force=force)
+    given = options.load(source)
     stream = pipeline.as_stream(given, threads=threads)
     result = pipeline.inspect(stream, rates=rates, levels=levels, threads=threads)
     if picture is not None:
         picture.write(pipeline.draw_bit_map(stream, view=view, threads=threads))
-    if json_report:
-        import json
-
-        console.out(json.dumps(as_json(result), indent=2))
-    elif picture is None or picture.path is not None:  # stdout is free
-        _show(result)
+    map_on_stdout = picture is not None and picture.path is None
+    if not map_on_stdout and not (json_report is not None and targets.is_stdout(json_report)):
+        _show(result, chunks=chunks)
+    targets.report(json_report, as_json(result), stdout_taken=False, force=force)
     for problem in result.problems:
         console.warn(f"{result.source}: {problem}")
     if check and result.problems:
@@ -93,17 +94,17 @@ def command(
 
 
 def _map_target(
-    bit_map: str | None, view: str | None, *, json_report: bool, force: bool
+    bit_map: str | None, view: str | None, source: str | None, *, json_report: str | None, force: bool
 ) -> targets.Target | None:
     if bit_map is None:
         if view is not None:
             raise UsageError("--view says what --map draws; give both")
         return None
-    if bit_map == "-" and json_report:
+    if targets.is_stdout(bit_map) and json_report is not None and targets.is_stdout(json_report):
         raise UsageError("--map - and --json cannot both write to stdout")
-    if bit_map != "-" and not bit_map.lower().endswith(".png"):
+    if not targets.takes_anything(bit_map) and not bit_map.lower().endswith(".png"):
         raise UsageError(f"--map {bit_map}: the picture is a PNG; give a name that ends in .png")
-    return targets.binary(bit_map, "a picture", force=force)
+    return targets.binary(bit_map, "a picture", force=force, source=source)
 
 
 def as_json(result: Inspection) -> dict[str, Any]:
@@ -114,8 +115,9 @@ def as_json(result: Inspection) -> dict[str, Any]:
         "bytes": result.size,
         "levels": result.levels,
         "whole_levels": result.whole_levels,
-        "header": dict(result.facts),
+        "header": dict(result.values),
         "bytes_up_to_level": list(result.prefix_bytes),
+        "drawn_at_level": [{"anchors": row.anchors, "gaussians": row.gaussians} for row in result.rows],
         "components": [{"name": part.name, "level": part.level, "bytes": part.size} for part in result.parts],
         "rates": [
             {"level": rate.level, "name": rate.name, "symbols": rate.symbols, "model_bits": rate.bits}
@@ -166,30 +168,38 @@ def _breakdown_json(found: Breakdown) -> dict[str, Any]:
     }
 
 
-def _show(result: Inspection) -> None:
+def _show(result: Inspection, *, chunks: bool) -> None:
     levels = f"{result.levels} level{'s' if result.levels > 1 else ''}"
     if result.kind == "scene":
         levels = f"level {result.whole_levels} of {result.levels}"
     elif result.whole_levels < result.levels:
         levels += f", {result.whole_levels} whole"
     what = KINDS[result.kind]
-    console.show(
-        f"{result.source}: {what}, {result.size:,} bytes, {levels}",
-        console.facts(result.facts),
-        _parts(result),
-    )
+    console.show(f"{result.source}: {what}, {result.size:,} bytes, {levels}")
+    if result.rows:
+        console.show(_summary(result))
+    console.show(console.facts(result.facts), _parts(result))
     if result.rates:
         console.show(_rates(result))
     if result.breakdown:
         console.show(_by_level(result.breakdown), _features(result.breakdown))
         if any(row.shared_grid for row in result.breakdown.features):
             console.note("the pool shares its grid with the contexts; it is counted under everything else")
-    if result.chunks:
+    if chunks and result.chunks:
         console.show(_chunks(result))
 
 
+def _summary(result: Inspection) -> Any:
+    """What the file up to the end of each level is."""
+    table = console.table("Levels", ">level", ">anchors", ">Gaussians", ">file up to here", ">%")
+    for level, (size, row) in enumerate(zip(result.prefix_bytes, result.rows, strict=True), start=1):
+        share = f"{100.0 * size / max(result.size, 1):.1f}"
+        table.add_row(str(level), f"{row.anchors:,}", f"{row.gaussians:,}", f"{size:,}", share)
+    return table
+
+
 def _parts(result: Inspection) -> Any:
-    """Bytes per component and level with bars, and the size of the file up to each level."""
+    """Bytes per component and level with bars."""
     table = console.table("Where the bytes go", ">level", "component", ">bytes", ">%", "")
     largest = max((part.size for part in result.parts), default=0) or 1
     previous: int | None = -1
@@ -206,11 +216,6 @@ def _parts(result: Inspection) -> Any:
             f"{part.size:,}",
             f"{share:.1f}",
             console.bar(part.size / largest),
-        )
-    table.add_section()
-    for level, size in enumerate(result.prefix_bytes, start=1):
-        table.add_row(
-            str(level), "file up to here", f"{size:,}", f"{100.0 * size / max(result.size, 1):.1f}", ""
         )
     return table
 
@@ -277,7 +282,7 @@ def _features(found: Breakdown) -> Any:
 
 def _chunks(result: Inspection) -> Any:
     table = console.table("Chunks", "tag", ">level", ">slice", ">offset", ">bytes", "")
-    for chunk in result.chunks[:SHOWN_CHUNKS]:
+    for chunk in result.chunks:
         table.add_row(
             chunk.tag,
             "" if chunk.level is None else str(chunk.level),
@@ -286,7 +291,4 @@ def _chunks(result: Inspection) -> Any:
             f"{chunk.size:,}",
             chunk.status,
         )
-    hidden = len(result.chunks) - SHOWN_CHUNKS
-    if hidden > 0:
-        table.caption(f"and {hidden} more; --json lists all")
     return table

@@ -38,7 +38,16 @@ SECTIONS = {
         with - or no name, from stdin.
 
         Data goes to stdout, everything else to stderr. Binary data is not written to a terminal. A file
-        appears whole or not at all. A file that exists already is overwritten only with -f.
+        appears whole or not at all. A file that exists already is overwritten only with -f, which keeps its
+        permissions; an input is never overwritten. What a killed run left beside its output is removed by the
+        next one. /dev/stdout, /dev/fd/N and the shell's >(COMMAND) can be outputs. In a Makefile give -f:
+        targets that are out of date exist.
+
+        REPORTS
+
+        With --json a command reports numbers: on stdout, or on stderr where stdout carries its result.
+        --json FILE.json writes them into a file and leaves the rest as it is; other names are given as
+        --json=FILE. -q leaves warnings and errors of the messages on stderr, -v adds what is done.
 
         WORDS
 
@@ -68,11 +77,11 @@ SECTIONS = {
         RECIPES
 
         A preset is a recipe: a value for each ingredient below, of which --set NAME=VALUE replaces one. A
-        TOML file for --config has the keys preset and, named as the options with _ for -, iterations,
-        levels, rate_weights (a list), resolution, images, hold, background, image_cache, masks, field,
-        exif, cache, strict, voxel_size, seed, device, threads, checkpoint_every and heads_precision, and a
-        table [set] of ingredients. The file overrides the preset, the command line overrides both. The
-        model and its streams name their preset and what was replaced.
+        TOML file for --config has the keys preset and, named as the options with _ for -, iterations, levels,
+        rate_weights (a list), target_size (bytes), preview, resolution, images, hold, background,
+        image_cache, masks, field, exif, cache, strict, voxel_size, seed, device, threads, checkpoint_every
+        and heads_precision, and a table [set] of ingredients. The file overrides the preset, the command line
+        overrides both. The model and its streams name their preset and what was replaced.
 
         SCENES
 
@@ -98,11 +107,24 @@ SECTIONS = {
         export to COLMAP, too. Of photographs alone, --reconstruct finds the cameras and keeps them in
         SCENE/sparse/0.
 
+        SIZES
+
+        --target-size makes the rate weights larger or smaller in the second half of a fit, as its stream
+        would be too large or too small. At the end the stream's size is measured and the distance from the
+        target said.
+
         CHECKPOINTS
 
         FILE.checkpoint beside the output is written every --checkpoint-every steps and on Ctrl-C, and
         removed when training is done. --resume goes on from it and asks for the same options. The same
         seed, device and number of threads give the same log.
+        """,
+    "compress": """
+        SIZES
+
+        The bytes up to a level are where the file can be cut: its first so many bytes, from head -c for
+        example, are a stream of that level. --max-size keeps the levels that fit, never more bytes than it
+        says; where not even level 1 does, nothing is written and the exit status is 2.
         """,
     "decompress": """
         TRUNCATED STREAMS
@@ -179,6 +201,20 @@ SECTIONS = {
         anchors in red.
         """,
     "render": """
+        PATHS
+
+        --path orbit goes once around the point that the cameras look at, at their median height and distance.
+        --path spiral goes around twice and rises from the lower to the higher ones and back. Where all
+        cameras stand on one side, both stay within the angles that they cover. --cameras gives other cameras
+        than the suggested ones to start from.
+
+        --path FILE takes what --cameras takes, a picture for each camera in the order of their names, or with
+        --frames a curve through them; or a JSON list of key poses, each an object with position, look_at and,
+        if wanted, up and field_of_view (degrees along the width), or with world_to_camera, size and
+        intrinsics as decoded scenes have them. {"keys": [...], "loop": true} ends where it begins.
+
+        Films lose a last row or column where their number is odd.
+
         COARSE
 
         Some scenes predict the features of an anchor from its position, with a table called the feature

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gspc.cli import console
+from gspc.cli.command import COMMON
 from gspc.config import Background, Exif, LensField, Precision
 from gspc.errors import UsageError
 from gspc.format.limits import MAX_MEMORY
@@ -18,22 +19,42 @@ from gspc.format.limits import MAX_MEMORY
 __all__ = ["Background", "Exif", "LensField", "Precision"]
 
 if TYPE_CHECKING:
-    from gspc.pipeline import Note
+    from gspc.pipeline import Note, Source
+
+
+PHOTOGRAPHS = "How photographs are read"  # section of help
+
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Say nothing but warnings and errors.", rich_help_panel=COMMON),
+]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        "-v",
+        help="Say what is done: inputs, steps, libraries' warnings.",
+        rich_help_panel=COMMON,
+    ),
+]
+Stats = Annotated[
+    bool,
+    typer.Option("--stats", help="Print wall time and peak memory on stderr.", rich_help_panel=COMMON),
+]
+Debug = Annotated[
+    bool, typer.Option("--debug", help="Print the traceback of an error.", rich_help_panel=COMMON)
+]
 
 
 def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds --debug and --stats to a command, so that both may stand after its name too."""
+    """Adds -q, -v, --stats and --debug to a command, so that they may stand after its name too."""
+    extra = {"quiet": Quiet, "verbose": Verbose, "stats": Stats, "debug": Debug}
 
     @functools.wraps(command)
-    def run(*, debug: bool, stats: bool, **arguments: Any) -> None:
-        console.settings.debug |= debug
-        console.settings.stats |= stats
+    def run(**arguments: Any) -> None:
+        console.settings.ask(**{name: arguments.pop(name) for name in extra})
         command(**arguments)
 
-    extra = {
-        "stats": Annotated[bool, typer.Option("--stats", help="Print wall time and peak memory on stderr.")],
-        "debug": Annotated[bool, typer.Option("--debug", help="Print the traceback of an error.")],
-    }
     signature = inspect.signature(command, eval_str=True)
     parameters = [
         *signature.parameters.values(),
@@ -79,10 +100,17 @@ Resolution = Annotated[
         metavar="R",
         help="1, 2, 4 or 8 divides the photographs' size, anything else is their width in pixels. By default "
         "wider ones are scaled to 1600.",
+        rich_help_panel=PHOTOGRAPHS,
     ),
 ]
 Images = Annotated[
-    Path | None, typer.Option("--images", metavar="DIR", help="Directory of the photographs, if not images/.")
+    Path | None,
+    typer.Option(
+        "--images",
+        metavar="DIR",
+        help="Directory of the photographs, if not images/.",
+        rich_help_panel=PHOTOGRAPHS,
+    ),
 ]
 Masks = Annotated[
     Path | None,
@@ -91,6 +119,7 @@ Masks = Annotated[
         metavar="DIR|none",
         help="Directory of masks (NAME.png or NAME.png.png, black does not count), if not masks/ beside the "
         "photographs; none ignores all masks.",
+        rich_help_panel=PHOTOGRAPHS,
     ),
 ]
 FieldOfView = Annotated[
@@ -100,6 +129,7 @@ FieldOfView = Annotated[
         metavar="full|crop",
         help="Of photographs whose lens bends lines: keep all they show, with pixels that do not count "
         "around it, or crop them to a rectangle. Default: full.",
+        rich_help_panel=PHOTOGRAPHS,
     ),
 ]
 ExifWish = Annotated[
@@ -109,11 +139,17 @@ ExifWish = Annotated[
         metavar="auto|apply|ignore",
         help="Whether EXIF orientations turn photographs; auto lets the cameras' sizes decide. "
         "Default: auto.",
+        rich_help_panel=PHOTOGRAPHS,
     ),
 ]
 PhotoCache = Annotated[
     Path | None,
-    typer.Option("--cache", metavar="DIR", help="Keep straightened photographs in this directory for good."),
+    typer.Option(
+        "--cache",
+        metavar="DIR",
+        help="Keep straightened photographs in this directory for good.",
+        rich_help_panel=PHOTOGRAPHS,
+    ),
 ]
 TeacherCameras = Annotated[
     Path | None,
@@ -124,7 +160,20 @@ TeacherCameras = Annotated[
     ),
 ]
 Strict = Annotated[
-    bool, typer.Option("--strict", help="Refuse scenes of which a photograph is missing or damaged.")
+    bool,
+    typer.Option(
+        "--strict",
+        help="Refuse scenes of which a photograph is missing or damaged.",
+        rich_help_panel=PHOTOGRAPHS,
+    ),
+]
+Json = Annotated[
+    str | None,
+    typer.Option(
+        "--json",
+        metavar="[FILE]",
+        help="Report as JSON: into FILE.json, or else on stdout; on stderr where stdout carries the result.",
+    ),
 ]
 MaxMemory = Annotated[
     str,
@@ -134,6 +183,7 @@ MaxMemory = Annotated[
         help="Refuse streams whose decoding takes more memory than this, such as 500MB or 2GiB.",
     ),
 ]
+KINDS = {"pcgs": "stream", "scene": "decoded scene", "model": "model", "splats": "splat of another tool"}
 DEFAULT_MEMORY = f"{MAX_MEMORY >> 30}GiB"  # of --max-memory
 
 
@@ -143,11 +193,16 @@ def say_notes(notes: Iterable[Note]) -> None:
         (console.warn if note.warning else console.note)(note.text)
 
 
-def read_source(name: str | None) -> Path | bytes:
-    """The input an argument names: a path, or the bytes of stdin for '-' and nothing."""
-    if name not in (None, "-"):
-        return Path(str(name))
-    return console.stdin_bytes("no input: name a file, or pipe one in")
+def load(name: str | None) -> Source:
+    """The input an argument names: a file, or stdin for '-' and nothing. Raises UsageError, InputError."""
+    from gspc import pipeline
+
+    given = name not in (None, "-")
+    found = pipeline.load_source(
+        Path(str(name)) if given else console.stdin_bytes("no input: name a file, or pipe one in")
+    )
+    console.detail(f"{found.name}: {KINDS[found.kind]}, {len(found.data):,} bytes")
+    return found
 
 
 def rate_weights(text: str | None) -> tuple[float, ...] | None:
@@ -162,7 +217,7 @@ def rate_weights(text: str | None) -> tuple[float, ...] | None:
         ) from None
 
 
-def byte_count(text: str) -> int:
+def byte_count(text: str, option: str = "--max-memory") -> int:
     """'500MB' (powers of ten), '4GiB' (powers of two) or plain bytes as a number of bytes."""
     units = {"": 1, "b": 1}
     for power, letter in enumerate("kmg", start=1):
@@ -174,5 +229,5 @@ def byte_count(text: str) -> int:
     except (ValueError, KeyError):
         count = 0.0
     if not 1 <= count < 2**63:
-        raise UsageError(f"--max-memory {text}: give a size such as 500MB or 4GB")
+        raise UsageError(f"{option} {text}: give a size such as 500MB, 8MiB or 300k")
     return int(count)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from gspc.pipeline import FitProgress
 
+BAR = 20  # columns of the bar, however narrow the terminal
+GAPS = 4  # columns between the parts of the live line
 PLAIN_SECONDS = 10.0  # at most one plain line in this time, besides changes of phase
 
 
@@ -33,11 +35,25 @@ def _number(value: float | None, form: str) -> str:
 
 def describe(state: FitProgress) -> str:
     """Loss, PSNR, anchors and estimated size of a step."""
-    size = "-" if not state.estimated_bytes else console.size(state.estimated_bytes)
-    return (
-        f"loss {_number(state.loss, '.4f')}  PSNR {_number(state.psnr, '.2f')} dB  "
-        f"{state.anchors:,} anchors  {size}"
-    )
+    return "  ".join(_parts(state).values())
+
+
+def describe_within(state: FitProgress, width: int) -> str:
+    """As much of it as fits into `width` columns: the loss is left out first, then the anchors, the size."""
+    parts = _parts(state)
+    for name in ("loss", "anchors", "size"):
+        if len("  ".join(parts.values())) > width:
+            del parts[name]
+    return "  ".join(parts.values())
+
+
+def _parts(state: FitProgress) -> dict[str, str]:
+    return {
+        "loss": f"loss {_number(state.loss, '.4f')}",
+        "psnr": f"PSNR {_number(state.psnr, '.2f')} dB",
+        "anchors": f"{state.anchors:,} anchors",
+        "size": "-" if not state.estimated_bytes else console.size(state.estimated_bytes),
+    }
 
 
 class FitView:
@@ -50,15 +66,16 @@ class FitView:
         self._phase: str | None = None
 
     def __enter__(self) -> FitView:
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not console.settings.quiet:
             from rich.progress import BarColumn, Progress, TextColumn
+            from rich.table import Column
 
             self._live = Progress(
-                TextColumn("{task.fields[phase]}"),
-                BarColumn(bar_width=24),
-                TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-                TextColumn("{task.description}"),
-                TextColumn("{task.fields[left]} left"),
+                TextColumn("{task.fields[phase]}", table_column=Column(no_wrap=True)),
+                BarColumn(bar_width=BAR, table_column=Column(min_width=BAR)),
+                TextColumn("{task.completed:.0f}/{task.total:.0f}", table_column=Column(no_wrap=True)),
+                TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+                TextColumn("{task.fields[left]} left", table_column=Column(no_wrap=True)),
                 console=console.stderr_console(),
                 transient=True,
             )
@@ -72,9 +89,11 @@ class FitView:
             self._live.stop()
 
     def message(self, text: str) -> None:
-        """A line that stays."""
+        """A line that stays, unless -q; a warning stays always."""
+        if console.settings.quiet and not text.startswith("warning: "):
+            return
         if self._live is None:
-            console.note(text)
+            console.say(text)
         else:
             self._live.console.print(f"gspc: {console.clean(text)}", soft_wrap=True)
 
@@ -86,8 +105,14 @@ class FitView:
         left = duration(state.seconds_left)
         if self._task is None:
             self._task = self._live.add_task("", total=state.iterations, phase="", left="")
+        fixed = f"{state.phase} {state.iteration}/{state.iterations} {left} left"
+        room = self._live.console.width - BAR - len(fixed) - GAPS
         self._live.update(
-            self._task, completed=state.iteration, description=describe(state), phase=state.phase, left=left
+            self._task,
+            completed=state.iteration,
+            description=describe_within(state, room),
+            phase=state.phase,
+            left=left,
         )
 
     def _plain(self, state: FitProgress) -> None:

@@ -2,61 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from gspc.cli import console, options, process, targets
+from gspc.cli import console, options, process, render_options, targets
 from gspc.errors import UsageError
 
 if TYPE_CHECKING:
     from gspc.pipeline import PlainScene, Source
-    from gspc.scene import DecodedScene
+    from gspc.scene import Camera, DecodedScene
 
-EXAMPLE = "gspc render scene.pcgs --upto 1 --view 0 -o view.png"
-
-
-Cameras = Annotated[
-    Path | None,
-    typer.Option(
-        "--cameras",
-        metavar="DIR",
-        help="Draw from the cameras of this scene's directory, which is read as fit reads it.",
-    ),
-]
-View = Annotated[
-    str | None,
-    typer.Option("--view", metavar="NAME|INDEX", help="One view, by name or by its number counted from 0."),
-]
-Size = Annotated[
-    str | None,
-    typer.Option("--size", metavar="WxH", help="Size of the pictures in pixels; the height may be left out."),
-]
-Coarse = Annotated[
-    bool,
-    typer.Option(
-        "--coarse",
-        help="Leave out what was stored beside the prediction; for scenes with a feature pool.",
-    ),
-]
-Output = Annotated[
-    str,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="DIR|FILE.png|-",
-        help="A directory for the pictures; for one view also a PNG file, or - for stdout.",
-    ),
-]
-SourceFrame = Annotated[
-    str | None,
-    typer.Option(
-        "--source-frame",
-        metavar="XYZ",
-        help="Where x, y and z of a splat of another tool point, such as RDF or RUB, if not as usual.",
-    ),
-]
+EXAMPLE = "gspc render scene.pcgs --path orbit -o turn.mp4"
+PICTURES = {".png": "png", ".jpg": "jpg", ".jpeg": "jpg"}
+FILMS = (".mp4", ".mov", ".mkv", ".webm")
+OTHERS = (".bmp", ".gif", ".tif", ".tiff", ".webp", ".exr", ".ppm", ".avi", ".avif", ".heic", ".m4v", ".mpg")
 
 
 def _restored(data: Source, *, upto: int | None, threads: int, max_memory: int, coarse: bool) -> DecodedScene:
@@ -73,14 +33,18 @@ def _restored(data: Source, *, upto: int | None, threads: int, max_memory: int, 
 
 def command(
     source: options.Input = None,
-    cameras: Cameras = None,
-    field: options.FieldOfView = None,
-    view: View = None,
-    size: Size = None,
+    cameras: render_options.Cameras = None,
+    view: render_options.View = None,
+    path: render_options.CameraPath = None,
+    frames: render_options.Frames = None,
+    fps: render_options.Fps = 30,
+    size: render_options.Size = None,
     upto: options.Upto = None,
-    coarse: Coarse = False,
-    source_frame: SourceFrame = None,
-    output: Output = "renders",
+    output: render_options.Output = "renders",
+    json_report: options.Json = None,
+    field: options.FieldOfView = None,
+    coarse: render_options.Coarse = False,
+    source_frame: render_options.SourceFrame = None,
     device: options.RenderDevice = "cpu",
     threads: options.Threads = 0,
     max_memory: options.MaxMemory = options.DEFAULT_MEMORY,
@@ -89,48 +53,138 @@ def command(
     """Draw a scene from given cameras.
 
     A scene comes with up to 64 suggested cameras, from which some of its photographs were taken. --cameras
-    takes others. Splats of other tools (.ply, .spz, .sog, .glb, ...) are drawn from a circle around them,
-    over black. The paths of the pictures are printed on stdout.
+    takes others, --path moves one. Splats of other tools (.ply, .spz, .sog, .glb, ...) are drawn from a
+    circle around them, over black. The paths of the files are printed on stdout.
     """
     memory = options.byte_count(max_memory)
-    single = output == "-" or output.lower().endswith(".png")
-    target = targets.binary(output, "a picture", force=force) if single else None
+    kind = _kind(output)
+    if kind == "film":
+        targets.refuse_source(Path(output), source)
+        targets.check(output, source, force=force)
+    single = (
+        targets.binary(output, "a picture", force=force, source=source) if kind in ("png", "jpg") else None
+    )
+    targets.check(json_report, source, force=force)
     process.limit_threads(threads)
     from gspc import pipeline
 
-    data = pipeline.load_source(options.read_source(source))
-    scene: DecodedScene | PlainScene
-    if data.kind == "splats":
-        pipeline.refuse_scene_options(data.name, (("--upto", upto is not None), ("--coarse", coarse)))
-        scene = pipeline.plain_scene(data, frame=source_frame)
-    elif source_frame is not None:
-        raise UsageError(f"{data.name}: is no splat of another tool; leave out --source-frame")
-    else:
-        scene = _restored(data, upto=upto, threads=threads, max_memory=memory, coarse=coarse)
+    data = options.load(source)
+    scene = _scene(
+        data, upto=upto, threads=threads, max_memory=memory, coarse=coarse, source_frame=source_frame
+    )
     chosen = pipeline.choose_cameras(
         scene,
         directory=cameras,
         view=view,
         size=size,
         field=field or "full",
+        path=path,
+        frames=frames,
         on_note=lambda note: options.say_notes([note]),
     )
-    if target is not None:
-        if len(chosen) != 1:
-            raise UsageError(
-                f"-o {output} takes one picture and there are {len(chosen)} views; choose one with --view or "
-                "name a directory"
-            )
-        target.write(pipeline.render_png(scene, chosen[0], device=device))
-        if target.path is not None:
-            console.out(target.name)
-        return
-    with console.status(f"rendering {len(chosen)} views"):
-        pipeline.render_directory(
+    if single is not None and len(chosen) != 1:
+        raise UsageError(
+            f"-o {output} takes one picture and there are {len(chosen)} views; choose one with --view or "
+            "name a directory"
+        )
+    report_on_stdout = json_report is not None and targets.is_stdout(json_report)
+    said = (lambda line: None) if report_on_stdout else console.out
+    if single is not None:
+        single.write(pipeline.render_picture(scene, chosen[0], kind, device=device))
+        written = [single.name]
+        if single.path is not None:
+            said(single.name)
+    elif kind == "film":
+        written = _film(scene, chosen, Path(output), fps=fps, device=device, force=force, said=said)
+    else:
+        written = _directory(scene, chosen, Path(output), device=device, force=force, said=said)
+    values = _as_json(data, scene, chosen, written, output) | ({"fps": fps} if kind == "film" else {})
+    stdout_taken = single is not None and single.path is None
+    targets.report(json_report, values, stdout_taken=stdout_taken, force=force)
+
+
+def _kind(output: str) -> str:
+    """What to write: png, jpg, film or directory, by the name. Raises UsageError for other pictures."""
+    suffix = Path(output).suffix.lower()
+    if suffix in FILMS:
+        return "film"
+    if suffix in PICTURES:
+        return PICTURES[suffix]
+    if targets.takes_anything(output):
+        return "png"
+    if suffix in OTHERS:
+        raise UsageError(f"-o {output}: pictures are .png or .jpg, films {', '.join(FILMS)}")
+    return "directory"
+
+
+def _scene(data: Source, *, upto: int | None, coarse: bool, source_frame: str | None, **limits: Any) -> Any:
+    """The scene to draw: decoded, or a splat of another tool. Raises UsageError for what means nothing."""
+    from gspc import pipeline
+
+    if data.kind == "splats":
+        pipeline.refuse_scene_options(data.name, (("--upto", upto is not None), ("--coarse", coarse)))
+        return pipeline.plain_scene(data, frame=source_frame)
+    if source_frame is not None:
+        raise UsageError(f"{data.name}: is no splat of another tool; leave out --source-frame")
+    return _restored(data, upto=upto, coarse=coarse, **limits)
+
+
+def _film(
+    scene: DecodedScene | PlainScene,
+    chosen: Sequence[Camera],
+    path: Path,
+    *,
+    fps: float,
+    device: str,
+    force: bool,
+    said: Callable[[str], None],
+) -> list[str]:
+    from gspc import pipeline
+
+    with console.status(f"drawing {len(chosen)} pictures") as show:
+        pipeline.render_film(
             scene,
             chosen,
-            Path(output),
+            path,
+            fps=fps,
             device=device,
             force=force,
-            on_picture=lambda path: console.out(str(path)),
+            on_picture=lambda done: show(f"drew {done} of {len(chosen)} pictures"),
         )
+    said(str(path))
+    return [str(path)]
+
+
+def _directory(
+    scene: DecodedScene | PlainScene,
+    chosen: Sequence[Camera],
+    folder: Path,
+    *,
+    device: str,
+    force: bool,
+    said: Callable[[str], None],
+) -> list[str]:
+    from gspc import pipeline
+
+    written: list[str] = []
+    with console.status(f"drawing {len(chosen)} pictures") as show:
+
+        def drawn(path: Path) -> None:
+            written.append(str(path))
+            said(str(path))
+            show(f"drew {len(written)} of {len(chosen)} pictures")
+
+        pipeline.render_directory(scene, chosen, folder, device=device, force=force, on_picture=drawn)
+    return written
+
+
+def _as_json(
+    data: Source, scene: Any, chosen: Sequence[Camera], written: Sequence[str], output: str
+) -> dict[str, Any]:
+    return {
+        "input": data.name,
+        "output": output,
+        "level": getattr(scene, "level", None),
+        "files": list(written),
+        "views": [{"name": camera.name, "size": [camera.width, camera.height]} for camera in chosen],
+    }

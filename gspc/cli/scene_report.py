@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gspc.cli import console, options
+from gspc.cli import console, options, targets
 from gspc.config import DataOptions
 
 if TYPE_CHECKING:
@@ -16,17 +15,17 @@ if TYPE_CHECKING:
 SHOWN = 20  # of the things left out; --json has all
 
 
-def show(scene: Path, data: DataOptions, *, as_json: bool) -> None:
-    """Prints the report on stdout, and what was mended or left out on stderr. Raises InputError."""
+def show(scene: Path, data: DataOptions, json_report: str | None, *, force: bool) -> None:
+    """Prints the report on stdout, or as JSON where that is asked for, and what was mended or left out on
+    stderr. Raises InputError, OutputError."""
     from gspc import pipeline
 
     report = pipeline.understand(scene, data)
-    if as_json:
-        console.out(json.dumps(asdict(report), indent=2, allow_nan=False))
-        return
     options.say_notes(report.notes)
-    for line in lines(report):
-        console.out(console.clean(line))
+    if json_report is None or not targets.is_stdout(json_report):
+        for line in lines(report):
+            console.out(console.clean(line))
+    targets.report(json_report, asdict(report), stdout_taken=False, force=force)
 
 
 def lines(report: SceneReport) -> list[str]:

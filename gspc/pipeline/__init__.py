@@ -29,7 +29,14 @@ from gspc.pipeline.exporting import (
     writable_formats,
 )
 from gspc.pipeline.inspection import ChunkRow, Inspection, Part, inspect
-from gspc.pipeline.pictures import coarse, draw_bit_map, render_directory, render_png
+from gspc.pipeline.pictures import (
+    coarse,
+    draw_bit_map,
+    render_directory,
+    render_film,
+    render_picture,
+    render_png,
+)
 from gspc.pipeline.plain import PlainScene, plain_scene, read_plain, refuse_scene_options, write_unbundled
 from gspc.pipeline.source import Source, load_source, naming
 from gspc.pipeline.training import fit, reconstruct, understand, write_demo_scene
@@ -38,7 +45,7 @@ from gspc.pipeline.views import choose_cameras
 if TYPE_CHECKING:
     from gspc.data import SceneReport, TeacherReport
     from gspc.scene import Note
-    from gspc.train import FitProgress
+    from gspc.train import FitProgress, FitResult
 
 __all__ = [
     "MAX_MEMORY",
@@ -55,6 +62,7 @@ __all__ = [
     "Exported",
     "FeatureShare",
     "FitProgress",
+    "FitResult",
     "Inspection",
     "LevelPart",
     "LevelRow",
@@ -88,6 +96,8 @@ __all__ = [
     "reconstruct",
     "refuse_scene_options",
     "render_directory",
+    "render_film",
+    "render_picture",
     "render_png",
     "restore",
     "understand",

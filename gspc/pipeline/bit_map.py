@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gspc import extras
 from gspc.errors import InputError, UsageError
 from gspc.pipeline.charts import FONT, png
 from gspc.pipeline.coding import as_stream, restore
@@ -16,7 +17,7 @@ from gspc.pipeline.views import choose_cameras
 
 if TYPE_CHECKING:
     from gspc.codec.costs import AnchorCosts
-    from gspc.scene import Camera
+    from gspc.scene import Camera, DecodedScene
 
 VOXELS = 44  # along the longest side of the box that holds 96 % of the anchors
 PANEL = 460  # pixels of a panel's longer side
@@ -40,6 +41,7 @@ class Voxels:
 
 def render_bit_map(source: Source, *, view: str | None = None, threads: int = 0) -> bytes:
     """The picture of a stream or model; see `gspc.pipeline.draw_bit_map`."""
+    extras.require("matplotlib", "a map of bits")
     from gspc.codec.costs import anchor_costs
 
     if source.kind == "scene":
@@ -55,7 +57,15 @@ def render_bit_map(source: Source, *, view: str | None = None, threads: int = 0)
         raise UsageError("has no anchors to draw", source=source.name)
     scale = PANEL / max(camera.width, camera.height)
     small = camera.resized(max(round(camera.width * scale), 1), max(round(camera.height * scale), 1))
-    return _figure(voxelize(costs), costs, small)
+    return _figure(voxelize(costs), costs, small, _rendered(scene, small))
+
+
+def _rendered(scene: DecodedScene, camera: Camera) -> NDArray[np.uint8]:
+    """The scene itself, seen as the panels are: what lies where the bits go."""
+    from gspc.rendering import render_view
+    from gspc.rendering.frames import to_uint8
+
+    return to_uint8(render_view(scene, camera))
 
 
 def voxelize(costs: AnchorCosts, voxels: int = VOXELS) -> Voxels:
@@ -132,7 +142,7 @@ def full_voxel(voxels: Voxels) -> float:
     return max(float(np.percentile(last[last > 0], 98)), 1.0)
 
 
-def _figure(voxels: Voxels, costs: AnchorCosts, camera: Camera) -> bytes:
+def _figure(voxels: Voxels, costs: AnchorCosts, camera: Camera, rendered: NDArray[np.uint8]) -> bytes:
     from matplotlib import colormaps, rc_context
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LogNorm
@@ -140,7 +150,6 @@ def _figure(voxels: Voxels, costs: AnchorCosts, camera: Camera) -> bytes:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     levels = len(voxels.bits)
-    rows = 2 if levels > 1 else 1
     spent = voxels.bits[voxels.bits > 0]
     low, high = np.percentile(spent, (2, 99.5)) if len(spent) else (1.0, 2.0)
     norm = LogNorm(max(low, 1.0), max(high, 2 * low, 2.0), clip=True)
@@ -148,8 +157,11 @@ def _figure(voxels: Voxels, costs: AnchorCosts, camera: Camera) -> bytes:
     near = NEAR * voxels.edge
     width, height = camera.width / 100, camera.height / 100
     with rc_context(FONT):
-        figure = Figure(figsize=(levels * (width + 0.1) + 0.9, rows * (height + 0.45)), layout="constrained")
-        grid = figure.subplots(rows, levels, squeeze=False)
+        size = ((levels + 1) * (width + 0.1) + 0.9, 2 * (height + 0.45))
+        figure = Figure(figsize=size, layout="constrained")
+        grid = figure.subplots(2, levels + 1, squeeze=False)
+        _panel(grid[0][0], rendered, f"the scene, level {levels}")
+        _legend(grid[1][0], voxels, len(costs.positions))
         for level in range(levels):
             bits = voxels.bits[level]
             colors = palette(norm(np.maximum(bits, 1)))[:, :3]
@@ -157,15 +169,9 @@ def _figure(voxels: Voxels, costs: AnchorCosts, camera: Camera) -> bytes:
                 camera, voxels.centers, ball_radii(voxels, voxels.anchors[level]), colors, near
             )
             title = f"level {level + 1}: {bits.sum() / 8000:,.0f} kB, {voxels.anchors[level].sum():,} anchors"
-            _panel(grid[0][level], upper, title)
-            if level:
-                _panel(
-                    grid[1][level],
-                    _fresh_panel(voxels, level, camera, near),
-                    f"{voxels.fresh[level].sum():,} new anchors",
-                )
-        if rows > 1:
-            _legend(grid[1][0], voxels, len(costs.positions))
+            _panel(grid[0][level + 1], upper, title)
+            lower = _fresh_panel(voxels, level, camera, near)
+            _panel(grid[1][level + 1], lower, f"{voxels.fresh[level].sum():,} new anchors")
         bar = figure.colorbar(
             ScalarMappable(norm, palette),
             ax=list(grid[0]),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from gspc import extras
 from gspc.errors import BitstreamError, InputError, UsageError
 from gspc.format.limits import MAX_MEMORY
-from gspc.pipeline.source import Source, naming, refuse_splats
+from gspc.pipeline.results import File
+from gspc.pipeline.source import Given, Source, naming, refuse_splats, source_of
 
 if TYPE_CHECKING:
     from gspc.format.shape import Coder
@@ -15,18 +18,31 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Compressed:
-    """A stream of `levels` levels; `level_bytes[s - 1]` is the size of the file that stops after level s."""
+class Compressed(File):
+    """A stream of `levels` levels; its first `level_bytes[s - 1]` bytes are the scene up to level s.
 
-    data: bytes
+    >>> import gspc
+    >>> made = gspc.compress("model.pt")
+    >>> made.level_bytes[-1] == len(made.data)
+    True
+    """
+
+    data: bytes = field(repr=False)
     levels: int
     level_bytes: tuple[int, ...]
     warnings: tuple[str, ...] = ()
+    available: int = 0  # levels that the source has
 
 
 @dataclass(frozen=True)
 class Restored:
-    """A scene at one level. `truncated`: the stream ended before its last level."""
+    """A scene at one level. `truncated`: the stream ended before its last level.
+
+    >>> import gspc
+    >>> restored = gspc.decompress("scene.pcgs", upto=1).restored
+    >>> restored.level, restored.levels_in_file, restored.truncated
+    (1, 2, False)
+    """
 
     scene: DecodedScene
     level: int
@@ -37,20 +53,50 @@ class Restored:
 
 
 @dataclass(frozen=True)
-class Decompressed:
-    """`data`: the decoded scene as a safetensors file."""
+class Decompressed(File):
+    """A decoded scene, as arrays and as a file.
 
-    data: bytes
+    >>> import gspc
+    >>> decoded = gspc.decompress("scene.pcgs", upto=1)
+    >>> decoded.scene.level, decoded.save("level1.safetensors").name
+    (1, 'level1.safetensors')
+    """
+
     restored: Restored
+
+    @cached_property
+    def data(self) -> bytes:
+        """The scene as a safetensors file."""
+        from gspc.rendering.scene_file import write_scene
+
+        return write_scene(self.restored.scene)
+
+    @property
+    def scene(self) -> DecodedScene:
+        """Anchors, features, heads and cameras as arrays."""
+        return self.restored.scene
 
 
 def compress(
-    source: Source, *, levels: int | None = None, threads: int = 0, coder: Coder = "lanes"
+    source: Given,
+    *,
+    levels: int | None = None,
+    max_size: int | None = None,
+    threads: int = 0,
+    coder: Coder = "lanes",
 ) -> Compressed:
     """A model, or a stream to drop levels from, as a stream of its first `levels` levels (None: all).
 
-    `coder` torchac codes the symbols with that package, if it is installed (BackendError), for comparison.
+    `max_size`: bytes that the stream must not exceed; as many levels as fit are kept, and UsageError is
+    raised where not even one does. `coder` torchac codes the symbols with that package, if it is installed
+    (BackendError), for comparison. Raises UsageError, InputError, BitstreamError.
+
+    >>> import gspc
+    >>> made = gspc.compress("model.pt", levels=2)
+    >>> made.save("scene.pcgs", overwrite=True).name
+    'scene.pcgs'
     """
+    source = source_of(source)
     refuse_splats(source, "cannot be compressed")
     with naming(source.name):
         if source.kind == "scene":
@@ -66,29 +112,53 @@ def compress(
             _check_levels(levels, available)
             data = truncate_levels(source.data, levels or available)
         data = recode(data, coder)
-    written = levels if levels is not None else available
+        written = levels or available
+        if max_size is not None:
+            data, written = _fit(data, written, max_size)
     cut = f"the stream is truncated: {available} of {promised} levels are whole and were kept"
-    return Compressed(data, written, _level_bytes(data, written), (cut,) if available < promised else ())
+    warnings = (cut,) if available < promised else ()
+    return Compressed(data, written, _level_bytes(data), warnings, available)
+
+
+def _fit(data: bytes, levels: int, max_size: int) -> tuple[bytes, int]:
+    """The most levels of a stream that fit into `max_size` bytes. Levels are coded one after another, so the
+    first ones of a longer stream are what a shorter one holds: nothing needs to be coded again."""
+    from gspc.codec import truncate_levels
+
+    found = data
+    for kept in range(levels, 0, -1):
+        found = truncate_levels(data, kept)
+        if len(found) <= max_size:
+            return found, kept
+    raise UsageError(f"its level 1 takes {len(found):,} bytes, more than --max-size allows ({max_size:,})")
 
 
 def decompress(
-    source: Source, *, upto: int | None = None, threads: int = 0, max_memory: int = MAX_MEMORY
+    source: Given, *, upto: int | None = None, threads: int = 0, max_memory: int = MAX_MEMORY
 ) -> Decompressed:
-    """Decodes a stream up to level `upto` (None: the last whole one). Needs the bytes only."""
-    from gspc.rendering.scene_file import write_scene
+    """Decodes a stream up to level `upto` (None: the last whole one). Needs the bytes only.
 
+    Raises UsageError, InputError, BitstreamError; the latter too when decoding takes more than `max_memory`
+    bytes.
+
+    >>> import gspc
+    >>> scene = gspc.decompress("scene.pcgs", upto=2).scene
+    >>> scene.anchors.shape[1], scene.anchors.dtype.name
+    (3, 'float32')
+    """
+    source = source_of(source)
     refuse_splats(source, "has nothing to decompress")
     if source.kind != "pcgs":
         what = "a decoded scene already" if source.kind == "scene" else "a model; run gspc compress first"
         raise InputError(f"is {what}", source=source.name)
-    restored = restore(source, upto=upto, threads=threads, max_memory=max_memory)
-    return Decompressed(write_scene(restored.scene), restored)
+    return Decompressed(restore(source, upto=upto, threads=threads, max_memory=max_memory))
 
 
 def restore(
-    source: Source, *, upto: int | None = None, threads: int = 0, max_memory: int = MAX_MEMORY
+    source: Given, *, upto: int | None = None, threads: int = 0, max_memory: int = MAX_MEMORY
 ) -> Restored:
     """The scene of any source at level `upto`. A model goes through the codec: it looks as its file will."""
+    source = source_of(source)
     refuse_splats(source, "has no levels")
     with naming(source.name):
         if source.kind == "scene":
@@ -117,6 +187,7 @@ def as_stream(source: Source, *, threads: int = 0) -> Source:
 
 def _encode_model(source: Source, levels: int | None, threads: int) -> tuple[bytes, int]:
     """The stream of a model's first levels, and how many levels the model has."""
+    extras.require("torch", "is a model, which")
     from gspc.codec import encode
     from gspc.codec.export import export_model
 
@@ -140,10 +211,11 @@ def _levels_of(data: bytes) -> tuple[int, int]:
     return stream.whole_levels, len(stream.levels)
 
 
-def _level_bytes(data: bytes, levels: int) -> tuple[int, ...]:
-    from gspc.codec import truncate_levels
+def _level_bytes(data: bytes) -> tuple[int, ...]:
+    """Where each level of a stream ends: what to cut it to."""
+    from gspc.format import describe
 
-    return (*(len(truncate_levels(data, level)) for level in range(1, levels)), len(data))
+    return tuple(level.offset + level.length for level in describe(data).levels)
 
 
 def _restore_scene(source: Source, upto: int | None) -> Restored:

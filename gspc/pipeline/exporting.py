@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from gspc.errors import UsageError
 from gspc.pipeline.coding import MAX_MEMORY, restore
 from gspc.pipeline.plain import read_plain
-from gspc.pipeline.source import Source, naming
+from gspc.pipeline.results import File
+from gspc.pipeline.source import Given, Source, naming, source_of
 
 if TYPE_CHECKING:
     from gspc.scene import DecodedScene, Frame
@@ -31,6 +32,10 @@ class ExportOptions:
     harmonics, 0 to 3. refine: steps after baking. frame: axes to write, None for the format's usual ones.
     source_frame: axes of a splat that is read, None for its format's usual ones. spz_version: 3 or 4.
     check: compare pictures of the file with those of the scene.
+
+    >>> import gspc
+    >>> gspc.export("scene.pcgs", gspc.ExportOptions("splat", upto=1, check=False)).level
+    1
     """
 
     to: str
@@ -53,10 +58,16 @@ class ExportCheck:
 
 
 @dataclass(frozen=True)
-class Exported:
-    """A file, and what became of the scene in it."""
+class Exported(File):
+    """A file, and what became of the scene in it.
 
-    data: bytes
+    >>> import gspc
+    >>> made = gspc.export("scene.pcgs", gspc.ExportOptions("ply", degree=1, check=False))
+    >>> made.format, made.degree, made.frame, made.level
+    ('ply', 1, 'RDF', 2)
+    """
+
+    data: bytes = field(repr=False)
     format: str
     gaussians: int
     degree: int
@@ -82,8 +93,8 @@ def format_for(name: str) -> str | None:
 
 
 def export(
-    source: Source,
-    options: ExportOptions,
+    source: Given | Splats,
+    options: ExportOptions | str,
     *,
     threads: int = 0,
     max_memory: int = MAX_MEMORY,
@@ -91,12 +102,25 @@ def export(
 ) -> Exported:
     """The file of a stream's, a model's or a decoded scene's Gaussians, baked, or of a splat's, converted.
 
-    Raises UsageError for options that mean nothing here, InputError, BitstreamError, BackendError.
-    """
-    from gspc.splats import axes
+    `options` may be just the format. `report` hears in words what is being done. Raises UsageError for
+    options that mean nothing here, InputError, BitstreamError, BackendError.
 
+    >>> import gspc
+    >>> made = gspc.export("scene.pcgs", "ply")
+    >>> made.save("scene.ply").name, made.gaussians > 0, made.check.psnr > 20
+    ('scene.ply', True, True)
+    """
+    from gspc.splats import Splats, axes
+
+    if isinstance(options, str):
+        options = ExportOptions(options)
+    if options.to not in writable_formats():
+        raise UsageError(f"'{options.to}' is not written; choose one of {', '.join(writable_formats())}")
     if options.frame is not None:
         axes(options.frame)
+    if isinstance(source, Splats):
+        return _write(source.with_degree(options.degree), options)
+    source = source_of(source)
     if source.kind == "splats":
         return _convert(source, options)
     if options.source_frame is not None:

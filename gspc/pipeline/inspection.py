@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+from typing import Any
 
 from gspc.errors import UsageError
 from gspc.format import COMPONENTS, StreamInfo, describe
-from gspc.format.limits import CHUNK_HEADER_BYTES
-from gspc.format.shape import TRIT_WORDS, StreamShape
 from gspc.pipeline.breakdown import Breakdown, break_down, first_levels
 from gspc.pipeline.coding import as_stream
-from gspc.pipeline.plain import plain_facts, read_plain, refuse_scene_options
-from gspc.pipeline.source import Kind, Source, naming
-from gspc.switches import made_with
-
-CODER_NAMES = {"lanes": "32-lane rANS", "torchac": "torchac"}
+from gspc.pipeline.plain import plain_facts, plain_values, read_plain, refuse_scene_options
+from gspc.pipeline.source import Given, Kind, Source, naming, source_of
+from gspc.pipeline.stream_facts import stream_facts, stream_values
 
 
 @dataclass(frozen=True)
@@ -50,12 +49,26 @@ class Rate:
 
 
 @dataclass(frozen=True)
+class Alive:
+    """Anchors and Gaussians that a level draws."""
+
+    anchors: int
+    gaussians: int
+
+
+@dataclass(frozen=True)
 class Inspection:
     """What an input is made of. `kind` is what was given; a model is inspected as the stream it makes.
 
-    `prefix_bytes[s - 1]`: size of the file up to and including level s.
+    `prefix_bytes[s - 1]`: size of the file up to and including level s, and `rows[s - 1]` what that level
+    draws.
 
     `rates` and `breakdown` are there only when asked for; they take decoding.
+
+    >>> import gspc
+    >>> found = gspc.inspect("scene.pcgs")
+    >>> found.kind, found.levels, found.problems
+    ('pcgs', 2, ())
     """
 
     source: str
@@ -63,13 +76,15 @@ class Inspection:
     size: int
     levels: int
     whole_levels: int
-    facts: tuple[tuple[str, str], ...]
+    facts: tuple[tuple[str, str], ...]  # in words
     prefix_bytes: tuple[int, ...]
     parts: tuple[Part, ...]
     chunks: tuple[ChunkRow, ...]
     problems: tuple[str, ...]
+    rows: tuple[Alive, ...] = ()
     rates: tuple[Rate, ...] = ()
     breakdown: Breakdown | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)  # facts as numbers, lists and names
 
     def coded_bytes(self, level: int) -> int:
         """Bytes that the symbols of a level take in the file."""
@@ -78,14 +93,19 @@ class Inspection:
         )
 
 
-def inspect(source: Source, *, rates: bool = False, levels: bool = False, threads: int = 0) -> Inspection:
+def inspect(source: Given, *, rates: bool = False, levels: bool = False, threads: int = 0) -> Inspection:
     """What a stream, a decoded scene or a model consists of, from its container alone, except `rates` and
     the breakdown by `levels`.
 
     A model is encoded first. Of a damaged stream what can be read is reported, with `problems`;
-    BitstreamError is raised when not even the header can.
+    BitstreamError is raised when not even the header can, UsageError where a breakdown makes no sense.
+
+    >>> import gspc
+    >>> found = gspc.inspect("scene.pcgs", levels=True)
+    >>> len(found.breakdown.levels), found.prefix_bytes[-1] == found.size
+    (2, True)
     """
-    found = as_stream(source, threads=threads)
+    found = as_stream(source_of(source), threads=threads)
     if found.kind == "splats":
         return _inspect_splats(found, rates=rates, levels=levels)
     if found.kind == "scene":
@@ -137,7 +157,8 @@ def _inspect_stream(source: Source) -> Inspection:
         size=stream.size,
         levels=len(stream.levels),
         whole_levels=stream.whole_levels,
-        facts=(*_facts(stream), *_made_facts(source.data, stream)),
+        facts=stream_facts(source.data, stream),
+        values=stream_values(source.data, stream),
         prefix_bytes=tuple(level.offset + level.length for level in stream.levels if level.whole),
         parts=tuple(Part(name, level or None, size) for (level, name), size in parts),
         chunks=tuple(
@@ -152,92 +173,14 @@ def _inspect_stream(source: Source) -> Inspection:
             for chunk in stream.chunks
         ),
         problems=_problems(stream),
+        rows=_alive(stream),
     )
 
 
-def _facts(stream: StreamInfo) -> tuple[tuple[str, str], ...]:
-    header, shape = stream.header, stream.header.shape
-    anchors = sum(level.anchors for level in stream.levels)
-    solid = [str(plane.resolution) for plane in shape.grid.planes if plane.dims == 0]
-    flat = sorted({plane.resolution for plane in shape.grid.planes if plane.dims != 0})
-    residual = "residual " * (shape.pool is not None)
-    scales = f"{shape.scales} log scale{'s' * (shape.scales != 1)}"
-    steps = ", ".join(f"{a.name} {a.step_base:g}" for a in shape.attributes)
-    return (
-        ("format", f"{stream.version[0]}.{stream.version[1]}, model family {shape.family}"),
-        ("coder", CODER_NAMES[header.coder]),
-        ("anchors", f"{anchors:,} in {len(stream.slice_keys)} slice{'s' * (len(stream.slice_keys) != 1)}"),
-        ("Gaussians", f"{sum(level.gaussians for level in stream.levels):,}"),
-        ("per anchor", f"{shape.features} {residual}features, {scales}, {shape.offsets} offsets"),
-        *_pool_facts(shape),
-        ("contexts", _contexts(shape)),
-        ("hidden units", _hidden_units(shape)),
-        ("grid", f"3D {' '.join(solid) or 'none'}; 2D {' '.join(map(str, flat)) or 'none'}"),
-        ("steps", steps),
-        ("positions", f"{header.position_bits} bits per axis, voxel size {header.voxel_size:g}"),
-        ("background", " ".join(f"{value:g}" for value in header.background)),
-    )
-
-
-def _made_facts(data: bytes, stream: StreamInfo) -> tuple[tuple[str, str], ...]:
-    """What the metadata says about the fit; nothing where it is missing, damaged or silent."""
-
-    chunk = next((chunk for chunk in stream.chunks if chunk.tag == "meta" and chunk.crc_ok), None)
-    if chunk is None:
-        return ()
-    start = chunk.offset + CHUNK_HEADER_BYTES
-    try:
-        written = json.loads(data[start : start + chunk.length])["metadata"]
-        made = made_with({key: str(written[key]) for key in ("preset", "switches") if key in written})
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return ()
-    return (("made with", made),) if made else ()
-
-
-def _pool_facts(shape: StreamShape) -> tuple[tuple[str, str], ...]:
-    if shape.pool is None:
-        return ()
-    own = shape.pool.planes
-    planes = f"{own} plane{'s' * (own != 1)} of its own" if own else "all planes, with the contexts"
-    return (("feature pool", f"{shape.pool.features} features from {planes}"),)
-
-
-def _contexts(shape: StreamShape) -> str:
-    groups = f"features in {shape.groups.count} chunks" if shape.groups else "no feature chunks"
-    refined = [a for a in shape.attributes if a.refined]
-    if not refined:
-        return f"{groups}, no trits"
-    names, models = ", ".join(a.name for a in refined), _trit_models(shape)
-    last = f" up to level {refined[0].refined_until}" if refined[0].refined_until else ""
-    return f"{groups}, {models} trits refine {names}{last}"
-
-
-def _trit_models(shape: StreamShape) -> str:
-    """How trits are predicted: one word where all attributes agree, else which attribute has which."""
-    by_model: dict[str, list[str]] = {}
-    for a in shape.attributes:
-        by_model.setdefault(TRIT_WORDS[a.trit_model], []).append(a.name)
-    first, *others = by_model
-    if not others:
-        return first
-    return f"{first} ({', '.join(by_model[first])}) and {' and '.join(others)}"
-
-
-def _hidden_units(shape: StreamShape) -> str:
-    """Of every network that the stream has."""
-    trits = [
-        ("trits of " * (not i) + "of " * (i > 0) + a.name, a.hidden) for i, a in enumerate(shape.attributes)
-    ]
-    units = (
-        ("steps", shape.steps_hidden),
-        ("trunk", shape.trunk_hidden),
-        *trits,
-        ("chunks", shape.groups.hidden if shape.groups else 0),
-        ("pool", shape.pool.hidden if shape.pool else 0),
-        ("heads", shape.heads_hidden),
-        ("residual decoder", shape.residual_hidden),
-    )
-    return ", ".join(f"{name} {count}" for name, count in units if count)
+def _alive(stream: StreamInfo) -> tuple[Alive, ...]:
+    counts = [(level.anchors, level.gaussians) for level in stream.levels if level.whole]
+    sums = [accumulate(column) for column in zip(*counts, strict=True)]
+    return tuple(Alive(*row) for row in zip(*sums, strict=True))
 
 
 def _problems(stream: StreamInfo) -> tuple[str, ...]:
@@ -253,10 +196,20 @@ def _problems(stream: StreamInfo) -> tuple[str, ...]:
 def _inspect_splats(source: Source, *, rates: bool, levels: bool) -> Inspection:
     """What other tools' Gaussians are like; the file counts as one level."""
     refuse_scene_options(source.name, (("--rates", rates), ("--levels", levels)))
-    facts = tuple(plain_facts(read_plain(source)))
+    splats = read_plain(source)
     size = len(source.data)
     return Inspection(
-        source.name, source.kind, size, 1, 1, facts, (size,), (Part("Gaussians", None, size),), (), ()
+        source=source.name,
+        kind=source.kind,
+        size=size,
+        levels=1,
+        whole_levels=1,
+        facts=tuple(plain_facts(splats)),
+        values=plain_values(splats),
+        prefix_bytes=(size,),
+        parts=(Part("Gaussians", None, size),),
+        chunks=(),
+        problems=(),
     )
 
 
@@ -272,14 +225,29 @@ def _inspect_scene(source: Source) -> Inspection:
         if name != "__metadata__":
             begin, end = entry["data_offsets"]
             parts.append(Part(name, scene.level, end - begin))
+    values = {
+        "anchors": len(scene.anchors),
+        "gaussians": int(scene.gaussian_mask.sum()),
+        "level": scene.level,
+        "suggested_cameras": len(scene.cameras),
+    }
     facts = [
-        ("anchors", f"{len(scene.anchors):,}"),
-        ("Gaussians", f"{int(scene.gaussian_mask.sum()):,}"),
+        ("anchors", f"{values['anchors']:,}"),
+        ("Gaussians", f"{values['gaussians']:,}"),
         ("level", f"{scene.level} of {scene.levels}"),
         ("suggested cameras", str(len(scene.cameras))),
         *sorted(scene.metadata.items()),
     ]
-    size = len(source.data)
     return Inspection(
-        source.name, source.given, size, scene.levels, scene.level, tuple(facts), (), tuple(parts), (), ()
+        source=source.name,
+        kind=source.given,
+        size=len(source.data),
+        levels=scene.levels,
+        whole_levels=scene.level,
+        facts=tuple(facts),
+        values=values | {"metadata": dict(scene.metadata)},
+        prefix_bytes=(),
+        parts=tuple(parts),
+        chunks=(),
+        problems=(),
     )

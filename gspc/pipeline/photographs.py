@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from gspc.config import Background, DataOptions, Exif, LensField
 from gspc.errors import UsageError
@@ -29,6 +29,20 @@ class Wanted:
     cache: Path | None = None
     strict: bool = False
     cameras: Path | None = None
+
+
+class Reading(TypedDict, total=False):
+    """The fields of Wanted, as named arguments."""
+
+    resolution: int | None
+    hold: int | None
+    background: Background | None
+    images: Path | None
+    masks: Path | None
+    field: LensField | None
+    exif: Exif | None
+    cache: Path | None
+    strict: bool
 
 
 def noted(options: DataOptions, photographs: SceneData) -> dict[str, str]:

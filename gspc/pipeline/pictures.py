@@ -17,11 +17,37 @@ if TYPE_CHECKING:
 
 def render_png(scene: DecodedScene | PlainScene, camera: Camera, *, device: str = "cpu") -> bytes:
     """One view as a PNG file."""
-    from gspc.rendering import encode_png, render_view
+    return render_picture(scene, camera, "png", device=device)
 
+
+def render_picture(
+    scene: DecodedScene | PlainScene, camera: Camera, kind: str, *, device: str = "cpu"
+) -> bytes:
+    """One view as a file, `kind` "png" or "jpg"."""
+    from gspc.rendering import encode_jpeg, encode_png, render_view
+
+    encode = encode_jpeg if kind == "jpg" else encode_png
     if isinstance(scene, PlainScene):
-        return encode_png(drawing(scene, device).render(camera))
-    return encode_png(render_view(scene, camera, backend=device))
+        return encode(drawing(scene, device).render(camera))
+    return encode(render_view(scene, camera, backend=device))
+
+
+def render_film(
+    scene: DecodedScene | PlainScene,
+    cameras: Sequence[Camera],
+    path: Path,
+    *,
+    fps: float,
+    device: str = "cpu",
+    force: bool = False,
+    on_picture: Callable[[int], None] | None = None,
+) -> None:
+    """The views, one after another, as a film whose format the suffix of `path` says, whole or not at all.
+    Raises OutputError, BackendError."""
+    from gspc.rendering.video import write_video
+
+    shown = drawing(scene, device) if isinstance(scene, PlainScene) else scene
+    write_video(shown, cameras, path, fps=fps, backend=device, overwrite=force, on_frame=on_picture)
 
 
 def render_directory(

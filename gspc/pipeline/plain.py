@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gspc.errors import UsageError
 from gspc.pipeline.source import Source, naming
@@ -65,6 +65,21 @@ def plain_facts(splats: Splats) -> list[tuple[str, str]]:
         ("opacity", f"mean {float(opacities.mean()):.3f}, {int((opacities < 1 / 255).sum()):,} invisible"),
     ]
     return facts + [(key, value) for key, value in splats.metadata.items() if key != "format"]
+
+
+def plain_values(splats: Splats) -> dict[str, Any]:
+    """The same as numbers."""
+    return {
+        "format": splats.metadata.get("format", "unknown"),
+        "gaussians": splats.count,
+        "degree": splats.degree,
+        "axes": splats.frame,
+        "low": [float(value) for value in splats.means.min(axis=0)],
+        "high": [float(value) for value in splats.means.max(axis=0)],
+        "mean_opacity": float(splats.opacities.mean()),
+        "invisible": int((splats.opacities < 1 / 255).sum()),
+        "metadata": dict(splats.metadata),
+    }
 
 
 def _point(values: F64) -> str:

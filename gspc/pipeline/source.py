@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias, Union
 
 from gspc.errors import GspcError, InputError
 from gspc.format import limits
 
 Kind = Literal["pcgs", "scene", "model", "splats"]
 
+# How a pickled checkpoint begins, within its zip; loading it would take torch.
+CHECKPOINT, CHECKPOINT_HEAD = re.compile(rb"format.{0,8}gspc-checkpoint", re.DOTALL), 4096
 ZIP_MAGIC = b"PK\x03\x04"  # torch writes models as zip files
 
 
@@ -26,12 +30,16 @@ class Source:
 
     name: str
     kind: Kind
-    data: bytes
+    data: bytes = field(repr=False)
     given: Kind
 
     def encoded_as(self, stream: bytes) -> Source:
         """The same input as a stream."""
         return replace(self, kind="pcgs", data=stream)
+
+
+# What every use case takes: an input that was read already, the content of a file, or its path.
+Given: TypeAlias = Union[Source, bytes, str, "os.PathLike[str]"]
 
 
 @contextmanager
@@ -99,20 +107,27 @@ def refuse_splats(source: Source, what: str) -> None:
         )
 
 
-def load_source(source: bytes | Path, *, expect_stream: bool = False) -> Source:
-    """Reads an input and recognizes it by content, never by its name.
-
-    With `expect_stream` anything unknown counts as a damaged stream, which its reader then describes with a
-    BitstreamError; otherwise InputError is raised.
-    """
-    data = source if isinstance(source, bytes) else read_bytes_or_folder(source)
-    name = str(source) if isinstance(source, Path) else "stdin"
+def load_source(source: Given, *, name: str = "stdin") -> Source:
+    """Reads an input and recognizes it by content, never by its name; `name` is what messages call bytes.
+    Raises InputError for anything that is none of ours, in every command alike."""
+    if isinstance(source, Source):
+        return source
+    if isinstance(source, bytes):
+        data = source
+    else:
+        path = Path(source)
+        data, name = read_bytes_or_folder(path), str(path)
     with naming(name):
-        kind = _kind(data, expect_stream=expect_stream)
+        kind = _kind(data)
     return Source(name, kind, data, kind)
 
 
-def _kind(data: bytes, *, expect_stream: bool) -> Kind:
+def source_of(given: Given) -> Source:
+    """What a use case was given, read unless it was read already."""
+    return load_source(given, name="data")
+
+
+def _kind(data: bytes) -> Kind:
     if data.startswith(limits.MAGIC):  # known without more imports: inspection answers at once
         return "pcgs"
     try:
@@ -121,14 +136,24 @@ def _kind(data: bytes, *, expect_stream: bool) -> Kind:
         if is_splats(data):
             return "splats"
         _refuse_other_kinds(data)
-        if not expect_stream:
+        if not resembles_stream(data):
             raise
         return "pcgs"
     if kind == "model":
         if is_splats(data):
             return "splats"
+        if CHECKPOINT.search(data[:CHECKPOINT_HEAD]):
+            raise InputError("is a checkpoint of a fit that is not done; gspc fit --resume goes on from it")
         _refuse_other_kinds(data, zipped=True)
     return kind
+
+
+def resembles_stream(data: bytes) -> bool:
+    """Whether these are the remains of a stream whose first bytes are damaged or cut. Its reader says so with
+    a BitstreamError."""
+    if len(data) < len(limits.MAGIC):
+        return bool(data) and limits.MAGIC.startswith(data)
+    return sum(a == b for a, b in zip(data, limits.MAGIC, strict=False)) >= len(limits.MAGIC) // 2
 
 
 def _refuse_other_kinds(data: bytes, *, zipped: bool = False) -> None:

@@ -11,6 +11,7 @@ import struct
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +26,7 @@ from gspc.rendering.render import Renderer
 from gspc.scene import F32, U8, Camera, DecodedScene
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+JPEG_QUALITY = 95
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".exr", ".ppm"}
 
 
@@ -51,6 +53,17 @@ def encode_png(image: F32 | U8) -> bytes:  # [H, W, 3]
     body = packer.compress(_filter_rows(pixels).data) + packer.flush()
     chunks = ((b"IHDR", head), (b"sRGB", b"\0"), (b"IDAT", body), (b"IEND", b""))
     return PNG_SIGNATURE + b"".join(_chunk(tag, data) for tag, data in chunks)
+
+
+def encode_jpeg(image: F32 | U8) -> bytes:  # [H, W, 3]
+    """A JPEG of high quality, colors at full resolution."""
+    import io
+
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(to_uint8(image)).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return buffer.getvalue()
 
 
 def _chunk(tag: bytes, data: bytes) -> bytes:
@@ -91,6 +104,21 @@ def parse_size(text: str, camera: Camera) -> tuple[int, int]:
     return width, height
 
 
+def fitted(camera: Camera, width: int, height: int) -> Camera:
+    """The same view in a picture of another size, never squashed: a picture of another shape shows all of
+    the view in its middle, and more of the scene at two sides."""
+    scale = min(width / camera.width, height / camera.height)
+    return replace(
+        camera,
+        width=width,
+        height=height,
+        fx=camera.fx * scale,
+        fy=camera.fy * scale,
+        cx=width / 2 + (camera.cx - camera.width / 2) * scale,
+        cy=height / 2 + (camera.cy - camera.height / 2) * scale,
+    )
+
+
 def select_cameras(
     cameras: Sequence[Camera], views: Sequence[str] = (), size: str | None = None
 ) -> tuple[Camera, ...]:
@@ -104,8 +132,14 @@ def select_cameras(
         raise InputError("the scene suggests no cameras; give some with --cameras")
     chosen = [_find(cameras, view) for view in views] if views else list(cameras)
     if size is not None:
-        chosen = [camera.resized(*parse_size(size, camera)) for camera in chosen]
+        chosen = [_sized(camera, size) for camera in chosen]
     return tuple(chosen)
+
+
+def _sized(camera: Camera, size: str) -> Camera:
+    width, height = parse_size(size, camera)
+    whole = not re.search("[x×]", size)  # the height follows from the width, but for rounding
+    return camera.resized(width, height) if whole else fitted(camera, width, height)
 
 
 def _find(cameras: Sequence[Camera], view: str) -> Camera:

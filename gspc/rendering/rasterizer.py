@@ -15,8 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from gspc import extras
 from gspc.errors import BackendError
 from gspc.ops import conventions
+from gspc.ops.kernels import kernels
 from gspc.scene import Camera
 
 if TYPE_CHECKING:
@@ -57,6 +59,13 @@ def choose_backend(device: str) -> Backend:
     if device == "auto":
         return Backend("cpu", "cpu", f"backend cpu: {missing}")
     raise BackendError(f"device '{device}' cannot be used: {missing}; use --device cpu")
+
+
+def cpu_summary() -> tuple[str, int]:
+    """Instruction set (base, v3, v4) and threads of the kernels. Raises BackendError where they do not
+    load."""
+    module = kernels()
+    return module.active_isa(), module.max_threads()
 
 
 def rasterize(
@@ -148,6 +157,8 @@ def _rasterize_gsplat(
 
 def _why_no_cuda(index: int) -> str | None:
     """None when CUDA device `index` and gsplat's compiled module are there, else why not."""
+    if not extras.installed("torch"):
+        return f"torch is not installed; {extras.advice('gsplat')}"
     import torch
 
     if not torch.cuda.is_available():

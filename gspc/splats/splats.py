@@ -25,7 +25,21 @@ MAX_LOG = 40.0  # largest magnitude of a log scale or an opacity logit; beyond i
 
 @dataclass(frozen=True)
 class Splats:
-    """M Gaussians with harmonics; build them with `checked` when the numbers come from outside."""
+    """M Gaussians with harmonics; build them with `checked` when the numbers come from outside.
+
+    >>> import gspc
+    >>> import numpy as np
+    >>> zeros = np.zeros((1, 3), np.float32)
+    >>> one = gspc.Splats(
+    ...     means=zeros,
+    ...     quats=np.array([[1, 0, 0, 0]], np.float32),
+    ...     log_scales=zeros - 3,
+    ...     logits=np.array([4], np.float32),
+    ...     sh=zeros[:, None],
+    ... )
+    >>> gspc.open(gspc.export(one, "spz").data).splats().count
+    1
+    """
 
     means: F32  # [M, 3] in the axes of `frame`
     quats: F32  # [M, 4] wxyz, unit length

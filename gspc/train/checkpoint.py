@@ -18,7 +18,7 @@ from gspc.train.settings import first_difference
 from gspc.train.trainer import Trainer
 
 FORMAT = "gspc-checkpoint"
-VERSION = 5
+VERSION = 6
 ADVICE = "start without --resume"
 MOMENTS = ("exp_avg", "exp_avg_sq")  # of Adam
 
@@ -39,6 +39,7 @@ def save(path: Path, settings: dict[str, str], trainer: Trainer, estimated: int)
             "psnr": trainer.psnr,
             "picture_loss": trainer.picture_loss,
             "pruned": trainer.pruned,
+            "steering": [trainer.steering.integral, trainer.steering.error],
             "estimated_bytes": estimated,
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -88,10 +89,12 @@ def restore(saved: Loaded, trainer: Trainer) -> int:
     iteration = saved["iteration"].whole(0, trainer.schedule.iterations)
     psnr, picture_loss = saved["psnr"].number(), saved["picture_loss"].number(0)
     pruned, estimated = saved["pruned"].whole(0), saved["estimated_bytes"].whole(0)
+    integral, error = (value.number() for value in saved["steering"].items(2))
     _restore_random(saved)
     trainer.optimizer.load_state_dict(optimizer)
     trainer.statistics, trainer.order, trainer.iteration = statistics, order, iteration
     trainer.psnr, trainer.picture_loss, trainer.pruned = psnr, picture_loss, pruned
+    trainer.steering.integral, trainer.steering.error = integral, error
     return estimated
 
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import torch
 
-from gspc.config import FitOptions, checkpoint_path
+from gspc.config import FitOptions, checkpoint_path, preview_path
 from gspc.data import suggested_cameras
 from gspc.data.frame import Framed
 from gspc.data.start import prepared
@@ -22,6 +23,7 @@ from gspc.model.anchors import ModelShape
 from gspc.model.loaded import Loaded
 from gspc.ops import cuda
 from gspc.ops.process import flushed_denormals, threads
+from gspc.rendering.frames import to_uint8, write_png
 from gspc.rendering.rasterizer import Backend, choose_backend
 from gspc.scene import SceneData, View
 from gspc.train import checkpoint
@@ -42,7 +44,15 @@ PARTED = 6.0  # dB between them that are worth a warning
 
 @dataclass(frozen=True)
 class FitProgress:
-    """Where a fit stands."""
+    """Where a fit stands.
+
+    >>> import gspc
+    >>> seen = []
+    >>> options = gspc.FitOptions(iterations=10, levels=1)
+    >>> result = gspc.fit("photos", "new.pt", options=options, observer=seen.append)
+    >>> seen[0].iteration, seen[0].iterations, seen[0].anchors > 0
+    (10, 10, True)
+    """
 
     iteration: int
     iterations: int
@@ -56,7 +66,13 @@ class FitProgress:
 
 @dataclass(frozen=True)
 class FitResult:
-    """What a fit came to."""
+    """What a fit came to.
+
+    >>> import gspc
+    >>> result = gspc.fit("photos", "new.pt", options=gspc.FitOptions(iterations=10, levels=1))
+    >>> result.path.name, result.iterations, result.psnr > 0
+    ('new.pt', 10, True)
+    """
 
     path: Path
     iterations: int
@@ -64,6 +80,7 @@ class FitResult:
     psnr: float  # dB, smoothed over the last training views
     held_out: float | None  # dB, of some held-out views; None where none are
     seconds: float
+    stream_bytes: int | None = None  # of all levels; None where no size was asked for
 
 
 class FitObserver(Protocol):
@@ -146,7 +163,7 @@ class _Run:
         observer: FitObserver,
         backend: Backend,
     ) -> None:
-        self.options, self.observer = options, observer
+        self.options, self.observer, self.output = options, observer, output
         self.checkpoint = checkpoint_path(output)
         _introduce(backend, options, observer)
         asked = options.iterations or options.recipe.schedule.iterations
@@ -185,7 +202,8 @@ class _Run:
             model = checkpoint.model_of(saved, shape)
         model.heads.bf16 = options.heads_precision == "bf16"
         schedule = Schedule.of(recipe, self.iterations)
-        return Trainer(framed.scene, model, schedule, backend, recipe, options.max_anchors)
+        limits = options.max_anchors, options.target_size
+        return Trainer(framed.scene, model, schedule, backend, recipe, *limits)
 
     def train(self) -> None:
         """All iterations that are left."""
@@ -208,10 +226,20 @@ class _Run:
                 every = self.options.checkpoint_every
                 if every and done % every == 0 and done < self.iterations:
                     self._save_if_possible(log)
+                if self.options.preview and done % self.options.preview == 0:
+                    self._preview()
                 if asked.signal is not None:
                     self._save(log)
                     self.observer.message(f"interrupted; `--resume` goes on from iteration {done}")
                     raise Stopped(asked.signal)
+
+    def _preview(self) -> None:
+        """A photograph and what the model shows in its place, beside the output. The view is a held-out one
+        where there is any."""
+        scene = self.trainer.scene
+        view = (scene.test or scene.train)[0]
+        shown = to_uint8(self.trainer.picture(view).numpy())
+        write_png(preview_path(self.output), np.hstack([view.load(), shown]))
 
     def judge(self) -> float | None:
         """PSNR of some held-out views, if there are any; warns of a scene that was not learned."""

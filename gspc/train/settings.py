@@ -27,6 +27,7 @@ def run_settings(scene: SceneData, options: FitOptions, iterations: int) -> dict
         "voxel size": options.voxel_size or "measured",
         "heads precision": options.heads_precision,
         "rate weights": " ".join(map(value_text, options.weights)),
+        "target size": options.target_size or "none",
         "background": COLORS.get(scene.background) or " ".join(map(value_text, scene.background)),
         "number of training views": len(scene.train),
     }

@@ -27,6 +27,7 @@ from gspc.train.masking import only_counting, recolored
 from gspc.train.optimizer import make_optimizer
 from gspc.train.rate import RateLoss, RateSample, Standing
 from gspc.train.schedule import Phase, Schedule
+from gspc.train.steering import Steering
 
 SSIM_WEIGHT = 0.2
 # On the mean product of the Gaussians' scales, in canonical units (Scaffold-GS weighs 0.01 in the units of a
@@ -95,8 +96,10 @@ class Trainer:
         backend: Backend,
         recipe: Recipe,
         max_anchors: int | None = None,
+        target_size: int | None = None,
     ) -> None:
-        """`max_anchors`: that growth may reach; None: as many as memory holds."""
+        """`max_anchors`: that growth may reach; None: as many as memory holds. `target_size`: bytes that the
+        stream should take; None: what the rate weights make of it."""
         self.scene = scene
         self.model = model.to(backend.device)
         self.schedule = schedule
@@ -111,6 +114,7 @@ class Trainer:
         self.pruned = 0  # anchors removed because their masks closed
         self.attributes = AttributeSource(self.model, schedule, recipe.schedule.noise)
         self.rate = RateLoss(self.model, recipe, schedule)
+        self.steering = Steering(target_size, schedule.iterations)
         self.growth = growth_threshold(recipe.schedule)
         self._prunes_by_masks = recipe.schedule.prune_by_masks
         self._also_pictured = PICTURED_LEVELS[recipe.rate.accumulate]
@@ -133,6 +137,7 @@ class Trainer:
         if coded:
             standing = Standing(self.iteration, self.picture_loss, self.pruned)
             grid = self.attributes.grid_rows(sample.index, self.iteration)
+            self.rate.steering = self.steering.factor
             rate, bits = self.rate.loss(level, sample, grid, standing)
             loss = loss + rate
             for other in self._also_pictured(level):
@@ -147,6 +152,8 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         self._edit_anchors(coded)
         self.iteration += 1
+        if self.steering.due(self.iteration):
+            self.steering.update(self.estimated_bytes())
         return StepReport(phase, level, value, _psnr(picture.squared_error), bits)
 
     def _begin(self, phase: Phase) -> None:
@@ -222,6 +229,15 @@ class Trainer:
             picture, _ = self._show(shot, self.model.shape.levels, sampled=False)
             found.append(_psnr(picture.squared_error))
         return sum(found) / len(found)
+
+    @torch.no_grad()
+    def picture(self, view: View) -> Tensor:  # -> [H, W, 3] in 0 to 1, on the CPU
+        """A view as the last level shows it now. Draws no random numbers of the run."""
+        target = torch.from_numpy(view.load().copy()).to(self.device)
+        shot = Shot(view.camera, target, None, self.scene.background)
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            shown, _ = self._show(shot, self.model.shape.levels, sampled=False)
+        return shown.raster.image.clamp(0, 1).cpu()
 
     def estimated_bytes(self) -> int:
         """Size of the stream if the model were coded now."""

@@ -7,7 +7,9 @@
 // written.
 #pragma once
 
+#if defined(_OPENMP)
 #include <omp.h>
+#endif
 
 #include <atomic>
 #include <cstddef>
@@ -18,6 +20,12 @@
 #include "common/scratch.hpp"
 
 namespace gspc {
+
+#if !defined(_OPENMP)  // in the stand-alone decoder, and where the compiler has no OpenMP: one thread
+inline int omp_get_max_threads() { return 1; }
+inline int omp_get_thread_num() { return 0; }
+inline void omp_set_num_threads(int) {}
+#endif
 
 // The first exception of several threads.
 class FirstException {
@@ -52,7 +60,7 @@ void parallel_for(int64_t n, const Work& work) {
 
 // The same, `grain` items at a time to whichever thread is free: for items that differ in length.
 template <class Work>
-void parallel_for_dynamic(int64_t n, int grain, const Work& work) {
+void parallel_for_dynamic(int64_t n, [[maybe_unused]] int grain, const Work& work) {
   FirstException first;
 #pragma omp parallel for schedule(dynamic, grain) if (n > 1)
   for (int64_t i = 0; i < n; ++i) first.guard([&] { work(i); });

@@ -1,4 +1,5 @@
-"""How soon commands that need no kernel answer: seconds of a fresh process, the least of several runs.
+"""How soon commands that need no kernel answer: seconds of a fresh process, the least of several runs. For
+`import gspc` what it adds to Python's own start.
 
 python tests/bench/bench_start.py
 """
@@ -15,12 +16,12 @@ RUNS = 7
 STREAM = Path(__file__).resolve().parents[1] / "golden" / "three-levels.pcgs"
 
 
-def measure(*command: str) -> tuple[float, float]:
-    """Least wall and CPU seconds of a command."""
+def measure(*arguments: str) -> tuple[float, float]:
+    """Least wall and CPU seconds of Python with these arguments."""
     walls, cpus = [], []
     for _ in range(RUNS):
         before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        subprocess.run([sys.executable, "-m", "gspc", *command], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         walls.append(time.perf_counter() - started)
         cpus.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
@@ -29,8 +30,11 @@ def measure(*command: str) -> tuple[float, float]:
 
 def main() -> None:
     for command in (("--help",), ("inspect-bitstream", str(STREAM)), ("decompress", str(STREAM))):
-        wall, cpu = measure(*command)
+        wall, cpu = measure("-m", "gspc", *command)
         print(f"start {command[0]:20} {wall:6.3f} s wall {cpu:6.3f} s cpu", flush=True)
+    bare, loaded = measure("-c", "pass"), measure("-c", "import gspc")
+    wall, cpu = (with_gspc - alone for with_gspc, alone in zip(loaded, bare, strict=True))
+    print(f"start {'import gspc':20} {wall:6.3f} s wall {cpu:6.3f} s cpu", flush=True)
 
 
 if __name__ == "__main__":

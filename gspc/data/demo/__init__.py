@@ -7,6 +7,7 @@ sines do).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -58,11 +59,13 @@ def write_demo_scene(
     height: int = 180,
     seed: int = 0,
     points: int = 5000,
+    on_picture: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Write images/*.png and sparse/0/*.bin to `directory` (made when missing), about `points` sparse points.
 
-    `seed` draws the points and their noise; the pictures do not depend on it. Takes about 10 s on one core at
-    the default size. Raises UsageError for sizes without sense, OutputError when the disk refuses.
+    `seed` draws the points and their noise; the pictures do not depend on it. `on_picture` hears how many
+    pictures are drawn, and of how many. Takes about 10 s on one core at the default size. Raises UsageError
+    for sizes without sense, OutputError when the disk refuses.
     """
     if views < 2 or not (16 <= width <= 4096 and 16 <= height <= 4096) or points < 1:
         raise UsageError("the demo scene needs at least 2 views of 16 to 4096 pixels a side and 1 point")
@@ -71,7 +74,10 @@ def write_demo_scene(
     from gspc.data.demo import tracer
 
     cameras = demo_cameras(views, width, height)
-    pictures = [tracer.render(camera) for camera in cameras]
+    pictures = []
+    for camera in cameras:
+        pictures.append(tracer.render(camera))
+        on_picture(len(pictures), views)
     depths = [tracer.depth(camera) for camera in cameras]
     images, sparse = _sparse_points(cameras, pictures, depths, points, np.random.default_rng(seed))
     focal = FOCAL * width

@@ -97,6 +97,7 @@ class RateLoss:
         self.payment = MASK_PAYMENTS[rate.mask_costs](model, schedule)
         self.penalties = (MaskPenalty(rate.mask_loss),) if rate.mask_loss else ()
         self.weights = (RelativeWeights if rate.relative_rate else FixedWeights)(model.shape.rate_weights)
+        self.steering = 1.0  # times the weights; see gspc.train.steering
         self._counted = COUNTED_LEVELS[rate.accumulate]
         self._population = POPULATIONS[rate.rate_anchors]
 
@@ -126,7 +127,7 @@ class RateLoss:
             opening = opening + self.payment.open_bits(counted, costs, open_masks, standing.iteration)
         bits = total * (self.model.anchors / len(sample.index)) + opening
         per_value = (bits + self._grid_bits(standing.iteration)) / self._values(standing.pruned)
-        loss = self.weights.at(level, standing.picture_loss) * per_value
+        loss = self.steering * self.weights.at(level, standing.picture_loss) * per_value
         for penalty in self.penalties:
             loss = loss + penalty.loss(sample.rows.masks, level)
         return loss, float(bits.detach())
