@@ -43,6 +43,7 @@ class Reading(TypedDict, total=False):
     exif: Exif | None
     cache: Path | None
     strict: bool
+    cameras: Path | None
 
 
 def noted(options: DataOptions, photographs: SceneData) -> dict[str, str]:
