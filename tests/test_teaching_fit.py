@@ -159,8 +159,8 @@ def test_from_a_splat_to_a_stream_and_back(tmp_path: Path, cli: Cli) -> None:
     back = read_splats((tmp_path / "back.spz").read_bytes())
     assert back.frame == splats.frame == "RUB"
     solid = back.take(back.opacities > 0.3)
-    np.testing.assert_allclose(np.median(solid.means, axis=0), np.median(splats.means, axis=0), atol=0.15)
-    assert np.quantile(np.linalg.norm(solid.means - [3, 1, -2], axis=1), 0.9) < 0.8
+    np.testing.assert_allclose(np.median(solid.means, axis=0), np.median(splats.means, axis=0), atol=0.3)
+    assert np.quantile(np.linalg.norm(solid.means - [3, 1, -2], axis=1), 0.9) < 1.2
 
 
 def test_held_out_cameras_are_never_trained_on(tmp_path: Path) -> None:
