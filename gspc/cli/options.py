@@ -33,6 +33,7 @@ Verbose = Annotated[
     typer.Option(
         "--verbose",
         "-v",
+        is_eager=True,  # what --version prints depends on it
         help="Say what is done: inputs, steps, libraries' warnings.",
         rich_help_panel=COMMON,
     ),
