@@ -96,12 +96,18 @@ def _unwrapped(command: Callable[..., None]) -> str:
 
 
 def _version(value: bool) -> None:
-    if value:
+    if not value:
+        return
+    if {"-v", "--verbose"} & set(console.settings.arguments):
+        from gspc.cli import version
+
+        version.show()
+    else:
         from gspc.pipeline.versions import what_runs
 
         lines = [f"{name:9}{value}" for name, value in what_runs()]
         console.out("\n".join([f"gspc {__version__}", *lines]))
-        raise typer.Exit
+    raise typer.Exit
 
 
 def gspc(
@@ -111,7 +117,13 @@ def gspc(
     debug: options.Debug = False,
     version: Annotated[
         bool,
-        typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version and exit."),
+        typer.Option(
+            "--version",
+            "-V",
+            callback=_version,
+            is_eager=True,
+            help="Print the version and exit; with -v libraries and licenses, too.",
+        ),
     ] = False,
 ) -> None:
     """Turn photographs into one small file that holds a 3D scene, and draw it.
@@ -129,13 +141,14 @@ app.callback(help=_unwrapped(gspc))(gspc)
 
 def main(args: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code; prints one line on stderr for whatever went wrong."""
-    console.settings = console.Settings(debug="--debug" in (sys.argv if args is None else args))
+    given = tuple(sys.argv[1:] if args is None else args)
+    console.settings = console.Settings(debug="--debug" in given, arguments=given)
     code = 0
     try:
         console.settle_streams()
         with warnings.catch_warnings():
             warnings.showwarning = console.library_warning
-            code = _guarded(sys.argv[1:] if args is None else list(args))
+            code = _guarded(list(given))
         sys.stdout.flush()
         if console.settings.stats:
             console.stats()

@@ -88,5 +88,5 @@ def license_of(found: metadata.PackageMetadata) -> str:
     named = [entry.rpartition(" :: ")[2] for entry in classifiers if entry.startswith("License ::")]
     if named:
         return ", ".join(named)
-    text = (found["License"] if "License" in found else "").strip()
+    text = (found["License"] if "License" in found else "").strip()  # noqa: SIM401
     return text.splitlines()[0][:60] if text else "not stated"
