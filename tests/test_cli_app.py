@@ -62,6 +62,13 @@ def test_version(cli: Cli) -> None:
         assert known["torch"] == metadata.version("torch")
 
 
+def test_the_long_version_lists_libraries_and_licenses(cli: Cli) -> None:
+    for args in (["--version", "-v"], ["-v", "--version"], ["-V", "--verbose"]):
+        text = cli(*args).out.decode()
+        assert text.startswith(f"gspc {__version__}\n")
+        assert "Libraries" in text and "numpy" in text and "license" in text
+
+
 def test_the_ways_to_help(cli: Cli) -> None:
     long = cli("render", "--help")
     for args in (["render", "-h"], ["help", "render"], ["help", "render", "x"]):

@@ -118,7 +118,10 @@ def gspc(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", "-V", callback=_version, help="Print the version and exit; with -v libraries, too."
+            "--version",
+            "-V",
+            callback=_version,
+            help="Print the version and exit; with -v libraries and licenses, too.",
         ),
     ] = False,
 ) -> None:
@@ -137,13 +140,14 @@ app.callback(help=_unwrapped(gspc))(gspc)
 
 def main(args: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code; prints one line on stderr for whatever went wrong."""
-    console.settings = console.Settings(debug="--debug" in (sys.argv if args is None else args))
+    given = tuple(sys.argv[1:] if args is None else args)
+    console.settings = console.Settings(debug="--debug" in given, arguments=given)
     code = 0
     try:
         console.settle_streams()
         with warnings.catch_warnings():
             warnings.showwarning = console.library_warning
-            code = _guarded(sys.argv[1:] if args is None else list(args))
+            code = _guarded(list(given))
         sys.stdout.flush()
         if console.settings.stats:
             console.stats()

@@ -31,6 +31,7 @@ class Settings:
     stats: bool = False
     quiet: bool = False
     verbose: bool = False
+    arguments: tuple[str, ...] = ()  # the whole command line
     started: float = field(default_factory=time.monotonic)
 
     def ask(self, *, quiet: bool, verbose: bool, stats: bool, debug: bool) -> None:
