@@ -23,6 +23,7 @@ EXTRA_OF = {
     "lpips": "lpips",
     "torchac": "torchac",
     "backports.zstd": "spz",
+    "av": "video",
 }
 
 

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
-import gspc
 from gspc.format.limits import MAGIC
 
-ROOT = Path(gspc.__path__[0]).resolve().parent
+ROOT = Path(__file__).resolve().parent.parent
 STREAM = MAGIC + b"stand-in for a stream"
 
 

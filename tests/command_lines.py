@@ -30,7 +30,7 @@ def commands(shell: str) -> Iterator[list[str]]:
     for line in shell.replace("\\\n", " ").splitlines():
         if "gspc" in line:
             plain = re.sub(r"\$[<@*^]", "FILE", line)  # of make
-            plain = re.sub(r"\$\([A-Z]+\)|(?<=\s)\d>(&\d|\s*\S+)", "", plain)
+            plain = re.sub(r"\$\([A-Z_]+\)|(?<=\s)\d>(&\d|\s*\S+)", "", plain)
             yield from _commands(plain.strip())
 
 

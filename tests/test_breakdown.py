@@ -114,7 +114,7 @@ def test_the_header_names_what_a_stream_has() -> None:
     plain = facts("three-levels")
     assert plain["per anchor"] == "5 features, 6 log scales, 3 offsets"
     assert plain["contexts"] == "no feature chunks, learned trits refine features, scaling"
-    assert plain["hidden units"] == "steps 6, trunk 10, trits of features 12, of scaling 5, heads 4"
+    assert plain["hidden units"] == "steps 6, trunk 10, trits of features 12, trits of scaling 5, heads 4"
     assert "feature pool" not in plain
     own = facts("own-planes")
     assert own["per anchor"] == "5 residual features, 6 log scales, 3 offsets"
@@ -284,7 +284,7 @@ def test_inspect_map(cli: Cli, stream: bytes) -> None:
     other = cli("inspect-bitstream", "--map", "-", "--view", "view_001", stdin=stream)
     assert other.code == 0 and other.out != data
     one = cli("inspect-bitstream", "--map", "-", stdin=truncate_levels(stream, 1))
-    assert Image.open(io.BytesIO(one.out)).height < picture.height
+    assert Image.open(io.BytesIO(one.out)).width < picture.width
 
 
 @pytest.mark.parametrize(
@@ -355,12 +355,12 @@ def test_render_coarse(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def restore(source: object, **options: object) -> pipeline.Restored:
         return pipeline.Restored(replace(scene, residuals=1), 1, 1, False, (), None)
 
-    def render_png(scene: object, camera: object, *, device: str) -> bytes:
+    def render_picture(scene: object, camera: object, kind: str, *, device: str) -> bytes:
         drawn.append(scene)
         return b"\x89PNG"
 
     monkeypatch.setattr(pipeline, "restore", restore)
-    monkeypatch.setattr(pipeline, "render_png", render_png)
+    monkeypatch.setattr(pipeline, "render_picture", render_picture)
     for args in (["--coarse"], []):
         ran = cli("render", *args, "--view", "0", "-o", "-", stdin=write_scene(scene))
         assert ran.code == 0

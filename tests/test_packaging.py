@@ -16,7 +16,7 @@ from gspc.errors import BackendError
 from gspc.pipeline.about import about, license_of, openmp_runtimes
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-NOT_OF_USERS = {"test", "dev"}
+NOT_OF_USERS = {"test", "dev", "docs"}
 
 
 def packages(requirements: list[str]) -> set[str]:

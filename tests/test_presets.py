@@ -363,12 +363,12 @@ def test_options_of_files_are_options_of_fit() -> None:
 
 def test_help_prints_the_presets(cli: Cli) -> None:
     cli.monkeypatch.setenv("COLUMNS", "200")
-    text = " ".join(cli("fit", "--help").out.decode().split())
+    text = " ".join(cli("fit", "--help-settings").out.decode().split())
     for name, (_, about) in PRESETS.items():
         changed = switches.as_text(switches.describe(name))
-        assert f"{name}: {about}." in text
+        assert f"{name} {about[0].upper()}{about[1:]}." in text
         assert " ".join(changed.split()) in text
-    assert "man gspc-fit lists all ingredients" in text
+    assert all(f"{name}=" in text for name in ingredients())
 
 
 def test_the_manual_lists_every_ingredient() -> None:

@@ -69,6 +69,7 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "features": (1, 9),
     "pool": (3,),
     "pool_hidden": (9,),
+    "random_background": (0.5,),
     "residual_hidden": (3,),
     "head_hidden": (5,),
     "refine_until": (2,),

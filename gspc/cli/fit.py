@@ -80,30 +80,11 @@ def command(
     Checkpoints lie beside the output as FILE.checkpoint. Ctrl-C saves one and exits; --resume goes on
     from it.
     """
-    given = {
-        "iterations": iterations,
-        "levels": levels,
+    given: dict[str, Any] = {
+        **{name: value for name, value in locals().items() if name in fit_settings.OPTIONS},
         "rate_weights": options.rate_weights(rate_weights),
-        "resolution": resolution,
-        "images": images,
-        "hold": hold,
-        "background": background,
-        "image_cache": image_cache,
-        "masks": masks,
-        "field": field,
-        "exif": exif,
-        "cache": cache,
-        "strict": strict or None,
-        "cameras": cameras,
-        "voxel_size": voxel_size,
-        "seed": seed,
-        "device": device,
-        "threads": threads,
-        "checkpoint_every": checkpoint_every,
         "target_size": None if target_size is None else options.byte_count(target_size, "--target-size"),
-        "preview": preview,
-        "max_anchors": max_anchors,
-        "heads_precision": heads_precision,
+        "strict": strict or None,
     }
     chosen = fit_settings.choose(preset, switches or (), config)
     data, fit = _options(chosen, given, resume=resume, log=log)
