@@ -17,6 +17,7 @@ from gspc.data.frame import FAR, FEW, GRAIN, canonical
 from gspc.data.start import prepared
 from gspc.errors import BitstreamError, InputError
 from gspc.format import describe
+from gspc.pipeline import inspect
 from gspc.rendering import Renderer
 from gspc.rendering.scene_file import read_scene, write_scene
 from gspc.scene import Camera, Frame, SceneData, View
@@ -237,3 +238,11 @@ def test_damaged_frames_in_streams(values: tuple[float, ...], says: str) -> None
     data = encode(replace(tiny(), frame=MOVES["utm"]))
     with pytest.raises(BitstreamError, match=says):
         decode(replaced(data, index_of(data, "fram"), struct.pack("<8d", *values)))
+
+
+def test_inspection_counts_in_the_users_units() -> None:
+    scene = tiny()
+    data = encode(replace(scene, frame=Frame(40.0)))
+    plain, framed = (dict(inspect(one).facts)["positions"] for one in (encode(scene), data))
+    assert plain.endswith(f"voxel size {scene.voxel_size:g}")
+    assert framed.endswith(f"voxel size {40 * scene.voxel_size:g}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from typing import Any
 
 from gspc.format import StreamInfo
@@ -10,13 +11,14 @@ from gspc.format.limits import CHUNK_HEADER_BYTES
 from gspc.format.shape import TRIT_WORDS, StreamShape
 from gspc.switches import made_with
 
+SCALE = struct.Struct("<d")
 CODER_NAMES = {"lanes": "32-lane rANS", "torchac": "torchac"}
 
 
 def stream_facts(data: bytes, stream: StreamInfo) -> tuple[tuple[str, str], ...]:
     """Names and sentences."""
     made = made_with(_made(data, stream))
-    return (*_facts(stream), *((("made with", made),) if made else ()))
+    return (*_facts(stream, _scale(data, stream)), *((("made with", made),) if made else ()))
 
 
 def stream_values(data: bytes, stream: StreamInfo) -> dict[str, Any]:
@@ -47,13 +49,14 @@ def stream_values(data: bytes, stream: StreamInfo) -> dict[str, Any]:
         "grid": planes,
         "steps": {a.name: a.step_base for a in shape.attributes},
         "position_bits": header.position_bits,
-        "voxel_size": header.voxel_size,
+        "voxel_size": header.voxel_size * _scale(data, stream),
+        "frame_scale": _scale(data, stream),
         "background": list(header.background),
         "made_with": _made(data, stream),
     }
 
 
-def _facts(stream: StreamInfo) -> tuple[tuple[str, str], ...]:
+def _facts(stream: StreamInfo, scale: float) -> tuple[tuple[str, str], ...]:
     header, shape = stream.header, stream.header.shape
     anchors = sum(level.anchors for level in stream.levels)
     solid = [str(plane.resolution) for plane in shape.grid.planes if plane.dims == 0]
@@ -72,9 +75,18 @@ def _facts(stream: StreamInfo) -> tuple[tuple[str, str], ...]:
         ("hidden units", _hidden_units(shape)),
         ("grid", f"3D {' '.join(solid) or 'none'}; 2D {' '.join(map(str, flat)) or 'none'}"),
         ("steps", steps),
-        ("positions", f"{header.position_bits} bits per axis, voxel size {header.voxel_size:g}"),
+        ("positions", f"{header.position_bits} bits per axis, voxel size {scale * header.voxel_size:g}"),
         ("background", " ".join(f"{value:g}" for value in header.background)),
     )
+
+
+def _scale(data: bytes, stream: StreamInfo) -> float:
+    """The user's units per unit of the stream's own (chunk fram); 1 where it is missing or damaged."""
+    chunk = next((chunk for chunk in stream.chunks if chunk.tag == "fram" and chunk.crc_ok), None)
+    if chunk is None or chunk.length < SCALE.size:
+        return 1.0
+    (scale,) = SCALE.unpack_from(data, chunk.offset + CHUNK_HEADER_BYTES)
+    return float(scale)
 
 
 def _made(data: bytes, stream: StreamInfo) -> dict[str, str]:
