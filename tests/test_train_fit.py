@@ -159,6 +159,18 @@ def test_one_fit_an_output(folder, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
 
 
+def test_faults_of_a_fit_are_not_the_locks(folder, tmp_path, monkeypatch):
+    """An error of the system that comes out of the fit itself is not told as one of the lock's file."""
+
+    def fail(*_):
+        raise OSError("from within")
+
+    monkeypatch.setattr(checkpoint, "save", fail)
+    with pytest.raises(OSError, match="from within"):
+        run(folder, tmp_path / "model.pt", options(iterations=4, checkpoint_every=2))
+    assert not list(tmp_path.glob("*.lock"))
+
+
 def test_a_full_disk_at_a_checkpoint_is_no_end(folder, tmp_path, monkeypatch):
     real, tries = checkpoint.save, []
 

@@ -158,7 +158,7 @@ def silhouette(view: View, background: tuple[float, float, float]) -> NDArray[np
     if border_of(something).mean() > 1 - PLAIN_BORDER:
         return None
     something = ndimage.binary_fill_holes(something)
-    step = max(1, max(something.shape) // SIDE)
+    step = -(-max(something.shape) // SIDE)
     height, width = -(-something.shape[0] // step), -(-something.shape[1] // step)
     padded = np.pad(
         something, ((0, height * step - something.shape[0]), (0, width * step - something.shape[1]))

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from gspc.errors import OutputError
 from gspc.output import writing
@@ -21,19 +22,30 @@ def only_fit_of(output: Path) -> Iterator[None]:
         yield
         return
     path = output.with_name(f"{output.name}.lock")
-    with writing(path), path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read(20).strip() or "unknown"
-            raise OutputError(
-                f"{output}: another fit is writing it (process {holder}); name another"
-            ) from None
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+    with _locked(path, output):
         try:
             yield
         finally:
             path.unlink(missing_ok=True)
+
+
+def _locked(path: Path, output: Path) -> IO[str]:
+    """The file, which holds the lock until it is closed, with this process's id in it."""
+    with writing(path):
+        file = path.open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read(20).strip() or "unknown"
+            file.close()
+            raise OutputError(
+                f"{output}: another fit is writing it (process {holder}); name another"
+            ) from None
+        except OSError:
+            file.close()
+            raise
+    return file
