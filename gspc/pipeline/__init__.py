@@ -47,6 +47,7 @@ _HOMES = {
         "refuse_scene_options",
         "write_unbundled",
     ),
+    "gspc.pipeline.report": ("Album", "report_page"),
     "gspc.pipeline.source": ("Source", "load_source", "naming"),
     "gspc.pipeline.training": ("fit", "reconstruct", "understand", "write_demo_scene"),
     "gspc.pipeline.views": ("choose_cameras",),

@@ -45,6 +45,8 @@ from gspc.pipeline.plain import plain_scene as plain_scene
 from gspc.pipeline.plain import read_plain as read_plain
 from gspc.pipeline.plain import refuse_scene_options as refuse_scene_options
 from gspc.pipeline.plain import write_unbundled as write_unbundled
+from gspc.pipeline.report import Album as Album
+from gspc.pipeline.report import report_page as report_page
 from gspc.pipeline.source import Source as Source
 from gspc.pipeline.source import load_source as load_source
 from gspc.pipeline.source import naming as naming
