@@ -81,7 +81,7 @@ def hostile_page() -> str:
     target = noise(30, 40)
     for level in (1, 2):
         album.add(level, 0, 1, camera(HOSTILE, 40, 30), as_image(target), target, None)
-    return pipeline.report_page(result, as_json(result), album)
+    return pipeline.report_page(as_json(result), album, result.warnings)
 
 
 def test_the_page_runs_its_own_program_only_and_loads_nothing() -> None:

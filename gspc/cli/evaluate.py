@@ -166,7 +166,7 @@ def command(
         )
     _report(result, json_report, csv_file, page, views=views, force=force)
     if page is not None and album is not None:
-        targets.text(page, pipeline.report_page(result, as_json(result), album), force=force)
+        targets.text(page, pipeline.report_page(as_json(result), album, result.warnings), force=force)
 
 
 def _report(

@@ -10,22 +10,20 @@ import base64
 import hashlib
 import html
 import json
+from collections.abc import Sequence
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gspc.pipeline.report.album import SHADES, WHITE_AT, Album
 
-if TYPE_CHECKING:
-    from gspc.pipeline.evaluation import Evaluation
 
-
-def report_page(result: Evaluation, figures: dict[str, Any], album: Album) -> str:
-    """The page as HTML. `figures`: the evaluation as --json writes it."""
+def report_page(figures: dict[str, Any], album: Album, warnings: Sequence[str] = ()) -> str:
+    """The page as HTML. `figures`: an evaluation as --json writes it."""
     from gspc import __version__
 
     shown = figures | {
         "version": __version__,
-        "warnings": list(result.warnings),
+        "warnings": list(warnings),
         "pictures": album.pictures(),
         "shades": ["#" + bytes(shade).hex() for shade in SHADES],
         "whiteAt": WHITE_AT,
@@ -35,7 +33,7 @@ def report_page(result: Evaluation, figures: dict[str, Any], album: Album) -> st
     data = json.dumps(shown, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     rules = f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(program)}"
     values = {
-        "title": html.escape(f"{result.source} against {result.data}"),
+        "title": html.escape(f"{figures['source']} against {figures['data']}"),
         "rules": html.escape(rules),
         "style": style,
         "data": data,
