@@ -45,6 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "output",
         "splats",
         "switches",
+        "tiles",
     },
     "pipeline.versions": {"format", "kernels"},
     "data": {"config", "format", "output"},
@@ -55,6 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "codec.export": {"codec", "model", "format"},
     "rendering": {"format", "model", "ops", "output"},
     "splats": {"format", "ops", "output", "rendering"},
+    "tiles": {"codec", "config", "data", "format", "ops", "output", "rendering", "splats"},
     "metrics": {"ops"},
     "ops": {"kernels", "format"},
 }

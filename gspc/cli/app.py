@@ -27,6 +27,8 @@ COMMANDS = {
     "export": "export",
     "eval": "evaluate",
     "inspect-bitstream": "inspect_bitstream",
+    "tile": "tile",
+    "join": "join",
     "demo-scene": "demo_scene",
 }
 

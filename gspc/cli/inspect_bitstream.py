@@ -18,6 +18,7 @@ KINDS = {
     "scene": "decoded scene",
     "model": "model, as it compresses",
     "splats": "splat of another tool",
+    "tiles": "index of tiles",
 }
 
 
@@ -77,7 +78,7 @@ def command(
     targets.check(json_report, source, force=force)
     given = options.load(source)
     stream = pipeline.as_stream(given, threads=threads)
-    result = pipeline.inspect(stream, rates=rates, levels=levels, threads=threads)
+    result = pipeline.inspect(stream, rates=rates, levels=levels, threads=threads, check=check)
     if picture is not None:
         picture.write(pipeline.draw_bit_map(stream, view=view, threads=threads))
     map_on_stdout = picture is not None and picture.path is None
@@ -90,7 +91,8 @@ def command(
         whole = f" or use level {result.whole_levels} of it" if result.whole_levels else ""
         raise BitstreamError(f"{result.source}: is damaged; get the file again{whole}")
     if check:
-        console.note(f"{result.source}: {len(result.chunks)} chunks verified, no damage")
+        what = "every tile" if result.kind == "tiles" else f"{len(result.chunks)} chunks"
+        console.note(f"{result.source}: {what} verified, no damage")
 
 
 def _map_target(

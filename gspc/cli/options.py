@@ -184,7 +184,13 @@ MaxMemory = Annotated[
         help="Refuse streams whose decoding takes more memory than this, such as 500MB or 2GiB.",
     ),
 ]
-KINDS = {"pcgs": "stream", "scene": "decoded scene", "model": "model", "splats": "splat of another tool"}
+KINDS = {
+    "pcgs": "stream",
+    "scene": "decoded scene",
+    "model": "model",
+    "splats": "splat of another tool",
+    "tiles": "index of tiles",
+}
 DEFAULT_MEMORY = f"{MAX_MEMORY >> 30}GiB"  # of --max-memory
 
 

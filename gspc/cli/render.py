@@ -10,7 +10,8 @@ from gspc.cli import console, options, process, render_options, targets
 from gspc.errors import UsageError
 
 if TYPE_CHECKING:
-    from gspc.pipeline import PlainScene, Source
+    from gspc.pipeline import Source
+    from gspc.pipeline.pictures import Drawable
     from gspc.scene import Camera, DecodedScene
 
 EXAMPLE = "gspc render scene.pcgs --path orbit -o turn.mp4"
@@ -54,7 +55,8 @@ def command(
 
     A scene comes with up to 64 suggested cameras, from which some of its photographs were taken. --cameras
     takes others, --path moves one. Splats of other tools (.ply, .spz, .sog, .glb, ...) are drawn from a
-    circle around them, over black. The paths of the files are printed on stdout.
+    circle around them, over black. Of the index of a tiled scene (.pcgsx) only the tiles that a view needs
+    are decoded. The paths of the files are printed on stdout.
     """
     memory = options.byte_count(max_memory)
     kind = _kind(output)
@@ -124,13 +126,17 @@ def _scene(data: Source, *, upto: int | None, coarse: bool, source_frame: str | 
     if data.kind == "splats":
         pipeline.refuse_scene_options(data.name, (("--upto", upto is not None), ("--coarse", coarse)))
         return pipeline.plain_scene(data, frame=source_frame)
+    if data.kind == "tiles":
+        given = (("--coarse", coarse), ("--source-frame", source_frame is not None))
+        pipeline.refuse_options(data, given)
+        return pipeline.tiled_scene(data, upto=upto, on_note=lambda note: options.say_notes([note]), **limits)
     if source_frame is not None:
         raise UsageError(f"{data.name}: is no splat of another tool; leave out --source-frame")
     return _restored(data, upto=upto, coarse=coarse, **limits)
 
 
 def _film(
-    scene: DecodedScene | PlainScene,
+    scene: Drawable,
     chosen: Sequence[Camera],
     path: Path,
     *,
@@ -156,7 +162,7 @@ def _film(
 
 
 def _directory(
-    scene: DecodedScene | PlainScene,
+    scene: Drawable,
     chosen: Sequence[Camera],
     folder: Path,
     *,

@@ -24,6 +24,7 @@ from gspc.format.scene import (
     QuantizedScene,
 )
 from gspc.format.shape import Attribute, StreamShape
+from gspc.format.tile import tile_in
 from gspc.model.anchors import POOL_UNITS, AnchorModel
 from gspc.model.calibrate import calibrate
 from gspc.model.context import ContextNets, TwoLayer
@@ -56,6 +57,9 @@ def export_trained(trained: TrainedModel) -> QuantizedScene:
     alive = level_of.any(1)
     if not alive.any():
         raise InputError("the model has no Gaussian left at any level; train with smaller --rate-weights")
+    alive &= _owned(trained)
+    if not alive.any():
+        raise InputError("the model has no anchor in the box of its tile; fit the tile with more iterations")
     positions = model.positions.numpy()[alive].astype(np.int64)
     shift = positions.min(0) // LATTICE * LATTICE
     spec = model.grid.spec
@@ -91,6 +95,16 @@ def export_trained(trained: TrainedModel) -> QuantizedScene:
         metadata=trained.metadata,
         frame=trained.frame,
     )
+
+
+def _owned(trained: TrainedModel) -> NDArray[np.bool_]:  # [N]
+    """The anchors that the stream is to hold: of a tile those in its box, since what lies around it was there
+    for training alone and belongs to other tiles; else all."""
+    model, tile = trained.model, tile_in(trained.metadata)
+    if tile is None:
+        return np.ones(model.anchors, np.bool_)
+    own = model.origin.numpy() + model.positions.numpy().astype(np.float64) * model.voxel_size
+    return tile.owns(trained.frame.to_user(own))
 
 
 def _symbols(

@@ -49,9 +49,11 @@ _HOMES = {
     ),
     "gspc.pipeline.report": ("Album", "report_page"),
     "gspc.pipeline.source": ("Source", "load_source", "naming"),
+    "gspc.pipeline.tiling": ("JoinedTiles", "join_tiles", "refuse_options", "split_tiles", "tiled_scene"),
     "gspc.pipeline.training": ("fit", "reconstruct", "understand", "write_demo_scene"),
     "gspc.pipeline.views": ("choose_cameras",),
     "gspc.scene": ("Note",),
+    "gspc.tiles": ("SplitReport",),
     "gspc.train": ("FitProgress", "FitResult"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -50,11 +50,17 @@ from gspc.pipeline.report import report_page as report_page
 from gspc.pipeline.source import Source as Source
 from gspc.pipeline.source import load_source as load_source
 from gspc.pipeline.source import naming as naming
+from gspc.pipeline.tiling import JoinedTiles as JoinedTiles
+from gspc.pipeline.tiling import join_tiles as join_tiles
+from gspc.pipeline.tiling import refuse_options as refuse_options
+from gspc.pipeline.tiling import split_tiles as split_tiles
+from gspc.pipeline.tiling import tiled_scene as tiled_scene
 from gspc.pipeline.training import fit as fit
 from gspc.pipeline.training import reconstruct as reconstruct
 from gspc.pipeline.training import understand as understand
 from gspc.pipeline.training import write_demo_scene as write_demo_scene
 from gspc.pipeline.views import choose_cameras as choose_cameras
 from gspc.scene import Note as Note
+from gspc.tiles import SplitReport as SplitReport
 from gspc.train import FitProgress as FitProgress
 from gspc.train import FitResult as FitResult

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gspc.choices import LensField
     from gspc.pipeline.plain import PlainScene
     from gspc.scene import F64, Camera, DecodedScene, Note
+    from gspc.tiles import TiledScene
 
 FRAMES = 150  # of a path that does not say how many itself
 MOST_FRAMES = 100_000
@@ -22,7 +23,7 @@ MOST_BYTES = 64 << 20  # of a file of key poses
 
 
 def camera_path(
-    scene: DecodedScene | PlainScene,
+    scene: DecodedScene | PlainScene | TiledScene,
     kind: str,
     *,
     frames: int | None = None,
@@ -66,12 +67,13 @@ def camera_path(
         )
 
 
-def _points(scene: DecodedScene | PlainScene) -> F64:
+def _points(scene: DecodedScene | PlainScene | TiledScene) -> F64:
+    from gspc.pipeline.plain import PlainScene
     from gspc.scene import DecodedScene
 
     if isinstance(scene, DecodedScene):  # whose cameras are in the coordinates of the photographs
         return scene.frame.to_user(scene.anchors)
-    return scene.splats.means.astype("float64")
+    return scene.splats.means.astype("float64") if isinstance(scene, PlainScene) else scene.points
 
 
 def _listed(file: Path) -> tuple[list[Any], bool] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +11,13 @@ from gspc.pipeline.coding import MAX_MEMORY, restore
 from gspc.pipeline.plain import read_plain
 from gspc.pipeline.results import File
 from gspc.pipeline.source import Given, Source, naming, source_of
+from gspc.pipeline.tiling import tiled_scene
 
 if TYPE_CHECKING:
-    from gspc.scene import DecodedScene, Frame
+    from gspc.rendering.frames import Drawing
+    from gspc.scene import F64, Camera, DecodedScene, Frame
     from gspc.splats import Splats
+    from gspc.tiles import TiledScene
 
 FAR_IN_FLOAT32 = (
     1024.0  # own units from the origin, where float32 still tells a ten-thousandth of a unit apart
@@ -101,6 +104,7 @@ def export(
     report: Report = lambda text: None,
 ) -> Exported:
     """The file of a stream's, a model's or a decoded scene's Gaussians, baked, or of a splat's, converted.
+    Tiles of an index are baked one after another.
 
     `options` may be just the format. `report` hears in words what is being done. Raises UsageError for
     options that mean nothing here, InputError, BitstreamError, BackendError.
@@ -125,6 +129,10 @@ def export(
         return _convert(source, options)
     if options.source_frame is not None:
         raise UsageError("--source-frame is about splats of other tools; a scene of gspc knows its axes")
+    if source.kind == "tiles":
+        scene = tiled_scene(source, upto=options.upto, threads=threads, max_memory=max_memory)
+        with naming(source.name):
+            return _export_tiles(scene, options, report)
     restored = restore(source, upto=options.upto, threads=threads, max_memory=max_memory)
     with naming(source.name):
         own = restored.scene.in_own_coordinates()
@@ -135,13 +143,34 @@ def export(
             report("comparing with the scene")
             cameras = tuple(frame.camera_to_user(camera) for camera in own.cameras)
             scene = replace(restored.scene, frame=frame, cameras=cameras)
-            made = replace(made, check=_compare(scene, made.data, options))
+            made = replace(made, check=_compare(scene, made, options))
     return replace(
         made,
         level=restored.level,
         levels=restored.levels_in_file,
         warnings=restored.warnings + warnings + made.warnings,
     )
+
+
+def _export_tiles(scene: TiledScene, options: ExportOptions, report: Report) -> Exported:
+    """The Gaussians of all tiles in one file: each tile is decoded, baked and let go."""
+    from gspc.splats import joined
+
+    frame, warnings = representable(scene.index.frame)
+    offset = scene.index.frame.translation - frame.translation
+    parts = []
+    for number, entry in enumerate(scene.index.tiles):
+        report(f"tile {number + 1} of {len(scene.index.tiles)}")
+        with naming(str(scene.folder / entry.file)):
+            tile = scene.decode(number, scene.level)
+            moved = replace(tile.frame, translation=tile.frame.translation - offset)
+            parts.append(placed(_bake(tile.in_own_coordinates(), options, lambda text: None), moved))
+    made = _write(joined(parts), options)
+    if options.check:
+        report("comparing with the scene")
+        pairs = [(camera, _moved(camera, offset)) for camera in scene.cameras]
+        made = replace(made, check=_check(made, options, scene.renderer(), scene.index.background, pairs))
+    return replace(made, level=scene.level, levels=scene.index.levels, warnings=warnings + made.warnings)
 
 
 def representable(frame: Frame) -> tuple[Frame, tuple[str, ...]]:
@@ -207,14 +236,34 @@ def _write(splats: Splats, options: ExportOptions) -> Exported:
     )
 
 
-def _compare(scene: DecodedScene, data: bytes, options: ExportOptions) -> ExportCheck:
+def _compare(scene: DecodedScene, made: Exported, options: ExportOptions) -> ExportCheck:
     """Draws what the file holds, read back, beside the scene."""
-    from gspc.metrics import psnr
     from gspc.rendering import Renderer
+
+    pairs = [(camera, camera) for camera in scene.cameras]
+    return _check(made, options, Renderer(scene), scene.background, pairs)
+
+
+def _check(
+    made: Exported,
+    options: ExportOptions,
+    neural: Drawing,
+    background: tuple[float, float, float],
+    cameras: Sequence[tuple[Camera, Camera]],
+) -> ExportCheck:
+    """Compares pictures; of each pair of cameras the first sees the scene, the second the file."""
+    from gspc.metrics import psnr
     from gspc.splats import SplatRenderer, read_splats, spread
 
-    plain: Any = SplatRenderer(read_splats(data, frame=options.frame), background=scene.background)
-    neural = Renderer(scene)
-    cameras = spread(scene.cameras, CHECKED)
-    found = [psnr(plain.render(camera), neural.render(camera)) for camera in cameras]
+    plain: Any = SplatRenderer(read_splats(made.data, frame=options.frame), background=background)
+    chosen = {id(camera) for camera in spread([camera for camera, _ in cameras], CHECKED)}
+    pairs = [pair for pair in cameras if id(pair[0]) in chosen]
+    found = [psnr(plain.render(of_file), neural.render(of_scene)) for of_scene, of_file in pairs]
     return ExportCheck(sum(found) / len(found), min(found), len(found))
+
+
+def _moved(camera: Camera, offset: F64) -> Camera:
+    """The camera that sees what is moved by minus `offset` [3] as this one saw it before."""
+    pose = camera.world_to_camera.copy()
+    pose[:3, 3] += pose[:3, :3] @ offset
+    return replace(camera, world_to_camera=pose)

@@ -15,6 +15,7 @@ from gspc.pipeline.coding import as_stream
 from gspc.pipeline.plain import plain_facts, plain_values, read_plain, refuse_scene_options
 from gspc.pipeline.source import Given, Kind, Source, naming, source_of
 from gspc.pipeline.stream_facts import stream_facts, stream_values
+from gspc.pipeline.tiling import tile_facts, tile_problems, tile_values, tiled_scene
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,14 @@ class Inspection:
         )
 
 
-def inspect(source: Given, *, rates: bool = False, levels: bool = False, threads: int = 0) -> Inspection:
+def inspect(
+    source: Given, *, rates: bool = False, levels: bool = False, threads: int = 0, check: bool = False
+) -> Inspection:
     """What a stream, a decoded scene or a model consists of, from its container alone, except `rates` and
     the breakdown by `levels`.
 
-    A model is encoded first. Of a damaged stream what can be read is reported, with `problems`;
+    A model is encoded first. Of the index of a tiled scene its tiles' files are looked for; with `check` they
+    are read, too, as one stream always is. Of a damaged stream what can be read is reported, with `problems`;
     BitstreamError is raised when not even the header can, UsageError where a breakdown makes no sense.
 
     >>> import gspc
@@ -108,6 +112,8 @@ def inspect(source: Given, *, rates: bool = False, levels: bool = False, threads
     found = as_stream(source_of(source), threads=threads)
     if found.kind == "splats":
         return _inspect_splats(found, rates=rates, levels=levels)
+    if found.kind == "tiles":
+        return _inspect_tiles(found, rates=rates, levels=levels, check=check)
     if found.kind == "scene":
         if levels:
             raise UsageError("is a decoded scene of one level; --levels takes its .pcgs", source=found.name)
@@ -210,6 +216,32 @@ def _inspect_splats(source: Source, *, rates: bool, levels: bool) -> Inspection:
         parts=(Part("Gaussians", None, size),),
         chunks=(),
         problems=(),
+    )
+
+
+def _inspect_tiles(source: Source, *, rates: bool, levels: bool, check: bool) -> Inspection:
+    """What an index says of its tiles, and what is wrong with their files."""
+    if rates or levels:
+        option = "--rates" if rates else "--levels"
+        raise UsageError(f"is an index of tiles; {option} takes one of their streams", source=source.name)
+    scene = tiled_scene(source)
+    index, count = scene.index, scene.index.levels
+    rows = [index.total(level) for level in range(1, count + 1)]
+    ends = [0, *(row.size for row in rows)]
+    added = [Part("tiles", level, ends[level] - ends[level - 1]) for level in range(1, count + 1)]
+    return Inspection(
+        source=source.name,
+        kind=source.kind,
+        size=len(source.data) + ends[-1],
+        levels=count,
+        whole_levels=count,
+        facts=tile_facts(index),
+        values=tile_values(index),
+        prefix_bytes=tuple(len(source.data) + row.size for row in rows),
+        parts=(Part("index", None, len(source.data)), *added),
+        chunks=(),
+        problems=tile_problems(scene, whole=check),
+        rows=tuple(Alive(row.anchors, row.gaussians) for row in rows),
     )
 
 

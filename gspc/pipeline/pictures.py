@@ -12,28 +12,41 @@ from gspc.pipeline.plain import PlainScene, drawing
 
 if TYPE_CHECKING:
     from gspc.pipeline.source import Source
+    from gspc.rendering.frames import Drawing
     from gspc.scene import Camera, DecodedScene
+    from gspc.tiles import TiledScene
+
+    Drawable = DecodedScene | PlainScene | TiledScene
 
 
-def render_png(scene: DecodedScene | PlainScene, camera: Camera, *, device: str = "cpu") -> bytes:
+def render_png(scene: Drawable, camera: Camera, *, device: str = "cpu") -> bytes:
     """One view as a PNG file."""
     return render_picture(scene, camera, "png", device=device)
 
 
-def render_picture(
-    scene: DecodedScene | PlainScene, camera: Camera, kind: str, *, device: str = "cpu"
-) -> bytes:
+def render_picture(scene: Drawable, camera: Camera, kind: str, *, device: str = "cpu") -> bytes:
     """One view as a file, `kind` "png" or "jpg"."""
     from gspc.rendering import encode_jpeg, encode_png, render_view
+    from gspc.scene import DecodedScene
 
     encode = encode_jpeg if kind == "jpg" else encode_png
-    if isinstance(scene, PlainScene):
-        return encode(drawing(scene, device).render(camera))
-    return encode(render_view(scene, camera, backend=device))
+    shown = _shown(scene, device)
+    if isinstance(shown, DecodedScene):
+        return encode(render_view(shown, camera, backend=device))
+    return encode(shown.render(camera))
+
+
+def _shown(scene: Drawable, device: str) -> DecodedScene | Drawing:
+    """What draws itself; a decoded scene, which others draw, as it is."""
+    from gspc.scene import DecodedScene
+
+    if isinstance(scene, DecodedScene):
+        return scene
+    return drawing(scene, device) if isinstance(scene, PlainScene) else scene.renderer(device)
 
 
 def render_film(
-    scene: DecodedScene | PlainScene,
+    scene: Drawable,
     cameras: Sequence[Camera],
     path: Path,
     *,
@@ -46,12 +59,12 @@ def render_film(
     Raises OutputError, BackendError."""
     from gspc.rendering.video import write_video
 
-    shown = drawing(scene, device) if isinstance(scene, PlainScene) else scene
+    shown = _shown(scene, device)
     write_video(shown, cameras, path, fps=fps, backend=device, overwrite=force, on_frame=on_picture)
 
 
 def render_directory(
-    scene: DecodedScene | PlainScene,
+    scene: Drawable,
     cameras: Sequence[Camera],
     directory: Path,
     *,
@@ -62,7 +75,7 @@ def render_directory(
     """The views as PNG files named after them. Raises OutputError, before rendering, when one exists."""
     from gspc.rendering import write_frames
 
-    shown = drawing(scene, device) if isinstance(scene, PlainScene) else scene
+    shown = _shown(scene, device)
     return write_frames(shown, cameras, directory, backend=device, overwrite=force, on_frame=on_picture)
 
 

@@ -13,16 +13,18 @@ from typing import Literal, TypeAlias, Union
 from gspc.errors import GspcError, InputError
 from gspc.format import limits
 
-Kind = Literal["pcgs", "scene", "model", "splats"]
+Kind = Literal["pcgs", "scene", "model", "splats", "tiles"]
 
 # How a pickled checkpoint begins, within its zip; loading it would take torch.
 CHECKPOINT, CHECKPOINT_HEAD = re.compile(rb"format.{0,8}gspc-checkpoint", re.DOTALL), 4096
 ZIP_MAGIC = b"PK\x03\x04"  # torch writes models as zip files
+TILES = re.compile(rb'\s{0,64}\{\s{0,64}"format"\s{0,64}:\s{0,64}"gspc-tiles"')  # an index of tiles
 
 
 @dataclass(frozen=True)
 class Source:
-    """An input: a `.pcgs` stream, a decoded scene, a trained model, or plain splats of another tool.
+    """An input: a `.pcgs` stream, a decoded scene, a trained model, plain splats of another tool, or the
+    index of a tiled scene.
 
     `kind` says what `data` is. `given` says what the input was: a model that was compressed on the way is a
     stream now (`encoded_as`), and reports still call it a model.
@@ -108,7 +110,14 @@ def is_splats(data: bytes) -> bool:
 
 
 def refuse_splats(source: Source, what: str) -> None:
-    """Raises InputError for plain splats where only scenes of gspc will do; `what` is what was asked for."""
+    """Raises InputError for plain splats, and for an index of tiles, where only one scene of gspc will do;
+    `what` is what was asked for."""
+    if source.kind == "tiles":
+        raise InputError(
+            f"is an index of tiles, which {what}; gspc render, inspect-bitstream and export take it, and "
+            "other commands its streams",
+            source=source.name,
+        )
     if source.kind == "splats":
         raise InputError(
             f"is a splat of another tool, which {what}; gspc render, inspect-bitstream and export take it",
@@ -139,6 +148,8 @@ def source_of(given: Given) -> Source:
 def _kind(data: bytes) -> Kind:
     if data.startswith(limits.MAGIC):  # known without more imports: inspection answers at once
         return "pcgs"
+    if TILES.match(data):
+        return "tiles"
     try:
         kind: Kind = sniff(data[:16])
     except InputError:

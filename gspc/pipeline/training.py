@@ -60,11 +60,20 @@ def fit(
     photographs = load_views(scene, data_now, seed=options.seed, device=options.device)
     for note in photographs.notes:
         observer.message(f"warning: {note.text}" if note.warning else note.text)
-    made = noted(data, photographs)
+    made = noted(data, photographs) | _of_tile(scene)
     result = train(photographs, output, replace(options, metadata={**made, **options.metadata}), observer)
     if data.cache is None:
         shutil.rmtree(beside, ignore_errors=True)
     return result if options.target_size is None else _compared(result, options.target_size, observer)
+
+
+def _of_tile(scene: Path) -> dict[str, str]:
+    """The metadata of a model of a tile: which block of a larger scene its streams are to hold."""
+    from gspc.format.tile import KEY
+    from gspc.tiles import tile_of_folder
+
+    tile = tile_of_folder(scene)
+    return {} if tile is None else {KEY: tile.to_text()}
 
 
 def _compared(result: FitResult, target: int, observer: FitObserver) -> FitResult:

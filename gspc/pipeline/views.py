@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from gspc.choices import LensField
     from gspc.pipeline.plain import PlainScene
     from gspc.scene import Camera, DecodedScene, Note
+    from gspc.tiles import TiledScene
 
 
 def choose_cameras(
-    scene: DecodedScene | PlainScene,
+    scene: DecodedScene | PlainScene | TiledScene,
     *,
     directory: Path | None = None,
     view: str | None = None,

@@ -42,7 +42,7 @@ class Renderer:
         side beyond MAX_SIDE or more than MAX_PIXELS.
         """
         camera = self.scene.frame.camera_to_canonical(camera)
-        _check(camera)
+        check_camera(camera)
         visible = visible_anchors(self.bounds, camera)
         if self._tensors is not None:
             return self._render_torch(self._tensors, camera, visible)
@@ -88,7 +88,8 @@ class Renderer:
         return output.image.cpu().numpy()
 
 
-def _check(camera: Camera) -> None:
+def check_camera(camera: Camera) -> None:
+    """Raises InputError for a camera that is not usable, or whose picture is too large to draw."""
     if (problem := usable.camera_problem(camera)) is not None:
         raise InputError(f"camera '{camera.name}': {problem}")
     if max(camera.width, camera.height) > MAX_SIDE or camera.width * camera.height > MAX_PIXELS:

@@ -12,7 +12,7 @@ from gspc.splats.formats import (
 )
 from gspc.splats.refining import refine
 from gspc.splats.sog import bundle, is_folder, unbundle
-from gspc.splats.splats import HOME, Splats, checked
+from gspc.splats.splats import HOME, Splats, checked, joined
 from gspc.splats.transform import axes, to_frame, transform
 from gspc.splats.view import SplatRenderer, colors, gaussians_for_camera
 
@@ -30,6 +30,7 @@ __all__ = [
     "format_of",
     "gaussians_for_camera",
     "is_folder",
+    "joined",
     "orbit",
     "read_splats",
     "recognize",
