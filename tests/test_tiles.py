@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -36,7 +35,9 @@ def street(folder: Path) -> Path:
     images, tracks = [], []
     for number, x in enumerate(np.linspace(-18, 18, 12)):
         images.append(
-            colmap.ColmapImage(number + 1, (1.0, 0.0, 0.0, 0.0), (-float(x), 0.0, 0.0), 1, f"{number:02d}.png")
+            colmap.ColmapImage(
+                number + 1, (1.0, 0.0, 0.0, 0.0), (-float(x), 0.0, 0.0), 1, f"{number:02d}.png"
+            )
         )
         tracks.append(np.flatnonzero(np.abs(points[:, 0] - x) < 2.5))
         path = folder / "images" / f"{number:02d}.png"
@@ -129,7 +130,7 @@ def test_a_tile_is_a_scene_with_linked_photographs(demo: Path, tmp_path: Path, c
             np.testing.assert_allclose(view.camera.world_to_camera, like.camera.world_to_camera, atol=1e-12)
             np.testing.assert_array_equal(view.load(), like.load())
             assert view.path is not None and view.path.is_symlink()
-            assert not os.path.isabs(os.readlink(view.path))
+            assert not view.path.readlink().is_absolute()
 
 
 def test_masks_come_along_and_names_may_have_folders(tmp_path: Path) -> None:

@@ -115,8 +115,10 @@ def test_streams_elsewhere_and_cut_ones_are_refused(city: Path, cli: Cli) -> Non
 def test_inspect_says_what_an_index_holds(city: Path, cli: Cli) -> None:
     found = json.loads(cli("inspect-bitstream", "city.pcgsx", "--json").out)
     assert (found["kind"], found["levels"], len(found["header"]["tiles"])) == ("tiles", 2, 2)
-    assert found["bytes_up_to_level"][-1] == found["bytes"] == sum(
-        path.stat().st_size for path in (city, *(city.parent / "tiles").iterdir())
+    assert (
+        found["bytes_up_to_level"][-1]
+        == found["bytes"]
+        == sum(path.stat().st_size for path in (city, *(city.parent / "tiles").iterdir()))
     )
     assert cli("inspect-bitstream", "city.pcgsx", "--check").code == 0
     assert cli("inspect-bitstream", "city.pcgsx", "--rates").code == 2
@@ -214,7 +216,14 @@ def test_hostile_values_end_in_one_line(city: Path, cli: Cli, path: str, value: 
 
 @pytest.mark.parametrize(
     "tail",
-    [b"", b"}", b', "version": NaN}', b', "tiles": ' + b"[" * 100_000, b', "x": 1' + b"0" * 9000 + b"}", b"\xff"],
+    [
+        b"",
+        b"}",
+        b', "version": NaN}',
+        b', "tiles": ' + b"[" * 100_000,
+        b', "x": 1' + b"0" * 9000 + b"}",
+        b"\xff",
+    ],
 )
 def test_hostile_bytes_end_in_one_line(city: Path, cli: Cli, tail: bytes) -> None:
     Path("bad.pcgsx").write_bytes(b'{"format": "gspc-tiles"' + tail)

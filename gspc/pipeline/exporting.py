@@ -130,9 +130,9 @@ def export(
     if options.source_frame is not None:
         raise UsageError("--source-frame is about splats of other tools; a scene of gspc knows its axes")
     if source.kind == "tiles":
-        scene = tiled_scene(source, upto=options.upto, threads=threads, max_memory=max_memory)
+        tiled = tiled_scene(source, upto=options.upto, threads=threads, max_memory=max_memory)
         with naming(source.name):
-            return _export_tiles(scene, options, report)
+            return _export_tiles(tiled, options, report)
     restored = restore(source, upto=options.upto, threads=threads, max_memory=max_memory)
     with naming(source.name):
         own = restored.scene.in_own_coordinates()

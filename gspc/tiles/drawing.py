@@ -27,6 +27,7 @@ from gspc.scene import F32, F64, Camera, DecodedScene, Frame, Gaussians, Note
 from gspc.splats.transform import multiply
 from gspc.tiles.index import TileIndex, read_tile
 from gspc.tiles.join import memory_of
+from gspc.tiles.sight import visible_balls
 
 # Of a drawn Gaussian: its 14 numbers, once more when they are united, and what the rasterizer makes of them.
 GAUSSIAN_BYTES = 256
@@ -71,14 +72,18 @@ class TiledScene:
         ends = [end for tile in self.index.tiles for end in (tile.floor, tile.ceiling)]
         return self.index.frame.to_user(np.array(ends))
 
-    def decode(self, number: int, level: int) -> DecodedScene:
-        """A tile at a level, of which no more is read. Raises InputError, BitstreamError."""
+    def decode(self, number: int, level: int, max_memory: int | None = None) -> DecodedScene:
+        """A tile at a level, of which no more is read, within `max_memory` bytes (None: all that the scene
+        may take). Raises InputError, BitstreamError."""
         entry = self.index.tiles[number]
         row = entry.level(level)
         data = read_tile(entry, self.folder, level)
+        upto, limit = min(level, len(entry.levels)), self.max_memory if max_memory is None else max_memory
         try:
-            upto = min(level, len(entry.levels))
-            scene = decode(data, upto=upto, threads=self.threads, max_memory=self.max_memory).scene
+            try:
+                scene = decode(data, upto=upto, threads=self.threads, max_memory=limit).scene
+            except BitstreamError:  # a thread less takes less memory
+                scene = decode(data, upto=upto, threads=1, max_memory=limit).scene
         except GspcError as error:
             raise type(error)(f"{self.folder / entry.file}: {error}") from error
         if (len(scene.anchors), int(scene.gaussian_mask.sum())) != (row.anchors, row.gaussians):
@@ -112,10 +117,13 @@ class TiledScene:
         return np.array(gaussians, np.float64), np.array(decoded, np.float64)
 
     def memory(self, drawn: Sequence[Drawn]) -> int:
-        """Bytes that a picture of these tiles takes at most: all their Gaussians, and one tile decoded."""
-        numbers = np.array([one.number for one in drawn], np.int64)
-        levels = np.array([one.level for one in drawn], np.int64)
-        return self._memory(numbers, levels)
+        """Bytes that a picture of these tiles takes at most: all their Gaussians, and decoding one tile."""
+        return self._memory(*_columns(drawn))
+
+    def gaussian_memory(self, drawn: Sequence[Drawn]) -> int:
+        """Bytes that their Gaussians take of it."""
+        numbers, levels = _columns(drawn)
+        return int(self.costs[0][levels - 1, numbers].sum())
 
     def _memory(self, numbers: I64, levels: I64) -> int:
         gaussians, decoded = (cost[levels - 1, numbers] for cost in self.costs)
@@ -125,7 +133,7 @@ class TiledScene:
         """The tiles that can touch a picture, nearest first, and the level of each: the one asked for, but a
         level less for the farthest, and so on, until all fit into memory. `camera` is in the index's frame.
         Raises BitstreamError where even level 1 of all does not fit."""
-        seen = np.flatnonzero(visible_anchors(self.bounds, camera))
+        seen = np.flatnonzero(visible_balls(self.bounds, camera))
         away = np.linalg.norm(self.bounds.anchors[seen][:, PLAN] - camera.center[list(PLAN)], axis=1)
         numbers = seen[np.argsort(away, kind="stable")]
 
@@ -149,6 +157,11 @@ class TiledScene:
         )
 
 
+def _columns(drawn: Sequence[Drawn]) -> tuple[I64, I64]:
+    numbers = np.array([one.number for one in drawn], np.int64)
+    return numbers, np.array([one.level for one in drawn], np.int64)
+
+
 class TileRenderer:
     """Draws views of a tiled scene, and keeps tiles decoded from view to view as far as memory goes."""
 
@@ -166,10 +179,10 @@ class TileRenderer:
         check_camera(own)
         drawn = self.scene.plan(own)
         self._say(camera, drawn)
-        budget = self.scene.max_memory - self.scene.memory(drawn)
+        room = self.scene.max_memory - self.scene.gaussian_memory(drawn)
         parts = []
         for one in drawn:
-            scene, bounds = self._tile(one.number, one.level, budget)
+            scene, bounds = self._tile(one.number, one.level, room)
             parts.append(_shown(scene, bounds, camera, self.scene.index.frame, own.center))
         pose = np.eye(4)
         pose[:3, :3] = own.world_to_camera[:3, :3]
@@ -187,25 +200,26 @@ class TileRenderer:
                 )
             )
 
-    def _tile(self, number: int, level: int, budget: int) -> tuple[DecodedScene, AnchorBounds]:
-        """A decoded tile; those that were not used for longest leave once all take more than `budget`."""
+    def _tile(self, number: int, level: int, room: int) -> tuple[DecodedScene, AnchorBounds]:
+        """A decoded tile. Those that were not used for longest leave as far as decoding it takes their place
+        in the `room` bytes that Gaussians leave."""
         key = (number, level)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            scene, bounds, _ = self._kept[key]
-        else:
-            self._leave(budget - self.scene.index.tiles[number].level(level).memory)
-            scene = self.scene.decode(number, level)
-            bounds = anchor_bounds(scene)
+        if key not in self._kept:
+            self._leave(room - self.scene.index.tiles[number].level(level).memory)
+            scene = self.scene.decode(number, level, room)
             self.decoded += 1
-            size = memory_of(scene) + BOUNDS_BYTES * len(scene.anchors)
-            self._kept[key] = (scene, bounds, size)
-        self._leave(budget)
+            self._kept[key] = (
+                scene,
+                anchor_bounds(scene),
+                memory_of(scene) + BOUNDS_BYTES * len(scene.anchors),
+            )
+        self._kept.move_to_end(key)
+        scene, bounds, _ = self._kept[key]
         return scene, bounds
 
-    def _leave(self, budget: int) -> None:
+    def _leave(self, room: int) -> None:
         total = sum(size for _, _, size in self._kept.values())
-        while self._kept and total > max(budget, 0):
+        while self._kept and total > max(room, 0):
             total -= self._kept.popitem(last=False)[1][2]
 
     def _draw(self, gaussians: Gaussians, camera: Camera) -> F32:
@@ -214,9 +228,12 @@ class TileRenderer:
         if self.backend.name != "cpu":
             import torch
 
-            on_device = [torch.as_tensor(array, device=self.backend.device) for array in shapes]
+            means, quats, scales, opacities, colors = (
+                torch.as_tensor(array, device=self.backend.device) for array in shapes
+            )
             with torch.no_grad():
-                return rasterize(self.backend, *on_device, camera, background).image.cpu().numpy()
+                drawn = rasterize(self.backend, means, quats, scales, opacities, colors, camera, background)
+            return drawn.image.cpu().numpy()
         lens = (camera.fx, camera.fy, camera.cx, camera.cy)
         pose, size = camera.world_to_camera, (camera.width, camera.height)
         try:

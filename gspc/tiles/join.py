@@ -10,7 +10,7 @@ import numpy as np
 
 from gspc.codec import decode
 from gspc.errors import BitstreamError, InputError
-from gspc.format import describe
+from gspc.format import StreamInfo, describe
 from gspc.format.tile import PLAN, Tile, tile_in
 from gspc.rendering.culling import CUTOFF, anchor_bounds
 from gspc.scene import F64, Camera, DecodedScene
@@ -63,7 +63,8 @@ def read_tile_stream(data: bytes, file: str, *, threads: int, max_memory: int) -
         anchors = tile.frame.to_canonical(scene.frame.to_user(scene.anchors))
         measured.add(scene, tile, anchors)
         count = int(scene.gaussian_mask.sum())
-        rows.append(TileLevel(level.offset + level.length, len(anchors), count, memory_of(scene)))
+        memory = _decoding_memory(stream, scene)
+        rows.append(TileLevel(level.offset + level.length, len(anchors), count, memory))
     entry = TileEntry(
         name=tile.name,
         file=file,
@@ -84,6 +85,18 @@ def _tile_of(scene: DecodedScene) -> Tile:
     if tile is None:
         raise InputError("is no tile; join streams of folders that gspc tile wrote")
     return tile
+
+
+def _decoding_memory(stream: StreamInfo, scene: DecodedScene) -> int:
+    """Bytes that decoding takes with one thread, generously: the arrays, and what the largest slice needs on
+    its way through the networks, which the core counts alike (kernels/codec/stream/plan.cpp)."""
+    shape = stream.header.shape
+    of_slices: dict[int, int] = {}
+    for part in stream.slices:
+        of_slices[part.slice] = of_slices.get(part.slice, 0) + part.anchors
+    anchor = 40 + shape.offsets + 2 * shape.context_size + 32 * shape.values
+    walk = max(of_slices.values(), default=0) * anchor + (384 << 10) + sum(shape.grid.entries)
+    return 2 * (memory_of(scene) + walk)
 
 
 def memory_of(scene: DecodedScene) -> int:
