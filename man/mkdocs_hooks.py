@@ -16,13 +16,14 @@ from mkdocs.structure.files import File, Files
 
 MAN = Path(__file__).resolve().parent
 COMMANDS = "reference/commands"
-FORMAT = "reference/format.md"
+FORMATS = {"pcgs": "reference/format.md", "pcgsx": "reference/index-format.md"}
+TITLES = {"pcgs": "The format", "pcgsx": "The index of tiles"}
 
 
 def pages() -> dict[str, Path]:
     """Address of each page in the site, and the man page that it is made of."""
     found = {f"{COMMANDS}/{path.stem}.md": path for path in sorted(MAN.glob("*.1"))}
-    return {**found, FORMAT: MAN / "pcgs.5"}
+    return {**found, **{address: MAN / f"{name}.5" for name, address in FORMATS.items()}}
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -36,8 +37,7 @@ def as_markdown(path: Path, address: str) -> str:
     """A man page as Markdown: headings, and between them HTML, which Markdown leaves as it is."""
     body = pypandoc.convert_file(str(path), "html", format="man", extra_args=["--wrap=none"])
     body = re.sub(r"<h([12])>(.*?)</h\1>", _heading, body, flags=re.DOTALL)
-    title = path.stem if path.suffix == ".5" else path.stem.replace("gspc-", "gspc ", 1)
-    name = "The format" if path.suffix == ".5" else title
+    name = TITLES.get(path.stem) or path.stem.replace("gspc-", "gspc ", 1)
     return f"# {name}\n\n{_linked(body, address)}"
 
 
@@ -53,13 +53,13 @@ def _linked(body: str, address: str) -> str:
 
     def link(found: re.Match[str]) -> str:
         name, section = found[1], found[2]
-        target = FORMAT if section == "5" else f"{COMMANDS}/{name}.md"
+        target = FORMATS.get(name, "") if section == "5" else f"{COMMANDS}/{name}.md"
         if target not in pages() or target == address:
             return found[0]
         relative = os.path.relpath(target, PurePosixPath(address).parent).removesuffix(".md") + ".html"
         return f'<a href="{relative}">{name}({section})</a>'
 
-    return re.sub(r"(?:<strong>)?\b(gspc(?:-[a-z]+)*|pcgs)(?:</strong>)?\((1|5)\)", link, body)
+    return re.sub(r"(?:<strong>)?\b(gspc(?:-[a-z]+)*|pcgsx?)(?:</strong>)?\((1|5)\)", link, body)
 
 
 class Examples(griffe.Extension):

@@ -17,6 +17,7 @@ from gspc.scene import F64, Camera, DecodedScene
 from gspc.tiles.index import MAX_TILES, TileEntry, TileIndex, TileLevel, Triple, spread_evenly
 
 SAME = 1e-6  # of a background's colors
+WORKER = 4 << 20  # bytes that a thread takes for batches through the networks, generously
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def _decoding_memory(stream: StreamInfo, scene: DecodedScene) -> int:
     for part in stream.slices:
         of_slices[part.slice] = of_slices.get(part.slice, 0) + part.anchors
     anchor = 40 + shape.offsets + 2 * shape.context_size + 32 * shape.values
-    walk = max(of_slices.values(), default=0) * anchor + (384 << 10) + sum(shape.grid.entries)
+    walk = max(of_slices.values(), default=0) * anchor + WORKER + sum(shape.grid.entries)
     return 2 * (memory_of(scene) + walk)
 
 
