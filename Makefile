@@ -101,21 +101,22 @@ check: install cli $(VENV)/.dev $(STUBS:gspc/%=build/stubs/%) ## lint, formattin
 bench: install ## measure the speed of the kernels and the coder
 	$(BIN)/python tests/bench/run.py
 
-# The core for the web, one thread. Its own exceptions, so that the module imports next to nothing; linked at -O1
-# because Debian's emscripten cannot run its later optimizer under Debian's node. kernels/wasm/pcgs.mjs loads it.
+# The core for the web, one thread, and what an eye sees of a scene. Its own exceptions, so that the module imports next
+# to nothing; SSE2 as emscripten makes it of SIMD128; linked at -O1 because Debian's emscripten cannot run its later
+# optimizer under Debian's node. kernels/wasm/pcgs.mjs loads it.
 EMCC ?= emcc
-WASM_SOURCES := $(wildcard kernels/codec/*/*.cpp kernels/common/*.cpp)
+WASM_SOURCES := $(wildcard kernels/codec/*/*.cpp kernels/common/*.cpp kernels/wasm/*.cpp)
 WASM_FLAGS := -std=c++17 -Ikernels -DGSPC_ISA_NAMESPACE=isa_base -DGSPC_ISA_IS_base=1 -DNDEBUG \
-	-fwasm-exceptions -ffp-contract=off -fno-math-errno
-WASM_EXPORTS := $(shell sed -nE '/^typedef/!s/^(const )?[a-z0-9_]+[*]? (pcgs_[a-z_]+).*/_\2,/p' kernels/codec/api/pcgs.h | tr -d '\n')_malloc,_free
+	-fwasm-exceptions -msimd128 -msse2 -ffp-contract=off -fno-math-errno
+WASM_EXPORTS := $(shell sed -nE '/^typedef/!s/^(const )?[a-z0-9_]+[*]? (pcgs_[a-z_]+).*/_\2,/p' kernels/codec/api/pcgs.h kernels/wasm/view.h | tr -d '\n')_malloc,_free
 
 wasm: ## build the decoder for the web, build/wasm/pcgs.wasm (needs emcc)
 	@command -v $(EMCC) >/dev/null || { echo 'make wasm: no $(EMCC) here; apt-get install emscripten' >&2; exit 1; }
 	@$(MAKE) --no-print-directory build/wasm/pcgs.wasm
 
-build/wasm/%.o: kernels/%.cpp $(wildcard kernels/codec/*/*.h* kernels/codec/*/*.inc kernels/common/*.h*) Makefile
+build/wasm/%.o: kernels/%.cpp $(wildcard kernels/codec/*/*.h* kernels/codec/*/*.inc kernels/common/*.h* kernels/wasm/*.h) Makefile
 	@mkdir -p $(@D)
-	$(EMCC) -O2 $(WASM_FLAGS) -c $< -o $@
+	$(EMCC) -O3 $(WASM_FLAGS) -c $< -o $@
 
 build/wasm/pcgs.wasm: $(WASM_SOURCES:kernels/%.cpp=build/wasm/%.o)
 	$(EMCC) -O1 -fwasm-exceptions -sSTANDALONE_WASM -sWASM_BIGINT -sALLOW_MEMORY_GROWTH --no-entry \

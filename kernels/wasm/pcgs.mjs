@@ -2,6 +2,9 @@
 //
 //   const pcgs = await load(await (await fetch('pcgs.wasm')).arrayBuffer());
 //   const scene = pcgs.decode(bytes, { upto: 2 });
+//   const view = pcgs.view(scene); // view.mjs: what an eye sees of it
+
+import { view } from './view.mjs';
 
 const OPTIONS_BYTES = 16; // pcgs_options: i32 upto, i32 threads, u64 max_memory
 const ERROR_BYTES = 256;
@@ -20,7 +23,11 @@ export async function load(source) {
   }
   const { exports } = await WebAssembly.instantiate(module, imports);
   exports._initialize();
-  return { decode: (data, options = {}) => decode(exports, data, options) };
+  return {
+    decode: (data, options = {}) => decode(exports, data, options),
+    view: (scene, first, end) => view(exports, scene, first, end),
+    memory: () => exports.memory.buffer.byteLength,
+  };
 }
 
 function decode(core, data, { upto = 0, maxMemory = 1 << 30 }) {
@@ -73,9 +80,30 @@ function contents(core, scene) {
     gaussianLevels: new Uint8Array(core.memory.buffer, core.pcgs_gaussian_levels(scene), n * offsets).slice(),
     distanceScale: core.pcgs_distance_scale(scene),
     heads,
-    cameras: core.pcgs_camera_count(scene),
+    cameras: Array.from({ length: core.pcgs_camera_count(scene) }, (_, i) => camera(core, scene, i)),
+    background: background(core, scene),
     metadata: text(core, core.pcgs_metadata(scene)),
   };
+}
+
+function background(core, scene) {
+  const at = core.malloc(12);
+  core.pcgs_background(scene, at);
+  const rgb = Array.from(new Float32Array(core.memory.buffer, at, 3));
+  core.free(at);
+  return rgb;
+}
+
+// pcgs_camera: the name, u32 width and height, then from byte 16 on doubles.
+const CAMERA_BYTES = 144;
+
+function camera(core, scene, index) {
+  const at = core.malloc(CAMERA_BYTES);
+  core.pcgs_camera_at(at, scene, index);
+  const [name, width, height] = new Uint32Array(core.memory.buffer, at, 3);
+  const [fx, fy, cx, cy, ...worldToCamera] = new Float64Array(core.memory.buffer, at + 16, 16);
+  core.free(at);
+  return { name: text(core, name), width, height, fx, fy, cx, cy, worldToCamera };
 }
 
 // Structures are returned through a pointer that comes first.
