@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SOURCES := $(shell find gspc kernels man pyproject.toml -type f \
 	! -path '*/__pycache__/*' ! -path 'man/guide/*' ! -path 'man/mkdocs*' ! -name '*.so' ! -name '.*' | LC_ALL=C sort)
 
-.PHONY: help install demo test emulated check stubs bench wasm cli dist man docs clean FORCE
+.PHONY: help install demo test emulated check stubs bench wasm viewer cli dist man docs clean FORCE
 
 help: ## list the targets
 	@echo 'make TARGET [VENV=$(VENV)] [TORCH="$(TORCH)"]'
@@ -121,6 +121,26 @@ build/wasm/%.o: kernels/%.cpp $(wildcard kernels/codec/*/*.h* kernels/codec/*/*.
 build/wasm/pcgs.wasm: $(WASM_SOURCES:kernels/%.cpp=build/wasm/%.o)
 	$(EMCC) -O1 -fwasm-exceptions -sSTANDALONE_WASM -sWASM_BIGINT -sALLOW_MEMORY_GROWTH --no-entry \
 		-sEXPORTED_FUNCTIONS=$(WASM_EXPORTS) $^ -o $@
+
+# The page of `gspc view`, bundled from gspc/viewer/web with what package-lock.json pins. The result is committed:
+# nobody needs node to use it.
+VIEWER := gspc/viewer/static
+ESBUILD := build/viewer/node_modules/.bin/esbuild
+BUNDLE = NODE_PATH=build/viewer/node_modules $(ESBUILD) --bundle --minify --format=iife --target=es2022 --log-level=warning \
+	--conditions=production --legal-comments=none --charset=utf8
+
+build/viewer/.made: gspc/viewer/web/package.json gspc/viewer/web/package-lock.json
+	@command -v npm >/dev/null || { echo 'make viewer: no npm here; install node 22 or later' >&2; exit 1; }
+	@mkdir -p $(@D) && cp $^ $(@D)
+	npm ci --prefix $(@D) --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+viewer: wasm build/viewer/.made ## bundle the viewer again, gspc/viewer/static (needs emcc and npm)
+	$(BUNDLE) gspc/viewer/web/start.mjs --outfile=$(VIEWER)/viewer.js
+	$(BUNDLE) gspc/viewer/web/worker.mjs --outfile=$(VIEWER)/worker.js
+	$(ESBUILD) gspc/viewer/web/boot.mjs --minify --target=es2022 --outfile=$(VIEWER)/boot.js
+	cp gspc/viewer/web/index.html gspc/viewer/web/style.css build/wasm/pcgs.wasm $(VIEWER)/
+	cp build/viewer/node_modules/playcanvas/LICENSE $(VIEWER)/LICENSE.playcanvas
 
 # The core, the heads and a main function. The linker leaves out what they do not use.
 CMAKE := $(firstword $(wildcard $(BIN)/cmake) cmake)

@@ -40,6 +40,7 @@ from gspc.pipeline.pictures import (
 from gspc.pipeline.plain import PlainScene, plain_scene, read_plain, refuse_scene_options, write_unbundled
 from gspc.pipeline.source import Source, load_source, naming
 from gspc.pipeline.training import fit, reconstruct, understand, write_demo_scene
+from gspc.pipeline.viewing import Page, Site, check_folder, page, page_server, site
 from gspc.pipeline.views import choose_cameras
 
 if TYPE_CHECKING:
@@ -68,15 +69,18 @@ __all__ = [
     "LevelRow",
     "LevelScore",
     "Note",
+    "Page",
     "Part",
     "PlainScene",
     "Point",
     "Restored",
     "SceneReport",
+    "Site",
     "Source",
     "TeacherReport",
     "ViewScore",
     "as_stream",
+    "check_folder",
     "choose_cameras",
     "coarse",
     "compare",
