@@ -18,9 +18,7 @@ EXAMPLE = "gspc view scene.pcgs"
 Port = Annotated[
     int, typer.Option("--port", metavar="N", min=0, max=65535, help="Port to serve at; 0 takes a free one.")
 ]
-NoBrowser = Annotated[
-    bool, typer.Option("--no-browser", help="Print the address, and open no browser.")
-]
+NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Print the address, and open no browser.")]
 Folder = Annotated[
     str | None,
     typer.Option(

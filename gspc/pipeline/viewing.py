@@ -29,8 +29,7 @@ ADVICE = {
 
 @dataclass(frozen=True)
 class Page(File):
-    """One HTML file that shows a scene, without a server or a network.
-    """
+    """One HTML file that shows a scene, without a server or a network."""
 
     data: bytes = field(repr=False)
     levels: int
@@ -51,8 +50,7 @@ def page(source: Given, *, upto: int | None = None) -> Page:
 
 @dataclass(frozen=True)
 class Site:
-    """The files of a folder that shows a scene, by name.
-    """
+    """The files of a folder that shows a scene, by name."""
 
     files: Mapping[str, bytes] = field(repr=False)
     levels: int

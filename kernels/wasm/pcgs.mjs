@@ -3,7 +3,9 @@
 //   const pcgs = await load(await (await fetch('pcgs.wasm')).arrayBuffer());
 //   const scene = pcgs.decode(bytes, { upto: 2 });
 //   const view = pcgs.view(scene); // view.mjs: what an eye sees of it
+//   const reader = pcgs.open(); // reader.mjs: a stream that comes in pieces
 
+import { open } from './reader.mjs';
 import { view } from './view.mjs';
 
 const OPTIONS_BYTES = 16; // pcgs_options: i32 upto, i32 threads, u64 max_memory
@@ -25,23 +27,34 @@ export async function load(source) {
   exports._initialize();
   return {
     decode: (data, options = {}) => decode(exports, data, options),
+    open: (options = {}) => open(exports, { withOptions, text, contents }, options),
     view: (scene, first, end) => view(exports, scene, first, end),
     memory: () => exports.memory.buffer.byteLength,
   };
 }
 
-function decode(core, data, { upto = 0, maxMemory = 1 << 30 }) {
-  const size = data.byteLength;
-  const at = core.malloc(size + OPTIONS_BYTES + ERROR_BYTES + 8);
+// What work(address of a pcgs_options) gives.
+function withOptions(core, { upto = 0, maxMemory = 1 << 30 }, work) {
+  const at = core.malloc(OPTIONS_BYTES);
   if (at === 0) throw new Error('out of memory');
-  const options = (at + size + 7) & ~7;
-  const error = options + OPTIONS_BYTES;
-  new Uint8Array(core.memory.buffer, at, size).set(data);
   const view = new DataView(core.memory.buffer);
-  view.setInt32(options, upto, true);
-  view.setInt32(options + 4, 1, true);
-  view.setBigUint64(options + 8, BigInt(maxMemory), true);
-  const scene = core.pcgs_decode(at, size, options, error, ERROR_BYTES);
+  view.setInt32(at, upto, true);
+  view.setInt32(at + 4, 1, true);
+  view.setBigUint64(at + 8, BigInt(maxMemory), true);
+  try {
+    return work(at);
+  } finally {
+    core.free(at);
+  }
+}
+
+function decode(core, data, options) {
+  const size = data.byteLength;
+  const at = core.malloc(size + ERROR_BYTES);
+  if (at === 0) throw new Error('out of memory');
+  const error = at + size;
+  new Uint8Array(core.memory.buffer, at, size).set(data);
+  const scene = withOptions(core, options, (given) => core.pcgs_decode(at, size, given, error, ERROR_BYTES));
   const message = scene === 0 ? text(core, error) : '';
   core.free(at);
   if (scene === 0) throw new Error(message);

@@ -19,7 +19,7 @@ export class Viewer {
     this.rig = new Rig();
     this.drawnVersion = -1;
     this.frames = 0;
-    this.times = {}; // ms since the page began: 'fetched 1', 'shown 1', ...
+    this.times = {}; // ms since the page began: 'arrived 1', 'shown 1', ...
     const upto = Number(new URLSearchParams(location.search).get('upto'));
     this.upto = Number.isInteger(upto) && upto > 0 ? upto : Infinity;
   }
@@ -83,8 +83,8 @@ export class Viewer {
     this.setBackground(background);
   }
 
-  onShown({ level, fetched }) {
-    this.times[`fetched ${level}`] = fetched - performance.timeOrigin;
+  onShown({ level, arrived }) {
+    this.times[`arrived ${level}`] = arrived - performance.timeOrigin;
     this.times[`shown ${level}`] = performance.now();
     if (this.rig.means === null) this.rig.measure(this.player.splats.container.centers);
     this.rig.means = this.player.splats.container.centers;

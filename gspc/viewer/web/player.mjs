@@ -40,7 +40,7 @@ export class Player {
     this.looks = new Looks(makeWorker, compiled, workers);
     this.looks.onLooked = (looked) => this.takeOver(looked);
     this.stream.postMessage({ type: 'open', module: compiled, workers, ...source }, source.bytes ? [source.bytes] : []);
-    this.stream.postMessage({ type: 'next', level: 1 });
+    this.stream.postMessage({ type: 'show', level: 1 });
   }
 
   heard(data) {
@@ -90,7 +90,7 @@ export class Player {
     const there = this.have >= (this.ends[want - 1] ?? Infinity);
     this.working = true;
     this.stopped = null;
-    this.stream.postMessage({ type: 'next', level: there ? want : Math.min(this.level + 1, want) });
+    this.stream.postMessage({ type: 'show', level: there ? want : Math.min(this.level + 1, want) });
   }
 
   stop(why) {

@@ -1,12 +1,4 @@
-// Fetching a stream piece by piece: what its index says, and the requests that get the bytes of a level.
-
-export const MAGIC = [0x89, 0x50, 0x43, 0x47, 0x53, 0x0d, 0x0a, 0x1a];
-const MAJOR = 1;
-const CHUNK_HEADER = 24;
-const PREAMBLE = 12;
-// Enough for the index of nearly every scene, and less than any level 1 but those of toys: nothing is fetched twice
-// and nothing that is not needed. What is missing of a longer index comes with a second request.
-const FIRST_BYTES = 4096;
+// Fetching a stream piece by piece: each request gets the bytes that are missing, and those that have come stay.
 
 /** A fault of the scene's bytes or of the way to them. `kind`: file (what is there cannot be shown), network. */
 export class SourceError extends Error {
@@ -14,40 +6,6 @@ export class SourceError extends Error {
     super(message);
     this.kind = kind;
   }
-}
-
-/**
- * The level table of a stream's first bytes, or how many bytes it takes to read it.
- * @param {Uint8Array} bytes
- * @returns {{need: number} | {ends: number[], anchors: number[]}} ends: bytes of the file up to each level's end
- */
-export function readIndex(bytes) {
-  for (let i = 0; i < Math.min(MAGIC.length, bytes.length); i++)
-    if (bytes[i] !== MAGIC[i]) throw new SourceError('file', 'this is not a .pcgs file');
-  if (bytes.length < PREAMBLE + CHUNK_HEADER) return { need: PREAMBLE + CHUNK_HEADER };
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes[8] !== MAJOR)
-    throw new SourceError('file', `this file has format version ${bytes[8]}.${bytes[9]}, this viewer reads ${MAJOR}; get a newer viewer`);
-  if (String.fromCharCode(...bytes.subarray(12, 16)) !== 'INDX') throw new SourceError('file', 'the file is damaged: it has no index');
-  const start = PREAMBLE + CHUNK_HEADER;
-  const length = view.getUint32(PREAMBLE + 12, true);
-  if (length > 16384) throw new SourceError('file', 'the file is damaged: its index is too long');
-  if (bytes.length < start + length) return { need: start + length };
-  const levels = bytes[start];
-  if (levels < 1 || levels > 8 || length < 8 + 20 * levels) throw new SourceError('file', 'the file is damaged: its index makes no sense');
-  return levelTable(view, start + 8, levels);
-}
-
-function levelTable(view, at, levels) {
-  const ends = [];
-  const anchors = [];
-  for (let i = 0; i < levels; i++, at += 20) {
-    const end = Number(view.getBigUint64(at, true) + view.getBigUint64(at + 8, true));
-    if (!Number.isSafeInteger(end) || end <= (ends.at(-1) ?? 0)) throw new SourceError('file', 'the file is damaged: its index makes no sense');
-    ends.push(end);
-    anchors.push(view.getUint32(at + 16, true));
-  }
-  return { ends, anchors };
 }
 
 /** Bytes that grow at their end; `bytes` is what is there. */
@@ -175,17 +133,5 @@ export class RangeSource {
   broken(error) {
     if (error.name === 'AbortError') return new SourceError('paused', 'paused');
     return new SourceError('network', 'the connection was lost');
-  }
-}
-
-/** The stream's index, with as few bytes as that takes. */
-export async function fetchIndex(source) {
-  let need = FIRST_BYTES;
-  for (;;) {
-    const bytes = await source.upTo(need);
-    const index = readIndex(bytes);
-    if (index.need === undefined) return index;
-    if (bytes.length < need) throw new SourceError('file', 'the file is cut short: not even its index is there');
-    need = index.need;
   }
 }
