@@ -125,6 +125,7 @@ build/wasm/pcgs.wasm: $(WASM_SOURCES:kernels/%.cpp=build/wasm/%.o)
 # The page of `gspc view`, bundled from gspc/viewer/web with what package-lock.json pins. The result is committed:
 # nobody needs node to use it.
 VIEWER := gspc/viewer/static
+VIEWER_SOURCES := $(wildcard gspc/viewer/web/*.* kernels/wasm/*.*)
 ESBUILD := build/viewer/node_modules/.bin/esbuild
 BUNDLE = NODE_PATH=build/viewer/node_modules $(ESBUILD) --bundle --minify --format=iife --target=es2022 --log-level=warning \
 	--conditions=production --legal-comments=none --charset=utf8
@@ -141,6 +142,7 @@ viewer: wasm build/viewer/.made ## bundle the viewer again, gspc/viewer/static (
 	$(ESBUILD) gspc/viewer/web/boot.mjs --minify --target=es2022 --outfile=$(VIEWER)/boot.js
 	cp gspc/viewer/web/index.html gspc/viewer/web/style.css build/wasm/pcgs.wasm $(VIEWER)/
 	cp build/viewer/node_modules/playcanvas/LICENSE $(VIEWER)/LICENSE.playcanvas
+	sha256sum $(VIEWER_SOURCES) > $(VIEWER)/sources.txt
 
 # The core, the heads and a main function. The linker leaves out what they do not use.
 CMAKE := $(firstword $(wildcard $(BIN)/cmake) cmake)
