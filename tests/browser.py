@@ -50,7 +50,7 @@ class Browser:
         down, self.write_end = os.pipe()
         self.read_end, up = os.pipe()
 
-        # The browser reads commands from descriptor 3 and writes answers to 4, whatever numbers the pipe got here.
+        # The browser reads commands from descriptor 3 and writes answers to 4.
         def place() -> None:
             os.dup2(down, 103)
             os.dup2(up, 104)
@@ -59,7 +59,7 @@ class Browser:
 
         self.process = subprocess.Popen(
             [found, *FLAGS, f"--user-data-dir={self.profile.name}", "about:blank"],
-            preexec_fn=place,  # noqa: PLW1509: nothing else runs in this process yet
+            preexec_fn=place,  # noqa: PLW1509
             close_fds=False,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

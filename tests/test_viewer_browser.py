@@ -1,5 +1,5 @@
-"""The viewer in headless Chromium: its pictures against `gspc render`, networks that fail, files that do, and hands
-that do anything."""
+"""The viewer in headless Chromium: its pictures against `gspc render`, networks that fail, files that do, and
+hands that do anything."""
 
 from __future__ import annotations
 
@@ -12,14 +12,11 @@ import numpy as np
 import pytest
 from browser import Browser, Page, program
 from synthetic import scene as synthetic_scene
+from viewer_gaussians import drawn_by_us, level_ends, psnr, render
 from viewer_site import serving
 
 from gspc import pipeline
 from gspc.codec import decode, encode
-from gspc.format.container import describe
-from gspc.rendering import Renderer
-from gspc.scene import Camera, Gaussians
-from gspc.splats.drawing import draw
 
 pytestmark = pytest.mark.skipif(
     program() is None, reason="no chromium here (Debian: apt-get install chromium)"
@@ -27,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 
 GOLDEN = Path(__file__).parent / "golden"
 SIZE = (320, 240)  # half of what the cameras of synthetic scenes are made for
-WHOLE = "gspcViewer.player && gspcViewer.player.level === {level} && gspcViewer.settled().then(() => true)"
+WHOLE = "globalThis.gspcViewer?.player?.level === {level} && gspcViewer.settled().then(() => true)"
 
 
 @pytest.fixture(scope="module")
@@ -53,27 +50,9 @@ def shown(page: Page, level: int) -> None:
     page.wait(WHOLE.format(level=level))
 
 
-def ends(stream: bytes) -> list[int]:
-    """Bytes of the file up to the end of each level."""
-    return [level.offset + level.length for level in describe(stream).levels]
-
-
-def psnr(one: np.ndarray, other: np.ndarray) -> float:
-    return float(-10 * np.log10(np.mean((one.astype(float) - other.astype(float)) ** 2) / 255**2 + 1e-12))
-
-
 def drawn(stream: bytes, level: int, camera: int) -> np.ndarray:
     """What `gspc render` draws, at half the camera's size."""
-    scene = decode(stream, upto=level).scene
-    return as_bytes(Renderer(scene).render(halved(scene.cameras[camera])))
-
-
-def halved(camera: Camera) -> Camera:
-    return camera.resized(*SIZE)
-
-
-def as_bytes(picture: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(picture * 255), 0, 255).astype(np.uint8)
+    return render(decode(stream, upto=level).scene, camera, SIZE)
 
 
 def test_pictures_are_those_of_render(page: Page, stream: bytes) -> None:
@@ -93,7 +72,7 @@ def test_first_level_takes_its_bytes_only_and_comes_before_the_second(page: Page
         page.open(server.address)
         shown(page, 3)
         asked, times = server.asked, page.js("gspcViewer.times")
-    first, second, third = ends(stream)
+    first, second, third = level_ends(stream)
     before = [request for request in asked if request[1] <= first]
     assert len(before) <= 3
     assert sorted(before)[0][0] == 0 and max(end for _, end in before) == first
@@ -106,7 +85,7 @@ def test_later_levels_are_fetched_when_they_are_asked_for(page: Page, stream: by
     with serving(stream) as server:
         page.open(f"{server.address}?upto=2")
         shown(page, 2)
-        assert server.sent == ends(stream)[1]
+        assert server.sent == level_ends(stream)[1]
         assert page.text("state").startswith("Level 2 of 3")
         page.js("gspcViewer.wantLevel(1)")
         shown(page, 1)
@@ -128,7 +107,7 @@ def test_a_slow_server_can_be_held_and_goes_on(page: Page, stream: bytes) -> Non
         server.pause = 0.15
         page.open(server.address)
         page.wait("gspcViewer.player?.level === 1")
-        page.wait(f"gspcViewer.player.have > {ends(stream)[0]}")
+        page.wait(f"gspcViewer.player.have > {level_ends(stream)[0]}")
         page.js("document.getElementById('hold').click()")
         page.wait("!gspcViewer.player.working")
         assert page.text("state").endswith("paused") and page.text("hold") == "Resume"
@@ -142,7 +121,7 @@ def test_a_slow_server_can_be_held_and_goes_on(page: Page, stream: bytes) -> Non
 
 def test_a_broken_connection_shows_what_is_there(page: Page, stream: bytes) -> None:
     with serving(stream) as server:
-        server.breaks_at = ends(stream)[0] + 100
+        server.breaks_at = level_ends(stream)[0] + 100
         page.open(server.address)
         page.wait("!document.getElementById('message').hidden && gspcViewer.player.level === 1")
         assert re.fullmatch(
@@ -160,7 +139,7 @@ def damaged(stream: bytes, at: int) -> bytes:
 
 
 def test_damage_leaves_the_level_before(page: Page, stream: bytes) -> None:
-    with serving(damaged(stream, ends(stream)[1] - 5)) as server:
+    with serving(damaged(stream, level_ends(stream)[1] - 5)) as server:
         page.open(server.address)
         page.wait("!document.getElementById('message').hidden")
         assert page.js("gspcViewer.player.level") == 1
@@ -174,7 +153,7 @@ def test_damage_leaves_the_level_before(page: Page, stream: bytes) -> None:
     ("what", "said"),
     [
         (b"hello, this is no scene at all, only text that goes on for a while", "not a .pcgs stream"),
-        (b"", "empty"),
+        (b"", "ends too early"),
         ("newer", "version 2.0"),
         ("cut", "cut short"),
         ("noise", "scene.pcgs: "),
@@ -183,8 +162,8 @@ def test_damage_leaves_the_level_before(page: Page, stream: bytes) -> None:
 def test_what_cannot_be_shown_says_why(page: Page, stream: bytes, what: bytes | str, said: str) -> None:
     made = {
         "newer": stream[:8] + b"\x02" + stream[9:],
-        "cut": stream[: ends(stream)[0] - 10],
-        "noise": stream[:200] + bytes(random.Random(0).randbytes(ends(stream)[0] - 200)),
+        "cut": stream[: level_ends(stream)[0] - 10],
+        "noise": stream[:200] + bytes(random.Random(0).randbytes(level_ends(stream)[0] - 200)),
     }
     with serving(what if isinstance(what, bytes) else made[what]) as server:
         page.open(server.address)
@@ -233,31 +212,9 @@ def test_viewers_gaussians_in_our_rasterizer(page: Page, stream: bytes) -> None:
     with serving(stream) as server:
         page.open(server.address)
         shown(page, 3)
-        picture = page.picture()
-        values = page.js(GAUSSIANS)
-    scene = decode(stream).scene
-    rows = np.array(values, np.float32).reshape(-1, 14)
-    rows = rows[rows[:, 13] > 0]
-    gaussians = Gaussians(rows[:, :3], rows[:, 6:10], rows[:, 3:6], rows[:, 13], rows[:, 10:13])
-    ours = draw(gaussians, halved(scene.cameras[0]), scene.background).picture
-    assert psnr(picture, as_bytes(ours)) > 38
-
-
-# Mean, scale, quaternion, color and opacity of all Gaussians, as the viewer's textures hold them.
-GAUSSIANS = """(() => {
-  const half = (b) => { const e = (b >> 10) & 31, m = b & 1023;
-    return (b & 0x8000 ? -1 : 1) * (e === 0 ? m * 2 ** -24 : (1 + m / 1024) * 2 ** (e - 15)); };
-  const { container, count } = gspcViewer.player.splats;
-  const [means, shapes, colors] = ['means', 'shapes', 'colors'].map((name) => container.getTexture(name)._levels[0]);
-  const shape = new Uint16Array(shapes.buffer, shapes.byteOffset);
-  const all = [];
-  for (let i = 0; i < count; i++) {
-    for (let a = 0; a < 3; a++) all.push(means[4 * i + a]);
-    for (let a = 0; a < 7; a++) all.push(half(shape[8 * i + a]));
-    for (let a = 0; a < 4; a++) all.push(half(colors[4 * i + a]));
-  }
-  return all;
-})()"""
+        picture, scene = page.picture(), decode(stream).scene
+        ours = drawn_by_us(page, scene.cameras[0].resized(*SIZE), scene.background)
+    assert psnr(picture, ours) > 38
 
 
 def test_controls_have_names_and_fit_a_phone(page: Page, stream: bytes) -> None:
@@ -365,7 +322,8 @@ def test_a_still_camera_costs_nothing(page: Page, stream: bytes) -> None:
 COUNTED = """(async () => {
   let [frames, looks] = [0, 0];
   gspcViewer.engine.app.on('frameend', () => { frames += 1; });
-  for (const worker of gspcViewer.player.looks.workers) worker.addEventListener('message', () => { looks += 1; });
+  const looked = () => { looks += 1; };
+  gspcViewer.player.looks.workers.forEach((worker) => worker.addEventListener('message', looked));
   await new Promise((resolve) => { setTimeout(resolve, 700); });
   return { frames, looks };
 })()"""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from gspc.errors import InputError, OutputError
 from gspc.pipeline.results import File
-from gspc.pipeline.source import Given, Source, naming, source_of
+from gspc.pipeline.source import Given, Source, source_of
 
 if TYPE_CHECKING:
     from gspc.pipeline.coding import Compressed
@@ -77,8 +77,8 @@ def site(source: Given, *, upto: int | None = None) -> Site:
 
 
 def page_server(files: Mapping[str, bytes], port: int = 0) -> PageServer:
-    """A server on this machine for the files of a site; its `serve_forever` runs it, and port 0 takes any that
-    is free. Raises UsageError for a port that is taken."""
+    """A server on this machine for the files of a site; its `serve_forever` runs it. Port 0 takes any that is
+    free. Raises UsageError for a port that is taken."""
     from gspc.viewer import make_server
 
     return make_server(files, port)

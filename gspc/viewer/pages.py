@@ -21,7 +21,7 @@ POLICY = (
 
 
 def site(name: str, stream: bytes) -> dict[str, bytes]:
-    """The files of a folder that any web server can show the scene from, by name; `name` is the page's title.
+    """A folder's files, by name, from which any web server shows the scene; `name` is its title.
 
     Servers that answer range requests make it progressive; with others it works, too.
     """

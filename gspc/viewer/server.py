@@ -55,7 +55,7 @@ class PageServer(ThreadingHTTPServer):
 
 
 def make_server(pages: Mapping[str, bytes], port: int = 0) -> PageServer:
-    """A server that listens already; port 0 takes any that is free. Raises UsageError for one that is taken."""
+    """A server that listens already; port 0 takes any that is free. Raises UsageError for a taken one."""
     try:
         return PageServer(pages, port)
     except OSError as error:

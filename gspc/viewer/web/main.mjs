@@ -174,9 +174,9 @@ export class Viewer {
   }
 
   thumbnail(canvas, camera) {
-    const { container, count } = this.player.splats;
-    const [means, shapes, colors] = ['means', 'shapes', 'colors'].map((name) => container.getTexture(name)._levels[0]);
-    drawThumbnail(canvas, camera, { means, shapes, colors, count }, this.background);
+    const { splats } = this.player;
+    const [means, shapes, colors] = ['means', 'shapes', 'colors'].map((name) => splats.texels(name));
+    drawThumbnail(canvas, camera, { means, shapes, colors, count: splats.count }, this.background);
   }
 
   /** The picture without controls, as a PNG. */

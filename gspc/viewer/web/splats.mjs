@@ -1,6 +1,7 @@
 // A level's Gaussians as textures of the engine. Where they are never changes; what the eye sees of them does.
 import {
-  GSplatContainer, GSplatFormat, PIXELFORMAT_RGBA16F, PIXELFORMAT_RGBA32F, PIXELFORMAT_RGBA32U, Vec3, WORKBUFFER_UPDATE_ONCE,
+  GSplatContainer, GSplatFormat, PIXELFORMAT_RGBA16F, PIXELFORMAT_RGBA32F, PIXELFORMAT_RGBA32U, TEXTURELOCK_READ, Vec3,
+  WORKBUFFER_UPDATE_ONCE,
 } from 'playcanvas';
 
 // Shapes are eight half floats: scale, quaternion wxyz, nothing.
@@ -77,6 +78,14 @@ export class Splats {
     });
     shapes.unlock();
     colors.unlock();
+  }
+
+  /** What a texture holds: means (four floats each), shapes (four u32 of two half floats) or colors (four half floats). */
+  texels(name) {
+    const texture = this.container.getTexture(name);
+    const found = texture.lock({ mode: TEXTURELOCK_READ });
+    texture.unlock();
+    return found;
   }
 
   /** Bytes of the textures and of the copies of them in memory. */
