@@ -53,8 +53,11 @@ demo: install ## generate a scene, then fit, compress, decompress, render, inspe
 	@echo "$$(wc -l < demo/pictures.txt) pictures of level 2:"
 	@sed -n '1~12p' demo/pictures.txt | sed 's/^/  /; $$s/$$/ .../'
 
+# A test process per processor, each with one thread, unless a test asks for more: that takes less time than one
+# process with all threads, because most tests are too small for several.
+WORKERS := $(shell n=$$(nproc); echo $$((n < 8 ? n : 8)))
 test: install ## run the tests
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 # The AVX-512 units with their intrinsics emulated, for processors that have AVX2 only. The tests named are those that
 # run one instruction set after the other; the fuzzers under sanitizers, which build their own, are left out.

@@ -21,7 +21,7 @@ POLICY = (
 
 
 def site(name: str, stream: bytes) -> dict[str, bytes]:
-    """A folder's files, by name, from which any web server shows the scene; `name` is its title.
+    """A folder's files by name, from which any web server shows the scene. `name` is the title.
 
     Servers that answer range requests make it progressive; with others it works, too.
     """
