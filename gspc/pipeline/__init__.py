@@ -50,6 +50,7 @@ _HOMES = {
     "gspc.pipeline.report": ("Album", "report_page"),
     "gspc.pipeline.source": ("Source", "load_source", "naming"),
     "gspc.pipeline.training": ("fit", "reconstruct", "understand", "write_demo_scene"),
+    "gspc.pipeline.viewing": ("Page", "Site", "check_folder", "page", "page_server", "site"),
     "gspc.pipeline.views": ("choose_cameras",),
     "gspc.scene": ("Note",),
     "gspc.train": ("FitProgress", "FitResult"),

@@ -54,6 +54,12 @@ from gspc.pipeline.training import fit as fit
 from gspc.pipeline.training import reconstruct as reconstruct
 from gspc.pipeline.training import understand as understand
 from gspc.pipeline.training import write_demo_scene as write_demo_scene
+from gspc.pipeline.viewing import Page as Page
+from gspc.pipeline.viewing import Site as Site
+from gspc.pipeline.viewing import check_folder as check_folder
+from gspc.pipeline.viewing import page as page
+from gspc.pipeline.viewing import page_server as page_server
+from gspc.pipeline.viewing import site as site
 from gspc.pipeline.views import choose_cameras as choose_cameras
 from gspc.scene import Note as Note
 from gspc.train import FitProgress as FitProgress
