@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ EXAMPLE = "gspc decompress scene.pcgs --upto 2 | gspc render"
 def command(
     source: options.StreamInput = None,
     upto: options.Upto = None,
+    region: options.Region = None,
     output: Annotated[
         str | None,
         typer.Option(
@@ -30,25 +31,36 @@ def command(
 ) -> None:
     """Decode a stream up to a level.
 
-    Needs nothing but the stream. A stream that is cut short gives its last whole level, with a warning.
+    Needs nothing but the stream, or its address on the web. A stream that is cut short gives its last whole
+    level, with a warning. Pipes and addresses are read as far as needed.
     """
     target = targets.binary(output, "a decoded scene", force=force, source=source)
     targets.check(json_report, source, force=force)
     memory = options.byte_count(max_memory)
     from gspc import pipeline
 
-    data = options.load(source)
-    result = pipeline.decompress(data, upto=upto, threads=threads, max_memory=memory)
+    wanted: dict[str, Any] = {"upto": upto, "region": options.region_numbers(region)}
+    wanted |= {"threads": threads, "max_memory": memory}
+    if source in (None, "-"):
+        name = "stdin"
+        result = pipeline.decompress_pipe(name, console.stdin_pieces(options.NOTHING_GIVEN), **wanted)
+    elif region is not None or pipeline.is_address(source):
+        name = str(source)
+        result = pipeline.decompress(name, **wanted)
+    else:
+        data = options.load(source)
+        name = data.name
+        result = pipeline.decompress(data, **wanted)
     restored = result.restored
     for warning in restored.warnings:
-        console.warn(f"{data.name}: {warning}")
+        console.warn(f"{name}: {warning}")
     target.write(result.data)
     console.detail(
         f"{target.name}: level {restored.level} of {restored.levels_in_file}, "
         f"{len(restored.scene.anchors):,} anchors, {len(result.data):,} bytes"
     )
     values = {
-        "input": data.name,
+        "input": name,
         "level": restored.level,
         "levels": restored.levels_in_file,
         "truncated": restored.truncated,

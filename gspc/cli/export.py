@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -80,6 +81,7 @@ def command(
     output: Output = "-",
     to: To = None,
     upto: options.Upto = None,
+    region: options.Region = None,
     sh: Degree = 3,
     refine: Refine = 0,
     frame: Frame = None,
@@ -114,7 +116,8 @@ def command(
         spz_version=spz_version,
         check=not no_check,
     )
-    data = options.load(source)
+    data, rest = options.load_part(source, upto=upto, region=region, threads=threads, max_memory=memory)
+    wanted = replace(wanted, upto=rest)
     with console.status("exporting") as report:
         result = pipeline.export(data, wanted, threads=threads, max_memory=memory, report=report)
     for warning in result.warnings:

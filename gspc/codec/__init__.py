@@ -1,6 +1,7 @@
 """The codec: integers to `.pcgs` streams and back. Nothing here imports torch; `gspc.codec.export` does."""
 
 from gspc.codec.core import step_table
+from gspc.codec.reader import ArrivingStream, Region
 from gspc.codec.recode import recode, require
 from gspc.codec.stream import decode, decode_symbols, encode, predict, predict_pool, truncate_levels
 from gspc.format.scene import (
@@ -16,6 +17,7 @@ from gspc.format.scene import (
 )
 
 __all__ = [
+    "ArrivingStream",
     "Decoded",
     "IntegerLayer",
     "IntegerNetwork",
@@ -24,6 +26,7 @@ __all__ = [
     "QuantizedLayer",
     "QuantizedResidualDecoder",
     "QuantizedScene",
+    "Region",
     "Symbols",
     "decode",
     "decode_symbols",

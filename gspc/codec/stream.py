@@ -119,6 +119,11 @@ def decode(
     with torchac and that is not installed.
     """
     d, truncated = _decode(data, upto, threads, max_memory, symbols=False)
+    return decoded_from(d, truncated=truncated, upto=upto)
+
+
+def decoded_from(d: _codec.DecodedStream, *, truncated: bool, upto: int | None) -> Decoded:
+    """What the core decoded, as dataclasses. `truncated`: more levels were expected than came."""
     shape, frame = core.shape_from_core(d.header.shape), core.frame_from_core(d.frame)
     red, green, blue = d.header.background
     scene = DecodedScene(

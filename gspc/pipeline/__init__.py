@@ -6,6 +6,7 @@ it needs; `decompress`, `render` and `inspect` of a stream never import torch.
 
 from typing import TYPE_CHECKING
 
+from gspc.pipeline.arriving import is_address
 from gspc.pipeline.breakdown import Breakdown, FeatureShare, LevelPart, LevelRow
 from gspc.pipeline.charts import plot_curves
 from gspc.pipeline.coding import (
@@ -13,10 +14,13 @@ from gspc.pipeline.coding import (
     Compressed,
     Decompressed,
     Restored,
+    as_scene,
     as_stream,
     compress,
     decompress,
+    decompress_pipe,
     restore,
+    restore_part,
 )
 from gspc.pipeline.comparison import Arm, ArmDifference, Comparison, Point, compare
 from gspc.pipeline.evaluation import Evaluation, LevelScore, ViewScore, evaluate
@@ -76,18 +80,21 @@ __all__ = [
     "Source",
     "TeacherReport",
     "ViewScore",
+    "as_scene",
     "as_stream",
     "choose_cameras",
     "coarse",
     "compare",
     "compress",
     "decompress",
+    "decompress_pipe",
     "draw_bit_map",
     "evaluate",
     "export",
     "fit",
     "format_for",
     "inspect",
+    "is_address",
     "load_source",
     "naming",
     "plain_scene",
@@ -100,6 +107,7 @@ __all__ = [
     "render_picture",
     "render_png",
     "restore",
+    "restore_part",
     "understand",
     "writable_formats",
     "write_demo_scene",

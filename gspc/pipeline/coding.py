@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import isfinite
+from operator import gt
 from typing import TYPE_CHECKING
 
 from gspc import extras
 from gspc.errors import BitstreamError, InputError, UsageError
-from gspc.format.limits import MAX_MEMORY
+from gspc.format.limits import INDEX_WINDOW, MAX_MEMORY
+from gspc.pipeline.arriving import decode_pipe, decode_ranges, is_stream, ranges_of
 from gspc.pipeline.results import File
-from gspc.pipeline.source import Given, Source, naming, refuse_splats, source_of
+from gspc.pipeline.source import Given, Source, load_source, naming, refuse_splats, source_of
 
 if TYPE_CHECKING:
+    from gspc.codec import Region
+    from gspc.format.scene import Decoded
     from gspc.format.shape import Coder
     from gspc.scene import DecodedScene
 
@@ -134,24 +140,127 @@ def _fit(data: bytes, levels: int, max_size: int) -> tuple[bytes, int]:
 
 
 def decompress(
-    source: Given, *, upto: int | None = None, threads: int = 0, max_memory: int = MAX_MEMORY
+    source: Given,
+    *,
+    upto: int | None = None,
+    region: Sequence[float] | None = None,
+    threads: int = 0,
+    max_memory: int = MAX_MEMORY,
 ) -> Decompressed:
     """Decodes a stream up to level `upto` (None: the last whole one). Needs the bytes only.
 
-    Raises UsageError, InputError, BitstreamError; the latter too when decoding takes more than `max_memory`
-    bytes.
+    `source` may be a web address, of which only what is needed is fetched. `region` (x0, y0, z0, x1, y1, z1
+    in the user's coordinates) keeps the anchors in a box; of a file or address only the slices that can hold
+    some are read. Raises UsageError, InputError, BitstreamError; the latter too when decoding takes more than
+    `max_memory` bytes.
 
     >>> import gspc
     >>> scene = gspc.decompress("scene.pcgs", upto=2).scene
     >>> scene.anchors.shape[1], scene.anchors.dtype.name
     (3, 'float32')
     """
-    source = source_of(source)
+    box = region_of(region)
+    part = _restore_ranges(source, upto, box, threads=threads, max_memory=max_memory)
+    if isinstance(part, Restored):
+        return Decompressed(part)
+    source = _refuse_decoded(source_of(part))
+    whole = restore(source, upto=upto, threads=threads, max_memory=max_memory)
+    return Decompressed(_cropped(whole, box, source.name))
+
+
+def decompress_pipe(
+    name: str,
+    read: Callable[[int], bytes],
+    *,
+    upto: int | None = None,
+    region: Sequence[float] | None = None,
+    threads: int = 0,
+    max_memory: int = MAX_MEMORY,
+) -> Decompressed:
+    """`decompress` of what comes through a pipe, while it comes; reading ends with level `upto`.
+
+    `read` gives some bytes, at most so many, none at the end; `name` is what messages call the input.
+    """
+    from gspc.codec import ArrivingStream
+
+    box = region_of(region)
+    decoded, rest = decode_pipe(
+        name, read, lambda: ArrivingStream(upto=upto, region=box, threads=threads, max_memory=max_memory)
+    )
+    if decoded is not None:
+        return Decompressed(_cropped(_restored(decoded), box, name))
+    source = _refuse_decoded(load_source(rest, name=name))
+    whole = restore(source, upto=upto, threads=threads, max_memory=max_memory)
+    return Decompressed(_cropped(whole, box, name))
+
+
+def _refuse_decoded(source: Source) -> Source:
     refuse_splats(source, "has nothing to decompress")
     if source.kind != "pcgs":
         what = "a decoded scene already" if source.kind == "scene" else "a model; run gspc compress first"
         raise InputError(f"is {what}", source=source.name)
-    return Decompressed(restore(source, upto=upto, threads=threads, max_memory=max_memory))
+    return source
+
+
+def restore_part(
+    source: Given,
+    *,
+    upto: int | None = None,
+    region: Sequence[float] | None = None,
+    threads: int = 0,
+    max_memory: int = MAX_MEMORY,
+) -> Restored:
+    """`restore` that reads no more than it needs of a file or of a web address, see `decompress`."""
+    box = region_of(region)
+    part = _restore_ranges(source, upto, box, threads=threads, max_memory=max_memory)
+    if isinstance(part, Restored):
+        return part
+    found = source_of(part)
+    return _cropped(restore(found, upto=upto, threads=threads, max_memory=max_memory), box, found.name)
+
+
+def as_scene(restored: Restored, name: str) -> Source:
+    """A restored scene as the input that its file would be."""
+    return Source(name, "scene", Decompressed(restored).data, "pcgs")
+
+
+def region_of(numbers: Sequence[float] | None) -> Region | None:
+    """Six numbers as a box. Raises UsageError for others."""
+    if numbers is None:
+        return None
+    from gspc.codec import Region
+
+    given = [float(number) for number in numbers]
+    if len(given) != 6 or not all(map(isfinite, given)) or any(map(gt, given[:3], given[3:])):
+        raise UsageError("a region is x0,y0,z0,x1,y1,z1: two corners, the lower one first")
+    return Region((given[0], given[1], given[2]), (given[3], given[4], given[5]))
+
+
+def _restore_ranges(
+    source: Given, upto: int | None, region: Region | None, **limits: int
+) -> Restored | Given:
+    """What is decoded of an input of which not all has to be read; any other input, read whole."""
+    file = ranges_of(source, stored=region is not None)
+    if file is None:
+        return source
+    head = file.read(0, INDEX_WINDOW)
+    if not is_stream(head):
+        return load_source(file.read(0, MAX_MEMORY), name=file.name)
+    from gspc.codec import ArrivingStream
+
+    with naming(file.name):
+        decoder = ArrivingStream(upto=upto, region=region, **limits)
+    return _cropped(_restored(decode_ranges(file, head, decoder)), region, file.name)
+
+
+def _cropped(found: Restored, region: Region | None, name: str | None = None) -> Restored:
+    """The scene inside the region. Raises UsageError where there is nothing."""
+    if region is None:
+        return found
+    scene = region.crop(found.scene)
+    if not len(scene.anchors):
+        raise UsageError("has no anchors in this region", source=name)
+    return replace(found, scene=scene)
 
 
 def restore(
@@ -167,6 +276,10 @@ def restore(
 
         stream = as_stream(source, threads=threads).data
         decoded = decode(stream, upto=upto, threads=threads, max_memory=max_memory)
+    return _restored(decoded)
+
+
+def _restored(decoded: Decoded) -> Restored:
     return Restored(
         decoded.scene,
         decoded.level,
