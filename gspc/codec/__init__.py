@@ -3,6 +3,7 @@
 from gspc.codec.core import step_table
 from gspc.codec.reader import ArrivingStream, Region
 from gspc.codec.recode import recode, require
+from gspc.codec.salvaged import Losses, decode_salvaged
 from gspc.codec.stream import decode, decode_symbols, encode, predict, predict_pool, truncate_levels
 from gspc.format.scene import (
     Decoded,
@@ -21,6 +22,7 @@ __all__ = [
     "Decoded",
     "IntegerLayer",
     "IntegerNetwork",
+    "Losses",
     "Networks",
     "QuantizedHeads",
     "QuantizedLayer",
@@ -29,6 +31,7 @@ __all__ = [
     "Region",
     "Symbols",
     "decode",
+    "decode_salvaged",
     "decode_symbols",
     "encode",
     "predict",

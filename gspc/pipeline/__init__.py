@@ -21,6 +21,7 @@ from gspc.pipeline.coding import (
     decompress_pipe,
     restore,
     restore_part,
+    salvage,
 )
 from gspc.pipeline.comparison import Arm, ArmDifference, Comparison, Point, compare
 from gspc.pipeline.evaluation import Evaluation, LevelScore, ViewScore, evaluate
@@ -32,7 +33,7 @@ from gspc.pipeline.exporting import (
     format_for,
     writable_formats,
 )
-from gspc.pipeline.inspection import ChunkRow, Inspection, Part, inspect
+from gspc.pipeline.inspection import ChunkRow, Inspection, Part, inspect, sound_levels
 from gspc.pipeline.pictures import (
     coarse,
     draw_bit_map,
@@ -108,6 +109,8 @@ __all__ = [
     "render_png",
     "restore",
     "restore_part",
+    "salvage",
+    "sound_levels",
     "understand",
     "writable_formats",
     "write_demo_scene",

@@ -17,7 +17,7 @@ from gspc.pipeline.results import File
 from gspc.pipeline.source import Given, Source, load_source, naming, refuse_splats, source_of
 
 if TYPE_CHECKING:
-    from gspc.codec import Region
+    from gspc.codec import Losses, Region
     from gspc.format.scene import Decoded
     from gspc.format.shape import Coder
     from gspc.scene import DecodedScene
@@ -69,6 +69,7 @@ class Decompressed(File):
     """
 
     restored: Restored
+    losses: Losses | None = None  # of a salvaged stream
 
     @cached_property
     def data(self) -> bytes:
@@ -166,6 +167,22 @@ def decompress(
     source = _refuse_decoded(source_of(part))
     whole = restore(source, upto=upto, threads=threads, max_memory=max_memory)
     return Decompressed(_cropped(whole, box, source.name))
+
+
+def salvage(
+    source: Given, *, upto: int | None = None, threads: int = 0, max_memory: int = MAX_MEMORY
+) -> Decompressed:
+    """Decodes what checks out of a damaged stream; `losses` says what does not.
+
+    Every slice is decoded as far as its levels are whole. Raises InputError, and BitstreamError when nothing
+    can be restored.
+    """
+    from gspc.codec import decode_salvaged
+
+    source = _refuse_decoded(source_of(source))
+    with naming(source.name):
+        decoded, losses = decode_salvaged(source.data, upto=upto, threads=threads, max_memory=max_memory)
+    return Decompressed(_restored(decoded), losses)
 
 
 def decompress_pipe(
