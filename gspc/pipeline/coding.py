@@ -38,6 +38,7 @@ class Compressed(File):
     level_bytes: tuple[int, ...]
     warnings: tuple[str, ...] = ()
     available: int = 0  # levels that the source has
+    slices: tuple[int, int] | None = None  # of the last level, how many it holds and how many there are
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,10 @@ def compress(
 ) -> Compressed:
     """A model, or a stream to drop levels from, as a stream of its first `levels` levels (None: all).
 
-    `max_size`: bytes that the stream must not exceed; as many levels as fit are kept, and UsageError is
-    raised where not even one does. `coder` torchac codes the symbols with that package, if it is installed
-    (BackendError), for comparison. Raises UsageError, InputError, BitstreamError.
+    `max_size`: bytes that the stream must not exceed; as many levels as fit are kept, and of the next level
+    the slices that fit. UsageError is raised where not even one level does. `coder` torchac codes the symbols
+    with that package, if it is installed (BackendError), for comparison. Raises UsageError, InputError,
+    BitstreamError.
 
     >>> import gspc
     >>> made = gspc.compress("model.pt", levels=2)
@@ -120,24 +122,35 @@ def compress(
             data = truncate_levels(source.data, levels or available)
         data = recode(data, coder)
         written = levels or available
+        slices = None
         if max_size is not None:
-            data, written = _fit(data, written, max_size)
+            data, written, slices = _fit(data, written, max_size)
     cut = f"the stream is truncated: {available} of {promised} levels are whole and were kept"
     warnings = (cut,) if available < promised else ()
-    return Compressed(data, written, _level_bytes(data), warnings, available)
+    return Compressed(data, written, _level_bytes(data), warnings, available, slices)
 
 
-def _fit(data: bytes, levels: int, max_size: int) -> tuple[bytes, int]:
-    """The most levels of a stream that fit into `max_size` bytes. Levels are coded one after another, so the
-    first ones of a longer stream are what a shorter one holds: nothing needs to be coded again."""
+def _fit(data: bytes, levels: int, max_size: int) -> tuple[bytes, int, tuple[int, int] | None]:
+    """The most levels of a stream that fit into `max_size` bytes, then slices of the next one.
+
+    Levels are coded one after another, and slices on their own, so nothing needs to be coded again.
+    """
     from gspc.codec import truncate_levels
+    from gspc.format import describe
+    from gspc.format.subset import keep_slices, largest_subset
 
-    found = data
+    longer = found = data
     for kept in range(levels, 0, -1):
-        found = truncate_levels(data, kept)
+        longer, found = found, truncate_levels(data, kept)
         if len(found) <= max_size:
-            return found, kept
-    raise UsageError(f"its level 1 takes {len(found):,} bytes, more than --max-size allows ({max_size:,})")
+            break
+    else:
+        raise UsageError(
+            f"its level 1 takes {len(found):,} bytes, more than --max-size allows ({max_size:,})"
+        )
+    if kept == levels or (slices := largest_subset(longer, max_size)) is None:
+        return found, kept, None
+    return keep_slices(longer, slices), kept + 1, (len(slices), len(describe(longer).slice_keys))
 
 
 def decompress(
