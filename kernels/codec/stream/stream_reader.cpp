@@ -270,18 +270,28 @@ void StreamReader::check_anchors(int level) const {
                                                          " anchors, its slices " + std::to_string(sum));
 }
 
-void StreamReader::check_need(const std::vector<Item>& items, size_t workers) const {
-  uint64_t anchors = 0;
+void StreamReader::check_need(const std::vector<Item>& items, int level, size_t workers) {
+  const StreamHeader& h = scene_.header;
+  uint64_t anchors = 0, largest = 0;
   for (const Slice& slice : slices_) anchors += slice.state.count;
-  for (const Item& item : items) anchors += item.parts.fresh;
-  const uint64_t each = state_bytes(scene_.header) + scene_bytes(scene_.header, options_.symbols);
-  check_memory(anchors * each + workers * kWorkerBytes + grid_entries(scene_.header.grid) + store_.bytes(),
-               options_.max_memory, "decoding");
+  if (work_ == 0) work_ = model_work(h);
+  for (const Item& item : items) {
+    const uint64_t old = slices_[item.chunk.slice].state.count;
+    anchors += item.parts.fresh;
+    largest = std::max(largest, old + item.parts.fresh);
+    work_ += slice_work(h, level, item.parts.fresh, old);
+  }
+  const uint64_t kept = anchors * (state_bytes(h) + scene_bytes(h, options_.symbols));
+  const uint64_t each = largest * kTreeBytes + worker_bytes(h);
+  check_memory(kept + workers * each + 2 * grid_entries(h.grid) + store_.bytes(), options_.max_memory,
+               "decoding");
+  check_work(work_, options_, level_range(level).end());
 }
 
 void StreamReader::decode(const std::vector<Item>& items, int level, size_t workers) {
   std::vector<SliceScratch> scratch(workers, SliceScratch(scene_.header));
   parallel_items(workers, items.size(), [&](size_t w, size_t i) {
+    check_cancel(options_);
     const Item& item = items[i];
     Slice& slice = slices_[item.chunk.slice];
     slice.state.grow(scene_.header, slice.state.count + item.parts.fresh);
@@ -322,7 +332,7 @@ void StreamReader::advance(bool part) {
     }
     check_anchors(level);
     const size_t workers = worker_count(options_.threads, items.size());
-    check_need(items, workers);
+    check_need(items, level, workers);
     if (!state.parameters) read_parameters(parameters, level);
     decode(items, level, workers);
   } catch (const std::exception& error) {
