@@ -32,7 +32,7 @@ def find(*names: str) -> str | None:
 
 @cache
 def programs_for(machine: str) -> dict[str, list[str]]:
-    """The commands that run the programs of tests/codec_cli, and pcgs on this machine; skips without a compiler."""
+    """The commands that run the programs of tests/codec_cli, and pcgs on this machine; skips without gcc."""
     cxx, cc, emulator = MACHINES[machine]
     runner = find(emulator, f"{emulator}-static") if emulator else None
     missing = [name for name in (cxx, cc) if shutil.which(name) is None]
