@@ -107,6 +107,9 @@ static int early_questions(void) {
   CHECK(pcgs_feed(reader, "hello world!", 12) == 0 && strstr(pcgs_error(reader), "bad magic") != NULL);
   CHECK(pcgs_wanted(reader).size == 0 && pcgs_take_level(reader) == NULL);
   pcgs_close(reader);
+  reader = pcgs_open(NULL);
+  CHECK(pcgs_feed_at(reader, UINT64_MAX, "xx", 2) == 0 && strstr(pcgs_error(reader), "end") != NULL);
+  pcgs_close(reader);
   return 0;
 }
 

@@ -10,6 +10,7 @@ namespace gspc {
 
 namespace {
 
+constexpr uint64_t kFarthestByte = uint64_t{1} << 42;  // an index cannot name one beyond
 constexpr uint64_t kIndexHeaderEnd = kPreambleBytes + kChunkHeaderBytes;
 
 struct Front {
@@ -48,8 +49,8 @@ void StreamReader::feed(const uint8_t* bytes, size_t size) {
 void StreamReader::feed_at(uint64_t offset, const uint8_t* bytes, size_t size) {
   check_usable();
   try {
-    if (opened_ && (size > file_bytes_ || offset > file_bytes_ - size))
-      stream_fail("bytes follow the end of the stream");
+    const uint64_t end = opened_ ? file_bytes_ : kFarthestByte;
+    if (size > end || offset > end - size) stream_fail("bytes follow the end of the stream");
     store_.put(offset, bytes, size);
     if (!opened_) open();
     const int next = next_level();
