@@ -10,7 +10,7 @@ from gspc.cli import console, options, targets
 from gspc.errors import UsageError
 
 if TYPE_CHECKING:
-    from gspc.codec import Losses
+    from gspc.pipeline import Losses
 
 EXAMPLE = "gspc decompress scene.pcgs --upto 2 | gspc render"
 

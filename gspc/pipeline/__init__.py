@@ -8,6 +8,7 @@ never import torch. Type checkers read the names in `__init__.pyi`.
 from importlib import import_module
 
 _HOMES = {
+    "gspc.codec": ("Losses",),
     "gspc.data": ("SceneReport", "TeacherReport"),
     "gspc.pipeline.arriving": ("is_address",),
     "gspc.pipeline.breakdown": ("Breakdown", "FeatureShare", "LevelPart", "LevelRow"),

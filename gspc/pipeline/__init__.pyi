@@ -1,5 +1,6 @@
 """The names of the pipeline, for type checkers; `__init__.py` imports each when it is first used."""
 
+from gspc.codec import Losses as Losses
 from gspc.data import SceneReport as SceneReport
 from gspc.data import TeacherReport as TeacherReport
 from gspc.pipeline.arriving import is_address as is_address
