@@ -101,6 +101,8 @@ class FitOptions:
     target_size: bytes that the stream of all levels should take; None takes what the rate weights make of it.
     preview: iterations between pictures of a view beside the output; 0 writes none.
     max_anchors: that growth may reach; None: as many as half of the memory holds.
+    gpu_memory: gigabytes of photographs that a GPU keeps, those beyond are copied there while the step before
+        runs; None: a quarter of the GPU's memory.
     heads_precision: of the Gaussian heads' products while training, until they are quantized for the stream;
         "bf16" needs a CUDA device.
     recipe: what is learned and how; see `gspc.recipe`.
@@ -124,6 +126,7 @@ class FitOptions:
     target_size: int | None = None
     preview: int = 0
     max_anchors: int | None = None
+    gpu_memory: float | None = None
     heads_precision: Precision = "float32"
     recipe: Recipe = GSPC
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -158,6 +161,8 @@ class FitOptions:
             raise UsageError(f"--preview {self.preview}: give 0 or a positive number")
         if self.max_anchors is not None and self.max_anchors < MIN_MAX_ANCHORS:
             raise UsageError(f"--max-anchors {self.max_anchors}: give at least {MIN_MAX_ANCHORS}")
+        if self.gpu_memory is not None and not 0 <= self.gpu_memory < 1e6:
+            raise UsageError(f"--gpu-memory {self.gpu_memory}: give gigabytes, 0 or more")
         if self.heads_precision not in get_args(Precision):
             raise UsageError(
                 f"--heads-precision {self.heads_precision}: give one of {', '.join(get_args(Precision))}"

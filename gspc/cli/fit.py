@@ -68,6 +68,7 @@ def command(
     config: fit_options.Config = None,
     voxel_size: fit_options.VoxelSize = None,
     max_anchors: fit_options.MaxAnchors = None,
+    gpu_memory: fit_options.GpuMemory = None,
     seed: fit_options.Seed = None,
     heads_precision: fit_options.HeadsPrecision = None,
     help_settings: fit_options.HelpSettings = False,

@@ -218,6 +218,16 @@ MaxAnchors = Annotated[
         rich_help_panel=SETTINGS,
     ),
 ]
+GpuMemory = Annotated[
+    float | None,
+    typer.Option(
+        "--gpu-memory",
+        metavar="GB",
+        help="Memory of a GPU for photographs; those beyond are copied while the step before runs. "
+        "By default a quarter of it.",
+        rich_help_panel=RUN,
+    ),
+]
 HeadsPrecision = Annotated[
     options.Precision | None,
     typer.Option(

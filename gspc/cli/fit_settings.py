@@ -38,6 +38,7 @@ OPTIONS: Mapping[str, type] = {
     "threads": int,
     "checkpoint_every": int,
     "max_anchors": int,
+    "gpu_memory": float,
     "heads_precision": str,
 }
 KINDS = {

@@ -36,8 +36,8 @@ def save(path: Path, settings: dict[str, str], trainer: Trainer, estimated: int)
             "statistics": trainer.statistics.tensors(),
             "order": trainer.order,
             "iteration": trainer.iteration,
-            "psnr": trainer.psnr,
-            "picture_loss": trainer.picture_loss,
+            "psnr": trainer.gauges.psnr,
+            "picture_loss": float(trainer.gauges.picture_loss),
             "pruned": trainer.pruned,
             "steering": [trainer.steering.integral, trainer.steering.error],
             "estimated_bytes": estimated,
@@ -93,7 +93,8 @@ def restore(saved: Loaded, trainer: Trainer) -> int:
     _restore_random(saved)
     trainer.optimizer.load_state_dict(optimizer)
     trainer.statistics, trainer.order, trainer.iteration = statistics, order, iteration
-    trainer.psnr, trainer.picture_loss, trainer.pruned = psnr, picture_loss, pruned
+    trainer.gauges.restore(psnr, picture_loss)
+    trainer.pruned = pruned
     trainer.steering.integral, trainer.steering.error = integral, error
     return estimated
 

@@ -12,6 +12,7 @@ from gspc.model.anchors import POSITION_CENTER, AnchorModel
 from gspc.model.masks import START, first_level, mask_logits
 from gspc.ops.rows import add_statistics
 from gspc.recipe import ScheduleSettings
+from gspc.train.chance import uniform
 from gspc.train.guards import with_floor
 from gspc.train.initialize import LATTICES
 from gspc.train.optimizer import edit_anchors
@@ -155,7 +156,7 @@ def _grow(
     parents_features = model.features
     for i, stride in enumerate(LATTICES):
         chosen = eligible & (mean >= threshold * 2**i)
-        chosen &= torch.rand(len(chosen), device=chosen.device) > 0.5 ** (i + 1)
+        chosen &= uniform(len(chosen), chosen) > 0.5 ** (i + 1)
         index = chosen.nonzero().squeeze(1)
         if len(index) == 0:
             continue

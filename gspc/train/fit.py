@@ -27,6 +27,7 @@ from gspc.rendering.frames import to_uint8, write_png
 from gspc.rendering.rasterizer import Backend, choose_backend
 from gspc.scene import SceneData, View
 from gspc.train import checkpoint
+from gspc.train.gauges import StepReport
 from gspc.train.guards import FEWEST_ANCHORS, most_anchors, open_first_level
 from gspc.train.initialize import initial_model
 from gspc.train.lock import only_fit_of
@@ -34,7 +35,7 @@ from gspc.train.log import TrainingLog, training_log
 from gspc.train.process import deferred_signals, seeded, settled_objects
 from gspc.train.schedule import Schedule
 from gspc.train.settings import run_settings
-from gspc.train.trainer import StepReport, Trainer
+from gspc.train.trainer import Trainer
 
 REPORT_EVERY = 10
 ESTIMATE_EVERY = 100
@@ -128,7 +129,9 @@ def _fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObser
     )
     _keep(output, trained, run.checkpoint)
     seconds = time.monotonic() - started
-    return FitResult(output, run.iterations, trained.model.anchors, run.trainer.psnr, held_out, seconds)
+    return FitResult(
+        output, run.iterations, trained.model.anchors, run.trainer.gauges.psnr, held_out, seconds
+    )
 
 
 def _keep(output: Path, trained: storage.TrainedModel, of_run: Path) -> None:
@@ -202,7 +205,7 @@ class _Run:
             model = checkpoint.model_of(saved, shape)
         model.heads.bf16 = options.heads_precision == "bf16"
         schedule = Schedule.of(recipe, self.iterations)
-        limits = options.max_anchors, options.target_size
+        limits = options.max_anchors, options.target_size, options.gpu_memory
         return Trainer(framed.scene, model, schedule, backend, recipe, *limits)
 
     def train(self) -> None:
@@ -220,6 +223,7 @@ class _Run:
                 if done % ESTIMATE_EVERY == 0 or done == self.iterations:
                     self.estimated = trainer.estimated_bytes()
                 if done % REPORT_EVERY == 0 or done == self.iterations:
+                    trainer.gauges.read()
                     log.write(self._row(report))
                     left = (time.monotonic() - started) / (done - first) * (self.iterations - done)
                     self.observer.progress(self._progress(report, left))
@@ -269,7 +273,7 @@ class _Run:
             iterations=self.iterations,
             phase=report.phase.value,
             loss=report.loss,
-            psnr=trainer.psnr,
+            psnr=trainer.gauges.psnr,
             anchors=trainer.model.anchors,
             estimated_bytes=self.estimated,
             seconds_left=left,
@@ -282,13 +286,14 @@ class _Run:
             "phase": report.phase.value,
             "level": report.level,
             "loss": report.loss,
-            "psnr": self.trainer.psnr,
+            "psnr": self.trainer.gauges.psnr,
             "anchors": self.trainer.model.anchors,
             "level_bits": report.bits,
             "estimated_bytes": self.estimated,
         }
 
     def _save(self, log: TrainingLog) -> None:
+        self.trainer.gauges.read()
         log.sync()
         checkpoint.save(self.checkpoint, self.settings, self.trainer, self.estimated)
 

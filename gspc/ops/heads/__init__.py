@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from gspc.ops import place
 from gspc.ops.heads import cpu, definition
 from gspc.ops.heads.types import HeadTensors, HeadWeights, NeuralGaussians
 
@@ -50,7 +51,7 @@ def neural_gaussians(
     if heads.bf16:
         with torch.autocast(features.device.type, torch.bfloat16):
             return definition.neural_gaussians(*arguments)
-    if features.device.type == "cpu" and features.dtype == torch.float32:
+    if place.of(features) == "cpu":
         return cpu.neural_gaussians(*arguments)
     return definition.neural_gaussians(*arguments)
 

@@ -38,14 +38,15 @@ def neural_gaussians(
     if visible is not None:
         keep &= visible[:, None]
     index = keep.flatten().nonzero()[:, 0]
-    row, gate = index // k, mask.flatten()[index]
-    extent = log_scales.expand(-1, 6)[row].exp()
-    cov = cov.flatten(0, 1)[index]
+    row, gate = index // k, mask.flatten().index_select(0, index)
+    extent = log_scales.index_select(0, row).expand(-1, 6).exp()
+    cov = cov.flatten(0, 1).index_select(0, index)
     return NeuralGaussians(
         index=index,
-        means=anchors.detach()[row] + offsets.flatten(0, 1)[index] * extent[:, :3],
+        means=anchors.detach().index_select(0, row)
+        + offsets.flatten(0, 1).index_select(0, index) * extent[:, :3],
         quats=torch.nn.functional.normalize(cov[:, 3:], dim=1, eps=1e-12),
         scales=extent[:, 3:] * torch.sigmoid(cov[:, :3]) * gate[:, None],
-        opacities=alpha.flatten()[index] * gate,
-        colors=color.flatten(0, 1)[index],
+        opacities=alpha.flatten().index_select(0, index) * gate,
+        colors=color.flatten(0, 1).index_select(0, index),
     )

@@ -9,9 +9,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
+from gspc.ops import place
 from gspc.ops.rate import cpu, definition
 from gspc.ops.rate.definition import gaussian_bits, relative_step, weighted_sum
 from gspc.ops.rate.types import AttributeRows, check
@@ -63,7 +63,7 @@ def appearance_bits(
         channels += own
     if channels > rows.values.shape[1]:
         raise ValueError(f"rate: chunks of {channels} channels, there are {rows.values.shape[1]}")
-    if _elsewhere(rows.values):
+    if place.of(rows.values) != "cpu":
         return definition.appearance_bits(rows, refinement, weights, chunks, seed)
     return cpu.appearance_bits(rows, refinement, weights, chunks, seed)
 
@@ -89,7 +89,7 @@ def chunk_inputs(rows: AttributeRows, refinement: int, ends: Sequence[int]) -> t
         raise ValueError(f"rate: ends {list(ends)} must ascend, two or more")
     if ends[-1] > rows.values.shape[1]:
         raise ValueError(f"rate: ends {list(ends)} of {rows.values.shape[1]} channels")
-    if _elsewhere(rows.values):
+    if place.of(rows.values) != "cpu":
         return definition.chunk_inputs(rows, refinement, ends)
     return cpu.chunk_inputs(rows, refinement, ends)
 
@@ -112,7 +112,7 @@ def trits(rows: AttributeRows, finest: int, coarser: int) -> tuple[Tensor, Tenso
     """
     if finest % 3 ** (coarser + 1):
         raise ValueError(f"rate: nothing {coarser + 1} levels above a grid of {finest} steps")
-    if _elsewhere(rows.values):
+    if place.of(rows.values) != "cpu":
         return definition.trits(rows, finest, coarser)
     return cpu.trits(rows, finest, coarser)
 
@@ -131,7 +131,7 @@ def three_way_bits(outputs: Tensor, trits: Tensor, weights: Tensor) -> tuple[Ten
     """
     check("outputs", outputs, (len(trits), 2 * trits.shape[1]), trits)
     _check_weights(weights, trits)
-    if _elsewhere(outputs):
+    if place.of(outputs) != "cpu":
         return definition.three_way_bits(outputs, trits, weights)
     return cpu.three_way_bits(outputs, trits, weights)
 
@@ -145,7 +145,7 @@ def gaussian_trit_bits(
     _check_weights(weights, rows.values)
     if finest % 3 ** (coarser + 1):
         raise ValueError(f"rate: nothing {coarser + 1} levels above a grid of {finest} steps")
-    if _elsewhere(rows.values):
+    if place.of(rows.values) != "cpu":
         return definition.gaussian_trit_bits(rows, refinement, finest, coarser, weights)
     return cpu.gaussian_trit_bits(rows, refinement, finest, coarser, weights)
 
@@ -156,8 +156,3 @@ def _check_weights(weights: Tensor, values: Tensor) -> None:
     if groups == 0 or width % groups:
         raise ValueError(f"rate: {groups} weights for {width} values")
     check("weights", weights, (n, groups), values)
-
-
-def _elsewhere(tensor: Tensor) -> bool:
-    """Whether the definition computes: the kernels are for float32 on a CPU."""
-    return tensor.device.type != "cpu" or tensor.dtype != torch.float32
