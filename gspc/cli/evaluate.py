@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gspc.cli import compare, console, options, process, targets
+from gspc.cli import aggregate, compare, console, options, process, targets
 from gspc.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ Inputs = Annotated[
         metavar="INPUT",
         show_default=False,
         help="A .pcgs stream, decoded scene or model.pt, recognized by content; - or nothing reads "
-        "stdin. With --compare, two arms or more.",
+        "stdin. With --compare, two arms or more; with --aggregate, reports.",
     ),
 ]
 Data = Annotated[
@@ -32,7 +32,8 @@ Data = Annotated[
         "--data",
         "-d",
         metavar="DIR",
-        help="The photographs, or the splat, that the scene was made from. Required, except with --compare.",
+        help="The photographs, or the splat, that the scene was made from. Required, except with --compare "
+        "and --aggregate.",
     ),
 ]
 CompareArms = Annotated[
@@ -41,6 +42,22 @@ CompareArms = Annotated[
         "--compare",
         help="Compare curves of quality over size. Each INPUT is an arm: a file that --json wrote, or "
         "several with + between. NAME=A.json+B.json names the arm. The first one is the reference.",
+    ),
+]
+Aggregate = Annotated[
+    bool,
+    typer.Option(
+        "--aggregate",
+        help="Put the scores of several scenes, files that --json wrote, into one table.",
+    ),
+]
+Table = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="With --aggregate: the table, as CSV, JSON or Markdown by its suffix .csv, .json or .md.",
     ),
 ]
 Plot = Annotated[
@@ -83,6 +100,8 @@ def command(
     data: Data = None,
     compare_arms: CompareArms = False,
     plot: Plot = None,
+    aggregated: Aggregate = False,
+    output: Table = None,
     levels: Levels = None,
     upto: options.Upto = None,
     views: Views = False,
@@ -110,8 +129,17 @@ def command(
 
     --compare draws nothing. It takes the scores of earlier runs, makes a curve of quality over size of each
     group of them, an arm, and prints how the curves differ from the first one (Bjontegaard differences).
+
+    --aggregate makes one table of the scores of several scenes.
     """
     wanted = _levels(levels, upto)
+    if aggregated:
+        if compare_arms or data is not None or views or plot is not None:
+            raise UsageError("--aggregate reads scores; it takes no --data, --compare, --views or --plot")
+        aggregate.run(inputs or [], wanted, output, json_report, csv_file, force=force)
+        return
+    if output is not None:
+        raise UsageError("-o names the table of --aggregate; --json and --csv write scores")
     if compare_arms:
         if data is not None or views or resolution is not None or images is not None or hold is not None:
             raise UsageError("--compare reads scores; it takes no --data, --views, --resolution or the like")

@@ -218,6 +218,17 @@ MaxAnchors = Annotated[
         rich_help_panel=SETTINGS,
     ),
 ]
+Gpus = Annotated[
+    int | None,
+    typer.Option(
+        "--gpus",
+        metavar="G",
+        min=1,
+        help="Train on G GPUs together, each with views of its own: torchrun --nproc-per-node G -m gspc fit. "
+        "A step then sees G views; give fewer --iterations.",
+        rich_help_panel=RUN,
+    ),
+]
 GpuMemory = Annotated[
     float | None,
     typer.Option(

@@ -6,6 +6,7 @@ it needs; `decompress`, `render` and `inspect` of a stream never import torch.
 
 from typing import TYPE_CHECKING
 
+from gspc.pipeline.aggregation import Aggregation, SceneLevel, aggregate
 from gspc.pipeline.breakdown import Breakdown, FeatureShare, LevelPart, LevelRow
 from gspc.pipeline.charts import plot_curves
 from gspc.pipeline.coding import (
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_MEMORY",
+    "Aggregation",
     "Arm",
     "ArmDifference",
     "Breakdown",
@@ -72,10 +74,12 @@ __all__ = [
     "PlainScene",
     "Point",
     "Restored",
+    "SceneLevel",
     "SceneReport",
     "Source",
     "TeacherReport",
     "ViewScore",
+    "aggregate",
     "as_stream",
     "choose_cameras",
     "coarse",

@@ -6,7 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -25,14 +25,15 @@ from gspc.ops import cuda
 from gspc.ops.process import flushed_denormals, threads
 from gspc.rendering.frames import to_uint8, write_png
 from gspc.rendering.rasterizer import Backend, choose_backend
-from gspc.scene import SceneData, View
+from gspc.scene import Frame, SceneData, View
 from gspc.train import checkpoint
 from gspc.train.gauges import StepReport
 from gspc.train.guards import FEWEST_ANCHORS, most_anchors, open_first_level
 from gspc.train.initialize import initial_model
 from gspc.train.lock import only_fit_of
 from gspc.train.log import TrainingLog, training_log
-from gspc.train.process import deferred_signals, seeded, settled_objects
+from gspc.train.process import Asked, deferred_signals, seeded, settled_objects
+from gspc.train.ranks import RankGone, Ranks, device_of_rank, joined, wanted
 from gspc.train.schedule import Schedule
 from gspc.train.settings import run_settings
 from gspc.train.trainer import Trainer
@@ -108,29 +109,47 @@ def fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserv
     Raises UsageError when a checkpoint was made with other options or photographs, InputError, OutputError,
     BackendError.
     """
+    if wanted() > 1 and os.environ.get("RANK") != "0":  # the first rank writes and speaks for all
+        return _fit(scene, output, replace(options, log=None, preview=0), _Silent())
     with only_fit_of(output):
         return _fit(scene, output, options, observer)
 
 
+class _Silent:
+    """Hears nothing."""
+
+    def message(self, text: str) -> None:
+        pass
+
+    def progress(self, progress: FitProgress) -> None:
+        pass
+
+
 def _fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserver) -> FitResult:
     started = time.monotonic()
-    backend = choose_backend(options.device)
+    backend = choose_backend(device_of_rank(options.device))
     framed = prepared(scene)
-    with threads(options.threads), seeded(options.seed, backend.device):
-        run = _Run(framed, scene, output, options, observer, backend)
+    with threads(options.threads), seeded(options.seed, backend.device), joined(backend.device) as ranks:
+        run = _Run(framed, scene, output, options, observer, backend, ranks)
         run.train()
         held_out = run.judge()
-    trained = storage.TrainedModel(
+        trained = _trained(run, scene, framed.frame, options)
+        if ranks.first:
+            _keep(output, trained, run.checkpoint)
+        ranks.finish()
+    seconds = time.monotonic() - started
+    psnr = run.trainer.gauges.psnr
+    return FitResult(output, run.iterations, trained.model.anchors, psnr, held_out, seconds)
+
+
+def _trained(run: _Run, scene: SceneData, frame: Frame, options: FitOptions) -> storage.TrainedModel:
+    """What a finished run is worth keeping of."""
+    return storage.TrainedModel(
         model=run.trainer.model.cpu(),
         cameras=suggested_cameras(scene.views),
         background=scene.background,
         metadata={"scene": scene.name, "iterations": str(run.iterations), **dict(options.metadata)},
-        frame=framed.frame,
-    )
-    _keep(output, trained, run.checkpoint)
-    seconds = time.monotonic() - started
-    return FitResult(
-        output, run.iterations, trained.model.anchors, run.trainer.gauges.psnr, held_out, seconds
+        frame=frame,
     )
 
 
@@ -165,15 +184,18 @@ class _Run:
         options: FitOptions,
         observer: FitObserver,
         backend: Backend,
+        ranks: Ranks,
     ) -> None:
         self.options, self.observer, self.output = options, observer, output
+        self.ranks = ranks
         self.checkpoint = checkpoint_path(output)
         _introduce(backend, options, observer)
         asked = options.iterations or options.recipe.schedule.iterations
         self.iterations = asked or (30_000 if backend.name == "cuda" else 3_000)
-        self.settings = run_settings(scene, options, self.iterations)
+        self.settings = run_settings(scene, options, self.iterations, ranks.count)
         saved = self._saved()
         self.trainer = self._start(framed, backend, saved)
+        ranks.start(options.seed)
         self.estimated = 0  # bytes of a stream of the model
         if saved is not None:
             self.estimated = checkpoint.restore(saved, self.trainer)
@@ -206,7 +228,7 @@ class _Run:
         model.heads.bf16 = options.heads_precision == "bf16"
         schedule = Schedule.of(recipe, self.iterations)
         limits = options.max_anchors, options.target_size, options.gpu_memory
-        return Trainer(framed.scene, model, schedule, backend, recipe, *limits)
+        return Trainer(framed.scene, model, schedule, backend, recipe, *limits, self.ranks)
 
     def train(self) -> None:
         """All iterations that are left."""
@@ -218,7 +240,7 @@ class _Run:
             flushed_denormals(),
         ):
             while trainer.iteration < self.iterations:
-                report = trainer.step()
+                report = self._step(asked, log)
                 done = trainer.iteration
                 if done % ESTIMATE_EVERY == 0 or done == self.iterations:
                     self.estimated = trainer.estimated_bytes()
@@ -232,10 +254,26 @@ class _Run:
                     self._save_if_possible(log)
                 if self.options.preview and done % self.options.preview == 0:
                     self._preview()
-                if asked.signal is not None:
+                if (number := self.ranks.agreed) is not None:
                     self._save(log)
                     self.observer.message(f"interrupted; `--resume` goes on from iteration {done}")
-                    raise Stopped(asked.signal)
+                    raise Stopped(number)
+
+    def _step(self, asked: Asked, log: TrainingLog) -> StepReport:
+        """An iteration. Where another rank is gone, what all ranks had before it is saved."""
+        trainer = self.trainer
+        self.ranks.asked = asked.signal
+        done, edited = trainer.iteration, trainer.edits
+        try:
+            report = trainer.step()
+        except RankGone as error:
+            if trainer.edits == edited and self.ranks.first:
+                self._save(log)
+                error.problem += f"; `--resume` goes on from iteration {done}"
+            raise
+        if self.ranks.count == 1:
+            self.ranks.agreed = asked.signal
+        return report
 
     def _preview(self) -> None:
         """A photograph and what the model shows in its place, beside the output. The view is a held-out one
@@ -294,6 +332,8 @@ class _Run:
 
     def _save(self, log: TrainingLog) -> None:
         self.trainer.gauges.read()
+        if not self.ranks.first:
+            return
         log.sync()
         checkpoint.save(self.checkpoint, self.settings, self.trainer, self.estimated)
 

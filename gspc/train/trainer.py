@@ -25,6 +25,7 @@ from gspc.train.gauges import Gauges, StepReport, decibels
 from gspc.train.guards import most_anchors
 from gspc.train.masking import only_counting
 from gspc.train.optimizer import make_optimizer
+from gspc.train.ranks import Ranks
 from gspc.train.rate import RateLoss, RateSample, Standing
 from gspc.train.rate.terms import times
 from gspc.train.schedule import Phase, Schedule
@@ -78,22 +79,26 @@ class Trainer:
         max_anchors: int | None = None,
         target_size: int | None = None,
         gpu_memory: float | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         """`max_anchors`: that growth may reach; None: as many as memory holds. `target_size`: bytes that the
         stream should take; None: what the rate weights make of it. `gpu_memory`: gigabytes of photographs
-        that a GPU keeps; None: a quarter of its memory."""
+        that a GPU keeps; None: a quarter of its memory. `ranks`: the processes that train together; None:
+        this one alone."""
         self.scene = scene
         self.model = model.to(backend.device)
         self.schedule = schedule
         self.backend = backend
         self.device = torch.device(backend.device)
-        self.optimizer = make_optimizer(self.model, recipe.schedule.mask_momentum)
+        self.ranks = ranks or Ranks()
+        self.optimizer = make_optimizer(self.model, recipe.schedule.mask_momentum, self.ranks.count)
         self.statistics = Statistics.empty(self.model)
         self.order: list[int] = []  # views left of this pass over all of them
         self.iteration = 0
         self.gauges = Gauges(self.device)
         self.shots = Shots(scene.train, scene.background, self.device, photo_budget(self.device, gpu_memory))
         self.pruned = 0  # anchors removed because their masks closed
+        self.edits = 0  # times that the parameters began to change; see `gspc.train.fit`
         self.attributes = AttributeSource(self.model, schedule, recipe.schedule.noise)
         self.rate = RateLoss(self.model, recipe, schedule)
         self.steering = Steering(target_size, schedule.iterations)
@@ -110,7 +115,7 @@ class Trainer:
         coded = phase in (Phase.RATE, Phase.FINISH)
         self._begin(phase)
         levels = self.model.shape.levels
-        level = whole_number(1, levels + 1) if coded else levels
+        level = whole_number(1, levels + 1, self.ranks.shared) if coded else levels
         shot = self._next_shot()
         self._set_learning_rates()
         picture, sample = self._show(shot, level, sampled=coded)
@@ -129,6 +134,8 @@ class Trainer:
         self._keep_still()
         if self.schedule.gathers(self.iteration):
             self._gather(picture, shot.camera)
+        self.ranks.average([p for group in self.optimizer.param_groups for p in group["params"]])
+        self.edits += 1
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self._edit_anchors(coded)
@@ -155,9 +162,16 @@ class Trainer:
         """Grows and removes anchors where the schedule has it."""
         model, optimizer = self.model, self.optimizer
         if self.schedule.densifies(self.iteration):
-            threshold, interval = self.growth.at(float(self.gauges.picture_loss)), self.schedule.densify_every
+            picture_loss = self.gauges.picture_loss.clone()
+            self.ranks.mean([picture_loss, *self.statistics.tensors().values()])
             self.statistics = densify(
-                model, optimizer, self.statistics, threshold, interval, self._most_anchors
+                model,
+                optimizer,
+                self.statistics,
+                self.growth.at(float(picture_loss)),
+                self.schedule.densify_every,
+                self._most_anchors,
+                self.ranks.shared,
             )
         if coded and self._prunes_by_masks and self.schedule.prunes(self.iteration):
             before = model.anchors
@@ -182,8 +196,9 @@ class Trainer:
             scale=schedule.view_scale(iteration),
             random_behind=schedule.random_behind(iteration),
         )
-        if self.order:
-            self.shots.photographs.expect(self.order[-1], alpha=schedule.random_behind(iteration + 1))
+        if len(self.order) > self.ranks.rank:
+            coming = self.order[-1 - self.ranks.rank]
+            self.shots.photographs.expect(coming, alpha=schedule.random_behind(iteration + 1))
         return shot
 
     @torch.no_grad()
@@ -208,13 +223,16 @@ class Trainer:
         return self.rate.estimated_bytes()
 
     def _next_view(self) -> int:
-        if not self.order:
-            self.order = order(len(self.scene.train))
-        return self.order.pop()
+        """This rank's view; each rank has another one as long as there are enough."""
+        count = self.ranks.count
+        while len(self.order) < count:
+            self.order = [*order(len(self.scene.train), self.ranks.shared), *self.order]
+        taken = [self.order.pop() for _ in range(count)]
+        return taken[self.ranks.rank]
 
     def _set_learning_rates(self) -> None:
         for group in self.optimizer.param_groups:
-            rate = self.schedule.learning_rate(group["name"], self.iteration)
+            rate = self.schedule.learning_rate(group["name"], self.iteration) * self.ranks.rate_scale
             group["lr"] = rate * self.schedule.mask_scale if group["name"] == "masks" else rate
 
     @torch.no_grad()
