@@ -174,7 +174,7 @@ def step_counted(made: Trainer, level: int, counted: Counted | None = None) -> C
     """One step of a trainer at `level`, after one of the same kind that fills what is kept between steps."""
     counted, at = counted or Counted(), made.iteration
     made.gauges._waits = True  # as on a GPU
-    with mock.patch.object(trainer_module, "whole_number", lambda low, high: level):
+    with mock.patch.object(trainer_module, "whole_number", lambda low, high, shared=None: level):
         made.step()
         made.iteration = at
         with counted.labeled(), counted:

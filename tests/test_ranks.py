@@ -1,5 +1,5 @@
-"""Several processes that train one model together, on a CPU: replicas stay equal, a rank that ends ends all of
-them, and the fit goes on."""
+"""Several processes that train one model together, on a CPU: replicas stay equal, a rank that ends ends
+all of them, and the fit goes on."""
 
 from __future__ import annotations
 

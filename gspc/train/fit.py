@@ -28,7 +28,7 @@ from gspc.rendering.rasterizer import Backend, choose_backend
 from gspc.scene import Frame, SceneData, View
 from gspc.train import checkpoint
 from gspc.train.gauges import StepReport
-from gspc.train.guards import FEWEST_ANCHORS, most_anchors, open_first_level
+from gspc.train.guards import FEWEST_ANCHORS, most_anchors, open_first_level, told_of_full_gpu
 from gspc.train.initialize import initial_model
 from gspc.train.lock import only_fit_of
 from gspc.train.log import TrainingLog, training_log
@@ -130,9 +130,10 @@ def _fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObser
     backend = choose_backend(device_of_rank(options.device))
     framed = prepared(scene)
     with threads(options.threads), seeded(options.seed, backend.device), joined(backend.device) as ranks:
-        run = _Run(framed, scene, output, options, observer, backend, ranks)
-        run.train()
-        held_out = run.judge()
+        with told_of_full_gpu():
+            run = _Run(framed, scene, output, options, observer, backend, ranks)
+            run.train()
+            held_out = run.judge()
         trained = _trained(run, scene, framed.frame, options)
         if ranks.first:
             _keep(output, trained, run.checkpoint)
