@@ -7,17 +7,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
+from gspc.choices import Background, Exif, LensField, Precision
 from gspc.errors import UsageError
 from gspc.presets import DEFAULT_PRESET, GSPC
 from gspc.recipe import Recipe
 from gspc.switches import chosen
-
-Background = Literal["auto", "white", "black"]
-Precision = Literal["float32", "bf16"]
-LensField = Literal["full", "crop"]
-Exif = Literal["auto", "apply", "ignore"]
 
 REDUCTIONS = (1, 2, 4, 8)  # values of --resolution that divide the photographs' size; larger ones are a width
 MAX_LEVELS = 8  # 3^7 = 2187 bins of level 8 in one of level 1: finer than any step the coder's tables reach

@@ -1,5 +1,5 @@
-"""The CUDA kernels of the rate, run on the host, against the definition in float64: values and gradients to 1e-5
-of their size, or, where float32 itself is coarser, as close as the CPU kernels are."""
+"""The CUDA kernels of the rate, run on the host, against the definition in float64: values and gradients to
+1e-5 of their size, or, where float32 itself is coarser, as close as the CPU kernels are."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "compress": "compress",
     "decompress": "decompress",
     "render": "render",
+    "view": "view",
     "export": "export",
     "eval": "evaluate",
     "inspect-bitstream": "inspect_bitstream",

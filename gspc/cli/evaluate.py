@@ -74,6 +74,15 @@ Views = Annotated[bool, typer.Option("--views", help="Show every view, too.")]
 CsvFile = Annotated[
     str | None, typer.Option("--csv", metavar="FILE", help="Write all figures as CSV; - for stdout.")
 ]
+PageFile = Annotated[
+    str | None,
+    typer.Option(
+        "--report",
+        metavar="FILE.html",
+        help="Write a page with the curve, pictures beside the photographs, error maps and where the bytes "
+        "go; one file that opens without network. - for stdout.",
+    ),
+]
 Hold = Annotated[
     int | None,
     typer.Option(
@@ -107,6 +116,7 @@ def command(
     views: Views = False,
     json_report: options.Json = None,
     csv_file: CsvFile = None,
+    page: PageFile = None,
     resolution: options.Resolution = None,
     images: options.Images = None,
     hold: Hold = None,
@@ -141,8 +151,11 @@ def command(
     if output is not None:
         raise UsageError("-o names the table of --aggregate; --json and --csv write scores")
     if compare_arms:
-        if data is not None or views or resolution is not None or images is not None or hold is not None:
-            raise UsageError("--compare reads scores; it takes no --data, --views, --resolution or the like")
+        given = (data, page, resolution, images, hold)
+        if views or any(value is not None for value in given):
+            raise UsageError(
+                "--compare reads scores; it takes no --data, --views, --report, --resolution or the like"
+            )
         compare.run(inputs or [], wanted, json_report, csv_file, plot, force=force)
         return
     if plot is not None:
@@ -152,11 +165,12 @@ def command(
     if inputs is not None and len(inputs) > 1:
         raise UsageError(f"one INPUT at a time, not {len(inputs)}; --compare takes several reports")
     source = inputs[0] if inputs else None
-    _check_reports(json_report, csv_file, source, force=force)
+    _check_reports((json_report, csv_file, page), source, force=force)
     process.limit_threads(threads)
     from gspc import pipeline
 
     loaded = options.load(source)
+    album = None if page is None else pipeline.Album()
     with console.status("evaluating") as report:
         result = pipeline.evaluate(
             loaded,
@@ -176,19 +190,28 @@ def command(
             device=device,
             threads=threads,
             report=report,
+            album=album,
         )
-    _report(result, json_report, csv_file, views=views, force=force)
+    _report(result, json_report, csv_file, page, views=views, force=force)
+    if page is not None and album is not None:
+        targets.text(page, pipeline.report_page(as_json(result), album, result.warnings), force=force)
 
 
 def _report(
-    result: Evaluation, json_report: str | None, csv_file: str | None, *, views: bool, force: bool
+    result: Evaluation,
+    json_report: str | None,
+    csv_file: str | None,
+    page: str | None,
+    *,
+    views: bool,
+    force: bool,
 ) -> None:
     for warning in result.warnings:
         console.warn(f"{result.source}: {warning}")
     options.say_notes(result.notes)
     if not result.held_out:
         console.note(f"{result.data}: views that were trained on are among these")
-    if not any(name is not None and targets.is_stdout(name) for name in (json_report, csv_file)):
+    if not any(name is not None and targets.is_stdout(name) for name in (json_report, csv_file, page)):
         _show(result, views=views)  # first: a report that cannot be written does not lose the table
     targets.report(json_report, as_json(result), stdout_taken=False, force=force)
     if csv_file is not None:
@@ -208,11 +231,12 @@ def _levels(levels: str | None, upto: int | None) -> tuple[int, ...] | Literal["
     return tuple(sorted({int(part) for part in parts}))
 
 
-def _check_reports(json_file: str | None, csv_file: str | None, source: str | None, *, force: bool) -> None:
+def _check_reports(names: tuple[str | None, ...], source: str | None, *, force: bool) -> None:
     """Refuses impossible outputs before minutes of rendering."""
-    if json_file is not None and json_file == csv_file:
-        raise UsageError("--json and --csv cannot both write to the same place")
-    for name in (json_file, csv_file):
+    given = [name for name in names if name is not None]
+    if len(set(given)) < len(given):
+        raise UsageError("--json, --csv and --report cannot write to the same place")
+    for name in given:
         targets.check(name, source, force=force)
 
 

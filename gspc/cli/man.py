@@ -171,7 +171,7 @@ SECTIONS = {
 
         ply is what 3D Gaussian Splatting itself writes: floats, nothing lost. compressed.ply (PlayCanvas,
         SuperSplat), spz (Niantic) and sog (PlayCanvas) are small and lose a little; spz keeps harmonics in
-        4 or 5 bits within -1 to 1. glb is glTF with KHR_gaussian_splatting. splat has 32 bytes per Gaussian
+        5 or 6 bits within -1 to 1. glb is glTF with KHR_gaussian_splatting. splat has 32 bytes per Gaussian
         and no harmonics. ksplat can be read, too. Opacities in bytes end at 254, since other tools read 255
         as infinite.
 

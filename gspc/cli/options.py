@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gspc.choices import Background, Exif, LensField, Precision
 from gspc.cli import console
 from gspc.cli.command import COMMON
-from gspc.config import Background, Exif, LensField, Precision
 from gspc.errors import UsageError
 from gspc.format.limits import MAX_MEMORY
 
