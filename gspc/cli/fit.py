@@ -72,6 +72,7 @@ def command(
     gpus: fit_options.Gpus = None,
     seed: fit_options.Seed = None,
     heads_precision: fit_options.HeadsPrecision = None,
+    heads_backend: fit_options.HeadsBackend = None,
     help_settings: fit_options.HelpSettings = False,
 ) -> None:
     """Train a model from photographs with known cameras, or from a splat of another tool.

@@ -218,6 +218,16 @@ MaxAnchors = Annotated[
         rich_help_panel=SETTINGS,
     ),
 ]
+HeadsBackend = Annotated[
+    options.HeadsBackend | None,
+    typer.Option(
+        "--heads-backend",
+        metavar="auto|gspc|tinycudann",
+        help="Who multiplies the matrices of the Gaussian heads while training; tinycudann must be installed "
+        "and needs a CUDA device. Default: auto, which is gspc.",
+        rich_help_panel=SETTINGS,
+    ),
+]
 Gpus = Annotated[
     int | None,
     typer.Option(

@@ -40,6 +40,7 @@ OPTIONS: Mapping[str, type] = {
     "max_anchors": int,
     "gpu_memory": float,
     "heads_precision": str,
+    "heads_backend": str,
 }
 KINDS = {
     bool: "true or false",

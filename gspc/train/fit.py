@@ -17,11 +17,12 @@ from gspc.config import FitOptions, checkpoint_path, preview_path
 from gspc.data import suggested_cameras
 from gspc.data.frame import Framed
 from gspc.data.start import prepared
-from gspc.errors import BackendError, InputError, OutputError, Stopped
+from gspc.errors import BackendError, InputError, OutputError, Stopped, UsageError
 from gspc.model import storage
 from gspc.model.anchors import ModelShape
 from gspc.model.loaded import Loaded
 from gspc.ops import cuda
+from gspc.ops.heads.tinycudann import fused_heads
 from gspc.ops.process import flushed_denormals, threads
 from gspc.rendering.frames import to_uint8, write_png
 from gspc.rendering.rasterizer import Backend, choose_backend
@@ -227,6 +228,10 @@ class _Run:
         else:
             model = checkpoint.model_of(saved, shape)
         model.heads.bf16 = options.heads_precision == "bf16"
+        if options.heads_backend == "tinycudann":
+            weights = model.heads.weights(quantized=False)
+            sizes = weights.w1.shape[1], len(weights.w1) // 3, shape.offsets
+            model.heads.logits = fused_heads(*sizes)
         schedule = Schedule.of(recipe, self.iterations)
         limits = options.max_anchors, options.target_size, options.gpu_memory
         return Trainer(framed.scene, model, schedule, backend, recipe, *limits, self.ranks)
@@ -354,6 +359,15 @@ def _introduce(backend: Backend, options: FitOptions, observer: FitObserver) -> 
         observer.message(cuda.summary())
     if options.heads_precision == "bf16":
         _check_bf16(backend)
+    if options.heads_backend == "tinycudann":
+        _check_tinycudann(backend, options)
+
+
+def _check_tinycudann(backend: Backend, options: FitOptions) -> None:
+    if backend.name != "cuda":
+        raise BackendError("--heads-backend tinycudann needs a CUDA device; give gspc")
+    if options.heads_precision == "bf16":
+        raise UsageError("--heads-backend tinycudann computes in half precision; leave out --heads-precision")
 
 
 def _check_bf16(backend: Backend) -> None:
