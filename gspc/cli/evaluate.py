@@ -143,27 +143,17 @@ def command(
     --aggregate makes one table of the scores of several scenes.
     """
     wanted = _levels(levels, upto)
+    photographs = views or any(value is not None for value in (data, page, resolution, images, hold))
     if aggregated:
-        if compare_arms or data is not None or views or plot is not None:
-            raise UsageError("--aggregate reads scores; it takes no --data, --compare, --views or --plot")
+        _refuse("--aggregate", photographs or compare_arms or plot is not None)
         aggregate.run(inputs or [], wanted, output, json_report, csv_file, force=force)
         return
-    if output is not None:
-        raise UsageError("-o names the table of --aggregate; --json and --csv write scores")
     if compare_arms:
-        given = (data, page, resolution, images, hold)
-        if views or any(value is not None for value in given):
-            raise UsageError(
-                "--compare reads scores; it takes no --data, --views, --report, --resolution or the like"
-            )
+        _refuse("--compare", photographs or output is not None)
         compare.run(inputs or [], wanted, json_report, csv_file, plot, force=force)
         return
-    if plot is not None:
-        raise UsageError("--plot draws the curves of --compare; add that and two reports or more")
-    if data is None:
-        raise UsageError("--data is missing: name the directory with the photographs")
-    if inputs is not None and len(inputs) > 1:
-        raise UsageError(f"one INPUT at a time, not {len(inputs)}; --compare takes several reports")
+    _check_asked(inputs or [], data, plot, output)
+    assert data is not None
     source = inputs[0] if inputs else None
     _check_reports((json_report, csv_file, page), source, force=force)
     process.limit_threads(threads)
@@ -195,6 +185,26 @@ def command(
     _report(result, json_report, csv_file, page, views=views, force=force)
     if page is not None and album is not None:
         targets.text(page, pipeline.report_page(as_json(result), album, result.warnings), force=force)
+
+
+def _refuse(name: str, wrong: bool) -> None:
+    """Raises UsageError for options that a way to read scores does not take."""
+    if wrong:
+        raise UsageError(
+            f"{name} reads scores; it takes no --data, --views, --report, --resolution or the like"
+        )
+
+
+def _check_asked(inputs: list[str], data: Path | None, plot: str | None, output: str | None) -> None:
+    """Refuses what makes no sense where a scene is compared with photographs. Raises UsageError."""
+    if output is not None:
+        raise UsageError("-o names the table of --aggregate; --json and --csv write scores")
+    if plot is not None:
+        raise UsageError("--plot draws the curves of --compare; add that and two reports or more")
+    if data is None:
+        raise UsageError("--data is missing: name the directory with the photographs")
+    if len(inputs) > 1:
+        raise UsageError(f"one INPUT at a time, not {len(inputs)}; --compare takes several reports")
 
 
 def _report(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gspc.cli import console
 from gspc.workflow import snakefile
 
-EXAMPLE = "snakemake -s $(gspc workflow) --cores 8 --config scenes=photographs"
+EXAMPLE = "gspc workflow | xargs snakemake --cores 8 --config scenes=photographs -s"
 
 
 def command() -> None:
