@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gspc.choices import Background, Exif, LensField, Precision
+from gspc.choices import Background, Exif, HeadsBackend, LensField, Precision
 from gspc.cli import console
 from gspc.cli.command import COMMON
 from gspc.errors import UsageError
 from gspc.format.limits import MAX_MEMORY
 
-__all__ = ["Background", "Exif", "LensField", "Precision"]
+__all__ = ["Background", "Exif", "HeadsBackend", "LensField", "Precision"]
 
 if TYPE_CHECKING:
     from gspc.pipeline import Note, Source

@@ -11,6 +11,7 @@ _HOMES = {
     "gspc.codec": ("Losses",),
     "gspc.data": ("SceneReport", "TeacherReport"),
     "gspc.pipeline.arriving": ("is_address",),
+    "gspc.pipeline.aggregation": ("Aggregation", "SceneLevel", "aggregate"),
     "gspc.pipeline.breakdown": ("Breakdown", "FeatureShare", "LevelPart", "LevelRow"),
     "gspc.pipeline.charts": ("plot_curves",),
     "gspc.pipeline.coding": (

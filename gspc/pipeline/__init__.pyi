@@ -3,6 +3,9 @@
 from gspc.codec import Losses as Losses
 from gspc.data import SceneReport as SceneReport
 from gspc.data import TeacherReport as TeacherReport
+from gspc.pipeline.aggregation import Aggregation as Aggregation
+from gspc.pipeline.aggregation import SceneLevel as SceneLevel
+from gspc.pipeline.aggregation import aggregate as aggregate
 from gspc.pipeline.arriving import is_address as is_address
 from gspc.pipeline.breakdown import Breakdown as Breakdown
 from gspc.pipeline.breakdown import FeatureShare as FeatureShare
