@@ -321,7 +321,7 @@ def test_a_still_camera_costs_nothing(page: Page, stream: bytes) -> None:
 
 COUNTED = """(async () => {
   let [frames, looks] = [0, 0];
-  gspcViewer.engine.app.on('frameend', () => { frames += 1; });
+  gspcViewer.engine.app.on('postrender', () => { frames += 1; });
   const looked = () => { looks += 1; };
   gspcViewer.player.looks.workers.forEach((worker) => worker.addEventListener('message', looked));
   await new Promise((resolve) => { setTimeout(resolve, 700); });

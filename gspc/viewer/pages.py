@@ -41,8 +41,8 @@ def single_page(name: str, stream: bytes) -> bytes:
     style, boot = _static("style.css").decode(), _static("boot.js").decode()
     policy = (
         f"default-src 'none'; script-src {_hashed(boot)} blob: 'wasm-unsafe-eval'; "
-        f"style-src {_hashed(style)}; img-src data: blob:; worker-src blob:; base-uri 'none'; "
-        "form-action 'none'"
+        f"style-src {_hashed(style)}; img-src data: blob:; worker-src blob:; "
+        "base-uri 'none'; form-action 'none'"
     )
     parts = {"viewer": "viewer.js", "worker": "worker.js", "wasm": "pcgs.wasm"}
     packed = {part: gzip.compress(_static(file), 9, mtime=0) for part, file in parts.items()}

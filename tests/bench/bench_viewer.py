@@ -28,13 +28,13 @@ RUNS = 5
 TURNING = """(async () => {
   let frames = 0;
   const count = () => { frames += 1; };
-  gspcViewer.engine.app.on('frameend', count);
+  gspcViewer.engine.app.on('postrender', count);
   const end = performance.now() + 4000;
   while (performance.now() < end) {
     gspcViewer.rig.turn(0.01, 0);
     await new Promise(requestAnimationFrame);
   }
-  gspcViewer.engine.app.off('frameend', count);
+  gspcViewer.engine.app.off('postrender', count);
   return frames / 4;
 })()"""
 # Decoded in the page's own thread, which the workers leave alone by then.

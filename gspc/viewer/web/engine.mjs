@@ -80,8 +80,8 @@ function watching(app, device) {
   let waiting = [];
   let ready = false;
   app.systems.gsplat.on('frame:ready', (camera, layer, all) => { ready = all; });
-  app.on('frameend', () => {
-    if (!ready || waiting.length === 0 || app.renderNextFrame) return;
+  app.on('postrender', () => {
+    if (!ready || waiting.length === 0) return;
     const done = waiting;
     waiting = [];
     finished(device.gl).then(() => done.forEach((resolve) => resolve()));

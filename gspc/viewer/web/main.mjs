@@ -38,7 +38,7 @@ export class Viewer {
     this.tools = { makeWorker: this.settings.makeWorker, module };
     this.engine = await startEngine(this.canvas);
     this.engine.app.on('update', (seconds) => this.tick(seconds));
-    this.engine.app.on('frameend', () => { this.frames++; });
+    this.engine.app.on('postrender', () => { this.frames++; });
     this.engine.device.on('devicelost', () => this.panel.message('The graphics device was lost; reload the page.'));
     new ResizeObserver(() => this.resize()).observe(this.canvas);
     this.resize();
@@ -183,7 +183,7 @@ export class Viewer {
   async picture() {
     await this.settled();
     return new Promise((resolve) => {
-      this.engine.app.once('frameend', () => this.canvas.toBlob(resolve, 'image/png'));
+      this.engine.app.once('postrender', () => this.canvas.toBlob(resolve, 'image/png'));
       this.engine.wake();
     });
   }
