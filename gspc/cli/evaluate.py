@@ -101,6 +101,7 @@ def command(
     all_views: AllViews = False,
     device: options.RenderDevice = "cpu",
     threads: options.Threads = 0,
+    max_memory: options.MaxMemory = options.DEFAULT_MEMORY,
     force: options.Force = False,
 ) -> None:
     """Compare a scene with photographs, or with the splat it was made from, level by level.
@@ -124,6 +125,7 @@ def command(
     if inputs is not None and len(inputs) > 1:
         raise UsageError(f"one INPUT at a time, not {len(inputs)}; --compare takes several reports")
     source = inputs[0] if inputs else None
+    memory = options.byte_count(max_memory)
     _check_reports(json_report, csv_file, source, force=force)
     process.limit_threads(threads)
     from gspc import pipeline
@@ -147,6 +149,7 @@ def command(
             levels=wanted,
             device=device,
             threads=threads,
+            max_memory=memory,
             report=report,
         )
     _report(result, json_report, csv_file, views=views, force=force)

@@ -181,7 +181,7 @@ MaxMemory = Annotated[
     typer.Option(
         "--max-memory",
         metavar="SIZE",
-        help="Refuse streams whose decoding takes more memory than this, such as 500MB or 2GiB.",
+        help="Refuse what takes more memory than this to decode or to draw, such as 500MB or 2GiB.",
     ),
 ]
 KINDS = {"pcgs": "stream", "scene": "decoded scene", "model": "model", "splats": "splat of another tool"}

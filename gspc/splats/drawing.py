@@ -12,6 +12,7 @@ import numpy as np
 
 from gspc.ops import arrays
 from gspc.ops.arrays import Raster, RasterGradients
+from gspc.rendering.budget import Budget
 from gspc.scene import F32, F64, Camera, Gaussians
 from gspc.splats.harmonics import basis
 from gspc.splats.splats import degree_of
@@ -25,6 +26,8 @@ class Drawn:
 
     raster: Raster
     shown: Gaussians
+    name: str  # of the camera
+    budget: Budget
 
     @property
     def picture(self) -> F32:  # [H, W, 3]
@@ -32,28 +35,34 @@ class Drawn:
         return self.raster.image
 
     def gradients(self, picture: F32) -> RasterGradients:
-        """Gradients of a loss by the Gaussians, from its gradient by the picture."""
+        """Gradients of a loss by the Gaussians, from its gradient by the picture. Raises InputError."""
         shapes = (self.shown.means, self.shown.quats, self.shown.scales)
-        return arrays.rasterize_backward(
-            self.raster, *shapes, self.shown.opacities, self.shown.colors, np.ascontiguousarray(picture)
+        with self.budget.drawing(self.name):
+            return arrays.rasterize_backward(
+                self.raster, *shapes, self.shown.opacities, self.shown.colors, np.ascontiguousarray(picture)
+            )
+
+
+def draw(
+    shown: Gaussians, camera: Camera, background: Sequence[float], budget: Budget | None = None
+) -> Drawn:
+    """Draws Gaussians on the CPU. Raises BackendError without the kernels, InputError beyond `budget`."""
+    allowed = Budget() if budget is None else budget
+    with allowed.drawing(camera.name):
+        raster = arrays.rasterize(
+            shown.means,
+            shown.quats,
+            shown.scales,
+            shown.opacities,
+            shown.colors,
+            camera.world_to_camera,
+            (camera.fx, camera.fy, camera.cx, camera.cy),
+            camera.width,
+            camera.height,
+            background,
+            allowed.room,
         )
-
-
-def draw(shown: Gaussians, camera: Camera, background: Sequence[float]) -> Drawn:
-    """Draws Gaussians on the CPU. Raises BackendError without the kernels."""
-    raster = arrays.rasterize(
-        shown.means,
-        shown.quats,
-        shown.scales,
-        shown.opacities,
-        shown.colors,
-        camera.world_to_camera,
-        (camera.fx, camera.fy, camera.cx, camera.cy),
-        camera.width,
-        camera.height,
-        background,
-    )
-    return Drawn(raster, shown)
+    return Drawn(raster, shown, camera.name, allowed)
 
 
 def rays_to(means: F32, center: F64) -> F32:  # [M, 3]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gspc.rendering.budget import Budget
 from gspc.scene import F32, Camera, Gaussians
 from gspc.splats.drawing import Shades, draw, in_batches, shades
 from gspc.splats.splats import Splats
@@ -37,6 +38,7 @@ def match_colors(
     background: Sequence[float],
     rounds: int,
     on_view: Callable[[], None] = lambda: None,
+    budget: Budget | None = None,
 ) -> Splats:
     """The Gaussians with harmonics changed so that they look like the pictures, `rounds` times through."""
     order = np.random.default_rng(0).permutation(len(views))  # neighbors one after the other teach little
@@ -46,7 +48,7 @@ def match_colors(
     for number, stride in zip(np.tile(order, rounds), strides, strict=True):
         view = views[number]
         looks = shades(splats.means, sh, view.camera.center)
-        drawn = draw(Gaussians(*fixed, looks.colors), view.camera, background)
+        drawn = draw(Gaussians(*fixed, looks.colors), view.camera, background, budget)
         error = stride * drawn.gradients(view.picture - drawn.picture).colors
         _hand_back(sh, looks, error, view.pixels)
         on_view()
