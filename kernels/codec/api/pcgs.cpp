@@ -3,14 +3,32 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <new>
+#include <utility>
 
-#include "codec/stream/stream.hpp"
+#include "codec/api/scene.hpp"
 
-struct pcgs_scene {
-  gspc::DecodedStream stream;
-  gspc::FloatHeads heads;
-};
+namespace gspc {
+
+pcgs_scene* scene_of(DecodedStream stream) {
+  auto scene = std::make_unique<pcgs_scene>();
+  scene->stream = std::move(stream);
+  scene->heads = dequantize(scene->stream.heads);
+  return scene.release();
+}
+
+DecodeOptions decode_options(const pcgs_options* options) {
+  DecodeOptions decode;
+  if (options == nullptr) return decode;
+  if (options->upto < 0) stream_fail("levels count from 1");
+  decode.upto = options->upto;
+  decode.threads = options->threads;
+  if (options->max_memory != 0) decode.max_memory = options->max_memory;
+  return decode;
+}
+
+}  // namespace gspc
 
 namespace {
 
@@ -36,26 +54,15 @@ extern "C" {
 
 pcgs_scene* pcgs_decode(const void* data, size_t size, const pcgs_options* options, char* error,
                         size_t error_size) {
-  pcgs_scene* scene = nullptr;
   try {
     if (data == nullptr && size > 0) gspc::stream_fail("no data");
-    gspc::DecodeOptions decode;
-    if (options != nullptr) {
-      if (options->upto < 0) gspc::stream_fail("levels count from 1");
-      decode.upto = options->upto;
-      decode.threads = options->threads;
-      if (options->max_memory != 0) decode.max_memory = options->max_memory;
-    }
-    scene = new pcgs_scene;
-    scene->stream = gspc::decode_stream(static_cast<const uint8_t*>(data), size, decode);
-    scene->heads = gspc::dequantize(scene->stream.heads);
-    return scene;
+    const gspc::DecodeOptions decode = gspc::decode_options(options);
+    return gspc::scene_of(gspc::decode_stream(static_cast<const uint8_t*>(data), size, decode));
   } catch (const std::bad_alloc&) {
     report(error, error_size, "out of memory");
   } catch (const std::exception& e) {
     report(error, error_size, e.what());
   }
-  delete scene;
   return nullptr;
 }
 

@@ -26,6 +26,12 @@ struct StreamChunks {
   std::vector<std::vector<const Chunk*>> slices;  // [level][slice]; nullptr where a level lacks the slice
 };
 
+// What the chunks of level 0 are.
+void sort_front(const std::vector<Chunk>& chunks, StreamChunks& sorted);
+// What those of a level are, into `sorted` (grid, heads) and its last rows; slices are told from others.
+// Throws StreamError for checksums that do not hold, and for chunks that are unknown, missing or there twice.
+void sort_level(const std::vector<Chunk>& chunks, int level, size_t slices, StreamChunks& sorted);
+
 struct StreamPlan {
   Container file;
   StreamHeader header;
@@ -51,6 +57,9 @@ StreamPlan plan_stream(Container file, StreamHeader header, int upto);
 // Of a stream that lanes code.
 StreamPlan plan_stream(const uint8_t* data, size_t size, int upto);
 
+// Bytes of a slice's state, for each anchor, and those of a thread's buffers.
+uint64_t state_bytes(const StreamHeader& header);
+inline constexpr uint64_t kWorkerBytes = 384 << 10;
 // Bytes that `workers` threads take to walk slices, and the grid.
 uint64_t walk_memory(const StreamPlan& plan, size_t workers);
 // Throws StreamError when `need` is beyond `limit` bytes. work: "decoding".
