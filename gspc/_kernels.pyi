@@ -570,3 +570,65 @@ def adam(
     """
     One step of Adam: updates states (value, moment, square of one size each) by grads; settings: step, root, beta1, beta2, epsilon each.
     """
+
+def harmonics_colors(
+    means: Annotated[
+        NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)
+    ],
+    center: Sequence[float],
+    sh: Annotated[
+        NDArray[numpy.float32], dict(shape=(None, None, None), order="C", device="cpu", writable=False)
+    ],
+    colors: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu")],
+) -> None:
+    """
+    colors [M, 3] = 0.5 + sh [M, C, 3] along the ways from center to means [M, 3].
+    """
+
+def harmonics_gradient(
+    means: Annotated[
+        NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)
+    ],
+    center: Sequence[float],
+    colors: Annotated[
+        NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)
+    ],
+    gradient: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order="C", device="cpu")],
+) -> None:
+    """
+    gradient [M, C, 3] by sh of a loss whose gradient by the colors is colors [M, 3].
+    """
+
+def harmonics_correct(
+    means: Annotated[
+        NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)
+    ],
+    center: Sequence[float],
+    error: Annotated[
+        NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)
+    ],
+    pixels: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    few: float,
+    largest: float,
+    sh: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order="C", device="cpu")],
+) -> None:
+    """
+    Adds to sh [M, C, 3] the least that changes colors by error [M, 3] / (pixels [M] + few), each at most largest.
+    """
+
+def harmonics_fit(
+    directions: Annotated[
+        NDArray[numpy.float32], dict(shape=(None, None, None), order="C", device="cpu", writable=False)
+    ],
+    weights: Annotated[
+        NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)
+    ],
+    colors: Annotated[
+        NDArray[numpy.float32], dict(shape=(None, None, None), order="C", device="cpu", writable=False)
+    ],
+    ridge: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    sh: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order="C", device="cpu")],
+) -> None:
+    """
+    sh [M, C, 3] of the weighted least squares of colors [V, M, 3] - 0.5 along directions [V, M, 3].
+    """

@@ -102,6 +102,21 @@ def test_types_and_names_agree() -> None:
         gspc.nothing  # type: ignore[attr-defined]  # noqa: B018
 
 
+def test_the_pipeline_s_types_and_names_agree() -> None:
+    stub = ast.parse((ROOT / "gspc" / "pipeline" / "__init__.pyi").read_text())
+    typed = {
+        str(alias.asname): str(node.module)
+        for node in stub.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert sorted(typed) == pipeline.__all__
+    for name, module in typed.items():
+        assert getattr(pipeline, name) is getattr(importlib.import_module(module), name)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        pipeline.nothing  # type: ignore[attr-defined]  # noqa: B018
+
+
 def test_commands_call_the_same_functions() -> None:
     """A command's result is that of the function of its name."""
     for name in FUNCTIONS:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "gspc"
-FOR_EVERYONE = ("errors", "extras", "rotations", "scene")
+FOR_EVERYONE = ("choices", "errors", "extras", "rotations", "scene")
 
 # room -> the rooms it may import, besides itself and those that everyone may.
 # `codec.export` is the part of the codec that may know the model, `codec.torchac` the one that wraps that
@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "extras": set(),
     "scene": set(),
     "rotations": set(),
+    "choices": set(),
     "config": {"presets", "recipe", "switches"},
     "recipe": {"format"},
     "presets": {"recipe"},
@@ -31,7 +32,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "output": set(),
     "format": set(),
     "reference": {"format"},
-    "cli": {"pipeline", "pipeline.versions", "config", "format", "output", "presets", "recipe", "switches"},
+    "workflow": set(),
+    "cli": {
+        "pipeline",
+        "pipeline.versions",
+        "workflow",
+        "config",
+        "format",
+        "output",
+        "presets",
+        "recipe",
+        "switches",
+    },
     "pipeline": {
         "config",
         "data",
@@ -44,7 +56,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "output",
         "splats",
         "switches",
+        "viewer",
     },
+    "viewer": set(),
     "pipeline.versions": {"format", "kernels"},
     "data": {"config", "format", "output"},
     "model": {"ops", "config", "output", "format", "recipe"},
@@ -66,7 +80,7 @@ REFERENCE_MAY_IMPORT = {
     "gspc.format.scene",
     "gspc.format.shape",
 }
-STANDARD_LIBRARY_ONLY = ("errors", "extras", "config", "recipe", "presets", "switches", "output")
+STANDARD_LIBRARY_ONLY = ("choices", "errors", "extras", "config", "recipe", "presets", "switches", "output")
 NO_TORCH = (
     "errors",
     "extras",

@@ -136,7 +136,7 @@ def test_no_arguments_show_the_help(cli: Cli) -> None:
         ),
         (
             ["eval", "x", "--data", "d", "--json", "-", "--csv", "-"],
-            "gspc: error: --json and --csv cannot both",
+            "gspc: error: --json, --csv and --report cannot write to the same place",
         ),
     ],
 )

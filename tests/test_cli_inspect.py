@@ -83,6 +83,7 @@ def test_inspect_json(cli: Cli) -> None:
 
 
 def test_inspect_check(cli: Cli) -> None:
+    cli.monkeypatch.setattr(pipeline, "sound_levels", lambda source: (2, None))
     cli.monkeypatch.setattr(pipeline, "inspect", lambda source, **_: inspection())
     ran = cli("inspect-bitstream", "--check", stdin=STREAM)
     assert (ran.code, ran.err) == (0, "gspc: s.pcgs: 50 chunks verified, no damage\n")

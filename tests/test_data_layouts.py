@@ -13,11 +13,14 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 from data_scenes import picture, tiny_model, write_scene, write_transforms
+from teaching_scenes import ball
 
 from gspc.config import DataOptions
 from gspc.data import colmap, load_cameras, load_scene, ply
 from gspc.data.names import labels, locate
 from gspc.errors import InputError
+from gspc.pipeline import load_source
+from gspc.splats import write_splats
 
 
 def said(scene: object) -> str:
@@ -217,6 +220,18 @@ def test_folders_without_cameras(tmp_path: Path, make: Callable[[Path], object],
     for read in (load_scene, load_cameras):
         with pytest.raises(InputError, match=match):
             read(tmp_path)
+
+
+def test_a_trainer_s_output_leads_to_its_last_splat(tmp_path: Path) -> None:
+    for iteration in (7000, 30000, 800):
+        folder = tmp_path / "point_cloud" / f"iteration_{iteration}"
+        folder.mkdir(parents=True)
+        (folder / "point_cloud.ply").write_bytes(write_splats(ball(20), "ply"))
+    last = "point_cloud/iteration_30000/point_cloud.ply"
+    with pytest.raises(InputError, match=f"no photographs; {last} is a trained Gaussian splat"):
+        load_scene(tmp_path)
+    with pytest.raises(InputError, match=f"is a directory; its splat is {last}: name that file"):
+        load_source(tmp_path)
 
 
 def test_json_file_of_any_name(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from teaching_scenes import ball, front, splats_at, surroundings, tints
 from gspc.errors import InputError
 from gspc.scene import Camera
 from gspc.splats import SplatRenderer, Splats, to_frame, transform
-from gspc.splats.teaching import Lesson, Teacher, lesson, starting_gaussians, unit_splats
+from gspc.splats.teaching import Lesson, Teacher, between, lesson, starting_gaussians, unit_splats
 from gspc.splats.teaching.coverage import Account, Choice
 from gspc.splats.teaching.fresh import Jitter
 from gspc.splats.teaching.looking import looking_at
@@ -219,3 +219,30 @@ def test_anchors_start_from_solid_gaussians() -> None:
 def test_what_cannot_teach_is_refused(splats: Splats, problem: str) -> None:
     with pytest.raises(InputError, match=problem):
         lesson(unit_splats(splats))
+
+
+def test_cameras_between_stand_halfway_to_the_nearest_other_one() -> None:
+    """On a ring, that is the neighbor; the pictures' size, field and upright stay."""
+    angles = np.radians([0, 40, 180, 200, 215])
+    places = [4 * np.array([np.sin(angle), 0, -np.cos(angle)]) for angle in angles]
+    ring = [looking_at(f"{n}", place, np.zeros(3), (64, 48), 0.7) for n, place in enumerate(places)]
+    found = between(ring, [4.0] * len(ring), 2)
+    assert [camera.name for camera in found] == ["between_000", "between_001", "between_002"]
+    for camera, (one, other) in zip(found, ((0, 1), (2, 3), (4, 3)), strict=True):
+        np.testing.assert_allclose(camera.center, (places[one] + places[other]) / 2, atol=1e-12)
+        ahead = -camera.center / np.linalg.norm(camera.center)
+        np.testing.assert_allclose(camera.world_to_camera[:3, :3] @ ahead, (0, 0, 1), atol=1e-12)
+        np.testing.assert_allclose(camera.world_to_camera[1, :3], (0, 1, 0), atol=1e-12)
+        assert (camera.width, camera.height, camera.fx) == (64, 48, ring[0].fx)
+    assert len({camera.center.tobytes() for camera in between(ring, [4.0] * len(ring), 1)}) == len(ring)
+    assert between(ring, [4.0] * len(ring), 0) == between(ring[:1], [4.0], 8) == ()
+
+
+def test_cameras_that_face_each_other_have_one_between_that_looks_ahead() -> None:
+    pair = [
+        looking_at("a", np.array([0, 0, -1.0]), np.zeros(3), (64, 48), 0.7),
+        looking_at("b", np.array([0, 0, 1.0]), np.zeros(3), (64, 48), 0.7),
+    ]
+    (camera,) = between(pair, [2.0, 2.0], 1)
+    assert np.isfinite(camera.world_to_camera).all()
+    np.testing.assert_allclose(camera.world_to_camera[2, :3], (0, 0, 1), atol=1e-12)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gspc.cli import compare, console, options, process, targets
+from gspc.cli import aggregate, compare, console, options, process, targets
 from gspc.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ Inputs = Annotated[
         metavar="INPUT",
         show_default=False,
         help="A .pcgs stream, decoded scene or model.pt, recognized by content; - or nothing reads "
-        "stdin. With --compare, two arms or more.",
+        "stdin. With --compare, two arms or more; with --aggregate, reports.",
     ),
 ]
 Data = Annotated[
@@ -32,7 +32,8 @@ Data = Annotated[
         "--data",
         "-d",
         metavar="DIR",
-        help="The photographs, or the splat, that the scene was made from. Required, except with --compare.",
+        help="The photographs, or the splat, that the scene was made from. Required, except with --compare "
+        "and --aggregate.",
     ),
 ]
 CompareArms = Annotated[
@@ -41,6 +42,22 @@ CompareArms = Annotated[
         "--compare",
         help="Compare curves of quality over size. Each INPUT is an arm: a file that --json wrote, or "
         "several with + between. NAME=A.json+B.json names the arm. The first one is the reference.",
+    ),
+]
+Aggregate = Annotated[
+    bool,
+    typer.Option(
+        "--aggregate",
+        help="Put the scores of several scenes, files that --json wrote, into one table.",
+    ),
+]
+Table = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="With --aggregate: the table, as CSV, JSON or Markdown by its suffix .csv, .json or .md.",
     ),
 ]
 Plot = Annotated[
@@ -56,6 +73,15 @@ Levels = Annotated[
 Views = Annotated[bool, typer.Option("--views", help="Show every view, too.")]
 CsvFile = Annotated[
     str | None, typer.Option("--csv", metavar="FILE", help="Write all figures as CSV; - for stdout.")
+]
+PageFile = Annotated[
+    str | None,
+    typer.Option(
+        "--report",
+        metavar="FILE.html",
+        help="Write a page with the curve, pictures beside the photographs, error maps and where the bytes "
+        "go; one file that opens without network. - for stdout.",
+    ),
 ]
 Hold = Annotated[
     int | None,
@@ -83,11 +109,14 @@ def command(
     data: Data = None,
     compare_arms: CompareArms = False,
     plot: Plot = None,
+    aggregated: Aggregate = False,
+    output: Table = None,
     levels: Levels = None,
     upto: options.Upto = None,
     views: Views = False,
     json_report: options.Json = None,
     csv_file: CsvFile = None,
+    page: PageFile = None,
     resolution: options.Resolution = None,
     images: options.Images = None,
     hold: Hold = None,
@@ -111,26 +140,29 @@ def command(
 
     --compare draws nothing. It takes the scores of earlier runs, makes a curve of quality over size of each
     group of them, an arm, and prints how the curves differ from the first one (Bjontegaard differences).
+
+    --aggregate makes one table of the scores of several scenes.
     """
     wanted = _levels(levels, upto)
+    photographs = views or any(value is not None for value in (data, page, resolution, images, hold))
+    if aggregated:
+        _refuse("--aggregate", photographs or compare_arms or plot is not None)
+        aggregate.run(inputs or [], wanted, output, json_report, csv_file, force=force)
+        return
     if compare_arms:
-        if data is not None or views or resolution is not None or images is not None or hold is not None:
-            raise UsageError("--compare reads scores; it takes no --data, --views, --resolution or the like")
+        _refuse("--compare", photographs or output is not None)
         compare.run(inputs or [], wanted, json_report, csv_file, plot, force=force)
         return
-    if plot is not None:
-        raise UsageError("--plot draws the curves of --compare; add that and two reports or more")
-    if data is None:
-        raise UsageError("--data is missing: name the directory with the photographs")
-    if inputs is not None and len(inputs) > 1:
-        raise UsageError(f"one INPUT at a time, not {len(inputs)}; --compare takes several reports")
+    _check_asked(inputs or [], data, plot, output)
+    assert data is not None
     source = inputs[0] if inputs else None
     memory = options.byte_count(max_memory)
-    _check_reports(json_report, csv_file, source, force=force)
+    _check_reports((json_report, csv_file, page), source, force=force)
     process.limit_threads(threads)
     from gspc import pipeline
 
     loaded = options.load(source)
+    album = None if page is None else pipeline.Album()
     with console.status("evaluating") as report:
         result = pipeline.evaluate(
             loaded,
@@ -151,19 +183,48 @@ def command(
             threads=threads,
             max_memory=memory,
             report=report,
+            album=album,
         )
-    _report(result, json_report, csv_file, views=views, force=force)
+    _report(result, json_report, csv_file, page, views=views, force=force)
+    if page is not None and album is not None:
+        targets.text(page, pipeline.report_page(as_json(result), album, result.warnings), force=force)
+
+
+def _refuse(name: str, wrong: bool) -> None:
+    """Raises UsageError for options that a way to read scores does not take."""
+    if wrong:
+        raise UsageError(
+            f"{name} reads scores; it takes no --data, --views, --report, --resolution or the like"
+        )
+
+
+def _check_asked(inputs: list[str], data: Path | None, plot: str | None, output: str | None) -> None:
+    """Refuses what makes no sense where a scene is compared with photographs. Raises UsageError."""
+    if output is not None:
+        raise UsageError("-o names the table of --aggregate; --json and --csv write scores")
+    if plot is not None:
+        raise UsageError("--plot draws the curves of --compare; add that and two reports or more")
+    if data is None:
+        raise UsageError("--data is missing: name the directory with the photographs")
+    if len(inputs) > 1:
+        raise UsageError(f"one INPUT at a time, not {len(inputs)}; --compare takes several reports")
 
 
 def _report(
-    result: Evaluation, json_report: str | None, csv_file: str | None, *, views: bool, force: bool
+    result: Evaluation,
+    json_report: str | None,
+    csv_file: str | None,
+    page: str | None,
+    *,
+    views: bool,
+    force: bool,
 ) -> None:
     for warning in result.warnings:
         console.warn(f"{result.source}: {warning}")
     options.say_notes(result.notes)
     if not result.held_out:
         console.note(f"{result.data}: views that were trained on are among these")
-    if not any(name is not None and targets.is_stdout(name) for name in (json_report, csv_file)):
+    if not any(name is not None and targets.is_stdout(name) for name in (json_report, csv_file, page)):
         _show(result, views=views)  # first: a report that cannot be written does not lose the table
     targets.report(json_report, as_json(result), stdout_taken=False, force=force)
     if csv_file is not None:
@@ -183,11 +244,12 @@ def _levels(levels: str | None, upto: int | None) -> tuple[int, ...] | Literal["
     return tuple(sorted({int(part) for part in parts}))
 
 
-def _check_reports(json_file: str | None, csv_file: str | None, source: str | None, *, force: bool) -> None:
+def _check_reports(names: tuple[str | None, ...], source: str | None, *, force: bool) -> None:
     """Refuses impossible outputs before minutes of rendering."""
-    if json_file is not None and json_file == csv_file:
-        raise UsageError("--json and --csv cannot both write to the same place")
-    for name in (json_file, csv_file):
+    given = [name for name in names if name is not None]
+    if len(set(given)) < len(given):
+        raise UsageError("--json, --csv and --report cannot write to the same place")
+    for name in given:
         targets.check(name, source, force=force)
 
 

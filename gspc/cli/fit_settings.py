@@ -39,7 +39,9 @@ OPTIONS: Mapping[str, type] = {
     "threads": int,
     "checkpoint_every": int,
     "max_anchors": int,
+    "gpu_memory": float,
     "heads_precision": str,
+    "heads_backend": str,
 }
 KINDS = {
     bool: "true or false",

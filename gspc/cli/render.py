@@ -40,6 +40,7 @@ def command(
     fps: render_options.Fps = 30,
     size: render_options.Size = None,
     upto: options.Upto = None,
+    region: options.Region = None,
     output: render_options.Output = "renders",
     json_report: options.Json = None,
     field: options.FieldOfView = None,
@@ -68,7 +69,7 @@ def command(
     process.limit_threads(threads)
     from gspc import pipeline
 
-    data = options.load(source)
+    data, upto = options.load_part(source, upto=upto, region=region, threads=threads, max_memory=memory)
     scene = _scene(
         data, upto=upto, threads=threads, max_memory=memory, coarse=coarse, source_frame=source_frame
     )

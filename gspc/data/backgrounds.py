@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gspc.config import Background
+from gspc.choices import Background
 from gspc.data.images import Photo, PixelCache, decode, decode_alpha, reduce_image
 from gspc.data.report import Notes
 from gspc.data.undistort import Straightener

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gspc.config import Exif
+from gspc.choices import Exif
 from gspc.data.images import Photo
 
 _SIDEWAYS = frozenset((5, 6, 7, 8))  # orientations that swap width and height

@@ -101,6 +101,22 @@ def look(path: Path) -> Kind | None:
         return None
 
 
+def splat_in(folder: Path) -> Path | None:
+    """A splat of another tool that lies in `folder`, or where trainers of 3D Gaussian Splatting leave theirs:
+    of several iterations the last. None where there is none, or the folder cannot be read."""
+    try:
+        rounds = sorted(folder.glob("point_cloud/iteration_*/point_cloud.ply"), key=_iteration)
+        here = sorted(path for path in folder.iterdir() if path.is_file())
+    except OSError:
+        return None
+    return next((path for path in (*rounds[::-1], *here) if (kind := look(path)) and kind.splat), None)
+
+
+def _iteration(path: Path) -> int:
+    number = path.parent.name.rpartition("_")[2]
+    return int(number) if number.isdecimal() and len(number) < 12 else -1
+
+
 def refuse(path: Path | str, head: bytes, size: int) -> None:
     """Raises InputError for a file that merely stands where another should be, such as a Git LFS pointer."""
     kind = recognize(head, size)

@@ -185,13 +185,10 @@ def _no_cameras(path: Path) -> InputError:
     for name, what in _EXPORTS:
         if any(path.glob(name)):
             return InputError(f"{path}: {what}")
-    stray = next(
-        (f for f in sorted(path.iterdir()) if f.is_file() and (k := kinds.look(f)) and k.splat), None
-    )
-    if stray is not None:
-        kind = kinds.look(stray)
-        assert kind is not None
-        return InputError(f"{path}: no photographs; {stray.name} is {kind.what}; {kind.advice}")
+    stray = kinds.splat_in(path)
+    if stray is not None and (kind := kinds.look(stray)) is not None:
+        where = stray.relative_to(path).as_posix()
+        return InputError(f"{path}: no photographs; {where} is {kind.what}; {kind.advice}")
     return InputError(
         f"{path}: neither a COLMAP model (sparse/0/cameras.bin or .txt) nor a transforms.json is there"
     )

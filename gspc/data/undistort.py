@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gspc.config import LensField
+from gspc.choices import LensField
 from gspc.data.images import reduce_image
 from gspc.data.lens import PANORAMA, Lens
 from gspc.errors import BackendError

@@ -1,107 +1,74 @@
 """The use cases as plain functions with typed results. Nothing here prints.
 
-Heavy imports (torch, numpy, the compiled kernels) happen inside the functions: each command loads only what
-it needs; `decompress`, `render` and `inspect` of a stream never import torch.
+Each name is imported when it is first used, and heavy imports (torch, numpy, the compiled kernels) happen
+inside the functions: each command loads only what it needs; `decompress`, `render` and `inspect` of a stream
+never import torch. Type checkers read the names in `__init__.pyi`.
 """
 
-from typing import TYPE_CHECKING
+from importlib import import_module
 
-from gspc.pipeline.breakdown import Breakdown, FeatureShare, LevelPart, LevelRow
-from gspc.pipeline.charts import plot_curves
-from gspc.pipeline.coding import (
-    MAX_MEMORY,
-    Compressed,
-    Decompressed,
-    Restored,
-    as_stream,
-    compress,
-    decompress,
-    restore,
-)
-from gspc.pipeline.comparison import Arm, ArmDifference, Comparison, Point, compare
-from gspc.pipeline.evaluation import Evaluation, LevelScore, ViewScore, evaluate
-from gspc.pipeline.exporting import (
-    ExportCheck,
-    Exported,
-    ExportOptions,
-    export,
-    format_for,
-    writable_formats,
-)
-from gspc.pipeline.inspection import ChunkRow, Inspection, Part, inspect
-from gspc.pipeline.pictures import (
-    coarse,
-    draw_bit_map,
-    render_directory,
-    render_film,
-    render_picture,
-    render_png,
-)
-from gspc.pipeline.plain import PlainScene, plain_scene, read_plain, refuse_scene_options, write_unbundled
-from gspc.pipeline.source import Source, load_source, naming
-from gspc.pipeline.training import fit, reconstruct, understand, write_demo_scene
-from gspc.pipeline.views import choose_cameras
+_HOMES = {
+    "gspc.codec": ("Losses",),
+    "gspc.data": ("SceneReport", "TeacherReport"),
+    "gspc.pipeline.arriving": ("is_address",),
+    "gspc.pipeline.aggregation": ("Aggregation", "SceneLevel", "aggregate"),
+    "gspc.pipeline.breakdown": ("Breakdown", "FeatureShare", "LevelPart", "LevelRow"),
+    "gspc.pipeline.charts": ("plot_curves",),
+    "gspc.pipeline.coding": (
+        "MAX_MEMORY",
+        "Compressed",
+        "Decompressed",
+        "Restored",
+        "as_scene",
+        "as_stream",
+        "compress",
+        "decompress",
+        "decompress_pipe",
+        "restore",
+        "restore_part",
+        "salvage",
+    ),
+    "gspc.pipeline.comparison": ("Arm", "ArmDifference", "Comparison", "Point", "compare"),
+    "gspc.pipeline.evaluation": ("Evaluation", "LevelScore", "ViewScore", "evaluate"),
+    "gspc.pipeline.exporting": (
+        "ExportCheck",
+        "Exported",
+        "ExportOptions",
+        "export",
+        "format_for",
+        "writable_formats",
+    ),
+    "gspc.pipeline.inspection": ("ChunkRow", "Inspection", "Part", "inspect", "sound_levels"),
+    "gspc.pipeline.pictures": (
+        "coarse",
+        "draw_bit_map",
+        "render_directory",
+        "render_film",
+        "render_picture",
+        "render_png",
+    ),
+    "gspc.pipeline.plain": (
+        "PlainScene",
+        "plain_scene",
+        "read_plain",
+        "refuse_scene_options",
+        "write_unbundled",
+    ),
+    "gspc.pipeline.report": ("Album", "report_page"),
+    "gspc.pipeline.source": ("Source", "load_source", "naming"),
+    "gspc.pipeline.training": ("fit", "reconstruct", "understand", "write_demo_scene"),
+    "gspc.pipeline.viewing": ("Page", "Site", "check_folder", "page", "page_server", "site"),
+    "gspc.pipeline.views": ("choose_cameras",),
+    "gspc.scene": ("Note",),
+    "gspc.train": ("FitProgress", "FitResult"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+__all__ = sorted(_HOME_OF)  # noqa: PLE0605
 
-if TYPE_CHECKING:
-    from gspc.data import SceneReport, TeacherReport
-    from gspc.scene import Note
-    from gspc.train import FitProgress, FitResult
 
-__all__ = [
-    "MAX_MEMORY",
-    "Arm",
-    "ArmDifference",
-    "Breakdown",
-    "ChunkRow",
-    "Comparison",
-    "Compressed",
-    "Decompressed",
-    "Evaluation",
-    "ExportCheck",
-    "ExportOptions",
-    "Exported",
-    "FeatureShare",
-    "FitProgress",
-    "FitResult",
-    "Inspection",
-    "LevelPart",
-    "LevelRow",
-    "LevelScore",
-    "Note",
-    "Part",
-    "PlainScene",
-    "Point",
-    "Restored",
-    "SceneReport",
-    "Source",
-    "TeacherReport",
-    "ViewScore",
-    "as_stream",
-    "choose_cameras",
-    "coarse",
-    "compare",
-    "compress",
-    "decompress",
-    "draw_bit_map",
-    "evaluate",
-    "export",
-    "fit",
-    "format_for",
-    "inspect",
-    "load_source",
-    "naming",
-    "plain_scene",
-    "plot_curves",
-    "read_plain",
-    "reconstruct",
-    "refuse_scene_options",
-    "render_directory",
-    "render_film",
-    "render_picture",
-    "render_png",
-    "restore",
-    "understand",
-    "writable_formats",
-    "write_demo_scene",
-    "write_unbundled",
-]
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'gspc.pipeline' has no attribute '{name}'")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value

@@ -12,7 +12,7 @@ from gspc.errors import InputError, UsageError
 from gspc.pipeline.source import naming
 
 if TYPE_CHECKING:
-    from gspc.config import LensField
+    from gspc.choices import LensField
     from gspc.pipeline.plain import PlainScene
     from gspc.scene import F64, Camera, DecodedScene, Note
 

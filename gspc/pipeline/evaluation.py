@@ -20,10 +20,13 @@ from gspc.pipeline.teaching import load_views
 from gspc.switches import made_with
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from gspc.config import DataOptions
     from gspc.pipeline.agreement import Agreement
-    from gspc.rendering import Renderer
-    from gspc.scene import DecodedScene, Note, SceneData, View
+    from gspc.pipeline.report import Album
+    from gspc.scene import F32, U8, Camera, DecodedScene, Note, SceneData, View
 
 Report = Callable[[str], None]
 
@@ -99,15 +102,16 @@ def evaluate(
     max_memory: int = MAX_MEMORY,
     report: Report = lambda text: None,
     all_views: bool = False,
+    album: Album | None = None,
     **reading: Unpack[Reading],
 ) -> Evaluation:
     """Compares the scene, level by level, with the held-out photographs of `directory`, or where that is a
     splat, with pictures of it from the cameras held out.
 
     `levels` picks some, or "last". `report` hears in words what is being done. `all_views` scores those that
-    were trained on, too. `reading` are fields of Wanted: how the photographs are read. Which views were held
-    out is asked of the file, by their names. A model is exported, encoded and decoded first, so its scores
-    and sizes are those of its stream. Raises UsageError, InputError,
+    were trained on, too. `album` collects pictures for a report. `reading` are fields of Wanted: how the
+    photographs are read. Which views were held out is asked of the file, by their names. A model is exported,
+    encoded and decoded first, so its scores and sizes are those of its stream. Raises UsageError, InputError,
     BitstreamError, BackendError.
 
     >>> import gspc
@@ -117,7 +121,7 @@ def evaluate(
     (2, True, True)
     """
     from gspc.metrics import lpips_status
-    from gspc.pipeline.agreement import doubts
+    from gspc.pipeline.agreement import agreement, doubts
     from gspc.rendering import Renderer
 
     wanted = Wanted(**reading)
@@ -147,9 +151,12 @@ def evaluate(
         rows, found = [], []
         for index, view in enumerate(views):
             report(f"level {level}: view {index + 1} of {len(views)}")
-            row, match = _score(renderer, view)
-            rows.append(row)
-            found.append(match)
+            image, target = renderer.render(view.camera), view.load()
+            mask = None if view.mask is None else view.mask()
+            if album is not None:
+                album.add(level, index, len(views), view.camera, image, target, mask)
+            rows.append(_score(view.camera, image, target, mask))
+            found.append(agreement(image, target, mask))
         prefix = _prefix(source, level, first)
         score = _level_score(level, None if prefix is None else len(prefix), rows)
         scores.append(replace(score, bytes=None if prefix is None else _spent(prefix, threads, max_memory)))
@@ -244,29 +251,24 @@ def _spent(data: bytes, threads: int, max_memory: int) -> LevelBytes:
     return LevelBytes({name: size for name, size in sizes.items() if size}, attributes)
 
 
-def _score(renderer: Renderer, view: View) -> tuple[ViewScore, Agreement]:
+def _score(camera: Camera, image: F32, target: U8, mask: NDArray[np.bool_] | None) -> ViewScore:
     """Scores over the pixels that count: masked ones are given the photograph's values, and taken out of
-    means."""
+    means. image: [H, W, 3] in [0, 1], target: [H, W, 3], mask: [H, W]."""
     import numpy as np
 
     from gspc import metrics
-    from gspc.pipeline.agreement import agreement
 
-    image, target = renderer.render(view.camera), view.load()
-    mask = None if view.mask is None else view.mask()
-    match = agreement(image, target, mask)
     share = 1.0
     if mask is not None:
         share = max(float(mask.mean()), 1.0 / mask.size)
         image = np.where(mask[:, :, None], image, target.astype(np.float32) / 255)
-    score = ViewScore(
-        view.camera.name,
+    return ViewScore(
+        camera.name,
         metrics.psnr(image, target) + 10 * math.log10(share),
         1 - (1 - metrics.ssim(image, target)) / share,
         metrics.lpips(image, target),
-        (view.camera.width, view.camera.height),
+        (camera.width, camera.height),
     )
-    return score, match
 
 
 def _level_score(level: int, size: int | None, rows: list[ViewScore]) -> LevelScore:

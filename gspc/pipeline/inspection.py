@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Any
 
-from gspc.errors import UsageError
+from gspc.errors import BitstreamError, UsageError
 from gspc.format import COMPONENTS, StreamInfo, describe
 from gspc.format.limits import MAX_MEMORY
 from gspc.pipeline.breakdown import Breakdown, break_down, first_levels
@@ -127,6 +127,30 @@ def inspect(
     if levels:
         result = replace(result, breakdown=break_down(found, threads=threads, max_memory=max_memory))
     return result
+
+
+def sound_levels(source: Source) -> tuple[int, str | None]:
+    """How many levels of a stream can be decoded, found by decoding, and what is wrong with the next one.
+
+    None: nothing is. A stream by torchac is not decoded: its checksums count.
+    """
+    from gspc.codec import ArrivingStream
+    from gspc.codec.recode import coder_of
+
+    if coder_of(source.data) != "lanes":
+        return _undamaged_levels(describe(source.data)), None
+    reader = ArrivingStream()
+    try:
+        reader.feed(source.data)
+    except BitstreamError as error:
+        return reader.level, error.problem
+    return reader.level, None
+
+
+def _undamaged_levels(stream: StreamInfo) -> int:
+    """Whole levels before the first one with a damaged chunk."""
+    damaged = min((chunk.level for chunk in stream.damaged), default=len(stream.levels) + 1)
+    return min(stream.whole_levels, max(damaged - 1, 0))
 
 
 def _rates(source: Source, threads: int, max_memory: int) -> tuple[Rate, ...]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from gspc.config import Background, DataOptions, Exif, LensField
+from gspc.choices import Background, Exif, LensField
+from gspc.config import DataOptions
 from gspc.errors import UsageError
 from gspc.pipeline.heldout import held_out_text
 

@@ -60,10 +60,19 @@ def read_bytes(path: Path) -> bytes:
     except FileNotFoundError:
         problem = "no such file; check the path"
     except IsADirectoryError:
-        problem = "is a directory; name a .pcgs, decoded scene or model file"
+        problem = f"is a directory; {_advice(path)}"
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         problem = f"cannot be read ({getattr(error, 'strerror', None) or error})"
     raise InputError(problem, source=str(path))
+
+
+def _advice(folder: Path) -> str:
+    from gspc.data import kinds
+
+    splat = kinds.splat_in(folder)
+    if splat is None:
+        return "name a .pcgs, decoded scene or model file"
+    return f"its splat is {splat.relative_to(folder).as_posix()}: name that file"
 
 
 def sniff(head: bytes) -> Kind:

@@ -88,7 +88,8 @@ def teach(
 ) -> Taught:
     """Views of the splat at `path`, drawn on `device` when they are loaded.
 
-    Every `hold`-th camera is kept for testing. Training views come from a fresh place near their camera in
+    Every `hold`-th of given cameras is kept for testing. Placed ones all teach, and as many others are placed
+    between them to test with. Training views come from a fresh place near their camera in
     every iteration, by `seed`. Raises InputError, UsageError for options that are about photographs,
     BackendError.
     """
@@ -152,25 +153,35 @@ class _Making:
         from gspc.splats.teaching import Teacher, starting_gaussians
 
         cameras = self._cameras()
-        hold = self.options.hold
-        held = [number for number in range(len(cameras)) if hold and number % hold == 0]
-        shown = [number for number in range(len(cameras)) if number not in held]
+        shown, held = self._split(cameras)
         if to_train and not shown:
             raise InputError(
-                f"--hold {hold} leaves no view to train on; hold out fewer", source=str(self.path)
+                f"--hold {self.options.hold} leaves no view to train on; hold out fewer",
+                source=str(self.path),
             )
-        teacher = self._say(shown, held)
+        teacher = self._say(shown, len(held))
         background = COLORS["white" if self.options.background == "white" else "black"]
         drawn = Teacher.of(self.unit, background, device, self.path)
         scene = SceneData(
             self.path.name.partition(".")[0] or "scene",
             drawn.views(cameras, self.lesson.depths, shown, self.lesson.jitter(seed)),
-            tuple(drawn.view(cameras[number]) for number in held),
+            tuple(drawn.view(camera) for camera in held),
             *starting_gaussians(self.splats),
             background,
             tuple(self.notes.lines),
         )
         return Taught(scene, self._report(scene, teacher))
+
+    def _split(self, cameras: tuple[Camera, ...]) -> tuple[list[int], tuple[Camera, ...]]:
+        """The numbers of the cameras that teach, and the cameras to test with."""
+        from gspc.splats.teaching import between
+
+        hold = self.options.hold
+        if self.options.cameras is None:
+            return list(range(len(cameras))), between(cameras, self.lesson.depths, hold)
+        held = [number for number in range(len(cameras)) if hold and number % hold == 0]
+        shown = [number for number in range(len(cameras)) if number not in held]
+        return shown, tuple(cameras[number] for number in held)
 
     def _cameras(self) -> tuple[Camera, ...]:
         cameras = self.lesson.cameras
@@ -196,7 +207,7 @@ class _Making:
             )
             self.notes.leave_out(blind, "sees nothing of the splat")
 
-    def _say(self, shown: list[int], held: list[int]) -> TeacherReport:
+    def _say(self, shown: list[int], held: int) -> TeacherReport:
         from gspc.data.report import TeacherReport, counted
 
         splats, found = self.splats, self.lesson
@@ -214,8 +225,8 @@ class _Making:
         how = "given cameras" if self.options.cameras else f"cameras placed, {_ARRANGED[found.arrangement]}"
         self.notes.say(
             f"{self.path}: {counted(splats.count, 'Gaussian')}, harmonics of degree {splats.degree}; "
-            f"{counted(len(found.cameras), 'view')} from {how}: {len(shown)} to train on, {len(held)} held "
-            "out for eval"
+            f"{counted(len(shown) + held, 'view')} from {how}: {len(shown)} to train on, {held} held out for "
+            "eval"
         )
         self.notes.say(
             f"{self.path}: training views show {_percent(covered.by_one)} of its opacity, three or more of "

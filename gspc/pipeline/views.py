@@ -10,7 +10,7 @@ from gspc.errors import UsageError
 from gspc.pipeline.camera_paths import camera_path
 
 if TYPE_CHECKING:
-    from gspc.config import LensField
+    from gspc.choices import LensField
     from gspc.pipeline.plain import PlainScene
     from gspc.scene import Camera, DecodedScene, Note
 

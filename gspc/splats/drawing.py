@@ -13,11 +13,9 @@ import numpy as np
 from gspc.ops import arrays
 from gspc.ops.arrays import Raster, RasterGradients
 from gspc.rendering.budget import Budget
-from gspc.scene import F32, F64, Camera, Gaussians
-from gspc.splats.harmonics import basis
-from gspc.splats.splats import degree_of
+from gspc.scene import F32, Camera, Gaussians
 
-BATCH = 1 << 12  # Gaussians: harmonics of degree 3 take 0.8 MB
+BATCH = 1 << 12  # Gaussians; their harmonics of degree 3 take 0.8 MB
 
 
 @dataclass(frozen=True)
@@ -63,39 +61,6 @@ def draw(
             allowed.room,
         )
     return Drawn(raster, shown, camera.name, allowed)
-
-
-def rays_to(means: F32, center: F64) -> F32:  # [M, 3]
-    """Unit directions from a camera to Gaussians."""
-    rays = means - center.astype(np.float32)
-    return rays / np.maximum(np.linalg.norm(rays, axis=1, keepdims=True), np.float32(1e-12))
-
-
-@dataclass(frozen=True)
-class Shades:
-    """Colors of Gaussians towards a camera, and the basis that they come from."""
-
-    basis: F32  # [M, C]
-    raw: F32  # [M, 3] before negative ones are clamped to 0
-
-    @property
-    def colors(self) -> F32:  # [M, 3]
-        """What is drawn."""
-        return np.maximum(self.raw, 0)
-
-
-def shades(means: F32, sh: F32, center: F64) -> Shades:
-    """Harmonics evaluated towards a camera at `center`, in the Gaussians' frame; on all cores."""
-    degree = degree_of(sh.shape[1])
-    found = Shades(np.empty(sh.shape[:2], np.float32), np.empty((len(sh), 3), np.float32))
-
-    def work(rows: slice) -> None:
-        found.basis[rows] = basis(rays_to(means[rows], center), degree)
-        np.einsum("mc,mcj->mj", found.basis[rows], sh[rows], out=found.raw[rows])
-        found.raw[rows] += np.float32(0.5)
-
-    in_batches(work, len(sh))
-    return found
 
 
 def in_batches(work: Callable[[slice], None], count: int) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from gspc.ops import arrays
 from gspc.scene import F32, F64, Gaussians
-from gspc.splats.harmonics import basis
 from gspc.splats.splats import logit
 
 FLOOR = 1e-3  # weight of a camera that sees nothing of a Gaussian, of all cameras' mean weight
@@ -127,9 +127,5 @@ def _mean_quats(quats: F32, weights: F32) -> F32:  # [V, M, 4], [V, M] -> [M, 4]
 
 def _harmonics(seen: Sightings, weights: F32, degree: int) -> F32:  # [M, C, 3]
     """Weighted least squares of color - 0.5 over directions, higher degrees held back by a ridge."""
-    values = basis(seen.directions, degree).astype(np.float32).transpose(1, 0, 2)  # [M, V, C]
-    weighted = values.transpose(0, 2, 1) * weights.T[:, None]
     ridge = np.repeat(np.array(RIDGE[: degree + 1], np.float32), [2 * l + 1 for l in range(degree + 1)])
-    normal = weighted @ values + np.diag(ridge)
-    target = weighted @ (seen.colors.transpose(1, 0, 2) - np.float32(0.5))
-    return np.linalg.solve(normal, target).astype(np.float32)
+    return arrays.fit_harmonics(seen.directions, weights, seen.colors, ridge)

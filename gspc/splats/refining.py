@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from gspc.format.limits import MAX_MEMORY
+from gspc.ops import arrays
 from gspc.rendering import Renderer
 from gspc.rendering.budget import Budget, scene_bytes
 from gspc.scene import F32, Camera, DecodedScene, Gaussians
-from gspc.splats.drawing import Shades, draw, in_batches, shades
+from gspc.splats.drawing import draw, in_batches
 from gspc.splats.splats import Splats, checked, sigmoid, with_arrays
 
 RATES = {"logits": 0.03, "log_scales": 0.006, "quats": 0.004, "sh": 0.004}
@@ -66,29 +67,19 @@ def _gradients(
     budget: Budget,
 ) -> dict[str, F32]:
     """Gradients of the summed squared error by logits, log scales, quaternions and harmonics."""
-    looks = shades(means, state["sh"], camera.center)
+    raw = arrays.harmonic_colors(means, state["sh"], camera.center)
     scales, opacities = np.exp(state["log_scales"]), sigmoid(state["logits"])
-    shown = Gaussians(means, state["quats"], scales, opacities, looks.colors)
+    shown = Gaussians(means, state["quats"], scales, opacities, np.maximum(raw, 0))
     drawn = draw(shown, camera, background, budget.holding(2 * target.nbytes))
     found = drawn.gradients(2 * (drawn.picture - target))
     return {
         "logits": found.opacities * opacities * (1 - opacities),
         "log_scales": found.scales * scales,
         "quats": found.quats,
-        "sh": _by_harmonics(looks, found.colors),
+        "sh": arrays.harmonic_gradient(
+            means, camera.center, np.where(raw > 0, found.colors, 0), state["sh"].shape[1]
+        ),
     }
-
-
-def _by_harmonics(looks: Shades, colors: F32) -> F32:  # [M, 3] -> [M, C, 3]
-    """From the gradient by colors, which ends where a color is clamped."""
-    live = np.where(looks.raw > 0, colors, 0)
-    result = np.empty((*looks.basis.shape, 3), np.float32)
-
-    def work(rows: slice) -> None:
-        np.multiply(looks.basis[rows, :, None], live[rows, None], out=result[rows])
-
-    in_batches(work, len(result))
-    return result
 
 
 def _rates(name: str, gradient: F32) -> F32:

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gspc.ops import arrays
 from gspc.rendering.budget import Budget
 from gspc.scene import F32, Camera, Gaussians
-from gspc.splats.drawing import Shades, draw, in_batches, shades
+from gspc.splats.drawing import draw
 from gspc.splats.splats import Splats
 
 FEW_PIXELS = 0.1  # added to a Gaussian's pixels: its mean error says little where it covers next to none
@@ -47,20 +48,12 @@ def match_colors(
     strides = np.linspace(*STRIDE, rounds * len(views), dtype=np.float32)
     for number, stride in zip(np.tile(order, rounds), strides, strict=True):
         view = views[number]
-        looks = shades(splats.means, sh, view.camera.center)
-        drawn = draw(Gaussians(*fixed, looks.colors), view.camera, background, budget)
-        error = stride * drawn.gradients(view.picture - drawn.picture).colors
-        _hand_back(sh, looks, error, view.pixels)
+        center = view.camera.center
+        colors = np.maximum(arrays.harmonic_colors(splats.means, sh, center), 0)
+        drawn = draw(Gaussians(*fixed, colors), view.camera, background, budget)
+        error = stride * drawn.gradients(view.picture - drawn.picture).colors  # summed over each one's pixels
+        arrays.correct_harmonics(
+            sh, splats.means, center, error, view.pixels, few=FEW_PIXELS, largest=LARGEST_STEP
+        )
         on_view()
     return replace(splats, sh=sh)
-
-
-def _hand_back(sh: F32, looks: Shades, error: F32, pixels: F32) -> None:
-    """Adds to harmonics [M, C, 3] what corrects errors [M, 3], each summed over the Gaussian's pixels [M]."""
-
-    def work(rows: slice) -> None:
-        step = np.clip(error[rows] / (pixels[rows] + FEW_PIXELS)[:, None], -LARGEST_STEP, LARGEST_STEP)
-        step /= np.square(looks.basis[rows]).sum(axis=1, keepdims=True)
-        sh[rows] += looks.basis[rows, :, None] * step[:, None]
-
-    in_batches(work, len(sh))

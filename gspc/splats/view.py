@@ -10,14 +10,13 @@ from gspc.rendering import Backend, choose_backend, rasterize
 from gspc.rendering.budget import WRITING, Budget, array_bytes
 from gspc.rendering.render import check_camera
 from gspc.scene import F32, F64, Camera, Frame, Gaussians
-from gspc.splats.drawing import shades
 from gspc.splats.splats import HOME, Splats
 from gspc.splats.transform import to_frame
 
 
 def colors(splats: Splats, center: F64) -> F32:  # [M, 3]
     """Colors towards a camera at `center` (in the Gaussians' frame), clamped at 0 as 3DGS does."""
-    return shades(splats.means, splats.sh, center).colors
+    return np.maximum(arrays.harmonic_colors(splats.means, splats.sh, center), 0)
 
 
 def gaussians_for_camera(splats: Splats, camera: Camera) -> Gaussians:

@@ -20,6 +20,7 @@ void bind_rows(nb::module_& m);
 void bind_rate(nb::module_& m);
 void bind_mlp(nb::module_& m);
 void bind_adam(nb::module_& m);
+void bind_harmonics(nb::module_& m);
 
 namespace {
 
@@ -70,4 +71,5 @@ NB_MODULE(_kernels, m) {
   bind_rate(m);
   bind_mlp(m);
   bind_adam(m);
+  bind_harmonics(m);
 }

@@ -12,6 +12,12 @@ from gspc.ops.arrays.grid import (
     grid_shape_array,
     grid_sign_table,
 )
+from gspc.ops.arrays.harmonics import (
+    correct_harmonics,
+    fit_harmonics,
+    harmonic_colors,
+    harmonic_gradient,
+)
 from gspc.ops.arrays.heads import HEAD_WEIGHTS, neural_gaussians
 from gspc.ops.arrays.loss import Photometric, photometric, ssim
 from gspc.ops.arrays.raster import OverBudget, Raster, RasterGradients, rasterize, rasterize_backward
@@ -23,10 +29,14 @@ __all__ = [
     "Photometric",
     "Raster",
     "RasterGradients",
+    "correct_harmonics",
+    "fit_harmonics",
     "grid_context",
     "grid_context_int",
     "grid_shape_array",
     "grid_sign_table",
+    "harmonic_colors",
+    "harmonic_gradient",
     "neural_gaussians",
     "photometric",
     "rasterize",

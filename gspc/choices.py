@@ -1,0 +1,10 @@
+"""Words that options take. They are apart from `gspc.config`, which loads every preset: every command needs
+them to start, and most need no preset."""
+
+from typing import Literal
+
+Background = Literal["auto", "white", "black"]
+Precision = Literal["float32", "bf16"]
+HeadsBackend = Literal["auto", "gspc", "tinycudann"]
+LensField = Literal["full", "crop"]
+Exif = Literal["auto", "apply", "ignore"]
