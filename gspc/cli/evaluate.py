@@ -130,6 +130,7 @@ def command(
     all_views: AllViews = False,
     device: options.RenderDevice = "cpu",
     threads: options.Threads = 0,
+    max_memory: options.MaxMemory = options.DEFAULT_MEMORY,
     force: options.Force = False,
 ) -> None:
     """Compare a scene with photographs, or with the splat it was made from, level by level.
@@ -154,6 +155,7 @@ def command(
         return
     data = _check_asked(inputs or [], data, plot, output)
     source = inputs[0] if inputs else None
+    memory = options.byte_count(max_memory)
     _check_reports((json_report, csv_file, page), source, force=force)
     process.limit_threads(threads)
     from gspc import pipeline
@@ -178,6 +180,7 @@ def command(
             levels=wanted,
             device=device,
             threads=threads,
+            max_memory=memory,
             report=report,
             album=album,
         )
