@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SOURCES := $(shell find gspc kernels man pyproject.toml -type f \
 	! -path '*/__pycache__/*' ! -path 'man/guide/*' ! -path 'man/mkdocs*' ! -name '*.so' ! -name '.*' | LC_ALL=C sort)
 
-.PHONY: help install demo test emulated check stubs bench wasm cli dist man docs clean FORCE
+.PHONY: help install demo test emulated fuzz check stubs bench wasm viewer cli dist man docs clean FORCE
 
 help: ## list the targets
 	@echo 'make TARGET [VENV=$(VENV)] [TORCH="$(TORCH)"]'
@@ -53,8 +53,11 @@ demo: install ## generate a scene, then fit, compress, decompress, render, inspe
 	@echo "$$(wc -l < demo/pictures.txt) pictures of level 2:"
 	@sed -n '1~12p' demo/pictures.txt | sed 's/^/  /; $$s/$$/ .../'
 
+# A test process per processor, each with one thread, unless a test asks for more: that takes less time than one
+# process with all threads, because most tests are too small for several.
+WORKERS := $(shell n=$$(nproc); echo $$((n < 8 ? n : 8)))
 test: install ## run the tests
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 # The AVX-512 units with their intrinsics emulated, for processors that have AVX2 only. The tests named are those that
 # run one instruction set after the other; the fuzzers under sanitizers, which build their own, are left out.
@@ -70,6 +73,12 @@ emulated: install ## test the kernels for AVX-512 on a processor without it (nee
 	export PYTHONPATH=$(abspath build/emulated/path); \
 	$(BIN)/python -c 'from gspc import _codec, _kernels; assert _kernels.supported_isa() == _codec.supported_isa() == "v4"'; \
 	$(BIN)/python -m pytest -q -k 'not sanitizers' $(EMULATED_TESTS:%=tests/test_%.py)
+
+# Targets are small, so that they run thousands of inputs a second; with sanitizers, for every instruction set here.
+SECONDS ?= 60
+fuzz: ## fuzz the decoder core, SECONDS=60 for each of the targets (needs clang with libFuzzer)
+	tests/native/fuzz/build.sh
+	tests/native/fuzz/run.sh $(SECONDS)
 
 # What the compiled modules offer to Python, as nanobind sees it. Versions of nanobind differ in how they write it.
 STUBS := gspc/_kernels.pyi gspc/_codec.pyi
@@ -101,25 +110,48 @@ check: install cli $(VENV)/.dev $(STUBS:gspc/%=build/stubs/%) ## lint, formattin
 bench: install ## measure the speed of the kernels and the coder
 	$(BIN)/python tests/bench/run.py
 
-# The core for the web, one thread. Its own exceptions, so that the module imports next to nothing; linked at -O1
-# because Debian's emscripten cannot run its later optimizer under Debian's node. kernels/wasm/pcgs.mjs loads it.
+# The core for the web, one thread, and what an eye sees of a scene. Its own exceptions, so that the module imports next
+# to nothing; SSE2 as emscripten makes it of SIMD128; linked at -O1 because Debian's emscripten cannot run its later
+# optimizer under Debian's node. kernels/wasm/pcgs.mjs loads it.
 EMCC ?= emcc
-WASM_SOURCES := $(wildcard kernels/codec/*/*.cpp kernels/common/*.cpp)
+WASM_SOURCES := $(wildcard kernels/codec/*/*.cpp kernels/common/*.cpp kernels/wasm/*.cpp)
 WASM_FLAGS := -std=c++17 -Ikernels -DGSPC_ISA_NAMESPACE=isa_base -DGSPC_ISA_IS_base=1 -DNDEBUG \
-	-fwasm-exceptions -ffp-contract=off -fno-math-errno
-WASM_EXPORTS := $(shell sed -nE '/^typedef/!s/^(const )?[a-z0-9_]+[*]? (pcgs_[a-z_]+).*/_\2,/p' kernels/codec/api/pcgs.h | tr -d '\n')_malloc,_free
+	-fwasm-exceptions -msimd128 -msse2 -ffp-contract=off -fno-math-errno
+WASM_EXPORTS := $(shell sed -nE '/^typedef/!s/^(const )?[a-z0-9_]+[*]? (pcgs_[a-z_]+).*/_\2,/p' kernels/codec/api/pcgs.h kernels/wasm/view.h | tr -d '\n')_malloc,_free
 
 wasm: ## build the decoder for the web, build/wasm/pcgs.wasm (needs emcc)
 	@command -v $(EMCC) >/dev/null || { echo 'make wasm: no $(EMCC) here; apt-get install emscripten' >&2; exit 1; }
 	@$(MAKE) --no-print-directory build/wasm/pcgs.wasm
 
-build/wasm/%.o: kernels/%.cpp $(wildcard kernels/codec/*/*.h* kernels/codec/*/*.inc kernels/common/*.h*) Makefile
+build/wasm/%.o: kernels/%.cpp $(wildcard kernels/codec/*/*.h* kernels/codec/*/*.inc kernels/common/*.h* kernels/wasm/*.h) Makefile
 	@mkdir -p $(@D)
-	$(EMCC) -O2 $(WASM_FLAGS) -c $< -o $@
+	$(EMCC) -O3 $(WASM_FLAGS) -c $< -o $@
 
 build/wasm/pcgs.wasm: $(WASM_SOURCES:kernels/%.cpp=build/wasm/%.o)
 	$(EMCC) -O1 -fwasm-exceptions -sSTANDALONE_WASM -sWASM_BIGINT -sALLOW_MEMORY_GROWTH --no-entry \
 		-sEXPORTED_FUNCTIONS=$(WASM_EXPORTS) $^ -o $@
+
+# The page of `gspc view`, bundled from gspc/viewer/web with what package-lock.json pins. The result is committed:
+# nobody needs node to use it.
+VIEWER := gspc/viewer/static
+VIEWER_SOURCES := $(wildcard gspc/viewer/web/*.* kernels/wasm/*.*)
+ESBUILD := build/viewer/node_modules/.bin/esbuild
+BUNDLE = NODE_PATH=build/viewer/node_modules $(ESBUILD) --bundle --minify --format=iife --target=es2022 --log-level=warning \
+	--conditions=production --legal-comments=none --charset=utf8
+
+build/viewer/.made: gspc/viewer/web/package.json gspc/viewer/web/package-lock.json
+	@command -v npm >/dev/null || { echo 'make viewer: no npm here; install node 22 or later' >&2; exit 1; }
+	@mkdir -p $(@D) && cp $^ $(@D)
+	npm ci --prefix $(@D) --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+viewer: wasm build/viewer/.made ## bundle the viewer again, gspc/viewer/static (needs emcc and npm)
+	$(BUNDLE) gspc/viewer/web/start.mjs --outfile=$(VIEWER)/viewer.js
+	$(BUNDLE) gspc/viewer/web/worker.mjs --outfile=$(VIEWER)/worker.js
+	$(ESBUILD) gspc/viewer/web/boot.mjs --minify --target=es2022 --outfile=$(VIEWER)/boot.js
+	cp gspc/viewer/web/index.html gspc/viewer/web/style.css build/wasm/pcgs.wasm $(VIEWER)/
+	cp build/viewer/node_modules/playcanvas/LICENSE $(VIEWER)/LICENSE.playcanvas
+	sha256sum $(VIEWER_SOURCES) > $(VIEWER)/sources.txt
 
 # The core, the heads and a main function. The linker leaves out what they do not use.
 CMAKE := $(firstword $(wildcard $(BIN)/cmake) cmake)

@@ -27,7 +27,7 @@ PRECISION = {
         "log_scales": 1 / 32 + 1e-5,
         "opacities": 1.5 / 255,
         "dc": 0.5 / (0.15 * 255) + 1e-5,
-        "rest": 1 / 16 + 1 / 128,
+        "rest": 1 / 32 + 1 / 128,
     },
     "compressed.ply": {
         "means": 0.02,  # 1/1023 of half the way between neighbors of a chunk

@@ -24,10 +24,13 @@ from gspc.format.scene import QuantizedScene
 from gspc.format.tile import KEY, Tile
 from gspc.metrics import psnr
 from gspc.model.storage import TrainedModel, load_model
+from gspc.rendering.budget import WRITING
 from gspc.rotations import rotation_matrix
 from gspc.scene import Camera, Frame
 from gspc.tiles import TiledScene, TileIndex, read_index, write_index
 from gspc.tiles.plan import on_plan, split
+
+PICTURE = 64 * 48 * WRITING  # bytes of a view of the city
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +133,7 @@ def test_tiles_stay_decoded_while_memory_allows(city: Path) -> None:
     np.testing.assert_array_equal(roomy.render(camera), first)
     assert roomy.decoded == count == len(needed(opened(city), camera))
     plan = opened(city).plan(opened(city).index.frame.camera_to_canonical(camera))
-    tight = opened(city, max_memory=opened(city).memory(plan)).renderer()
+    tight = opened(city, max_memory=opened(city).memory(plan) + PICTURE).renderer()
     np.testing.assert_array_equal(tight.render(camera), first)
     tight.render(camera)
     assert tight.decoded > count
@@ -143,7 +146,7 @@ def test_short_memory_makes_far_tiles_coarser(city: Path) -> None:
     fine = full.plan(own)
     assert len(fine) >= 3 and {one.level for one in fine} == {3}
     notes: list[Any] = []
-    short = opened(city, max_memory=full.memory(fine) - 1, on_note=notes.append)
+    short = opened(city, max_memory=full.memory(fine) + PICTURE - 1, on_note=notes.append)
     levels = [one.level for one in short.plan(own)]
     assert levels == sorted(levels, reverse=True)
     assert levels[0] == 3 and levels[-1] == 2

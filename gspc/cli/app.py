@@ -24,12 +24,14 @@ COMMANDS = {
     "compress": "compress",
     "decompress": "decompress",
     "render": "render",
+    "view": "view",
     "export": "export",
     "eval": "evaluate",
     "inspect-bitstream": "inspect_bitstream",
     "tile": "tile",
     "join": "join",
     "demo-scene": "demo_scene",
+    "workflow": "workflow",
 }
 
 EXIT_BUG, EXIT_USAGE, EXIT_BACKEND, EXIT_INTERRUPTED, EXIT_CLOSED_PIPE = 1, 2, 5, 130, 141

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,10 +12,11 @@ from gspc.cli import console, options, process, targets
 from gspc.errors import UsageError
 
 if TYPE_CHECKING:
-    from gspc.pipeline import Exported
+    from gspc.pipeline import Exported, Source
 
 EXAMPLE = "gspc export scene.pcgs -o scene.ply"
 META = "meta.json"
+PAGE = "html"
 
 Input = Annotated[
     str | None,
@@ -40,7 +42,7 @@ To = Annotated[
     typer.Option(
         "--to",
         metavar="FORMAT",
-        help="ply, compressed.ply, spz, sog, glb or splat, where the suffix does not say it.",
+        help="ply, compressed.ply, spz, sog, glb, splat or html, where the suffix does not say it.",
     ),
 ]
 Degree = Annotated[
@@ -80,6 +82,7 @@ def command(
     output: Output = "-",
     to: To = None,
     upto: options.Upto = None,
+    region: options.Region = None,
     sh: Degree = 3,
     refine: Refine = 0,
     frame: Frame = None,
@@ -95,6 +98,9 @@ def command(
 
     The result is plain Gaussians, for viewers, engines and libraries. Anchors become Gaussians with spherical
     harmonics, fitted to what the suggested cameras see. Splats of other tools are converted.
+
+    A .pcgs stream as .html is one page with the scene, all its levels and a viewer inside; it opens without a
+    server or a network.
     """
     memory = options.byte_count(max_memory)
     unbundled = Path(output).name == META
@@ -104,6 +110,11 @@ def command(
     from gspc import pipeline
 
     kind = _format(to, output)
+    if kind == PAGE:
+        assert target is not None
+        if region is not None:
+            raise UsageError("--region means nothing for a page, which holds the stream as it is")
+        return _page(options.load(source), target, upto=upto, json_report=json_report, force=force)
     wanted = pipeline.ExportOptions(
         to=kind,
         upto=upto,
@@ -114,7 +125,8 @@ def command(
         spz_version=spz_version,
         check=not no_check,
     )
-    data = options.load(source)
+    data, rest = options.load_part(source, upto=upto, region=region, threads=threads, max_memory=memory)
+    wanted = replace(wanted, upto=rest)
     with console.status("exporting") as report:
         result = pipeline.export(data, wanted, threads=threads, max_memory=memory, report=report)
     for warning in result.warnings:
@@ -133,8 +145,9 @@ def _format(to: str | None, output: str) -> str:
     """What to write, from --to or the suffix. Raises UsageError."""
     from gspc import pipeline
 
-    known = pipeline.writable_formats()
-    found = to.lower().lstrip(".") if to is not None else pipeline.format_for(output)
+    known = (*pipeline.writable_formats(), PAGE)
+    by_suffix = PAGE if output.lower().endswith(f".{PAGE}") else pipeline.format_for(output)
+    found = to.lower().lstrip(".") if to is not None else by_suffix
     if found in known:
         return str(found)
     names = ", ".join(known)
@@ -143,6 +156,22 @@ def _format(to: str | None, output: str) -> str:
     if output == "-":
         raise UsageError(f"stdout has no suffix; say the format with --to, one of {names}")
     raise UsageError(f"-o {output}: its suffix names no format; add --to, one of {names}")
+
+
+def _page(
+    data: Source, target: targets.Target, *, upto: int | None, json_report: str | None, force: bool
+) -> None:
+    """Writes a stream as a page with its viewer."""
+    from gspc import pipeline
+
+    made = pipeline.page(data, upto=upto)
+    for warning in made.warnings:
+        console.warn(f"{data.name}: {warning}")
+    target.write(made.data)
+    size = len(made.data)
+    targets.note(f"{target.name}: {size:,} bytes, a page with levels 1 to {made.levels}", json_report)
+    values = {"input": data.name, "output": target.name, "format": PAGE, "bytes": size, "levels": made.levels}
+    targets.report(json_report, values, stdout_taken=target.path is None, force=force)
 
 
 def _line(result: Exported) -> str:

@@ -16,7 +16,7 @@ from gspc.errors import BitstreamError
 from gspc.format import limits
 from gspc.format.scene import F32, F64, I32, U8
 
-__all__ = ["COMPONENTS", "AnchorCosts", "anchor_costs", "plane_entropies"]
+__all__ = ["COMPONENTS", "AnchorCosts", "anchor_costs", "decoding_memory", "plane_entropies"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,14 @@ class AnchorCosts:
     def world(self) -> F64:  # [N, 3]
         """Anchors in world space."""
         return self.positions * self.voxel_size + np.array(self.origin)
+
+
+def decoding_memory(data: bytes, upto: int, *, threads: int = 1) -> int:
+    """Bytes that decoding a stream up to a level takes at most. Raises BitstreamError."""
+    try:
+        return _codec.decode_cost(bytes(data), upto, threads)[0]
+    except _codec.StreamError as error:
+        raise BitstreamError(str(error)) from None
 
 
 def anchor_costs(data: bytes, *, threads: int = 0, max_memory: int = limits.MAX_MEMORY) -> AnchorCosts:

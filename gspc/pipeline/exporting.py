@@ -136,14 +136,14 @@ def export(
     restored = restore(source, upto=options.upto, threads=threads, max_memory=max_memory)
     with naming(source.name):
         own = restored.scene.in_own_coordinates()
-        splats = _bake(own, options, report)
+        splats = _bake(own, options, report, max_memory)
         frame, warnings = representable(restored.scene.frame)
         made = _write(placed(splats, frame), options)
         if options.check:
             report("comparing with the scene")
             cameras = tuple(frame.camera_to_user(camera) for camera in own.cameras)
             scene = replace(restored.scene, frame=frame, cameras=cameras)
-            made = replace(made, check=_compare(scene, made, options))
+            made = replace(made, check=_compare(scene, made, options, max_memory))
     return replace(
         made,
         level=restored.level,
@@ -164,12 +164,14 @@ def _export_tiles(scene: TiledScene, options: ExportOptions, report: Report) -> 
         with naming(str(scene.folder / entry.file)):
             tile = scene.decode(number, scene.level)
             moved = replace(tile.frame, translation=tile.frame.translation - offset)
-            parts.append(placed(_bake(tile.in_own_coordinates(), options, lambda text: None), moved))
+            baked = _bake(tile.in_own_coordinates(), options, lambda text: None, scene.max_memory)
+            parts.append(placed(baked, moved))
     made = _write(joined(parts), options)
     if options.check:
         report("comparing with the scene")
         pairs = [(camera, _moved(camera, offset)) for camera in scene.cameras]
-        made = replace(made, check=_check(made, options, scene.renderer(), scene.index.background, pairs))
+        check = _check(made, options, scene.renderer(), scene.index.background, pairs, scene.max_memory)
+        made = replace(made, check=check)
     return replace(made, level=scene.level, levels=scene.index.levels, warnings=warnings + made.warnings)
 
 
@@ -197,13 +199,20 @@ def placed(splats: Splats, frame: Frame) -> Splats:
     return transform(splats, frame.rotation, frame.scale, frame.translation)
 
 
-def _bake(scene: DecodedScene, options: ExportOptions, report: Report) -> Splats:
+def _bake(scene: DecodedScene, options: ExportOptions, report: Report, max_memory: int) -> Splats:
     from gspc.splats import bake, refine
 
     degree = 0 if options.to == "splat" else options.degree  # a .splat holds no harmonics
-    splats = bake(scene, degree, lambda done, total: report(f"baking {100 * done // total} %"))
+
+    def baked(done: int, total: int) -> None:
+        report(f"baking {100 * done // total} %")
+
+    def refined(done: int, total: int) -> None:
+        report(f"refining {done} of {total}")
+
+    splats = bake(scene, degree, baked, max_memory=max_memory)
     if options.refine:
-        splats = refine(splats, scene, options.refine, lambda done, n: report(f"refining {done} of {n}"))
+        splats = refine(splats, scene, options.refine, refined, max_memory=max_memory)
     return splats
 
 
@@ -236,12 +245,13 @@ def _write(splats: Splats, options: ExportOptions) -> Exported:
     )
 
 
-def _compare(scene: DecodedScene, made: Exported, options: ExportOptions) -> ExportCheck:
+def _compare(scene: DecodedScene, made: Exported, options: ExportOptions, max_memory: int) -> ExportCheck:
     """Draws what the file holds, read back, beside the scene."""
     from gspc.rendering import Renderer
 
     pairs = [(camera, camera) for camera in scene.cameras]
-    return _check(made, options, Renderer(scene), scene.background, pairs)
+    neural = Renderer(scene, max_memory=max_memory)
+    return _check(made, options, neural, scene.background, pairs, max_memory)
 
 
 def _check(
@@ -250,12 +260,14 @@ def _check(
     neural: Drawing,
     background: tuple[float, float, float],
     cameras: Sequence[tuple[Camera, Camera]],
+    max_memory: int,
 ) -> ExportCheck:
     """Compares pictures; of each pair of cameras the first sees the scene, the second the file."""
     from gspc.metrics import psnr
     from gspc.splats import SplatRenderer, read_splats, spread
 
-    plain: Any = SplatRenderer(read_splats(made.data, frame=options.frame), background=background)
+    splats = read_splats(made.data, frame=options.frame)
+    plain: Any = SplatRenderer(splats, background=background, max_memory=max_memory)
     chosen = {id(camera) for camera in spread([camera for camera, _ in cameras], CHECKED)}
     pairs = [pair for pair in cameras if id(pair[0]) in chosen]
     found = [psnr(plain.render(of_file), neural.render(of_scene)) for of_scene, of_file in pairs]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gspc.errors import UsageError
+from gspc.format.limits import MAX_MEMORY
 from gspc.pipeline.plain import PlainScene, drawing
 
 if TYPE_CHECKING:
@@ -19,30 +20,37 @@ if TYPE_CHECKING:
     Drawable = DecodedScene | PlainScene | TiledScene
 
 
+def _drawn(scene: Drawable, device: str, max_memory: int) -> Drawing:
+    """What draws a scene and takes at most `max_memory` bytes; a tiled one has a limit of its own. Raises
+    BackendError, InputError."""
+    from gspc.rendering import Renderer
+    from gspc.scene import DecodedScene
+
+    if isinstance(scene, PlainScene):
+        return drawing(scene, device, max_memory)
+    if not isinstance(scene, DecodedScene):
+        return scene.renderer(device)
+    return Renderer(scene, device, max_memory=max_memory)
+
+
 def render_png(scene: Drawable, camera: Camera, *, device: str = "cpu") -> bytes:
     """One view as a PNG file."""
     return render_picture(scene, camera, "png", device=device)
 
 
-def render_picture(scene: Drawable, camera: Camera, kind: str, *, device: str = "cpu") -> bytes:
+def render_picture(
+    scene: Drawable,
+    camera: Camera,
+    kind: str,
+    *,
+    device: str = "cpu",
+    max_memory: int = MAX_MEMORY,
+) -> bytes:
     """One view as a file, `kind` "png" or "jpg"."""
-    from gspc.rendering import encode_jpeg, encode_png, render_view
-    from gspc.scene import DecodedScene
+    from gspc.rendering import encode_jpeg, encode_png
 
     encode = encode_jpeg if kind == "jpg" else encode_png
-    shown = _shown(scene, device)
-    if isinstance(shown, DecodedScene):
-        return encode(render_view(shown, camera, backend=device))
-    return encode(shown.render(camera))
-
-
-def _shown(scene: Drawable, device: str) -> DecodedScene | Drawing:
-    """What draws itself; a decoded scene, which others draw, as it is."""
-    from gspc.scene import DecodedScene
-
-    if isinstance(scene, DecodedScene):
-        return scene
-    return drawing(scene, device) if isinstance(scene, PlainScene) else scene.renderer(device)
+    return encode(_drawn(scene, device, max_memory).render(camera))
 
 
 def render_film(
@@ -52,6 +60,7 @@ def render_film(
     *,
     fps: float,
     device: str = "cpu",
+    max_memory: int = MAX_MEMORY,
     force: bool = False,
     on_picture: Callable[[int], None] | None = None,
 ) -> None:
@@ -59,8 +68,8 @@ def render_film(
     Raises OutputError, BackendError."""
     from gspc.rendering.video import write_video
 
-    shown = _shown(scene, device)
-    write_video(shown, cameras, path, fps=fps, backend=device, overwrite=force, on_frame=on_picture)
+    shown = _drawn(scene, device, max_memory)
+    write_video(shown, cameras, path, fps=fps, overwrite=force, on_frame=on_picture)
 
 
 def render_directory(
@@ -69,14 +78,15 @@ def render_directory(
     directory: Path,
     *,
     device: str = "cpu",
+    max_memory: int = MAX_MEMORY,
     force: bool = False,
     on_picture: Callable[[Path], None] | None = None,
 ) -> tuple[Path, ...]:
     """The views as PNG files named after them. Raises OutputError, before rendering, when one exists."""
     from gspc.rendering import write_frames
 
-    shown = _shown(scene, device)
-    return write_frames(shown, cameras, directory, backend=device, overwrite=force, on_frame=on_picture)
+    shown = _drawn(scene, device, max_memory)
+    return write_frames(shown, cameras, directory, overwrite=force, on_frame=on_picture)
 
 
 def coarse(scene: DecodedScene) -> DecodedScene:
@@ -95,7 +105,9 @@ def coarse(scene: DecodedScene) -> DecodedScene:
     return replace(scene, features=features)
 
 
-def draw_bit_map(source: Source, *, view: str | None = None, threads: int = 0) -> bytes:
+def draw_bit_map(
+    source: Source, *, view: str | None = None, threads: int = 0, max_memory: int = MAX_MEMORY
+) -> bytes:
     """A PNG: per level a panel of balls, sized by the anchors in a voxel and colored by the bits that the
     level adds there; below, voxels with newly decoded anchors in red.
 
@@ -104,4 +116,4 @@ def draw_bit_map(source: Source, *, view: str | None = None, threads: int = 0) -
     """
     from gspc.pipeline.bit_map import render_bit_map
 
-    return render_bit_map(source, view=view, threads=threads)
+    return render_bit_map(source, view=view, threads=threads, max_memory=max_memory)

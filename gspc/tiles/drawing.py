@@ -6,6 +6,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ from gspc.errors import BitstreamError, GspcError, InputError
 from gspc.format import limits
 from gspc.format.tile import PLAN
 from gspc.ops import arrays
+from gspc.rendering.budget import WRITING, Budget, array_bytes
 from gspc.rendering.culling import AnchorBounds, anchor_bounds, visible_anchors
 from gspc.rendering.heads import gaussians_for_view
 from gspc.rendering.rasterizer import Backend, choose_backend, rasterize
@@ -142,15 +144,18 @@ class TiledScene:
             farthest = np.arange(len(numbers)) >= len(numbers) - rest
             return self.level - rounds - farthest.astype(np.int64)
 
+        picture = WRITING * camera.width * camera.height
+
         def fits(steps: int) -> bool:
-            return self._memory(numbers, levels(steps)) <= self.max_memory
+            return self._memory(numbers, levels(steps)) + picture <= self.max_memory
 
         most = len(numbers) * (self.level - 1)
         steps = bisect_left(range(most + 1), True, key=fits)
         if steps > most:
+            least = self._memory(numbers, levels(most)) + picture
             raise BitstreamError(
-                f"camera '{camera.name}': its {len(numbers)} tiles take about "
-                f"{self._memory(numbers, levels(most)):,} bytes even at level 1; give a larger --max-memory"
+                f"camera '{camera.name}': its {len(numbers)} tiles take about {least:,} bytes even at level 1; "
+                "give a larger --max-memory"
             )
         return tuple(
             Drawn(int(number), int(level)) for number, level in zip(numbers, levels(steps), strict=True)
@@ -180,6 +185,7 @@ class TileRenderer:
         drawn = self.scene.plan(own)
         self._say(camera, drawn)
         room = self.scene.max_memory - self.scene.gaussian_memory(drawn)
+        room -= WRITING * camera.width * camera.height
         parts = []
         for one in drawn:
             scene, bounds = self._tile(one.number, one.level, room)
@@ -234,12 +240,16 @@ class TileRenderer:
             with torch.no_grad():
                 drawn = rasterize(self.backend, means, quats, scales, opacities, colors, camera, background)
             return drawn.image.cpu().numpy()
+        budget = Budget(self.scene.max_memory).holding(array_bytes(*shapes))
+        budget = budget.holding(WRITING * camera.width * camera.height)
         lens = (camera.fx, camera.fy, camera.cx, camera.cy)
-        pose, size = camera.world_to_camera, (camera.width, camera.height)
-        try:
-            return arrays.rasterize(*shapes, pose, lens, *size, background).image
-        except ValueError as error:  # more Gaussians in more places than the rasterizer counts
-            raise InputError(f"camera '{camera.name}': cannot be drawn: {error}") from None
+        view = (camera.world_to_camera, lens, camera.width, camera.height, background)
+        kept = sum(size for _, _, size in self._kept.values())
+        with suppress(arrays.OverBudget):
+            return arrays.rasterize(*shapes, *view, budget.holding(kept).room).image
+        self._kept.clear()  # tiles make room for large Gaussians
+        with budget.drawing(camera.name):
+            return arrays.rasterize(*shapes, *view, budget.room).image
 
 
 def _shown(scene: DecodedScene, bounds: AnchorBounds, camera: Camera, frame: Frame, center: F64) -> Gaussians:

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from gspc.codec import decode
+from gspc.codec.costs import decoding_memory
 from gspc.errors import BitstreamError, InputError
-from gspc.format import StreamInfo, describe
+from gspc.format import describe
 from gspc.format.tile import PLAN, Tile, tile_in
 from gspc.rendering.culling import CUTOFF, anchor_bounds
 from gspc.scene import F64, Camera, DecodedScene
 from gspc.tiles.index import MAX_TILES, TileEntry, TileIndex, TileLevel, Triple, spread_evenly
 
 SAME = 1e-6  # of a background's colors
-WORKER = 4 << 20  # bytes that a thread takes for batches through the networks, generously
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def read_tile_stream(data: bytes, file: str, *, threads: int, max_memory: int) -
         anchors = tile.frame.to_canonical(scene.frame.to_user(scene.anchors))
         measured.add(scene, tile, anchors)
         count = int(scene.gaussian_mask.sum())
-        memory = _decoding_memory(stream, scene)
+        memory = decoding_memory(data, number)
         rows.append(TileLevel(level.offset + level.length, len(anchors), count, memory))
     entry = TileEntry(
         name=tile.name,
@@ -86,18 +86,6 @@ def _tile_of(scene: DecodedScene) -> Tile:
     if tile is None:
         raise InputError("is no tile; join streams of folders that gspc tile wrote")
     return tile
-
-
-def _decoding_memory(stream: StreamInfo, scene: DecodedScene) -> int:
-    """Bytes that decoding takes with one thread, generously: the arrays, and what the largest slice needs on
-    its way through the networks, which the core counts alike (kernels/codec/stream/plan.cpp)."""
-    shape = stream.header.shape
-    of_slices: dict[int, int] = {}
-    for part in stream.slices:
-        of_slices[part.slice] = of_slices.get(part.slice, 0) + part.anchors
-    anchor = 40 + shape.offsets + 2 * shape.context_size + 32 * shape.values
-    walk = max(of_slices.values(), default=0) * anchor + WORKER + sum(shape.grid.entries)
-    return 2 * (memory_of(scene) + walk)
 
 
 def memory_of(scene: DecodedScene) -> int:

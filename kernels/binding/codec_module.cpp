@@ -11,6 +11,7 @@ void bind_shape(nb::module_& m);
 void bind_stream(nb::module_& m);
 void bind_costs(nb::module_& m);
 void bind_transcode(nb::module_& m);
+void bind_reader(nb::module_& m);
 
 NB_MODULE(_codec, m) {
   bind_isa(m);
@@ -20,4 +21,5 @@ NB_MODULE(_codec, m) {
   bind_stream(m);
   bind_costs(m);
   bind_transcode(m);
+  bind_reader(m);
 }

@@ -2,6 +2,11 @@
 //
 //   const pcgs = await load(await (await fetch('pcgs.wasm')).arrayBuffer());
 //   const scene = pcgs.decode(bytes, { upto: 2 });
+//   const view = pcgs.view(scene); // view.mjs: what an eye sees of it
+//   const reader = pcgs.open(); // reader.mjs: a stream that comes in pieces
+
+import { open } from './reader.mjs';
+import { view } from './view.mjs';
 
 const OPTIONS_BYTES = 16; // pcgs_options: i32 upto, i32 threads, u64 max_memory
 const ERROR_BYTES = 256;
@@ -20,21 +25,36 @@ export async function load(source) {
   }
   const { exports } = await WebAssembly.instantiate(module, imports);
   exports._initialize();
-  return { decode: (data, options = {}) => decode(exports, data, options) };
+  return {
+    decode: (data, options = {}) => decode(exports, data, options),
+    open: (options = {}) => open(exports, { withOptions, text, contents }, options),
+    view: (scene, first, end) => view(exports, scene, first, end),
+    memory: () => exports.memory.buffer.byteLength,
+  };
 }
 
-function decode(core, data, { upto = 0, maxMemory = 1 << 30 }) {
-  const size = data.byteLength;
-  const at = core.malloc(size + OPTIONS_BYTES + ERROR_BYTES + 8);
+// What work(address of a pcgs_options) gives.
+function withOptions(core, { upto = 0, maxMemory = 1 << 30 }, work) {
+  const at = core.malloc(OPTIONS_BYTES);
   if (at === 0) throw new Error('out of memory');
-  const options = (at + size + 7) & ~7;
-  const error = options + OPTIONS_BYTES;
-  new Uint8Array(core.memory.buffer, at, size).set(data);
   const view = new DataView(core.memory.buffer);
-  view.setInt32(options, upto, true);
-  view.setInt32(options + 4, 1, true);
-  view.setBigUint64(options + 8, BigInt(maxMemory), true);
-  const scene = core.pcgs_decode(at, size, options, error, ERROR_BYTES);
+  view.setInt32(at, upto, true);
+  view.setInt32(at + 4, 1, true);
+  view.setBigUint64(at + 8, BigInt(maxMemory), true);
+  try {
+    return work(at);
+  } finally {
+    core.free(at);
+  }
+}
+
+function decode(core, data, options) {
+  const size = data.byteLength;
+  const at = core.malloc(size + ERROR_BYTES);
+  if (at === 0) throw new Error('out of memory');
+  const error = at + size;
+  new Uint8Array(core.memory.buffer, at, size).set(data);
+  const scene = withOptions(core, options, (given) => core.pcgs_decode(at, size, given, error, ERROR_BYTES));
   const message = scene === 0 ? text(core, error) : '';
   core.free(at);
   if (scene === 0) throw new Error(message);
@@ -73,9 +93,30 @@ function contents(core, scene) {
     gaussianLevels: new Uint8Array(core.memory.buffer, core.pcgs_gaussian_levels(scene), n * offsets).slice(),
     distanceScale: core.pcgs_distance_scale(scene),
     heads,
-    cameras: core.pcgs_camera_count(scene),
+    cameras: Array.from({ length: core.pcgs_camera_count(scene) }, (_, i) => camera(core, scene, i)),
+    background: background(core, scene),
     metadata: text(core, core.pcgs_metadata(scene)),
   };
+}
+
+function background(core, scene) {
+  const at = core.malloc(12);
+  core.pcgs_background(scene, at);
+  const rgb = Array.from(new Float32Array(core.memory.buffer, at, 3));
+  core.free(at);
+  return rgb;
+}
+
+// pcgs_camera: the name, u32 width and height, then from byte 16 on doubles.
+const CAMERA_BYTES = 144;
+
+function camera(core, scene, index) {
+  const at = core.malloc(CAMERA_BYTES);
+  core.pcgs_camera_at(at, scene, index);
+  const [name, width, height] = new Uint32Array(core.memory.buffer, at, 3);
+  const [fx, fy, cx, cy, ...worldToCamera] = new Float64Array(core.memory.buffer, at + 16, 16);
+  core.free(at);
+  return { name: text(core, name), width, height, fx, fy, cx, cy, worldToCamera };
 }
 
 // Structures are returned through a pointer that comes first.

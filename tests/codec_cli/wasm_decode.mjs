@@ -15,8 +15,9 @@ for (const line of readFileSync(0, 'utf8').trim().split('\n')) {
     const alive = scene.gaussianLevels.filter((value) => value > 0).length;
     const layers = ['hidden', 'opacity', 'color', 'cov'].map((name) => scene.heads[name]);
     const heads = layers.map(({ outputs, inputs, weight, bias }) => [outputs, inputs, sum(weight), sum(bias)]);
-    const shown = { level, levels, truncated, symbolHash, count, cameras, metadata, sums, alive, heads };
-    console.log(JSON.stringify({ ...shown, features: scene.features.size, residuals: scene.residuals }));
+    const shown = { level, levels, truncated, symbolHash, count, metadata, sums, alive, heads };
+    const sizes = { features: scene.features.size, residuals: scene.residuals, cameras: cameras.length };
+    console.log(JSON.stringify({ ...shown, ...sizes }));
   } catch (error) {
     console.log(JSON.stringify({ error: error.message }));
   }

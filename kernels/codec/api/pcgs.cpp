@@ -3,14 +3,32 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <new>
+#include <utility>
 
-#include "codec/stream/stream.hpp"
+#include "codec/api/scene.hpp"
 
-struct pcgs_scene {
-  gspc::DecodedStream stream;
-  gspc::FloatHeads heads;
-};
+namespace gspc {
+
+pcgs_scene* scene_of(DecodedStream stream) {
+  auto scene = std::make_unique<pcgs_scene>();
+  scene->stream = std::move(stream);
+  scene->heads = dequantize(scene->stream.heads);
+  return scene.release();
+}
+
+DecodeOptions decode_options(const pcgs_options* options) {
+  DecodeOptions decode;
+  if (options == nullptr) return decode;
+  if (options->upto < 0) stream_fail("levels count from 1");
+  decode.upto = options->upto;
+  decode.threads = options->threads;
+  if (options->max_memory != 0) decode.max_memory = options->max_memory;
+  return decode;
+}
+
+}  // namespace gspc
 
 namespace {
 
@@ -30,33 +48,42 @@ void report(char* error, size_t size, const char* text) {
   error[n] = 0;
 }
 
+// What `work` gives, or `failed` with a line in `error`.
+template <class Result, class Work>
+Result guarded(Result failed, char* error, size_t error_size, Work work) {
+  try {
+    return work();
+  } catch (const std::bad_alloc&) {
+    report(error, error_size, "out of memory");
+  } catch (const std::exception& e) {
+    report(error, error_size, e.what());
+  }
+  return failed;
+}
+
 }  // namespace
 
 extern "C" {
 
 pcgs_scene* pcgs_decode(const void* data, size_t size, const pcgs_options* options, char* error,
                         size_t error_size) {
-  pcgs_scene* scene = nullptr;
-  try {
+  pcgs_scene* const none = nullptr;
+  return guarded(none, error, error_size, [&] {
     if (data == nullptr && size > 0) gspc::stream_fail("no data");
-    gspc::DecodeOptions decode;
-    if (options != nullptr) {
-      if (options->upto < 0) gspc::stream_fail("levels count from 1");
-      decode.upto = options->upto;
-      decode.threads = options->threads;
-      if (options->max_memory != 0) decode.max_memory = options->max_memory;
-    }
-    scene = new pcgs_scene;
-    scene->stream = gspc::decode_stream(static_cast<const uint8_t*>(data), size, decode);
-    scene->heads = gspc::dequantize(scene->stream.heads);
-    return scene;
-  } catch (const std::bad_alloc&) {
-    report(error, error_size, "out of memory");
-  } catch (const std::exception& e) {
-    report(error, error_size, e.what());
-  }
-  delete scene;
-  return nullptr;
+    const gspc::DecodeOptions decode = gspc::decode_options(options);
+    return gspc::scene_of(gspc::decode_stream(static_cast<const uint8_t*>(data), size, decode));
+  });
+}
+
+int32_t pcgs_estimate(const void* data, size_t size, const pcgs_options* options, pcgs_cost* cost,
+                      char* error, size_t error_size) {
+  return guarded(0, error, error_size, [&] {
+    if (data == nullptr && size > 0) gspc::stream_fail("no data");
+    const gspc::DecodeOptions decode = gspc::decode_options(options);
+    const gspc::DecodeCost found = gspc::decode_cost(static_cast<const uint8_t*>(data), size, decode);
+    if (cost != nullptr) *cost = {found.memory, found.work};
+    return 1;
+  });
 }
 
 void pcgs_free(pcgs_scene* scene) { delete scene; }

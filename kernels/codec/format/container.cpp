@@ -27,12 +27,13 @@ bool letters(uint32_t tag) {
   return true;
 }
 
-// The header at `offset`; false when fewer bytes than a header are left.
-bool read_chunk_header(const uint8_t* data, size_t size, size_t offset, Chunk& chunk) {
-  if (offset > size || size - offset < kChunkHeaderBytes) return false;
-  ByteReader in(data + offset, kChunkHeaderBytes, "chunk header");
+}  // namespace
+
+bool read_chunk(const FileWindow& file, uint64_t offset, Chunk& chunk) {
+  if (!file.holds(offset, offset + kChunkHeaderBytes)) return false;
+  ByteReader in(file.at(offset), kChunkHeaderBytes, "chunk header");
   const std::string where = "chunk header at byte " + std::to_string(offset);
-  chunk.offset = offset;
+  chunk.offset = static_cast<size_t>(offset);
   chunk.tag = in.u32();
   chunk.level = in.u8();
   const int flags = in.u8();
@@ -40,17 +41,12 @@ bool read_chunk_header(const uint8_t* data, size_t size, size_t offset, Chunk& c
   chunk.slice = in.u32();
   chunk.length = in.u32();
   chunk.crc = in.u32();
-  if (in.u32() != crc32(data + offset, kChunkHeaderBytes - 4)) stream_fail_in(where, "checksum error");
+  if (in.u32() != crc32(file.at(offset), kChunkHeaderBytes - 4)) stream_fail_in(where, "checksum error");
   if (!letters(chunk.tag) || flags != 0 || reserved != 0 || chunk.level > kMaxLevels)
     stream_fail_in(where, "malformed");
   if (chunk.length > kMaxChunkBytes) stream_fail_in(chunk.name(), "longer than 1 GiB");
-  chunk.payload = data + offset + kChunkHeaderBytes;
-  return true;
-}
-
-// Header and whole payload present?
-bool read_chunk(const uint8_t* data, size_t size, size_t offset, Chunk& chunk) {
-  return read_chunk_header(data, size, offset, chunk) && size - offset - kChunkHeaderBytes >= chunk.length;
+  chunk.payload = file.at(offset) + kChunkHeaderBytes;
+  return chunk.length <= file.end - offset - kChunkHeaderBytes;
 }
 
 void check_preamble(const uint8_t* data, size_t size) {
@@ -68,13 +64,12 @@ void check_preamble(const uint8_t* data, size_t size) {
   if (data[10] != 0 || data[11] != 0) stream_fail("preamble: reserved bytes are not zero");
 }
 
-// Walks the chunks of one level; false when the data ends first.
-bool walk_level(const uint8_t* data, size_t size, const StreamIndex& index, int level,
-                std::vector<Chunk>& chunks) {
+bool read_level(const FileWindow& file, const StreamIndex& index, int level, std::vector<Chunk>& chunks) {
   const LevelEntry& entry = index.levels[static_cast<size_t>(level) - 1];
-  if (entry.offset > size || size - entry.offset < entry.length) return false;
-  size_t at = entry.offset;
-  const size_t end = entry.offset + entry.length;
+  const uint64_t end = entry.offset + entry.length;
+  if (!file.holds(entry.offset, end)) return false;
+  const FileWindow window{file.data, file.first, end};
+  uint64_t at = entry.offset;
   uint32_t next_slice = 0;
   const auto& lengths = index.slice_length[static_cast<size_t>(level) - 1];
   const auto skip_absent = [&] {
@@ -82,7 +77,7 @@ bool walk_level(const uint8_t* data, size_t size, const StreamIndex& index, int 
   };
   while (at < end) {
     Chunk chunk;
-    if (!read_chunk(data, end, at, chunk))
+    if (!read_chunk(window, at, chunk))
       stream_fail("index and chunk headers disagree at byte " + std::to_string(at));
     if (chunk.level != level) stream_fail_in(chunk.name(), "lies in level " + std::to_string(level));
     if (chunk.tag == kTagSlice) {
@@ -101,8 +96,6 @@ bool walk_level(const uint8_t* data, size_t size, const StreamIndex& index, int 
     stream_fail_in("level " + std::to_string(level), "slices of the index are missing");
   return true;
 }
-
-}  // namespace
 
 std::string Chunk::name() const {
   std::string text = "chunk " + tag_name(tag);
@@ -209,14 +202,15 @@ StreamIndex read_index(const uint8_t* data, size_t size) {
   return index;
 }
 
-Container read_container(const uint8_t* data, size_t size, int upto) {
+Container read_front(const uint8_t* data, size_t size) {
   check_preamble(data, size);
   Container file;
-  if (!read_chunk(data, size, kPreambleBytes, file.index_chunk)) stream_fail("truncated inside the index");
+  const FileWindow window{data, 0, size};
+  if (!read_chunk(window, kPreambleBytes, file.index_chunk)) stream_fail("truncated inside the index");
   if (file.index_chunk.tag != kTagIndex) stream_fail("the first chunk is not INDX");
   check_crc(file.index_chunk);
   file.index = read_index(file.index_chunk.payload, file.index_chunk.length);
-  if (!read_chunk(data, size, file.index_chunk.end(), file.head)) stream_fail("truncated inside the header");
+  if (!read_chunk(window, file.index_chunk.end(), file.head)) stream_fail("truncated inside the header");
   if (file.head.tag != kTagHead) stream_fail("the second chunk is not HEAD");
   if (file.index_chunk.level != 0 || file.head.level != 0 || file.index_chunk.slice != kNoSlice ||
       file.head.slice != kNoSlice)
@@ -224,27 +218,32 @@ Container read_container(const uint8_t* data, size_t size, int upto) {
   check_crc(file.head);
   if (file.head.end() > kIndexWindow) stream_fail("INDX and HEAD do not fit the first 16 KiB");
 
-  const size_t begin = file.index.levels[0].offset;
+  const uint64_t begin = file.index.levels[0].offset;
   size_t at = file.head.end();
   if (begin < at) stream_fail("index and chunk headers disagree: level 1 begins before the header ends");
   while (at < begin) {
     Chunk chunk;
-    if (!read_chunk(data, size, at, chunk)) stream_fail("truncated before level 1");
+    if (!read_chunk(window, at, chunk)) stream_fail("truncated before level 1");
     if (chunk.level != 0 || chunk.slice != kNoSlice || chunk.end() > begin)
       stream_fail_in(chunk.name(), "index and chunk headers disagree");
     file.front.push_back(chunk);
     at = chunk.end();
   }
-  const int levels = static_cast<int>(file.index.levels.size());
   const LevelEntry& last = file.index.levels.back();
   file.file_bytes = last.offset + last.length;
+  return file;
+}
+
+Container read_container(const uint8_t* data, size_t size, int upto) {
+  Container file = read_front(data, size);
+  const int levels = static_cast<int>(file.index.levels.size());
   if (size > file.file_bytes)
     stream_fail(std::to_string(size - file.file_bytes) + " bytes follow the end of the stream");
   file.truncated = size < file.file_bytes;
   const int wanted = upto > 0 ? std::min(upto, levels) : levels;
   for (int level = 1; level <= wanted; ++level) {
     std::vector<Chunk> chunks;
-    if (!walk_level(data, size, file.index, level, chunks)) break;
+    if (!read_level({data, 0, size}, file.index, level, chunks)) break;
     file.levels.push_back(std::move(chunks));
     file.whole_levels = level;
   }

@@ -73,6 +73,21 @@ void write_preamble(std::vector<uint8_t>& file);
 // Throws unless the payload's checksum holds; the message names the chunk.
 void check_crc(const Chunk& chunk);
 
+// Bytes [first, end) of a file.
+struct FileWindow {
+  const uint8_t* data = nullptr;
+  uint64_t first = 0, end = 0;
+
+  bool holds(uint64_t begin, uint64_t until) const {
+    return first <= begin && begin <= until && until <= end;
+  }
+  const uint8_t* at(uint64_t offset) const { return data + (offset - first); }
+};
+
+// The chunk whose header lies at `offset`; false unless header and whole payload are in the window. Throws
+// StreamError for a header that is damaged or malformed.
+bool read_chunk(const FileWindow& file, uint64_t offset, Chunk& chunk);
+
 // A file taken apart as far as its bytes reach. Chunk payloads point into the caller's data.
 struct Container {
   StreamIndex index;
@@ -84,6 +99,17 @@ struct Container {
   uint64_t file_bytes = 0;  // as the index says
   bool truncated = false;
 };
+
+// Preamble, INDX, HEAD and the chunks of level 0; the levels stay empty. Throws StreamError where the data
+// ends before level 1 or does not begin like a stream.
+Container read_front(const uint8_t* data, size_t size);
+
+// The chunks of one level, which must agree with the index; false when the window does not hold all of it.
+bool read_level(const FileWindow& file, const StreamIndex& index, int level, std::vector<Chunk>& chunks);
+
+// The bytes that tell whether these are a stream of a version that is readable here. Throws StreamError if
+// not.
+void check_preamble(const uint8_t* data, size_t size);
 
 // Reads structure up to level `upto` (0: all). Checks magic, version, chunk headers, the checksums of INDX
 // and HEAD and that index and headers agree; payload checksums of other chunks are the reader's. Throws

@@ -18,34 +18,6 @@ void take_once(const Chunk*& place, const Chunk& chunk) {
   stream_fail_in(chunk.name(), "unknown and needed to read this stream; update gspc");
 }
 
-StreamChunks sort_chunks(const Container& file) {
-  StreamChunks c;
-  for (const Chunk& chunk : file.front) {
-    check_crc(chunk);
-    if (chunk.tag == kTagCameras) take_once(c.cameras, chunk);
-    else if (chunk.tag == kTagMetadata) take_once(c.metadata, chunk);
-    else if (chunk.tag == kTagFrame) take_once(c.frame, chunk);
-    else if (!chunk.ancillary()) fail_unknown(chunk);
-  }
-  for (size_t l = 0; l < file.levels.size(); ++l) {
-    const Chunk* networks = nullptr;
-    std::vector<const Chunk*> slices(file.index.slices(), nullptr);
-    for (const Chunk& chunk : file.levels[l]) {
-      check_crc(chunk);
-      if (chunk.tag == kTagSlice) slices[chunk.slice] = &chunk;
-      else if (chunk.tag == kTagNetworks) take_once(networks, chunk);
-      else if (chunk.tag == kTagGrid && l == 0) take_once(c.grid, chunk);
-      else if (chunk.tag == kTagHeads && l == 0) take_once(c.heads, chunk);
-      else if (!chunk.ancillary()) fail_unknown(chunk);
-    }
-    const bool parameters = networks != nullptr && (l > 0 || (c.grid != nullptr && c.heads != nullptr));
-    if (!parameters) stream_fail_in("level " + std::to_string(l + 1), "a chunk of parameters is missing");
-    c.networks.push_back(networks);
-    c.slices.push_back(std::move(slices));
-  }
-  return c;
-}
-
 // Slices and where their anchors go.
 void plan_slices(StreamPlan& plan) {
   const StreamIndex& index = plan.file.index;
@@ -78,6 +50,34 @@ void plan_slices(StreamPlan& plan) {
 
 }  // namespace
 
+void sort_front(const std::vector<Chunk>& chunks, StreamChunks& sorted) {
+  for (const Chunk& chunk : chunks) {
+    check_crc(chunk);
+    if (chunk.tag == kTagCameras) take_once(sorted.cameras, chunk);
+    else if (chunk.tag == kTagMetadata) take_once(sorted.metadata, chunk);
+    else if (chunk.tag == kTagFrame) take_once(sorted.frame, chunk);
+    else if (!chunk.ancillary()) fail_unknown(chunk);
+  }
+}
+
+void sort_level(const std::vector<Chunk>& chunks, int level, size_t slices, StreamChunks& sorted) {
+  const Chunk* networks = nullptr;
+  std::vector<const Chunk*> found(slices, nullptr);
+  for (const Chunk& chunk : chunks) {
+    check_crc(chunk);
+    if (chunk.tag == kTagSlice) found[chunk.slice] = &chunk;
+    else if (chunk.tag == kTagNetworks) take_once(networks, chunk);
+    else if (chunk.tag == kTagGrid && level == 1) take_once(sorted.grid, chunk);
+    else if (chunk.tag == kTagHeads && level == 1) take_once(sorted.heads, chunk);
+    else if (!chunk.ancillary()) fail_unknown(chunk);
+  }
+  const bool first = sorted.grid != nullptr && sorted.heads != nullptr;
+  if (networks == nullptr || (level == 1 && !first))
+    stream_fail_in("level " + std::to_string(level), "a chunk of parameters is missing");
+  sorted.networks.push_back(networks);
+  sorted.slices.push_back(std::move(found));
+}
+
 void fail_in(const Chunk& chunk, const StreamError& error) {
   stream_fail_in(error.place.empty() ? chunk.name() : error.place, error.problem);
 }
@@ -94,7 +94,9 @@ StreamPlan plan_stream(Container file, StreamHeader header, int upto) {
                 std::to_string(plan.levels()));
   if (plan.file.index.first_key.back() >> (3 * plan.header.position_bits))
     stream_fail_in("chunk INDX", "slices beyond the positions");
-  plan.chunks = sort_chunks(plan.file);
+  sort_front(plan.file.front, plan.chunks);
+  for (int level = 1; level <= plan.levels(); ++level)
+    sort_level(plan.file.levels[static_cast<size_t>(level) - 1], level, plan.slices(), plan.chunks);
   plan_slices(plan);
   return plan;
 }
@@ -106,17 +108,21 @@ StreamPlan plan_stream(const uint8_t* data, size_t size, int upto) {
 }
 
 uint64_t walk_memory(const StreamPlan& plan, size_t workers) {
-  const StreamHeader& h = plan.header;
-  const uint64_t k = static_cast<uint64_t>(h.offsets()), c = static_cast<uint64_t>(h.context_size());
-  const uint64_t anchor = 40 + k + 2 * c + 32 * static_cast<uint64_t>(h.values());
-  constexpr uint64_t kBuffers = 384 << 10;  // a worker's, for batches through the networks
-  return workers * (plan.largest * anchor + kBuffers) + grid_entries(h.grid);
+  const uint64_t anchor = state_bytes(plan.header) + kTreeBytes;
+  return workers * (plan.largest * anchor + worker_bytes(plan.header)) + 2 * grid_entries(plan.header.grid);
 }
 
-void check_memory(uint64_t need, uint64_t limit, const char* work) {
-  if (need > limit)
-    stream_fail(std::string(work) + " needs about " + std::to_string((need >> 20) + 1) +
-                " MiB of memory, the limit is " + std::to_string(limit >> 20) + " MiB; raise --max-memory");
+uint64_t walk_work(const StreamPlan& plan) {
+  uint64_t work = model_work(plan.header);
+  std::vector<uint64_t> old(plan.slices());
+  for (size_t l = 0; l < plan.parts.size(); ++l)
+    for (size_t i = 0; i < plan.slices(); ++i) {
+      if (static_cast<int>(l) >= plan.slice_levels[i]) continue;
+      const uint64_t fresh = plan.parts[l][i].fresh;
+      work += slice_work(plan.header, static_cast<int>(l) + 1, fresh, old[i]);
+      old[i] += fresh;
+    }
+  return work;
 }
 
 StreamModel read_model(const StreamPlan& plan) {

@@ -9,6 +9,7 @@
 
 #include "codec/format/container.hpp"
 #include "codec/format/header.hpp"
+#include "codec/stream/cost.hpp"
 #include "codec/stream/slice.hpp"
 #include "codec/stream/slice_streams.hpp"
 #include "codec/stream/stream.hpp"
@@ -25,6 +26,12 @@ struct StreamChunks {
   std::vector<const Chunk*> networks;             // per level
   std::vector<std::vector<const Chunk*>> slices;  // [level][slice]; nullptr where a level lacks the slice
 };
+
+// What the chunks of level 0 are.
+void sort_front(const std::vector<Chunk>& chunks, StreamChunks& sorted);
+// What those of a level are, into `sorted` (grid, heads) and its last rows; slices are told from others.
+// Throws StreamError for checksums that do not hold, and for chunks that are unknown, missing or there twice.
+void sort_level(const std::vector<Chunk>& chunks, int level, size_t slices, StreamChunks& sorted);
 
 struct StreamPlan {
   Container file;
@@ -53,8 +60,8 @@ StreamPlan plan_stream(const uint8_t* data, size_t size, int upto);
 
 // Bytes that `workers` threads take to walk slices, and the grid.
 uint64_t walk_memory(const StreamPlan& plan, size_t workers);
-// Throws StreamError when `need` is beyond `limit` bytes. work: "decoding".
-void check_memory(uint64_t need, uint64_t limit, const char* work);
+// Work of walking all slices, as cost.hpp counts it.
+uint64_t walk_work(const StreamPlan& plan);
 
 // Grid and networks up to the plan's level.
 StreamModel read_model(const StreamPlan& plan);

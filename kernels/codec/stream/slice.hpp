@@ -46,6 +46,8 @@ struct SliceState {
 
   // Empty, with room for `anchors`.
   void reset(const StreamHeader& header, size_t anchors);
+  // Room for `anchors` in all, those that are there included, which stay.
+  void grow(const StreamHeader& header, size_t anchors);
 };
 
 // The mixtures of one run.

@@ -1,0 +1,137 @@
+// Fetching a stream piece by piece: each request gets the bytes that are missing, and those that have come stay.
+
+/** A fault of the scene's bytes or of the way to them. `kind`: file (what is there cannot be shown), network. */
+export class SourceError extends Error {
+  constructor(kind, message) {
+    super(message);
+    this.kind = kind;
+  }
+}
+
+/** Bytes that grow at their end; `bytes` is what is there. */
+class Growing {
+  constructor() {
+    this.bytes = new Uint8Array(0);
+    this.room = new Uint8Array(0);
+  }
+
+  append(part) {
+    const length = this.bytes.length + part.length;
+    if (length > this.room.length) {
+      const room = new Uint8Array(Math.max(length, this.room.length * 2));
+      room.set(this.bytes);
+      this.room = room;
+    }
+    this.room.set(part, this.bytes.length);
+    this.bytes = this.room.subarray(0, length);
+  }
+}
+
+/** A scene that is there already: in the page, or a file of the visitor's. */
+export class BytesSource {
+  constructor(bytes) {
+    this.bytes = bytes;
+    this.total = bytes.length;
+  }
+
+  async upTo() {
+    return this.bytes;
+  }
+
+  pause() {}
+}
+
+/** A scene behind an address. `onBytes(have)` is told whenever bytes have come. */
+export class RangeSource {
+  constructor(url, onBytes) {
+    this.url = url;
+    this.onBytes = onBytes;
+    this.data = new Growing();
+    this.total = null; // bytes of the file, once a server said so
+    this.tag = null; // what tells versions of the file apart
+    this.abort = null;
+    this.body = null; // the rest of a file whose server knows no ranges
+  }
+
+  get bytes() {
+    return this.data.bytes;
+  }
+
+  /**
+   * The file's first bytes, at least `end` of them; fewer where the file ends sooner.
+   * Throws SourceError; what has come stays, and another call goes on behind it.
+   */
+  async upTo(end) {
+    while (this.bytes.length < end && this.bytes.length !== this.total) {
+      const had = this.bytes.length;
+      this.abort ??= new AbortController();
+      if (this.body !== null) await this.readBody(end);
+      else await this.request(end);
+      if (this.bytes.length === had) throw new SourceError('network', 'the server sends no more bytes');
+    }
+    return this.bytes;
+  }
+
+  /** Ends the request that is under way. */
+  pause() {
+    this.abort?.abort();
+    this.abort = null;
+    this.body = null;
+  }
+
+  async request(end) {
+    const from = this.bytes.length;
+    let response;
+    try {
+      const headers = { Range: `bytes=${from}-${end - 1}` };
+      response = await fetch(this.url, { headers, signal: this.abort.signal, cache: 'no-store' });
+    } catch (error) {
+      throw this.broken(error);
+    }
+    if (response.status === 416) throw new SourceError('file', 'the file on the server ends too early');
+    if (!response.ok) throw new SourceError('network', `the server answered ${response.status}`);
+    this.checkSame(response);
+    this.body = response.body.getReader();
+    this.skip = response.status === 206 ? 0 : from; // without ranges the file begins again
+    await this.readBody(response.status === 206 ? Infinity : end);
+  }
+
+  /** Remembers which file it is, and refuses another one under the same address. */
+  checkSame(response) {
+    const range = /\/(\d+)$/.exec(response.headers.get('Content-Range') ?? '');
+    const length = response.headers.get('Content-Length');
+    const total = range ? Number(range[1]) : response.status === 200 && length !== null ? Number(length) : null;
+    const tag = response.headers.get('ETag') ?? response.headers.get('Last-Modified');
+    const other = (this.total !== null && total !== null && total !== this.total) || (this.tag !== null && tag !== this.tag);
+    if (this.bytes.length > 0 && other) throw new SourceError('file', 'the file on the server has changed; reload the page');
+    this.total = total ?? this.total;
+    this.tag = tag;
+  }
+
+  /** Takes from the response until `end` bytes are there, or to its end. */
+  async readBody(end) {
+    while (this.bytes.length < end) {
+      let part;
+      try {
+        part = await this.body.read();
+      } catch (error) {
+        this.body = null;
+        throw this.broken(error);
+      }
+      if (part.done) {
+        this.body = null;
+        if (end !== Infinity && this.total === null) this.total = this.bytes.length;
+        return;
+      }
+      const skipped = Math.min(this.skip, part.value.length);
+      this.skip -= skipped;
+      this.data.append(part.value.subarray(skipped));
+      this.onBytes(this.bytes.length);
+    }
+  }
+
+  broken(error) {
+    if (error.name === 'AbortError') return new SourceError('paused', 'paused');
+    return new SourceError('network', 'the connection was lost');
+  }
+}
