@@ -237,8 +237,8 @@ SECTIONS = {
 
         Streams that are joined come from one run of gspc tile: their frames are equal, their boxes do not
         overlap, their backgrounds are the same. They lie in the index's folder or below and are named
-        relative to it; links that lead out of it are not followed. Each stream is decoded once for each level, to say
-        what it takes to draw it.
+        relative to it; links that lead out of it are not followed. Each stream is decoded once for each
+        level, to say what it takes to draw it.
         """,
     "render": """
         TILES

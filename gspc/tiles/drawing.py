@@ -154,8 +154,8 @@ class TiledScene:
         if steps > most:
             least = self._memory(numbers, levels(most)) + picture
             raise BitstreamError(
-                f"camera '{camera.name}': its {len(numbers)} tiles take about {least:,} bytes even at level 1; "
-                "give a larger --max-memory"
+                f"camera '{camera.name}': its {len(numbers)} tiles take about {least:,} bytes even at "
+                "level 1; give a larger --max-memory"
             )
         return tuple(
             Drawn(int(number), int(level)) for number, level in zip(numbers, levels(steps), strict=True)
