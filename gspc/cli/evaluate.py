@@ -130,6 +130,7 @@ def command(
     all_views: AllViews = False,
     device: options.RenderDevice = "cpu",
     threads: options.Threads = 0,
+    max_memory: options.MaxMemory = options.DEFAULT_MEMORY,
     force: options.Force = False,
 ) -> None:
     """Compare a scene with photographs, or with the splat it was made from, level by level.
@@ -152,9 +153,9 @@ def command(
         _refuse("--compare", photographs or output is not None)
         compare.run(inputs or [], wanted, json_report, csv_file, plot, force=force)
         return
-    _check_asked(inputs or [], data, plot, output)
-    assert data is not None
+    data = _check_asked(inputs or [], data, plot, output)
     source = inputs[0] if inputs else None
+    memory = options.byte_count(max_memory)
     _check_reports((json_report, csv_file, page), source, force=force)
     process.limit_threads(threads)
     from gspc import pipeline
@@ -179,6 +180,7 @@ def command(
             levels=wanted,
             device=device,
             threads=threads,
+            max_memory=memory,
             report=report,
             album=album,
         )
@@ -195,8 +197,8 @@ def _refuse(name: str, wrong: bool) -> None:
         )
 
 
-def _check_asked(inputs: list[str], data: Path | None, plot: str | None, output: str | None) -> None:
-    """Refuses what makes no sense where a scene is compared with photographs. Raises UsageError."""
+def _check_asked(inputs: list[str], data: Path | None, plot: str | None, output: str | None) -> Path:
+    """Where the photographs are that a scene is to be compared with. Raises UsageError."""
     if output is not None:
         raise UsageError("-o names the table of --aggregate; --json and --csv write scores")
     if plot is not None:
@@ -205,6 +207,7 @@ def _check_asked(inputs: list[str], data: Path | None, plot: str | None, output:
         raise UsageError("--data is missing: name the directory with the photographs")
     if len(inputs) > 1:
         raise UsageError(f"one INPUT at a time, not {len(inputs)}; --compare takes several reports")
+    return data
 
 
 def _report(

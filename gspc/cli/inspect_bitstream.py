@@ -63,6 +63,7 @@ def command(
         ),
     ] = False,
     threads: options.Threads = 0,
+    max_memory: options.MaxMemory = options.DEFAULT_MEMORY,
     force: options.Force = False,
 ) -> None:
     """Show what a file is made of.
@@ -73,13 +74,14 @@ def command(
     """
     from gspc import pipeline
 
+    memory = options.byte_count(max_memory)
     picture = _map_target(bit_map, view, source, json_report=json_report, force=force)
     targets.check(json_report, source, force=force)
     given = options.load(source)
     stream = pipeline.as_stream(given, threads=threads)
-    result = pipeline.inspect(stream, rates=rates, levels=levels, threads=threads)
+    result = pipeline.inspect(stream, rates=rates, levels=levels, threads=threads, max_memory=memory)
     if picture is not None:
-        picture.write(pipeline.draw_bit_map(stream, view=view, threads=threads))
+        picture.write(pipeline.draw_bit_map(stream, view=view, threads=threads, max_memory=memory))
     map_on_stdout = picture is not None and picture.path is None
     if not map_on_stdout and not (json_report is not None and targets.is_stdout(json_report)):
         _show(result, chunks=chunks)

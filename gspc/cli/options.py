@@ -72,8 +72,12 @@ def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite an existing output.")]
+MAX_THREADS = 4096
 Threads = Annotated[
-    int, typer.Option("--threads", metavar="N", min=0, help="Threads to use; 0 takes every core at hand.")
+    int,
+    typer.Option(
+        "--threads", metavar="N", min=0, max=MAX_THREADS, help="Threads to use; 0 takes every core at hand."
+    ),
 ]
 Upto = Annotated[
     int | None, typer.Option("--upto", metavar="LEVEL", min=1, help="Stop after this level, counted from 1.")
@@ -190,7 +194,7 @@ MaxMemory = Annotated[
     typer.Option(
         "--max-memory",
         metavar="SIZE",
-        help="Refuse streams whose decoding takes more memory than this, such as 500MB or 2GiB.",
+        help="Refuse what takes more memory than this to decode or to draw, such as 500MB or 2GiB.",
     ),
 ]
 KINDS = {"pcgs": "stream", "scene": "decoded scene", "model": "model", "splats": "splat of another tool"}

@@ -24,7 +24,7 @@ from gspc import pipeline
 from gspc.codec import decode
 
 STATIC = Path(__file__).resolve().parents[2] / "gspc/viewer/static"
-RUNS = 5
+RUNS = 3
 TURNING = """(async () => {
   let frames = 0;
   const count = () => { frames += 1; };

@@ -61,12 +61,12 @@ export class Looks {
       return;
     }
     this.looked[i] = data;
-    this.took = Math.max(this.took, data.took);
     if (this.looked.every((part) => part !== null)) this.done();
   }
 
   done() {
     this.busy = false;
+    this.took = Math.max(0, ...this.looked.map((part) => part.took));
     const resolve = this.resolve;
     this.resolve = null;
     if (resolve) resolve({ means: this.placed, looked: this.looked });
@@ -83,7 +83,6 @@ export class Looks {
     if (!worth || this.busy || now < this.free) return;
     this.busy = true;
     this.asked = eye;
-    this.took = 0;
     const before = this.looked;
     this.looked = new Array(this.parts).fill(null);
     for (let i = 0; i < this.parts; i++) {

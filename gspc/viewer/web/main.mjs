@@ -6,6 +6,7 @@ import { startEngine } from './engine.mjs';
 import { Panel, sized } from './panel.mjs';
 import { Player } from './player.mjs';
 import { Rig } from './rig.mjs';
+import { Splats } from './splats.mjs';
 import { drawThumbnail } from './thumbnails.mjs';
 
 const MOST_PIXELS = 2; // of the screen for one of the page, along a side
@@ -40,12 +41,20 @@ export class Viewer {
     this.engine.app.on('update', (seconds) => this.tick(seconds));
     this.engine.app.on('postrender', () => { this.frames++; });
     this.engine.device.on('devicelost', () => this.panel.message('The graphics device was lost; reload the page.'));
+    this.warmUp();
     new ResizeObserver(() => this.resize()).observe(this.canvas);
     this.resize();
     this.dropping();
     setInterval(() => this.readOut(), 1000);
     addEventListener('hashchange', () => this.fromLink());
     await this.open(this.settings.source, this.settings.name);
+  }
+
+  /** Draws a Gaussian that cannot be seen: the engine makes its shaders while the first bytes are on their way. */
+  warmUp() {
+    const nothing = new Splats(this.engine.device, [new Float32Array(3)]);
+    nothing.show(this.engine.scene.gsplat);
+    this.engine.wake();
   }
 
   /** Shows another scene in place of what is shown. @param {{url?: string, bytes?: ArrayBuffer}} source */
