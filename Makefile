@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SOURCES := $(shell find gspc kernels man pyproject.toml -type f \
 	! -path '*/__pycache__/*' ! -path 'man/guide/*' ! -path 'man/mkdocs*' ! -name '*.so' ! -name '.*' | LC_ALL=C sort)
 
-.PHONY: help install demo test emulated check stubs bench wasm viewer cli dist man docs clean FORCE
+.PHONY: help install demo test emulated fuzz check stubs bench wasm viewer cli dist man docs clean FORCE
 
 help: ## list the targets
 	@echo 'make TARGET [VENV=$(VENV)] [TORCH="$(TORCH)"]'
@@ -73,6 +73,12 @@ emulated: install ## test the kernels for AVX-512 on a processor without it (nee
 	export PYTHONPATH=$(abspath build/emulated/path); \
 	$(BIN)/python -c 'from gspc import _codec, _kernels; assert _kernels.supported_isa() == _codec.supported_isa() == "v4"'; \
 	$(BIN)/python -m pytest -q -k 'not sanitizers' $(EMULATED_TESTS:%=tests/test_%.py)
+
+# Targets are small, so that they run thousands of inputs a second; with sanitizers, for every instruction set here.
+SECONDS ?= 60
+fuzz: ## fuzz the decoder core, SECONDS=60 for each of the targets (needs clang with libFuzzer)
+	tests/native/fuzz/build.sh
+	tests/native/fuzz/run.sh $(SECONDS)
 
 # What the compiled modules offer to Python, as nanobind sees it. Versions of nanobind differ in how they write it.
 STUBS := gspc/_kernels.pyi gspc/_codec.pyi

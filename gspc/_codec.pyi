@@ -409,6 +409,9 @@ def encode_stream(
 def decode_stream(
     data: bytes, upto: int, threads: int, max_memory: int, symbols: bool, ideal: bool, reverse: bool
 ) -> DecodedStream: ...
+def decode_cost(data: bytes, upto: int, threads: int) -> tuple[int, int]:
+    """(bytes of memory, work) that decoding takes at most."""
+
 def predict_centers(
     shape: StreamShape,
     levels: int,

@@ -24,6 +24,9 @@ def flush_denormals(on: bool) -> bool:
     Counts denormal numbers as zero, or not, on all threads. Returns what was set before.
     """
 
+class RasterBudgetError(MemoryError):
+    pass
+
 class RasterState:
     @property
     def pairs(self) -> int:
@@ -66,9 +69,10 @@ def raster_forward(
     height: int,
     background: Sequence[float],
     timings: RasterTimings | None = None,
+    budget: int = 18446744073709551615,
 ) -> tuple[NDArray[numpy.float32], NDArray[numpy.float32], NDArray[numpy.int32], RasterState]:
     """
-    Image [H, W, 3], alpha [H, W], radii [M] and what the backward pass needs. means [M, 3], quats [M, 4] (wxyz), scales [M, 3], opacities [M], colors [M, 3]; world_to_camera [16] row by row; intrinsics fx, fy, cx, cy.
+    Image [H, W, 3], alpha [H, W], radii [M] and what the backward pass needs. means [M, 3], quats [M, 4] (wxyz), scales [M, 3], opacities [M], colors [M, 3]; world_to_camera [16] row by row; intrinsics fx, fy, cx, cy. Raises RasterBudgetError before more than budget bytes are taken, here and in the backward pass.
     """
 
 def raster_backward(

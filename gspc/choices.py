@@ -5,5 +5,6 @@ from typing import Literal
 
 Background = Literal["auto", "white", "black"]
 Precision = Literal["float32", "bf16"]
+HeadsBackend = Literal["auto", "gspc", "tinycudann"]
 LensField = Literal["full", "crop"]
 Exif = Literal["auto", "apply", "ignore"]

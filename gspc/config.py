@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-from gspc.choices import Background, Exif, LensField, Precision
+from gspc.choices import Background, Exif, HeadsBackend, LensField, Precision
 from gspc.errors import UsageError
 from gspc.presets import DEFAULT_PRESET, GSPC
 from gspc.recipe import Recipe
@@ -97,8 +97,12 @@ class FitOptions:
     target_size: bytes that the stream of all levels should take; None takes what the rate weights make of it.
     preview: iterations between pictures of a view beside the output; 0 writes none.
     max_anchors: that growth may reach; None: as many as half of the memory holds.
+    gpu_memory: gigabytes of photographs that a GPU keeps, those beyond are copied there while the step before
+        runs; None: a quarter of the GPU's memory.
     heads_precision: of the Gaussian heads' products while training, until they are quantized for the stream;
         "bf16" needs a CUDA device.
+    heads_backend: who multiplies the heads' matrices while training, until they are quantized: "gspc",
+        "tinycudann", which must be installed and needs a CUDA device, or what is known to be faster ("auto").
     recipe: what is learned and how; see `gspc.recipe`.
     metadata: what the model and its streams say about their making, beside the trainer's own entries.
 
@@ -120,7 +124,9 @@ class FitOptions:
     target_size: int | None = None
     preview: int = 0
     max_anchors: int | None = None
+    gpu_memory: float | None = None
     heads_precision: Precision = "float32"
+    heads_backend: HeadsBackend = "auto"
     recipe: Recipe = GSPC
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -154,6 +160,12 @@ class FitOptions:
             raise UsageError(f"--preview {self.preview}: give 0 or a positive number")
         if self.max_anchors is not None and self.max_anchors < MIN_MAX_ANCHORS:
             raise UsageError(f"--max-anchors {self.max_anchors}: give at least {MIN_MAX_ANCHORS}")
+        if self.heads_backend not in get_args(HeadsBackend):
+            raise UsageError(
+                f"--heads-backend {self.heads_backend}: give one of {', '.join(get_args(HeadsBackend))}"
+            )
+        if self.gpu_memory is not None and not 0 <= self.gpu_memory < 1e6:
+            raise UsageError(f"--gpu-memory {self.gpu_memory}: give gigabytes, 0 or more")
         if self.heads_precision not in get_args(Precision):
             raise UsageError(
                 f"--heads-precision {self.heads_precision}: give one of {', '.join(get_args(Precision))}"

@@ -24,6 +24,7 @@ EXTRA_OF = {
     "torchac": "torchac",
     "backports.zstd": "spz",
     "av": "video",
+    "snakemake": "workflow",
 }
 
 

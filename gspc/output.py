@@ -135,10 +135,21 @@ def _replacing(target: Path) -> Iterator[BinaryIO]:
             stream.flush()
             os.fsync(descriptor)
             temporary.replace(target)
+        _keep_name(target.parent)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def _keep_name(folder: Path) -> None:
+    """Has the system write down which names a folder has: a crash of the machine could undo a rename."""
+    with suppress(OSError):  # folders that cannot be opened or synchronized, as on some network file systems
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _temporary(target: Path) -> tuple[Path, int]:

@@ -19,7 +19,7 @@ MACHINES = {
     "aarch64": ("aarch64-linux-gnu-g++", "aarch64-linux-gnu-gcc", "qemu-aarch64"),
     "s390x (big-endian)": ("s390x-linux-gnu-g++", "s390x-linux-gnu-gcc", "qemu-s390x"),
 }
-PROGRAMS = ("pcgs_info", "pcgs_edges")
+PROGRAMS = ("pcgs_info.c", "pcgs_edges.c", "pcgs_cost.cpp")
 # The stand-alone decoder (make cli), which is built for this machine only: it needs zlib.
 DECODER = sorted([*(ROOT / "kernels/cli").glob("*.cpp"), *(ROOT / "kernels/heads").glob("*.cpp")])
 
@@ -32,7 +32,7 @@ def find(*names: str) -> str | None:
 
 @cache
 def programs_for(machine: str) -> dict[str, list[str]]:
-    """The commands that run pcgs_info and pcgs_edges, and pcgs on this machine; skips without a compiler."""
+    """The commands that run the programs of tests/codec_cli, and pcgs on this machine; skips without gcc."""
     cxx, cc, emulator = MACHINES[machine]
     runner = find(emulator, f"{emulator}-static") if emulator else None
     missing = [name for name in (cxx, cc) if shutil.which(name) is None]
@@ -64,7 +64,7 @@ def programs_for(machine: str) -> dict[str, list[str]]:
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         core = list(pool.map(build, SOURCES))
-        mains = {name: [build(ROOT / f"tests/codec_cli/{name}.c")] for name in PROGRAMS}
+        mains = {name.partition(".")[0]: [build(ROOT / "tests/codec_cli" / name)] for name in PROGRAMS}
         if emulator is None and has_zlib(cxx):
             mains["pcgs"] = [*pool.map(build, DECODER), "-lz"]
     commands = {}

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from cli_tools import Cli
 
 from gspc.ops.kernels import kernels
+
+ON_HOST = Path(__file__).with_name("cuda_on_host.hpp")
 
 
 @pytest.fixture
@@ -25,3 +32,30 @@ def isa(request: pytest.FixtureRequest) -> Iterator[str]:
         pytest.skip(f"this processor has no {request.param}")
     yield request.param
     kernels().set_isa(kernels().supported_isa())
+
+
+@pytest.fixture(scope="session")
+def host_library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """The CUDA kernels, compiled for the host by the emulation of cuda_on_host.hpp."""
+    from gspc.ops import cuda
+
+    compiler = shutil.which("g++")
+    if compiler is None:
+        pytest.skip("g++ is not on this machine")
+    target = tmp_path_factory.mktemp("cuda") / "kernels.so"
+    units = [str(path) for path in cuda.sources() if path.suffix == ".cu"]
+    flags = ["-x", "c++", "-std=c++17", "-O1", "-Wno-unknown-pragmas", "-fPIC", "-shared", "-include"]
+    subprocess.run(
+        [compiler, *flags, str(ON_HOST), "-o", str(target), *units], check=True, capture_output=True
+    )
+    return cuda.load(target)
+
+
+@pytest.fixture
+def on_host(host_library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls of CUDA kernels run on the host, on tensors of the CPU."""
+    from gspc.ops import cuda
+
+    monkeypatch.setattr(cuda, "_library", lambda: host_library)
+    monkeypatch.setattr(cuda, "stream", lambda tensor: 0)
+    monkeypatch.setattr(cuda, "on_device", lambda tensor: contextlib.nullcontext())

@@ -41,7 +41,7 @@ def inspection(**changes: Any) -> Inspection:
 
 
 def test_inspect_shows_where_the_bytes_go(cli: Cli) -> None:
-    cli.monkeypatch.setattr(pipeline, "inspect", lambda source, rates, levels, threads: inspection())
+    cli.monkeypatch.setattr(pipeline, "inspect", lambda source, **_: inspection())
     ran = cli("inspect-bitstream", stdin=STREAM)
     assert (ran.code, ran.err) == (0, "")
     text = ran.out.decode()
@@ -62,7 +62,7 @@ def test_inspect_json(cli: Cli) -> None:
     cli.monkeypatch.setattr(
         pipeline,
         "inspect",
-        lambda source, rates, levels, threads: inspection(whole_levels=1, problems=("cut",)),
+        lambda source, **_: inspection(whole_levels=1, problems=("cut",)),
     )
     ran = cli("inspect-bitstream", "--json", stdin=STREAM)
     assert ran.code == 0
@@ -83,12 +83,11 @@ def test_inspect_json(cli: Cli) -> None:
 
 
 def test_inspect_check(cli: Cli) -> None:
-    cli.monkeypatch.setattr(pipeline, "inspect", lambda source, rates, levels, threads: inspection())
+    cli.monkeypatch.setattr(pipeline, "sound_levels", lambda source: (2, None))
+    cli.monkeypatch.setattr(pipeline, "inspect", lambda source, **_: inspection())
     ran = cli("inspect-bitstream", "--check", stdin=STREAM)
     assert (ran.code, ran.err) == (0, "gspc: s.pcgs: 50 chunks verified, no damage\n")
-    cli.monkeypatch.setattr(
-        pipeline, "inspect", lambda source, rates, levels, threads: inspection(problems=("a", "b"))
-    )
+    cli.monkeypatch.setattr(pipeline, "inspect", lambda source, **_: inspection(problems=("a", "b")))
     ran = cli("inspect-bitstream", "--check", stdin=STREAM)
     assert ran.code == 4
     assert ran.lines[-1].startswith("gspc: error: s.pcgs: is damaged; get the file again")

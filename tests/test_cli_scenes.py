@@ -54,12 +54,13 @@ def restored(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def test_decompress_writes_a_scene_to_a_pipe(cli: Cli, restored: list[dict[str, Any]]) -> None:
-    ran = cli("decompress", "--upto", "2", "--threads", "3", "--max-memory", "1.5GB", stdin=STREAM)
+    Path("a.pcgs").write_bytes(STREAM)
+    ran = cli("decompress", "a.pcgs", "--upto", "2", "--threads", "3", "--max-memory", "1.5GB")
     assert ran.code == 0
     assert ran.out == write_scene(SCENE)
-    assert ran.err == "gspc: warning: stdin: level 2 of 3 was used\n"
+    assert ran.err == "gspc: warning: a.pcgs: level 2 of 3 was used\n"
     assert restored == [
-        {"upto": 2, "threads": 3, "max_memory": 1_500_000_000, "name": "stdin", "kind": "pcgs"}
+        {"upto": 2, "threads": 3, "max_memory": 1_500_000_000, "name": "a.pcgs", "kind": "pcgs"}
     ]
 
 

@@ -300,9 +300,9 @@ def test_evaluate_on_another_background_renders_on_it(
     seen = []
 
     class Spy(Renderer):
-        def __init__(self, scene: Any, *rest: Any) -> None:
+        def __init__(self, scene: Any, *rest: Any, **more: Any) -> None:
             seen.append(scene.background)
-            super().__init__(scene, *rest)
+            super().__init__(scene, *rest, **more)
 
     monkeypatch.setattr("gspc.rendering.Renderer", Spy)
     source = pipeline.load_source(stream)

@@ -7,9 +7,6 @@ ctypes calls and autograd functions that a GPU machine uses, and compares them w
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +21,6 @@ from gspc.ops import ssim as ssim_ops
 from gspc.ops.grid import cuda as grid_cuda
 from gspc.ops.ssim import cuda as ssim_cuda
 from gspc.ops.ssim import definition
-
-HEADER = Path(__file__).with_name("cuda_on_host.hpp")
 
 
 @pytest.mark.skipif(cuda.nvcc() is None, reason="nvcc is not on this machine")
@@ -109,35 +104,6 @@ def test_cache_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GSPC_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
     assert cuda.cache_directory() == Path("/cache/gspc")
-
-
-@pytest.fixture(scope="module")
-def host_library(tmp_path_factory: pytest.TempPathFactory):
-    compiler = shutil.which("g++")
-    if compiler is None:
-        pytest.skip("g++ is not on this machine")
-    target = tmp_path_factory.mktemp("cuda") / "kernels.so"
-    units = [str(path) for path in cuda.sources() if path.suffix == ".cu"]
-    flags = [
-        "-x",
-        "c++",
-        "-std=c++17",
-        "-O1",
-        "-Wno-unknown-pragmas",
-        "-fPIC",
-        "-shared",
-        "-include",
-        str(HEADER),
-    ]
-    subprocess.run([compiler, *flags, "-o", str(target), *units], check=True, capture_output=True)
-    return cuda.load(target)
-
-
-@pytest.fixture
-def on_host(host_library, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cuda, "_library", lambda: host_library)
-    monkeypatch.setattr(cuda, "stream", lambda tensor: 0)
-    monkeypatch.setattr(cuda, "on_device", lambda tensor: contextlib.nullcontext())
 
 
 def pictures(height: int, width: int, kind: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:

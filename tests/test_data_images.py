@@ -243,3 +243,24 @@ def test_memory_is_flat_in_the_number_of_views(tmp_path: Path) -> None:
         return most
 
     assert peak(80) < 1.1 * peak(8)
+
+
+def test_a_picture_of_too_many_pixels_is_refused_by_its_header(tmp_path: Path) -> None:
+    """A file of half a megabyte would take gigabytes. Nothing of its pixels needs to be there to see that."""
+    header = struct.pack(">IIBBBBB", 13_000, 13_000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", len(header)) + b"IHDR" + header
+    path = tmp_path / "bomb.png"
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", zlib.crc32(chunk[4:])) + bytes(4) + b"IDAT"
+    )
+    with pytest.raises(InputError, match=r"bomb.png: 13000x13000 pixels; at most 134 million .* reduce it"):
+        images.inspect_photo(path)
+
+
+def test_large_images_are_reduced_and_composed_in_strips(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (41, 29, 4), dtype=np.uint8)
+    small, flat = images.reduce_image(pixels, 11, 17), images.compose(pixels, (0.2, 0.4, 1.0))
+    monkeypatch.setattr(images, "_STRIP", 100)
+    assert np.array_equal(images.reduce_image(pixels, 11, 17), small)
+    assert np.array_equal(images.compose(pixels, (0.2, 0.4, 1.0)), flat)

@@ -328,7 +328,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         fit_settings.read_settings(tmp_path)
     for data in (b"preset = ", b"\xff\xfe", b"a = 1\na = 2"):
         (tmp_path / "bad.toml").write_bytes(data)
-        with pytest.raises(UsageError, match=r"bad\.toml: is not TOML \("):
+        with pytest.raises(UsageError, match=r"bad\.toml: is not TOML that can be read \("):
             fit_settings.read_settings(tmp_path / "bad.toml")
 
 

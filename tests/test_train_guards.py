@@ -15,7 +15,7 @@ from gspc.codec.export import export_model
 from gspc.config import DataOptions, FitOptions
 from gspc.data import load_scene
 from gspc.data.demo import write_demo_scene
-from gspc.errors import InputError, UsageError
+from gspc.errors import BackendError, InputError, UsageError
 from gspc.model.masks import first_level
 from gspc.scene import SceneData, View
 from gspc.train import fit
@@ -138,3 +138,13 @@ def test_views_that_do_not_belong_are_warned_of(demo: SceneData, tmp_path: Path)
         assert result.held_out is not None and (result.held_out < 12) == warned
         assert any("poses may be wrong" in text for text in observer.messages) == warned
     assert fit(replace(demo, test=()), tmp_path / "no.pt", FitOptions(iterations=2), Quiet()).held_out is None
+
+
+def test_a_full_gpu_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(trainer_module.Trainer, "step", full)
+    with pytest.raises(BackendError, match=r"the GPU's memory is full; .*--gpu-memory") as caught:
+        fit(noise_scene(), tmp_path / "m.pt", FitOptions(iterations=5, device="cpu"), Quiet())
+    assert caught.value.exit_code == 5

@@ -67,13 +67,13 @@ def test_mean_costs_of_a_level(scene: SceneData) -> None:
     whole = term.price(at)
     of_gaussians = float(term.offsets.bits(at)[0].detach())
     anchors = (float(whole.bits.detach()) - of_gaussians) / model.anchors
-    assert whole.cost.anchor == pytest.approx(anchors, rel=1e-5)
-    assert whole.cost.gaussian == pytest.approx(of_gaussians / (10 * model.anchors), rel=1e-5)
+    assert float(whole.cost.anchor) == pytest.approx(anchors, rel=1e-5)
+    assert float(whole.cost.gaussian) == pytest.approx(of_gaussians / (10 * model.anchors), rel=1e-5)
     living = index % 3 == 0
     model.masks.data[~living] = -20.0
     some, alone = attributes(model, index, 1), attributes(model, index[living], 1)
-    assert some.cost.anchor == pytest.approx(alone.cost.anchor, rel=1e-5)
-    assert some.cost.anchor != pytest.approx(anchors, rel=1e-4)
+    assert float(some.cost.anchor) == pytest.approx(float(alone.cost.anchor), rel=1e-5)
+    assert float(some.cost.anchor) != pytest.approx(anchors, rel=1e-4)
     # At a later level, where nothing is new, a Gaussian would still cost what its values cost there.
     assert attributes(model, index[living], 2).cost.gaussian > 1
 
@@ -88,14 +88,15 @@ def test_marginal_cost_of_masks(scene: SceneData, level: int) -> None:
     masks[:, :3, 0] = 20.0  # three of each anchor's ten at level 1, two more at level 2
     masks[:, 3:5, 1] = 60.0
     found = symbols(model, index, level)
-    before, cost = float(found.bits.detach()), found.cost
+    before = float(found.bits.detach())
+    anchor, gaussian = float(found.cost.anchor), float(found.cost.gaussian)
     more = float(symbols(model, torch.cat([index, index[:1]]), level).bits.detach()) - before
     alive = (3, 2)[level - 1]
     candidates = (10, 7)[level - 1]
-    assert candidates / 10 * cost.anchor + alive * cost.gaussian == pytest.approx(more, rel=1e-3)
+    assert candidates / 10 * anchor + alive * gaussian == pytest.approx(more, rel=1e-3)
     masks[0, 9, level - 1] = 60.0
     more = float(symbols(model, index, level).bits.detach()) - before
-    assert cost.gaussian == pytest.approx(more, rel=1e-2)
+    assert gaussian == pytest.approx(more, rel=1e-2)
 
 
 @pytest.mark.parametrize("level", [1, 3])
@@ -114,7 +115,7 @@ def test_masks_pay_means_or_their_own_bits(
         rate_loss.backward()
         grad = made.model.masks.grad
         assert grad is not None
-        found[costs] = grad[..., 0], float(rate_loss.detach()), bits
+        found[costs] = grad[..., 0], float(rate_loss.detach()), float(bits)
         in_sample = torch.zeros(made.model.anchors, dtype=torch.bool)
         in_sample[sample.index] = True
     mean, own = found["mean"][0], found["own"][0]
@@ -142,5 +143,5 @@ def test_masks_pay_for_positions_and_their_own_symbols(scene: SceneData) -> None
         cost = symbols(made.model, sample.index, 1).cost  # the same with and without noise
     assert cost is not None
     per_bit = (slopes["position_rate"] - slopes[""]) / (POSITION_BITS / 10)
-    expected = per_bit * (cost.gaussian + cost.anchor / 10)
+    expected = per_bit * float(cost.gaussian + cost.anchor / 10)
     assert per_bit > 0 and slopes["mask_rate"] - slopes[""] == pytest.approx(expected, rel=1e-3)

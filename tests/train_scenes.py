@@ -17,7 +17,8 @@ from gspc.train.rate import AnchorRows, RateLoss, RateSample, Standing
 from gspc.train.rate.loss import LOSS_UNIT
 from gspc.train.rate.sample import LevelSample, level_sample
 from gspc.train.schedule import Schedule
-from gspc.train.trainer import Shot, Trainer
+from gspc.train.shots import Shot
+from gspc.train.trainer import Trainer
 
 SMALL = GSPC.changed(
     features=6,

@@ -29,6 +29,7 @@ COMMANDS = {
     "eval": "evaluate",
     "inspect-bitstream": "inspect_bitstream",
     "demo-scene": "demo_scene",
+    "workflow": "workflow",
 }
 
 EXIT_BUG, EXIT_USAGE, EXIT_BACKEND, EXIT_INTERRUPTED, EXIT_CLOSED_PIPE = 1, 2, 5, 130, 141

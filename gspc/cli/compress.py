@@ -30,7 +30,8 @@ def command(
         typer.Option(
             "--max-size",
             metavar="SIZE",
-            help="Write as many levels as fit into this size, such as 8MB or 500k.",
+            help="Write as many levels as fit into this size, such as 8MB or 500k, and of the next level the "
+            "parts of the scene that fit.",
         ),
     ] = None,
     output: Annotated[
@@ -69,6 +70,8 @@ def command(
     target.write(result.data)
     sizes = ", ".join(f"{level + 1}: {size:,}" for level, size in enumerate(result.level_bytes))
     left_out = f"{result.levels} of {result.available} levels, " * (most is not None)
+    if result.slices is not None:
+        left_out += f"the last with {result.slices[0]} of {result.slices[1]} slices, "
     line = f"{target.name}: {left_out}{len(result.data):,} bytes; up to level {sizes}"
     targets.note(line, json_report)
     values = {
@@ -79,6 +82,7 @@ def command(
         "levels_available": result.available,
         "bytes_up_to_level": list(result.level_bytes),
         "max_size": most,
+        "slices_of_last_level": None if result.slices is None else list(result.slices),
         "coder": coder,
         "warnings": list(result.warnings),
     }

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from gspc.errors import InputError, OutputError, UsageError
 from gspc.output import output_error, writing
@@ -236,6 +236,21 @@ def stdin_bytes(reason: str) -> bytes:
         return sys.stdin.buffer.read()
     except OSError as problem:
         raise InputError(f"stdin: cannot be read ({problem.strerror or problem})") from problem
+
+
+def stdin_pieces(reason: str) -> Callable[[int], bytes]:
+    """What reads stdin as it comes: some bytes, at most so many, none at the end."""
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UsageError(reason)
+    stdin: Any = sys.stdin.buffer  # has read1, which its type does not say
+
+    def read(size: int) -> bytes:
+        try:
+            return stdin.read1(size)
+        except OSError as problem:
+            raise InputError(f"stdin: cannot be read ({problem.strerror or problem})") from problem
+
+    return read
 
 
 def binary_stdout(what: str) -> BinaryIO:

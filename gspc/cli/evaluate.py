@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gspc.cli import compare, console, options, process, targets
+from gspc.cli import aggregate, compare, console, options, process, targets
 from gspc.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ Inputs = Annotated[
         metavar="INPUT",
         show_default=False,
         help="A .pcgs stream, decoded scene or model.pt, recognized by content; - or nothing reads "
-        "stdin. With --compare, two arms or more.",
+        "stdin. With --compare, two arms or more; with --aggregate, reports.",
     ),
 ]
 Data = Annotated[
@@ -32,7 +32,8 @@ Data = Annotated[
         "--data",
         "-d",
         metavar="DIR",
-        help="The photographs, or the splat, that the scene was made from. Required, except with --compare.",
+        help="The photographs, or the splat, that the scene was made from. Required, except with --compare "
+        "and --aggregate.",
     ),
 ]
 CompareArms = Annotated[
@@ -41,6 +42,22 @@ CompareArms = Annotated[
         "--compare",
         help="Compare curves of quality over size. Each INPUT is an arm: a file that --json wrote, or "
         "several with + between. NAME=A.json+B.json names the arm. The first one is the reference.",
+    ),
+]
+Aggregate = Annotated[
+    bool,
+    typer.Option(
+        "--aggregate",
+        help="Put the scores of several scenes, files that --json wrote, into one table.",
+    ),
+]
+Table = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="With --aggregate: the table, as CSV, JSON or Markdown by its suffix .csv, .json or .md.",
     ),
 ]
 Plot = Annotated[
@@ -92,6 +109,8 @@ def command(
     data: Data = None,
     compare_arms: CompareArms = False,
     plot: Plot = None,
+    aggregated: Aggregate = False,
+    output: Table = None,
     levels: Levels = None,
     upto: options.Upto = None,
     views: Views = False,
@@ -111,6 +130,7 @@ def command(
     all_views: AllViews = False,
     device: options.RenderDevice = "cpu",
     threads: options.Threads = 0,
+    max_memory: options.MaxMemory = options.DEFAULT_MEMORY,
     force: options.Force = False,
 ) -> None:
     """Compare a scene with photographs, or with the splat it was made from, level by level.
@@ -120,23 +140,22 @@ def command(
 
     --compare draws nothing. It takes the scores of earlier runs, makes a curve of quality over size of each
     group of them, an arm, and prints how the curves differ from the first one (Bjontegaard differences).
+
+    --aggregate makes one table of the scores of several scenes.
     """
     wanted = _levels(levels, upto)
+    photographs = views or any(value is not None for value in (data, page, resolution, images, hold))
+    if aggregated:
+        _refuse("--aggregate", photographs or compare_arms or plot is not None)
+        aggregate.run(inputs or [], wanted, output, json_report, csv_file, force=force)
+        return
     if compare_arms:
-        given = (data, page, resolution, images, hold)
-        if views or any(value is not None for value in given):
-            raise UsageError(
-                "--compare reads scores; it takes no --data, --views, --report, --resolution or the like"
-            )
+        _refuse("--compare", photographs or output is not None)
         compare.run(inputs or [], wanted, json_report, csv_file, plot, force=force)
         return
-    if plot is not None:
-        raise UsageError("--plot draws the curves of --compare; add that and two reports or more")
-    if data is None:
-        raise UsageError("--data is missing: name the directory with the photographs")
-    if inputs is not None and len(inputs) > 1:
-        raise UsageError(f"one INPUT at a time, not {len(inputs)}; --compare takes several reports")
+    data = _check_asked(inputs or [], data, plot, output)
     source = inputs[0] if inputs else None
+    memory = options.byte_count(max_memory)
     _check_reports((json_report, csv_file, page), source, force=force)
     process.limit_threads(threads)
     from gspc import pipeline
@@ -161,12 +180,34 @@ def command(
             levels=wanted,
             device=device,
             threads=threads,
+            max_memory=memory,
             report=report,
             album=album,
         )
     _report(result, json_report, csv_file, page, views=views, force=force)
     if page is not None and album is not None:
         targets.text(page, pipeline.report_page(as_json(result), album, result.warnings), force=force)
+
+
+def _refuse(name: str, wrong: bool) -> None:
+    """Raises UsageError for options that a way to read scores does not take."""
+    if wrong:
+        raise UsageError(
+            f"{name} reads scores; it takes no --data, --views, --report, --resolution or the like"
+        )
+
+
+def _check_asked(inputs: list[str], data: Path | None, plot: str | None, output: str | None) -> Path:
+    """Where the photographs are that a scene is to be compared with. Raises UsageError."""
+    if output is not None:
+        raise UsageError("-o names the table of --aggregate; --json and --csv write scores")
+    if plot is not None:
+        raise UsageError("--plot draws the curves of --compare; add that and two reports or more")
+    if data is None:
+        raise UsageError("--data is missing: name the directory with the photographs")
+    if len(inputs) > 1:
+        raise UsageError(f"one INPUT at a time, not {len(inputs)}; --compare takes several reports")
+    return data
 
 
 def _report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,6 +82,7 @@ def command(
     output: Output = "-",
     to: To = None,
     upto: options.Upto = None,
+    region: options.Region = None,
     sh: Degree = 3,
     refine: Refine = 0,
     frame: Frame = None,
@@ -110,6 +112,8 @@ def command(
     kind = _format(to, output)
     if kind == PAGE:
         assert target is not None
+        if region is not None:
+            raise UsageError("--region means nothing for a page, which holds the stream as it is")
         return _page(options.load(source), target, upto=upto, json_report=json_report, force=force)
     wanted = pipeline.ExportOptions(
         to=kind,
@@ -121,7 +125,8 @@ def command(
         spz_version=spz_version,
         check=not no_check,
     )
-    data = options.load(source)
+    data, rest = options.load_part(source, upto=upto, region=region, threads=threads, max_memory=memory)
+    wanted = replace(wanted, upto=rest)
     with console.status("exporting") as report:
         result = pipeline.export(data, wanted, threads=threads, max_memory=memory, report=report)
     for warning in result.warnings:

@@ -68,8 +68,11 @@ def command(
     config: fit_options.Config = None,
     voxel_size: fit_options.VoxelSize = None,
     max_anchors: fit_options.MaxAnchors = None,
+    gpu_memory: fit_options.GpuMemory = None,
+    gpus: fit_options.Gpus = None,
     seed: fit_options.Seed = None,
     heads_precision: fit_options.HeadsPrecision = None,
+    heads_backend: fit_options.HeadsBackend = None,
     help_settings: fit_options.HelpSettings = False,
 ) -> None:
     """Train a model from photographs with known cameras, or from a splat of another tool.
@@ -95,7 +98,11 @@ def command(
     if output is None:
         raise UsageError("-o is missing: name the model to write")
     _check_outputs(scene, output, fit, force=force)
+    if gpus is not None and gpus > 1:
+        process.become_ranks(gpus)
     result = _train(scene, output, data, fit, reconstruct=reconstruct)
+    if not process.first_rank():
+        return
     targets.note(
         f"{result.path}: {result.anchors:,} anchors, training PSNR {result.psnr:.2f} dB, "
         + ("" if result.held_out is None else f"held-out {result.held_out:.2f} dB, ")
@@ -153,6 +160,8 @@ def _train(scene: Path, output: Path, data: DataOptions, fit: FitOptions, *, rec
 
     process.limit_threads(fit.threads or 0)
     process.keep_freed_memory()
+    if not process.first_rank():
+        return pipeline.fit(scene, output, data, fit)
     with FitView() as view:
         if reconstruct:
             pipeline.reconstruct(scene, view)

@@ -218,6 +218,37 @@ MaxAnchors = Annotated[
         rich_help_panel=SETTINGS,
     ),
 ]
+HeadsBackend = Annotated[
+    options.HeadsBackend | None,
+    typer.Option(
+        "--heads-backend",
+        metavar="auto|gspc|tinycudann",
+        help="Who multiplies the matrices of the Gaussian heads while training; tinycudann must be installed "
+        "and needs a CUDA device. Default: auto, which is gspc.",
+        rich_help_panel=SETTINGS,
+    ),
+]
+Gpus = Annotated[
+    int | None,
+    typer.Option(
+        "--gpus",
+        metavar="G",
+        min=1,
+        help="Train on G GPUs together, each with views of its own: torchrun --nproc-per-node G -m gspc fit. "
+        "A step then sees G views; give fewer --iterations.",
+        rich_help_panel=RUN,
+    ),
+]
+GpuMemory = Annotated[
+    float | None,
+    typer.Option(
+        "--gpu-memory",
+        metavar="GB",
+        help="Memory of a GPU for photographs; those beyond are copied while the step before runs. "
+        "By default a quarter of it.",
+        rich_help_panel=RUN,
+    ),
+]
 HeadsPrecision = Annotated[
     options.Precision | None,
     typer.Option(

@@ -13,6 +13,7 @@ from gspc.presets import DEFAULT_PRESET, PRESETS, nearest
 from gspc.recipe import Recipe, ingredients
 from gspc.switches import chosen, read_switches
 
+MAX_BYTES = 1 << 15  # of a file; a key of more parts than fit takes its reader minutes
 # Options of fit that a configuration file may hold, and their kinds. Not what belongs to one run: the scene,
 # the output, --log, --resume and --force.
 OPTIONS: Mapping[str, type] = {
@@ -38,7 +39,9 @@ OPTIONS: Mapping[str, type] = {
     "threads": int,
     "checkpoint_every": int,
     "max_anchors": int,
+    "gpu_memory": float,
     "heads_precision": str,
+    "heads_backend": str,
 }
 KINDS = {
     bool: "true or false",
@@ -94,13 +97,18 @@ def read_settings(path: Path) -> Settings:
     """Reads a TOML file with the keys `preset`, those of OPTIONS, and a table `set` of ingredients."""
     try:
         with path.open("rb") as file:
-            values = tomllib.load(file)
+            text = file.read(MAX_BYTES + 1)
+        if len(text) > MAX_BYTES:
+            raise UsageError(f"{path}: is larger than {MAX_BYTES >> 10} kB, which no settings of a fit are")
+        values = tomllib.loads(text.decode())
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path given to --config") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: is not TOML ({error})") from None
+    except RecursionError:
+        raise UsageError(f"{path}: is not TOML that can be read (nested too deeply)") from None
+    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError, or an integer of thousands of digits
+        raise UsageError(f"{path}: is not TOML that can be read ({error})") from None
     name, options = None, {}
     switches = values.pop("set", {})
     if not isinstance(switches, dict):

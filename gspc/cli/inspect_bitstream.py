@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gspc.cli import console, options, targets
-from gspc.errors import UsageError
+from gspc.errors import BitstreamError, UsageError
 
 if TYPE_CHECKING:
-    from gspc.pipeline import Breakdown, Inspection
+    from gspc.pipeline import Breakdown, Inspection, Source
 
 EXAMPLE = "gspc inspect-bitstream scene.pcgs --json"
 KINDS = {
@@ -58,39 +58,51 @@ def command(
     check: Annotated[
         bool,
         typer.Option(
-            "--check", help="Check every checksum and length; exit with 4 when anything is damaged."
+            "--check",
+            help="Check checksums and lengths, and decode all levels; exit with 4 when anything is damaged.",
         ),
     ] = False,
     threads: options.Threads = 0,
+    max_memory: options.MaxMemory = options.DEFAULT_MEMORY,
     force: options.Force = False,
 ) -> None:
     """Show what a file is made of.
 
     That is the size of the file up to each level, the header, and the bytes of each part at each level; of a
     splat of another tool its format, counts and extent. Nothing of a stream is decoded unless --rates,
-    --levels or --map ask for it.
+    --levels, --map or --check ask for it.
     """
     from gspc import pipeline
-    from gspc.errors import BitstreamError
 
+    memory = options.byte_count(max_memory)
     picture = _map_target(bit_map, view, source, json_report=json_report, force=force)
     targets.check(json_report, source, force=force)
     given = options.load(source)
     stream = pipeline.as_stream(given, threads=threads)
-    result = pipeline.inspect(stream, rates=rates, levels=levels, threads=threads)
+    result = pipeline.inspect(stream, rates=rates, levels=levels, threads=threads, max_memory=memory)
     if picture is not None:
-        picture.write(pipeline.draw_bit_map(stream, view=view, threads=threads))
+        picture.write(pipeline.draw_bit_map(stream, view=view, threads=threads, max_memory=memory))
     map_on_stdout = picture is not None and picture.path is None
     if not map_on_stdout and not (json_report is not None and targets.is_stdout(json_report)):
         _show(result, chunks=chunks)
     targets.report(json_report, as_json(result), stdout_taken=False, force=force)
     for problem in result.problems:
         console.warn(f"{result.source}: {problem}")
-    if check and result.problems:
-        whole = f" or use level {result.whole_levels} of it" if result.whole_levels else ""
-        raise BitstreamError(f"{result.source}: is damaged; get the file again{whole}")
     if check:
-        console.note(f"{result.source}: {len(result.chunks)} chunks verified, no damage")
+        _check(stream, result)
+
+
+def _check(stream: Source, result: Inspection) -> None:
+    """Raises BitstreamError for a damaged file, with advice."""
+    from gspc import pipeline
+
+    whole, problem = (result.levels, None) if stream.kind != "pcgs" else pipeline.sound_levels(stream)
+    if problem is not None and not any(problem.startswith(known) for known in result.problems):
+        console.warn(f"{result.source}: {problem}")
+    if result.problems or problem is not None:
+        levels = f"use its sound levels with --upto {whole}" if whole else "see what --salvage restores"
+        raise BitstreamError(f"{result.source}: is damaged; get the file again, or {levels}")
+    console.note(f"{result.source}: {len(result.chunks)} chunks verified, no damage")
 
 
 def _map_target(

@@ -123,14 +123,29 @@ SECTIONS = {
         SIZES
 
         The bytes up to a level are where the file can be cut: its first so many bytes, from head -c for
-        example, are a stream of that level. --max-size keeps the levels that fit, never more bytes than it
-        says; where not even level 1 does, nothing is written and the exit status is 2.
+        example, are a stream of that level. --max-size keeps the levels that fit, and of the next one the
+        slices that fit, those with the most bytes first: there the scene is of that level, elsewhere of the
+        one before. It never takes more bytes than it says; where not even level 1 does, nothing is written
+        and the exit status is 2.
         """,
     "decompress": """
         TRUNCATED STREAMS
 
         A stream that is cut short is decoded to its last whole level, with a warning and exit status 0. The
         exit status is 4 when --upto asks for a level that is not there, or when not even level 1 is.
+
+        DAMAGED STREAMS
+
+        A stream with a damaged chunk is refused. --salvage decodes what is left of it: every slice as far as
+        its levels are whole. A single wrong byte in a chunk is put right by its checksum. What is lost is
+        said by level and slice, with the share of anchors that is left. Header, grid, heads and the networks
+        of level 1 are needed by all slices; where one of them is beyond repair nothing can be restored.
+
+        PARTS
+
+        --region keeps the anchors inside a box, in the coordinates of the cameras; their Gaussians may reach
+        out of it. Of a file only the slices that can hold such anchors are read. INPUT may be a web address;
+        a server that answers range requests sends only what is needed.
 
         DECODED SCENES
 

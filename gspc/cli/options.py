@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gspc.choices import Background, Exif, LensField, Precision
+from gspc.choices import Background, Exif, HeadsBackend, LensField, Precision
 from gspc.cli import console
 from gspc.cli.command import COMMON
 from gspc.errors import UsageError
 from gspc.format.limits import MAX_MEMORY
 
-__all__ = ["Background", "Exif", "LensField", "Precision"]
+__all__ = ["Background", "Exif", "HeadsBackend", "LensField", "Precision"]
 
 if TYPE_CHECKING:
     from gspc.pipeline import Note, Source
@@ -72,8 +72,12 @@ def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite an existing output.")]
+MAX_THREADS = 4096
 Threads = Annotated[
-    int, typer.Option("--threads", metavar="N", min=0, help="Threads to use; 0 takes every core at hand.")
+    int,
+    typer.Option(
+        "--threads", metavar="N", min=0, max=MAX_THREADS, help="Threads to use; 0 takes every core at hand."
+    ),
 ]
 Upto = Annotated[
     int | None, typer.Option("--upto", metavar="LEVEL", min=1, help="Stop after this level, counted from 1.")
@@ -89,6 +93,15 @@ Input = Annotated[
 StreamInput = Annotated[
     str | None,
     typer.Argument(metavar="INPUT", show_default=False, help="A .pcgs stream; - or nothing reads stdin."),
+]
+Region = Annotated[
+    str | None,
+    typer.Option(
+        "--region",
+        metavar="X0,Y0,Z0,X1,Y1,Z1",
+        help="Only the anchors in this box, in the coordinates of the cameras; of a file or address nothing "
+        "else is read.",
+    ),
 ]
 RenderDevice = Annotated[
     str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to render; cuda needs gspc[cuda].")
@@ -181,7 +194,7 @@ MaxMemory = Annotated[
     typer.Option(
         "--max-memory",
         metavar="SIZE",
-        help="Refuse streams whose decoding takes more memory than this, such as 500MB or 2GiB.",
+        help="Refuse what takes more memory than this to decode or to draw, such as 500MB or 2GiB.",
     ),
 ]
 KINDS = {"pcgs": "stream", "scene": "decoded scene", "model": "model", "splats": "splat of another tool"}
@@ -199,11 +212,44 @@ def load(name: str | None) -> Source:
     from gspc import pipeline
 
     given = name not in (None, "-")
-    found = pipeline.load_source(
-        Path(str(name)) if given else console.stdin_bytes("no input: name a file, or pipe one in")
-    )
+    found = pipeline.load_source(Path(str(name)) if given else console.stdin_bytes(NOTHING_GIVEN))
     console.detail(f"{found.name}: {KINDS[found.kind]}, {len(found.data):,} bytes")
     return found
+
+
+NOTHING_GIVEN = "no input: name a file, or pipe one in"
+
+
+def load_part(
+    name: str | None, *, upto: int | None, region: str | None, threads: int, max_memory: int
+) -> tuple[Source, int | None]:
+    """`load`, and what is still to be done for `upto`.
+
+    Of a web address, or with a region, what is asked for is decoded at once, and nothing else is read.
+    """
+    from gspc import pipeline
+
+    if region is None and not pipeline.is_address(name):
+        return load(name), upto
+    box = region_numbers(region)
+    found = str(name) if name not in (None, "-") else console.stdin_bytes(NOTHING_GIVEN)
+    restored = pipeline.restore_part(found, upto=upto, region=box, threads=threads, max_memory=max_memory)
+    shown = str(name or "stdin")
+    for warning in restored.warnings:
+        console.warn(f"{shown}: {warning}")
+    return pipeline.as_scene(restored, shown), None
+
+
+def region_numbers(text: str | None) -> tuple[float, ...] | None:
+    """'0,0,0,1,1,2' as numbers; UsageError for anything else."""
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(
+            f"--region {text}: give six numbers with commas between, x0,y0,z0,x1,y1,z1"
+        ) from None
 
 
 def rate_weights(text: str | None) -> tuple[float, ...] | None:

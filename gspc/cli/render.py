@@ -40,6 +40,7 @@ def command(
     fps: render_options.Fps = 30,
     size: render_options.Size = None,
     upto: options.Upto = None,
+    region: options.Region = None,
     output: render_options.Output = "renders",
     json_report: options.Json = None,
     field: options.FieldOfView = None,
@@ -68,7 +69,7 @@ def command(
     process.limit_threads(threads)
     from gspc import pipeline
 
-    data = options.load(source)
+    data, upto = options.load_part(source, upto=upto, region=region, threads=threads, max_memory=memory)
     scene = _scene(
         data, upto=upto, threads=threads, max_memory=memory, coarse=coarse, source_frame=source_frame
     )
@@ -90,14 +91,18 @@ def command(
     report_on_stdout = json_report is not None and targets.is_stdout(json_report)
     said = (lambda line: None) if report_on_stdout else console.out
     if single is not None:
-        single.write(pipeline.render_picture(scene, chosen[0], kind, device=device))
+        single.write(pipeline.render_picture(scene, chosen[0], kind, device=device, max_memory=memory))
         written = [single.name]
         if single.path is not None:
             said(single.name)
     elif kind == "film":
-        written = _film(scene, chosen, Path(output), fps=fps, device=device, force=force, said=said)
+        written = _film(
+            scene, chosen, Path(output), fps=fps, device=device, memory=memory, force=force, said=said
+        )
     else:
-        written = _directory(scene, chosen, Path(output), device=device, force=force, said=said)
+        written = _directory(
+            scene, chosen, Path(output), device=device, memory=memory, force=force, said=said
+        )
     values = _as_json(data, scene, chosen, written, output) | ({"fps": fps} if kind == "film" else {})
     stdout_taken = single is not None and single.path is None
     targets.report(json_report, values, stdout_taken=stdout_taken, force=force)
@@ -136,6 +141,7 @@ def _film(
     *,
     fps: float,
     device: str,
+    memory: int,
     force: bool,
     said: Callable[[str], None],
 ) -> list[str]:
@@ -148,6 +154,7 @@ def _film(
             path,
             fps=fps,
             device=device,
+            max_memory=memory,
             force=force,
             on_picture=lambda done: show(f"drew {done} of {len(chosen)} pictures"),
         )
@@ -161,6 +168,7 @@ def _directory(
     folder: Path,
     *,
     device: str,
+    memory: int,
     force: bool,
     said: Callable[[str], None],
 ) -> list[str]:
@@ -174,7 +182,9 @@ def _directory(
             said(str(path))
             show(f"drew {len(written)} of {len(chosen)} pictures")
 
-        pipeline.render_directory(scene, chosen, folder, device=device, force=force, on_picture=drawn)
+        pipeline.render_directory(
+            scene, chosen, folder, device=device, max_memory=memory, force=force, on_picture=drawn
+        )
     return written
 
 

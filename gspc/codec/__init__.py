@@ -1,7 +1,9 @@
 """The codec: integers to `.pcgs` streams and back. Nothing here imports torch; `gspc.codec.export` does."""
 
 from gspc.codec.core import step_table
+from gspc.codec.reader import ArrivingStream, Region
 from gspc.codec.recode import recode, require
+from gspc.codec.salvaged import Losses, decode_salvaged
 from gspc.codec.stream import decode, decode_symbols, encode, predict, predict_pool, truncate_levels
 from gspc.format.scene import (
     Decoded,
@@ -16,16 +18,20 @@ from gspc.format.scene import (
 )
 
 __all__ = [
+    "ArrivingStream",
     "Decoded",
     "IntegerLayer",
     "IntegerNetwork",
+    "Losses",
     "Networks",
     "QuantizedHeads",
     "QuantizedLayer",
     "QuantizedResidualDecoder",
     "QuantizedScene",
+    "Region",
     "Symbols",
     "decode",
+    "decode_salvaged",
     "decode_symbols",
     "encode",
     "predict",

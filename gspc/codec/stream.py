@@ -16,7 +16,15 @@ from gspc.format.scene import F32, I32, U8, Bool, Decoded, Networks, QuantizedSc
 from gspc.format.shape import Coder, StreamShape
 from gspc.scene import DecodedScene
 
-SLICE_ANCHORS = 16384
+# Anchors of a slice, by those of the scene. Small slices make parts of a large scene cheap to read: of
+# 500,000 anchors a box with a tenth of them takes a fifth of the bytes. They cost 0.9 % of a stream with 2048
+# anchors each, 1.8 % with 1024.
+SLICE_ANCHORS = ((100_000, 16384), (400_000, 2048), (None, 1024))
+
+
+def slice_size(anchors: int) -> int:
+    """Anchors of a slice where nothing else is asked for."""
+    return next(size for below, size in SLICE_ANCHORS if below is None or anchors < below)
 
 
 def predict(
@@ -71,14 +79,15 @@ def encode(
     scene: QuantizedScene,
     *,
     levels: int | None = None,
-    slice_anchors: int = SLICE_ANCHORS,
+    slice_anchors: int | None = None,
     threads: int = 0,
     coder: Coder = "lanes",
 ) -> bytes:
     """The `.pcgs` stream of the first `levels` levels (all by default).
 
     What `truncate_levels(encode(scene), levels)` gives, byte for byte. `coder` torchac needs the extra of
-    that name, takes long and is there for comparison. Raises InputError for a scene that the format cannot
+    that name, takes long and is there for comparison. `slice_anchors`: anchors of a slice, by default as
+    `slice_size` says. Raises InputError for a scene that the format cannot
     hold, BackendError without that extra.
     """
     require(coder)
@@ -101,7 +110,7 @@ def encode(
             [core.int32(symbols) for symbols in scene.symbols],
             np.ascontiguousarray(scene.gaussian_level, dtype=np.uint8),
             scene.levels if levels is None else levels,
-            slice_anchors,
+            slice_anchors or slice_size(count),
             threads,
         )
     except ValueError as error:
@@ -119,6 +128,11 @@ def decode(
     with torchac and that is not installed.
     """
     d, truncated = _decode(data, upto, threads, max_memory, symbols=False)
+    return decoded_from(d, truncated=truncated, upto=upto)
+
+
+def decoded_from(d: _codec.DecodedStream, *, truncated: bool, upto: int | None) -> Decoded:
+    """What the core decoded, as dataclasses. `truncated`: more levels were expected than came."""
     shape, frame = core.shape_from_core(d.header.shape), core.frame_from_core(d.frame)
     red, green, blue = d.header.background
     scene = DecodedScene(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,8 @@ DEFAULT_WIDTH = (
 )
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".jp2", ".ppm", ".tga")
 _EXIF_ORIENTATION = 0x0112
+MAX_PIXELS = 1 << 27  # as many as are drawn: 0.4 GB decoded, of a file that may be a thousandth of that
+_STRIP = 1 << 22  # values that are widened at once
 _TAIL = 1 << 20  # bytes at the end of a file in which its last marker is looked for
 
 
@@ -50,7 +52,7 @@ def inspect_photo(path: Path) -> Photo:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is MAX_SIDE
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limits follow
             with Image.open(path) as image:
                 (width, height), mode = image.size, image.mode
                 transparent = mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
@@ -63,6 +65,9 @@ def inspect_photo(path: Path) -> Photo:
         raise InputError(f"{path}: cannot be read as an image: {_reason(error)}") from error
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
         raise InputError(f"{path}: {width}x{height} pixels; at most {MAX_SIDE} a side can be used")
+    if width * height > MAX_PIXELS:
+        most = f"at most {MAX_PIXELS / 1e6:.0f} million can be used; reduce it"
+        raise InputError(f"{path}: {width}x{height} pixels; {most}")
     return Photo(path, width, height, mode, transparent, orientation)
 
 
@@ -142,7 +147,10 @@ def _to_bytes(path: Path, pixels: np.ndarray) -> U8:
         return np.rint(np.clip(np.nan_to_num(pixels), 0, 1) * 255).astype(np.uint8)
     if pixels.min() < 0 or pixels.max() > 65535:
         raise InputError(f"{path}: pixels beyond 16 bits; convert it to 8 or 16 bits")
-    return ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+    result = np.empty(pixels.shape, np.uint8)
+    for rows in _strips(pixels):
+        result[rows] = (pixels[rows].astype(np.uint32) * 255 + 32767) // 65535
+    return result
 
 
 def intact(path: Path) -> bool:
@@ -160,32 +168,47 @@ def intact(path: Path) -> bool:
 
 def compose(pixels: U8, background: tuple[float, float, float]) -> U8:
     """Put RGBA pixels [H, W, 4] on a plain color, in sRGB values as the field does; to the nearest byte."""
-    alpha = pixels[:, :, 3:].astype(np.uint16)
     behind = np.rint(np.array(background) * 255).astype(np.uint16)
-    mixed = pixels[:, :, :3].astype(np.uint16) * alpha + behind * (255 - alpha)  # <= 255^2
-    return ((mixed.astype(np.uint32) + 127) // 255).astype(np.uint8)
+    result = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for rows in _strips(pixels):
+        alpha = pixels[rows, :, 3:].astype(np.uint16)
+        mixed = pixels[rows, :, :3].astype(np.uint16) * alpha + behind * (255 - alpha)  # <= 255^2
+        result[rows] = (mixed.astype(np.uint32) + 127) // 255
+    return result
+
+
+def _strips(pixels: np.ndarray) -> Iterator[slice]:
+    """Rows of [H, W, ...], some at a time: wider numbers for all of a large image would take gigabytes."""
+    step = max(1, _STRIP // max(1, pixels[0].size))
+    for start in range(0, len(pixels), step):
+        yield slice(start, start + step)
 
 
 def reduce_image(pixels: U8, width: int, height: int) -> U8:
     """Area-averaged copy [height, width, C] of `pixels` [H, W, C]; never enlarges, to the nearest byte."""
     if pixels.shape[:2] == (height, width):
         return pixels
-    rows = _average_rows(pixels, height)
-    columns = _average_rows(np.ascontiguousarray(rows.transpose(1, 0, 2)), width)
-    return np.ascontiguousarray(np.rint(columns).transpose(1, 0, 2).astype(np.uint8))
+    result = np.empty((height, width, pixels.shape[2]), np.uint8)
+    step = max(1, _STRIP // pixels[0].size)
+    for start in range(0, height, step):
+        rows = _average_rows(pixels, height, range(start, min(start + step, height)))
+        columns = _average_rows(np.ascontiguousarray(rows.transpose(1, 0, 2)), width, range(width))
+        result[start : start + step] = np.rint(columns).transpose(1, 0, 2)
+    return result
 
 
-def _average_rows(pixels: np.ndarray, count: int) -> np.ndarray:
-    """Rows of `pixels` [n, m, C] averaged to `count` <= n rows, float32; cut rows count by their part."""
+def _average_rows(pixels: np.ndarray, count: int, wanted: range) -> np.ndarray:
+    """Rows of `pixels` [n, m, C] averaged to `count` <= n rows, of which the `wanted` ones are made, float32;
+    cut rows count by their part."""
     scale = len(pixels) / count
-    out = np.empty((count, *pixels.shape[1:]), np.float32)
-    for row in range(count):
+    out = np.empty((len(wanted), *pixels.shape[1:]), np.float32)
+    for place, row in enumerate(wanted):
         low, high = row * scale, min((row + 1) * scale, len(pixels))
         first, last = int(low), int(np.ceil(high - 1e-9))
         index = np.arange(first, last)
         weights = np.minimum(index + 1, high) - np.maximum(index, low)
         weights = (weights / weights.sum()).astype(np.float32)
-        out[row] = np.tensordot(weights, pixels[first:last].astype(np.float32), 1)
+        out[place] = np.tensordot(weights, pixels[first:last].astype(np.float32), 1)
     return out
 
 

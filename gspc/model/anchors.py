@@ -200,7 +200,7 @@ class AnchorModel(nn.Module):
     @property
     def quantized(self) -> bool:
         """Whether the entropy networks run in simulated integers (see train.calibrate)."""
-        return bool(self.context.steps.units > 0)
+        return self.context.steps.quantized
 
     def world(self, index: Tensor | None = None) -> Tensor:  # -> float32 [n, 3]
         """World positions of all anchors or of some."""

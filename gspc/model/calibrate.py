@@ -20,7 +20,7 @@ def calibrate(model: AnchorModel) -> None:
     stride = max(1, model.anchors // SAMPLE)
     index = torch.arange(0, model.anchors, stride, device=model.features.device)
     nets, shape, levels = model.context, model.shape, model.shape.levels
-    context, pool_values = model.split_grid(model.grid(model.positions[index]))
+    context, pool_values = model.split_grid(model.grid(model.positions.index_select(0, index)))
     prediction, hidden = nets.predict(context)
     gains = [torch.ones_like(hidden[0]), *(nets.trunk_gain(level) for level in range(1, levels + 1))]
     found: dict[TwoLayer, torch.Tensor] = {
@@ -51,4 +51,4 @@ def calibrate(model: AnchorModel) -> None:
             net, gain = nets.chunk_net(number)
             note(net, net.hidden(inputs) * gain(level))
     for net, largest in found.items():
-        net.units.copy_(ACTIVATION_LIMIT / (HEADROOM * largest.clamp_min(1e-3)))
+        net.calibrate(ACTIVATION_LIMIT / (HEADROOM * largest.clamp_min(1e-3)))

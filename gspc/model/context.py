@@ -9,6 +9,7 @@ levels' grids would not nest.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -33,24 +34,35 @@ class TwoLayer(nn.Module):
         self.second = nn.Linear(hidden, outputs)
         # Integers per 1.0 of the hidden activations; 0 until calibrated, which also means: not quantized.
         self.register_buffer("units", torch.zeros(()))
+        self.quantized = False  # whether units are above 0: asking a tensor on a GPU would wait for it
+
+    @torch.no_grad()
+    def calibrate(self, units: Tensor) -> None:  # []
+        """From now on the network runs in simulated integers, `units` per 1.0 of its activations."""
+        self.units.copy_(units)
+        self.quantized = True
+
+    def _load_from_state_dict(self, *arguments: Any, **options: Any) -> None:
+        super()._load_from_state_dict(*arguments, **options)
+        self.quantized = bool(self.units > 0)
 
     def hidden(self, x: Tensor) -> Tensor:  # [n, inputs] -> [n, H]
         """Hidden layer before gain and ReLU."""
         weight, bias = self.first.weight, self.first.bias
-        return F.linear(x, fake_quant.quantize_weight(weight, bias) if self.units > 0 else weight, bias)
+        return F.linear(x, fake_quant.quantize_weight(weight, bias) if self.quantized else weight, bias)
 
     def activate(self, hidden: Tensor, gain: Tensor | None) -> Tensor:  # [n, H], [H] -> [n, H]
         """Gain and ReLU, on the integer grid once calibrated."""
         if gain is not None:
             hidden = hidden * gain
-        return fake_quant.quantize_activation(hidden, self.units) if self.units > 0 else torch.relu(hidden)
+        return fake_quant.quantize_activation(hidden, self.units) if self.quantized else torch.relu(hidden)
 
     def output(self, active: Tensor, layer: nn.Linear | None = None) -> Tensor:  # [n, H] -> [n, O]
         """Second layer, or another one that reads the same activations."""
         layer = layer or self.second
         weight, bias = layer.weight, layer.bias
         return F.linear(
-            active, fake_quant.quantize_weight(weight, bias, self.units) if self.units > 0 else weight, bias
+            active, fake_quant.quantize_weight(weight, bias, self.units) if self.quantized else weight, bias
         )
 
     def weights(self, gain: Tensor | None = None) -> TwoLayerWeights:
@@ -64,7 +76,7 @@ class TwoLayer(nn.Module):
 
     def forward(self, x: Tensor, gain: Tensor | None = None) -> Tensor:
         """[n, inputs] -> [n, outputs]."""
-        if self.units == 0:
+        if not self.quantized:
             return two_layers(x, [self.weights(gain)])[0]
         return self.output(self.activate(self.hidden(x), gain))
 
@@ -180,7 +192,7 @@ class ContextNets(nn.Module):
 
     def predict_level(self, context: Tensor, level: int) -> tuple[Prediction, Tensor]:
         """`predict`, and the scales [n, F + Z] at `level`, in octaves."""
-        if self.trunk.units > 0:
+        if self.trunk.quantized:
             prediction, hidden = self.predict(context)
             return prediction, self.scales(hidden, level)
         trunk, gained = self.trunk.weights(), self.trunk.weights(self.trunk_gain(level))

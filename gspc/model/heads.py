@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gspc.model import fake_quant
-from gspc.ops.heads import HeadTensors
+from gspc.ops.heads import HeadTensors, Logits
 
 BLOCKS = ("opacity", "color", "cov")
 OUTPUTS_PER_OFFSET = {"opacity": 1, "color": 3, "cov": 7}
@@ -39,6 +39,7 @@ class GaussianHeads(nn.Module):
         self.offsets, self.hidden = offsets, hidden
         self.distance_scale = distance_scale
         self.bf16 = False  # products in bfloat16: while training, never where a stream is made or shown
+        self.logits: Logits | None = None  # who computes the products while training; None: this project
         read = predicted if residual_hidden else predicted + residuals
         self.first = nn.ModuleDict({name: nn.Linear(read + 4, hidden) for name in BLOCKS})
         self.second = nn.ModuleDict(
@@ -75,6 +76,7 @@ class GaussianHeads(nn.Module):
             b_cov=second["cov"][1],
             distance_scale=self.distance_scale,
             bf16=self.bf16 and not quantized,
+            logits=None if quantized else self.logits,
         )
 
     def _beside(

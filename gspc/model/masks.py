@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gspc.ops import place
 from gspc.ops.rows import mask_rows
 
 THRESHOLD = 0.01  # epsilon^m of PCGS Eq. 1
@@ -26,7 +27,7 @@ def gaussian_mask(parameters: Tensor, level: int) -> Tensor:  # [N, K, S] -> [N,
     Gaussians."""
     if level == 0:
         return parameters.new_zeros(parameters.shape[:2])
-    if parameters.device.type == "cpu" and parameters.dtype == torch.float32:
+    if place.of(parameters) == "cpu":
         every = torch.arange(len(parameters))
         return mask_rows(parameters, every, every[:0], min(level, parameters.shape[2]))[0]
     soft = torch.sigmoid(mask_logits(parameters, level))

@@ -33,6 +33,17 @@ _SIGNATURES: dict[str, tuple[list[Any], Any]] = {
     "gspc_photometric_partials": ([_INT, _INT], ctypes.c_int64),
     "gspc_photometric_forward": ([_POINTER, _POINTER, _INT, _INT, _INT, *[_POINTER] * 4], _INT),
     "gspc_photometric_backward": ([_POINTER, _POINTER, _INT, _INT, _INT, *[_POINTER] * 4], _INT),
+    **{
+        f"gspc_rate_{name}": ([_POINTER, _POINTER], _INT)
+        for name in (
+            "appearance",
+            "trits",
+            "three_way",
+            "gaussian_trits",
+            "chunk_inputs",
+            "chunk_inputs_backward",
+        )
+    },
     "gspc_grid_pack_signs": ([_POINTER, _COUNT, _POINTER, _POINTER], _INT),
     "gspc_grid_forward": ([_POINTER, _INT, _POINTER, _POINTER, _COUNT, _POINTER, _POINTER], _INT),
     "gspc_grid_backward": ([_POINTER, _INT, *[_POINTER] * 3, _COUNT, *[_POINTER] * 4], _INT),

@@ -8,7 +8,10 @@ never import torch. Type checkers read the names in `__init__.pyi`.
 from importlib import import_module
 
 _HOMES = {
+    "gspc.codec": ("Losses",),
     "gspc.data": ("SceneReport", "TeacherReport"),
+    "gspc.pipeline.arriving": ("is_address",),
+    "gspc.pipeline.aggregation": ("Aggregation", "SceneLevel", "aggregate"),
     "gspc.pipeline.breakdown": ("Breakdown", "FeatureShare", "LevelPart", "LevelRow"),
     "gspc.pipeline.charts": ("plot_curves",),
     "gspc.pipeline.coding": (
@@ -16,10 +19,14 @@ _HOMES = {
         "Compressed",
         "Decompressed",
         "Restored",
+        "as_scene",
         "as_stream",
         "compress",
         "decompress",
+        "decompress_pipe",
         "restore",
+        "restore_part",
+        "salvage",
     ),
     "gspc.pipeline.comparison": ("Arm", "ArmDifference", "Comparison", "Point", "compare"),
     "gspc.pipeline.evaluation": ("Evaluation", "LevelScore", "ViewScore", "evaluate"),
@@ -31,7 +38,7 @@ _HOMES = {
         "format_for",
         "writable_formats",
     ),
-    "gspc.pipeline.inspection": ("ChunkRow", "Inspection", "Part", "inspect"),
+    "gspc.pipeline.inspection": ("ChunkRow", "Inspection", "Part", "inspect", "sound_levels"),
     "gspc.pipeline.pictures": (
         "coarse",
         "draw_bit_map",

@@ -1,7 +1,12 @@
 """The names of the pipeline, for type checkers; `__init__.py` imports each when it is first used."""
 
+from gspc.codec import Losses as Losses
 from gspc.data import SceneReport as SceneReport
 from gspc.data import TeacherReport as TeacherReport
+from gspc.pipeline.aggregation import Aggregation as Aggregation
+from gspc.pipeline.aggregation import SceneLevel as SceneLevel
+from gspc.pipeline.aggregation import aggregate as aggregate
+from gspc.pipeline.arriving import is_address as is_address
 from gspc.pipeline.breakdown import Breakdown as Breakdown
 from gspc.pipeline.breakdown import FeatureShare as FeatureShare
 from gspc.pipeline.breakdown import LevelPart as LevelPart
@@ -11,10 +16,14 @@ from gspc.pipeline.coding import MAX_MEMORY as MAX_MEMORY
 from gspc.pipeline.coding import Compressed as Compressed
 from gspc.pipeline.coding import Decompressed as Decompressed
 from gspc.pipeline.coding import Restored as Restored
+from gspc.pipeline.coding import as_scene as as_scene
 from gspc.pipeline.coding import as_stream as as_stream
 from gspc.pipeline.coding import compress as compress
 from gspc.pipeline.coding import decompress as decompress
+from gspc.pipeline.coding import decompress_pipe as decompress_pipe
 from gspc.pipeline.coding import restore as restore
+from gspc.pipeline.coding import restore_part as restore_part
+from gspc.pipeline.coding import salvage as salvage
 from gspc.pipeline.comparison import Arm as Arm
 from gspc.pipeline.comparison import ArmDifference as ArmDifference
 from gspc.pipeline.comparison import Comparison as Comparison
@@ -34,6 +43,7 @@ from gspc.pipeline.inspection import ChunkRow as ChunkRow
 from gspc.pipeline.inspection import Inspection as Inspection
 from gspc.pipeline.inspection import Part as Part
 from gspc.pipeline.inspection import inspect as inspect
+from gspc.pipeline.inspection import sound_levels as sound_levels
 from gspc.pipeline.pictures import coarse as coarse
 from gspc.pipeline.pictures import draw_bit_map as draw_bit_map
 from gspc.pipeline.pictures import render_directory as render_directory

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gspc import extras
 from gspc.errors import InputError, UsageError
+from gspc.format.limits import MAX_MEMORY
 from gspc.pipeline.charts import FONT, png
 from gspc.pipeline.coding import as_stream, restore
 from gspc.pipeline.source import Source, naming
@@ -39,7 +40,9 @@ class Voxels:
     bits: NDArray[np.float64]  # [S, V] that the level adds
 
 
-def render_bit_map(source: Source, *, view: str | None = None, threads: int = 0) -> bytes:
+def render_bit_map(
+    source: Source, *, view: str | None = None, threads: int = 0, max_memory: int = MAX_MEMORY
+) -> bytes:
     """The picture of a stream or model; see `gspc.pipeline.draw_bit_map`."""
     extras.require("matplotlib", "a map of bits")
     from gspc.codec.costs import anchor_costs
@@ -47,25 +50,25 @@ def render_bit_map(source: Source, *, view: str | None = None, threads: int = 0)
     if source.kind == "scene":
         raise UsageError("is a decoded scene and has no bits to map; give its .pcgs", source=source.name)
     source = as_stream(source, threads=threads)
-    scene = restore(source, threads=threads).scene.in_own_coordinates()
+    scene = restore(source, threads=threads, max_memory=max_memory).scene.in_own_coordinates()
     if not scene.cameras:
         raise InputError("suggests no camera to see it from; compress its model again", source=source.name)
     with naming(source.name):
         (camera,) = choose_cameras(scene, view=view or "0")
-        costs = anchor_costs(source.data, threads=threads)
+        costs = anchor_costs(source.data, threads=threads, max_memory=max_memory)
     if not len(costs.positions):
         raise UsageError("has no anchors to draw", source=source.name)
     scale = PANEL / max(camera.width, camera.height)
     small = camera.resized(max(round(camera.width * scale), 1), max(round(camera.height * scale), 1))
-    return _figure(voxelize(costs), costs, small, _rendered(scene, small))
+    return _figure(voxelize(costs), costs, small, _rendered(scene, small, max_memory))
 
 
-def _rendered(scene: DecodedScene, camera: Camera) -> NDArray[np.uint8]:
+def _rendered(scene: DecodedScene, camera: Camera, max_memory: int) -> NDArray[np.uint8]:
     """The scene itself, seen as the panels are: what lies where the bits go."""
     from gspc.rendering import render_view
     from gspc.rendering.frames import to_uint8
 
-    return to_uint8(render_view(scene, camera))
+    return to_uint8(render_view(scene, camera, max_memory=max_memory))
 
 
 def voxelize(costs: AnchorCosts, voxels: int = VOXELS) -> Voxels:

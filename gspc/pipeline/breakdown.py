@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gspc.format import StreamInfo, describe
+from gspc.format.limits import MAX_MEMORY
 from gspc.format.shape import ATTRIBUTES
 from gspc.pipeline.source import Source, naming
 
@@ -79,12 +80,12 @@ class Breakdown:
     residual: bool
 
 
-def break_down(source: Source, *, threads: int = 0) -> Breakdown:
+def break_down(source: Source, *, threads: int = 0, max_memory: int = MAX_MEMORY) -> Breakdown:
     """Decodes the whole levels of a stream. Raises BitstreamError, with the source's name."""
     from gspc.codec import decode_symbols
 
     with naming(source.name):
-        symbols = decode_symbols(source.data, threads=threads)
+        symbols = decode_symbols(source.data, threads=threads, max_memory=max_memory)
         stream = describe(source.data)
         return breakdown_of(source.data, stream, symbols)
 

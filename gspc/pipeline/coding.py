@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import isfinite
+from operator import gt
 from typing import TYPE_CHECKING
 
 from gspc import extras
 from gspc.errors import BitstreamError, InputError, UsageError
-from gspc.format.limits import MAX_MEMORY
+from gspc.format.limits import INDEX_WINDOW, MAX_MEMORY
+from gspc.pipeline.arriving import decode_pipe, decode_ranges, is_stream, ranges_of
 from gspc.pipeline.results import File
-from gspc.pipeline.source import Given, Source, naming, refuse_splats, source_of
+from gspc.pipeline.source import Given, Source, load_source, naming, refuse_splats, source_of
 
 if TYPE_CHECKING:
+    from gspc.codec import Losses, Region
+    from gspc.format.scene import Decoded
     from gspc.format.shape import Coder
     from gspc.scene import DecodedScene
 
@@ -32,6 +38,7 @@ class Compressed(File):
     level_bytes: tuple[int, ...]
     warnings: tuple[str, ...] = ()
     available: int = 0  # levels that the source has
+    slices: tuple[int, int] | None = None  # of the last level, how many it holds and how many there are
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,7 @@ class Decompressed(File):
     """
 
     restored: Restored
+    losses: Losses | None = None  # of a salvaged stream
 
     @cached_property
     def data(self) -> bytes:
@@ -87,9 +95,10 @@ def compress(
 ) -> Compressed:
     """A model, or a stream to drop levels from, as a stream of its first `levels` levels (None: all).
 
-    `max_size`: bytes that the stream must not exceed; as many levels as fit are kept, and UsageError is
-    raised where not even one does. `coder` torchac codes the symbols with that package, if it is installed
-    (BackendError), for comparison. Raises UsageError, InputError, BitstreamError.
+    `max_size`: bytes that the stream must not exceed; as many levels as fit are kept, and of the next level
+    the slices that fit. UsageError is raised where not even one level does. `coder` torchac codes the symbols
+    with that package, if it is installed (BackendError), for comparison. Raises UsageError, InputError,
+    BitstreamError.
 
     >>> import gspc
     >>> made = gspc.compress("model.pt", levels=2)
@@ -113,45 +122,175 @@ def compress(
             data = truncate_levels(source.data, levels or available)
         data = recode(data, coder)
         written = levels or available
+        slices = None
         if max_size is not None:
-            data, written = _fit(data, written, max_size)
+            data, written, slices = _fit(data, written, max_size)
     cut = f"the stream is truncated: {available} of {promised} levels are whole and were kept"
     warnings = (cut,) if available < promised else ()
-    return Compressed(data, written, _level_bytes(data), warnings, available)
+    return Compressed(data, written, _level_bytes(data), warnings, available, slices)
 
 
-def _fit(data: bytes, levels: int, max_size: int) -> tuple[bytes, int]:
-    """The most levels of a stream that fit into `max_size` bytes. Levels are coded one after another, so the
-    first ones of a longer stream are what a shorter one holds: nothing needs to be coded again."""
+def _fit(data: bytes, levels: int, max_size: int) -> tuple[bytes, int, tuple[int, int] | None]:
+    """The most levels of a stream that fit into `max_size` bytes, then slices of the next one.
+
+    Levels are coded one after another, and slices on their own, so nothing needs to be coded again.
+    """
     from gspc.codec import truncate_levels
+    from gspc.format import describe
+    from gspc.format.subset import keep_slices, largest_subset
 
-    found = data
+    longer = found = data
     for kept in range(levels, 0, -1):
-        found = truncate_levels(data, kept)
+        longer, found = found, truncate_levels(data, kept)
         if len(found) <= max_size:
-            return found, kept
-    raise UsageError(f"its level 1 takes {len(found):,} bytes, more than --max-size allows ({max_size:,})")
+            break
+    else:
+        raise UsageError(
+            f"its level 1 takes {len(found):,} bytes, more than --max-size allows ({max_size:,})"
+        )
+    if kept == levels or (slices := largest_subset(longer, max_size)) is None:
+        return found, kept, None
+    return keep_slices(longer, slices), kept + 1, (len(slices), len(describe(longer).slice_keys))
 
 
 def decompress(
-    source: Given, *, upto: int | None = None, threads: int = 0, max_memory: int = MAX_MEMORY
+    source: Given,
+    *,
+    upto: int | None = None,
+    region: Sequence[float] | None = None,
+    threads: int = 0,
+    max_memory: int = MAX_MEMORY,
 ) -> Decompressed:
     """Decodes a stream up to level `upto` (None: the last whole one). Needs the bytes only.
 
-    Raises UsageError, InputError, BitstreamError; the latter too when decoding takes more than `max_memory`
-    bytes.
+    `source` may be a web address, of which only what is needed is fetched. `region` (x0, y0, z0, x1, y1, z1
+    in the user's coordinates) keeps the anchors in a box; of a file or address only the slices that can hold
+    some are read. Raises UsageError, InputError, BitstreamError; the latter too when decoding takes more than
+    `max_memory` bytes.
 
     >>> import gspc
     >>> scene = gspc.decompress("scene.pcgs", upto=2).scene
     >>> scene.anchors.shape[1], scene.anchors.dtype.name
     (3, 'float32')
     """
-    source = source_of(source)
+    box = region_of(region)
+    part = _restore_ranges(source, upto, box, threads=threads, max_memory=max_memory)
+    if isinstance(part, Restored):
+        return Decompressed(part)
+    source = _refuse_decoded(source_of(part))
+    whole = restore(source, upto=upto, threads=threads, max_memory=max_memory)
+    return Decompressed(_cropped(whole, box, source.name))
+
+
+def salvage(
+    source: Given, *, upto: int | None = None, threads: int = 0, max_memory: int = MAX_MEMORY
+) -> Decompressed:
+    """Decodes what checks out of a damaged stream; `losses` says what does not.
+
+    Every slice is decoded as far as its levels are whole. Raises InputError, and BitstreamError when nothing
+    can be restored.
+    """
+    from gspc.codec import decode_salvaged
+
+    source = _refuse_decoded(source_of(source))
+    with naming(source.name):
+        decoded, losses = decode_salvaged(source.data, upto=upto, threads=threads, max_memory=max_memory)
+    return Decompressed(_restored(decoded), losses)
+
+
+def decompress_pipe(
+    name: str,
+    read: Callable[[int], bytes],
+    *,
+    upto: int | None = None,
+    region: Sequence[float] | None = None,
+    threads: int = 0,
+    max_memory: int = MAX_MEMORY,
+) -> Decompressed:
+    """`decompress` of what comes through a pipe, while it comes; reading ends with level `upto`.
+
+    `read` gives some bytes, at most so many, none at the end; `name` is what messages call the input.
+    """
+    from gspc.codec import ArrivingStream
+
+    box = region_of(region)
+    decoded, rest = decode_pipe(
+        name, read, lambda: ArrivingStream(upto=upto, region=box, threads=threads, max_memory=max_memory)
+    )
+    if decoded is not None:
+        return Decompressed(_cropped(_restored(decoded), box, name))
+    source = _refuse_decoded(load_source(rest, name=name))
+    whole = restore(source, upto=upto, threads=threads, max_memory=max_memory)
+    return Decompressed(_cropped(whole, box, name))
+
+
+def _refuse_decoded(source: Source) -> Source:
     refuse_splats(source, "has nothing to decompress")
     if source.kind != "pcgs":
         what = "a decoded scene already" if source.kind == "scene" else "a model; run gspc compress first"
         raise InputError(f"is {what}", source=source.name)
-    return Decompressed(restore(source, upto=upto, threads=threads, max_memory=max_memory))
+    return source
+
+
+def restore_part(
+    source: Given,
+    *,
+    upto: int | None = None,
+    region: Sequence[float] | None = None,
+    threads: int = 0,
+    max_memory: int = MAX_MEMORY,
+) -> Restored:
+    """`restore` that reads no more than it needs of a file or of a web address, see `decompress`."""
+    box = region_of(region)
+    part = _restore_ranges(source, upto, box, threads=threads, max_memory=max_memory)
+    if isinstance(part, Restored):
+        return part
+    found = source_of(part)
+    return _cropped(restore(found, upto=upto, threads=threads, max_memory=max_memory), box, found.name)
+
+
+def as_scene(restored: Restored, name: str) -> Source:
+    """A restored scene as the input that its file would be."""
+    return Source(name, "scene", Decompressed(restored).data, "pcgs")
+
+
+def region_of(numbers: Sequence[float] | None) -> Region | None:
+    """Six numbers as a box. Raises UsageError for others."""
+    if numbers is None:
+        return None
+    from gspc.codec import Region
+
+    given = [float(number) for number in numbers]
+    if len(given) != 6 or not all(map(isfinite, given)) or any(map(gt, given[:3], given[3:])):
+        raise UsageError("a region is x0,y0,z0,x1,y1,z1: two corners, the lower one first")
+    return Region((given[0], given[1], given[2]), (given[3], given[4], given[5]))
+
+
+def _restore_ranges(
+    source: Given, upto: int | None, region: Region | None, **limits: int
+) -> Restored | Given:
+    """What is decoded of an input of which not all has to be read; any other input, read whole."""
+    file = ranges_of(source, stored=region is not None)
+    if file is None:
+        return source
+    head = file.read(0, INDEX_WINDOW)
+    if not is_stream(head):
+        return load_source(file.read(0, MAX_MEMORY), name=file.name)
+    from gspc.codec import ArrivingStream
+
+    with naming(file.name):
+        decoder = ArrivingStream(upto=upto, region=region, **limits)
+    return _cropped(_restored(decode_ranges(file, head, decoder)), region, file.name)
+
+
+def _cropped(found: Restored, region: Region | None, name: str | None = None) -> Restored:
+    """The scene inside the region. Raises UsageError where there is nothing."""
+    if region is None:
+        return found
+    scene = region.crop(found.scene)
+    if not len(scene.anchors):
+        raise UsageError("has no anchors in this region", source=name)
+    return replace(found, scene=scene)
 
 
 def restore(
@@ -167,6 +306,10 @@ def restore(
 
         stream = as_stream(source, threads=threads).data
         decoded = decode(stream, upto=upto, threads=threads, max_memory=max_memory)
+    return _restored(decoded)
+
+
+def _restored(decoded: Decoded) -> Restored:
     return Restored(
         decoded.scene,
         decoded.level,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -180,12 +181,15 @@ def _scores(file: str, report: dict[str, Any]) -> _Scores:
         if components is not None:
             fixed = sum(int(size) for name, size in components.items() if name not in VARIABLE_COMPONENTS)
         level, size = int(entry["level"]), int(entry["bytes"])
-        if level < 1 or size < 1 or (fixed is not None and not 0 <= fixed < size):
+        if level < 1 or not 1 <= size < 2**63 or (fixed is not None and not 0 <= fixed < size):
             raise ValueError
         if entry["psnr"] is None:
             infinite += 1
         else:
-            points.append(Point(file, level, size, fixed, float(entry["psnr"])))
+            psnr = float(entry["psnr"])
+            if not math.isfinite(psnr):
+                raise ValueError
+            points.append(Point(file, level, size, fixed, psnr))
     if not points and not infinite:
         raise ValueError
     views = tuple(

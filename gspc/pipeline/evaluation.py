@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+from gspc.format.limits import MAX_MEMORY
 from gspc.pipeline.breakdown import breakdown_of
 from gspc.pipeline.coding import Restored, as_stream, restore
 from gspc.pipeline.comparison import Levels
@@ -98,6 +99,7 @@ def evaluate(
     levels: Levels = None,
     device: str = "cpu",
     threads: int = 0,
+    max_memory: int = MAX_MEMORY,
     report: Report = lambda text: None,
     all_views: bool = False,
     album: Album | None = None,
@@ -127,10 +129,12 @@ def evaluate(
     if source.kind == "model":
         report("encoding the model")
         source = as_stream(source, threads=threads)
-    first = restore(source, threads=threads)  # fails early, and knows the options of training
+    # Fails early, and knows the options of training.
+    first = restore(source, threads=threads, max_memory=max_memory)
     scored = (first.level,) if levels == "last" else levels or _levels_to_score(source, first)
     if max(scored) > first.level:
-        restore(source, upto=max(scored), threads=threads)  # says that this level is not there
+        # Says that this level is not there.
+        restore(source, upto=max(scored), threads=threads, max_memory=max_memory)
     options = as_trained(first.scene.metadata, wanted)
     data = load_views(directory, options, device=device, to_train=False, report=report)
     views, held_out, remarks = _views_to_score(
@@ -140,8 +144,10 @@ def evaluate(
     scores = []
     found: list[Agreement] = []
     for level in scored:
-        restored = first if level == first.level else restore(source, upto=level, threads=threads)
-        renderer = Renderer(replace(restored.scene, **behind), device)
+        restored = first
+        if level != first.level:
+            restored = restore(source, upto=level, threads=threads, max_memory=max_memory)
+        renderer = Renderer(replace(restored.scene, **behind), device, max_memory=max_memory)
         rows, found = [], []
         for index, view in enumerate(views):
             report(f"level {level}: view {index + 1} of {len(views)}")
@@ -153,7 +159,7 @@ def evaluate(
             found.append(agreement(image, target, mask))
         prefix = _prefix(source, level, first)
         score = _level_score(level, None if prefix is None else len(prefix), rows)
-        scores.append(replace(score, bytes=None if prefix is None else _spent(prefix, threads)))
+        scores.append(replace(score, bytes=None if prefix is None else _spent(prefix, threads, max_memory)))
     return Evaluation(
         source=source.name,
         data=str(directory),
@@ -228,13 +234,13 @@ def _prefix(source: Source, level: int, last: Restored) -> bytes | None:
     return truncate_levels(source.data, level)
 
 
-def _spent(data: bytes, threads: int) -> LevelBytes:
+def _spent(data: bytes, threads: int, max_memory: int) -> LevelBytes:
     from gspc.codec import decode_symbols
     from gspc.format import COMPONENTS, describe
 
     stream = describe(data)
     sizes = {name: stream.component(name) for name in COMPONENTS}
-    levels = breakdown_of(data, stream, decode_symbols(data, threads=threads))
+    levels = breakdown_of(data, stream, decode_symbols(data, threads=threads, max_memory=max_memory))
     attributes: dict[str, int] = {}
     for row in levels.levels:
         for part in row.parts:

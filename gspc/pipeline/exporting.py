@@ -128,14 +128,14 @@ def export(
     restored = restore(source, upto=options.upto, threads=threads, max_memory=max_memory)
     with naming(source.name):
         own = restored.scene.in_own_coordinates()
-        splats = _bake(own, options, report)
+        splats = _bake(own, options, report, max_memory)
         frame, warnings = representable(restored.scene.frame)
         made = _write(placed(splats, frame), options)
         if options.check:
             report("comparing with the scene")
             cameras = tuple(frame.camera_to_user(camera) for camera in own.cameras)
             scene = replace(restored.scene, frame=frame, cameras=cameras)
-            made = replace(made, check=_compare(scene, made.data, options))
+            made = replace(made, check=_compare(scene, made.data, options, max_memory))
     return replace(
         made,
         level=restored.level,
@@ -168,13 +168,20 @@ def placed(splats: Splats, frame: Frame) -> Splats:
     return transform(splats, frame.rotation, frame.scale, frame.translation)
 
 
-def _bake(scene: DecodedScene, options: ExportOptions, report: Report) -> Splats:
+def _bake(scene: DecodedScene, options: ExportOptions, report: Report, max_memory: int) -> Splats:
     from gspc.splats import bake, refine
 
     degree = 0 if options.to == "splat" else options.degree  # a .splat holds no harmonics
-    splats = bake(scene, degree, lambda done, total: report(f"baking {100 * done // total} %"))
+
+    def baked(done: int, total: int) -> None:
+        report(f"baking {100 * done // total} %")
+
+    def refined(done: int, total: int) -> None:
+        report(f"refining {done} of {total}")
+
+    splats = bake(scene, degree, baked, max_memory=max_memory)
     if options.refine:
-        splats = refine(splats, scene, options.refine, lambda done, n: report(f"refining {done} of {n}"))
+        splats = refine(splats, scene, options.refine, refined, max_memory=max_memory)
     return splats
 
 
@@ -207,14 +214,15 @@ def _write(splats: Splats, options: ExportOptions) -> Exported:
     )
 
 
-def _compare(scene: DecodedScene, data: bytes, options: ExportOptions) -> ExportCheck:
+def _compare(scene: DecodedScene, data: bytes, options: ExportOptions, max_memory: int) -> ExportCheck:
     """Draws what the file holds, read back, beside the scene."""
     from gspc.metrics import psnr
     from gspc.rendering import Renderer
     from gspc.splats import SplatRenderer, read_splats, spread
 
-    plain: Any = SplatRenderer(read_splats(data, frame=options.frame), background=scene.background)
-    neural = Renderer(scene)
+    splats = read_splats(data, frame=options.frame)
+    plain: Any = SplatRenderer(splats, background=scene.background, max_memory=max_memory)
+    neural = Renderer(scene, max_memory=max_memory)
     cameras = spread(scene.cameras, CHECKED)
     found = [psnr(plain.render(camera), neural.render(camera)) for camera in cameras]
     return ExportCheck(sum(found) / len(found), min(found), len(found))

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Any
 
-from gspc.errors import UsageError
+from gspc.errors import BitstreamError, UsageError
 from gspc.format import COMPONENTS, StreamInfo, describe
+from gspc.format.limits import MAX_MEMORY
 from gspc.pipeline.breakdown import Breakdown, break_down, first_levels
 from gspc.pipeline.coding import as_stream
 from gspc.pipeline.plain import plain_facts, plain_values, read_plain, refuse_scene_options
@@ -93,12 +94,20 @@ class Inspection:
         )
 
 
-def inspect(source: Given, *, rates: bool = False, levels: bool = False, threads: int = 0) -> Inspection:
+def inspect(
+    source: Given,
+    *,
+    rates: bool = False,
+    levels: bool = False,
+    threads: int = 0,
+    max_memory: int = MAX_MEMORY,
+) -> Inspection:
     """What a stream, a decoded scene or a model consists of, from its container alone, except `rates` and
     the breakdown by `levels`.
 
     A model is encoded first. Of a damaged stream what can be read is reported, with `problems`;
-    BitstreamError is raised when not even the header can, UsageError where a breakdown makes no sense.
+    BitstreamError is raised when not even the header can, and when decoding takes more than `max_memory`
+    bytes; UsageError where a breakdown makes no sense.
 
     >>> import gspc
     >>> found = gspc.inspect("scene.pcgs", levels=True)
@@ -114,16 +123,42 @@ def inspect(source: Given, *, rates: bool = False, levels: bool = False, threads
         return _inspect_scene(found)
     result = _inspect_stream(found)
     if rates:
-        result = replace(result, rates=_rates(found, threads))
-    return replace(result, breakdown=break_down(found, threads=threads)) if levels else result
+        result = replace(result, rates=_rates(found, threads, max_memory))
+    if levels:
+        result = replace(result, breakdown=break_down(found, threads=threads, max_memory=max_memory))
+    return result
 
 
-def _rates(source: Source, threads: int) -> tuple[Rate, ...]:
+def sound_levels(source: Source) -> tuple[int, str | None]:
+    """How many levels of a stream can be decoded, found by decoding, and what is wrong with the next one.
+
+    None: nothing is. A stream by torchac is not decoded: its checksums count.
+    """
+    from gspc.codec import ArrivingStream
+    from gspc.codec.recode import coder_of
+
+    if coder_of(source.data) != "lanes":
+        return _undamaged_levels(describe(source.data)), None
+    reader = ArrivingStream()
+    try:
+        reader.feed(source.data)
+    except BitstreamError as error:
+        return reader.level, error.problem
+    return reader.level, None
+
+
+def _undamaged_levels(stream: StreamInfo) -> int:
+    """Whole levels before the first one with a damaged chunk."""
+    damaged = min((chunk.level for chunk in stream.damaged), default=len(stream.levels) + 1)
+    return min(stream.whole_levels, max(damaged - 1, 0))
+
+
+def _rates(source: Source, threads: int, max_memory: int) -> tuple[Rate, ...]:
     """Counts follow from the masks: what appears is coded by Gaussians, what was there by trits."""
     from gspc.codec import decode_symbols
 
     with naming(source.name):
-        symbols = decode_symbols(source.data, threads=threads)
+        symbols = decode_symbols(source.data, threads=threads, max_memory=max_memory)
         shape = describe(source.data).header.shape
     masks, first = symbols.gaussian_level, first_levels(symbols)
     found = []

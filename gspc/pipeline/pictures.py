@@ -8,11 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gspc.errors import UsageError
+from gspc.format.limits import MAX_MEMORY
 from gspc.pipeline.plain import PlainScene, drawing
 
 if TYPE_CHECKING:
     from gspc.pipeline.source import Source
+    from gspc.rendering.frames import Drawing
     from gspc.scene import Camera, DecodedScene
+
+
+def _drawn(scene: DecodedScene | PlainScene, device: str, max_memory: int) -> Drawing:
+    """What draws a scene and takes at most `max_memory` bytes. Raises BackendError, InputError."""
+    from gspc.rendering import Renderer
+
+    if isinstance(scene, PlainScene):
+        return drawing(scene, device, max_memory)
+    return Renderer(scene, device, max_memory=max_memory)
 
 
 def render_png(scene: DecodedScene | PlainScene, camera: Camera, *, device: str = "cpu") -> bytes:
@@ -21,15 +32,18 @@ def render_png(scene: DecodedScene | PlainScene, camera: Camera, *, device: str 
 
 
 def render_picture(
-    scene: DecodedScene | PlainScene, camera: Camera, kind: str, *, device: str = "cpu"
+    scene: DecodedScene | PlainScene,
+    camera: Camera,
+    kind: str,
+    *,
+    device: str = "cpu",
+    max_memory: int = MAX_MEMORY,
 ) -> bytes:
     """One view as a file, `kind` "png" or "jpg"."""
-    from gspc.rendering import encode_jpeg, encode_png, render_view
+    from gspc.rendering import encode_jpeg, encode_png
 
     encode = encode_jpeg if kind == "jpg" else encode_png
-    if isinstance(scene, PlainScene):
-        return encode(drawing(scene, device).render(camera))
-    return encode(render_view(scene, camera, backend=device))
+    return encode(_drawn(scene, device, max_memory).render(camera))
 
 
 def render_film(
@@ -39,6 +53,7 @@ def render_film(
     *,
     fps: float,
     device: str = "cpu",
+    max_memory: int = MAX_MEMORY,
     force: bool = False,
     on_picture: Callable[[int], None] | None = None,
 ) -> None:
@@ -46,8 +61,8 @@ def render_film(
     Raises OutputError, BackendError."""
     from gspc.rendering.video import write_video
 
-    shown = drawing(scene, device) if isinstance(scene, PlainScene) else scene
-    write_video(shown, cameras, path, fps=fps, backend=device, overwrite=force, on_frame=on_picture)
+    shown = _drawn(scene, device, max_memory)
+    write_video(shown, cameras, path, fps=fps, overwrite=force, on_frame=on_picture)
 
 
 def render_directory(
@@ -56,14 +71,15 @@ def render_directory(
     directory: Path,
     *,
     device: str = "cpu",
+    max_memory: int = MAX_MEMORY,
     force: bool = False,
     on_picture: Callable[[Path], None] | None = None,
 ) -> tuple[Path, ...]:
     """The views as PNG files named after them. Raises OutputError, before rendering, when one exists."""
     from gspc.rendering import write_frames
 
-    shown = drawing(scene, device) if isinstance(scene, PlainScene) else scene
-    return write_frames(shown, cameras, directory, backend=device, overwrite=force, on_frame=on_picture)
+    shown = _drawn(scene, device, max_memory)
+    return write_frames(shown, cameras, directory, overwrite=force, on_frame=on_picture)
 
 
 def coarse(scene: DecodedScene) -> DecodedScene:
@@ -82,7 +98,9 @@ def coarse(scene: DecodedScene) -> DecodedScene:
     return replace(scene, features=features)
 
 
-def draw_bit_map(source: Source, *, view: str | None = None, threads: int = 0) -> bytes:
+def draw_bit_map(
+    source: Source, *, view: str | None = None, threads: int = 0, max_memory: int = MAX_MEMORY
+) -> bytes:
     """A PNG: per level a panel of balls, sized by the anchors in a voxel and colored by the bits that the
     level adds there; below, voxels with newly decoded anchors in red.
 
@@ -91,4 +109,4 @@ def draw_bit_map(source: Source, *, view: str | None = None, threads: int = 0) -
     """
     from gspc.pipeline.bit_map import render_bit_map
 
-    return render_bit_map(source, view=view, threads=threads)
+    return render_bit_map(source, view=view, threads=threads, max_memory=max_memory)

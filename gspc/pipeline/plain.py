@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gspc.errors import UsageError
+from gspc.format.limits import MAX_MEMORY
 from gspc.pipeline.source import Source, naming
 
 if TYPE_CHECKING:
@@ -44,11 +45,11 @@ def plain_scene(source: Source, *, frame: str | None = None) -> PlainScene:
     return PlainScene(splats, orbit(splats))
 
 
-def drawing(scene: PlainScene, device: str = "cpu") -> Drawing:
-    """What draws a splat over black. Raises BackendError."""
+def drawing(scene: PlainScene, device: str = "cpu", max_memory: int = MAX_MEMORY) -> Drawing:
+    """What draws a splat over black. Raises BackendError, InputError."""
     from gspc.splats import SplatRenderer
 
-    return SplatRenderer(scene.splats, device)
+    return SplatRenderer(scene.splats, device, max_memory=max_memory)
 
 
 def plain_facts(splats: Splats) -> list[tuple[str, str]]:

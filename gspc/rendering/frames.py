@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from gspc.scene import F32, U8, Camera, DecodedScene
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JPEG_QUALITY = 95
+STRIP = 1 << 20  # bytes of the rows that are filtered at once
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".exr", ".ppm"}
 
 
@@ -44,13 +45,12 @@ def to_uint8(image: F32 | U8) -> U8:  # [H, W, 3]
 
 def encode_png(image: F32 | U8) -> bytes:  # [H, W, 3]
     """An 8-bit RGB PNG (ISO/IEC 15948) with an sRGB chunk."""
-    pixels = to_uint8(image)
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
-        raise ValueError(f"a picture is [H, W, 3] and not empty, not {list(pixels.shape)}")
-    height, width = pixels.shape[:2]
+    if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise ValueError(f"a picture is [H, W, 3] and not empty, not {list(image.shape)}")
+    height, width = image.shape[:2]
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     packer = zlib.compressobj(3, zlib.DEFLATED, 15, 9, zlib.Z_RLE)
-    body = packer.compress(_filter_rows(pixels).data) + packer.flush()
+    body = b"".join([*(packer.compress(strip.data) for strip in _filtered_strips(image)), packer.flush()])
     chunks = ((b"IHDR", head), (b"sRGB", b"\0"), (b"IDAT", body), (b"IEND", b""))
     return PNG_SIGNATURE + b"".join(_chunk(tag, data) for tag, data in chunks)
 
@@ -70,21 +70,31 @@ def _chunk(tag: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + tag + data + struct.pack(">I", zlib.crc32(tag + data))
 
 
-def _filter_rows(pixels: U8) -> NDArray[np.uint8]:  # [H, 1 + 3W]
+def _filtered_strips(image: F32 | U8) -> Iterator[NDArray[np.uint8]]:  # of [h, 1 + 3W]
+    """The filtered rows, some at a time: a whole picture takes the filters eight times its own size."""
+    height, width = image.shape[:2]
+    strip = max(STRIP // (3 * width), 1)
+    above = np.zeros((1, 3 * width), np.uint8)
+    for start in range(0, height, strip):
+        rows = to_uint8(image[start : start + strip]).reshape(-1, 3 * width)
+        yield _filter_rows(rows, above)
+        above = rows[-1:]
+
+
+def _filter_rows(rows: U8, above: U8) -> NDArray[np.uint8]:  # [h, 3W], [1, 3W] -> [h, 1 + 3W]
     """Every row with the filter (None, Sub, Up or Average) whose signed residuals have the smallest sum of
-    magnitudes.
+    magnitudes. `above` is the row before.
     """
-    height, width = pixels.shape[:2]
-    rows = pixels.reshape(height, 3 * width)
-    left, up = np.zeros_like(rows), np.zeros_like(rows)
-    left[:, 3:], up[1:] = rows[:, :-3], rows[:-1]
+    height, values = rows.shape
+    left, up = np.zeros_like(rows), np.concatenate([above, rows[:-1]])
+    left[:, 3:] = rows[:, :-3]
     average = (left >> 1) + (up >> 1) + (left & up & 1)
     candidates = (rows, rows - left, rows - up, rows - average)
     cost = [
         np.abs(residual.view(np.int8)).view(np.uint8).sum(axis=1, dtype=np.uint32) for residual in candidates
     ]
     best = np.argmin(cost, axis=0)
-    result = np.empty((height, 1 + 3 * width), dtype=np.uint8)
+    result = np.empty((height, 1 + values), dtype=np.uint8)
     result[:, 0] = best
     for kind, residual in enumerate(candidates):
         chosen = best == kind
@@ -198,7 +208,8 @@ def write_frames(
     """Renders `cameras` into PNGs in `directory` (made if missing); `on_frame` hears of each file once it is
     there.
 
-    A picture is encoded while the next one is drawn. Raises OutputError when a file exists and `overwrite` is
+    A picture is encoded while the next one is drawn, unless it is the larger one: it would take more memory
+    than drawing was allowed to leave. Raises OutputError when a file exists and `overwrite` is
     not set (before anything is drawn) or cannot be written, BackendError, InputError.
     """
     paths = tuple(directory / name for name in frame_names(cameras))
@@ -208,18 +219,19 @@ def write_frames(
         check_target(path, force=overwrite)
     renderer = Renderer(scene, backend) if isinstance(scene, DecodedScene) else scene
     with ThreadPoolExecutor(1) as pool:
-        pending: list[tuple[Path, Future[None]]] = []
+        pending: list[tuple[Path, int, Future[None]]] = []
 
         def finish_first() -> None:
-            path, task = pending.pop(0)
+            path, _, task = pending.pop(0)
             task.result()
             if on_frame is not None:
                 on_frame(path)
 
         for path, camera in zip(paths, cameras, strict=True):
-            pending.append((path, pool.submit(write_png, path, renderer.render(camera))))
-            if len(pending) > 2:
+            pixels = camera.width * camera.height
+            while len(pending) > 1 or (pending and pending[0][1] > pixels):
                 finish_first()
+            pending.append((path, pixels, pool.submit(write_png, path, renderer.render(camera))))
         while pending:
             finish_first()
     return paths

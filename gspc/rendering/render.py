@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from gspc.errors import InputError
 from gspc.format import usable
+from gspc.format.limits import MAX_MEMORY
 from gspc.ops import arrays
 from gspc.ops.conventions import MAX_SIDE
+from gspc.rendering.budget import GAUSSIAN, WRITING, Budget, array_bytes, scene_bytes
 from gspc.rendering.culling import anchor_bounds, visible_anchors
 from gspc.rendering.heads import gaussians_for_view
 from gspc.rendering.rasterizer import Backend, choose_backend, rasterize
@@ -28,9 +30,15 @@ MAX_PIXELS = 1 << 27  # 128 megapixels: 1.5 GiB of red, green and blue in float3
 class Renderer:
     """Draws views of one scene; what does not depend on the view is computed once."""
 
-    def __init__(self, scene: DecodedScene, backend: str | Backend = "cpu") -> None:
-        """`backend` is a device name for choose_backend or its result. Raises BackendError."""
+    def __init__(
+        self, scene: DecodedScene, backend: str | Backend = "cpu", *, max_memory: int = MAX_MEMORY
+    ) -> None:
+        """`backend` is a device name for choose_backend or its result, `max_memory` bytes that the scene and
+        drawing it on a CPU may take. Raises BackendError, InputError."""
         self.scene = scene
+        budget = Budget(max_memory)
+        budget.require(scene_bytes(scene), "the scene")
+        self._budget = budget.holding(scene_bytes(scene))
         self.backend = choose_backend(backend) if isinstance(backend, str) else backend
         self.bounds = anchor_bounds(scene)
         self._tensors = None if self.backend.name == "cpu" else _to_device(scene, self.backend.device)
@@ -39,29 +47,29 @@ class Renderer:
         """The picture as sRGB-encoded values, not clamped (blending stays in [0, 1] up to rounding).
 
         Raises InputError for a camera that is not usable (`gspc.format.usable`), and for a picture with a
-        side beyond MAX_SIDE or more than MAX_PIXELS.
+        side beyond MAX_SIDE, more than MAX_PIXELS, or one that takes more memory than `max_memory`.
         """
         camera = self.scene.frame.camera_to_canonical(camera)
-        _check(camera)
+        check_camera(camera)
         visible = visible_anchors(self.bounds, camera)
         if self._tensors is not None:
             return self._render_torch(self._tensors, camera, visible)
-        gaussians = gaussians_for_view(self.scene, camera, visible)
-        try:
+        budget = self._budget.holding(WRITING * camera.width * camera.height)
+        possible = int(self.scene.gaussian_mask[visible].sum())
+        budget.require(possible * GAUSSIAN, f"camera '{camera.name}'")
+        seen = gaussians_for_view(self.scene, camera, visible)
+        shown = (seen.means, seen.quats, seen.scales, seen.opacities, seen.colors)
+        budget = budget.holding(array_bytes(*shown))
+        with budget.drawing(camera.name):
             return arrays.rasterize(
-                gaussians.means,
-                gaussians.quats,
-                gaussians.scales,
-                gaussians.opacities,
-                gaussians.colors,
+                *shown,
                 camera.world_to_camera,
                 (camera.fx, camera.fy, camera.cx, camera.cy),
                 camera.width,
                 camera.height,
                 self.scene.background,
+                budget.room,
             ).image
-        except ValueError as error:  # more Gaussians in more tiles than the rasterizer counts
-            raise InputError(f"camera '{camera.name}': cannot be drawn: {error}") from None
 
     def _render_torch(self, tensors: _Tensors, camera: Camera, visible: NDArray[np.bool_]) -> F32:
         import torch
@@ -88,7 +96,8 @@ class Renderer:
         return output.image.cpu().numpy()
 
 
-def _check(camera: Camera) -> None:
+def check_camera(camera: Camera) -> None:
+    """Raises InputError for a camera that is not usable, and for a picture that no screen could show."""
     if (problem := usable.camera_problem(camera)) is not None:
         raise InputError(f"camera '{camera.name}': {problem}")
     if max(camera.width, camera.height) > MAX_SIDE or camera.width * camera.height > MAX_PIXELS:
@@ -126,6 +135,12 @@ def _to_device(scene: DecodedScene, device: str) -> _Tensors:
     )
 
 
-def render_view(scene: DecodedScene, camera: Camera, *, backend: str | Backend = "cpu") -> F32:  # [H, W, 3]
+def render_view(  # [H, W, 3]
+    scene: DecodedScene,
+    camera: Camera,
+    *,
+    backend: str | Backend = "cpu",
+    max_memory: int = MAX_MEMORY,
+) -> F32:
     """One picture of a scene; for several keep a Renderer. Raises BackendError, InputError."""
-    return Renderer(scene, backend).render(camera)
+    return Renderer(scene, backend, max_memory=max_memory).render(camera)

@@ -59,17 +59,18 @@ def write_scene(scene: DecodedScene) -> bytes:
             "cameras": _dump([camera.to_plain() for camera in scene.cameras]),
         }
     }
-    parts, offset = [], 0
+    parts: list[Any] = []
+    offset = 0
     # Wide types first: every tensor starts aligned.
     for key in sorted(tensors, key=lambda key: (tensors[key].dtype == np.bool_, key)):
         dtype = "BOOL" if tensors[key].dtype == np.bool_ else "F32"
-        raw = np.ascontiguousarray(tensors[key], dtype=_DTYPES[dtype]).tobytes()
+        raw = np.ascontiguousarray(tensors[key], dtype=_DTYPES[dtype]).reshape(-1)
         header[key] = {
             "dtype": dtype,
             "shape": list(tensors[key].shape),
-            "data_offsets": [offset, offset + len(raw)],
+            "data_offsets": [offset, offset + raw.nbytes],
         }
-        offset += len(raw)
+        offset += raw.nbytes
         parts.append(raw)
     text = _dump(header).encode()
     text += b" " * (-len(text) % 8)

@@ -21,7 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gspc.errors import InputError
+from gspc.format.limits import MAX_MEMORY
 from gspc.ops import arrays
+from gspc.rendering.budget import Budget, scene_bytes
 from gspc.rendering.culling import anchor_bounds, visible_anchors
 from gspc.scene import F32, Camera, DecodedScene, Gaussians
 from gspc.splats.drawing import draw
@@ -34,16 +36,25 @@ CAMERAS = 16  # most cameras to bake for, spread over the suggested ones; 24 gai
 # Pictures of up to half the size take less work and say the same about Gaussians, as long as there are enough
 # pixels to tell them apart: fox, photographed at 132x237, lost 0.46 dB when it was baked at half of that.
 SHRUNK, ENOUGH = 2, 125_000  # most that pictures are reduced by, and pixels at which they are not any more
+BAKED = 1000  # bytes of one Gaussian: what 16 cameras see of it, its fit twice, its place in the file
+PIXEL = 12  # bytes
 ROUNDS = 3  # over the pictures, to match colors
 
 Progress = Callable[[int, int], None]  # done, all
 
 
-def bake(scene: DecodedScene, degree: int = 3, on_step: Progress | None = None) -> Splats:
+def bake(
+    scene: DecodedScene,
+    degree: int = 3,
+    on_step: Progress | None = None,
+    *,
+    max_memory: int = MAX_MEMORY,
+) -> Splats:
     """Plain Gaussians that look like the scene from its suggested cameras, harmonics of `degree` (0 to 3).
 
     A Gaussian that is there for no camera is left out. `on_step` hears of progress. Raises InputError for a
-    scene without cameras or Gaussians, BackendError without the kernels.
+    scene without cameras or Gaussians and where more than `max_memory` bytes are needed, BackendError without
+    the kernels.
     """
     if not scene.cameras:
         raise InputError("suggests no cameras to bake for; compress the model again from its photographs")
@@ -56,7 +67,8 @@ def bake(scene: DecodedScene, degree: int = 3, on_step: Progress | None = None) 
         if on_step is not None:
             on_step(next(done), total)
 
-    seen = _look(scene, cameras, step)
+    budget = _budget(scene, cameras, max_memory)
+    seen = _look(scene, cameras, step, budget)
     starts = range(0, len(scene.anchors), CHUNK)
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         parts = list(pool.map(lambda start: _fit_chunk(scene, cameras, seen, start, degree), starts))
@@ -68,7 +80,16 @@ def bake(scene: DecodedScene, degree: int = 3, on_step: Progress | None = None) 
         View(_small(camera), seen.pictures[number], found.pixels[number])
         for number, camera in enumerate(cameras)
     ]
-    return checked(match_colors(plain, views, scene.background, rounds, step))
+    return checked(match_colors(plain, views, scene.background, rounds, step, budget))
+
+
+def _budget(scene: DecodedScene, cameras: Sequence[Camera], max_memory: int) -> Budget:
+    """What is left for drawing beside the scene, its Gaussians and all pictures. Raises InputError."""
+    pixels = sum(small.width * small.height for small in map(_small, cameras))
+    needed = scene_bytes(scene) + BAKED * int(scene.gaussian_mask.sum()) + PIXEL * pixels
+    budget = Budget(max_memory)
+    budget.require(needed, "the scene as plain Gaussians")
+    return budget.holding(needed)
 
 
 def spread(cameras: Sequence[Camera], most: int) -> list[Camera]:
@@ -101,7 +122,7 @@ class _Seen:
     column: NDArray[np.int64]  # [N * K] of each Gaussian; that of the living one before for others
 
 
-def _look(scene: DecodedScene, cameras: Sequence[Camera], step: Callable[[], None]) -> _Seen:
+def _look(scene: DecodedScene, cameras: Sequence[Camera], step: Callable[[], None], budget: Budget) -> _Seen:
     bounds = anchor_bounds(scene)
     column = np.cumsum(scene.gaussian_mask.reshape(-1)) - 1
     pixels = np.zeros((len(cameras), int(scene.gaussian_mask.sum())), np.float32)
@@ -110,7 +131,7 @@ def _look(scene: DecodedScene, cameras: Sequence[Camera], step: Callable[[], Non
     for number, camera in enumerate(map(_small, cameras)):
         in_view[number] = visible_anchors(bounds, camera)
         index, shown = _shown(scene, camera, slice(None), in_view[number])
-        drawn = draw(shown, camera, scene.background)
+        drawn = draw(shown, camera, scene.background, budget)
         ones = np.zeros_like(drawn.picture)
         ones[..., 0] = 1
         pixels[number, column[index]] = drawn.gradients(ones).colors[:, 0]

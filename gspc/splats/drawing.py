@@ -12,6 +12,7 @@ import numpy as np
 
 from gspc.ops import arrays
 from gspc.ops.arrays import Raster, RasterGradients
+from gspc.rendering.budget import Budget
 from gspc.scene import F32, Camera, Gaussians
 
 BATCH = 1 << 12  # Gaussians; their harmonics of degree 3 take 0.8 MB
@@ -23,6 +24,8 @@ class Drawn:
 
     raster: Raster
     shown: Gaussians
+    name: str  # of the camera
+    budget: Budget
 
     @property
     def picture(self) -> F32:  # [H, W, 3]
@@ -30,28 +33,34 @@ class Drawn:
         return self.raster.image
 
     def gradients(self, picture: F32) -> RasterGradients:
-        """Gradients of a loss by the Gaussians, from its gradient by the picture."""
+        """Gradients of a loss by the Gaussians, from its gradient by the picture. Raises InputError."""
         shapes = (self.shown.means, self.shown.quats, self.shown.scales)
-        return arrays.rasterize_backward(
-            self.raster, *shapes, self.shown.opacities, self.shown.colors, np.ascontiguousarray(picture)
+        with self.budget.drawing(self.name):
+            return arrays.rasterize_backward(
+                self.raster, *shapes, self.shown.opacities, self.shown.colors, np.ascontiguousarray(picture)
+            )
+
+
+def draw(
+    shown: Gaussians, camera: Camera, background: Sequence[float], budget: Budget | None = None
+) -> Drawn:
+    """Draws Gaussians on the CPU. Raises BackendError without the kernels, InputError beyond `budget`."""
+    allowed = Budget() if budget is None else budget
+    with allowed.drawing(camera.name):
+        raster = arrays.rasterize(
+            shown.means,
+            shown.quats,
+            shown.scales,
+            shown.opacities,
+            shown.colors,
+            camera.world_to_camera,
+            (camera.fx, camera.fy, camera.cx, camera.cy),
+            camera.width,
+            camera.height,
+            background,
+            allowed.room,
         )
-
-
-def draw(shown: Gaussians, camera: Camera, background: Sequence[float]) -> Drawn:
-    """Draws Gaussians on the CPU. Raises BackendError without the kernels."""
-    raster = arrays.rasterize(
-        shown.means,
-        shown.quats,
-        shown.scales,
-        shown.opacities,
-        shown.colors,
-        camera.world_to_camera,
-        (camera.fx, camera.fy, camera.cx, camera.cy),
-        camera.width,
-        camera.height,
-        background,
-    )
-    return Drawn(raster, shown)
+    return Drawn(raster, shown, camera.name, allowed)
 
 
 def in_batches(work: Callable[[slice], None], count: int) -> None:

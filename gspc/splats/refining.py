@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gspc.format.limits import MAX_MEMORY
 from gspc.ops import arrays
 from gspc.rendering import Renderer
+from gspc.rendering.budget import Budget, scene_bytes
 from gspc.scene import F32, Camera, DecodedScene, Gaussians
 from gspc.splats.drawing import draw, in_batches
 from gspc.splats.splats import Splats, checked, sigmoid, with_arrays
@@ -22,16 +24,24 @@ RATES = {"logits": 0.03, "log_scales": 0.006, "quats": 0.004, "sh": 0.004}
 HARMONIC_RATES = (2.0, 1.0, 0.7, 0.5)  # by degree, times the rate of "sh": higher ones matter less
 DECAY = (0.8, 0.95)  # of both moments; short memories suit a few hundred steps
 EPSILON = 1e-8
+REFINED = 1200  # bytes of one Gaussian: it and the baked one, gradients, two moments, colors
 
 
 def refine(
-    splats: Splats, scene: DecodedScene, steps: int, on_step: Callable[[int, int], None] | None = None
+    splats: Splats,
+    scene: DecodedScene,
+    steps: int,
+    on_step: Callable[[int, int], None] | None = None,
+    *,
+    max_memory: int = MAX_MEMORY,
 ) -> Splats:
     """The Gaussians after `steps` steps towards the scene's pictures; `on_step` hears (done, all).
 
-    The Gaussians must be in the scene's frame. Raises BackendError without the kernels.
+    The Gaussians must be in the scene's frame. Raises BackendError without the kernels,
+    InputError where more than `max_memory` bytes are needed.
     """
-    renderer = Renderer(scene)
+    budget = Budget(max_memory).holding(scene_bytes(scene) + REFINED * splats.count)
+    renderer = Renderer(scene, max_memory=max_memory - REFINED * splats.count)
     random = np.random.default_rng(0)
     state = {name: np.array(getattr(splats, name)) for name in RATES}
     moments = {name: _Moments.zero(array) for name, array in state.items()}
@@ -39,7 +49,7 @@ def refine(
     for step in range(steps):
         order = order or random.permutation(len(scene.cameras)).tolist()
         camera = scene.cameras[order.pop()]
-        found = _gradients(splats.means, state, camera, renderer.render(camera), scene.background)
+        found = _gradients(splats.means, state, camera, renderer.render(camera), scene.background, budget)
         rate = 0.5 * (1 + math.cos(math.pi * step / steps))
         for name, gradient in found.items():
             moments[name].apply(state[name], gradient, rate * _rates(name, gradient), step + 1)
@@ -49,13 +59,18 @@ def refine(
 
 
 def _gradients(
-    means: F32, state: dict[str, F32], camera: Camera, target: F32, background: tuple[float, float, float]
+    means: F32,
+    state: dict[str, F32],
+    camera: Camera,
+    target: F32,
+    background: tuple[float, float, float],
+    budget: Budget,
 ) -> dict[str, F32]:
     """Gradients of the summed squared error by logits, log scales, quaternions and harmonics."""
     raw = arrays.harmonic_colors(means, state["sh"], camera.center)
     scales, opacities = np.exp(state["log_scales"]), sigmoid(state["logits"])
     shown = Gaussians(means, state["quats"], scales, opacities, np.maximum(raw, 0))
-    drawn = draw(shown, camera, background)
+    drawn = draw(shown, camera, background, budget.holding(2 * target.nbytes))
     found = drawn.gradients(2 * (drawn.picture - target))
     return {
         "logits": found.opacities * opacities * (1 - opacities),

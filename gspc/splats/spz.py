@@ -3,9 +3,9 @@
 Attributes in order: positions, 3 x 24-bit signed with a number of fractional bits from the header;
 opacities, a byte each; colors, byte = 255 (0.15 f_dc + 0.5); log scales, byte = 16 (s + 10); rotations;
 harmonics up to the header's degree, byte = 128 (h + 1), coefficient by coefficient with r g b inside; how
-many of their bits are used is the writer's choice (Niantic's takes 5 for degree 1 and 4 above). Rotations of version 2 are x y z as bytes, (b / 127.5) - 1, with
-w >= 0; later ones are 32 bits: the index in xyzw of the component left out on top, then the others in
-order, a sign and 9 bits of magnitude over sqrt(1/2) each.
+many of their bits are used is the writer's choice (Niantic's takes 5 for degree 1 and 4 above). Rotations
+of version 2 are x y z as bytes, (b / 127.5) - 1, with w >= 0; later ones are 32 bits: the index in xyzw of
+the component left out on top, then the others in order, a sign and 9 bits of magnitude over sqrt(1/2) each.
 
 Versions 2 and 3 are one gzip stream of a 16-byte header and the attributes (some tools leave gzip out).
 Version 4 is a 32-byte header, 16 bytes per stream (compressed and plain length) and one zstd stream per

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gspc.ops import arrays
+from gspc.rendering.budget import Budget
 from gspc.scene import F32, Camera, Gaussians
 from gspc.splats.drawing import draw
 from gspc.splats.splats import Splats
@@ -38,6 +39,7 @@ def match_colors(
     background: Sequence[float],
     rounds: int,
     on_view: Callable[[], None] = lambda: None,
+    budget: Budget | None = None,
 ) -> Splats:
     """The Gaussians with harmonics changed so that they look like the pictures, `rounds` times through."""
     order = np.random.default_rng(0).permutation(len(views))  # neighbors one after the other teach little
@@ -48,7 +50,7 @@ def match_colors(
         view = views[number]
         center = view.camera.center
         colors = np.maximum(arrays.harmonic_colors(splats.means, sh, center), 0)
-        drawn = draw(Gaussians(*fixed, colors), view.camera, background)
+        drawn = draw(Gaussians(*fixed, colors), view.camera, background, budget)
         error = stride * drawn.gradients(view.picture - drawn.picture).colors  # summed over each one's pixels
         arrays.correct_harmonics(
             sh, splats.means, center, error, view.pixels, few=FEW_PIXELS, largest=LARGEST_STEP

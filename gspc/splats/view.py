@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from gspc.errors import InputError
+from gspc.format.limits import MAX_MEMORY
 from gspc.ops import arrays
 from gspc.rendering import Backend, choose_backend, rasterize
-from gspc.rendering.render import MAX_PIXELS
+from gspc.rendering.budget import WRITING, Budget, array_bytes
+from gspc.rendering.render import check_camera
 from gspc.scene import F32, F64, Camera, Frame, Gaussians
 from gspc.splats.splats import HOME, Splats
 from gspc.splats.transform import to_frame
@@ -45,8 +46,11 @@ class SplatRenderer:
         splats: Splats,
         backend: str | Backend = "cpu",
         background: tuple[float, float, float] = (0.0, 0.0, 0.0),
+        *,
+        max_memory: int = MAX_MEMORY,
     ) -> None:
-        """`backend` is a device name for choose_backend or its result. Raises BackendError."""
+        """`backend` is a device name for choose_backend or its result, `max_memory` bytes that the splats and
+        drawing them on a CPU may take. Raises BackendError."""
         self.splats = to_frame(splats, HOME)
         self.backend = choose_backend(backend) if isinstance(backend, str) else backend
         self.background = background
@@ -58,6 +62,8 @@ class SplatRenderer:
             self.splats.scales / unit,
             self.splats.opacities,
         )
+        held = array_bytes(splats.means, splats.quats, splats.scales, splats.opacities, splats.sh)
+        self._budget = Budget(max_memory).holding(held)
 
     def render(self, camera: Camera) -> F32:  # [H, W, 3]
         """The picture as sRGB-encoded values, not clamped from above. Raises InputError when too large."""
@@ -65,22 +71,23 @@ class SplatRenderer:
 
     def with_alpha(self, camera: Camera) -> tuple[F32, F32]:  # [H, W, 3], [H, W]
         """The picture as `render` gives it, and how much of each pixel is covered. Raises InputError."""
-        if not 0 < camera.width * camera.height <= MAX_PIXELS:
-            size = f"{camera.width} x {camera.height}"
-            raise InputError(f"camera '{camera.name}': {size} pixels is too large to draw")
+        check_camera(camera)
         tints = colors(self.splats, camera.center)
         camera = self._frame.camera_to_canonical(camera)
         if self.backend.name != "cpu":
             return self._render_torch(camera, tints)
-        drawn = arrays.rasterize(
-            *self._fixed,
-            tints,
-            camera.world_to_camera,
-            (camera.fx, camera.fy, camera.cx, camera.cy),
-            camera.width,
-            camera.height,
-            self.background,
-        )
+        budget = self._budget.holding(tints.nbytes + WRITING * camera.width * camera.height)
+        with budget.drawing(camera.name):
+            drawn = arrays.rasterize(
+                *self._fixed,
+                tints,
+                camera.world_to_camera,
+                (camera.fx, camera.fy, camera.cx, camera.cy),
+                camera.width,
+                camera.height,
+                self.background,
+                budget.room,
+            )
         return drawn.image, drawn.alpha
 
     def _render_torch(self, camera: Camera, tints: F32) -> tuple[F32, F32]:

@@ -12,8 +12,10 @@ from gspc.format import units
 from gspc.format.shape import Attribute
 from gspc.model import quantization as quant
 from gspc.model.anchors import AnchorModel
+from gspc.ops import place
 from gspc.ops.rows import mask_rows, noisy_rows, rounded_rows
 from gspc.recipe import Noise
+from gspc.train.chance import seeds
 from gspc.train.rate import AnchorRows
 from gspc.train.schedule import Phase, Schedule
 
@@ -60,6 +62,7 @@ class AttributeSource:
         self._noise_refinement = NOISE_REFINEMENTS[noise]
         self._grid: tuple[Tensor, Tensor] | None = None  # positions and what the settled grid holds there
         self._lattice: Lattice | None = None
+        self._sampled: tuple[Tensor, Tensor] | None = None  # anchors and what the grid holds there
 
     def restored(
         self, visible: Tensor, sample: Tensor, iteration: int, level: int
@@ -71,13 +74,16 @@ class AttributeSource:
         phase = self.schedule.phase(iteration)
         coded = phase in (Phase.RATE, Phase.FINISH)
         rounds = self.schedule.rounds(iteration)
-        predicted, steps = self._predict(visible, iteration, steps=coded and not rounds)
+        predicted, steps = self._predict(visible, sample, iteration, steps=coded and not rounds)
         open_masks: Tensor | None = None
         if coded:
             plane = min(level, model.masks.shape[2])
             mask, sample_masks, open_masks = mask_rows(model.masks, visible, sample, plane)
         else:
-            mask, sample_masks = model.masks.new_ones(len(visible), shape.offsets), model.masks[sample]
+            mask, sample_masks = (
+                model.masks.new_ones(len(visible), shape.offsets),
+                model.masks.index_select(0, sample),
+            )
         if rounds:
             features, log_scales, offsets = self._rounded(visible, sample, level)
         else:
@@ -91,15 +97,28 @@ class AttributeSource:
         )
 
     def _predict(
-        self, visible: Tensor, iteration: int, *, steps: bool
+        self, visible: Tensor, sample: Tensor, iteration: int, *, steps: bool
     ) -> tuple[Tensor | None, Tensor | None]:
-        """`AnchorModel.predicted_and_steps` of the anchors `visible`: [v, P] and [v, 3]."""
+        """`AnchorModel.predicted_and_steps` of the anchors `visible`: [v, P] and [v, 3]. What the grid holds
+        at those of `sample` is kept for `grid_rows` where both are read in one go."""
         model = self.model
         if not (steps or model.pool):
             return None, None
         if self.schedule.settled(iteration):
             return model.predicted_and_steps(self._settled_grid(), visible, steps=steps)
-        return model.predicted_and_steps(model.grid(model.positions[visible]), steps=steps)
+        grid = self._learning_grid(visible, sample)
+        return model.predicted_and_steps(grid, steps=steps)
+
+    def _learning_grid(self, visible: Tensor, sample: Tensor) -> Tensor:  # [v], [n] -> [v, C]
+        """What the grid holds at the anchors `visible`. A GPU reads those of `sample` with them, which saves
+        launches; on a CPU one pass for each of the two is as fast."""
+        positions = self.model.positions
+        if place.of(self.model.grid.embeddings) == "cpu" or not len(sample):
+            return self.model.grid(positions.index_select(0, visible))
+        both = self.model.grid(positions.index_select(0, torch.cat([visible, sample])))
+        grid, sampled = both.split([len(visible), len(sample)])
+        self._sampled = sample, sampled
+        return grid
 
     def _noisy(
         self, visible: Tensor, sample: Tensor, level: int, phase: Phase, parameters: Tensor | None
@@ -110,17 +129,17 @@ class AttributeSource:
         refinement = self._noise_refinement if parameters is None else Attribute.refinement
         scales = [a.step_base / refinement(a, level) for a in model.shape.attributes]
         steps: tuple[Tensor | None, ...] = (None, None, None)
-        seeds = [0, 0, 0]
+        numbers = [0, 0, 0]
         if phase is Phase.WARMUP:
             scales = [0.0, 0.0, 0.0]
         else:
-            seeds = torch.randint(1 << 62, (3,)).tolist()
+            numbers = seeds(3)
         if parameters is not None:
             steps = tuple(quant.step(1.0, column) for column in parameters.unbind(1))
         return [
             noisy_rows(values, visible, sample, step, scale, seed)
             for values, step, scale, seed in zip(
-                (model.features, model.log_scales, model.offsets), steps, scales, seeds, strict=True
+                (model.features, model.log_scales, model.offsets), steps, scales, numbers, strict=True
             )
         ]
 
@@ -178,8 +197,11 @@ class AttributeSource:
 
     def grid_rows(self, index: Tensor, iteration: int) -> Tensor:  # int64 [n] -> [n, C]
         """What the grid holds at some anchors. Once its signs are settled it is read once for all of them."""
+        if self._sampled is not None and self._sampled[0] is index:
+            (_, found), self._sampled = self._sampled, None
+            return found
         if not self.schedule.settled(iteration):
-            return self.model.grid(self.model.positions[index])
+            return self.model.grid(self.model.positions.index_select(0, index))
         return self._settled_grid().index_select(0, index)
 
     @torch.no_grad()

@@ -12,6 +12,7 @@ from gspc.errors import UsageError
 from gspc.model import storage
 from gspc.model.anchors import AnchorModel, ModelShape
 from gspc.model.loaded import Loaded
+from gspc.train import chance
 from gspc.train.densify import Statistics
 from gspc.train.schedule import Phase, Schedule
 from gspc.train.settings import first_difference
@@ -25,6 +26,7 @@ MOMENTS = ("exp_avg", "exp_avg_sq")  # of Adam
 
 def save(path: Path, settings: dict[str, str], trainer: Trainer, estimated: int) -> None:
     """Writes the state of a run, whole or not at all. Raises OutputError."""
+    shared = trainer.ranks.shared
     storage.save(
         path,
         {
@@ -36,12 +38,13 @@ def save(path: Path, settings: dict[str, str], trainer: Trainer, estimated: int)
             "statistics": trainer.statistics.tensors(),
             "order": trainer.order,
             "iteration": trainer.iteration,
-            "psnr": trainer.psnr,
-            "picture_loss": trainer.picture_loss,
+            "psnr": trainer.gauges.psnr,
+            "picture_loss": float(trainer.gauges.picture_loss),
             "pruned": trainer.pruned,
             "steering": [trainer.steering.integral, trainer.steering.error],
             "estimated_bytes": estimated,
             "random": torch.get_rng_state(),
+            **({} if shared is None else {"random_shared": shared.get_state()}),
             "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         },
     )
@@ -90,10 +93,11 @@ def restore(saved: Loaded, trainer: Trainer) -> int:
     psnr, picture_loss = saved["psnr"].number(), saved["picture_loss"].number(0)
     pruned, estimated = saved["pruned"].whole(0), saved["estimated_bytes"].whole(0)
     integral, error = (value.number() for value in saved["steering"].items(2))
-    _restore_random(saved)
+    _restore_random(saved, trainer)
     trainer.optimizer.load_state_dict(optimizer)
     trainer.statistics, trainer.order, trainer.iteration = statistics, order, iteration
-    trainer.psnr, trainer.picture_loss, trainer.pruned = psnr, picture_loss, pruned
+    trainer.gauges.restore(psnr, picture_loss)
+    trainer.pruned = pruned
     trainer.steering.integral, trainer.steering.error = integral, error
     return estimated
 
@@ -119,12 +123,18 @@ def _adam_state(saved: Loaded, trainer: Trainer) -> dict[int, dict[str, Tensor]]
     return found
 
 
-def _restore_random(saved: Loaded) -> None:
-    """Sets the random generators, those of as many CUDA devices as are here and were there."""
+def _restore_random(saved: Loaded, trainer: Trainer) -> None:
+    """Sets the random generators, those of as many CUDA devices as are here and were there. Of several ranks
+    the first goes on with its own; the others start theirs anew from there."""
     state = saved["random"].tensor(torch.get_rng_state().shape, torch.uint8)
     on_devices = saved["random_cuda"].items()
     try:
         torch.set_rng_state(state)
+        if trainer.ranks.shared is not None:
+            trainer.ranks.shared.set_state(saved["random_shared"].tensor(state.shape, torch.uint8))
+        if not trainer.ranks.first:
+            torch.manual_seed(chance.seed() ^ trainer.ranks.rank)
+            return
         for number, of_device in enumerate(on_devices[: torch.cuda.device_count()]):
             like = torch.cuda.get_rng_state(number)
             torch.cuda.set_rng_state(of_device.tensor(like.shape, like.dtype), number)

@@ -12,6 +12,7 @@ from gspc.model.anchors import POSITION_CENTER, AnchorModel
 from gspc.model.masks import START, first_level, mask_logits
 from gspc.ops.rows import add_statistics
 from gspc.recipe import ScheduleSettings
+from gspc.train.chance import uniform
 from gspc.train.guards import with_floor
 from gspc.train.initialize import LATTICES
 from gspc.train.optimizer import edit_anchors
@@ -116,9 +117,10 @@ def densify(
     threshold: float,
     interval: int,
     most: int,
+    shared: torch.Generator | None = None,
 ) -> Statistics:
     """Adds anchors where Gaussians pull hard, at most until there are `most`, and removes faint ones; returns
-    the statistics to go on with.
+    the statistics to go on with. `shared` draws alike on all ranks.
 
     What was seen often enough to be judged starts anew, the rest keeps counting: anchors that few views show
     would otherwise never be judged.
@@ -128,7 +130,7 @@ def densify(
     mean_opacity = statistics.opacity / statistics.visible.clamp_min(1)
     keep = with_floor(~(judged_anchors & (mean_opacity < FAINT)), mean_opacity)
     before = model.anchors
-    _grow(model, optimizer, statistics, judged_gaussians, threshold, most)
+    _grow(model, optimizer, statistics, judged_gaussians, threshold, most, shared)
     carried = Statistics(
         gradient=statistics.gradient * ~judged_gaussians,
         drawn=statistics.drawn * ~judged_gaussians,
@@ -146,6 +148,7 @@ def _grow(
     eligible: Tensor,
     threshold: float,
     most: int,
+    shared: torch.Generator | None,
 ) -> None:
     k = model.shape.offsets
     mean = statistics.gradient / statistics.drawn.clamp_min(1)
@@ -155,7 +158,7 @@ def _grow(
     parents_features = model.features
     for i, stride in enumerate(LATTICES):
         chosen = eligible & (mean >= threshold * 2**i)
-        chosen &= torch.rand(len(chosen), device=chosen.device) > 0.5 ** (i + 1)
+        chosen &= uniform(len(chosen), chosen, shared) > 0.5 ** (i + 1)
         index = chosen.nonzero().squeeze(1)
         if len(index) == 0:
             continue

@@ -6,7 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -17,24 +17,27 @@ from gspc.config import FitOptions, checkpoint_path, preview_path
 from gspc.data import suggested_cameras
 from gspc.data.frame import Framed
 from gspc.data.start import prepared
-from gspc.errors import BackendError, InputError, OutputError, Stopped
+from gspc.errors import BackendError, InputError, OutputError, Stopped, UsageError
 from gspc.model import storage
 from gspc.model.anchors import ModelShape
 from gspc.model.loaded import Loaded
 from gspc.ops import cuda
+from gspc.ops.heads.tinycudann import fused_heads
 from gspc.ops.process import flushed_denormals, threads
 from gspc.rendering.frames import to_uint8, write_png
 from gspc.rendering.rasterizer import Backend, choose_backend
-from gspc.scene import SceneData, View
+from gspc.scene import Frame, SceneData, View
 from gspc.train import checkpoint
-from gspc.train.guards import FEWEST_ANCHORS, most_anchors, open_first_level
+from gspc.train.gauges import StepReport
+from gspc.train.guards import FEWEST_ANCHORS, most_anchors, open_first_level, told_of_full_gpu
 from gspc.train.initialize import initial_model
 from gspc.train.lock import only_fit_of
 from gspc.train.log import TrainingLog, training_log
-from gspc.train.process import deferred_signals, seeded, settled_objects
+from gspc.train.process import Asked, deferred_signals, seeded, settled_objects
+from gspc.train.ranks import RankGone, Ranks, device_of_rank, joined, wanted
 from gspc.train.schedule import Schedule
 from gspc.train.settings import run_settings
-from gspc.train.trainer import StepReport, Trainer
+from gspc.train.trainer import Trainer
 
 REPORT_EVERY = 10
 ESTIMATE_EVERY = 100
@@ -107,28 +110,49 @@ def fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserv
     Raises UsageError when a checkpoint was made with other options or photographs, InputError, OutputError,
     BackendError.
     """
+    if wanted() > 1 and os.environ.get("RANK") != "0":  # the first rank writes and speaks for all
+        return _fit(scene, output, replace(options, log=None, preview=0), _Silent())
     with only_fit_of(output):
         return _fit(scene, output, options, observer)
 
 
+class _Silent:
+    """Hears nothing."""
+
+    def message(self, text: str) -> None:
+        pass
+
+    def progress(self, progress: FitProgress) -> None:
+        pass
+
+
 def _fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserver) -> FitResult:
     started = time.monotonic()
-    backend = choose_backend(options.device)
+    backend = choose_backend(device_of_rank(options.device))
     framed = prepared(scene)
-    with threads(options.threads), seeded(options.seed, backend.device):
-        run = _Run(framed, scene, output, options, observer, backend)
-        run.train()
-        held_out = run.judge()
-    trained = storage.TrainedModel(
+    with threads(options.threads), seeded(options.seed, backend.device), joined(backend.device) as ranks:
+        with told_of_full_gpu():
+            run = _Run(framed, scene, output, options, observer, backend, ranks)
+            run.train()
+            held_out = run.judge()
+        trained = _trained(run, scene, framed.frame, options)
+        if ranks.first:
+            _keep(output, trained, run.checkpoint)
+        ranks.finish()
+    seconds = time.monotonic() - started
+    psnr = run.trainer.gauges.psnr
+    return FitResult(output, run.iterations, trained.model.anchors, psnr, held_out, seconds)
+
+
+def _trained(run: _Run, scene: SceneData, frame: Frame, options: FitOptions) -> storage.TrainedModel:
+    """What a finished run is worth keeping of."""
+    return storage.TrainedModel(
         model=run.trainer.model.cpu(),
         cameras=suggested_cameras(scene.views),
         background=scene.background,
         metadata={"scene": scene.name, "iterations": str(run.iterations), **dict(options.metadata)},
-        frame=framed.frame,
+        frame=frame,
     )
-    _keep(output, trained, run.checkpoint)
-    seconds = time.monotonic() - started
-    return FitResult(output, run.iterations, trained.model.anchors, run.trainer.psnr, held_out, seconds)
 
 
 def _keep(output: Path, trained: storage.TrainedModel, of_run: Path) -> None:
@@ -162,15 +186,18 @@ class _Run:
         options: FitOptions,
         observer: FitObserver,
         backend: Backend,
+        ranks: Ranks,
     ) -> None:
         self.options, self.observer, self.output = options, observer, output
+        self.ranks = ranks
         self.checkpoint = checkpoint_path(output)
         _introduce(backend, options, observer)
         asked = options.iterations or options.recipe.schedule.iterations
         self.iterations = asked or (30_000 if backend.name == "cuda" else 3_000)
-        self.settings = run_settings(scene, options, self.iterations)
+        self.settings = run_settings(scene, options, self.iterations, ranks.count)
         saved = self._saved()
         self.trainer = self._start(framed, backend, saved)
+        ranks.start(options.seed)
         self.estimated = 0  # bytes of a stream of the model
         if saved is not None:
             self.estimated = checkpoint.restore(saved, self.trainer)
@@ -201,9 +228,13 @@ class _Run:
         else:
             model = checkpoint.model_of(saved, shape)
         model.heads.bf16 = options.heads_precision == "bf16"
+        if options.heads_backend == "tinycudann":
+            weights = model.heads.weights(quantized=False)
+            sizes = weights.w1.shape[1], len(weights.w1) // 3, shape.offsets
+            model.heads.logits = fused_heads(*sizes)
         schedule = Schedule.of(recipe, self.iterations)
-        limits = options.max_anchors, options.target_size
-        return Trainer(framed.scene, model, schedule, backend, recipe, *limits)
+        limits = options.max_anchors, options.target_size, options.gpu_memory
+        return Trainer(framed.scene, model, schedule, backend, recipe, *limits, self.ranks)
 
     def train(self) -> None:
         """All iterations that are left."""
@@ -215,11 +246,12 @@ class _Run:
             flushed_denormals(),
         ):
             while trainer.iteration < self.iterations:
-                report = trainer.step()
+                report = self._step(asked, log)
                 done = trainer.iteration
                 if done % ESTIMATE_EVERY == 0 or done == self.iterations:
                     self.estimated = trainer.estimated_bytes()
                 if done % REPORT_EVERY == 0 or done == self.iterations:
+                    trainer.gauges.read()
                     log.write(self._row(report))
                     left = (time.monotonic() - started) / (done - first) * (self.iterations - done)
                     self.observer.progress(self._progress(report, left))
@@ -228,10 +260,26 @@ class _Run:
                     self._save_if_possible(log)
                 if self.options.preview and done % self.options.preview == 0:
                     self._preview()
-                if asked.signal is not None:
+                if (number := self.ranks.agreed) is not None:
                     self._save(log)
                     self.observer.message(f"interrupted; `--resume` goes on from iteration {done}")
-                    raise Stopped(asked.signal)
+                    raise Stopped(number)
+
+    def _step(self, asked: Asked, log: TrainingLog) -> StepReport:
+        """An iteration. Where another rank is gone, what all ranks had before it is saved."""
+        trainer = self.trainer
+        self.ranks.asked = asked.signal
+        done, edited = trainer.iteration, trainer.edits
+        try:
+            report = trainer.step()
+        except RankGone as error:
+            if trainer.edits == edited and self.ranks.first:
+                self._save(log)
+                error.problem += f"; `--resume` goes on from iteration {done}"
+            raise
+        if self.ranks.count == 1:
+            self.ranks.agreed = asked.signal
+        return report
 
     def _preview(self) -> None:
         """A photograph and what the model shows in its place, beside the output. The view is a held-out one
@@ -269,7 +317,7 @@ class _Run:
             iterations=self.iterations,
             phase=report.phase.value,
             loss=report.loss,
-            psnr=trainer.psnr,
+            psnr=trainer.gauges.psnr,
             anchors=trainer.model.anchors,
             estimated_bytes=self.estimated,
             seconds_left=left,
@@ -282,13 +330,16 @@ class _Run:
             "phase": report.phase.value,
             "level": report.level,
             "loss": report.loss,
-            "psnr": self.trainer.psnr,
+            "psnr": self.trainer.gauges.psnr,
             "anchors": self.trainer.model.anchors,
             "level_bits": report.bits,
             "estimated_bytes": self.estimated,
         }
 
     def _save(self, log: TrainingLog) -> None:
+        self.trainer.gauges.read()
+        if not self.ranks.first:
+            return
         log.sync()
         checkpoint.save(self.checkpoint, self.settings, self.trainer, self.estimated)
 
@@ -308,6 +359,15 @@ def _introduce(backend: Backend, options: FitOptions, observer: FitObserver) -> 
         observer.message(cuda.summary())
     if options.heads_precision == "bf16":
         _check_bf16(backend)
+    if options.heads_backend == "tinycudann":
+        _check_tinycudann(backend, options)
+
+
+def _check_tinycudann(backend: Backend, options: FitOptions) -> None:
+    if backend.name != "cuda":
+        raise BackendError("--heads-backend tinycudann needs a CUDA device; give gspc")
+    if options.heads_precision == "bf16":
+        raise UsageError("--heads-backend tinycudann computes in half precision; leave out --heads-precision")
 
 
 def _check_bf16(backend: Backend) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from gspc.config import MIN_MAX_ANCHORS
-from gspc.errors import InputError
+from gspc.errors import BackendError, InputError
 from gspc.model.anchors import AnchorModel
 from gspc.model.masks import START, first_level, mask_logits
 
@@ -42,6 +44,18 @@ def most_anchors(asked: int | None, device: torch.device) -> int:
     else:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return max(int(MEMORY_SHARE * memory / BYTES_PER_ANCHOR), FEWEST_ANCHORS)
+
+
+@contextmanager
+def told_of_full_gpu() -> Iterator[None]:
+    """Turns torch's error of a GPU whose memory is full into one line. Raises BackendError."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise BackendError(
+            "the GPU's memory is full; keep fewer photographs there with --gpu-memory 0, or train with fewer "
+            "--max-anchors or a smaller --resolution (--resume goes on from the checkpoint, if there is one)"
+        ) from error
 
 
 def check_loss(loss: float, iteration: int) -> None:

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from gspc.errors import InputError
+from gspc.format.limits import MAX_VOXEL
 from gspc.model.anchors import POSITION_CENTER, AnchorModel, ModelShape
 from gspc.model.grid import choose_spec
 from gspc.scene import SceneData
@@ -63,15 +64,20 @@ def initial_model(
     """
     points = np.unique(scene.points, axis=0)
     size = voxel_size or _roomy(points, choose_voxel_size(points), most or len(points))
+    if not size <= MAX_VOXEL:
+        raise InputError(
+            f"{scene.name}: voxel size {size:g} is too large to be written; choose a smaller --voxel-size"
+        )
     low, high = np.percentile(points, (2.0, 98.0), axis=0)
-    center = np.round((low + high) / 2 / size) * size
-    voxels = np.round((points - center) / size).astype(np.int64)
+    with np.errstate(over="ignore", invalid="ignore"):  # of sizes near 0, which leave no point inside
+        center = np.round((low + high) / 2 / size) * size
+        voxels = np.round((points - center) / size)
     inside = (np.abs(voxels) < POSITION_CENTER - max(LATTICES)).all(1)
     if not inside.any():
         raise InputError(
             f"{scene.name}: voxel size {size:g} is too small for this scene; choose a larger --voxel-size"
         )
-    voxels = np.unique(voxels[inside], axis=0)
+    voxels = np.unique(voxels[inside].astype(np.int64), axis=0)
     origin = center - POSITION_CENTER * size
     positions = voxels + POSITION_CENTER
     spec = choose_spec(positions, reference=reference_grid, own_pool=shape.pool_planes > 0)

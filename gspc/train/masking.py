@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 
-def only_counting(image: Tensor, target: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, float]:
+def only_counting(
+    image: Tensor, target: Tensor, mask: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | float]:
     """A drawn picture and its photograph that agree where `mask` is False, and the factor for means over
     pixels.
 
@@ -14,15 +16,16 @@ def only_counting(image: Tensor, target: Tensor, mask: Tensor | None) -> tuple[T
 
     Masked pixels of the photograph become the picture's own, without a gradient: their error is 0, and they
     pass no gradient on through the windows of SSIM. A mean over all pixels times the factor is one over those
-    that count; the factor is 0 when none does.
+    that count; the factor, float64 [] beside a mask, is 0 when none does.
     """
     if mask is None:
         return image, target, 1.0
     counting = mask[:, :, None]
     fixed = image.detach()
-    share = float(mask.float().mean())
+    share = mask.float().mean().double()
     shown = torch.where(counting, image, fixed)
-    return shown, torch.where(counting, target.float() / 255, fixed), 1.0 / share if share else 0.0
+    weight = torch.where(share > 0, 1.0 / share, 0.0)
+    return shown, torch.where(counting, target.float() / 255, fixed), weight
 
 
 Color = tuple[float, float, float]
@@ -37,6 +40,7 @@ def recolored(target: Tensor, alpha: Tensor, background: Color) -> tuple[Tensor,
     """
     colors = torch.rand(3)
     behind = (255 - alpha.float()) / 255
-    moved = target.float() + 255 * (colors - torch.tensor(background)) * behind[:, :, None]
+    change = (255 * (colors - torch.tensor(background))).to(target.device)
+    moved = target.float() + change * behind[:, :, None]
     red, green, blue = colors.tolist()
     return moved.round().clamp(0, 255).byte(), (red, green, blue)

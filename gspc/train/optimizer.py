@@ -11,11 +11,12 @@ from gspc.model.anchors import PER_ANCHOR, AnchorModel
 from gspc.model.heads import BLOCKS
 from gspc.ops.optimizer import Adam
 
-SECOND_DECAY = 0.999  # of Adam
+FIRST_DECAY, SECOND_DECAY = 0.9, 0.999  # of Adam
 
 
-def make_optimizer(model: AnchorModel, mask_momentum: float = 0.9) -> torch.optim.Adam:
-    """One group per name of the schedule's learning rates; eps as in the reference.
+def make_optimizer(model: AnchorModel, mask_momentum: float = 0.9, views: int = 1) -> torch.optim.Adam:
+    """One group per name of the schedule's learning rates; eps as in the reference. `views` that a step
+    averages over: moments then forget as fast as they would over as many steps of one view.
 
     Masks have a momentum of their own, which averages over many views: in a short run their steps are large,
     one view asks for other masks than all views together, and a closed mask does not open again.
@@ -23,7 +24,7 @@ def make_optimizer(model: AnchorModel, mask_momentum: float = 0.9) -> torch.opti
     groups: list[dict[str, object]] = [
         {"params": [getattr(model, name)], "name": name} for name in PER_ANCHOR
     ]
-    groups[PER_ANCHOR.index("masks")]["betas"] = (mask_momentum, SECOND_DECAY)
+    groups[PER_ANCHOR.index("masks")]["betas"] = (mask_momentum**views, SECOND_DECAY**views)
     for name in BLOCKS:
         params = [*model.heads.first[name].parameters(), *model.heads.second[name].parameters()]
         groups.append({"params": params, "name": name})
@@ -34,7 +35,8 @@ def make_optimizer(model: AnchorModel, mask_momentum: float = 0.9) -> torch.opti
         groups.append({"params": list(model.pool.parameters()), "name": "pool"})
     groups.append({"params": list(model.grid.parameters()), "name": "grid"})
     groups.append({"params": list(model.context.parameters()), "name": "context"})
-    return Adam(groups, lr=0.0, eps=1e-15, fused=True)
+    betas = (FIRST_DECAY**views, SECOND_DECAY**views)
+    return Adam(groups, lr=0.0, betas=betas, eps=1e-15, fused=True)
 
 
 def edit_anchors(

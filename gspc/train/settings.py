@@ -14,7 +14,7 @@ from gspc.scene import SceneData, View
 COLORS = {(0.0, 0.0, 0.0): "black", (1.0, 1.0, 1.0): "white"}
 
 
-def run_settings(scene: SceneData, options: FitOptions, iterations: int) -> dict[str, str]:
+def run_settings(scene: SceneData, options: FitOptions, iterations: int, ranks: int = 1) -> dict[str, str]:
     """Name and text of every option, ingredient and photograph that a run's result depends on; not those that
     only say where and how it runs (device, threads, logs, memory). Raises InputError for a photograph that
     is gone."""
@@ -31,6 +31,8 @@ def run_settings(scene: SceneData, options: FitOptions, iterations: int) -> dict
         "background": COLORS.get(scene.background) or " ".join(map(value_text, scene.background)),
         "number of training views": len(scene.train),
     }
+    if ranks > 1:
+        found["ranks"] = ranks
     for view in scene.train:
         found |= _view_settings(view)
     return {name: value_text(value) for name, value in found.items()}

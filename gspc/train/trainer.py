@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from gspc.model.anchors import AnchorModel
 from gspc.model.calibrate import calibrate
+from gspc.ops.constants import constant
 from gspc.ops.heads import NeuralGaussians, neural_gaussians
 from gspc.ops.raster import RasterOutput
 from gspc.ops.rows import mean_product, visible_rows
@@ -21,19 +19,23 @@ from gspc.recipe import Accumulate, Recipe
 from gspc.rendering.rasterizer import Backend, rasterize
 from gspc.scene import Camera, SceneData, View
 from gspc.train.attributes import Attributes, AttributeSource
+from gspc.train.chance import order, whole_number
 from gspc.train.densify import Statistics, densify, growth_threshold, prune_closed
-from gspc.train.guards import check_loss, most_anchors
-from gspc.train.masking import only_counting, recolored
+from gspc.train.gauges import Gauges, StepReport, decibels
+from gspc.train.guards import most_anchors
+from gspc.train.masking import only_counting
 from gspc.train.optimizer import make_optimizer
+from gspc.train.ranks import Ranks
 from gspc.train.rate import RateLoss, RateSample, Standing
+from gspc.train.rate.terms import times
 from gspc.train.schedule import Phase, Schedule
+from gspc.train.shots import Shot, Shots, center_of, photo_budget
 from gspc.train.steering import Steering
 
 SSIM_WEIGHT = 0.2
 # On the mean product of the Gaussians' scales, in canonical units (Scaffold-GS weighs 0.01 in the units of a
 # reconstruction; on fox, lego and the demo scene that was 1.7, 0.6 and 0.5 here).
 SCALE_WEIGHT = 0.8
-SMOOTHING = 0.98  # of the reported PSNR and of the pictures' loss
 
 
 def _no_levels(level: int) -> range:
@@ -53,32 +55,11 @@ PICTURED_LEVELS: Mapping[Accumulate, Callable[[int], range]] = {
 
 
 @dataclass(frozen=True)
-class StepReport:
-    """Figures of one iteration."""
-
-    phase: Phase
-    level: int  # that the iteration trained
-    loss: float
-    psnr: float
-    bits: float  # of the level, all anchors; 0 outside the rate phases
-
-
-@dataclass(frozen=True)
-class Shot:
-    """A photograph as an iteration compares with it."""
-
-    camera: Camera
-    target: Tensor  # uint8 [H, W, 3]
-    mask: Tensor | None  # bool [H, W], True where it counts; None: everywhere
-    background: tuple[float, float, float]
-
-
-@dataclass(frozen=True)
 class Picture:
     """A view as a level shows it, and what densification wants to know of it."""
 
     loss: Tensor  # of Scaffold-GS, a scalar
-    squared_error: float
+    squared_error: Tensor  # []
     visible: Tensor  # int64 [v] anchors, ascending
     index: Tensor  # int64 [m] Gaussians among those of the visible anchors, row * K + k
     opacities: Tensor  # [m]
@@ -97,21 +78,27 @@ class Trainer:
         recipe: Recipe,
         max_anchors: int | None = None,
         target_size: int | None = None,
+        gpu_memory: float | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         """`max_anchors`: that growth may reach; None: as many as memory holds. `target_size`: bytes that the
-        stream should take; None: what the rate weights make of it."""
+        stream should take; None: what the rate weights make of it. `gpu_memory`: gigabytes of photographs
+        that a GPU keeps; None: a quarter of its memory. `ranks`: the processes that train together; None:
+        this one alone."""
         self.scene = scene
         self.model = model.to(backend.device)
         self.schedule = schedule
         self.backend = backend
         self.device = torch.device(backend.device)
-        self.optimizer = make_optimizer(self.model, recipe.schedule.mask_momentum)
+        self.ranks = ranks or Ranks()
+        self.optimizer = make_optimizer(self.model, recipe.schedule.mask_momentum, self.ranks.count)
         self.statistics = Statistics.empty(self.model)
         self.order: list[int] = []  # views left of this pass over all of them
         self.iteration = 0
-        self.psnr = 0.0
-        self.picture_loss = 0.0  # smoothed, without the rate
+        self.gauges = Gauges(self.device)
+        self.shots = Shots(scene.train, scene.background, self.device, photo_budget(self.device, gpu_memory))
         self.pruned = 0  # anchors removed because their masks closed
+        self.edits = 0  # times that the parameters began to change; see `gspc.train.fit`
         self.attributes = AttributeSource(self.model, schedule, recipe.schedule.noise)
         self.rate = RateLoss(self.model, recipe, schedule)
         self.steering = Steering(target_size, schedule.iterations)
@@ -128,33 +115,34 @@ class Trainer:
         coded = phase in (Phase.RATE, Phase.FINISH)
         self._begin(phase)
         levels = self.model.shape.levels
-        level = int(torch.randint(1, levels + 1, ())) if coded else levels
+        level = whole_number(1, levels + 1, self.ranks.shared) if coded else levels
         shot = self._next_shot()
         self._set_learning_rates()
         picture, sample = self._show(shot, level, sampled=coded)
-        self._note(float(picture.loss.detach()), picture.squared_error)
-        loss, bits = picture.loss, 0.0
+        self.gauges.add_picture(self.iteration, picture.loss, picture.squared_error)
+        loss, bits = picture.loss, None
         if coded:
-            standing = Standing(self.iteration, self.picture_loss, self.pruned)
+            standing = Standing(self.iteration, self.gauges.picture_loss, self.pruned)
             grid = self.attributes.grid_rows(sample.index, self.iteration)
             self.rate.steering = self.steering.factor
             rate, bits = self.rate.loss(level, sample, grid, standing)
             loss = loss + rate
             for other in self._also_pictured(level):
                 loss = loss + self._show(shot, other, sampled=False)[0].loss
-        value = float(loss.detach())
-        check_loss(value, self.iteration)
+        self.gauges.add_loss(self.iteration, loss.detach())
         loss.backward()
         self._keep_still()
         if self.schedule.gathers(self.iteration):
             self._gather(picture, shot.camera)
+        self.ranks.average([p for group in self.optimizer.param_groups for p in group["params"]])
+        self.edits += 1
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self._edit_anchors(coded)
         self.iteration += 1
         if self.steering.due(self.iteration):
             self.steering.update(self.estimated_bytes())
-        return StepReport(phase, level, value, _psnr(picture.squared_error), bits)
+        return StepReport(phase, level, loss.detach(), picture.squared_error, bits)
 
     def _begin(self, phase: Phase) -> None:
         """What happens once, in the first iteration of a phase."""
@@ -174,9 +162,16 @@ class Trainer:
         """Grows and removes anchors where the schedule has it."""
         model, optimizer = self.model, self.optimizer
         if self.schedule.densifies(self.iteration):
-            threshold, interval = self.growth.at(self.picture_loss), self.schedule.densify_every
+            picture_loss = self.gauges.picture_loss.clone()
+            self.ranks.mean([picture_loss, *self.statistics.tensors().values()])
             self.statistics = densify(
-                model, optimizer, self.statistics, threshold, interval, self._most_anchors
+                model,
+                optimizer,
+                self.statistics,
+                self.growth.at(float(picture_loss)),
+                self.schedule.densify_every,
+                self._most_anchors,
+                self.ranks.shared,
             )
         if coded and self._prunes_by_masks and self.schedule.prunes(self.iteration):
             before = model.anchors
@@ -192,49 +187,33 @@ class Trainer:
         if shape.scales == 1:
             self.model.context.start_scaling(self.model.log_scales.mean(0) / shape.step_base.scaling)
 
-    def _note(self, loss: float, squared: float) -> None:
-        """Smoothed figures of the pictures."""
-        keep = SMOOTHING if self.iteration else 0.0
-        self.psnr = keep * self.psnr + (1 - keep) * _psnr(squared)
-        self.picture_loss = keep * self.picture_loss + (1 - keep) * loss
-
     def _next_shot(self) -> Shot:
         """The next view at the size that the schedule gives it."""
-        view = self.scene.train[self._next_view()].at(self.iteration)
-        background = self.scene.background
-        target = torch.from_numpy(view.load().copy())
-        if view.alpha is not None and self.schedule.random_behind(self.iteration):
-            target, background = recolored(target, torch.from_numpy(view.alpha().copy()), background)
-        camera, target = view.camera, target.to(self.device)
-        mask = None if view.mask is None else torch.from_numpy(view.mask().copy()).to(self.device)
-        scale = self.schedule.view_scale(self.iteration)
-        if scale < 1:
-            width, height = (max(16, round(n * scale)) for n in (camera.width, camera.height))
-            camera = camera.resized(width, height)
-            image = target.permute(2, 0, 1)[None].float()
-            image = F.interpolate(image, (height, width), mode="bilinear", align_corners=False)
-            target = image[0].permute(1, 2, 0).round().clamp(0, 255).byte().contiguous()
-            if mask is not None:  # a pixel counts when all that it covers does
-                mask = F.adaptive_avg_pool2d(mask[None, None].float(), (height, width))[0, 0] > 0.999
-        return Shot(camera, target, mask, background)
+        schedule, iteration = self.schedule, self.iteration
+        shot = self.shots.take(
+            self._next_view(),
+            iteration,
+            scale=schedule.view_scale(iteration),
+            random_behind=schedule.random_behind(iteration),
+        )
+        if len(self.order) > self.ranks.rank:
+            coming = self.order[-1 - self.ranks.rank]
+            self.shots.photographs.expect(coming, alpha=schedule.random_behind(iteration + 1))
+        return shot
 
     @torch.no_grad()
     def psnr_of(self, views: Sequence[View]) -> float:
         """Mean PSNR in dB of the last level's pictures of some views, on the scene's own background."""
         found = []
         for view in views:
-            mask = None if view.mask is None else torch.from_numpy(view.mask().copy()).to(self.device)
-            target = torch.from_numpy(view.load().copy()).to(self.device)
-            shot = Shot(view.camera, target, mask, self.scene.background)
-            picture, _ = self._show(shot, self.model.shape.levels, sampled=False)
-            found.append(_psnr(picture.squared_error))
+            picture, _ = self._show(self.shots.whole(view), self.model.shape.levels, sampled=False)
+            found.append(decibels(float(picture.squared_error)))
         return sum(found) / len(found)
 
     @torch.no_grad()
     def picture(self, view: View) -> Tensor:  # -> [H, W, 3] in 0 to 1, on the CPU
         """A view as the last level shows it now. Draws no random numbers of the run."""
-        target = torch.from_numpy(view.load().copy()).to(self.device)
-        shot = Shot(view.camera, target, None, self.scene.background)
+        shot = self.shots.whole(view, masked=False)
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             shown, _ = self._show(shot, self.model.shape.levels, sampled=False)
         return shown.raster.image.clamp(0, 1).cpu()
@@ -244,13 +223,16 @@ class Trainer:
         return self.rate.estimated_bytes()
 
     def _next_view(self) -> int:
-        if not self.order:
-            self.order = torch.randperm(len(self.scene.train)).tolist()
-        return self.order.pop()
+        """This rank's view; each rank has another one as long as there are enough."""
+        count = self.ranks.count
+        while len(self.order) < count:
+            self.order = [*order(len(self.scene.train), self.ranks.shared), *self.order]
+        taken = [self.order.pop() for _ in range(count)]
+        return taken[self.ranks.rank]
 
     def _set_learning_rates(self) -> None:
         for group in self.optimizer.param_groups:
-            rate = self.schedule.learning_rate(group["name"], self.iteration)
+            rate = self.schedule.learning_rate(group["name"], self.iteration) * self.ranks.rate_scale
             group["lr"] = rate * self.schedule.mask_scale if group["name"] == "masks" else rate
 
     @torch.no_grad()
@@ -280,7 +262,7 @@ class Trainer:
             attributes.offsets,
             attributes.mask,
             anchors,
-            torch.from_numpy(camera.center.astype(np.float32)).to(self.device),
+            constant(center_of(camera), self.device),
             self.model.heads.weights(quantized=self.schedule.phase(self.iteration) is Phase.FINISH),
             predicted=attributes.predicted,
         )
@@ -300,7 +282,7 @@ class Trainer:
         shown, wanted, weight = only_counting(raster.image, shot.target, shot.mask)
         loss, _, _ = photometric_loss(shown, wanted, SSIM_WEIGHT)
         if shot.mask is not None:
-            loss = loss * weight
+            loss = times(weight, loss)
         if len(gaussians.scales):
             loss = loss + SCALE_WEIGHT * mean_product(gaussians.scales)
         squared = squared_error(shown, wanted) * weight
@@ -314,8 +296,3 @@ class Trainer:
         self.statistics.add(
             picture.visible, picture.index, raster.radii, raster.means2d_grad, picture.opacities, half
         )
-
-
-def _psnr(squared: float) -> float:
-    """dB of a mean squared error."""
-    return -10 * math.log10(max(squared, 1e-10))

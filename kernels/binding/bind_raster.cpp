@@ -58,7 +58,7 @@ std::tuple<Array, Array, IntArray, std::shared_ptr<State>> forward(
     const Matrix& means, const Matrix& quats, const Matrix& scales, const Vector& opacities,
     const Matrix& colors, const std::array<float, 16>& world_to_camera,
     const std::array<float, 4>& intrinsics, int width, int height, const std::array<float, 3>& background,
-    Timings* timings) {
+    Timings* timings, std::uint64_t budget) {
   const gspc::raster::Scene scene = scene_of(means, quats, scales, opacities, colors);
   gspc::raster::View view{};
   for (int i = 0; i < 3; ++i) {
@@ -73,8 +73,7 @@ std::tuple<Array, Array, IntArray, std::shared_ptr<State>> forward(
   view.cy = intrinsics[3];
   view.width = width;
   view.height = height;
-  if (width < 1 || height < 1 || width > 16384 || height > 16384)
-    throw nb::value_error("rasterize: width and height must lie in 1..16384");
+  gspc::raster::require_bytes(gspc::raster::fixed_bytes(scene.count, width, height), budget);
   const auto w = static_cast<std::size_t>(width), h = static_cast<std::size_t>(height);
   auto [image, image_data] = pooled_array<float>({h, w, 3});
   auto [alpha, alpha_data] = pooled_array<float>({h, w});
@@ -82,7 +81,7 @@ std::tuple<Array, Array, IntArray, std::shared_ptr<State>> forward(
   std::shared_ptr<State> state;
   {
     nb::gil_scoped_release release;
-    state = gspc::raster::forward(scene, view, image_data, alpha_data, radii_data, timings);
+    state = gspc::raster::forward(scene, view, image_data, alpha_data, radii_data, budget, timings);
   }
   return {image, alpha, radii, state};
 }
@@ -130,6 +129,7 @@ nb::list parts_of(const Timings& timings) {
 void bind_raster(nb::module_& m) {
   nb::set_leak_warnings(
       false);  // an interrupted step may leave a state in a traceback until the interpreter is gone
+  nb::exception<gspc::raster::OverBudget>(m, "RasterBudgetError", PyExc_MemoryError);
   nb::class_<State>(m, "RasterState")
       .def_ro("pairs", &State::pairs, "(Gaussian, tile) pairs that were listed")
       .def_prop_ro(
@@ -147,9 +147,11 @@ void bind_raster(nb::module_& m) {
       .def_prop_ro("parts", &parts_of, "(part, wall seconds, CPU seconds) of the calls that were given this");
   m.def("raster_forward", &forward, "means"_a, "quats"_a, "scales"_a, "opacities"_a, "colors"_a,
         "world_to_camera"_a, "intrinsics"_a, "width"_a, "height"_a, "background"_a, "timings"_a = nb::none(),
+        "budget"_a = gspc::raster::kNoBudget,
         "Image [H, W, 3], alpha [H, W], radii [M] and what the backward pass needs. means [M, 3], quats [M, "
         "4] (wxyz), scales [M, 3], opacities [M], colors [M, 3]; world_to_camera [16] row by row; intrinsics "
-        "fx, fy, cx, cy.");
+        "fx, fy, cx, cy. Raises RasterBudgetError before more than budget bytes are taken, here and in the "
+        "backward pass.");
   m.def("raster_backward", &backward, "state"_a, "means"_a, "quats"_a, "scales"_a, "opacities"_a, "colors"_a,
         "grad_image"_a, "grad_alpha"_a.none(), "timings"_a = nb::none(),
         "Gradients by means, quats, scales, opacities, colors and by means in pixels [M, 2], from grad_image "

@@ -150,6 +150,14 @@ gspc::DecodedStream decode(const nb::bytes& data, int upto, int threads, uint64_
   return gspc::decode_stream(bytes, count, options);
 }
 
+std::pair<uint64_t, uint64_t> cost(const nb::bytes& data, int upto, int threads) {
+  gspc::DecodeOptions options;
+  options.upto = upto;
+  options.threads = threads;
+  const auto found = gspc::decode_cost(reinterpret_cast<const uint8_t*>(data.c_str()), data.size(), options);
+  return {found.memory, found.work};
+}
+
 // What positions alone predict.
 gspc::StreamModel model_of(const gspc::StreamShape& shape, int levels, const nb::list& layers,
                            const In<uint8_t>& signs) {
@@ -326,6 +334,8 @@ void bind_stream(nb::module_& m) {
         "gaussian_level"_a, "levels"_a, "slice_anchors"_a, "threads"_a);
   m.def("decode_stream", &decode, "data"_a, "upto"_a, "threads"_a, "max_memory"_a, "symbols"_a, "ideal"_a,
         "reverse"_a);
+  m.def("decode_cost", &cost, "data"_a, "upto"_a, "threads"_a,
+        "(bytes of memory, work) that decoding takes at most.");
   m.def("predict_centers", &predict, "shape"_a, "levels"_a, "networks"_a, "signs"_a, "positions"_a,
         "threads"_a);
   m.def("predict_pool", &predict_pool, "shape"_a, "levels"_a, "networks"_a, "signs"_a, "positions"_a,

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <stdexcept>
 #include <vector>
 
 #include "common/parallel.hpp"
@@ -65,6 +64,14 @@ struct Place {
   std::int32_t slot, span;
   std::uint16_t row, rows;
 };
+static_assert(sizeof(Place) == kPlaceBytes);
+
+// Adds what is about to be allocated for spans or pairs to what the state holds. Throws OverBudget.
+void hold(State& state, std::int64_t count, std::uint64_t bytes_each) {
+  state.held += static_cast<std::uint64_t>(count) * bytes_each;
+  if (count > kMaxPairs) throw OverBudget(state.held);
+  require_bytes(state.held, state.budget);
+}
 
 struct Spans {
   Pooled<Place> places;  // [M]
@@ -92,7 +99,7 @@ Spans find_spans(State& state) {
     chunk_spans[c + 1] = rows;
   });
   const std::int64_t span_count = running_sums(chunk_spans.get(), chunks);
-  if (span_count > kMaxPairs) throw std::length_error("rasterize: too many (Gaussian, tile) pairs");
+  hold(state, span_count, sizeof(Span));
   found.spans.resize(static_cast<std::size_t>(span_count));
   parallel_for_dynamic(chunks, 4, [&](std::int64_t c) {
     std::int64_t pairs = 0;
@@ -109,7 +116,7 @@ Spans find_spans(State& state) {
     chunk_pairs[c + 1] = pairs;
   });
   state.pairs = running_sums(chunk_pairs.get(), chunks);
-  if (state.pairs > kMaxPairs) throw std::length_error("rasterize: too many (Gaussian, tile) pairs");
+  hold(state, state.pairs, sizeof(Pair) + sizeof(std::uint32_t));  // the list and its masks
   parallel_for_dynamic(chunks, 16, [&](std::int64_t c) {
     for (std::int64_t i = c * kChunk; i < chunk_end(c, count); ++i) {
       places[i].slot += static_cast<std::int32_t>(chunk_pairs[c]);
@@ -127,7 +134,7 @@ std::vector<std::int32_t> count_pairs(State& state, const Spans& found) {
   const std::int64_t count = state.count;
   const int tiles = state.tiles_x * state.tiles_y;
   state.tile_first.resize(static_cast<std::size_t>(tiles + 1));
-  const int parts = std::clamp(omp_get_max_threads(), 1, 16);
+  const int parts = std::clamp(omp_get_max_threads(), 1, kMaxBinParts);
   const std::size_t stride = static_cast<std::size_t>(state.tiles_x) + 1, size = state.tiles_y * stride;
   std::vector<std::int32_t> edges(static_cast<std::size_t>(parts) * size, 0);
   parallel_for(parts, [&](std::int64_t part) {

@@ -43,11 +43,9 @@ class Laps {
   std::clock_t cpu_ = 0;
 };
 
-void check(const Scene& scene, const View& view) {
-  if (scene.count < 0 || scene.count > kMaxGaussians)
-    throw std::invalid_argument("rasterize: at most 100 million Gaussians");
-  if (view.width < 1 || view.height < 1 || view.width > kMaxSide || view.height > kMaxSide)
-    throw std::invalid_argument("rasterize: width and height must lie in 1..16384");
+int tiles_along(int pixels) { return (pixels + kTile - 1) / kTile; }
+
+void check(const View& view) {
   bool finite =
       std::isfinite(view.fx) && std::isfinite(view.fy) && std::isfinite(view.cx) && std::isfinite(view.cy);
   for (float x : view.rotation) finite = finite && std::isfinite(x);
@@ -58,16 +56,41 @@ void check(const Scene& scene, const View& view) {
 
 }  // namespace
 
+std::uint64_t fixed_bytes(std::int64_t gaussians, int width, int height) {
+  if (gaussians < 0 || gaussians > kMaxGaussians)
+    throw std::invalid_argument("rasterize: at most 100 million Gaussians");
+  if (width < 1 || height < 1 || width > kMaxSide || height > kMaxSide)
+    throw std::invalid_argument("rasterize: width and height must lie in 1..16384");
+  constexpr std::uint64_t kPerGaussian = sizeof(float) * (kRecord + 1)  // records and depths
+                                         + 3 * sizeof(std::int32_t)     // radii twice, first_slot
+                                         + 2 * sizeof(Keyed) + kPlaceBytes;
+  constexpr std::uint64_t kPerPixel = 4 * sizeof(float);  // red, green, blue, alpha or transmittance
+  const auto x = static_cast<std::uint64_t>(tiles_along(width)),
+             y = static_cast<std::uint64_t>(tiles_along(height)), edges = y * (x + 1) * kMaxBinParts;
+  const std::uint64_t pixels = static_cast<std::uint64_t>(width) * static_cast<std::uint64_t>(height);
+  return static_cast<std::uint64_t>(gaussians) * kPerGaussian + pixels * kPerPixel +
+         x * y * (kPerPixel * kTile * kTile + 2 * sizeof(std::int32_t)) + edges * sizeof(std::int32_t);
+}
+
+void require_bytes(std::uint64_t bytes, std::uint64_t budget) {
+  if (bytes > budget) throw OverBudget(bytes);
+  if (pool_kept_bytes() > budget - bytes) pool_trim();
+}
+
 std::unique_ptr<State> forward(const Scene& scene, const View& view, float* image, float* alpha,
-                               std::int32_t* radii, Timings* timings) {
-  check(scene, view);
+                               std::int32_t* radii, std::uint64_t budget, Timings* timings) {
+  const std::uint64_t fixed = fixed_bytes(scene.count, view.width, view.height);
+  check(view);
+  require_bytes(fixed, budget);
   Laps laps(timings);
   auto state = std::make_unique<State>();
   state->isa = active_isa();
   state->view = view;
   state->count = scene.count;
-  state->tiles_x = (view.width + kTile - 1) / kTile;
-  state->tiles_y = (view.height + kTile - 1) / kTile;
+  state->tiles_x = tiles_along(view.width);
+  state->tiles_y = tiles_along(view.height);
+  state->budget = budget;
+  state->held = fixed;
   const auto count = static_cast<std::size_t>(scene.count);
   const int tiles = state->tiles_x * state->tiles_y;
   state->records.resize(count * kRecord);
@@ -98,6 +121,10 @@ void backward(const State& state, const Scene& scene, const float* grad_image, c
               const Gradients& out, Timings* timings) {
   if (scene.count != state.count)
     throw std::invalid_argument("rasterize backward: not the Gaussians of the forward pass");
+  constexpr std::uint64_t kPerPair = kSlot * sizeof(float) + 1, kPerGaussian = 16 * sizeof(float);
+  require_bytes(state.held + static_cast<std::uint64_t>(state.pairs) * kPerPair +
+                    static_cast<std::uint64_t>(state.count) * kPerGaussian,
+                state.budget);
   Laps laps(timings);
   Pooled<float> slots(static_cast<std::size_t>(state.pairs) * kSlot);
   Pooled<std::uint8_t> used(static_cast<std::size_t>(state.pairs));

@@ -6,7 +6,10 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
+#include <stdexcept>
+#include <string>
 
 #include "common/isa.hpp"
 #include "raster/pool.hpp"
@@ -42,6 +45,14 @@ struct View {
   float background[3];
 };
 
+// Drawing would take more memory than its caller allows. What is counted is known before it is allocated.
+struct OverBudget : std::runtime_error {
+  explicit OverBudget(std::uint64_t bytes)
+      : std::runtime_error("drawing takes " + std::to_string(bytes) + " bytes of memory"), needed(bytes) {}
+  std::uint64_t needed;  // at least
+};
+constexpr std::uint64_t kNoBudget = std::numeric_limits<std::uint64_t>::max();
+
 struct Scene {
   std::int64_t count;
   const float* means;      // [M, 3]
@@ -74,13 +85,15 @@ struct State {
   std::int64_t count = 0;  // M
   int tiles_x = 0, tiles_y = 0;
   std::int64_t pairs = 0;
-  Pooled<float> records;            // [M, kRecord]; undefined for culled Gaussians
-  Pooled<std::int32_t> radii;       // [M]
-  Pooled<std::int32_t> first_slot;  // [M + 1]
-  Pooled<std::int32_t> tile_first;  // [tiles + 1] into list
-  Pooled<Pair> list;                // [pairs] per tile in order of depth (ties: index)
-  Pooled<std::uint32_t> masks;      // [pairs] blocks of the tile to which the pair contributed
-  Pooled<float> pixels;             // [tiles, 4, 256] red, green, blue (with background), transmittance
+  std::uint64_t budget = kNoBudget;  // bytes that the forward and the backward pass may take each
+  std::uint64_t held = 0;            // of them, by what is in here and by the pictures
+  Pooled<float> records;             // [M, kRecord]; undefined for culled Gaussians
+  Pooled<std::int32_t> radii;        // [M]
+  Pooled<std::int32_t> first_slot;   // [M + 1]
+  Pooled<std::int32_t> tile_first;   // [tiles + 1] into list
+  Pooled<Pair> list;                 // [pairs] per tile in order of depth (ties: index)
+  Pooled<std::uint32_t> masks;       // [pairs] blocks of the tile to which the pair contributed
+  Pooled<float> pixels;              // [tiles, 4, 256] red, green, blue (with background), transmittance
 };
 
 // Seconds spent in each part, by the clock on the wall and by all cores together. Calls that are given one
@@ -90,10 +103,17 @@ struct Timings {
   double wall[kParts] = {}, cpu[kParts] = {};
 };
 
-// image [H, W, 3], alpha [H, W], radii [M] (0: culled). Throws std::invalid_argument, std::length_error,
+// Bytes that drawing takes before its Gaussians meet its tiles: they grow with the numbers of Gaussians and
+// of pixels. To be asked before the pictures are allocated. Throws std::invalid_argument.
+std::uint64_t fixed_bytes(std::int64_t gaussians, int width, int height);
+// Throws OverBudget when `bytes` are too many. Blocks that the pool keeps are given back where both would be.
+void require_bytes(std::uint64_t bytes, std::uint64_t budget);
+
+// image [H, W, 3], alpha [H, W], radii [M] (0: culled). Throws std::invalid_argument, OverBudget,
 // std::bad_alloc.
 std::unique_ptr<State> forward(const Scene& scene, const View& view, float* image, float* alpha,
-                               std::int32_t* radii, Timings* timings = nullptr);
+                               std::int32_t* radii, std::uint64_t budget = kNoBudget,
+                               Timings* timings = nullptr);
 
 // grad_image [H, W, 3], grad_alpha [H, W] or null. Every gradient is written in full (zero where culled).
 void backward(const State& state, const Scene& scene, const float* grad_image, const float* grad_alpha,

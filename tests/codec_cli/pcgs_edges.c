@@ -107,6 +107,9 @@ static int early_questions(void) {
   CHECK(pcgs_feed(reader, "hello world!", 12) == 0 && strstr(pcgs_error(reader), "bad magic") != NULL);
   CHECK(pcgs_wanted(reader).size == 0 && pcgs_take_level(reader) == NULL);
   pcgs_close(reader);
+  reader = pcgs_open(NULL);
+  CHECK(pcgs_feed_at(reader, UINT64_MAX, "xx", 2) == 0 && strstr(pcgs_error(reader), "end") != NULL);
+  pcgs_close(reader);
   return 0;
 }
 
@@ -148,11 +151,58 @@ static int level_by_level(const unsigned char* data, size_t size) {
   return 0;
 }
 
+static int32_t never(void* asked) {
+  ++*(int*)asked;
+  return 0;
+}
+
+static int32_t always(void* asked) {
+  ++*(int*)asked;
+  return 1;
+}
+
+static int costs_and_limits(const unsigned char* data, size_t size) {
+  char error[64] = "";
+  const pcgs_options first = {1, 1, 0};
+  pcgs_cost all = {0, 0}, one = {0, 0};
+  int asked = 0;
+  CHECK(pcgs_estimate(data, size, NULL, &all, error, sizeof error) == 1 && all.memory > 0 && all.work > 0);
+  CHECK(pcgs_estimate(data, size, &first, &one, NULL, 0) == 1 && one.work < all.work);
+  CHECK(pcgs_estimate(data, size, NULL, NULL, NULL, 0) == 1);
+  CHECK(pcgs_estimate("hello", 5, NULL, &all, error, sizeof error) == 0 &&
+        strstr(error, "bad magic") != NULL);
+  pcgs_limit_work(NULL, 1);
+  pcgs_on_work(NULL, never, NULL);
+  pcgs_reader* reader = pcgs_open(NULL);
+  pcgs_limit_work(reader, one.work);
+  pcgs_on_work(reader, never, &asked);
+  CHECK(pcgs_feed(reader, data, size));
+  pcgs_scene* scene = pcgs_take_level(reader);
+  CHECK(scene != NULL && asked > 0);
+  CHECK(pcgs_take_level(reader) == NULL && strstr(pcgs_error(reader), "of work") != NULL);
+  pcgs_close(reader);
+  pcgs_free(scene);
+  reader = pcgs_open(NULL);
+  pcgs_on_work(reader, always, &asked);
+  CHECK(pcgs_feed(reader, data, size));
+  CHECK(pcgs_take_level(reader) == NULL && strcmp(pcgs_error(reader), "canceled") == 0);
+  CHECK(pcgs_take_level(reader) == NULL);
+  pcgs_close(reader);
+  reader = pcgs_open(NULL);
+  pcgs_on_work(reader, always, &asked);
+  pcgs_on_work(reader, NULL, NULL);
+  CHECK(pcgs_feed(reader, data, size) && (scene = pcgs_take_level(reader)) != NULL);
+  pcgs_close(reader);
+  pcgs_free(scene);
+  return 0;
+}
+
 int main(void) {
   static unsigned char data[1 << 16];
   const size_t size = fread(data, 1, sizeof data, stdin);
   if (null_scene() || short_buffers(data, size) || whole_scene(data, size)) return 1;
   if (null_reader() || early_questions() || level_by_level(data, size)) return 1;
+  if (costs_and_limits(data, size)) return 1;
   puts("ok");
   return 0;
 }

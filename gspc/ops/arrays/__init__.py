@@ -20,11 +20,12 @@ from gspc.ops.arrays.harmonics import (
 )
 from gspc.ops.arrays.heads import HEAD_WEIGHTS, neural_gaussians
 from gspc.ops.arrays.loss import Photometric, photometric, ssim
-from gspc.ops.arrays.raster import Raster, RasterGradients, rasterize, rasterize_backward
+from gspc.ops.arrays.raster import OverBudget, Raster, RasterGradients, rasterize, rasterize_backward
 
 __all__ = [
     "HEAD_WEIGHTS",
     "GridShape",
+    "OverBudget",
     "Photometric",
     "Raster",
     "RasterGradients",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +15,23 @@ from numpy.typing import NDArray
 from gspc.ops.arrays.check import check_array
 from gspc.ops.kernels import native
 from gspc.scene import F32, F64
+
+
+class OverBudget(MemoryError):
+    """Drawing would take more memory than its caller allows: `needed` bytes at least."""
+
+    def __init__(self, needed: int) -> None:
+        super().__init__(f"drawing takes {needed} bytes of memory")
+        self.needed = needed
+
+
+@contextmanager
+def _counted() -> Iterator[None]:
+    try:
+        yield
+    except native.RasterBudgetError as error:
+        (needed,) = re.findall(r"\d+", str(error))
+        raise OverBudget(int(needed)) from None
 
 
 @dataclass(frozen=True)
@@ -47,11 +67,15 @@ def rasterize(
     width: int,
     height: int,
     background: Sequence[float] = (0.0, 0.0, 0.0),
+    budget: int = sys.maxsize,
 ) -> Raster:
     """Renders Gaussians on the CPU, see `gspc.ops.raster.rasterize` for the conventions.
 
+    `budget`: bytes that this call, and each call of `rasterize_backward` with its result, may take.
+
     Raises:
         ValueError: a shape, dtype, camera or size that does not fit.
+        OverBudget: before anything is allocated beyond the budget.
     """
     count = means.shape[0]
     check_array("means", means, (None, 3))
@@ -60,9 +84,9 @@ def rasterize(
     check_array("opacities", opacities, (count,))
     check_array("colors", colors, (count, 3))
     matrix = [float(x) for x in np.asarray(world_to_camera, dtype=np.float64).reshape(16)]
-    image, alpha, radii, state = native.raster_forward(
-        means, quats, scales, opacities, colors, matrix, list(intrinsics), width, height, list(background)
-    )
+    scene, camera = (means, quats, scales, opacities, colors), (matrix, list(intrinsics), width, height)
+    with _counted():
+        image, alpha, radii, state = native.raster_forward(*scene, *camera, list(background), budget=budget)
     return Raster(image, alpha, radii, state)
 
 
@@ -76,11 +100,12 @@ def rasterize_backward(
     grad_image: F32,  # [H, W, 3]
     grad_alpha: F32 | None = None,  # [H, W]
 ) -> RasterGradients:
-    """Gradients with respect to the Gaussians that were given to `rasterize`."""
+    """Gradients with respect to the Gaussians that were given to `rasterize`. Raises OverBudget."""
     check_array("grad_image", grad_image, raster.image.shape)
     if grad_alpha is not None:
         check_array("grad_alpha", grad_alpha, raster.alpha.shape)
-    found = native.raster_backward(
-        raster.state, means, quats, scales, opacities, colors, grad_image, grad_alpha
-    )
+    with _counted():
+        found = native.raster_backward(
+            raster.state, means, quats, scales, opacities, colors, grad_image, grad_alpha
+        )
     return RasterGradients(*found)

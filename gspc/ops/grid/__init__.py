@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from gspc.ops import place
 from gspc.ops.arrays.grid import GridShape
-from gspc.ops.cuda import enabled
 from gspc.ops.grid import cpu, cuda, definition
 
 __all__ = ["GridShape", "grid_context"]
@@ -45,8 +45,5 @@ def grid_context(positions: Tensor, embeddings: Tensor | Sequence[Tensor], spec:
         raise ValueError(f"positions are {positions.dtype} {tuple(positions.shape)}, expected int32 [N, 3]")
     if positions.device != table.device:
         raise ValueError(f"positions are on {positions.device}, embeddings on {table.device}")
-    if table.device.type == "cpu":
-        return cpu.grid_context(positions, table, spec)
-    if table.is_cuda and enabled():
-        return cuda.grid_context(positions, table, spec)
-    return definition.grid_context(positions, table, spec)
+    by = {"cpu": cpu.grid_context, "cuda": cuda.grid_context, "torch": definition.grid_context}
+    return by[place.of(table)](positions, table, spec)

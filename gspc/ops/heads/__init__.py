@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from gspc.ops import place
 from gspc.ops.heads import cpu, definition
-from gspc.ops.heads.types import HeadTensors, HeadWeights, NeuralGaussians
+from gspc.ops.heads.types import HeadTensors, HeadWeights, Logits, NeuralGaussians
 
-__all__ = ["HeadTensors", "HeadWeights", "NeuralGaussians", "neural_gaussians"]
+__all__ = ["HeadTensors", "HeadWeights", "Logits", "NeuralGaussians", "neural_gaussians"]
 
 
 def neural_gaussians(
@@ -33,7 +34,7 @@ def neural_gaussians(
         anchors: [N, 3] world space; no gradient.
         camera_center: [3] world space; no gradient.
         heads: weights of the heads; with `bf16` their products run in bfloat16 through the definition in
-            `gspc.ops.heads.definition`, everything else stays in the features' dtype.
+            `gspc.ops.heads.definition`, everything else stays in the features' dtype; so do they by `logits`.
         visible: bool [N], the anchors to look at; None means all.
         predicted: [N, P], the first channels of the features, where a pool predicts them.
 
@@ -50,7 +51,7 @@ def neural_gaussians(
     if heads.bf16:
         with torch.autocast(features.device.type, torch.bfloat16):
             return definition.neural_gaussians(*arguments)
-    if features.device.type == "cpu" and features.dtype == torch.float32:
+    if place.of(features) == "cpu" and heads.logits is None:
         return cpu.neural_gaussians(*arguments)
     return definition.neural_gaussians(*arguments)
 

@@ -3,10 +3,14 @@ features, H hidden units."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
+
+# From inputs [N, F + 4] and weights to logits of opacity [N, K], color [N, 3K] and cov [N, 7K].
+Logits = Callable[[Tensor, Any], tuple[Tensor, ...]]
 
 
 class HeadWeights(Protocol):
@@ -32,6 +36,8 @@ class HeadWeights(Protocol):
     def distance_scale(self) -> float: ...
     @property
     def bf16(self) -> bool: ...  # matrix products in bfloat16
+    @property
+    def logits(self) -> Logits | None: ...  # who computes the products; None: this project
 
 
 class HeadTensors(NamedTuple):
@@ -47,6 +53,7 @@ class HeadTensors(NamedTuple):
     b_cov: Tensor
     distance_scale: float
     bf16: bool = False
+    logits: Logits | None = None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from gspc.ops import place
 from gspc.ops.mlp import cpu, definition
 from gspc.ops.mlp.types import TwoLayerWeights
 
@@ -32,8 +33,8 @@ def two_layers(
             outside x, or one beside an x that needs a gradient.
     """
     _check(x, networks, index)
-    if x.device.type != "cpu" or x.dtype != torch.float32:
-        rows = x if index is None else x[index]
+    if place.of(x) != "cpu":
+        rows = x if index is None else x.index_select(0, index)
         return tuple(definition.two_layer(rows, *network) for network in networks)
     return cpu.two_layers(x, networks, index)
 

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gspc.ops import place
 from gspc.ops.kernels import native
 
 
 def takes(parameter: Tensor) -> bool:  # of any shape [...]
     """Whether the kernel can update this parameter in place."""
-    return parameter.device.type == "cpu" and parameter.dtype == torch.float32 and parameter.is_contiguous()
+    return place.of(parameter) == "cpu" and parameter.is_contiguous()
 
 
 def step(groups: Sequence[dict[str, Any]], states: MutableMapping[Tensor, dict[str, Any]]) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
-import torch
 from torch import Tensor
 
-from gspc.ops.rate import cpu, definition
+from gspc.ops import place
+from gspc.ops.rate import cpu, cuda, definition
 from gspc.ops.rate.definition import gaussian_bits, relative_step, weighted_sum
 from gspc.ops.rate.types import AttributeRows, check
 
@@ -63,9 +64,7 @@ def appearance_bits(
         channels += own
     if channels > rows.values.shape[1]:
         raise ValueError(f"rate: chunks of {channels} channels, there are {rows.values.shape[1]}")
-    if _elsewhere(rows.values):
-        return definition.appearance_bits(rows, refinement, weights, chunks, seed)
-    return cpu.appearance_bits(rows, refinement, weights, chunks, seed)
+    return _kernels(rows.values, chunks).appearance_bits(rows, refinement, weights, chunks, seed)
 
 
 def chunk_inputs(rows: AttributeRows, refinement: int, ends: Sequence[int]) -> tuple[Tensor, ...]:
@@ -89,9 +88,7 @@ def chunk_inputs(rows: AttributeRows, refinement: int, ends: Sequence[int]) -> t
         raise ValueError(f"rate: ends {list(ends)} must ascend, two or more")
     if ends[-1] > rows.values.shape[1]:
         raise ValueError(f"rate: ends {list(ends)} of {rows.values.shape[1]} channels")
-    if _elsewhere(rows.values):
-        return definition.chunk_inputs(rows, refinement, ends)
-    return cpu.chunk_inputs(rows, refinement, ends)
+    return _kernels(rows.values, ends).chunk_inputs(rows, refinement, ends)
 
 
 def trits(rows: AttributeRows, finest: int, coarser: int) -> tuple[Tensor, Tensor]:
@@ -112,9 +109,7 @@ def trits(rows: AttributeRows, finest: int, coarser: int) -> tuple[Tensor, Tenso
     """
     if finest % 3 ** (coarser + 1):
         raise ValueError(f"rate: nothing {coarser + 1} levels above a grid of {finest} steps")
-    if _elsewhere(rows.values):
-        return definition.trits(rows, finest, coarser)
-    return cpu.trits(rows, finest, coarser)
+    return _kernels(rows.values).trits(rows, finest, coarser)
 
 
 def three_way_bits(outputs: Tensor, trits: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -131,9 +126,7 @@ def three_way_bits(outputs: Tensor, trits: Tensor, weights: Tensor) -> tuple[Ten
     """
     check("outputs", outputs, (len(trits), 2 * trits.shape[1]), trits)
     _check_weights(weights, trits)
-    if _elsewhere(outputs):
-        return definition.three_way_bits(outputs, trits, weights)
-    return cpu.three_way_bits(outputs, trits, weights)
+    return _kernels(outputs).three_way_bits(outputs, trits, weights)
 
 
 def gaussian_trit_bits(
@@ -145,9 +138,7 @@ def gaussian_trit_bits(
     _check_weights(weights, rows.values)
     if finest % 3 ** (coarser + 1):
         raise ValueError(f"rate: nothing {coarser + 1} levels above a grid of {finest} steps")
-    if _elsewhere(rows.values):
-        return definition.gaussian_trit_bits(rows, refinement, finest, coarser, weights)
-    return cpu.gaussian_trit_bits(rows, refinement, finest, coarser, weights)
+    return _kernels(rows.values).gaussian_trit_bits(rows, refinement, finest, coarser, weights)
 
 
 def _check_weights(weights: Tensor, values: Tensor) -> None:
@@ -158,6 +149,9 @@ def _check_weights(weights: Tensor, values: Tensor) -> None:
     check("weights", weights, (n, groups), values)
 
 
-def _elsewhere(tensor: Tensor) -> bool:
-    """Whether the definition computes: the kernels are for float32 on a CPU."""
-    return tensor.device.type != "cpu" or tensor.dtype != torch.float32
+def _kernels(tensor: Tensor, chunks: Sequence[object] = ()) -> Any:
+    """The module that computes."""
+    by = place.of(tensor)
+    if by == "cuda" and not cuda.takes(chunks):
+        by = "torch"
+    return {"cpu": cpu, "cuda": cuda, "torch": definition}[by]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from gspc.ops import place
 from gspc.ops.rows import cpu, definition
 from gspc.scene import Camera
 
@@ -45,7 +46,7 @@ def noisy_rows(
         raise ValueError(
             f"rows: step is {step.dtype} {tuple(step.shape)}, expected float32 {tuple(index.shape)}"
         )
-    if values.device.type != "cpu":
+    if place.of(values) != "cpu":
         return definition.noisy_rows(values, index, also, step, scale, seed)
     return cpu.noisy_rows(values, index, also, step, scale, seed)
 
@@ -79,7 +80,7 @@ def rounded_rows(
             )
     if finest % 3**coarser:
         raise ValueError(f"rows: finest = {finest} is no multiple of 3^{coarser}")
-    if values.device.type != "cpu":
+    if place.of(values) != "cpu":
         return definition.rounded_rows(values, index, also, center, step, finest, coarser)
     return cpu.rounded_rows(values, index, also, center, step, finest, coarser)
 
@@ -94,7 +95,7 @@ def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[T
     """
     if masks.dtype != torch.float32 or masks.ndim != 3:
         raise ValueError(f"rows: masks are {masks.dtype} {tuple(masks.shape)}, expected float32 [N, K, S]")
-    if masks.device.type != "cpu":
+    if place.of(masks) != "cpu":
         return definition.mask_rows(masks, index, also, level)
     return cpu.mask_rows(masks, index, also, level)
 
@@ -120,7 +121,7 @@ def visible_rows(world: Tensor, log_scales: Tensor, camera: Camera) -> tuple[Ten
             raise ValueError(f"rows: {name} are {tensor.dtype} {shape}, expected float32 [N, {widths[-1]}]")
     if len(world) != len(log_scales):
         raise ValueError(f"rows: {len(world)} positions, {len(log_scales)} rows of log scales")
-    if world.device.type != "cpu":
+    if place.of(world) != "cpu":
         return definition.visible_rows(world, log_scales, camera)
     return cpu.visible_rows(world, log_scales, camera)
 
@@ -130,7 +131,7 @@ def mean_product(values: Tensor) -> Tensor:
     or shape."""
     if values.dtype != torch.float32 or values.ndim != 2 or values.shape[1] != 3:
         raise ValueError(f"rows: values are {values.dtype} {tuple(values.shape)}, expected float32 [n, 3]")
-    if values.device.type != "cpu" or len(values) == 0:
+    if place.of(values) != "cpu" or len(values) == 0:
         return definition.mean_product(values)
     return cpu.mean_product(values)
 
@@ -140,7 +141,7 @@ def positive_share(values: Tensor) -> Tensor:
     |value| <= 1 (straight-through), else 0. Raises ValueError on another dtype or shape."""
     if values.dtype != torch.float32 or values.ndim != 2:
         raise ValueError(f"rows: values are {values.dtype} {tuple(values.shape)}, expected float32 [n, w]")
-    if values.device.type != "cpu":
+    if place.of(values) != "cpu":
         return definition.positive_share(values)
     return cpu.positive_share(values)
 
@@ -182,7 +183,7 @@ def add_statistics(
             f"rows: {count} Gaussians, but {len(radii)} radii, {len(opacities)} opacities and gradients "
             f"{tuple(means2d_grad.shape)}"
         )
-    add = cpu.add_statistics if visible.device.type == "cpu" else definition.add_statistics
+    add = cpu.add_statistics if place.of(opacities) == "cpu" else definition.add_statistics
     add(sums, visible, index, radii, means2d_grad, opacities, half)
 
 

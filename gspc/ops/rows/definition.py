@@ -34,24 +34,25 @@ def noisy_rows(
     values: Tensor, index: Tensor, also: Tensor, step: Tensor | None, scale: float, seed: int
 ) -> tuple[Tensor, Tensor]:
     """See `gspc.ops.rows.noisy_rows`: [N, ...] -> [v, ...], [a, ...]."""
-    rows = values.flatten(1)[index]
+    rows = values.flatten(1).index_select(0, index)
     noise = row_noise(index, rows.shape[1], seed) * scale
     noisy = rows + (noise if step is None else noise * step[:, None])
-    return noisy.reshape(len(index), *values.shape[1:]), values[also]
+    return noisy.reshape(len(index), *values.shape[1:]), values.index_select(0, also)
 
 
 def rounded_rows(
     values: Tensor, index: Tensor, also: Tensor, center: Tensor, step: Tensor, finest: int, coarser: int
 ) -> tuple[Tensor, Tensor]:
     """See `gspc.ops.rows.rounded_rows`: [N, ...] -> [v, ...], [a, ...]."""
-    rows, center, step = values.flatten(1)[index], center[index], step[index][:, None]
+    rows, center, step = (t.index_select(0, index) for t in (values.flatten(1), center, step))
+    step = step[:, None]
     with torch.no_grad():
         symbols = torch.floor((rows - center) * (finest / step) + 0.5)
         for _ in range(coarser):
             symbols = torch.floor((symbols + 1) / 3)
         restored = center + symbols * (step / (finest // 3**coarser))
     rounded = rows + (restored - rows).detach()
-    return rounded.reshape(len(index), *values.shape[1:]), values[also]
+    return rounded.reshape(len(index), *values.shape[1:]), values.index_select(0, also)
 
 
 def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -61,7 +62,7 @@ def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[T
     soft = 1 - 1 / (1 + odds)
     hard = (odds.detach() > _MASK_ODDS).to(masks.dtype)
     mask = hard + (soft - soft.detach())
-    return mask[index], masks[also], mask.sum()
+    return mask.index_select(0, index), masks.index_select(0, also), mask.sum()
 
 
 def visible_rows(world: Tensor, log_scales: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
@@ -75,7 +76,7 @@ def visible_rows(world: Tensor, log_scales: Tensor, camera: Camera) -> tuple[Ten
     inside = (x > -left * z - margin) & (x < right * z + margin)
     inside &= (y > -top * z - margin) & (y < bottom * z + margin)
     index = ((z > NEAR) & inside).nonzero().squeeze(1)
-    return index, world[index]
+    return index, world.index_select(0, index)
 
 
 def mean_product(values: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gspc.ops.cuda import enabled
+from gspc.ops import place
 from gspc.ops.ssim import cpu, cuda, definition
 
 __all__ = ["photometric_loss", "squared_error", "ssim"]
@@ -18,9 +18,10 @@ def ssim(image: Tensor, target: Tensor) -> Tensor:  # [H, W, 3] each
         ValueError: a shape, dtype or device that does not fit.
     """
     _check(image, target)
-    if image.device.type != "cpu":
-        if image.is_cuda and enabled():
-            return cuda.photometric(image, target)[1]
+    by = place.of(image)
+    if by == "cuda":
+        return cuda.photometric(image, target)[1]
+    if by == "torch":
         return definition.ssim(image, target.to(image.dtype) / 255 if target.dtype == torch.uint8 else target)
     return cpu.ssim(image, target)
 
@@ -36,27 +37,27 @@ def photometric_loss(
         ValueError: a shape, dtype or device that does not fit.
     """
     _check(image, target)
-    if image.device.type != "cpu":
-        if image.is_cuda and enabled():
-            l1, similarity = cuda.photometric(image, target)
-            loss = (1 - ssim_weight) * l1 + ssim_weight * (1 - similarity)
-        else:
-            loss, l1, similarity = definition.photometric_loss(image, target, ssim_weight)
-        return loss, l1.detach(), similarity.detach()
-    return cpu.photometric_loss(image, target, ssim_weight)
+    by = place.of(image)
+    if by == "cpu":
+        return cpu.photometric_loss(image, target, ssim_weight)
+    if by == "cuda":
+        l1, similarity = cuda.photometric(image, target).unbind()
+        loss = (1 - ssim_weight) * l1 + ssim_weight * (1 - similarity)
+    else:
+        loss, l1, similarity = definition.photometric_loss(image, target, ssim_weight)
+    return loss, l1.detach(), similarity.detach()
 
 
 @torch.no_grad()
-def squared_error(image: Tensor, target: Tensor) -> float:  # [H, W, 3] float32; [H, W, 3] uint8 or float32
-    """Mean squared difference between target and image, which is clamped to [0, 1].
+def squared_error(image: Tensor, target: Tensor) -> Tensor:  # [H, W, 3] float32; uint8 or float32 -> []
+    """Mean squared difference between target and image, which is clamped to [0, 1]; on a GPU nothing waits
+    for it.
 
     Raises:
         ValueError: a shape, dtype or device that does not fit.
     """
     _check(image, target)
-    if image.device.type != "cpu":
-        return float(definition.squared_error(image, target))
-    return cpu.squared_error(image, target)
+    return (cpu if place.of(image) == "cpu" else definition).squared_error(image, target)
 
 
 def _check(image: Tensor, target: Tensor) -> None:

@@ -25,9 +25,10 @@ def photometric_loss(image: Tensor, target: Tensor, ssim_weight: float) -> tuple
     return value + ssim_weight, l1, similarity
 
 
-def squared_error(image: Tensor, target: Tensor) -> float:  # [H, W, 3] each
+def squared_error(image: Tensor, target: Tensor) -> Tensor:  # [H, W, 3] each -> float64 []
     """See `gspc.ops.ssim.squared_error`."""
-    return float(native.squared_error(image.detach().contiguous().numpy(), target.contiguous().numpy()))
+    found = native.squared_error(image.detach().contiguous().numpy(), target.contiguous().numpy())
+    return torch.tensor(found, dtype=torch.float64)
 
 
 def _compared(

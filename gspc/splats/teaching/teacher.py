@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gspc.rendering.budget import UNLIMITED
 from gspc.scene import F32, U8, Camera, View
 from gspc.splats.teaching.fresh import Jitter
 from gspc.splats.teaching.unit import UnitSplats
@@ -31,7 +32,7 @@ class Teacher:
         path: Path | None = None,
     ) -> Teacher:
         """A teacher that draws on `device`. Raises BackendError."""
-        return cls(unit, SplatRenderer(unit.splats, device, background), path)
+        return cls(unit, SplatRenderer(unit.splats, device, background, max_memory=UNLIMITED), path)
 
     def view(self, camera: Camera) -> View:
         """The view of a camera that stays where it is. Its alpha lets training put other colors behind, so

@@ -13,6 +13,7 @@ from gspc.model import quantization as quant
 from gspc.model.anchors import AnchorModel
 from gspc.ops import rate as ops
 from gspc.ops.rate import AttributeRows
+from gspc.train import chance
 from gspc.train.rate.sample import LevelSample, Presence
 from gspc.train.rate.terms import Cost, Price
 
@@ -28,7 +29,7 @@ class Appearance:
         rows = at.attributes[self.attribute.name]
         refinement = self.attribute.refinement(at.level)
         seconds = self._second_components(rows, refinement, at.level)
-        seed = int(torch.randint(1 << 62, ())) if at.noisy else None
+        seed = chance.seed() if at.noisy else None
         return ops.appearance_bits(rows, refinement, weights, seconds, seed)
 
     def _second_components(self, rows: AttributeRows, refinement: int, level: int) -> Sequence[Tensor]:
@@ -123,7 +124,7 @@ class AttributeBits:
         refined = attribute.refined and attribute.values > 0
         self.trits = TRITS[attribute.trit_model](model, attribute) if refined else None
 
-    def bits(self, at: LevelSample) -> tuple[Tensor, float]:
+    def bits(self, at: LevelSample) -> tuple[Tensor, Tensor]:
         """Bits [] of the sample, and what the values of an anchor or a Gaussian that is alive cost on
         average where they appear."""
         where = self._presence(at)
@@ -145,9 +146,9 @@ class OffsetBits(AttributeBits):
 
 
 @torch.no_grad()
-def _mean_over(bits: Tensor, alive: Tensor) -> float:  # [n, G], [n, G] of 0 or 1
+def _mean_over(bits: Tensor, alive: Tensor) -> Tensor:  # [n, G], [n, G] of 0 or 1 -> float64 []
     """Mean where `alive`; 0 where nothing is."""
-    return float((bits * alive).sum() / alive.sum().clamp_min(1.0))
+    return ((bits * alive).sum() / alive.sum().clamp_min(1.0)).double()
 
 
 class AttributesTerm:

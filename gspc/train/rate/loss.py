@@ -13,7 +13,7 @@ from gspc.recipe import Accumulate, RateAnchors, Recipe
 from gspc.train.rate.attributes import AttributesTerm
 from gspc.train.rate.masks import MASK_PAYMENTS, MaskPenalty
 from gspc.train.rate.sample import AnchorRows, RateSample, level_sample
-from gspc.train.rate.terms import MasksTerm, PositionsTerm, Term
+from gspc.train.rate.terms import MasksTerm, PositionsTerm, Term, times
 from gspc.train.schedule import Schedule
 
 RATE_SHARE = 0.05  # of the anchors are rate-evaluated per iteration
@@ -30,7 +30,7 @@ class Standing:
     """Where a run stands, as far as it changes the rate."""
 
     iteration: int
-    picture_loss: float  # smoothed, without the rate
+    picture_loss: Tensor | float  # smoothed, without the rate; float64 []
     pruned: int  # anchors removed because their masks closed
 
 
@@ -40,7 +40,7 @@ class FixedWeights:
     def __init__(self, rate_weights: tuple[float, ...]) -> None:
         self.rate_weights = rate_weights
 
-    def at(self, level: int, picture_loss: float) -> float:
+    def at(self, level: int, picture_loss: Tensor | float) -> Tensor | float:  # [] -> []
         """Weight of `level`, counted from 1."""
         return self.rate_weights[level - 1]
 
@@ -48,7 +48,7 @@ class FixedWeights:
 class RelativeWeights(FixedWeights):
     """Rate weights in relation to the pictures' loss: one weight buys the same dB in every scene."""
 
-    def at(self, level: int, picture_loss: float) -> float:
+    def at(self, level: int, picture_loss: Tensor | float) -> Tensor | float:  # [] -> []
         """Weight of `level`, counted from 1."""
         return super().at(level, picture_loss) * (picture_loss / LOSS_UNIT)
 
@@ -108,10 +108,10 @@ class RateLoss:
         total = self.model.anchors if among is None else len(among)
         count = min(total, max(RATE_AT_LEAST, int(RATE_SHARE * total)))
         chosen = torch.randint(total, (count,), device=visible.device)
-        return chosen if among is None else among[chosen]
+        return chosen if among is None else among.index_select(0, chosen)
 
-    def loss(self, level: int, sample: RateSample, grid: Tensor, standing: Standing) -> tuple[Tensor, float]:
-        """The rate loss of an iteration that trains `level`, a scalar, and the bits that it stands for.
+    def loss(self, level: int, sample: RateSample, grid: Tensor, standing: Standing) -> tuple[Tensor, Tensor]:
+        """The rate loss of an iteration that trains `level`, a scalar, and the bits [] that it stands for.
 
         `grid` [n, C_all] is what the grid holds at the anchors of the sample.
         """
@@ -127,10 +127,10 @@ class RateLoss:
             opening = opening + self.payment.open_bits(counted, costs, open_masks, standing.iteration)
         bits = total * (self.model.anchors / len(sample.index)) + opening
         per_value = (bits + self._grid_bits(standing.iteration)) / self._values(standing.pruned)
-        loss = self.steering * self.weights.at(level, standing.picture_loss) * per_value
+        loss = times(self.steering * self.weights.at(level, standing.picture_loss), per_value)
         for penalty in self.penalties:
             loss = loss + penalty.loss(sample.rows.masks, level)
-        return loss, float(bits.detach())
+        return loss, bits.detach()
 
     def _grid_bits(self, iteration: int) -> Tensor | float:
         """Bits of the grid while it learns; once it is settled they do not change and are left out."""
@@ -149,9 +149,12 @@ class RateLoss:
         count = min(model.anchors, ESTIMATE_SAMPLE)
         index = torch.linspace(0, model.anchors - 1, count, device=model.features.device).long()
         rows = AnchorRows(
-            model.features[index], model.log_scales[index], model.offsets[index], model.masks[index]
+            *(
+                t.index_select(0, index)
+                for t in (model.features, model.log_scales, model.offsets, model.masks)
+            )
         )
-        grid = model.grid(model.positions[index])
+        grid = model.grid(model.positions.index_select(0, index))
         levels = range(1, model.shape.levels + 1)
         bits = torch.stack([self._all_bits(rows, grid, level) for level in levels]).sum()
         bits = bits * (model.anchors / count)

@@ -11,7 +11,7 @@ from torch import Tensor
 from gspc.model.anchors import AnchorModel
 from gspc.model.masks import gaussian_mask, mask_logits
 from gspc.recipe import MaskCosts
-from gspc.train.rate.terms import Cost
+from gspc.train.rate.terms import Cost, times
 from gspc.train.schedule import Schedule
 
 
@@ -75,7 +75,7 @@ class MeanCosts:
         per_gaussian = sum(c.gaussian + c.anchor / offsets for c in costs)  # `anchor_mask`'s gradient
         if open_masks is None:
             open_masks = gaussian_mask(self.model.masks, level).sum()
-        return per_gaussian * (open_masks - open_masks.detach())
+        return times(per_gaussian, open_masks - open_masks.detach())
 
 
 MASK_PAYMENTS: Mapping[MaskCosts, type[MaskPayment]] = {"own": OwnCosts, "mean": MeanCosts}

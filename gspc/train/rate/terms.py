@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from gspc.model.entropy import binary_entropy
@@ -16,10 +16,16 @@ POSITION_BITS = 8.0  # per anchor; what octree coding of trained clouds costs, l
 
 @dataclass(frozen=True)
 class Cost:
-    """Bits that one more anchor, without its Gaussians, and one more Gaussian take at a level."""
+    """Bits that one more anchor, without its Gaussians, and one more Gaussian take at a level: numbers, or
+    float64 [] on the device."""
 
-    anchor: float
-    gaussian: float
+    anchor: Tensor | float
+    gaussian: Tensor | float
+
+
+def times(factor: Tensor | float, value: Tensor) -> Tensor:  # [], [] -> []
+    """A number, or one on the device in float64, times a value, in the value's precision."""
+    return (factor.to(value) if isinstance(factor, Tensor) else factor) * value
 
 
 @dataclass(frozen=True)
@@ -56,9 +62,9 @@ class MasksTerm:
         """See `Term`."""
         candidates = ((1 - at.gaussians.refined) * at.anchors.alive).sum()
         appearing = at.gaussians.appears.sum() / candidates.clamp_min(1.0)
-        return Price(candidates * binary_entropy(appearing), self._cost(float(appearing.detach())))
+        return Price(candidates * binary_entropy(appearing), self._cost(appearing.detach().double()))
 
-    def _cost(self, appearing: float) -> Cost:
+    def _cost(self, appearing: Tensor) -> Cost:  # []
         """Derivatives of n H(k / n) by n, times the symbols of an anchor, and by k."""
-        p = min(max(appearing, 1e-3), 1 - 1e-3)
-        return Cost(-self.offsets * math.log2(1 - p), math.log2((1 - p) / p))
+        p = appearing.clamp(1e-3, 1 - 1e-3)
+        return Cost(-self.offsets * torch.log2(1 - p), torch.log2((1 - p) / p))

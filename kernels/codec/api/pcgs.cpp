@@ -48,22 +48,42 @@ void report(char* error, size_t size, const char* text) {
   error[n] = 0;
 }
 
+// What `work` gives, or `failed` with a line in `error`.
+template <class Result, class Work>
+Result guarded(Result failed, char* error, size_t error_size, Work work) {
+  try {
+    return work();
+  } catch (const std::bad_alloc&) {
+    report(error, error_size, "out of memory");
+  } catch (const std::exception& e) {
+    report(error, error_size, e.what());
+  }
+  return failed;
+}
+
 }  // namespace
 
 extern "C" {
 
 pcgs_scene* pcgs_decode(const void* data, size_t size, const pcgs_options* options, char* error,
                         size_t error_size) {
-  try {
+  pcgs_scene* const none = nullptr;
+  return guarded(none, error, error_size, [&] {
     if (data == nullptr && size > 0) gspc::stream_fail("no data");
     const gspc::DecodeOptions decode = gspc::decode_options(options);
     return gspc::scene_of(gspc::decode_stream(static_cast<const uint8_t*>(data), size, decode));
-  } catch (const std::bad_alloc&) {
-    report(error, error_size, "out of memory");
-  } catch (const std::exception& e) {
-    report(error, error_size, e.what());
-  }
-  return nullptr;
+  });
+}
+
+int32_t pcgs_estimate(const void* data, size_t size, const pcgs_options* options, pcgs_cost* cost,
+                      char* error, size_t error_size) {
+  return guarded(0, error, error_size, [&] {
+    if (data == nullptr && size > 0) gspc::stream_fail("no data");
+    const gspc::DecodeOptions decode = gspc::decode_options(options);
+    const gspc::DecodeCost found = gspc::decode_cost(static_cast<const uint8_t*>(data), size, decode);
+    if (cost != nullptr) *cost = {found.memory, found.work};
+    return 1;
+  });
 }
 
 void pcgs_free(pcgs_scene* scene) { delete scene; }

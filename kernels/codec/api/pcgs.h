@@ -44,6 +44,9 @@ extern "C" {
 
 typedef struct pcgs_scene pcgs_scene;
 
+/* Never grows, so that programs keep working that were compiled against an older header. What came later is
+ * set on a reader, by functions (pcgs_limit_work, pcgs_on_work), or is asked for by functions
+ * (pcgs_estimate). */
 typedef struct pcgs_options {
   int32_t upto;        /* level to decode, from 1; 0: the last whole one */
   int32_t threads;     /* 0: one per processor */
@@ -71,6 +74,16 @@ pcgs_scene* pcgs_decode(const void* data, size_t size, const pcgs_options* optio
                         size_t error_size);
 void pcgs_free(pcgs_scene* scene);
 
+/* What decoding takes at most: bytes of memory beside the file, and work, in nanoseconds of one thread of a
+ * slow machine, roughly. Found from the file's structure, without decoding. */
+typedef struct pcgs_cost {
+  uint64_t memory, work;
+} pcgs_cost;
+
+/* 1, or 0 with one line in `error`, as pcgs_decode has it. */
+int32_t pcgs_estimate(const void* data, size_t size, const pcgs_options* options, pcgs_cost* cost,
+                      char* error, size_t error_size);
+
 /* ---- Streams that come in pieces ----
  *
  * A reader keeps the anchors, contexts and symbols that it decoded, and forgets the bytes. Scenes that it
@@ -86,6 +99,16 @@ typedef struct pcgs_range {
 /* NULL when there is no memory. options as for pcgs_decode; upto 0 means all levels. */
 pcgs_reader* pcgs_open(const pcgs_options* options);
 void pcgs_close(pcgs_reader* reader);
+
+/* The most work (pcgs_cost) that all levels together may take; 0, and for pcgs_decode: 2 s and 50 us for each
+ * byte of the file. Streams of scenes take a fiftieth of that; a small file can then not keep a program busy.
+ */
+void pcgs_limit_work(pcgs_reader* reader, uint64_t most);
+/* `canceled` is asked before each slice of a level, with `context`, from any of the reader's threads. What is
+ * not 0 ends the decoding with the error "canceled"; the reader can then only be closed. NULL: is not asked.
+ */
+typedef int32_t (*pcgs_canceled)(void* context);
+void pcgs_on_work(pcgs_reader* reader, pcgs_canceled canceled, void* context);
 
 /* Copies the next bytes of the file, or those from `offset` on, in any pieces and order; bytes that are there
  * already are left out. 1, or 0 with pcgs_error once it shows that this stream cannot be read. */

@@ -86,6 +86,17 @@ int32_t pcgs_feed_at(pcgs_reader* reader, uint64_t offset, const void* bytes, si
   });
 }
 
+void pcgs_limit_work(pcgs_reader* reader, uint64_t most) {
+  if (reader != nullptr && reader->stream != nullptr) reader->stream->options().max_work = most;
+}
+
+void pcgs_on_work(pcgs_reader* reader, pcgs_canceled canceled, void* context) {
+  if (reader == nullptr || reader->stream == nullptr) return;
+  auto& asked = reader->stream->options().canceled;
+  asked = nullptr;
+  if (canceled != nullptr) asked = [canceled, context] { return canceled(context) != 0; };
+}
+
 pcgs_range pcgs_wanted(const pcgs_reader* reader) {
   if (reader == nullptr || reader->stream == nullptr || reader->stream->broken()) return {0, 0};
   const gspc::ByteRange range = reader->stream->wanted();

@@ -55,6 +55,7 @@ StreamCosts stream_costs(const uint8_t* data, size_t size, const DecodeOptions& 
   const uint64_t runs = workers * plan.largest *
                         (8 * kComponents + 8 * static_cast<uint64_t>(plan.header.values()));  // SliceMeter
   check_memory(result + runs + walk_memory(plan, workers), options.max_memory, "measuring");
+  check_work(walk_work(plan), options, plan.file.file_bytes);
   const StreamModel model = read_model(plan);
 
   StreamCosts out;

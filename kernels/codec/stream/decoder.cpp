@@ -36,14 +36,25 @@ void measure_slice(const StreamPlan& plan, const StreamModel& model, size_t slic
       });
 }
 
+DecodeCost cost_of(const StreamPlan& plan, size_t workers, const DecodeOptions& options) {
+  const uint64_t scene = plan.anchors() * scene_bytes(plan.header, options.symbols);
+  return {scene + walk_memory(plan, workers), walk_work(plan)};
+}
+
 }  // namespace
+
+DecodeCost decode_cost(const uint8_t* data, size_t size, const DecodeOptions& options) {
+  const StreamPlan plan = plan_stream(data, size, options.upto);
+  return cost_of(plan, worker_count(options.threads, plan.slices()), options);
+}
 
 DecodedStream decode_stream(const uint8_t* data, size_t size, const DecodeOptions& options) {
   const StreamPlan plan = plan_stream(data, size, options.upto);
   const size_t slices = plan.slices(), levels = plan.parts.size();
   const size_t workers = worker_count(options.threads, slices);
-  check_memory(plan.anchors() * scene_bytes(plan.header, options.symbols) + walk_memory(plan, workers),
-               options.max_memory, "decoding");
+  const DecodeCost cost = cost_of(plan, workers, options);
+  check_memory(cost.memory, options.max_memory, "decoding");
+  check_work(cost.work, options, plan.file.file_bytes);
   DecodedStream out;
   out.header = plan.header;
   out.level = plan.levels();
@@ -61,6 +72,7 @@ DecodedStream decode_stream(const uint8_t* data, size_t size, const DecodeOption
   parallel_items(workers, slices, [&](size_t w, size_t item) {
     const size_t i = options.reverse ? slices - 1 - item : item;
     const SliceState& state = states[w].state;
+    check_cancel(options);
     if (options.ideal) measure_slice(plan, model, i, states[w]);
     else decode_slice(plan, model, i, states[w]);
     hashes[i] = hash_slice(state);

@@ -107,19 +107,22 @@ StreamPlan plan_stream(const uint8_t* data, size_t size, int upto) {
   return plan_stream(std::move(file), std::move(header), upto);
 }
 
-uint64_t state_bytes(const StreamHeader& h) {
-  const uint64_t k = static_cast<uint64_t>(h.offsets()), c = static_cast<uint64_t>(h.context_size());
-  return 40 + k + 2 * c + 32 * static_cast<uint64_t>(h.values());
-}
-
 uint64_t walk_memory(const StreamPlan& plan, size_t workers) {
-  return workers * (plan.largest * state_bytes(plan.header) + kWorkerBytes) + grid_entries(plan.header.grid);
+  const uint64_t anchor = state_bytes(plan.header) + kTreeBytes;
+  return workers * (plan.largest * anchor + worker_bytes(plan.header)) + 2 * grid_entries(plan.header.grid);
 }
 
-void check_memory(uint64_t need, uint64_t limit, const char* work) {
-  if (need > limit)
-    stream_fail(std::string(work) + " needs about " + std::to_string((need >> 20) + 1) +
-                " MiB of memory, the limit is " + std::to_string(limit >> 20) + " MiB; raise --max-memory");
+uint64_t walk_work(const StreamPlan& plan) {
+  uint64_t work = model_work(plan.header);
+  std::vector<uint64_t> old(plan.slices());
+  for (size_t l = 0; l < plan.parts.size(); ++l)
+    for (size_t i = 0; i < plan.slices(); ++i) {
+      if (static_cast<int>(l) >= plan.slice_levels[i]) continue;
+      const uint64_t fresh = plan.parts[l][i].fresh;
+      work += slice_work(plan.header, static_cast<int>(l) + 1, fresh, old[i]);
+      old[i] += fresh;
+    }
+  return work;
 }
 
 StreamModel read_model(const StreamPlan& plan) {

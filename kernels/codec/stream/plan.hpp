@@ -9,6 +9,7 @@
 
 #include "codec/format/container.hpp"
 #include "codec/format/header.hpp"
+#include "codec/stream/cost.hpp"
 #include "codec/stream/slice.hpp"
 #include "codec/stream/slice_streams.hpp"
 #include "codec/stream/stream.hpp"
@@ -57,13 +58,10 @@ StreamPlan plan_stream(Container file, StreamHeader header, int upto);
 // Of a stream that lanes code.
 StreamPlan plan_stream(const uint8_t* data, size_t size, int upto);
 
-// Bytes of a slice's state, for each anchor, and those of a thread's buffers.
-uint64_t state_bytes(const StreamHeader& header);
-inline constexpr uint64_t kWorkerBytes = 384 << 10;
 // Bytes that `workers` threads take to walk slices, and the grid.
 uint64_t walk_memory(const StreamPlan& plan, size_t workers);
-// Throws StreamError when `need` is beyond `limit` bytes. work: "decoding".
-void check_memory(uint64_t need, uint64_t limit, const char* work);
+// Work of walking all slices, as cost.hpp counts it.
+uint64_t walk_work(const StreamPlan& plan);
 
 // Grid and networks up to the plan's level.
 StreamModel read_model(const StreamPlan& plan);

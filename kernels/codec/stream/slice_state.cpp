@@ -19,11 +19,15 @@ void SliceState::grow(const StreamHeader& h, size_t anchors) {
   gaussian_level.reserve(k * anchors);
   for (int a : {kFeatures, kScaling, kOffsets})
     symbols[a].reserve(static_cast<size_t>(h[a].values) * anchors);
+  const auto exactly = [](auto& values, size_t n) {  // resize alone would take up to twice as much
+    values.reserve(n);
+    values.resize(n);
+  };
   // Kernels read whole groups of 8 rows.
-  context.resize((anchors + 8) * static_cast<size_t>(h.context_size()));
-  means.resize(anchors * static_cast<size_t>(h.values()));
-  steps.resize(3 * anchors);
-  offset_scales.resize(3 * k * anchors);
+  exactly(context, (anchors + 8) * static_cast<size_t>(h.context_size()));
+  exactly(means, anchors * static_cast<size_t>(h.values()));
+  exactly(steps, 3 * anchors);
+  exactly(offset_scales, 3 * k * anchors);
 }
 
 namespace {

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -53,9 +54,11 @@ struct DecodeOptions {
   int upto = 0;     // 0: the finest whole level
   int threads = 0;  // 0: one per processor
   uint64_t max_memory = kMaxMemory;
-  bool symbols = false;  // integers instead of floats
-  bool ideal = false;    // sum what symbols cost under their tables
-  bool reverse = false;  // slices in the opposite order: same result, for tests
+  uint64_t max_work = 0;           // as cost.hpp counts it; 0: default_work
+  std::function<bool()> canceled;  // asked before each slice and level, from any thread
+  bool symbols = false;            // integers instead of floats
+  bool ideal = false;              // sum what symbols cost under their tables
+  bool reverse = false;            // slices in the opposite order: same result, for tests
 };
 
 using ComponentBits = std::array<double, kComponents>;  // what SliceMeter measures, of all anchors
@@ -81,6 +84,13 @@ struct DecodedStream {
   Buffer<uint8_t> steps;             // [N, 3]
   std::vector<ComponentBits> ideal;  // per level
 };
+
+// What decode_stream will take at most, from the stream's structure alone: bytes of memory, and work as
+// cost.hpp counts it. Throws StreamError for a stream whose structure is damaged.
+struct DecodeCost {
+  uint64_t memory = 0, work = 0;
+};
+DecodeCost decode_cost(const uint8_t* data, size_t size, const DecodeOptions& options);
 
 DecodedStream decode_stream(const uint8_t* data, size_t size, const DecodeOptions& options);
 

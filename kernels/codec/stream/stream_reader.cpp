@@ -10,6 +10,7 @@ namespace gspc {
 
 namespace {
 
+constexpr uint64_t kFarthestByte = uint64_t{1} << 42;  // an index cannot name one beyond
 constexpr uint64_t kIndexHeaderEnd = kPreambleBytes + kChunkHeaderBytes;
 
 struct Front {
@@ -48,8 +49,8 @@ void StreamReader::feed(const uint8_t* bytes, size_t size) {
 void StreamReader::feed_at(uint64_t offset, const uint8_t* bytes, size_t size) {
   check_usable();
   try {
-    if (opened_ && (size > file_bytes_ || offset > file_bytes_ - size))
-      stream_fail("bytes follow the end of the stream");
+    const uint64_t end = opened_ ? file_bytes_ : kFarthestByte;
+    if (size > end || offset > end - size) stream_fail("bytes follow the end of the stream");
     store_.put(offset, bytes, size);
     if (!opened_) open();
     const int next = next_level();
@@ -270,18 +271,28 @@ void StreamReader::check_anchors(int level) const {
                                                          " anchors, its slices " + std::to_string(sum));
 }
 
-void StreamReader::check_need(const std::vector<Item>& items, size_t workers) const {
-  uint64_t anchors = 0;
+void StreamReader::check_need(const std::vector<Item>& items, int level, size_t workers) {
+  const StreamHeader& h = scene_.header;
+  uint64_t anchors = 0, largest = 0;
   for (const Slice& slice : slices_) anchors += slice.state.count;
-  for (const Item& item : items) anchors += item.parts.fresh;
-  const uint64_t each = state_bytes(scene_.header) + scene_bytes(scene_.header, options_.symbols);
-  check_memory(anchors * each + workers * kWorkerBytes + grid_entries(scene_.header.grid) + store_.bytes(),
-               options_.max_memory, "decoding");
+  if (work_ == 0) work_ = model_work(h);
+  for (const Item& item : items) {
+    const uint64_t old = slices_[item.chunk.slice].state.count;
+    anchors += item.parts.fresh;
+    largest = std::max(largest, old + item.parts.fresh);
+    work_ += slice_work(h, level, item.parts.fresh, old);
+  }
+  const uint64_t kept = anchors * (state_bytes(h) + scene_bytes(h, options_.symbols));
+  const uint64_t each = largest * kTreeBytes + worker_bytes(h);
+  check_memory(kept + workers * each + 2 * grid_entries(h.grid) + store_.bytes(), options_.max_memory,
+               "decoding");
+  check_work(work_, options_, level_range(level).end());
 }
 
 void StreamReader::decode(const std::vector<Item>& items, int level, size_t workers) {
   std::vector<SliceScratch> scratch(workers, SliceScratch(scene_.header));
   parallel_items(workers, items.size(), [&](size_t w, size_t i) {
+    check_cancel(options_);
     const Item& item = items[i];
     Slice& slice = slices_[item.chunk.slice];
     slice.state.grow(scene_.header, slice.state.count + item.parts.fresh);
@@ -322,7 +333,7 @@ void StreamReader::advance(bool part) {
     }
     check_anchors(level);
     const size_t workers = worker_count(options_.threads, items.size());
-    check_need(items, workers);
+    check_need(items, level, workers);
     if (!state.parameters) read_parameters(parameters, level);
     decode(items, level, workers);
   } catch (const std::exception& error) {

@@ -16,8 +16,10 @@ namespace gspc {
 
 class StreamReader {
  public:
-  // Of the options upto, threads, max_memory and symbols count.
+  // Of the options all but ideal and reverse count.
   explicit StreamReader(const DecodeOptions& options);
+  // For limits that change; upto and symbols must stay.
+  DecodeOptions& options() { return options_; }
 
   // The next bytes of the file, or those from `offset` on. Both throw StreamError once it shows that this is
   // no stream that can be read here.
@@ -87,12 +89,13 @@ class StreamReader {
   std::vector<Chunk> level_chunks(int level, bool part);
   void read_parameters(const std::vector<Chunk>& chunks, int level);
   void check_anchors(int level) const;
-  void check_need(const std::vector<Item>& items, size_t workers) const;
+  void check_need(const std::vector<Item>& items, int level, size_t workers);
   void decode(const std::vector<Item>& items, int level, size_t workers);
 
   DecodeOptions options_;
   ByteStore store_;
-  uint64_t fed_ = 0;  // where feed() goes on
+  uint64_t fed_ = 0;   // where feed() goes on
+  uint64_t work_ = 0;  // so far
   bool opened_ = false;
   std::string broken_;  // the error after which nothing can be decoded
   StreamIndex index_;

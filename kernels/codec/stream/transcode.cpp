@@ -128,6 +128,8 @@ std::vector<uint8_t> transcode_stream(const uint8_t* data, size_t size, const Tr
   const StreamPlan plan = plan_stream(std::move(file), std::move(header), options.upto);
   const uint64_t symbols = plan.largest * static_cast<uint64_t>(plan.header.values());
   check_memory(walk_memory(plan, 1) + foreign.memory(symbols), options.max_memory, "recoding");
+  DecodeOptions limits;
+  check_work(walk_work(plan), limits, plan.file.file_bytes);
   const StreamModel model = read_model(plan);
 
   Payloads payloads(plan.parts.size(), std::vector<std::vector<uint8_t>>(plan.slices()));

@@ -1,0 +1,56 @@
+// usage: pcgs_cost FILE [threads]. What pcgs_estimate promises and what decoding takes, in bytes of the heap:
+// "estimate peak" for each level. Counts every allocation of the process.
+#include <malloc.h>
+
+#include <atomic>
+#include <cinttypes>
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+#include <vector>
+
+#include "codec/api/pcgs.h"
+
+namespace {
+
+std::atomic<size_t> g_now{0}, g_peak{0};
+
+void* taken(void* data) {
+  if (data == nullptr) throw std::bad_alloc();
+  const size_t now = g_now += malloc_usable_size(data);
+  size_t peak = g_peak;
+  while (now > peak && !g_peak.compare_exchange_weak(peak, now)) {}
+  return data;
+}
+
+void given_back(void* data) {
+  if (data != nullptr) g_now -= malloc_usable_size(data);
+  std::free(data);
+}
+
+}  // namespace
+
+void* operator new(size_t size) { return taken(std::malloc(size)); }
+void* operator new[](size_t size) { return taken(std::malloc(size)); }
+void operator delete(void* data) noexcept { given_back(data); }
+void operator delete[](void* data) noexcept { given_back(data); }
+void operator delete(void* data, size_t) noexcept { given_back(data); }
+void operator delete[](void* data, size_t) noexcept { given_back(data); }
+
+int main(int argc, char** argv) {
+  std::FILE* file = argc > 1 ? std::fopen(argv[1], "rb") : nullptr;
+  if (file == nullptr) return 3;
+  std::vector<unsigned char> data;
+  for (int byte; (byte = std::fgetc(file)) != EOF;) data.push_back(static_cast<unsigned char>(byte));
+  std::fclose(file);
+  for (int level = 1; level <= 8; ++level) {
+    const pcgs_options options{level, argc > 2 ? std::atoi(argv[2]) : 1, 0};
+    pcgs_cost cost;
+    if (!pcgs_estimate(data.data(), data.size(), &options, &cost, nullptr, 0)) break;
+    const size_t before = g_now;
+    g_peak = before;
+    pcgs_free(pcgs_decode(data.data(), data.size(), &options, nullptr, 0));  // or what a damaged stream takes
+    std::printf("%" PRIu64 " %zu\n", cost.memory, g_peak - before);
+  }
+  return 0;
+}

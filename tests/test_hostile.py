@@ -1,0 +1,105 @@
+"""Small files and arguments that once cost minutes or ended as bugs of ours: one line each."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import stat
+from pathlib import Path
+
+import pytest
+import synthetic
+from cli_tools import Cli
+from train_scenes import SMALL, noise_scene
+
+from gspc.cli.fit_settings import read_settings
+from gspc.codec import encode
+from gspc.errors import InputError, UsageError
+from gspc.model.anchors import ModelShape
+from gspc.output import write_atomically
+from gspc.train.initialize import initial_model
+
+TOML = {
+    "nested deeply": (b"a = " + b"[" * 5000 + b"]" * 5000, "nested too deeply"),
+    "a number of thousands of digits": (b"iterations = " + b"9" * 5000, "4300"),
+    "keys of many parts": (b".".join([b"a"] * 100_000) + b" = 1", "is larger than"),
+    "many keys": (b"".join(b"a.b%d = 1\n" % i for i in range(100_000)), "is larger than"),
+    "no text": (b"\xff\xfe", "utf-8"),
+}
+
+
+@pytest.mark.parametrize("kind", TOML)
+@pytest.mark.timeout(20)
+def test_settings_that_would_keep_their_reader_busy(tmp_path: Path, kind: str) -> None:
+    content, line = TOML[kind]
+    path = tmp_path / "settings.toml"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=line):
+        read_settings(path)
+
+
+@pytest.mark.parametrize("command", ["decompress", "render", "export", "eval", "inspect-bitstream", "fit"])
+def test_more_threads_than_any_machine_has(cli: Cli, command: str) -> None:
+    ran = cli(command, "there-is-none", "--threads", 2**31, "--data" if command == "eval" else "-q")
+    assert ran.code == 2
+    assert len(ran.lines) == 1
+
+
+@pytest.mark.parametrize(("size", "line"), [(1e300, "too large"), (3e38, "too large"), (1e-300, "too small")])
+def test_voxels_that_no_stream_holds(size: float, line: str) -> None:
+    with pytest.raises(InputError, match=line):
+        initial_model(noise_scene(), ModelShape.of(SMALL, 3, (1e-2, 1e-3, 1e-4)), size)
+
+
+def test_a_new_name_is_written_down_like_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rename is on disk when its folder is: that is synchronized after the file, once the name is there."""
+    kept: list[str] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        kept.append(f"folder, {sorted(os.listdir(descriptor))}" if folder else "file")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_atomically(tmp_path / "scene.pcgs", b"bytes")
+    assert kept == ["file", "folder, ['scene.pcgs']"]
+
+
+def test_escapes_of_a_file_reach_no_terminal(cli: Cli, tmp_path: Path) -> None:
+    """Neither those of metadata and names, nor with --debug, whose traceback quotes what it was given."""
+    scene = synthetic.tiny(20, levels=1)
+    odd = {"k\x1b]0;title\x07": "v\x1b[2J\x9b31m", "\x1b[8m": "hidden"}
+    path = tmp_path / "odd.pcgs"
+    path.write_bytes(encode(dataclasses.replace(scene, metadata=odd)))
+    for arguments in (
+        ["inspect-bitstream", path],
+        ["inspect-bitstream", path, "--json"],
+        ["render", path, "-o", tmp_path / "r"],
+        ["render", path, "-o", tmp_path / "q", "--view", "\x1b[31m", "--debug"],
+        ["decompress", tmp_path / "\x1b[31mred", "-o", tmp_path / "x", "--debug"],
+        ["fit", tmp_path / "\x9b31mred", "-o", tmp_path / "m.pt", "--debug"],
+    ):
+        ran = cli(*arguments)
+        said = ran.out.decode() + ran.err
+        assert said and not set(said) & {"\x1b", "\x07", "\x9b"}, (arguments, said)
+
+
+def test_all_metadata_that_a_stream_may_hold_decodes_to_a_scene(cli: Cli, tmp_path: Path) -> None:
+    """Escaped twice as JSON, each of these characters takes seven bytes in the decoded scene."""
+    path = tmp_path / "much.pcgs"
+    scene = dataclasses.replace(synthetic.tiny(20, levels=1), metadata={"k": "\x01" * 170_000})
+    path.write_bytes(encode(scene))
+    assert cli("decompress", path, "-o", tmp_path / "much.scene").code == 0
+    assert cli("inspect-bitstream", tmp_path / "much.scene", "--json").code == 0
+
+
+def test_a_picture_wider_than_any(cli: Cli, tmp_path: Path) -> None:
+    scene = synthetic.tiny(20, levels=1)
+    sides = ((20_000, 1), (1, 20_000))
+    cameras = tuple(dataclasses.replace(scene.cameras[0], width=w, height=h) for w, h in sides)
+    path = tmp_path / "wide.pcgs"
+    path.write_bytes(encode(dataclasses.replace(scene, cameras=cameras)))
+    ran = cli("render", path, "-o", tmp_path / "r")
+    assert ran.code == 3 and "too many to draw; choose a --size" in ran.err
+    assert len(ran.lines) == 1

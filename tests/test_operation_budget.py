@@ -1,0 +1,102 @@
+"""How many operations a training step dispatches on the path of a GPU, how often it waits, and that neither
+grows. No GPU is needed: operations choose their kernels by `gspc.ops.place`, which answers here as for a GPU,
+with our kernels (run on the host by an emulation) or without.
+
+`pytest tests/test_operation_budget.py -s` prints the tables.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from operation_count import Counted, step_counted
+from train_scenes import noise_scene, trainer
+
+from gspc.ops import cuda, place
+from gspc.presets import GSPC
+from gspc.scene import SceneData
+
+# (iteration of 100, level) -> most operations, launches and waits of a step by torch's operations, without
+# those of the rasterizer. These numbers only go down.
+BY_TORCH = {
+    (5, 3): (2470, 1950, 2),  # warmup
+    (20, 3): (2475, 1950, 2),  # noise
+    (40, 1): (4210, 3320, 2),  # rate, while the grid learns
+    (40, 2): (4870, 3890, 2),
+    (40, 3): (4230, 3340, 2),
+    (70, 2): (2830, 2235, 2),  # rate, the grid settled
+    (91, 2): (3360, 2650, 2),  # finish
+    (97, 2): (3200, 2520, 2),  # finish, rounded
+}
+# The same with our kernels for rate, grid and loss.
+BY_KERNELS = {
+    (20, 3): (440, 315, 2),
+    (40, 2): (1325, 865, 2),
+    (70, 2): (1225, 775, 2),
+    (97, 2): (1595, 1065, 2),
+}
+# Kernels that our functions launch, where it is not one.
+LAUNCHES = {
+    "gspc_rate_appearance": 3,
+    "gspc_rate_three_way": 3,
+    "gspc_rate_gaussian_trits": 3,
+    "gspc_rate_chunk_inputs_backward": 2,
+    "gspc_photometric_forward": 2,
+    "gspc_grid_backward": 3,
+}
+
+
+@pytest.fixture(scope="module")
+def scene() -> SceneData:
+    return noise_scene()
+
+
+def check(found: Counted, title: str, budget: tuple[int, int, int]) -> None:
+    print(found.table(title))
+    spent = found.operations, found.launches, found.waits
+    over = [(have, most) for have, most in zip(spent, budget, strict=True) if have > most]
+    assert not over, found.table(f"{title}: over the budget of {budget}")
+
+
+@pytest.mark.parametrize(("at", "level"), BY_TORCH)
+def test_a_step_by_torchs_operations(
+    scene: SceneData, monkeypatch: pytest.MonkeyPatch, at: int, level: int
+) -> None:
+    made = trainer(scene, GSPC, at)
+    monkeypatch.setattr(place, "of", lambda tensor: "torch")
+    check(step_counted(made, level), f"iteration {at} of 100, level {level}", BY_TORCH[at, level])
+
+
+@pytest.mark.parametrize(("at", "level"), BY_KERNELS)
+def test_a_step_by_our_kernels(
+    scene: SceneData, on_host: None, monkeypatch: pytest.MonkeyPatch, at: int, level: int
+) -> None:
+    """Which also gives the loss that torch's operations do."""
+    losses = []
+    for by in ("torch", "cuda"):
+        made, found = trainer(scene, GSPC, at), Counted()
+        call = cuda.call
+
+        def counted(name: str, *arguments: object, call: Any = call, found: Counted = found) -> None:
+            found.launch(LAUNCHES.get(name, 1))
+            call(name, *arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(place, "of", lambda tensor, by=by: by)
+            patch.setattr(cuda, "call", counted)
+            step_counted(made, level, found)
+            losses.append(float(made.gauges.picture_loss))
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    check(found, f"iteration {at} of 100, level {level}, our kernels", BY_KERNELS[at, level])
+
+
+def test_what_is_counted(scene: SceneData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts, launches and waits, from forward and backward passes."""
+    made = trainer(scene, GSPC, 70)
+    monkeypatch.setattr(place, "of", lambda tensor: "torch")
+    found = step_counted(made, 2)
+    assert {"heads", "rate: appearance", "visible rows", "masks"} <= found.numbers.keys()
+    assert found.waited == {"heads": 1, "visible rows": 1}
+    assert all("nonzero" in where for where in found.places)
+    assert found.launched["heads"] < found.numbers["heads"]  # views launch nothing
