@@ -153,18 +153,16 @@ def command(
         _refuse("--compare", photographs or output is not None)
         compare.run(inputs or [], wanted, json_report, csv_file, plot, force=force)
         return
-    data = _check_asked(inputs or [], data, plot, output)
-    source = inputs[0] if inputs else None
-    memory = options.byte_count(max_memory)
+    source = _check_asked(inputs or [], data, plot, output)
+    assert data is not None
     _check_reports((json_report, csv_file, page), source, force=force)
     process.limit_threads(threads)
     from gspc import pipeline
 
-    loaded = options.load(source)
     album = None if page is None else pipeline.Album()
     with console.status("evaluating") as report:
         result = pipeline.evaluate(
-            loaded,
+            options.load(source),
             data,
             resolution=resolution,
             hold=hold,
@@ -180,11 +178,18 @@ def command(
             levels=wanted,
             device=device,
             threads=threads,
-            max_memory=memory,
+            max_memory=options.byte_count(max_memory),
             report=report,
             album=album,
         )
     _report(result, json_report, csv_file, page, views=views, force=force)
+    _write_page(page, result, album, force=force)
+
+
+def _write_page(page: str | None, result: Evaluation, album: Any, *, force: bool) -> None:
+    """The report with its pictures, where one was asked for."""
+    from gspc import pipeline
+
     if page is not None and album is not None:
         targets.text(page, pipeline.report_page(as_json(result), album, result.warnings), force=force)
 
@@ -197,8 +202,8 @@ def _refuse(name: str, wrong: bool) -> None:
         )
 
 
-def _check_asked(inputs: list[str], data: Path | None, plot: str | None, output: str | None) -> Path:
-    """Where the photographs are that a scene is to be compared with. Raises UsageError."""
+def _check_asked(inputs: list[str], data: Path | None, plot: str | None, output: str | None) -> str | None:
+    """The scene to compare with photographs. Raises UsageError for what makes no sense there."""
     if output is not None:
         raise UsageError("-o names the table of --aggregate; --json and --csv write scores")
     if plot is not None:
@@ -207,7 +212,7 @@ def _check_asked(inputs: list[str], data: Path | None, plot: str | None, output:
         raise UsageError("--data is missing: name the directory with the photographs")
     if len(inputs) > 1:
         raise UsageError(f"one INPUT at a time, not {len(inputs)}; --compare takes several reports")
-    return data
+    return inputs[0] if inputs else None
 
 
 def _report(

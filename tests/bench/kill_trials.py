@@ -40,7 +40,7 @@ def killed(command: Sequence[str], after: float) -> tuple[bool, str]:
         ran.communicate()
         return False, ""
     if ran.returncode != 0:
-        raise RuntimeError(f"exit {ran.returncode}: {said.strip().splitlines()[-1]}")
+        raise RuntimeError(f"exit {ran.returncode}: {said.strip() or 'nothing was said'}")
     return True, said
 
 
