@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from cli_tools import environment, run_fresh
+from cli_tools import environment, interruptible, run_fresh
 from train_scenes import SMALL, noise_scene, trainer
 
 from gspc.cli.process import without_gpus
@@ -60,6 +60,7 @@ def start(photos: Path, folder: Path, *more: str) -> subprocess.Popen[str]:
         env=environment(),
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=interruptible,  # noqa: PLW1509  no threads here
     )
 
 

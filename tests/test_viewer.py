@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_tools import Cli, Ran
+from cli_tools import Cli, Ran, interruptible
 
 from gspc.viewer import make_server, single_page, site
 from gspc.viewer.server import PageServer, wanted_range
@@ -212,7 +212,13 @@ def test_bundle_is_made_of_these_sources() -> None:
 
 def test_view_serves_until_interrupted() -> None:
     command = [sys.executable, "-m", "gspc", "view", "scene.pcgs", "--no-browser"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=interruptible,  # noqa: PLW1509  no threads here
+    ) as running:
         assert running.stdout is not None and running.stderr is not None
         address = running.stdout.readline().strip()
         port = int(address.removesuffix("/").rpartition(":")[2])
