@@ -72,11 +72,12 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 def interruptible() -> None:
-    """For Popen's preexec_fn: lets SIGINT interrupt a child even where the tests' own process ignores it.
+    """For Popen's preexec_fn: lets SIGINT and SIGHUP end a child even where the tests' own process ignores them.
 
-    Shells start background jobs that way, and children inherit it.
+    Shells and nohup start background jobs that way, and children inherit it.
     """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def run_fresh(

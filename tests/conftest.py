@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ import pytest
 from cli_tools import Cli
 
 from gspc.ops.kernels import kernels
+
+# Shells start background jobs with this ignored, and gspc leaves ignored what it finds ignored. Tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ON_HOST = Path(__file__).with_name("cuda_on_host.hpp")
 

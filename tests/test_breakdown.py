@@ -355,7 +355,7 @@ def test_render_coarse(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def restore(source: object, **options: object) -> pipeline.Restored:
         return pipeline.Restored(replace(scene, residuals=1), 1, 1, False, (), None)
 
-    def render_picture(scene: object, camera: object, kind: str, *, device: str) -> bytes:
+    def render_picture(scene: object, camera: object, kind: str, **options: object) -> bytes:
         drawn.append(scene)
         return b"\x89PNG"
 
