@@ -72,7 +72,7 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 def interruptible() -> None:
-    """For Popen's preexec_fn: lets SIGINT and SIGHUP end a child even where the tests' own process ignores them.
+    """For Popen's preexec_fn: lets SIGINT and SIGHUP end a child even where the tests ignore them.
 
     Shells and nohup start background jobs that way, and children inherit it.
     """

@@ -15,7 +15,7 @@ from cli_tools import Cli
 
 from gspc.ops.kernels import kernels
 
-# Shells start background jobs with this ignored, and gspc leaves ignored what it finds ignored. Tests send it.
+# Shells start background jobs with this ignored, and gspc leaves ignored what it finds so. Tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ON_HOST = Path(__file__).with_name("cuda_on_host.hpp")
