@@ -51,10 +51,10 @@ def test_a_path_as_a_film(cli: Cli, suffix: str) -> None:
 
 def test_a_film_appears_whole_or_not_at_all(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("av")
-    from gspc.rendering import video
+    from gspc import rendering
 
     class Fails:
-        def __init__(self, *args: Any) -> None:
+        def __init__(self, *args: Any, **options: Any) -> None:
             self.left = 3
 
         def render(self, camera: Any) -> Any:
@@ -63,7 +63,7 @@ def test_a_film_appears_whole_or_not_at_all(cli: Cli, monkeypatch: pytest.Monkey
                 raise MemoryError
             return np.zeros((camera.height, camera.width, 3), np.float32)
 
-    monkeypatch.setattr(video, "Renderer", Fails)
+    monkeypatch.setattr(rendering, "Renderer", Fails)
     ran = cli("render", "s.scene", "--path", "orbit", "-o", "a.mp4")
     assert (ran.code, ran.out) == (5, b"")
     assert [path.name for path in Path().iterdir()] == ["s.scene"]

@@ -301,7 +301,7 @@ def test_scenes_one_after_another_free_their_memory(page: Page, stream: bytes) -
         page.open(server.address)
         shown(page, 3)
         sizes = []
-        for _ in range(4):
+        for _ in range(2):
             page.js("gspcViewer.open({ url: new URL('scene.pcgs', location.href).href }, 'again')")
             shown(page, 3)
             sizes.append(heap(page))

@@ -37,7 +37,11 @@ class _Handler(PageHandler):
             super().send_file(name, data, body=body)
             return
         server = self.server
-        found = wanted_range(self.headers.get("Range"), len(data)) if server.ranges else None
+        try:
+            found = wanted_range(self.headers.get("Range"), len(data)) if server.ranges else None
+        except ValueError:
+            self.refuse(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
+            return
         first, end = found or (0, len(data))
         server.asked.append((first, end))
         self.send_response(HTTPStatus.PARTIAL_CONTENT if found else HTTPStatus.OK)
