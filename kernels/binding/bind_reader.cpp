@@ -32,6 +32,7 @@ std::vector<bool> slices_in(const StreamReader& reader, const std::array<uint64_
     box.high[a] = high[a] + 1;
   }
   std::vector<bool> found;
+  found.reserve(reader.index().slices());
   for (size_t i = 0; i < reader.index().slices(); ++i)
     found.push_back(
         gspc::interval_meets(gspc::slice_interval(reader.index(), i, reader.header().position_bits), box));
