@@ -14,6 +14,7 @@ from gspc.data.demo import demo_cameras
 from gspc.rotations import quaternion_of
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+HOSTILE = SHARED.parent / "cases" / "hostile"  # files that once cost a reader memory, time or its manners
 
 
 def real_scene(name: str) -> Path:

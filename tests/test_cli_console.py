@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import synthetic
 from cli_tools import Cli
+from data_scenes import HOSTILE
 from rendering_scenes import random_scene
 
 from gspc import pipeline
@@ -18,7 +19,7 @@ from gspc.codec import encode
 from gspc.errors import InputError
 from gspc.rendering import write_scene
 
-HOSTILE = Path("/work/shared/cases/hostile/escape-in-metadata-key.scene")
+ESCAPING = HOSTILE / "escape-in-metadata-key.scene"
 ESCAPE = "\x1b]0;owned\x07\x9b31m\u202e\r"
 
 
@@ -45,10 +46,10 @@ def test_metadata_of_scenes_and_streams(cli: Cli) -> None:
     assert "key?]0;owned??31m??" in cli("inspect-bitstream", stdin=scene).out.decode()
 
 
-@pytest.mark.skipif(not HOSTILE.is_file(), reason="the shared hostile files are not here")
+@pytest.mark.skipif(not ESCAPING.is_file(), reason="the shared hostile files are not here")
 @pytest.mark.parametrize("args", [[], ["--debug"], ["--json"]])
 def test_the_shared_hostile_scene(cli: Cli, args: list[str]) -> None:
-    ran = cli("inspect-bitstream", HOSTILE, *args)
+    ran = cli("inspect-bitstream", ESCAPING, *args)
     harmless(ran.out, ran.err)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import synthetic
 from codec_programs import programs_for
+from data_scenes import HOSTILE
 
 from gspc import _codec
 from gspc.codec import decode, encode, recode
@@ -16,7 +17,6 @@ from gspc.codec.stream import slice_size
 from gspc.errors import BackendError, BitstreamError
 
 GOLDEN = Path(__file__).parent / "golden"
-HOSTILE = Path("/work/shared/cases/hostile")
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import synthetic
 from cli_tools import Cli
+from data_scenes import HOSTILE
 from rendering_scenes import one_gaussian_scene
 from stored_chunks import cameras_chunk
 from test_codec_damage import index_of, rebuilt
@@ -23,8 +24,6 @@ from gspc.errors import BitstreamError, InputError
 from gspc.format import describe
 from gspc.pipeline.source import sniff
 from gspc.rendering import write_scene
-
-HOSTILE = Path("/work/shared/cases/hostile")
 
 
 @pytest.fixture(scope="module")
