@@ -248,26 +248,21 @@ def load_part(
 
 def region_numbers(text: str | None) -> tuple[float, ...] | None:
     """'0,0,0,1,1,2' as numbers; UsageError for anything else."""
-    if text is None:
-        return None
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise UsageError(
-            f"--region {text}: give six numbers with commas between, x0,y0,z0,x1,y1,z1"
-        ) from None
+    return _numbers(text, "--region", "give six numbers with commas between, x0,y0,z0,x1,y1,z1")
 
 
 def rate_weights(text: str | None) -> tuple[float, ...] | None:
     """'4e-3,1e-3,2e-4' as numbers; UsageError for anything else."""
+    return _numbers(text, "--rate-weights", "give numbers with commas between, such as 0.004,0.001,0.0002")
+
+
+def _numbers(text: str | None, option: str, advice: str) -> tuple[float, ...] | None:
     if text is None:
         return None
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise UsageError(
-            f"--rate-weights {text}: give numbers with commas between, such as 0.004,0.001,0.0002"
-        ) from None
+        raise UsageError(f"{option} {text}: {advice}") from None
 
 
 def byte_count(text: str, option: str = "--max-memory") -> int:
