@@ -105,7 +105,7 @@ def test_masked_pixels_have_no_part_in_the_loss() -> None:
         shown, goal, weight = only_counting(seen, wanted, mask)
         loss = photometric_loss(shown, goal, 0.2)[0] * weight
         (gradient,) = torch.autograd.grad(loss, seen)
-        return float(loss), gradient, squared_error(shown, goal) * weight
+        return float(loss.detach()), gradient, squared_error(shown.detach(), goal) * weight
 
     loss, gradient, squared = loss_and_gradient(image, target)
     assert (gradient[:, :16] == 0).all() and (gradient[:, 16:] != 0).any(-1).all()

@@ -131,6 +131,7 @@ def command(
     device: options.RenderDevice = "cpu",
     threads: options.Threads = 0,
     max_memory: options.MaxMemory = options.DEFAULT_MEMORY,
+    max_work: options.MaxWork = None,
     force: options.Force = False,
 ) -> None:
     """Compare a scene with photographs, or with the splat it was made from, level by level.
@@ -178,7 +179,7 @@ def command(
             levels=wanted,
             device=device,
             threads=threads,
-            max_memory=options.byte_count(max_memory),
+            max_memory=options.memory_limit(max_memory, max_work),
             report=report,
             album=album,
         )

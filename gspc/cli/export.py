@@ -92,6 +92,7 @@ def command(
     json_report: options.Json = None,
     threads: options.Threads = 0,
     max_memory: options.MaxMemory = options.DEFAULT_MEMORY,
+    max_work: options.MaxWork = None,
     force: options.Force = False,
 ) -> None:
     """Write a scene in the formats that other tools read.
@@ -102,7 +103,7 @@ def command(
     A .pcgs stream as .html is one page with the scene, all its levels and a viewer inside; it opens without a
     server or a network.
     """
-    memory = options.byte_count(max_memory)
+    memory = options.memory_limit(max_memory, max_work)
     unbundled = Path(output).name == META
     target = None if unbundled else targets.binary(output, "a splat", force=force, source=source)
     targets.check(json_report, source, force=force)

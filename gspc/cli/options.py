@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -197,6 +198,18 @@ MaxMemory = Annotated[
         help="Refuse what takes more memory than this to decode or to draw, such as 500MB or 2GiB.",
     ),
 ]
+MaxWork = Annotated[
+    float | None,
+    typer.Option(
+        "--max-work",
+        metavar="SECONDS",
+        min=0.001,
+        max=1e9,
+        show_default=False,
+        help="Refuse streams that take more work than this to decode, in seconds of one slow processor; by "
+        "default the size of a stream decides, and what was made from a scene is far below.",
+    ),
+]
 KINDS = {
     "pcgs": "stream",
     "scene": "decoded scene",
@@ -263,6 +276,17 @@ def _numbers(text: str | None, option: str, advice: str) -> tuple[float, ...] | 
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise UsageError(f"{option} {text}: {advice}") from None
+
+
+def memory_limit(max_memory: str, max_work: float | None) -> int:
+    """Bytes of --max-memory. --max-work holds from here on for whatever this process decodes."""
+    if max_work is not None:
+        from gspc import pipeline
+
+        if math.isnan(max_work):
+            raise UsageError("--max-work nan: give seconds, such as 60")
+        pipeline.limit_work(max_work)
+    return byte_count(max_memory)
 
 
 def byte_count(text: str, option: str = "--max-memory") -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gspc.cli import console, options, process, render_options, targets
-from gspc.errors import UsageError
+from gspc.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from gspc.pipeline import Source
@@ -50,6 +50,7 @@ def command(
     device: options.RenderDevice = "cpu",
     threads: options.Threads = 0,
     max_memory: options.MaxMemory = options.DEFAULT_MEMORY,
+    max_work: options.MaxWork = None,
     force: options.Force = False,
 ) -> None:
     """Draw a scene from given cameras.
@@ -59,7 +60,7 @@ def command(
     circle around them, over black. Of the index of a tiled scene (.pcgsx) only the tiles that a view needs
     are decoded. The paths of the files are printed on stdout.
     """
-    memory = options.byte_count(max_memory)
+    memory = options.memory_limit(max_memory, max_work)
     kind = _kind(output)
     if kind == "film":
         targets.refuse_source(Path(output), source)
@@ -75,16 +76,17 @@ def command(
     scene = _scene(
         data, upto=upto, threads=threads, max_memory=memory, coarse=coarse, source_frame=source_frame
     )
-    chosen = pipeline.choose_cameras(
-        scene,
-        directory=cameras,
-        view=view,
-        size=size,
-        field=field or "full",
-        path=path,
-        frames=frames,
-        on_note=lambda note: options.say_notes([note]),
-    )
+    with pipeline.naming(data.name, InputError):
+        chosen = pipeline.choose_cameras(
+            scene,
+            directory=cameras,
+            view=view,
+            size=size,
+            field=field or "full",
+            path=path,
+            frames=frames,
+            on_note=lambda note: options.say_notes([note]),
+        )
     if single is not None and len(chosen) != 1:
         raise UsageError(
             f"-o {output} takes one picture and there are {len(chosen)} views; choose one with --view or "
@@ -92,19 +94,17 @@ def command(
         )
     report_on_stdout = json_report is not None and targets.is_stdout(json_report)
     said = (lambda line: None) if report_on_stdout else console.out
-    if single is not None:
-        single.write(pipeline.render_picture(scene, chosen[0], kind, device=device, max_memory=memory))
-        written = [single.name]
-        if single.path is not None:
-            said(single.name)
-    elif kind == "film":
-        written = _film(
-            scene, chosen, Path(output), fps=fps, device=device, memory=memory, force=force, said=said
-        )
-    else:
-        written = _directory(
-            scene, chosen, Path(output), device=device, memory=memory, force=force, said=said
-        )
+    how: dict[str, Any] = {"device": device, "memory": memory, "force": force, "said": said}
+    with pipeline.naming(data.name, InputError):
+        if single is not None:
+            single.write(pipeline.render_picture(scene, chosen[0], kind, device=device, max_memory=memory))
+            written = [single.name]
+            if single.path is not None:
+                said(single.name)
+        elif kind == "film":
+            written = _film(scene, chosen, Path(output), fps=fps, **how)
+        else:
+            written = _directory(scene, chosen, Path(output), **how)
     values = _as_json(data, scene, chosen, written, output) | ({"fps": fps} if kind == "film" else {})
     stdout_taken = single is not None and single.path is None
     targets.report(json_report, values, stdout_taken=stdout_taken, force=force)

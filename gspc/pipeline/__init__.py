@@ -8,7 +8,7 @@ never import torch. Type checkers read the names in `__init__.pyi`.
 from importlib import import_module
 
 _HOMES = {
-    "gspc.codec": ("Losses",),
+    "gspc.codec": ("Losses", "limit_work"),
     "gspc.data": ("SceneReport", "TeacherReport"),
     "gspc.pipeline.arriving": ("is_address",),
     "gspc.pipeline.aggregation": ("Aggregation", "SceneLevel", "aggregate"),

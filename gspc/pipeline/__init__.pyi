@@ -1,6 +1,7 @@
 """The names of the pipeline, for type checkers; `__init__.py` imports each when it is first used."""
 
 from gspc.codec import Losses as Losses
+from gspc.codec import limit_work as limit_work
 from gspc.data import SceneReport as SceneReport
 from gspc.data import TeacherReport as TeacherReport
 from gspc.pipeline.aggregation import Aggregation as Aggregation

@@ -45,11 +45,12 @@ Given: TypeAlias = Union[Source, bytes, str, "os.PathLike[str]"]
 
 
 @contextmanager
-def naming(name: str) -> Iterator[None]:
-    """Gives errors that do not know yet which input they are about its name."""
+def naming(name: str, kind: type[GspcError] = GspcError) -> Iterator[None]:
+    """Gives errors that do not know yet which input they are about its name; only those of a `kind` where
+    others can be about something else."""
     try:
         yield
-    except GspcError as error:
+    except kind as error:
         if error.source is not None:
             raise
         raise type(error)(error.problem, source=name) from error
