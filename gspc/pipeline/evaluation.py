@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+from gspc.errors import InputError
 from gspc.format.limits import MAX_MEMORY
 from gspc.pipeline.breakdown import breakdown_of
 from gspc.pipeline.coding import Restored, as_stream, restore
 from gspc.pipeline.comparison import Levels
 from gspc.pipeline.heldout import TrainingSplit
 from gspc.pipeline.photographs import Reading, Wanted, as_trained
-from gspc.pipeline.source import Given, Source, source_of
+from gspc.pipeline.source import Given, Source, naming, source_of
 from gspc.pipeline.teaching import load_views
 from gspc.switches import made_with
 
@@ -147,11 +148,14 @@ def evaluate(
         restored = first
         if level != first.level:
             restored = restore(source, upto=level, threads=threads, max_memory=max_memory)
-        renderer = Renderer(replace(restored.scene, **behind), device, max_memory=max_memory)
+        with naming(source.name, InputError):
+            renderer = Renderer(replace(restored.scene, **behind), device, max_memory=max_memory)
         rows, found = [], []
         for index, view in enumerate(views):
             report(f"level {level}: view {index + 1} of {len(views)}")
-            image, target = renderer.render(view.camera), view.load()
+            with naming(source.name, InputError):
+                image = renderer.render(view.camera)
+            target = view.load()
             mask = None if view.mask is None else view.mask()
             if album is not None:
                 album.add(level, index, len(views), view.camera, image, target, mask)

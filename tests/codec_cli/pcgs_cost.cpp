@@ -54,8 +54,9 @@ int main(int argc, char** argv) {
   std::fclose(file);
   for (int level = 1; level <= 8; ++level) {
     const pcgs_options options{level, argc > 2 ? std::atoi(argv[2]) : 1, 0};
-    pcgs_cost cost;
-    if (!pcgs_estimate(data.data(), data.size(), &options, &cost, nullptr, 0)) break;
+    pcgs_cost cost{};
+    const bool planned = pcgs_estimate(data.data(), data.size(), &options, &cost, nullptr, 0) != 0;
+    if (!planned && level > 1) break;
     const size_t before = g_now;
     g_peak = before;
     const std::clock_t began = std::clock();

@@ -66,7 +66,7 @@ uint64_t slice_work(const StreamHeader& h, int level, uint64_t fresh, uint64_t o
 uint64_t model_work(const StreamHeader& h) { return 40 * kGridFeatures * grid_entries(h.grid); }
 
 uint64_t default_work(uint64_t file_bytes) {
-  constexpr uint64_t kBase = 2000000000, kPerByte = 50000;
+  constexpr uint64_t kBase = 20000000, kPerByte = 50000;
   return kBase + kPerByte * file_bytes;
 }
 

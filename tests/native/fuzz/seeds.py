@@ -8,7 +8,10 @@ A stream of six anchors and of small networks takes the paths that a large one t
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parents[1]), str(HERE.parents[2])]
@@ -26,6 +29,18 @@ def small(anchors: int, levels: int, seed: int, variant: synthetic.Variant = syn
     return encode(scene, slice_anchors=3)
 
 
+def escapes(anchors: int) -> bytes:
+    """The same with features of up to 23 bits, which no table holds, at far corners of space."""
+    scene = synthetic.tiny(anchors, levels=2, seed=53, views=0, variant=synthetic.VARIANTS["two-chunks"])
+    rng = np.random.default_rng(0)
+    features = rng.integers(-(1 << 23) + 1, 1 << 23, scene.features.shape) >> rng.integers(
+        0, 24, scene.features.shape
+    )
+    positions = rng.integers(0, 1 << 21, (anchors, 3)).astype(np.int32)
+    wild = replace(scene, positions=positions, features=features.astype(np.int32), metadata={})
+    return encode(wild, slice_anchors=3)
+
+
 def main(folder: Path) -> None:
     """Two slices and two levels each; once more levels, and once no anchor."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -33,6 +48,7 @@ def main(folder: Path) -> None:
         name: small(6, 2, 60 + i, variant) for i, (name, variant) in enumerate(synthetic.VARIANTS.items())
     }
     streams["four-levels"] = small(8, 4, 50, synthetic.VARIANTS["everything"])
+    streams["escapes"] = escapes(6)
     streams["no-anchor"] = small(0, 1, 52)
     for name, data in streams.items():
         (folder / name).write_bytes(data)
