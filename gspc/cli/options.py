@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -80,8 +79,12 @@ Threads = Annotated[
         "--threads", metavar="N", min=0, max=MAX_THREADS, help="Threads to use; 0 takes every core at hand."
     ),
 ]
+MOST_LEVELS = 2**31 - 1  # that can be asked for; streams say how many they have
 Upto = Annotated[
-    int | None, typer.Option("--upto", metavar="LEVEL", min=1, help="Stop after this level, counted from 1.")
+    int | None,
+    typer.Option(
+        "--upto", metavar="LEVEL", min=1, max=MOST_LEVELS, help="Stop after this level, counted from 1."
+    ),
 ]
 Input = Annotated[
     str | None,
@@ -283,8 +286,6 @@ def memory_limit(max_memory: str, max_work: float | None) -> int:
     if max_work is not None:
         from gspc import pipeline
 
-        if math.isnan(max_work):
-            raise UsageError("--max-work nan: give seconds, such as 60")
         pipeline.limit_work(max_work)
     return byte_count(max_memory)
 

@@ -3,7 +3,8 @@
 
     bench_salvage.py STREAM... [--trials 100] [--seed 0]
 
-Of the slices that no damage hit, how many can be decoded; and of the trials in which nothing can, which chunk
+Of the slices that no damage hit, how many can be decoded: of all, and of those that no damage hit at the
+levels below either, without which no decoder reads them. Of the trials in which nothing is left, which chunk
 it is that every slice needs. Nothing is decoded here: what counts is whether all bytes that a slice needs are
 whole again.
 """
@@ -31,14 +32,11 @@ class Tally:
 
     undamaged: int = 0  # slices of levels
     restored: int = 0  # of these
+    based: int = 0  # undamaged ones on undamaged ones
+    based_restored: int = 0
     mended: int = 0  # slices that were hit and are whole again
     hit: int = 0
     lost: Counter[str] = field(default_factory=Counter)  # trials in which nothing is left, by the reason
-
-    @property
-    def share(self) -> float:
-        """Of the undamaged slices, how many are restored."""
-        return self.restored / self.undamaged if self.undamaged else 1.0
 
 
 def slices(data: bytes) -> Iterator[tuple[int, int, int, int]]:
@@ -63,14 +61,24 @@ def trial(data: bytes, count: int, tally: Tally) -> None:
     except BitstreamError as error:
         levels, there = 0, ()
         tally.lost[str(error).partition(" is lost")[0]] += 1
-    for level, slice_, first, end in slices(data):
+    damaged_below: set[int] = set()
+    for level, slice_, first, end in slices(data):  # in the order of levels
         whole = level <= levels and all(there[below][slice_] for below in range(level))
         if any(first <= place < end for place in places):
             tally.hit += 1
             tally.mended += whole
-        else:
-            tally.undamaged += 1
-            tally.restored += whole
+            damaged_below.add(slice_)
+            continue
+        tally.undamaged += 1
+        tally.restored += whole
+        if slice_ not in damaged_below:
+            tally.based += 1
+            tally.based_restored += whole
+
+
+def percent(some: int, of: int) -> str:
+    """ "90.0 % of 10", or "none of 0"."""
+    return f"{100 * some / of:.1f} % of {of}" if of else "none of 0"
 
 
 def main() -> int:
@@ -91,8 +99,9 @@ def main() -> int:
                 trial(data, count, tally)
             reasons = ", ".join(f"{name} {times}" for name, times in tally.lost.most_common())
             print(
-                f"  {count} bytes: {100 * tally.share:.1f} % of {tally.undamaged} undamaged slices restored, "
-                f"{tally.mended} of {tally.hit} damaged ones too\n"
+                f"  {count} bytes: {percent(tally.restored, tally.undamaged)} undamaged slices restored, "
+                f"{percent(tally.based_restored, tally.based)} that lie on undamaged ones, "
+                f"{percent(tally.mended, tally.hit)} damaged ones\n"
                 f"    nothing left in {sum(tally.lost.values())} of {arguments.trials} trials"
                 f"{f' ({reasons})' if reasons else ''}",
                 flush=True,
