@@ -87,7 +87,7 @@ def test_more_work_is_allowed_where_it_is_asked_for(idle: bytes, cli: Cli, tmp_p
     assert len(idle) < 3000
     refused = cli("decompress", path, "-o", tmp_path / "a.scene")
     assert refused.code == 4 and len(refused.lines) == 1
-    assert re.search(r"about 3\d\d ms of work, more than the \d+ ms that \d+ bytes may cost", refused.err)
+    assert re.search(r"about 1\d\d ms of work, more than the \d+ ms that \d+ bytes may cost", refused.err)
     assert refused.err.rstrip().endswith("; raise --max-work")
     for command in (["decompress", "-o", tmp_path / "b.scene"], ["inspect-bitstream", "--rates"]):
         assert cli(command[0], path, *command[1:], "--max-work", "1").code == 0

@@ -72,6 +72,6 @@ def _affine(matrix: object) -> F64 | None:
     """A 3x4 transform; None when it is none, as without one it is unknown where the cameras were moved."""
     try:
         found = np.array(matrix, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return found[:3] if found.shape in ((3, 4), (4, 4)) and np.isfinite(found).all() else None
