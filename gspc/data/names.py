@@ -140,18 +140,24 @@ def locate(names: Sequence[str], homes: Sequence[Path], root: Path) -> Located:
     return best
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file. Unlike Path.is_file it says no to names that are too long for any, and is
+    twice as fast for hundreds."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
 def _exact(home: Path, root: Path, raw: str, name: str) -> Path | None:
     """The file of exactly this name, below `home`, or through `..` below `root`."""
-    if "\\" in raw and is_inside(raw) and (home / raw).is_file():
+    if "\\" in raw and is_inside(raw) and is_file(home / raw):
         return home / raw  # a backslash may be part of a name where paths have slashes
     if is_inside(name):
         path = home / name
-        return path if os.path.isfile(path) else None  # noqa: PTH113 (twice as fast for hundreds)
+        return path if is_file(path) else None
     if name.startswith("/") or PureWindowsPath(name).drive:
         return None
     path = Path(os.path.normpath(Path(os.path.abspath(home)) / name))  # noqa: PTH100 (not through links)
     inside = path.is_relative_to(os.path.abspath(root))  # noqa: PTH100
-    return path if inside and path.is_file() else None
+    return path if inside and is_file(path) else None
 
 
 def _tolerant(names: Sequence[str], plains: Sequence[str], home: Path, root: Path) -> Located:
@@ -166,7 +172,7 @@ def _tolerant(names: Sequence[str], plains: Sequence[str], home: Path, root: Pat
             found.append((os.path.relpath(path, home), ""))
             continue
         tail = prefix + "/".join(_parts(name)[strip:])
-        match = (tail, "") if (home / tail).is_file() and tail in _members(index, tail) else index.find(tail)
+        match = (tail, "") if is_file(home / tail) and tail in _members(index, tail) else index.find(tail)
         found.append((match[0], match[1] or ("path" if strip or prefix else "")) if match else None)
     claimed = Counter(match[0] for match in found if match)
     sure = [match if match and (claimed[match[0]] == 1 or not match[1]) else None for match in found]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gspc.config import DataOptions
     from gspc.pipeline.agreement import Agreement
     from gspc.pipeline.report import Album
+    from gspc.rendering import Renderer
     from gspc.scene import F32, U8, Camera, DecodedScene, Note, SceneData, View
 
 Report = Callable[[str], None]
@@ -153,9 +154,7 @@ def evaluate(
         rows, found = [], []
         for index, view in enumerate(views):
             report(f"level {level}: view {index + 1} of {len(views)}")
-            with naming(source.name, InputError):
-                image = renderer.render(view.camera)
-            target = view.load()
+            image, target = _drawn(renderer, view.camera, source), view.load()
             mask = None if view.mask is None else view.mask()
             if album is not None:
                 album.add(level, index, len(views), view.camera, image, target, mask)
@@ -174,6 +173,11 @@ def evaluate(
         made_with=made_with(first.scene.metadata),
         notes=(*data.notes, *remarks),
     )
+
+
+def _drawn(renderer: Renderer, camera: Camera, source: Source) -> F32:  # [H, W, 3]
+    with naming(source.name, InputError):
+        return renderer.render(camera)
 
 
 def _views_to_score(

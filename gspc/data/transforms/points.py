@@ -9,7 +9,7 @@ import numpy as np
 from gspc.data import colmap, ply
 from gspc.data.colmap.model import forms
 from gspc.data.layouts import TransformsLayout
-from gspc.data.names import locate
+from gspc.data.names import is_file, locate
 from gspc.data.points import Cloud
 from gspc.data.report import Notes
 from gspc.data.transforms.content import read_content
@@ -46,7 +46,7 @@ def _named(layout: TransformsLayout, name: str) -> Path | None:
     if inside is not None:
         return inside
     last = layout.root / name.replace("\\", "/").rpartition("/")[2]
-    return last if last.is_file() else None
+    return last if is_file(last) else None
 
 
 def _cloud(file: Path) -> Cloud:
