@@ -26,8 +26,8 @@ rules() {
   object() {  # NAME SOURCE FLAGS...
     local name=$1 source=$2 coverage=$counted
     shift 2
-    case $source in */format/{header,shape,cameras,frame,usable}.cpp | tests/*) coverage=$watched ;; esac
-    echo "$out/objects/$name.o: $source"
+    case $source in */format/{header,shape,usable}.cpp | */fuzz/header.cpp) coverage=$watched ;; esac
+    echo "$out/objects/$name.o: $source $out/rules.mk"
     echo "	$cxx ${flags[*]} $coverage $* -MMD -c $source -o \$@"
     objects+=("$out/objects/$name.o")
   }
@@ -55,5 +55,6 @@ rules() {
   done
   echo "-include $out/objects/*.d"
 }
-rules > $out/rules.mk
+rules > $out/rules.new
+cmp --silent $out/rules.new $out/rules.mk || mv $out/rules.new $out/rules.mk  # other flags: all is compiled again
 make --no-print-directory --silent --jobs="${JOBS:-$(nproc)}" --file=$out/rules.mk all
