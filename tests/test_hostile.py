@@ -7,6 +7,8 @@ import os
 import socket
 import stat
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -89,23 +91,38 @@ def test_odd_names_of_outputs(tmp_path: Path) -> None:
         check_target(tmp_path / "a\0b", force=False)
 
 
+@contextmanager
+def server(answer: bytes) -> Iterator[str]:
+    """The address of a server that answers one request with these bytes and hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            peer, _ = listening.accept()
+            with peer, suppress(OSError):
+                peer.recv(4096)
+                peer.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/x.pcgs"
+        thread.join()
+
+
+def test_servers_that_send_without_end(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that does not know ranges sends all of the file, but not more than memory holds."""
+    monkeypatch.setattr("gspc.pipeline.arriving.MAX_MEMORY", 1000)
+    with server(b"HTTP/1.1 200 OK\r\n\r\n" + bytes(1_000_000)) as address:
+        ran = cli("decompress", address, "-o", tmp_path / "x")
+    assert (ran.code, len(ran.lines)) == (3, 1) and "sends more than 1000 bytes" in ran.err
+
+
 @pytest.mark.parametrize(
     "answer", [b"", b"nonsense\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nshort"]
 )
 def test_servers_that_do_not_speak_http(cli: Cli, tmp_path: Path, answer: bytes) -> None:
     """One that hangs up, one that talks nonsense, and one that promises more than it sends."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            peer, _ = server.accept()
-            peer.recv(4096)
-            peer.sendall(answer)
-            peer.close()
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        ran = cli("decompress", f"http://127.0.0.1:{server.getsockname()[1]}/x.pcgs", "-o", tmp_path / "x")
-        thread.join()
+    with server(answer) as address:
+        ran = cli("decompress", address, "-o", tmp_path / "x")
     assert ran.code in (3, 4) and len(ran.lines) == 1
 
 
