@@ -122,6 +122,7 @@ class StreamShape:
     groups: Groups | None
     pool: Pool | None
     grid: GridSpec
+    selective: bool = False  # refinement is chosen for each anchor and attribute, at levels of their own
 
     @property
     def features(self) -> int:
