@@ -20,12 +20,24 @@ import synthetic  # noqa: E402
 
 from gspc.codec import encode  # noqa: E402
 
+SELECTIVE = ("plain", "default", "everything", "unbounded-trits")  # variants with selective refinement, too
 
-def small(anchors: int, levels: int, seed: int, variant: synthetic.Variant = synthetic.PLAIN) -> bytes:
-    """A stream of one to three kilobytes, in slices of three anchors."""
+
+def small(
+    anchors: int,
+    levels: int,
+    seed: int,
+    variant: synthetic.Variant = synthetic.PLAIN,
+    *,
+    stages: tuple[int, ...] = (),
+) -> bytes:
+    """A stream of one to three kilobytes, in slices of three anchors. With `stages`, the stage of each level
+    of the stream, refinement is selective."""
     grid = synthetic.grid_spec(2, 1, 4, 4)
     sizes = {"features": 5, "offsets": 2, "hidden": (3, 4, 5, 3), "heads_hidden": 2, "views": seed % 2}
     scene = synthetic.scene(anchors, levels=levels, grid=grid, seed=seed, variant=variant, **sizes)
+    if stages:
+        scene = synthetic.selective(scene, stages, seed=seed)
     return encode(scene, slice_anchors=3)
 
 
@@ -47,6 +59,8 @@ def main(folder: Path) -> None:
     streams = {
         name: small(6, 2, 60 + i, variant) for i, (name, variant) in enumerate(synthetic.VARIANTS.items())
     }
+    for i, name in enumerate(SELECTIVE):
+        streams[f"selective-{name}"] = small(6, 2, 80 + i, synthetic.VARIANTS[name], stages=(1, 2, 2))
     streams["four-levels"] = small(8, 4, 50, synthetic.VARIANTS["everything"])
     streams["escapes"] = escapes(6)
     streams["no-anchor"] = small(0, 1, 52)
