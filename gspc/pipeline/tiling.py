@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gspc.config import DataOptions
 from gspc.errors import InputError, UsageError
 from gspc.format.limits import MAX_MEMORY
 from gspc.pipeline.results import File
 from gspc.pipeline.source import Source, naming, read_bytes
 
 if TYPE_CHECKING:
+    from gspc.config import DataOptions
     from gspc.scene import Note
     from gspc.tiles import SplitReport, TiledScene, TileIndex
 
@@ -45,6 +45,7 @@ def split_tiles(
     of tiles and nothing else. Raises InputError, OutputError, and BackendError where lenses take pycolmap and
     it is missing.
     """
+    from gspc.config import DataOptions
     from gspc.tiles import split_scene
 
     options = data or DataOptions(hold=0)
