@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gspc.errors import UsageError
-from gspc.pipeline.coding import MAX_MEMORY, restore
+from gspc.pipeline.coding import MAX_MEMORY, restore_part
 from gspc.pipeline.plain import read_plain
 from gspc.pipeline.results import File
 from gspc.pipeline.source import Given, Source, naming, source_of
@@ -35,7 +35,8 @@ class ExportOptions:
     to: format, a name of gspc.splats.FORMATS. upto: level of a stream, None for the last. degree: of the
     harmonics, 0 to 3. refine: steps after baking. frame: axes to write, None for the format's usual ones.
     source_frame: axes of a splat that is read, None for its format's usual ones. spz_version: 3 or 4.
-    check: compare pictures of the file with those of the scene.
+    check: compare pictures of the file with those of the scene. region: only the anchors in this box,
+    x0, y0, z0, x1, y1, z1 in the user's coordinates.
 
     >>> import gspc
     >>> gspc.export("scene.pcgs", gspc.ExportOptions("splat", upto=1, check=False)).level
@@ -50,6 +51,7 @@ class ExportOptions:
     source_frame: str | None = None
     spz_version: int = 3
     check: bool = True
+    region: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -131,10 +133,14 @@ def export(
     if options.source_frame is not None:
         raise UsageError("--source-frame is about splats of other tools; a scene of gspc knows its axes")
     if source.kind == "tiles":
-        tiled = tiled_scene(source, upto=options.upto, threads=threads, max_memory=max_memory)
+        tiled = tiled_scene(
+            source, upto=options.upto, threads=threads, max_memory=max_memory, region=options.region
+        )
         with naming(source.name):
             return _export_tiles(tiled, options, report)
-    restored = restore(source, upto=options.upto, threads=threads, max_memory=max_memory)
+    restored = restore_part(
+        source, upto=options.upto, region=options.region, threads=threads, max_memory=max_memory
+    )
     with naming(source.name):
         own = restored.scene.in_own_coordinates()
         drawn: Pictures = {}
@@ -160,13 +166,18 @@ def _export_tiles(scene: TiledScene, options: ExportOptions, report: Report) -> 
     frame, warnings = representable(scene.index.frame)
     offset = scene.index.frame.translation - frame.translation
     parts = []
-    for number, entry in enumerate(scene.index.tiles):
-        report(f"tile {number + 1} of {len(scene.index.tiles)}")
-        with naming(str(scene.folder / entry.file)):
+    numbers = scene.chosen.nonzero()[0].tolist()
+    for done, number in enumerate(numbers, start=1):
+        report(f"tile {done} of {len(numbers)}")
+        with naming(str(scene.folder / scene.index.tiles[number].file)):
             tile = scene.decode(number, scene.level)
+            if not tile.gaussian_mask.any():
+                continue  # none of its anchors is in the region
             moved = replace(tile.frame, translation=tile.frame.translation - offset)
             baked = _bake(tile.in_own_coordinates(), options, lambda text: None, scene.max_memory, {})
             parts.append(placed(baked, moved))
+    if not parts:
+        raise UsageError("has no anchors in this region")
     made = _write(joined(parts), options)
     if options.check:
         report("comparing with the scene")
@@ -229,6 +240,8 @@ def _convert(source: Source, options: ExportOptions) -> Exported:
         raise UsageError("is a splat already; --refine is about baking scenes of gspc", source=source.name)
     if options.upto is not None:
         raise UsageError("is a splat of another tool and has no levels; leave out --upto", source=source.name)
+    if options.region is not None:
+        raise UsageError("is a splat of another tool; --region is about scenes of gspc", source=source.name)
     splats = read_plain(source, frame=options.source_frame)
     with naming(source.name):
         return _write(splats.with_degree(options.degree), options)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 ADVICE = {
     "model": "is a model; compress it first: gspc compress model.pt -o scene.pcgs",
     "scene": "is a decoded scene, which has no levels any more; give the .pcgs stream that it was made of",
+    "tiles": "is an index of tiles, and the viewer shows one stream; give that of a tile, or draw all tiles "
+    "with gspc render",
     "splats": "is a splat of another tool; make a stream of it first: gspc fit FILE -o model.pt, then gspc "
     "compress model.pt -o scene.pcgs",
 }
