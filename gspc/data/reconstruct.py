@@ -87,7 +87,7 @@ def _photographs(folder: Path, report: Report) -> list[Photo]:
     for name in walk(folder):
         if spelled(name) != name:
             report(
-                f"warning: {folder}: {spelled(name)} has a name that is no UTF-8, which COLMAP needs; left out"
+                f"warning: {folder}: {spelled(name)} has a name that is no UTF-8, as COLMAP needs; left out"
             )
             continue
         try:
