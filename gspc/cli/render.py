@@ -71,16 +71,9 @@ def command(
     process.limit_threads(threads)
     from gspc import pipeline
 
-    data, upto = options.load_part(source, upto=upto, region=region, threads=threads, max_memory=memory)
-    scene = _scene(
-        data,
-        upto=upto,
-        region=region,
-        threads=threads,
-        max_memory=memory,
-        coarse=coarse,
-        source_frame=source_frame,
-    )
+    limits = {"threads": threads, "max_memory": memory}
+    data, upto = options.load_part(source, upto=upto, region=region, **limits)
+    scene = _scene(data, upto=upto, region=region, coarse=coarse, source_frame=source_frame, **limits)
     chosen = pipeline.choose_cameras(
         scene,
         directory=cameras,

@@ -37,22 +37,29 @@ def split_tiles(
     *,
     grid: tuple[int, int] = (2, 2),
     data: DataOptions | None = None,
+    coarse: Name | None = None,
     force: bool = False,
     dry_run: bool = False,
 ) -> SplitReport:
     """Splits a scene into `grid` (columns, rows) blocks of its ground plane and writes each as a folder that
     `fit` takes, below `output`, whole or not at all; with `dry_run` only says what it would write.
 
-    `data.hold` leaves every hold-th photograph out of all tiles; by default none. `force` replaces a folder
-    of tiles and nothing else. Raises InputError, OutputError, and BackendError where lenses take pycolmap and
-    it is missing.
+    `coarse` is a model of the whole scene, from which the fits of all tiles start and whose networks, grid
+    and lattice they share. `data.hold` leaves every hold-th photograph out of all tiles; by default none.
+    `force` replaces a folder of tiles and nothing else. Raises InputError, OutputError, and BackendError
+    where lenses take pycolmap and it is missing.
     """
     from gspc.config import DataOptions
     from gspc.tiles import split_scene
 
     options = data or DataOptions(hold=0)
     return split_scene(
-        Path(scene), None if dry_run else Path(output), grid=grid, options=options, force=force
+        Path(scene),
+        None if dry_run else Path(output),
+        grid=grid,
+        options=options,
+        coarse=None if coarse is None else Path(coarse),
+        force=force,
     )
 
 

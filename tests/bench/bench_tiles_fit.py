@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from gspc import metrics, pipeline
@@ -33,12 +34,17 @@ def fitted(scene: Path, stream: Path, data: DataOptions, options: FitOptions) ->
 
 
 def in_tiles(
-    scene: Path, folder: Path, grid: tuple[int, int], resolution: int | None, options: FitOptions
+    scene: Path,
+    folder: Path,
+    grid: tuple[int, int],
+    resolution: int | None,
+    options: FitOptions,
+    coarse: Path | None,
 ) -> Path:
     """The index of a scene that was split, fitted tile by tile and joined."""
     tiles = folder / "tiles"
     if not tiles.is_dir():
-        report = pipeline.split_tiles(scene, tiles, grid=grid, data=DataOptions(hold=HOLD))
+        report = pipeline.split_tiles(scene, tiles, grid=grid, data=DataOptions(hold=HOLD), coarse=coarse)
         for block in report.blocks:
             print(
                 f"tile {block.tile.name}: {len(block.pictures)} photographs, {block.own} points", flush=True
@@ -77,7 +83,9 @@ def measure(args: argparse.Namespace, folder: Path) -> None:
     options = FitOptions(iterations=args.iterations, threads=args.threads)
     data = DataOptions(hold=HOLD, resolution=args.resolution)
     whole = fitted(args.scene, folder / "whole.pcgs", data, options)
-    tiled = in_tiles(args.scene, folder, (columns, rows), args.resolution, options)
+    if args.tile_iterations:
+        options = replace(options, iterations=args.tile_iterations)
+    tiled = in_tiles(args.scene, folder, (columns, rows), args.resolution, options, args.coarse)
     pairs = zip(
         scores(whole, args.scene, args.resolution), scores(tiled, args.scene, args.resolution), strict=False
     )
@@ -94,6 +102,8 @@ def main() -> None:
     parser.add_argument("scene", type=Path)
     parser.add_argument("--grid", default="2x2")
     parser.add_argument("--iterations", type=int, default=3000)
+    parser.add_argument("--tile-iterations", type=int, help="of each tile, where they are others")
+    parser.add_argument("--coarse", type=Path, help="model of the whole scene that tiles start from")
     parser.add_argument("--resolution", "-r", type=int)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--folder", type=Path)
