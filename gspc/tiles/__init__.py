@@ -13,6 +13,7 @@ from gspc.tiles.index import (
     write_index,
 )
 from gspc.tiles.join import COARSE_KEY, united
+from gspc.tiles.map import map_page
 
 __all__ = [
     "COARSE_KEY",
@@ -24,6 +25,7 @@ __all__ = [
     "TileRenderer",
     "TiledScene",
     "coarse_of_folder",
+    "map_page",
     "read_index",
     "read_tile",
     "split_scene",
