@@ -51,7 +51,8 @@ def _shape(tile: TileEntry, link: str, level: int, scale: float, origin: tuple[f
     middle = f'x="{x + width / 2:.1f}" y="{y + height / 2:.1f}"'
     box = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
     return (
-        f'<a href="{link}"><rect {box} fill="#38a" stroke="#fff"><title>{name}: {tile.level(level).anchors:,} anchors</title></rect>'
+        f'<a href="{link}"><rect {box} fill="#38a" stroke="#fff">'
+        f"<title>{name}: {tile.level(level).anchors:,} anchors</title></rect>"
         f'<text {middle} font-size="{size:.1f}" fill="#fff" text-anchor="middle">{name}</text></a>\n'
     )
 
