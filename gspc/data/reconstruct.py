@@ -167,8 +167,11 @@ def _matches(colmap: Any, database: Path, names: Sequence[str], report: Report) 
     colmap.match_sequential(
         str(database), matching_options=matching, pairing_options=pairing, device=colmap.Device.cpu
     )
+    pairs = _similar(colmap, database)
+    if not pairs:
+        return
     listed = database.with_name("pairs.txt")
-    listed.write_text("".join(f"{one} {other}\n" for one, other in _similar(colmap, database)))
+    listed.write_text("".join(f"{one} {other}\n" for one, other in pairs), encoding="utf-8")
     colmap.match_image_pairs(
         str(database),
         matching_options=matching,
