@@ -123,7 +123,7 @@ wasm: ## build the decoder for the web, build/wasm/pcgs.wasm (needs emcc)
 	@command -v $(EMCC) >/dev/null || { echo 'make wasm: no $(EMCC) here; apt-get install emscripten' >&2; exit 1; }
 	@$(MAKE) --no-print-directory build/wasm/pcgs.wasm
 
-build/wasm/%.o: kernels/%.cpp $(wildcard kernels/codec/*/*.h* kernels/codec/*/*.inc kernels/common/*.h* kernels/wasm/*.h) Makefile
+build/wasm/%.o: kernels/%.cpp $(wildcard kernels/codec/*/*.h* kernels/codec/*/*.inc kernels/common/*.h* kernels/wasm/*.h*) Makefile
 	@mkdir -p $(@D)
 	$(EMCC) -O3 $(WASM_FLAGS) -c $< -o $@
 
