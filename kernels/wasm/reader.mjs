@@ -1,5 +1,7 @@
 // Streams that come in pieces: each level is decoded once, on what the reader kept of those before (pcgs.h).
 
+import { PcgsError, failure } from './errors.mjs';
+
 const RANGE_BYTES = 16; // pcgs_range: u64 offset, u64 size
 
 /**
@@ -9,13 +11,13 @@ const RANGE_BYTES = 16; // pcgs_range: u64 offset, u64 size
  */
 export function open(core, { withOptions, text, contents }, options) {
   const reader = withOptions(core, options, (at) => core.pcgs_open(at));
-  if (reader === 0) throw new Error('out of memory');
-  const failed = () => new Error(text(core, core.pcgs_error(reader)));
+  if (reader === 0) throw new PcgsError('memory', 'out of memory');
+  const failed = () => failure(text(core, core.pcgs_error(reader)));
   return {
     /** Gives bytes of the file from `offset` on, in any pieces and order. Throws where they cannot be a stream. */
     feed(bytes, offset) {
       const at = core.malloc(Math.max(bytes.length, 1));
-      if (at === 0) throw new Error('out of memory');
+      if (at === 0) throw new PcgsError('memory', 'out of memory');
       new Uint8Array(core.memory.buffer, at, bytes.length).set(bytes);
       const fine = core.pcgs_feed_at(reader, BigInt(offset), at, bytes.length);
       core.free(at);

@@ -1,5 +1,5 @@
 // Small pictures of what the suggested cameras see, drawn without the engine: each Gaussian a dot, nearest first.
-import { poseOf } from './camera.mjs';
+import { poseOf } from '../../../kernels/wasm/poses.mjs';
 import { dot } from './vectors.mjs';
 
 const HEIGHT = 72;

@@ -1,12 +1,6 @@
-// Fetching a stream piece by piece: each request gets the bytes that are missing, and those that have come stay.
+// Where the bytes of a scene come from. All sources give the file's first bytes, as many as are asked for, and keep them.
 
-/** A fault of the scene's bytes or of the way to them. `kind`: file (what is there cannot be shown), network. */
-export class SourceError extends Error {
-  constructor(kind, message) {
-    super(message);
-    this.kind = kind;
-  }
-}
+import { PcgsError } from './errors.mjs';
 
 /** Bytes that grow at their end; `bytes` is what is there. */
 class Growing {
@@ -41,9 +35,45 @@ export class BytesSource {
   pause() {}
 }
 
+/** A scene that comes through a stream, of a Response for example. `onBytes(have)` is told whenever bytes have come. */
+export class StreamSource {
+  /** @param {ReadableStream<Uint8Array>} stream */
+  constructor(stream, onBytes = () => {}) {
+    this.reader = stream.getReader();
+    this.onBytes = onBytes;
+    this.data = new Growing();
+    this.total = null; // bytes of the file, once it has ended
+  }
+
+  get bytes() {
+    return this.data.bytes;
+  }
+
+  async upTo(end) {
+    while (this.bytes.length < end && this.total === null) {
+      let part;
+      try {
+        part = await this.reader.read();
+      } catch (error) {
+        throw new PcgsError('network', 'the connection was lost', { cause: error });
+      }
+      if (part.done) this.total = this.bytes.length;
+      else {
+        this.data.append(part.value);
+        this.onBytes(this.bytes.length);
+      }
+    }
+    return this.bytes;
+  }
+
+  pause() {
+    this.reader.cancel().catch(() => {});
+  }
+}
+
 /** A scene behind an address. `onBytes(have)` is told whenever bytes have come. */
 export class RangeSource {
-  constructor(url, onBytes) {
+  constructor(url, onBytes = () => {}) {
     this.url = url;
     this.onBytes = onBytes;
     this.data = new Growing();
@@ -59,7 +89,7 @@ export class RangeSource {
 
   /**
    * The file's first bytes, at least `end` of them; fewer where the file ends sooner.
-   * Throws SourceError; what has come stays, and another call goes on behind it.
+   * Throws PcgsError; what has come stays, and another call goes on behind it.
    */
   async upTo(end) {
     while (this.bytes.length < end && this.bytes.length !== this.total) {
@@ -67,7 +97,7 @@ export class RangeSource {
       this.abort ??= new AbortController();
       if (this.body !== null) await this.readBody(end);
       else await this.request(end);
-      if (this.bytes.length === had) throw new SourceError('network', 'the server sends no more bytes');
+      if (this.bytes.length === had) throw new PcgsError('network', 'the server sends no more bytes');
     }
     return this.bytes;
   }
@@ -88,8 +118,8 @@ export class RangeSource {
     } catch (error) {
       throw this.broken(error);
     }
-    if (response.status === 416) throw new SourceError('file', 'the file on the server ends too early');
-    if (!response.ok) throw new SourceError('network', `the server answered ${response.status}`);
+    if (response.status === 416) throw new PcgsError('file', 'the file on the server ends too early');
+    if (!response.ok) throw new PcgsError('network', `the server answered ${response.status}`);
     this.checkSame(response);
     this.body = response.body.getReader();
     this.skip = response.status === 206 ? 0 : from; // without ranges the file begins again
@@ -103,7 +133,7 @@ export class RangeSource {
     const total = range ? Number(range[1]) : response.status === 200 && length !== null ? Number(length) : null;
     const tag = response.headers.get('ETag') ?? response.headers.get('Last-Modified');
     const other = (this.total !== null && total !== null && total !== this.total) || (this.tag !== null && tag !== this.tag);
-    if (this.bytes.length > 0 && other) throw new SourceError('file', 'the file on the server has changed; reload the page');
+    if (this.bytes.length > 0 && other) throw new PcgsError('file', 'the file on the server has changed; reload the page');
     this.total = total ?? this.total;
     this.tag = tag;
   }
@@ -131,7 +161,7 @@ export class RangeSource {
   }
 
   broken(error) {
-    if (error.name === 'AbortError') return new SourceError('paused', 'paused');
-    return new SourceError('network', 'the connection was lost');
+    if (error.name === 'AbortError') return new PcgsError('paused', 'paused');
+    return new PcgsError('network', 'the connection was lost');
   }
 }
