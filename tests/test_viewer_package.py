@@ -205,8 +205,8 @@ def drawn_by(browser: Browser, address: str, scene: DecodedScene, example: str) 
         page.open(f"{address}/examples/{example}.html?scene=/scene.pcgs")
         page.wait("globalThis.done === true")
         shot = page.js(
-            "new Promise((resolve) => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(() =>"
-            " resolve(document.querySelector('canvas').toDataURL('image/png')))), 300))"
+            "new Promise((resolve) => setTimeout(() => requestAnimationFrame(() =>"
+            " resolve(document.querySelector('canvas').toDataURL('image/png'))), 400))"
         )
         said = page.complaints()
     assert said == []

@@ -1,25 +1,38 @@
 // The worker that fetches and decodes: one level after another, each when the page asks for it.
 //
-// Page to worker: open, show, pause. Worker to page: index, progress, level, stopped.
+// Page to worker: open, form, show, glance, pause. Worker to page: index, progress, level, glance, stopped.
 import { PcgsError } from '../../../kernels/wasm/errors.mjs';
 import { Levels } from '../../../kernels/wasm/levels.mjs';
 import { load } from '../../../kernels/wasm/pcgs.mjs';
+import { spread } from '../../../kernels/wasm/plain.mjs';
 import { BytesSource, RangeSource } from '../../../kernels/wasm/sources.mjs';
+import { placedScene } from './placed.mjs';
+
+const MOST_CAMERAS = 16; // to bake for
+// Axes (right, down, forward) of cameras on all six sides.
+const AROUND = [
+  [[1, 0, 0], [0, 1, 0], [0, 0, 1]], [[-1, 0, 0], [0, 1, 0], [0, 0, -1]],
+  [[0, 0, -1], [0, 1, 0], [1, 0, 0]], [[0, 0, 1], [0, 1, 0], [-1, 0, 0]],
+  [[1, 0, 0], [0, 0, -1], [0, 1, 0]], [[1, 0, 0], [0, 0, 1], [0, -1, 0]],
+];
 
 let core = null; // a promise
 let source = null;
 let levels = null; // fetches and decodes
-let parts = 1;
+let form = { kind: 'split', parts: 1 }; // in which levels are handed over
 let working = Promise.resolve(); // what was asked for is done one after another
 
 const handlers = {
-  open({ module, url, bytes, workers }) {
+  open({ module, url, bytes, form: wanted }) {
     core = load(module);
-    parts = workers;
+    form = wanted;
     source = bytes ? new BytesSource(new Uint8Array(bytes)) : new RangeSource(url, progress);
   },
   /** Fetches what is missing of `level`, decodes it and hands it over. */
   show: ({ level }) => later(level, () => show(level)),
+  form: ({ form: wanted }) => { form = wanted; },
+  /** What one eye sees of a level that was shown, for small pictures. */
+  glance: ({ level, eye }) => later(level, () => glance(level, eye)),
   pause: () => source?.pause(),
 };
 
@@ -48,10 +61,41 @@ async function show(level) {
   progress(Math.min(source.bytes.length, ends.at(-1)));
   const arrived = performance.timeOrigin + performance.now();
   const scene = levels.decoded(asked);
-  const { split, transfer } = divided(scene, parts);
+  const { content, transfer } = handedOver(pcgs, scene);
   const { cameras, background, metadata, count } = scene;
   const told = { type: 'level', level: asked, count, cameras, background, metadata, arrived, memory: pcgs.memory() };
-  postMessage({ ...told, split }, transfer);
+  postMessage({ ...told, box: boxOf(scene.anchors), ...content }, transfer);
+}
+
+/** A level in the form that the page wants. */
+function handedOver(pcgs, scene) {
+  if (form.kind === 'placed') {
+    const { placed, transfer } = placedScene(scene);
+    return { content: { placed }, transfer };
+  }
+  if (form.kind === 'baked') {
+    const baked = bakedScene(pcgs, scene);
+    return { content: { baked }, transfer: Object.values(baked).map((array) => array.buffer) };
+  }
+  const { split, transfer } = divided(scene, form.parts);
+  return { content: { split }, transfer };
+}
+
+function bakedScene(pcgs, scene) {
+  const view = pcgs.view(scene);
+  try {
+    return { means: view.means(), ...view.bake(spread(camerasOf(scene), MOST_CAMERAS), form.degree) };
+  } finally {
+    view.free();
+  }
+}
+
+async function glance(level, eye) {
+  const view = (await core).view(levels.decoded(level));
+  const [shapes, colors] = [new Uint16Array(view.count * 8), new Uint16Array(view.count * 4)];
+  view.look(eye, shapes, colors);
+  view.free();
+  postMessage({ type: 'glance', shapes, colors }, [shapes.buffer, colors.buffer]);
 }
 
 /** The scene's anchors in as many runs as there are workers to look at them, each with memory of its own. */
@@ -79,4 +123,29 @@ function divided(scene, wanted) {
     });
   }
   return { split, transfer };
+}
+
+/** The suggested cameras; around the scene, where there are none. */
+function camerasOf({ cameras, anchors }) {
+  if (cameras.length > 0) return cameras;
+  const [low, high] = boxOf(anchors);
+  const middle = low.map((value, a) => (value + high[a]) / 2);
+  const reach = Math.max(Math.hypot(...high.map((value, a) => value - low[a])), 1e-3);
+  const lens = { width: 400, height: 400, fx: 400, fy: 400, cx: 200, cy: 200 };
+  return AROUND.map(([right, down, forward]) => {
+    // The middle lies so far ahead of the camera that all of the scene is in its picture.
+    const row = (axis, more) => [...axis, more - axis.reduce((sum, value, a) => sum + value * middle[a], 0)];
+    return { ...lens, worldToCamera: [...row(right, 0), ...row(down, 0), ...row(forward, 1.2 * reach)] };
+  });
+}
+
+/** Low and high corner of the anchors. */
+function boxOf(anchors) {
+  const low = [Infinity, Infinity, Infinity];
+  const high = [-Infinity, -Infinity, -Infinity];
+  anchors.forEach((value, i) => {
+    low[i % 3] = Math.min(low[i % 3], value);
+    high[i % 3] = Math.max(high[i % 3], value);
+  });
+  return low[0] <= high[0] ? [low, high] : [[-1, -1, -1], [1, 1, 1]];
 }
