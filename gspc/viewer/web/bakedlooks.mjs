@@ -8,7 +8,7 @@ const DEGREE = 2;
 const TERMS = (DEGREE + 1) ** 2;
 const PARTS = Math.ceil((3 * TERMS) / 8); // textures of eight half floats a Gaussian
 
-const BAKED = {
+export const BAKED = {
   streams: ['shapes', ...Array.from({ length: PARTS }, (_, i) => `sh${i}`)].map((name) => ({ name, format: PIXELFORMAT_RGBA32U })),
   read: /* glsl */ `
 uniform vec3 gspcEye;

@@ -9,7 +9,7 @@ const MOST_WORKERS = 3;
 const SHARE = 4; // taking over what was seen costs the page at most a fifth of its time
 
 // Shapes are eight half floats: scale, quaternion wxyz, nothing.
-const LOOKED = {
+export const LOOKED = {
   streams: [{ name: 'shapes', format: PIXELFORMAT_RGBA32U }, { name: 'colors', format: PIXELFORMAT_RGBA16F }],
   read: /* glsl */ `
 vec3 getCenter() { return loadMeans().xyz; }
@@ -25,8 +25,11 @@ vec4 getRotation() {
 `,
 };
 
-/** How many workers look: one core stays free for the page and its engine. */
-const lookers = () => Math.min(MOST_WORKERS, Math.max(1, (navigator.hardwareConcurrency || 2) - 1));
+/** How many workers look: of many cores one stays free for the page and its engine. */
+function lookers() {
+  const cores = navigator.hardwareConcurrency || 2;
+  return Math.min(MOST_WORKERS, Math.max(cores - 1, Math.min(cores, 2)));
+}
 
 export class Looks extends Follower {
   /**

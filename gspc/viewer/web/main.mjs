@@ -8,13 +8,9 @@ import { Player } from './player.mjs';
 import { Rig } from './rig.mjs';
 import { Splats } from './splats.mjs';
 import { drawThumbnail } from './thumbnails.mjs';
+import { bestWay, kindOf } from './ways.mjs';
 
 const MOST_PIXELS = 2; // of the screen for one of the page, along a side
-// A Gaussian that nobody sees.
-const NOTHING = {
-  streams: [],
-  read: 'vec3 getCenter() { return loadMeans().xyz; } vec4 getColor() { return vec4(0.0); } vec3 getScale() { return vec3(0.0); } vec4 getRotation() { return vec4(1.0, 0.0, 0.0, 0.0); }',
-};
 const LINK_MS = 400; // a view that has stayed so long goes into the address
 
 export class Viewer {
@@ -59,7 +55,8 @@ export class Viewer {
 
   /** Draws a Gaussian that cannot be seen: the engine makes its shaders while the first bytes are on their way. */
   warmUp() {
-    const nothing = new Splats(this.engine.device, [new Float32Array(3)], NOTHING);
+    const { device } = this.engine;
+    const nothing = new Splats(device, [new Float32Array(3)], kindOf(bestWay(device, this.heads)));
     nothing.show(this.engine.scene.gsplat);
     this.engine.wake();
   }
@@ -99,8 +96,8 @@ export class Viewer {
     this.setBackground(background);
   }
 
-  onShown({ level, arrived }) {
-    this.times[`arrived ${level}`] = arrived - performance.timeOrigin;
+  onShown({ level, times }) {
+    for (const [step, time] of Object.entries(times)) this.times[`${step} ${level}`] = time - performance.timeOrigin;
     this.times[`shown ${level}`] = performance.now();
     if (this.rig.means === null) this.rig.measure(this.player.splats.container.centers);
     this.rig.means = this.player.splats.container.centers;

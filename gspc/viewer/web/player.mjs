@@ -89,7 +89,10 @@ export class Player {
       return;
     }
     if (splats === null || this.closed || looks !== this.looks) return;
-    splats.show(this.engine.scene.gsplat);
+    data.times.seen = performance.timeOrigin + performance.now();
+    const { engine } = this;
+    if (splats.count > 0) engine.exchange(() => splats.show(engine.scene.gsplat));
+    else splats.show(engine.scene.gsplat);
     this.splats = splats;
     this.count = data.count;
     await this.engine.drawn();

@@ -16,6 +16,9 @@ const AROUND = [
   [[1, 0, 0], [0, 0, -1], [0, 1, 0]], [[1, 0, 0], [0, 0, 1], [0, -1, 0]],
 ];
 
+/** ms, for pages and workers alike. */
+const sinceEpoch = () => performance.timeOrigin + performance.now();
+
 let core = null; // a promise
 let source = null;
 let levels = null; // fetches and decodes
@@ -59,12 +62,14 @@ async function show(level) {
   const asked = Math.min(level, ends.length);
   await levels.fetch(asked);
   progress(Math.min(source.bytes.length, ends.at(-1)));
-  const arrived = performance.timeOrigin + performance.now();
+  const arrived = sinceEpoch();
   const scene = levels.decoded(asked);
+  const decoded = sinceEpoch();
   const { content, transfer } = handedOver(pcgs, scene);
   const { cameras, background, metadata, count } = scene;
-  const told = { type: 'level', level: asked, count, cameras, background, metadata, arrived, memory: pcgs.memory() };
-  postMessage({ ...told, box: boxOf(scene.anchors), ...content }, transfer);
+  const told = { type: 'level', level: asked, count, cameras, background, metadata, memory: pcgs.memory() };
+  const times = { arrived, decoded, handed: sinceEpoch() };
+  postMessage({ ...told, times, box: boxOf(scene.anchors), ...content }, transfer);
 }
 
 /** A level in the form that the page wants. */

@@ -1,7 +1,7 @@
 // Which way the heads are evaluated.
-import { BakedLooks } from './bakedlooks.mjs';
+import { BAKED, BakedLooks } from './bakedlooks.mjs';
 import { GpuLooks, canLook } from './gpulooks.mjs';
-import { Looks } from './looks.mjs';
+import { LOOKED, Looks } from './looks.mjs';
 
 // Graphics processors that a program plays. There the processor's own vectors, in workers, are quicker.
 const PLAYED = /swiftshader|llvmpipe|softpipe|software|basic render/i;
@@ -18,3 +18,6 @@ export function makeLooks(way, engine, makeWorker, module) {
   if (way === 'gpu') return new GpuLooks(engine);
   return way === 'baked' ? new BakedLooks(engine) : new Looks(engine, makeWorker, module);
 }
+
+/** Textures and code of a way's Gaussians, as far as they are known without a scene: to have shaders made early. */
+export const kindOf = (way) => (way === 'baked' ? BAKED : LOOKED);
