@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 from browser import Browser, Page, program
+from synthetic import grid_spec
 from synthetic import scene as synthetic_scene
-from viewer_gaussians import psnr, render
+from viewer_gaussians import level_ends, psnr, render
 from viewer_site import TestServer, serving
 
 from gspc.codec import decode, encode
@@ -95,4 +96,23 @@ def test_thumbnails_need_no_readback(page: Page, server: TestServer) -> None:
         ".getImageData(0, 0, 80, 72).data.buffer)).size"
     )
     assert colors > 10
+    assert page.complaints() == []
+
+
+def test_near_slices_of_a_slow_level_come_first(page: Page) -> None:
+    made = synthetic_scene(1500, levels=2, features=120, grid=grid_spec(2, 1, 6, 6), seed=3)
+    many = encode(made, slice_anchors=128)
+    first, second = level_ends(many)
+    with serving(many) as server:
+        server.pause = 0.12  # 33 kB a second: level 2 would take more than two seconds
+        page.open(f"{server.address}?upto=1")
+        page.wait("globalThis.gspcViewer?.player?.level === 1")
+        asked = len(server.asked)
+        page.js("gspcViewer.wantLevel(2)")
+        page.wait("gspcViewer.player.level === 2 && gspcViewer.settled().then(() => true)")
+        pieces = sorted(server.asked[asked:])
+        assert page.js("gspcViewer.player.parts") == 1
+        assert psnr(page.picture(), render(decode(many).scene, 0, SIZE)) > 38
+    assert pieces[0][0] == first and pieces[-1][1] == second
+    assert all(end == begin for (_, end), (begin, _) in zip(pieces, pieces[1:], strict=False))
     assert page.complaints() == []

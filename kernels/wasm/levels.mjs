@@ -5,6 +5,11 @@ import { PcgsError } from './errors.mjs';
 // and nothing that is not needed. What is missing of a longer index comes with a second request.
 const FIRST_BYTES = 4096;
 
+// A level that is here sooner comes in one piece. The near part of others is half of it, in so few requests.
+const WORTH_PARTING_MS = 2000;
+const MOST_RUNS = 6;
+const SMALL_GAP = 8192; // bytes between two pieces that are fetched rather than a request more is made
+
 export class Levels {
   /**
    * @param {object} pcgs from load() of pcgs.mjs
@@ -48,6 +53,25 @@ export class Levels {
     await this.fetched(this.ends[level - 1]);
   }
 
+  /**
+   * Fetches the slices of the next level that are nearest to an eye, about half of its bytes, and gives the scene with
+   * them; the others stay at the level before. null where the rest is here soon: fetch() then gets all at once.
+   */
+  async near(level, eye) {
+    const { reader, source, ends } = this;
+    if (!source.part || reader.next() !== level || level < 2 || this.fed < ends[level - 2] || this.fed >= ends[level - 1]) return null;
+    if (ends[level - 1] - this.fed < source.rate * WORTH_PARTING_MS) return null;
+    const runs = nearRuns(reader.slices(level), eye, ends[level - 2]);
+    if (runs === null) return null;
+    for (const { from, end } of runs) {
+      const first = Math.max(from, this.fed);
+      const bytes = first < end ? await source.part(first, end) : null;
+      if (bytes === null) return null;
+      reader.feed(bytes, first);
+    }
+    return reader.takeSlices();
+  }
+
   /** The scene up to a level whose bytes are there: the reader goes on from levels before; earlier ones are decoded again. */
   decoded(level) {
     const { pcgs, reader, source, options } = this;
@@ -64,4 +88,23 @@ export class Levels {
     this.source.pause();
     this.reader.close();
   }
+}
+
+/** Pieces of a file that hold what lies before a level's slices, and the nearest half of these; null: there is no half. */
+function nearRuns(slices, eye, begin) {
+  const some = slices.filter(({ size }) => size > 0);
+  if (some.length < 4) return null;
+  const away = ({ low, high }) => Math.hypot(...eye.map((value, a) => Math.max(low[a] - value, 0, value - high[a])));
+  const half = some.reduce((sum, { size }) => sum + size, 0) / 2;
+  let bytes = 0;
+  const nearest = some.sort((a, b) => away(a) - away(b)).filter(({ size }) => (bytes += size) - size < half);
+  const first = Math.min(...some.map(({ offset }) => offset));
+  const pieces = [{ from: begin, end: first }, ...nearest.map(({ offset, size }) => ({ from: offset, end: offset + size }))];
+  const runs = [];
+  for (const piece of pieces.sort((a, b) => a.from - b.from)) {
+    const last = runs.at(-1);
+    if (last && piece.from - last.end <= SMALL_GAP) last.end = Math.max(last.end, piece.end);
+    else runs.push({ ...piece });
+  }
+  return runs.length <= MOST_RUNS ? runs : null;
 }

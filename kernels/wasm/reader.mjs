@@ -3,6 +3,7 @@
 import { PcgsError, failure } from './errors.mjs';
 
 const RANGE_BYTES = 16; // pcgs_range: u64 offset, u64 size
+const BOX_BYTES = 48; // six doubles
 
 /**
  * @param {object} core the exports of pcgs.wasm
@@ -13,6 +14,13 @@ export function open(core, { withOptions, text, contents }, options) {
   const reader = withOptions(core, options, (at) => core.pcgs_open(at));
   if (reader === 0) throw new PcgsError('memory', 'out of memory');
   const failed = () => failure(text(core, core.pcgs_error(reader)));
+  const given = (scene) => {
+    try {
+      return contents(core, scene);
+    } finally {
+      core.pcgs_free(scene);
+    }
+  };
   return {
     /** Gives bytes of the file from `offset` on, in any pieces and order. Throws where they cannot be a stream. */
     feed(bytes, offset) {
@@ -39,11 +47,29 @@ export function open(core, { withOptions, text, contents }, options) {
     take() {
       const scene = core.pcgs_take_level(reader);
       if (scene === 0) throw failed();
-      try {
-        return contents(core, scene);
-      } finally {
-        core.pcgs_free(scene);
-      }
+      return given(scene);
+    },
+    /** The same of those slices of the next level whose bytes are there; null while there are none. */
+    takeSlices() {
+      const scene = core.pcgs_take_slices(reader);
+      if (scene !== 0) return given(scene);
+      const message = text(core, core.pcgs_error(reader));
+      if (message !== '') throw failure(message);
+      return null;
+    },
+    /** Slices, parts of space: a box [low, high] around the anchors of each, and its bytes of a level. */
+    slices(level) {
+      const at = core.malloc(BOX_BYTES + RANGE_BYTES);
+      const count = core.pcgs_slice_count(reader);
+      const found = Array.from({ length: count }, (_, i) => {
+        core.pcgs_slice_box(reader, i, at);
+        core.pcgs_slice_range(at + BOX_BYTES, reader, level, i);
+        const box = [...new Float64Array(core.memory.buffer, at, 6)];
+        const [offset, size] = new BigUint64Array(core.memory.buffer, at + BOX_BYTES, 2);
+        return { low: box.slice(0, 3), high: box.slice(3), offset: Number(offset), size: Number(size) };
+      });
+      core.free(at);
+      return found;
     },
     close: () => core.pcgs_close(reader),
   };

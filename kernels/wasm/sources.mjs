@@ -2,14 +2,44 @@
 
 import { PcgsError } from './errors.mjs';
 
-/** Bytes that grow at their end; `bytes` is what is there. */
+/** Bytes that grow at their end; `bytes` is what is there. Pieces further on wait until the end has come to them. */
 class Growing {
   constructor() {
     this.bytes = new Uint8Array(0);
     this.room = new Uint8Array(0);
+    this.pieces = []; // {from, bytes} in order
+  }
+
+  /** Where the piece begins that comes next. */
+  get gapEnd() {
+    return this.pieces.length > 0 ? this.pieces[0].from : Infinity;
+  }
+
+  /** How many bytes there are, pieces included. */
+  get have() {
+    return this.pieces.reduce((sum, { bytes }) => sum + bytes.length, this.bytes.length);
+  }
+
+  put(from, bytes) {
+    this.pieces.push({ from, bytes });
+    this.pieces.sort((a, b) => a.from - b.from);
+    this.join();
+  }
+
+  join() {
+    while (this.gapEnd <= this.bytes.length) {
+      const { from, bytes } = this.pieces.shift();
+      const known = this.bytes.length - from;
+      if (known < bytes.length) this.grow(bytes.subarray(known));
+    }
   }
 
   append(part) {
+    this.grow(part);
+    this.join();
+  }
+
+  grow(part) {
     const length = this.bytes.length + part.length;
     if (length > this.room.length) {
       const room = new Uint8Array(Math.max(length, this.room.length * 2));
@@ -81,10 +111,16 @@ export class RangeSource {
     this.tag = null; // what tells versions of the file apart
     this.abort = null;
     this.body = null; // the rest of a file whose server knows no ranges
+    this.waited = 0; // ms for the bytes that came
   }
 
   get bytes() {
     return this.data.bytes;
+  }
+
+  /** Bytes in a ms, so far. */
+  get rate() {
+    return this.data.have / Math.max(this.waited, 1);
   }
 
   /**
@@ -94,12 +130,34 @@ export class RangeSource {
   async upTo(end) {
     while (this.bytes.length < end && this.bytes.length !== this.total) {
       const had = this.bytes.length;
+      const began = performance.now();
       this.abort ??= new AbortController();
       if (this.body !== null) await this.readBody(end);
-      else await this.request(end);
+      else await this.request(Math.min(end, this.data.gapEnd));
+      this.waited += performance.now() - began;
       if (this.bytes.length === had) throw new PcgsError('network', 'the server sends no more bytes');
     }
     return this.bytes;
+  }
+
+  /** Fetches bytes further on, before those between; null where the server knows no ranges. */
+  async part(from, end) {
+    this.abort ??= new AbortController();
+    const response = await this.answer(from, end);
+    if (response.status !== 206) {
+      response.body?.cancel().catch(() => {});
+      return null;
+    }
+    let bytes;
+    try {
+      bytes = new Uint8Array(await response.arrayBuffer());
+    } catch (error) {
+      throw this.broken(error);
+    }
+    if (bytes.length !== end - from) throw new PcgsError('network', 'the server sends no more bytes');
+    this.data.put(from, bytes);
+    this.onBytes(this.data.have);
+    return bytes;
   }
 
   /** Ends the request that is under way. */
@@ -111,6 +169,13 @@ export class RangeSource {
 
   async request(end) {
     const from = this.bytes.length;
+    const response = await this.answer(from, end);
+    this.body = response.body.getReader();
+    this.skip = response.status === 206 ? 0 : from; // without ranges the file begins again
+    await this.readBody(response.status === 206 ? Infinity : end);
+  }
+
+  async answer(from, end) {
     let response;
     try {
       const headers = { Range: `bytes=${from}-${end - 1}` };
@@ -121,9 +186,7 @@ export class RangeSource {
     if (response.status === 416) throw new PcgsError('file', 'the file on the server ends too early');
     if (!response.ok) throw new PcgsError('network', `the server answered ${response.status}`);
     this.checkSame(response);
-    this.body = response.body.getReader();
-    this.skip = response.status === 206 ? 0 : from; // without ranges the file begins again
-    await this.readBody(response.status === 206 ? Infinity : end);
+    return response;
   }
 
   /** Remembers which file it is, and refuses another one under the same address. */
@@ -156,7 +219,7 @@ export class RangeSource {
       const skipped = Math.min(this.skip, part.value.length);
       this.skip -= skipped;
       this.data.append(part.value.subarray(skipped));
-      this.onBytes(this.bytes.length);
+      this.onBytes(this.data.have);
     }
   }
 

@@ -20,6 +20,7 @@ export class GpuLooks extends Follower {
     this.engine = engine;
     this.textures = {};
     this.targets = [];
+    this.old = []; // textures and targets of scenes before
   }
 
   get form() {
@@ -37,12 +38,12 @@ export class GpuLooks extends Follower {
   /** Takes over a level from the stream's worker (placed.mjs). Resolves to its Splats. */
   async take({ placed }, eye) {
     const { device } = this.engine;
-    const before = { textures: this.textures, targets: this.targets };
     const { sizes } = placed;
     const rows = (texels) => Math.ceil(texels / WIDEST);
     const units = rows(placed.anchors.length * 3 * sizes.hidden / 4);
     if (units > device.maxTextureSize) throw new Error('the scene is too large for this graphics device');
     this.sizes = sizes;
+    this.old.push(...this.targets, ...Object.values(this.textures));
     this.textures = {
       Anchors: this.filled('Anchors', PIXELFORMAT_RGBA32F, placed.anchors),
       Extents: this.filled('Extents', PIXELFORMAT_RGBA32F, placed.extents),
@@ -61,15 +62,12 @@ export class GpuLooks extends Follower {
     this.splats = new Splats(device, [placed.means], { streams: [links], read: readCode(sizes) });
     this.splats.write(['links'], (texels) => texels.set(placed.links));
     for (const name of ['Hidden', 'Second', 'Extents']) this.splats.parameters[`gspc${name}`] = this.textures[name];
-    this.old = before;
     return this.splats;
   }
 
-  /** Frees what the level before needed; called once it is out of sight. */
+  /** Frees what scenes before needed; called once they are out of sight. */
   shown() {
-    this.old?.targets.forEach((target) => target.destroy());
-    Object.values(this.old?.textures ?? {}).forEach((texture) => texture.destroy());
-    this.old = null;
+    this.old.splice(0).forEach((item) => item.destroy());
   }
 
   filled(name, format, values) {
@@ -120,8 +118,7 @@ export class GpuLooks extends Follower {
   }
 
   close() {
+    this.old.push(...this.targets, ...Object.values(this.textures));
     this.shown();
-    this.targets.forEach((target) => target.destroy());
-    Object.values(this.textures).forEach((texture) => texture.destroy());
   }
 }

@@ -16,6 +16,7 @@ export class Player {
     this.ends = []; // bytes of the file up to each level's end
     this.have = 0; // bytes
     this.level = 0; // on screen
+    this.parts = 0; // how often a part of a level was shown before all of it
     this.want = Infinity; // the level to reach
     this.working = false;
     this.paused = false;
@@ -36,7 +37,11 @@ export class Player {
     this.useHeads(bestWay(this.engine.device, this.tools.heads), compiled);
     const told = { type: 'open', module: compiled, form: this.looks.form, ...source };
     this.stream.postMessage(told, source.bytes ? [source.bytes] : []);
-    this.stream.postMessage({ type: 'show', level: 1 });
+    this.ask(1);
+  }
+
+  ask(level) {
+    this.stream.postMessage({ type: 'show', level, eye: this.listener.eye() });
   }
 
   useHeads(way, compiled) {
@@ -53,7 +58,7 @@ export class Player {
     this.useHeads(way, compiled);
     this.stream.postMessage({ type: 'form', form: this.looks.form });
     this.working = true;
-    this.stream.postMessage({ type: 'show', level: Math.max(this.level, 1) });
+    this.ask(Math.max(this.level, 1));
   }
 
   /** Baked harmonics where the heads take too long. */
@@ -70,7 +75,7 @@ export class Player {
     } else if (data.type === 'progress') {
       this.have = data.have;
       this.listener.onProgress();
-    } else if (data.type === 'level') {
+    } else if (data.type === 'level' || data.type === 'part') {
       this.memory = data.memory;
       this.show(data).catch((error) => this.stop({ kind: 'file', message: error.message, level: data.level }));
     } else if (data.type === 'glance') this.onGlance(data);
@@ -89,7 +94,7 @@ export class Player {
       return;
     }
     if (splats === null || this.closed || looks !== this.looks) return;
-    data.times.seen = performance.timeOrigin + performance.now();
+    if (data.type === 'level') data.times.seen = performance.timeOrigin + performance.now();
     const { engine } = this;
     if (splats.count > 0) engine.exchange(() => splats.show(engine.scene.gsplat));
     else splats.show(engine.scene.gsplat);
@@ -99,6 +104,8 @@ export class Player {
     if (this.closed) return;
     looks.shown?.();
     this.glanced = null;
+    this.parts = data.type === 'part' ? this.parts + 1 : this.parts;
+    if (data.type === 'part') return; // the rest of the level is on its way
     this.level = data.level;
     this.listener.onShown(data);
     this.working = false;
@@ -121,7 +128,7 @@ export class Player {
     const there = this.have >= (this.ends[want - 1] ?? Infinity);
     this.working = true;
     this.stopped = null;
-    this.stream.postMessage({ type: 'show', level: there ? want : Math.min(this.level + 1, want) });
+    this.ask(there ? want : Math.min(this.level + 1, want));
   }
 
   stop(why) {

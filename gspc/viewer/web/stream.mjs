@@ -1,6 +1,7 @@
 // The worker that fetches and decodes: one level after another, each when the page asks for it.
 //
-// Page to worker: open, form, show, glance, pause. Worker to page: index, progress, level, glance, stopped.
+// Page to worker: open, form, show, glance, pause. Worker to page: index, progress, part (of a
+// level), level, glance, stopped.
 import { PcgsError } from '../../../kernels/wasm/errors.mjs';
 import { Levels } from '../../../kernels/wasm/levels.mjs';
 import { load } from '../../../kernels/wasm/pcgs.mjs';
@@ -32,7 +33,7 @@ const handlers = {
     source = bytes ? new BytesSource(new Uint8Array(bytes)) : new RangeSource(url, progress);
   },
   /** Fetches what is missing of `level`, decodes it and hands it over. */
-  show: ({ level }) => later(level, () => show(level)),
+  show: ({ level, eye }) => later(level, () => show(level, eye)),
   form: ({ form: wanted }) => { form = wanted; },
   /** What one eye sees of a level that was shown, for small pictures. */
   glance: ({ level, eye }) => later(level, () => glance(level, eye)),
@@ -53,23 +54,29 @@ function progress(have) {
   postMessage({ type: 'progress', have });
 }
 
-async function show(level) {
+async function show(level, eye) {
   const pcgs = await core;
   levels ??= new Levels(pcgs, source);
   const known = levels.ends.length > 0;
   const ends = await levels.index();
   if (!known) postMessage({ type: 'index', ends });
   const asked = Math.min(level, ends.length);
+  const near = form.kind === 'baked' ? null : await levels.near(asked, eye);
+  if (near !== null) hand(pcgs, near, { type: 'part', level: asked });
   await levels.fetch(asked);
   progress(Math.min(source.bytes.length, ends.at(-1)));
   const arrived = sinceEpoch();
   const scene = levels.decoded(asked);
   const decoded = sinceEpoch();
+  hand(pcgs, scene, { type: 'level', level: asked, times: { arrived, decoded } });
+}
+
+/** Hands a scene over to the page. */
+function hand(pcgs, scene, told) {
   const { content, transfer } = handedOver(pcgs, scene);
   const { cameras, background, metadata, count } = scene;
-  const told = { type: 'level', level: asked, count, cameras, background, metadata, memory: pcgs.memory() };
-  const times = { arrived, decoded, handed: sinceEpoch() };
-  postMessage({ ...told, times, box: boxOf(scene.anchors), ...content }, transfer);
+  const about = { count, cameras, background, metadata, box: boxOf(scene.anchors), memory: pcgs.memory() };
+  postMessage({ ...told, ...about, ...content }, transfer);
 }
 
 /** A level in the form that the page wants. */
