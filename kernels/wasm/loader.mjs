@@ -33,7 +33,7 @@ export async function loadPcgs(source, options = {}) {
     for (let level = onLevel ? 1 : last; ; level++) {
       await levels.fetch(level);
       signal?.throwIfAborted();
-      const scene = withMethods(pcgs, levels.decoded(level));
+      const scene = withMethods(pcgs, await levels.decoded(level));
       if (onLevel) await onLevel(scene);
       signal?.throwIfAborted();
       if (level === last) return scene;

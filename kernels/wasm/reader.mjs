@@ -57,6 +57,14 @@ export function open(core, { withOptions, text, contents }, options) {
       if (message !== '') throw failure(message);
       return null;
     },
+    /** Limits the reader to some slices, a flag for each. */
+    choose(flags) {
+      const at = core.malloc(Math.max(flags.length, 1));
+      new Uint8Array(core.memory.buffer, at, flags.length).set(flags.map(Number));
+      const fine = core.pcgs_choose_slices(reader, at, flags.length);
+      core.free(at);
+      if (fine === 0) throw failed();
+    },
     /** Slices, parts of space: a box [low, high] around the anchors of each, and its bytes of a level. */
     slices(level) {
       const at = core.malloc(BOX_BYTES + RANGE_BYTES);

@@ -7,6 +7,7 @@ import { Levels } from '../../../kernels/wasm/levels.mjs';
 import { load } from '../../../kernels/wasm/pcgs.mjs';
 import { spread } from '../../../kernels/wasm/plain.mjs';
 import { BytesSource, RangeSource } from '../../../kernels/wasm/sources.mjs';
+import { makeHelpers } from './helping.mjs';
 import { placedScene } from './placed.mjs';
 
 const MOST_CAMERAS = 16; // to bake for
@@ -21,6 +22,7 @@ const AROUND = [
 const sinceEpoch = () => performance.timeOrigin + performance.now();
 
 let core = null; // a promise
+let helpers = []; // that decode, too
 let source = null;
 let levels = null; // fetches and decodes
 let form = { kind: 'split', parts: 1 }; // in which levels are handed over
@@ -29,6 +31,7 @@ let working = Promise.resolve(); // what was asked for is done one after another
 const handlers = {
   open({ module, url, bytes, form: wanted }) {
     core = load(module);
+    helpers = makeHelpers(module);
     form = wanted;
     source = bytes ? new BytesSource(new Uint8Array(bytes)) : new RangeSource(url, progress);
   },
@@ -56,7 +59,7 @@ function progress(have) {
 
 async function show(level, eye) {
   const pcgs = await core;
-  levels ??= new Levels(pcgs, source);
+  levels ??= new Levels(pcgs, source, {}, helpers);
   const known = levels.ends.length > 0;
   const ends = await levels.index();
   if (!known) postMessage({ type: 'index', ends });
@@ -66,7 +69,7 @@ async function show(level, eye) {
   await levels.fetch(asked);
   progress(Math.min(source.bytes.length, ends.at(-1)));
   const arrived = sinceEpoch();
-  const scene = levels.decoded(asked);
+  const scene = await levels.decoded(asked);
   const decoded = sinceEpoch();
   hand(pcgs, scene, { type: 'level', level: asked, times: { arrived, decoded } });
 }
@@ -103,7 +106,7 @@ function bakedScene(pcgs, scene) {
 }
 
 async function glance(level, eye) {
-  const view = (await core).view(levels.decoded(level));
+  const view = (await core).view(await levels.decoded(level));
   const [shapes, colors] = [new Uint16Array(view.count * 8), new Uint16Array(view.count * 4)];
   view.look(eye, shapes, colors);
   view.free();
