@@ -1,8 +1,9 @@
-"""The three ways in which the viewer evaluates heads, in headless Chromium (whose graphics processor is a program)."""
+"""The ways to evaluate heads in the viewer, in headless Chromium without a graphics processor."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from browser import Browser, Page, program
@@ -114,5 +115,5 @@ def test_near_slices_of_a_slow_level_come_first(page: Page) -> None:
         assert page.js("gspcViewer.player.parts") == 1
         assert psnr(page.picture(), render(decode(many).scene, 0, SIZE)) > 38
     assert pieces[0][0] == first and pieces[-1][1] == second
-    assert all(end == begin for (_, end), (begin, _) in zip(pieces, pieces[1:], strict=False))
+    assert all(end == begin for (_, end), (begin, _) in pairwise(pieces))
     assert page.complaints() == []

@@ -45,7 +45,7 @@ def stream() -> bytes:
     for axis in range(3):  # the outputs that gate a Gaussian's scale
         weight[axis::7], bias[axis::7] = 0, -4
     heads = replace(made.heads, cov=replace(made.heads.cov, weight=weight, bias=bias))
-    return encode(replace(made, heads=heads, scaling=np.zeros_like(made.scaling)))
+    return encode(replace(made, heads=heads, scaling=np.zeros_like(made.scaling)), slice_anchors=256)
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +147,12 @@ def test_baked_gaussians_look_like_the_scene(loaded: dict[str, Any], stream: byt
         camera = scene.in_own_coordinates().cameras[number]
         drawn = draw(gaussians_for_camera(splats, camera), camera, scene.background).picture
         assert psnr(as_bytes(drawn), render(scene, number)) > 30
+
+
+def test_readers_share_slices(loaded: dict[str, Any]) -> None:
+    shared = loaded["shared"]
+    assert 0 < shared["helped"] < shared["slices"]
+    np.testing.assert_allclose(shared["found"], loaded["whole"], rtol=1e-6)
 
 
 def test_the_frame_is_the_streams(loaded: dict[str, Any], stream: bytes) -> None:

@@ -39,6 +39,40 @@ const streamed = () => new Blob([bytes]).stream();
 const damaged = bytes.slice();
 damaged[damaged.length - 5] ^= 1;
 const scene = await loadPcgs(bytes);
+// A scene whose slices two readers decode; the helper answers as one in a worker would.
+async function shared() {
+  const { Levels, taken } = await import(pathToFileURL(`${folder}/levels.mjs`));
+  const { load } = await import(pathToFileURL(`${folder}/pcgs.mjs`));
+  const { BytesSource } = await import(pathToFileURL(`${folder}/sources.mjs`));
+  const pcgs = await load(await readFile(`${folder}/pcgs.wasm`));
+  const reader = pcgs.open();
+  const chosen = [];
+  const helper = {
+    feed: (part, offset) => reader.feed(part, offset),
+    choose: (flags) => { chosen.push(...flags); reader.choose(flags); },
+    take: async (level) => taken(reader, level),
+    takeSlices: async () => reader.takeSlices(),
+    close: () => reader.close(),
+  };
+  const levels = new Levels(pcgs, new BytesSource(bytes), {}, [helper]);
+  await levels.fetch(3);
+  const found = [];
+  for (const level of [2, 3, 1]) {
+    const both = await levels.decoded(level);
+    found.push([both.count, sum(both.features.values), sum(both.gaussianLevels)]);
+  }
+  return { found, slices: chosen.length, helped: sum(chosen.map(Number)) };
+}
+
+async function whole() {
+  const found = [];
+  for (const level of [2, 3, 1]) {
+    const one = await loadPcgs(bytes, { upto: level });
+    found.push([one.count, sum(one.features.values), sum(one.gaussianLevels)]);
+  }
+  return found;
+}
+
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 const seen = scene.seenFrom([0.1, 0.2, 0.3]);
 const baked = scene.baked({ degree: 1 });
@@ -59,6 +93,8 @@ console.log(JSON.stringify({
   nobody: await told(() => loadPcgs('http://127.0.0.1:9/scene.pcgs')),
   number: await told(() => loadPcgs(7)),
   small: await told(() => loadPcgs(bytes, { maxMemory: 1000 })),
+  shared: await shared(),
+  whole: await whole(),
   frame: scene.frame,
   seen: { count: seen.count, sums: [seen.means, seen.scales, seen.opacities, seen.colors].map(sum) },
   ply: Buffer.from(ply(baked)).toString('base64'),
