@@ -132,7 +132,7 @@ build/wasm/pcgs.wasm: $(WASM_SOURCES:kernels/%.cpp=build/wasm/%.o)
 		-sEXPORTED_FUNCTIONS=$(WASM_EXPORTS) $^ -o $@
 
 # The decoder with a typed loader and adapters for engines, as other people's pages take it. Not published.
-NPM_FILES := $(wildcard kernels/wasm/*.mjs kernels/wasm/*.d.ts kernels/wasm/package.json kernels/wasm/README.md) LICENSE
+NPM_FILES := $(wildcard kernels/wasm/*.mjs kernels/wasm/*.d.mts kernels/wasm/package.json kernels/wasm/README.md) LICENSE
 npm: wasm ## put the package @gspc/pcgs together, build/npm (needs emcc)
 	@rm -rf build/npm && mkdir -p build/npm
 	cp -r $(NPM_FILES) kernels/wasm/examples build/wasm/pcgs.wasm build/npm/
@@ -141,7 +141,7 @@ npm: wasm ## put the package @gspc/pcgs together, build/npm (needs emcc)
 # nobody needs node to use it.
 VIEWER := gspc/viewer/static
 # What the bundle is made of: the package's adapters and examples are no part of it.
-PACKAGE_ONLY := loader.mjs playcanvas.mjs spark.mjs ply.mjs package.json README.md $(notdir $(wildcard kernels/wasm/*.d.ts))
+PACKAGE_ONLY := loader.mjs playcanvas.mjs spark.mjs ply.mjs package.json README.md $(notdir $(wildcard kernels/wasm/*.d.mts))
 VIEWER_SOURCES := $(filter-out $(addprefix kernels/wasm/,$(PACKAGE_ONLY)),$(wildcard gspc/viewer/web/*.* kernels/wasm/*.*))
 ESBUILD := build/viewer/node_modules/.bin/esbuild
 BUNDLE = NODE_PATH=build/viewer/node_modules $(ESBUILD) --bundle --minify --format=iife --target=es2022 --log-level=warning \

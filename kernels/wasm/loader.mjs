@@ -1,4 +1,4 @@
-// @gspc/pcgs: scenes of .pcgs streams as arrays, level by level, in browsers and node. loader.d.ts has the types.
+// @gspc/pcgs: scenes of .pcgs streams as arrays, level by level, in browsers and node. loader.d.mts has the types.
 import { PcgsError } from './errors.mjs';
 import { Levels } from './levels.mjs';
 import { load } from './pcgs.mjs';
@@ -12,8 +12,8 @@ export { fieldOfView, poseOf, projectionOf, quaternionOf } from './poses.mjs';
  * Loads a scene and resolves to it at the level that was asked for. Each level is handed to `onLevel` before the next
  * one is fetched; what that returns is awaited. Rejects with PcgsError, or with the signal's reason.
  * @param {string | URL | Response | ReadableStream<Uint8Array> | Blob | ArrayBuffer | ArrayBufferView} source
- * @param {import('./loader.d.ts').LoadOptions} options
- * @returns {Promise<import('./loader.d.ts').Scene>}
+ * @param {import('./loader.d.mts').LoadOptions} options
+ * @returns {Promise<import('./loader.d.mts').Scene>}
  */
 export async function loadPcgs(source, options = {}) {
   const { upto = Infinity, signal, onLevel, onProgress, maxMemory, wasm } = options;

@@ -1,7 +1,7 @@
 // Baked Gaussians as a .ply file, which other viewers and libraries read.
 import { columns } from './plain.mjs';
 
-/** @param {import('./loader.d.ts').Baked} baked @returns {Uint8Array} as 3DGS writes it, binary and little-endian */
+/** @param {import('./loader.d.mts').Baked} baked @returns {Uint8Array} as 3DGS writes it, binary and little-endian */
 export function ply(baked) {
   const found = columns(baked);
   const names = Object.keys(found);

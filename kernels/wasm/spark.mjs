@@ -17,7 +17,7 @@ export async function splatMesh(scene, options) {
  * Loads a scene into a parent, a level taking the place of the one before. Resolves to the last level's mesh.
  * @param {import('three').Object3D} parent
  * @param {Parameters<typeof loadPcgs>[0]} source
- * @param {import('./spark.d.ts').MeshOptions} options
+ * @param {import('./spark.d.mts').MeshOptions} options
  */
 export async function addPcgs(parent, source, options = {}) {
   let shown = null;

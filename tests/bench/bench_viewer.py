@@ -81,8 +81,10 @@ def native_seconds(stream: bytes, level: int) -> float:
 
 
 def latencies(page: Page, address: str, levels: int) -> dict[str, Any]:
-    """Seconds from the last byte of level 1 to its picture, and from there to that of all levels; the least of
-    some runs, because others' work on the machine only adds to them."""
+    """Seconds from the last byte of level 1 to its picture, and from there to the picture of all levels.
+
+    The least of some runs: others' work on the machine only adds to them.
+    """
     runs = []
     for _ in range(RUNS):
         page.open("about:blank")

@@ -1,6 +1,6 @@
 import type { SplatMesh } from '@sparkjsdev/spark';
 import type { Object3D } from 'three';
-import type { BakeOptions, LoadOptions, Scene, Source } from './loader.d.ts';
+import type { BakeOptions, LoadOptions, Scene, Source } from './loader.d.mts';
 
 export interface MeshOptions extends Omit<LoadOptions, 'onLevel'>, BakeOptions {
   /** Hears of each level once its mesh is in the parent. */
