@@ -141,7 +141,7 @@ npm: wasm ## put the package @gspc/pcgs together, build/npm (needs emcc)
 # nobody needs node to use it.
 VIEWER := gspc/viewer/static
 # What the bundle is made of: the package's adapters and examples are no part of it.
-PACKAGE_ONLY := loader.mjs playcanvas.mjs spark.mjs ply.mjs package.json README.md $(notdir $(wildcard kernels/wasm/*.d.mts))
+PACKAGE_ONLY := loader.mjs plain.mjs playcanvas.mjs spark.mjs ply.mjs package.json README.md $(notdir $(wildcard kernels/wasm/*.d.mts))
 VIEWER_SOURCES := $(filter-out $(addprefix kernels/wasm/,$(PACKAGE_ONLY)),$(wildcard gspc/viewer/web/*.* kernels/wasm/*.*))
 ESBUILD := build/viewer/node_modules/.bin/esbuild
 BUNDLE = NODE_PATH=build/viewer/node_modules $(ESBUILD) --bundle --minify --format=iife --target=es2022 --log-level=warning \

@@ -88,6 +88,14 @@ def test_played_graphics_take_workers_and_slow_ones_give_way(page: Page, server:
     assert page.complaints() == []
 
 
+def test_a_scene_too_large_for_textures_goes_to_workers(page: Page, server: TestServer) -> None:
+    opened(page, server, "?heads=baked")
+    page.js("gspcViewer.engine.device.maxTextureSize = 0; gspcViewer.player.changeHeads('gpu')")
+    page.wait("gspcViewer.player.way === 'wasm' && gspcViewer.settled().then(() => true)")
+    assert page.js("gspcViewer.player.level") == 2
+    assert page.complaints() == []
+
+
 def test_thumbnails_need_no_readback(page: Page, server: TestServer) -> None:
     opened(page, server, "?heads=gpu")
     page.js("document.getElementById('views').click()")

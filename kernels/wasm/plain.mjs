@@ -1,9 +1,9 @@
 // Gaussians of a scene as plain arrays: as one eye sees them, or baked for all.
 import { PcgsError } from './errors.mjs';
+import { spread } from './poses.mjs';
 
 const MOST_CAMERAS = 16; // to bake for, spread over the suggested ones
 const DEGREE = 2;
-const C0 = 0.28209479177387814; // of harmonics: the constant function on the sphere
 
 const HALVES = new Float32Array(65536); // the numbers that half floats stand for
 for (let bits = 0; bits < 65536; bits++) {
@@ -60,22 +60,6 @@ export function baked(pcgs, scene, { degree = DEGREE, cameras = spread(scene.cam
   }
 }
 
-/** At most `most` of the cameras, each as far as can be from those before it. */
-export function spread(cameras, most) {
-  if (cameras.length <= most) return cameras;
-  const places = cameras.map(({ worldToCamera: m }) => [0, 1, 2].map((a) => -(m[a] * m[3] + m[4 + a] * m[7] + m[8 + a] * m[11])));
-  const apart = (i, j) => Math.hypot(...places[i].map((value, a) => value - places[j][a]));
-  const chosen = [0];
-  const distances = cameras.map((_, i) => apart(i, 0));
-  while (chosen.length < most) {
-    const next = distances.indexOf(Math.max(...distances));
-    chosen.push(next);
-    distances.forEach((value, i) => { distances[i] = Math.min(value, apart(i, next)); });
-    distances[next] = -1;
-  }
-  return chosen.map((i) => cameras[i]);
-}
-
 /**
  * Baked Gaussians as columns under the names that 3DGS gave them: logarithms of scales, logits of opacities,
  * harmonics color after color.
@@ -93,9 +77,6 @@ export function columns({ count, degree, means, scales, quaternions, opacities, 
   for (let a = 0; a < 4; a++) found[`rot_${a}`] = column(quaternions, 4, a);
   return found;
 }
-
-/** The color that harmonics have on average, RGB. */
-export const meanColor = (harmonics, at) => [0, 1, 2].map((c) => 0.5 + C0 * harmonics[at + c]);
 
 function indices(count, wanted) {
   const found = [];

@@ -8,6 +8,22 @@ export function poseOf({ worldToCamera: m }) {
   return { eye, right: row(0), up: row(1, -1), back: row(2, -1) };
 }
 
+/** At most `most` of the cameras, each as far as can be from those before it. */
+export function spread(cameras, most) {
+  if (cameras.length <= most) return cameras;
+  const places = cameras.map((camera) => poseOf(camera).eye);
+  const apart = (i, j) => Math.hypot(...places[i].map((value, a) => value - places[j][a]));
+  const chosen = [0];
+  const distances = cameras.map((_, i) => apart(i, 0));
+  while (chosen.length < most) {
+    const next = distances.indexOf(Math.max(...distances));
+    chosen.push(next);
+    distances.forEach((value, i) => { distances[i] = Math.min(value, apart(i, next)); });
+    distances[next] = -1;
+  }
+  return chosen.map((i) => cameras[i]);
+}
+
 /** Unit quaternion x, y, z, w of a camera's axes, from its largest part. */
 export function quaternionOf({ right, up, back }) {
   const [xx, yy, zz] = [right[0], up[1], back[2]];

@@ -11,6 +11,10 @@ import { Splats } from './splats.mjs';
 const QUICK_MS = 20; // an evaluation that takes no longer leaves no frame out
 const WIDEST = 4096; // texels of a texture's row, which every device can do
 
+// What a link has room for.
+const MOST_ANCHORS = 2 ** 24;
+const MOST_OFFSETS = 256;
+
 /** Whether the device can do it at all. */
 export const canLook = (device) => device.textureFloatRenderable;
 
@@ -41,7 +45,8 @@ export class GpuLooks extends Follower {
     const { sizes } = placed;
     const rows = (texels) => Math.ceil(texels / WIDEST);
     const units = rows(placed.anchors.length * 3 * sizes.hidden / 4);
-    if (units > device.maxTextureSize) throw new Error('the scene is too large for this graphics device');
+    const fits = units <= device.maxTextureSize && placed.anchors.length / 4 <= MOST_ANCHORS && sizes.offsets <= MOST_OFFSETS;
+    if (!fits) throw new Error('the scene is too large for this graphics device');
     this.sizes = sizes;
     this.old.push(...this.targets, ...Object.values(this.textures));
     this.textures = {
@@ -103,6 +108,7 @@ export class GpuLooks extends Follower {
     device.scope.resolve('gspcEye').setValue(eye);
     device.scope.resolve('gspcDistanceScale').setValue(this.sizes.distanceScale);
     drawQuadWithShader(device, this.targets[target], shader);
+    if (shader.failed) throw new Error('this graphics device cannot do it');
   }
 
   follow(eye, reach, now) {

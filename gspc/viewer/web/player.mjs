@@ -85,6 +85,7 @@ export class Player {
   async show(data) {
     if (this.level === 0) this.listener.onScene(data);
     const { looks } = this;
+    if (!(looks.form.kind in data)) return; // was asked for before the heads changed
     let splats;
     try {
       splats = await looks.take(data, this.listener.eye());

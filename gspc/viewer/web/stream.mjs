@@ -1,11 +1,11 @@
 // The worker that fetches and decodes: one level after another, each when the page asks for it.
 //
-// Page to worker: open, form, show, glance, pause. Worker to page: index, progress, part (of a
-// level), level, glance, stopped.
+// Page to worker: open, form, show, glance, pause. Worker to page: index, progress, part (of a level), level, glance,
+// stopped.
 import { PcgsError } from '../../../kernels/wasm/errors.mjs';
 import { Levels } from '../../../kernels/wasm/levels.mjs';
 import { load } from '../../../kernels/wasm/pcgs.mjs';
-import { spread } from '../../../kernels/wasm/plain.mjs';
+import { spread } from '../../../kernels/wasm/poses.mjs';
 import { BytesSource, RangeSource } from '../../../kernels/wasm/sources.mjs';
 import { makeHelpers } from './helping.mjs';
 import { placedScene } from './placed.mjs';
