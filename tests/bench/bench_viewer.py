@@ -140,6 +140,7 @@ def measured(browser: Browser, path: Path) -> dict[str, Any]:
                     "bytes_of_level_1": sum(b - a for a, b in before),
                 }
                 found |= {"level_1_ends_at": ends[0], "gaussians": page.js("gspcViewer.player.splats.count")}
+            print(f"{path.name}: {way}", file=sys.stderr)
             figures = latencies(page, address, levels) if way == "wasm" else {}
             figures["frames_per_s_turning"] = page.js(TURNING)
             figures["heads_ms"] = round(page.js("gspcViewer.player.looks.took"), 1)
