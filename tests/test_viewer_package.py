@@ -29,8 +29,7 @@ from gspc.codec import decode, encode
 from gspc.ops import arrays
 from gspc.scene import DecodedScene
 from gspc.splats import ply
-from gspc.splats.drawing import draw
-from gspc.splats.view import gaussians_for_camera
+from gspc.splats.view import SplatRenderer
 
 ROOT = Path(__file__).parent.parent
 WASM = ROOT / "kernels/wasm"
@@ -143,10 +142,10 @@ def test_baked_gaussians_look_like_the_scene(loaded: dict[str, Any], stream: byt
     scene = decode(stream).scene
     splats = ply.read(base64.b64decode(loaded["ply"]))
     assert splats.sh.shape[1] == 4
+    renderer = SplatRenderer(splats, background=scene.background)
     for number in (0, 1):
         camera = scene.in_own_coordinates().cameras[number]
-        drawn = draw(gaussians_for_camera(splats, camera), camera, scene.background).picture
-        assert psnr(as_bytes(drawn), render(scene, number)) > 30
+        assert psnr(as_bytes(renderer.render(camera)), render(scene, number)) > 30
 
 
 def test_readers_share_slices(loaded: dict[str, Any]) -> None:
