@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SOURCES := $(shell find gspc kernels man pyproject.toml -type f \
 	! -path '*/__pycache__/*' ! -path 'man/guide/*' ! -path 'man/mkdocs*' ! -name '*.so' ! -name '.*' | LC_ALL=C sort)
 
-.PHONY: help install demo test emulated fuzz check stubs bench wasm viewer cli dist man docs clean FORCE
+.PHONY: help install demo test emulated fuzz check stubs bench wasm npm viewer cli dist man docs clean FORCE
 
 help: ## list the targets
 	@echo 'make TARGET [VENV=$(VENV)] [TORCH="$(TORCH)"]'
@@ -123,7 +123,7 @@ wasm: ## build the decoder for the web, build/wasm/pcgs.wasm (needs emcc)
 	@command -v $(EMCC) >/dev/null || { echo 'make wasm: no $(EMCC) here; apt-get install emscripten' >&2; exit 1; }
 	@$(MAKE) --no-print-directory build/wasm/pcgs.wasm
 
-build/wasm/%.o: kernels/%.cpp $(wildcard kernels/codec/*/*.h* kernels/codec/*/*.inc kernels/common/*.h* kernels/wasm/*.h) Makefile
+build/wasm/%.o: kernels/%.cpp $(wildcard kernels/codec/*/*.h* kernels/codec/*/*.inc kernels/common/*.h* kernels/wasm/*.h*) Makefile
 	@mkdir -p $(@D)
 	$(EMCC) -O3 $(WASM_FLAGS) -c $< -o $@
 
@@ -131,10 +131,18 @@ build/wasm/pcgs.wasm: $(WASM_SOURCES:kernels/%.cpp=build/wasm/%.o)
 	$(EMCC) -O1 -fwasm-exceptions -sSTANDALONE_WASM -sWASM_BIGINT -sALLOW_MEMORY_GROWTH --no-entry \
 		-sEXPORTED_FUNCTIONS=$(WASM_EXPORTS) $^ -o $@
 
+# The decoder with a typed loader and adapters for engines, as other people's pages take it. Not published.
+NPM_FILES := $(wildcard kernels/wasm/*.mjs kernels/wasm/*.d.mts kernels/wasm/package.json kernels/wasm/README.md) LICENSE
+npm: wasm ## put the package @gspc/pcgs together, build/npm (needs emcc)
+	@rm -rf build/npm && mkdir -p build/npm
+	cp -r $(NPM_FILES) kernels/wasm/examples build/wasm/pcgs.wasm build/npm/
+
 # The page of `gspc view`, bundled from gspc/viewer/web with what package-lock.json pins. The result is committed:
 # nobody needs node to use it.
 VIEWER := gspc/viewer/static
-VIEWER_SOURCES := $(wildcard gspc/viewer/web/*.* kernels/wasm/*.*)
+# What the bundle is made of: the package's adapters and examples are no part of it.
+PACKAGE_ONLY := loader.mjs plain.mjs playcanvas.mjs spark.mjs ply.mjs package.json README.md $(notdir $(wildcard kernels/wasm/*.d.mts))
+VIEWER_SOURCES := $(filter-out $(addprefix kernels/wasm/,$(PACKAGE_ONLY)),$(wildcard gspc/viewer/web/*.* kernels/wasm/*.*))
 ESBUILD := build/viewer/node_modules/.bin/esbuild
 BUNDLE = NODE_PATH=build/viewer/node_modules $(ESBUILD) --bundle --minify --format=iife --target=es2022 --log-level=warning \
 	--conditions=production --legal-comments=none --charset=utf8

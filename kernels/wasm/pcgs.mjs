@@ -5,6 +5,7 @@
 //   const view = pcgs.view(scene); // view.mjs: what an eye sees of it
 //   const reader = pcgs.open(); // reader.mjs: a stream that comes in pieces
 
+import { PcgsError, failure } from './errors.mjs';
 import { open } from './reader.mjs';
 import { view } from './view.mjs';
 
@@ -36,7 +37,7 @@ export async function load(source) {
 // What work(address of a pcgs_options) gives.
 function withOptions(core, { upto = 0, maxMemory = 1 << 30 }, work) {
   const at = core.malloc(OPTIONS_BYTES);
-  if (at === 0) throw new Error('out of memory');
+  if (at === 0) throw new PcgsError('memory', 'out of memory');
   const view = new DataView(core.memory.buffer);
   view.setInt32(at, upto, true);
   view.setInt32(at + 4, 1, true);
@@ -51,13 +52,13 @@ function withOptions(core, { upto = 0, maxMemory = 1 << 30 }, work) {
 function decode(core, data, options) {
   const size = data.byteLength;
   const at = core.malloc(size + ERROR_BYTES);
-  if (at === 0) throw new Error('out of memory');
+  if (at === 0) throw new PcgsError('memory', 'out of memory');
   const error = at + size;
   new Uint8Array(core.memory.buffer, at, size).set(data);
   const scene = withOptions(core, options, (given) => core.pcgs_decode(at, size, given, error, ERROR_BYTES));
   const message = scene === 0 ? text(core, error) : '';
   core.free(at);
-  if (scene === 0) throw new Error(message);
+  if (scene === 0) throw failure(message);
   try {
     return contents(core, scene);
   } finally {
@@ -95,6 +96,7 @@ function contents(core, scene) {
     heads,
     cameras: Array.from({ length: core.pcgs_camera_count(scene) }, (_, i) => camera(core, scene, i)),
     background: background(core, scene),
+    frame: frame(core, scene),
     metadata: text(core, core.pcgs_metadata(scene)),
   };
 }
@@ -105,6 +107,15 @@ function background(core, scene) {
   const rgb = Array.from(new Float32Array(core.memory.buffer, at, 3));
   core.free(at);
   return rgb;
+}
+
+/** Where the scene's coordinates lie in the user's: user = scale * rotation * own + translation. */
+function frame(core, scene) {
+  const at = core.malloc(13 * 8);
+  core.pcgs_frame(scene, at);
+  const [scale, ...rest] = new Float64Array(core.memory.buffer, at, 13);
+  core.free(at);
+  return { scale, rotation: rest.slice(0, 9), translation: rest.slice(9) };
 }
 
 // pcgs_camera: the name, u32 width and height, then from byte 16 on doubles.

@@ -38,6 +38,20 @@ int32_t pcgs_view_look(pcgs_view* view, float x, float y, float z);
 const uint16_t* pcgs_view_shapes(const pcgs_view* view); /* [M, 8] half floats: scale, quaternion wxyz, 0 */
 const uint16_t* pcgs_view_colors(const pcgs_view* view); /* [M, 4] half floats: RGB, opacity; 0: not drawn */
 
+/* A camera to bake for. */
+typedef struct pcgs_eye {
+  float world_to_camera[12];                                 /* three rows of [R | t], OpenCV axes */
+  float focal_x, focal_y, center_x, center_y, width, height; /* pixels */
+} pcgs_eye;
+
+/* Finds the plain Gaussians that look most like the scene from some cameras, with harmonics of a degree from
+ * 0 to 3; 1, or 0 for no view, no camera, no such degree or no memory. */
+int32_t pcgs_view_bake(pcgs_view* view, const pcgs_eye* cameras, int32_t count, int32_t degree);
+/* [M, 8]: scale, quaternion wxyz, opacity; 0: no camera saw it. */
+const float* pcgs_view_plain(const pcgs_view* view);
+/* [M, (degree + 1)^2, 3] as 3DGS has them: color = 0.5 + sum over the basis. */
+const float* pcgs_view_harmonics(const pcgs_view* view);
+
 #ifdef __cplusplus
 }
 #endif

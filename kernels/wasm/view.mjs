@@ -1,5 +1,7 @@
 // What an eye sees of a decoded scene (view.h), or of a run of its anchors, so that several workers can share it.
 
+import { PcgsError } from './errors.mjs';
+
 /**
  * A part of a scene, ready for one eye after another. Holds memory of the module until free().
  * @param {object} core the exports of pcgs.wasm
@@ -23,7 +25,7 @@ export function view(core, scene, first = 0, end = scene.count) {
   try {
     for (const values of given) at.push(copied(core, values));
     const made = core.pcgs_view_make(...at, scene.distanceScale);
-    if (made === 0) throw new Error('out of memory');
+    if (made === 0) throw new PcgsError('memory', 'out of memory');
     return handle(core, made);
   } finally {
     at.forEach((address) => core.free(address));
@@ -43,7 +45,7 @@ function weights(heads) {
 
 function copied(core, values) {
   const at = core.malloc(Math.max(values.byteLength, 1));
-  if (at === 0) throw new Error('out of memory');
+  if (at === 0) throw new PcgsError('memory', 'out of memory');
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   new Uint8Array(core.memory.buffer, at, values.byteLength).set(bytes);
   return at;
@@ -61,6 +63,29 @@ function handle(core, made) {
       shapes.set(halves(core.pcgs_view_shapes(made), 8));
       colors.set(halves(core.pcgs_view_colors(made), 4));
     },
+    /**
+     * The plain Gaussians that look most like these to some cameras: plain [count, 8] are scale, quaternion wxyz and
+     * opacity, harmonics [count, (degree + 1)^2, 3].
+     */
+    bake: (cameras, degree) => bake(core, made, count, cameras, degree),
     free: () => core.pcgs_view_free(made),
+  };
+}
+
+const EYE_FLOATS = 18; // pcgs_eye
+
+function bake(core, made, count, cameras, degree) {
+  const eyes = new Float32Array(cameras.length * EYE_FLOATS);
+  cameras.forEach(({ worldToCamera, fx, fy, cx, cy, width, height }, i) => {
+    eyes.set([...worldToCamera, fx, fy, cx, cy, width, height], i * EYE_FLOATS);
+  });
+  const at = copied(core, eyes);
+  const fine = core.pcgs_view_bake(made, at, cameras.length, degree);
+  core.free(at);
+  if (fine === 0) throw new PcgsError('memory', 'no memory, or no camera, to bake for');
+  const floats = (from, each) => new Float32Array(core.memory.buffer, from, count * each).slice();
+  return {
+    plain: floats(core.pcgs_view_plain(made), 8),
+    harmonics: floats(core.pcgs_view_harmonics(made), 3 * (degree + 1) ** 2),
   };
 }

@@ -1,17 +1,9 @@
 // Where the visitor stands and looks, in the scene's own coordinates. A pose is an eye and three axes of the camera:
 // right, up, and back (against the line of sight), as WebGL has them; streams have right, down, forward.
+import { poseOf } from '../../../kernels/wasm/poses.mjs';
 import { across, add, cross, dot, scaled, turned, unit } from './vectors.mjs';
 
 const STEEPEST = 0.995; // cosine between line of sight and up: beyond, left and right would trade places
-const NEAR = 0.01; // where gspc's rasterizer stops drawing
-
-/** The pose of a suggested camera. */
-export function poseOf({ worldToCamera: m }) {
-  const row = (i) => [m[4 * i], m[4 * i + 1], m[4 * i + 2]];
-  const t = [m[3], m[7], m[11]];
-  const eye = [0, 1, 2].map((a) => -(row(0)[a] * t[0] + row(1)[a] * t[1] + row(2)[a] * t[2]));
-  return { eye, right: row(0), up: scaled(row(1), -1), back: scaled(row(2), -1) };
-}
 
 /** Up, as the photographers held their cameras; some axis where they disagree or there are none. */
 export function meanUp(cameras) {
@@ -82,16 +74,4 @@ export function fieldOfView(lens, zoom, width, height) {
 /** The zoom that gives so many degrees. */
 export function zoomFor(degrees, lens, width, height) {
   return height / 2 / Math.tan((degrees * Math.PI) / 360) / fitted(lens, 1, width, height).fy;
-}
-
-/** Column-major projection matrix into `out`. */
-export function project(out, { fx, fy, cx, cy }, width, height, far) {
-  out.fill(0);
-  out[0] = (2 * fx) / width;
-  out[5] = (2 * fy) / height;
-  out[8] = 1 - (2 * cx) / width;
-  out[9] = (2 * cy) / height - 1;
-  out[10] = (far + NEAR) / (NEAR - far);
-  out[11] = -1;
-  out[14] = (2 * far * NEAR) / (NEAR - far);
 }

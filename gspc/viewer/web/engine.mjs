@@ -5,7 +5,7 @@
 // pinned; should a line be another one after an upgrade, the page says so instead of drawing something else.
 import {
   AppBase, AppOptions, CameraComponentSystem, DEVICETYPE_WEBGL2, Entity, FILLMODE_NONE, GAMMA_SRGB, GSPLATDATA_LARGE,
-  GSplatComponentSystem, RESOLUTION_AUTO, SHADERLANGUAGE_GLSL, ShaderChunks, TONEMAP_NONE, createGraphicsDevice,
+  GSplatComponentSystem, RESOLUTION_AUTO, RenderTarget, SHADERLANGUAGE_GLSL, ShaderChunks, TONEMAP_NONE, Texture, createGraphicsDevice,
 } from 'playcanvas';
 
 // chunk -> [engine's line, ours]. The engine's unit is half a pixel, so a variance of 0.3 pixels is 1.2 there.
@@ -64,7 +64,6 @@ export async function startEngine(canvas) {
   splats.useTonemap = false;
   changed(device, splats.material);
   splats.material.update();
-  app.scene.on('gsplat:sorted', () => { app.renderNextFrame = true; });
   const eye = new Entity('eye');
   eye.addComponent('camera', { toneMapping: TONEMAP_NONE, gammaCorrection: GAMMA_SRGB, frustumCulling: false });
   app.root.addChild(eye);
@@ -72,7 +71,38 @@ export async function startEngine(canvas) {
   scene.addComponent('gsplat');
   app.root.addChild(scene);
   app.start();
-  return { app, device, eye, scene, ...watching(app, device), close: () => app.destroy() };
+  const exchange = exchanging(app, device, eye);
+  return { app, device, eye, scene, exchange, ...watching(app, device), close: () => app.destroy() };
+}
+
+const SORTING_MS = 1000; // a sorter that takes longer is not waited for
+
+/**
+ * exchange(component's work): new Gaussians take the place of others. The engine draws twice then: the old ones once
+ * more, because their order is the only one it has, and the new ones when they are sorted. The first of these frames goes
+ * into a picture of one pixel, without Gaussians: it would take as long as the second, and show nothing new.
+ */
+function exchanging(app, device, eye) {
+  const colorBuffer = new Texture(device, { name: 'unseen', width: 1, height: 1, mipmaps: false });
+  const unseen = new RenderTarget({ colorBuffer, depth: false });
+  let timer = null;
+  const resume = () => {
+    clearTimeout(timer);
+    eye.camera.renderTarget = null;
+    app.renderNextFrame = true;
+  };
+  app.scene.on('gsplat:sorted', resume);
+  app.systems.gsplat.on('frame:ready', (camera, layer, all) => {
+    if (all || eye.camera.renderTarget === null) return;
+    layer.meshInstances.forEach((instance) => { instance.visible = false; }); // until the engine has an order again
+  });
+  return (work) => {
+    eye.camera.renderTarget = unseen;
+    work();
+    clearTimeout(timer);
+    timer = setTimeout(resume, SORTING_MS);
+    app.renderNextFrame = true;
+  };
 }
 
 /** wake(): draw a frame soon. drawn(): resolves when a frame with all that was set by now has been drawn. */

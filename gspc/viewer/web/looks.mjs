@@ -1,28 +1,50 @@
-// The workers that look at a scene: what it takes to have all parts seen from one eye, and to see them again when the
-// eye has moved enough to matter.
-import { distance } from './vectors.mjs';
+// Heads in workers, by WebAssembly: what it takes to have all parts of a scene seen from one eye, and to see them again
+// when the eye has moved enough to matter.
+import { PIXELFORMAT_RGBA16F, PIXELFORMAT_RGBA32U } from 'playcanvas';
 
-const ENOUGH = 0.004; // of the distance to what is looked at: a quarter of a degree
-const REST_MS = 120; // an eye that has not moved for so long is seen exactly
+import { Follower } from './follower.mjs';
+import { Splats } from './splats.mjs';
+
+const MOST_WORKERS = 3;
 const SHARE = 4; // taking over what was seen costs the page at most a fifth of its time
 
-export class Looks {
+// Shapes are eight half floats: scale, quaternion wxyz, nothing.
+export const LOOKED = {
+  streams: [{ name: 'shapes', format: PIXELFORMAT_RGBA32U }, { name: 'colors', format: PIXELFORMAT_RGBA16F }],
+  read: /* glsl */ `
+vec3 getCenter() { return loadMeans().xyz; }
+vec4 getColor() { return loadColors(); }
+vec3 getScale() {
+    uvec4 shape = loadShapes();
+    return vec3(unpackHalf2x16(shape.x), unpackHalf2x16(shape.y).x);
+}
+vec4 getRotation() {
+    uvec4 shape = loadShapes();
+    return vec4(unpackHalf2x16(shape.y).y, unpackHalf2x16(shape.z), unpackHalf2x16(shape.w).x);
+}
+`,
+};
+
+/** How many workers look: of many cores one stays free for the page and its engine. */
+function lookers() {
+  const cores = navigator.hardwareConcurrency || 2;
+  return Math.min(MOST_WORKERS, Math.max(cores - 1, Math.min(cores, 2)));
+}
+
+export class Looks extends Follower {
   /**
+   * @param {object} engine from startEngine
    * @param {(name: string) => Worker} makeWorker
    * @param {WebAssembly.Module} module
-   * @param {number} count of workers
    */
-  constructor(makeWorker, module, count) {
-    this.workers = Array.from({ length: count }, () => makeWorker('look'));
-    this.memory = new Array(count).fill(0);
+  constructor(engine, makeWorker, module) {
+    super();
+    this.engine = engine;
+    this.count = lookers();
+    this.workers = Array.from({ length: this.count }, () => makeWorker('look'));
+    this.memory = new Array(this.count).fill(0);
     this.number = 0; // of the scene that is looked at
     this.parts = 0;
-    this.busy = false;
-    this.asked = null; // the eye last asked for
-    this.eye = null; // the eye now
-    this.movedAt = 0;
-    this.free = 0; // when taking over may cost time again
-    this.took = 0; // ms of the slowest worker
     this.looked = [];
     this.placed = [];
     this.workers.forEach((worker, i) => {
@@ -31,16 +53,24 @@ export class Looks {
     });
   }
 
-  /** Looks at another scene. Resolves to {means, looked}, a list for the parts each; null once replaced. */
-  take(split, eye) {
+  /** How the stream's worker hands over a level: in as many parts. */
+  get form() {
+    return { kind: 'split', parts: this.count };
+  }
+
+  get label() {
+    return `WASM, ${this.count} worker${this.count > 1 ? 's' : ''}`;
+  }
+
+  /** Looks at another scene. Resolves to its Splats; null once replaced. */
+  async take({ split }, eye) {
     this.number++;
     this.parts = split.length;
-    this.busy = true;
-    this.asked = this.eye = eye;
+    this.begin(eye);
     this.resolve?.(null);
     this.placed = new Array(this.parts).fill(null);
     this.looked = new Array(this.parts).fill(null);
-    return new Promise((resolve, reject) => {
+    const seen = await new Promise((resolve, reject) => {
       this.resolve = resolve;
       this.reject = reject;
       split.forEach((part, i) => {
@@ -50,6 +80,10 @@ export class Looks {
       });
       if (this.parts === 0) this.done();
     });
+    if (seen === null) return null;
+    this.splats = new Splats(this.engine.device, seen.means, LOOKED);
+    this.fill(seen.looked);
+    return this.splats;
   }
 
   heard(data, i) {
@@ -70,19 +104,12 @@ export class Looks {
     const resolve = this.resolve;
     this.resolve = null;
     if (resolve) resolve({ means: this.placed, looked: this.looked });
-    else this.onLooked(this.looked);
+    else this.takeOver();
   }
 
   /** Called by the page for every frame: asks for another look where it is worth it. */
   follow(eye, reach, now) {
-    if (this.asked === null) return;
-    if (distance(eye, this.eye) > 0) this.movedAt = now;
-    this.eye = eye;
-    const off = distance(eye, this.asked);
-    const worth = off > ENOUGH * reach || (off > 0 && now - this.movedAt >= REST_MS);
-    if (!worth || this.busy || now < this.free) return;
-    this.busy = true;
-    this.asked = eye;
+    if (!this.due(eye, reach, now)) return;
     const before = this.looked;
     this.looked = new Array(this.parts).fill(null);
     for (let i = 0; i < this.parts; i++) {
@@ -91,14 +118,30 @@ export class Looks {
     }
   }
 
-  /** The page says how many ms it took to take over what was seen. */
-  spent(ms, now) {
-    this.free = now + SHARE * ms;
+  takeOver() {
+    const began = performance.now();
+    this.fill(this.looked);
+    this.splats.refresh(this.engine);
+    const now = performance.now();
+    this.free = now + SHARE * (now - began);
+    this.onLooked?.();
   }
 
-  /** Whether what is shown was seen from exactly this eye. */
-  exact(eye) {
-    return !this.busy && this.asked !== null && distance(eye, this.asked) === 0;
+  /** Takes over what the workers saw: half floats, a pair of arrays for each part. */
+  fill(looked) {
+    const { counts } = this.splats;
+    let at = 0;
+    this.splats.write(['shapes', 'colors'], (shapes, colors) => {
+      looked.forEach((part, i) => {
+        shapes.set(new Uint32Array(part.shapes.buffer), at * 4);
+        colors.set(part.colors, at * 4);
+        at += counts[i];
+      });
+    });
+  }
+
+  get bytes() {
+    return this.memory.reduce((sum, bytes) => sum + bytes, 0);
   }
 
   close() {

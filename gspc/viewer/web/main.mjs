@@ -8,6 +8,7 @@ import { Player } from './player.mjs';
 import { Rig } from './rig.mjs';
 import { Splats } from './splats.mjs';
 import { drawThumbnail } from './thumbnails.mjs';
+import { bestWay, kindOf } from './ways.mjs';
 
 const MOST_PIXELS = 2; // of the screen for one of the page, along a side
 const LINK_MS = 400; // a view that has stayed so long goes into the address
@@ -21,7 +22,9 @@ export class Viewer {
     this.drawnVersion = -1;
     this.frames = 0;
     this.times = {}; // ms since the page began: 'arrived 1', 'shown 1', ...
-    const upto = Number(new URLSearchParams(location.search).get('upto'));
+    const asked = new URLSearchParams(location.search);
+    this.heads = asked.get('heads');
+    const upto = Number(asked.get('upto'));
     this.upto = Number.isInteger(upto) && upto > 0 ? upto : Infinity;
   }
 
@@ -36,7 +39,7 @@ export class Viewer {
     });
     const module = this.settings.module();
     module.catch(() => this.panel.message('This browser cannot run the decoder: it needs WebAssembly with SIMD.'));
-    this.tools = { makeWorker: this.settings.makeWorker, module };
+    this.tools = { makeWorker: this.settings.makeWorker, module, heads: this.heads };
     this.engine = await startEngine(this.canvas);
     this.engine.app.on('update', (seconds) => this.tick(seconds));
     this.engine.app.on('postrender', () => { this.frames++; });
@@ -52,7 +55,8 @@ export class Viewer {
 
   /** Draws a Gaussian that cannot be seen: the engine makes its shaders while the first bytes are on their way. */
   warmUp() {
-    const nothing = new Splats(this.engine.device, [new Float32Array(3)]);
+    const { device } = this.engine;
+    const nothing = new Splats(device, [new Float32Array(3)], kindOf(bestWay(device, this.heads)));
     nothing.show(this.engine.scene.gsplat);
     this.engine.wake();
   }
@@ -83,17 +87,17 @@ export class Viewer {
     this.showProgress();
   }
 
-  onScene({ cameras, background, metadata, split }) {
+  onScene({ cameras, background, metadata, box }) {
     this.rig.begin(cameras);
-    if (cameras.length === 0) this.rig.frame(...boxOf(split));
+    if (cameras.length === 0) this.rig.frame(...box);
     this.fromLink();
     this.panel.cameras(cameras);
     this.panel.about(metadata === '' ? '' : this.describe(metadata));
     this.setBackground(background);
   }
 
-  onShown({ level, arrived }) {
-    this.times[`arrived ${level}`] = arrived - performance.timeOrigin;
+  onShown({ level, times }) {
+    for (const [step, time] of Object.entries(times)) this.times[`${step} ${level}`] = time - performance.timeOrigin;
     this.times[`shown ${level}`] = performance.now();
     if (this.rig.means === null) this.rig.measure(this.player.splats.container.centers);
     this.rig.means = this.player.splats.container.centers;
@@ -182,9 +186,11 @@ export class Viewer {
     this.engine.wake();
   }
 
-  thumbnail(canvas, camera) {
+  async thumbnail(canvas, camera) {
     const { splats } = this.player;
-    const [means, shapes, colors] = ['means', 'shapes', 'colors'].map((name) => splats.texels(name));
+    const { shapes, colors } = await this.player.glance();
+    if (colors.length !== 4 * splats.count) return; // another level by now
+    const means = splats.texels('means');
     drawThumbnail(canvas, camera, { means, shapes, colors, count: splats.count }, this.background);
   }
 
@@ -262,7 +268,7 @@ export class Viewer {
     const { decoder, looks, textures } = this.player.bytes;
     const splats = this.player.splats?.count ?? 0;
     this.panel.numbers(
-      `${frames} frames/s\n${splats.toLocaleString('en')} Gaussians\nheads ${Math.round(this.player.looks?.took ?? 0)} ms\n` +
+      `${frames} frames/s\n${splats.toLocaleString('en')} Gaussians\nheads ${this.player.looks?.label ?? ''}, ${Math.round(this.player.looks?.took ?? 0)} ms\n` +
         `decoder ${sized(decoder)}\nheads ${sized(looks)}\ntextures ${sized(textures)}`,
     );
   }
@@ -283,18 +289,6 @@ export class Viewer {
     this.player?.close();
     this.engine?.close();
   }
-}
-
-/** Low and high corner of the anchors. */
-function boxOf(split) {
-  const low = [Infinity, Infinity, Infinity];
-  const high = [-Infinity, -Infinity, -Infinity];
-  for (const { anchors } of split)
-    anchors.forEach((value, i) => {
-      low[i % 3] = Math.min(low[i % 3], value);
-      high[i % 3] = Math.max(high[i % 3], value);
-    });
-  return low[0] <= high[0] ? [low, high] : [[-1, -1, -1], [1, 1, 1]];
 }
 
 function extent(box) {

@@ -1,17 +1,14 @@
 // A scene from its first byte to its last level: asks the stream's worker for one level after another, has the other
 // workers look at it, and shows it. Each level is on screen before the next one is asked for.
-import { Looks } from './looks.mjs';
-import { Splats } from './splats.mjs';
+import { bestWay, makeLooks } from './ways.mjs';
 
-const MOST_LOOKERS = 3;
-
-/** How many workers look: one core stays free for the page and its engine. */
-const lookers = () => Math.min(MOST_LOOKERS, Math.max(1, (navigator.hardwareConcurrency || 2) - 1));
+const SLOW_MS = 1500; // heads that take longer for an eye give way to baked harmonics, unless they were asked for
 
 export class Player {
   /**
    * @param {object} engine from startEngine
-   * @param {{makeWorker: (name: string) => Worker, module: Promise<WebAssembly.Module>}} tools
+   * @param {{makeWorker: (name: string) => Worker, module: Promise<WebAssembly.Module>, heads: string | null}} tools `heads`:
+   *   the way of evaluating heads that was asked for
    * @param {object} listener with onIndex, onProgress, onScene, onShown, onStopped
    */
   constructor(engine, tools, listener) {
@@ -19,6 +16,7 @@ export class Player {
     this.ends = []; // bytes of the file up to each level's end
     this.have = 0; // bytes
     this.level = 0; // on screen
+    this.parts = 0; // how often a part of a level was shown before all of it
     this.want = Infinity; // the level to reach
     this.working = false;
     this.paused = false;
@@ -36,11 +34,37 @@ export class Player {
     this.stream.onmessage = ({ data }) => this.heard(data);
     const compiled = await module;
     if (this.closed) return;
-    const workers = lookers();
-    this.looks = new Looks(makeWorker, compiled, workers);
-    this.looks.onLooked = (looked) => this.takeOver(looked);
-    this.stream.postMessage({ type: 'open', module: compiled, workers, ...source }, source.bytes ? [source.bytes] : []);
-    this.stream.postMessage({ type: 'show', level: 1 });
+    this.useHeads(bestWay(this.engine.device, this.tools.heads), compiled);
+    const told = { type: 'open', module: compiled, form: this.looks.form, ...source };
+    this.stream.postMessage(told, source.bytes ? [source.bytes] : []);
+    this.ask(1);
+  }
+
+  ask(level) {
+    this.stream.postMessage({ type: 'show', level, eye: this.listener.eye() });
+  }
+
+  useHeads(way, compiled) {
+    this.looks?.close();
+    this.way = way;
+    this.looks = makeLooks(way, this.engine, this.tools.makeWorker, compiled);
+    this.looks.onLooked = () => this.giveWay();
+  }
+
+  /** Other heads from now on; what is shown is handed over once more. */
+  async changeHeads(way) {
+    const compiled = await this.tools.module;
+    if (this.closed) return;
+    this.useHeads(way, compiled);
+    this.stream.postMessage({ type: 'form', form: this.looks.form });
+    this.working = true;
+    this.ask(Math.max(this.level, 1));
+  }
+
+  /** Baked harmonics where the heads take too long. */
+  giveWay() {
+    const slow = this.way === 'wasm' && this.tools.heads === null && this.looks.took > SLOW_MS;
+    if (slow && !this.working) this.changeHeads('baked');
   }
 
   heard(data) {
@@ -51,36 +75,51 @@ export class Player {
     } else if (data.type === 'progress') {
       this.have = data.have;
       this.listener.onProgress();
-    } else if (data.type === 'level') {
+    } else if (data.type === 'level' || data.type === 'part') {
       this.memory = data.memory;
       this.show(data).catch((error) => this.stop({ kind: 'file', message: error.message, level: data.level }));
-    } else this.stop(data);
+    } else if (data.type === 'glance') this.onGlance(data);
+    else this.stop(data);
   }
 
   async show(data) {
     if (this.level === 0) this.listener.onScene(data);
-    const seen = await this.looks.take(data.split, this.listener.eye());
-    if (seen === null || this.closed) return;
-    const splats = new Splats(this.engine.device, seen.means);
-    splats.fill(seen.looked);
-    splats.show(this.engine.scene.gsplat);
+    const { looks } = this;
+    if (!(looks.form.kind in data)) return; // was asked for before the heads changed
+    let splats;
+    try {
+      splats = await looks.take(data, this.listener.eye());
+    } catch (error) {
+      if (this.way !== 'gpu') throw error;
+      await this.changeHeads('wasm'); // the scene is too much for the graphics device
+      return;
+    }
+    if (splats === null || this.closed || looks !== this.looks) return;
+    if (data.type === 'level') data.times.seen = performance.timeOrigin + performance.now();
+    const { engine } = this;
+    if (splats.count > 0) engine.exchange(() => splats.show(engine.scene.gsplat));
+    else splats.show(engine.scene.gsplat);
     this.splats = splats;
     this.count = data.count;
     await this.engine.drawn();
     if (this.closed) return;
+    looks.shown?.();
+    this.glanced = null;
+    this.parts = data.type === 'part' ? this.parts + 1 : this.parts;
+    if (data.type === 'part') return; // the rest of the level is on its way
     this.level = data.level;
     this.listener.onShown(data);
     this.working = false;
     this.step();
   }
 
-  takeOver(looked) {
-    const began = performance.now();
-    this.splats.fill(looked);
-    this.splats.refresh(this.engine.scene.gsplat);
-    this.engine.wake();
-    const now = performance.now();
-    this.looks.spent(now - began, now);
+  /** What an eye sees of the level that is shown, {shapes, colors} as textures hold them, for small pictures. */
+  glance() {
+    this.glanced ??= new Promise((resolve) => {
+      this.onGlance = resolve;
+      this.stream.postMessage({ type: 'glance', level: this.level, eye: this.listener.eye() });
+    });
+    return this.glanced;
   }
 
   /** Goes on towards the level that is wanted. Those whose bytes are there need not be shown one by one. */
@@ -90,7 +129,7 @@ export class Player {
     const there = this.have >= (this.ends[want - 1] ?? Infinity);
     this.working = true;
     this.stopped = null;
-    this.stream.postMessage({ type: 'show', level: there ? want : Math.min(this.level + 1, want) });
+    this.ask(there ? want : Math.min(this.level + 1, want));
   }
 
   stop(why) {
@@ -114,10 +153,9 @@ export class Player {
     this.step();
   }
 
-  /** Bytes of the decoder, of the workers that look, and of textures. */
+  /** Bytes of the decoder, of what evaluates the heads, and of textures. */
   get bytes() {
-    const looks = this.looks?.memory.reduce((sum, bytes) => sum + bytes, 0) ?? 0;
-    return { decoder: this.memory, looks, textures: this.splats?.bytes ?? 0 };
+    return { decoder: this.memory, looks: this.looks?.bytes ?? 0, textures: this.splats?.bytes ?? 0 };
   }
 
   close() {

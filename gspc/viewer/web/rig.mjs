@@ -1,7 +1,9 @@
 // The camera that the visitor holds: pose, pivot, lens, and what gestures do with them.
-import { PLAIN_LENS, fieldOfView, fitted, look, meanUp, move, orbit, poseBefore, poseOf, project, zoomFor } from './camera.mjs';
+import { poseOf, projectionOf, quaternionOf } from '../../../kernels/wasm/poses.mjs';
+import { PLAIN_LENS, fieldOfView, fitted, look, meanUp, move, orbit, poseBefore, zoomFor } from './camera.mjs';
 import { add, distance, dot, scaled } from './vectors.mjs';
 
+const NEAR = 0.01; // where gspc's rasterizer stops drawing
 const FAR = 1e6; // nothing is cut off there: the engine draws by order, not by depth
 const MIDDLE = 0.35; // what is looked at lies within this share of the picture's half sides
 
@@ -98,7 +100,7 @@ export class Rig {
     entity.setLocalPosition(...this.pose.eye);
     entity.setLocalRotation(...quaternionOf(this.pose));
     const seen = fitted(this.lens, this.zoom, width, height);
-    entity.camera.calculateProjection = (matrix) => project(matrix.data, seen, width, height, FAR);
+    entity.camera.calculateProjection = (matrix) => matrix.data.set(projectionOf(seen, width, height, NEAR, FAR));
   }
 
   /** As a text for links: eye, quaternion, zoom and reach. */
@@ -119,22 +121,6 @@ export class Rig {
     this.set({ eye: v.slice(0, 3), ...axesOf(v.slice(3, 7).map((value) => value / norm)) });
     return true;
   }
-}
-
-/** Unit quaternion x, y, z, w of the camera's axes, from its largest part. */
-export function quaternionOf({ right, up, back }) {
-  const [xx, yy, zz] = [right[0], up[1], back[2]];
-  const squares = [1 + xx - yy - zz, 1 - xx + yy - zz, 1 - xx - yy + zz, 1 + xx + yy + zz];
-  const i = squares.indexOf(Math.max(...squares));
-  const [xw, yw, zw] = [up[2] - back[1], back[0] - right[2], right[1] - up[0]];
-  const [xy, xz, yz] = [right[1] + up[0], back[0] + right[2], up[2] + back[1]];
-  const rows = [
-    [squares[0], xy, xz, xw],
-    [xy, squares[1], yz, yw],
-    [xz, yz, squares[2], zw],
-    [xw, yw, zw, squares[3]],
-  ];
-  return rows[i].map((value) => (value * 0.5) / Math.sqrt(squares[i]));
 }
 
 /** The axes of a unit quaternion. */

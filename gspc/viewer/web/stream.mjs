@@ -1,29 +1,45 @@
 // The worker that fetches and decodes: one level after another, each when the page asks for it.
 //
-// Page to worker: open, show, pause. Worker to page: index, progress, level, stopped.
+// Page to worker: open, form, show, glance, pause. Worker to page: index, progress, part (of a level), level, glance,
+// stopped.
+import { PcgsError } from '../../../kernels/wasm/errors.mjs';
+import { Levels } from '../../../kernels/wasm/levels.mjs';
 import { load } from '../../../kernels/wasm/pcgs.mjs';
-import { BytesSource, RangeSource, SourceError } from './ranges.mjs';
+import { spread } from '../../../kernels/wasm/poses.mjs';
+import { BytesSource, RangeSource } from '../../../kernels/wasm/sources.mjs';
+import { makeHelpers } from './helping.mjs';
+import { placedScene } from './placed.mjs';
 
-// Enough for the index of nearly every scene, and less than any level 1 but those of toys: nothing is fetched twice
-// and nothing that is not needed. What is missing of a longer index comes with a second request.
-const FIRST_BYTES = 4096;
+const MOST_CAMERAS = 16; // to bake for
+// Axes (right, down, forward) of cameras on all six sides.
+const AROUND = [
+  [[1, 0, 0], [0, 1, 0], [0, 0, 1]], [[-1, 0, 0], [0, 1, 0], [0, 0, -1]],
+  [[0, 0, -1], [0, 1, 0], [1, 0, 0]], [[0, 0, 1], [0, 1, 0], [-1, 0, 0]],
+  [[1, 0, 0], [0, 0, -1], [0, 1, 0]], [[1, 0, 0], [0, 0, 1], [0, -1, 0]],
+];
+
+/** ms, for pages and workers alike. */
+const sinceEpoch = () => performance.timeOrigin + performance.now();
 
 let core = null; // a promise
+let helpers = []; // that decode, too
 let source = null;
-let reader = null; // decodes what comes, each level once
-let fed = 0; // bytes of the source that the reader has
-let ends = []; // bytes of the file up to each level's end
-let parts = 1;
+let levels = null; // fetches and decodes
+let form = { kind: 'split', parts: 1 }; // in which levels are handed over
 let working = Promise.resolve(); // what was asked for is done one after another
 
 const handlers = {
-  open({ module, url, bytes, workers }) {
+  open({ module, url, bytes, form: wanted }) {
     core = load(module);
-    parts = workers;
+    helpers = makeHelpers(module);
+    form = wanted;
     source = bytes ? new BytesSource(new Uint8Array(bytes)) : new RangeSource(url, progress);
   },
   /** Fetches what is missing of `level`, decodes it and hands it over. */
-  show: ({ level }) => later(level, () => show(level)),
+  show: ({ level, eye }) => later(level, () => show(level, eye)),
+  form: ({ form: wanted }) => { form = wanted; },
+  /** What one eye sees of a level that was shown, for small pictures. */
+  glance: ({ level, eye }) => later(level, () => glance(level, eye)),
   pause: () => source?.pause(),
 };
 
@@ -32,7 +48,7 @@ export const onStreamMessage = ({ data }) => handlers[data.type](data);
 
 function later(level, work) {
   working = working.then(work).catch((error) => {
-    const kind = error instanceof SourceError ? error.kind : 'file';
+    const kind = error instanceof PcgsError ? error.kind : 'file';
     postMessage({ type: 'stopped', kind, message: error.message, level });
   });
 }
@@ -41,51 +57,60 @@ function progress(have) {
   postMessage({ type: 'progress', have });
 }
 
-async function show(level) {
+async function show(level, eye) {
   const pcgs = await core;
-  if (ends.length === 0) await begin(pcgs);
+  levels ??= new Levels(pcgs, source, {}, helpers);
+  const known = levels.ends.length > 0;
+  const ends = await levels.index();
+  if (!known) postMessage({ type: 'index', ends });
   const asked = Math.min(level, ends.length);
-  const end = ends[asked - 1];
-  await fetched(end);
-  const arrived = performance.timeOrigin + performance.now();
-  const scene = decoded(pcgs, asked);
-  const { split, transfer } = divided(scene, parts);
+  const near = form.kind === 'baked' ? null : await levels.near(asked, eye);
+  if (near !== null) hand(pcgs, near, { type: 'part', level: asked });
+  await levels.fetch(asked);
+  progress(Math.min(source.bytes.length, ends.at(-1)));
+  const arrived = sinceEpoch();
+  const scene = await levels.decoded(asked);
+  const decoded = sinceEpoch();
+  hand(pcgs, scene, { type: 'level', level: asked, times: { arrived, decoded } });
+}
+
+/** Hands a scene over to the page. */
+function hand(pcgs, scene, told) {
+  const { content, transfer } = handedOver(pcgs, scene);
   const { cameras, background, metadata, count } = scene;
-  const told = { type: 'level', level: asked, count, cameras, background, metadata, arrived, memory: pcgs.memory() };
-  postMessage({ ...told, split }, transfer);
+  const about = { count, cameras, background, metadata, box: boxOf(scene.anchors), memory: pcgs.memory() };
+  postMessage({ ...told, ...about, ...content }, transfer);
 }
 
-/** Has the reader know the index, and tells the page. */
-async function begin(pcgs) {
-  reader ??= pcgs.open();
-  let need = FIRST_BYTES;
-  while (ends.length === 0) {
-    await fetched(need);
-    const { offset, size } = reader.wanted();
-    ends = reader.ends();
-    if (ends.length === 0 && (size === 0 || offset + size <= need)) throw new SourceError('file', 'it has no index');
-    need = offset + size;
+/** A level in the form that the page wants. */
+function handedOver(pcgs, scene) {
+  if (form.kind === 'placed') {
+    const { placed, transfer } = placedScene(scene);
+    return { content: { placed }, transfer };
   }
-  postMessage({ type: 'index', ends });
-}
-
-/** Has the reader know the file's first `end` bytes, or all of it where it ends sooner. */
-async function fetched(end) {
-  const bytes = await source.upTo(end);
-  progress(Math.min(bytes.length, ends.at(-1) ?? bytes.length));
-  if (fed < bytes.length) reader.feed(bytes.subarray(fed), fed);
-  fed = bytes.length;
-  if (fed < end && ends.length > 0) throw new SourceError('file', `it is cut short: it ends after ${fed} of ${end} bytes`);
-}
-
-/** The scene up to a level: the reader goes on from the levels before; earlier ones are decoded again. */
-function decoded(pcgs, level) {
-  if (reader.next() === 0 || reader.next() > level) return pcgs.decode(source.bytes.subarray(0, ends[level - 1]), { upto: level });
-  for (;;) {
-    const at = reader.next();
-    const scene = reader.take();
-    if (at === level) return scene;
+  if (form.kind === 'baked') {
+    const baked = bakedScene(pcgs, scene);
+    return { content: { baked }, transfer: Object.values(baked).map((array) => array.buffer) };
   }
+  const { split, transfer } = divided(scene, form.parts);
+  return { content: { split }, transfer };
+}
+
+function bakedScene(pcgs, scene) {
+  const view = pcgs.view(scene);
+  try {
+    return { means: view.means(), ...view.bake(spread(camerasOf(scene), MOST_CAMERAS), form.degree) };
+  } finally {
+    view.free();
+  }
+}
+
+async function glance(level, eye) {
+  const view = (await core).view(await levels.decoded(level));
+  const [shapes, colors] = [new Uint16Array(view.count * 8), new Uint16Array(view.count * 4)];
+  view.look(eye, shapes, colors);
+  view.free();
+  postMessage({ type: 'glance', shapes, colors }, [shapes.buffer, colors.buffer]);
 }
 
 /** The scene's anchors in as many runs as there are workers to look at them, each with memory of its own. */
@@ -113,4 +138,29 @@ function divided(scene, wanted) {
     });
   }
   return { split, transfer };
+}
+
+/** The suggested cameras; around the scene, where there are none. */
+function camerasOf({ cameras, anchors }) {
+  if (cameras.length > 0) return cameras;
+  const [low, high] = boxOf(anchors);
+  const middle = low.map((value, a) => (value + high[a]) / 2);
+  const reach = Math.max(Math.hypot(...high.map((value, a) => value - low[a])), 1e-3);
+  const lens = { width: 400, height: 400, fx: 400, fy: 400, cx: 200, cy: 200 };
+  return AROUND.map(([right, down, forward]) => {
+    // The middle lies so far ahead of the camera that all of the scene is in its picture.
+    const row = (axis, more) => [...axis, more - axis.reduce((sum, value, a) => sum + value * middle[a], 0)];
+    return { ...lens, worldToCamera: [...row(right, 0), ...row(down, 0), ...row(forward, 1.2 * reach)] };
+  });
+}
+
+/** Low and high corner of the anchors. */
+function boxOf(anchors) {
+  const low = [Infinity, Infinity, Infinity];
+  const high = [-Infinity, -Infinity, -Infinity];
+  anchors.forEach((value, i) => {
+    low[i % 3] = Math.min(low[i % 3], value);
+    high[i % 3] = Math.max(high[i % 3], value);
+  });
+  return low[0] <= high[0] ? [low, high] : [[-1, -1, -1], [1, 1, 1]];
 }

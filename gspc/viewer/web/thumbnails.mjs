@@ -1,5 +1,5 @@
 // Small pictures of what the suggested cameras see, drawn without the engine: each Gaussian a dot, nearest first.
-import { poseOf } from './camera.mjs';
+import { poseOf } from '../../../kernels/wasm/poses.mjs';
 import { dot } from './vectors.mjs';
 
 const HEIGHT = 72;
@@ -18,7 +18,7 @@ export function fromHalf(bits) {
 /**
  * @param {HTMLCanvasElement} canvas takes its size from the camera
  * @param {object} camera as the stream suggests it
- * @param {{means: Float32Array, shapes: Uint32Array, colors: Uint16Array, count: number}} splats as textures hold them
+ * @param {{means: Float32Array, shapes: Uint16Array, colors: Uint16Array, count: number}} splats half floats, as the decoder gives them
  * @param {number[]} background RGB, 0 to 1
  */
 export function drawThumbnail(canvas, camera, splats, background) {
@@ -39,7 +39,7 @@ export function drawThumbnail(canvas, camera, splats, background) {
     if (depth < 0.01) continue;
     const u = ((camera.fx * dot(x, pose.right)) / depth + camera.cx) * by;
     const v = ((-camera.fy * dot(x, pose.up)) / depth + camera.cy) * by;
-    const scale = fromHalf(splats.shapes[i * 4] & 0xffff);
+    const scale = fromHalf(splats.shapes[i * 8]);
     const size = Math.min(LARGEST, Math.max(1, Math.round((1.5 * scale * camera.fx * by) / depth)));
     dab(picture, depths, width, Math.floor(u - size / 2 + 0.5), Math.floor(v - size / 2 + 0.5), size, depth, splats.colors, i * 4);
   }
