@@ -27,7 +27,7 @@ from gspc.ops.process import flushed_denormals, threads
 from gspc.rendering.frames import to_uint8, write_png
 from gspc.rendering.rasterizer import Backend, choose_backend
 from gspc.scene import Frame, SceneData, View
-from gspc.train import checkpoint
+from gspc.train import checkpoint, utility
 from gspc.train.gauges import StepReport
 from gspc.train.guards import FEWEST_ANCHORS, most_anchors, open_first_level, told_of_full_gpu
 from gspc.train.initialize import initial_model
@@ -135,7 +135,8 @@ def _fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObser
             run = _Run(framed, scene, output, options, observer, backend, ranks)
             run.train()
             held_out = run.judge()
-        trained = _trained(run, scene, framed.frame, options)
+            gains = run.measure()
+        trained = _trained(run, scene, framed.frame, options, gains)
         if ranks.first:
             _keep(output, trained, run.checkpoint)
         ranks.finish()
@@ -144,7 +145,9 @@ def _fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObser
     return FitResult(output, run.iterations, trained.model.anchors, psnr, held_out, seconds)
 
 
-def _trained(run: _Run, scene: SceneData, frame: Frame, options: FitOptions) -> storage.TrainedModel:
+def _trained(
+    run: _Run, scene: SceneData, frame: Frame, options: FitOptions, gains: storage.Gains | None
+) -> storage.TrainedModel:
     """What a finished run is worth keeping of."""
     return storage.TrainedModel(
         model=run.trainer.model.cpu(),
@@ -152,6 +155,7 @@ def _trained(run: _Run, scene: SceneData, frame: Frame, options: FitOptions) -> 
         background=scene.background,
         metadata={"scene": scene.name, "iterations": str(run.iterations), **dict(options.metadata)},
         frame=frame,
+        gains=gains,
     )
 
 
@@ -309,6 +313,20 @@ class _Run:
                 "poses may be wrong, or views too few or too far apart"
             )
         return held_out
+
+    def measure(self) -> storage.Gains | None:
+        """What refinements and later Gaussians are worth; see `utility.measured`. A signal saves a checkpoint
+        and raises Stopped, as in `train`."""
+        if not self.ranks.first:
+            return None
+        trainer = self.trainer
+        with deferred_signals() as asked, flushed_denormals():
+            gains = utility.measured(trainer, self.observer.message, lambda: asked.signal is not None)
+            if asked.signal is not None:
+                checkpoint.save(self.checkpoint, self.settings, trainer, self.estimated)
+                self.observer.message("interrupted; `--resume` goes on after the last iteration")
+                raise Stopped(asked.signal)
+        return gains
 
     def _progress(self, report: StepReport, left: float) -> FitProgress:
         trainer = self.trainer
