@@ -130,6 +130,11 @@ class StreamShape:
         return self.attributes[0].values
 
     @property
+    def version(self) -> int:
+        """The version of the format that streams of this shape have, and no other."""
+        return 2 if self.selective else 1
+
+    @property
     def scales(self) -> int:
         """Z, log scales of an anchor: 6, or 1 that stands for all of them."""
         return self.attributes[1].values
