@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from train_scenes import POOLED, SMALL, noise_scene, trainer
+from train_scenes import POOLED, noise_scene, trainer
 
 from gspc.train.trainer import Trainer
-from gspc.train.utility import FEWEST_VIEWS, MOST_VIEWS, Utility, chosen_views, measured
+from gspc.train.utility import MOST_VIEWS, Utility, chosen_views, measured
 
 
 def finished(change: dict[str, Any], recipe=POOLED) -> Trainer:
@@ -49,18 +50,64 @@ def test_gains_are_slopes_along_the_way(change: dict[str, Any]) -> None:
     stage = utility.finer[-1]
     _, _, middle, mask, visible = utility.asked
     before, after = (utility.trainer.attributes.stored(visible, at) for at in (stage - 1, stage))
-    for column in range(3):
-        gains = utility.refined[visible, column, stage - 2]
-        rows = gains.abs() > 0.2 * gains.abs().max()
-        way = (after[column] - before[column]) * rows.view(-1, *[1] * (after[column].ndim - 1))
-        ends = [[*middle[:column], middle[column] + s * 0.02 * way, *middle[column + 1 :]] for s in (-1, 1)]
-        low, high = (utility.decibels(values, mask) for values in ends)
-        assert (high - low) / 0.04 == pytest.approx(float(gains[rows].sum()), rel=0.1, abs=1e-4)
+    ways = [b - a for a, b in zip(before, after, strict=True)]
+    later = utility.first[visible]
+    stays = torch.where(later > 0, later, stage).amin(1) >= stage
+    for way in ways:
+        way[stays] = 0  # it has these steps from the start
+    ends = [[m + sign * 0.01 * way for m, way in zip(middle, ways, strict=True)] for sign in (-1, 1)]
+    low, high = (utility.decibels(values, mask) for values in ends)
+    predicted = float(utility.refined[visible, :, stage - 2].sum())
+    assert (high - low) / 0.02 == pytest.approx(predicted, rel=0.1)
+    assert not bool(utility.refined[visible[stays], :, stage - 2].any())
     if stage != utility.finer[0]:
         return
-    gains = utility.fresh[visible]
-    row, slot = divmod(int(gains.abs().argmax()), gains.shape[1])
-    moved = torch.zeros_like(mask)
-    moved[row, slot] = 0.02
-    low, high = (utility.decibels(middle, mask + s * moved) for s in (-1, 1))
-    assert (high - low) / 0.04 == pytest.approx(float(gains[row, slot]), rel=0.05)
+    new = (later > 1).float()
+    low, high = (utility.decibels(middle, mask + sign * 0.01 * new) for sign in (-1, 1))
+    predicted = float(utility.fresh[visible].sum())
+    assert (high - low) / 0.02 == pytest.approx(predicted, rel=0.1)
+
+
+def test_a_round_leaves_the_best_at_the_end_of_their_way() -> None:
+    utility = Recorded(finished({"refine_until": 2}))
+    shot = utility.trainer.shots.take(0, 99, scale=1.0, random_behind=False)
+    utility.settle(0.0)
+    utility.add(shot, 1.0)
+    first = utility.refined.clone()
+    utility.settle(0.1)
+    done = utility.done_refined
+    assert 0 < int(done.sum()) < done.numel() / 5 and float(first[done].min()) > 0
+    utility.add(shot, 1.0)
+    assert torch.equal(utility.refined[done], first[done])
+    _, _, middle, mask, visible = utility.asked
+    fine = utility.trainer.attributes.stored(visible, 2)
+    for column, (values, end) in enumerate(zip(middle, fine, strict=True)):
+        rows = done[visible, column, 0]
+        assert torch.equal(values[rows], end[rows])
+    assert torch.equal(mask > 0.99, utility.done_fresh[visible] | (utility.first[visible] == 1))
+
+
+def test_masked_pixels_say_nothing() -> None:
+    utility = Utility(finished({"refine_until": 2}))
+    shot = utility.trainer.shots.take(0, 99, scale=1.0, random_behind=False)
+    utility.settle(0.0)
+    utility.add(replace(shot, mask=torch.zeros(shot.target.shape[:2], dtype=torch.bool)), 1.0)
+    assert not bool(utility.refined.any()) and not bool(utility.fresh.any())
+
+
+def test_which_views_are_looked_at() -> None:
+    assert chosen_views(10, 30_000, 3) == list(range(10))
+    assert len(chosen_views(10_000, 300_000, 3)) == MOST_VIEWS
+    some = chosen_views(100, 1000, 3)
+    assert len(some) == 11 and some[0] == 0 and some[-1] >= 90
+    assert len(chosen_views(100, 2, 3)) == 2
+
+
+def test_what_cannot_be_measured() -> None:
+    heard: list[str] = []
+    made = finished({"refine_until": 2})
+    assert measured(made, heard.append, lambda: True) is None and len(heard) == 1
+    early = trainer(noise_scene(), POOLED, 40)
+    assert measured(early, heard.append, lambda: False) is None and len(heard) == 1
+    gains = measured(made, heard.append, lambda: False)
+    assert gains is not None and bool(gains.refined.any()) and bool(gains.fresh.any())

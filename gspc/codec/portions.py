@@ -33,7 +33,9 @@ AIM, ENOUGH = 0.992, 0.98  # of a size that a stream aims at, and that will do
 class Gains:
     """What parts of a scene are worth, in dB of its training views; N anchors, K Gaussians each, T stages."""
 
-    refined: F32  # [N, 3, T - 1] an attribute's step of stage t + 1 (at index t - 1) instead of the one before
+    refined: (
+        F32  # [N, 3, T - 1] an attribute's step of stage t + 1 (at index t - 1) instead of the one before
+    )
     fresh: F32  # [N, K] a Gaussian that appears after stage 1
 
 

@@ -346,9 +346,7 @@ def _encode_model(
         _check_levels(levels, scene.levels)
         return encode(scene, levels=levels, threads=threads), scene.levels
     _check_levels(levels, MAX_LEVELS)
-    data = encode_ranked(
-        scene, gains, levels=levels or DEFAULT_LEVELS, max_size=max_size, threads=threads
-    )
+    data = encode_ranked(scene, gains, levels=levels or DEFAULT_LEVELS, max_size=max_size, threads=threads)
     return data, len(_level_bytes(data))
 
 

@@ -168,8 +168,8 @@ class AttributeSource:
 
     @torch.no_grad()
     def stored(self, visible: Tensor, level: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Features, log scales and offsets of the anchors `visible` [v] as a stream restores them once `level`
-        has refined them, whatever of them the level shows."""
+        """Features, log scales and offsets of the anchors `visible` [v] in the steps of `level`, as a stream
+        restores them."""
         features, log_scales, offsets = (rows for rows, _ in self._rounded(visible, visible[:0], level))
         return features, log_scales, offsets
 

@@ -39,9 +39,7 @@ DIGIT, GAUSSIAN = 1.5, 20.0
 DECIBELS = 10 / math.log(10)
 
 
-def measured(
-    trainer: Trainer, say: Callable[[str], None], interrupted: Callable[[], bool]
-) -> Gains | None:
+def measured(trainer: Trainer, say: Callable[[str], None], interrupted: Callable[[], bool]) -> Gains | None:
     """What parts of a trained model are worth, on views of its scene. None where it has no parts, is not as
     its stream will hold it yet, or when the measuring was `interrupted`."""
     levels = trainer.model.shape.levels
