@@ -22,10 +22,12 @@ from gspc.format.shape import ATTRIBUTES
 
 DEFAULT_LEVELS = 6
 # What a part must be worth to be in a stream that may take any size: predicted dB per e-fold of the file's
-# bytes. Held-out views gain 0.3 to 0.6 of what is predicted, so 1.5 stands for about 0.08 dB for 10 % more.
-LEAST = 1.5
+# bytes. Held-out views gain 0.3 to 0.6 of what is predicted, so 1.2 stands for about 0.08 dB for 10 % more.
+LEAST = 1.2
 FRESH_BITS = 8.0  # that masks take for a Gaussian that appears, more or less
-TRIES = 6  # at a size
+NEXT = 1.6  # times the bytes of a level are those of the next one
+LEAST_GROWTH = 1.03  # of the bytes from level to level
+TRIES = 8  # at a size
 AIM, ENOUGH = 0.992, 0.98  # of a size that a stream aims at, and that will do
 
 
@@ -80,44 +82,55 @@ def encode_ranked(
     scene: QuantizedScene,
     gains: Gains,
     *,
-    levels: int = DEFAULT_LEVELS,
+    levels: int | None = None,
     max_size: int | None = None,
     threads: int = 0,
 ) -> bytes:
-    """The stream of a scene whose levels add its parts in the order of their use, `levels` of them.
+    """The stream of a scene whose levels add its parts in the order of their use.
 
-    `scene` has all levels of training, `gains` its anchors' rows. `max_size`: bytes that the stream should
-    come close to and not exceed; it then also holds parts that hardly pay, where they fit. Where its first
-    level alone takes more, that is all there is. Raises InputError as `encode`.
+    `scene` has all levels of training, `gains` its anchors' rows. `levels`: as many as there are to be; None:
+    `DEFAULT_LEVELS`, or fewer where they would add next to nothing each. `max_size`: bytes that the stream
+    should come close to and not exceed; it then also holds parts that hardly pay, where they fit. Where its
+    first level alone takes more, that is all there is. Raises InputError as `encode`.
     """
     moves = ranked(scene, gains, threads=threads)
 
     def stream(count: int) -> bytes:
-        ends = cuts(moves.first(count), levels)
+        parts = moves.first(count)
+        ends = cuts(parts, levels or _default_levels(parts))
         if len(ends) == 1:
             return encode(scene, levels=1, threads=threads)
-        return encode(selective(scene, moves, ends), threads=threads)
+        return encode(selective(scene, parts, ends), threads=threads)
 
     return stream(moves.paying) if max_size is None else _largest(stream, moves, max_size)
 
 
+def _default_levels(moves: Moves) -> int:
+    if not len(moves):
+        return 1
+    most = int(np.log(moves.ends[-1] / moves.start) / np.log(LEAST_GROWTH))
+    return min(max(1 + most, 2), DEFAULT_LEVELS)
+
+
 def _largest(stream: Callable[[int], bytes], moves: Moves, size: int) -> bytes:
-    """The stream of as many parts as come close to a size and do not exceed it, or that of none."""
+    """The stream of as many parts as come close to a size and do not exceed it, or that of none. Prices are
+    estimates, so it is looked for between one that fits and one that does not (regula falsi)."""
+    prices = np.concatenate([[0.0], np.cumsum(moves.bits) / 8])
     found = stream(0)
-    fitting, beyond, scale = 0, len(moves) + 1, 1.0
+    low, high = (0, len(found)), (len(moves), len(found) + int(prices[-1]))  # parts, bytes
+    unsure = True  # whether the upper end may fit, too
     for _ in range(TRIES):
-        if len(found) >= ENOUGH * size or beyond - fitting == 1:
+        if len(found) >= ENOUGH * size or low[0] == len(moves) or (not unsure and high[0] - low[0] <= 1):
             break
-        # Prices are estimates; each stream says by how much the bytes of its parts differ from them.
-        wanted = moves.start + (AIM * size - moves.start) / scale
-        count = int(np.searchsorted(moves.ends, wanted, side="right"))
-        count = min(max(count, fitting + 1), beyond - 1)
+        share = (AIM * size - low[1]) / max(high[1] - low[1], 1)
+        wanted = prices[low[0]] + share * (prices[high[0]] - prices[low[0]])
+        count = int(np.searchsorted(prices, wanted, side="right")) - 1
+        count = min(max(count, low[0] + 1), high[0] if unsure else high[0] - 1)
         made = stream(count)
-        scale = (len(made) - moves.start) / (moves.ends[count - 1] - moves.start)
         if len(made) <= size:
-            fitting, found = count, made
+            low, found = (count, len(made)), made
         else:
-            beyond = count
+            high, unsure = (count, len(made)), False
     return found
 
 
@@ -191,12 +204,14 @@ def _joined(parts: Sequence[Columns], start: int, gains: Gains) -> Moves:
 
 
 def cuts(moves: Moves, levels: int) -> list[int]:
-    """How many of the best parts there are at the end of each of `levels` levels: every level adds the same
-    share to the bytes before it. Fewer levels where there are too few parts."""
+    """How many of the best parts there are at the end of each of `levels` levels. The first parts are worth
+    most, so every level adds `NEXT` times the bytes that the one before adds. Fewer levels where there are
+    too few parts."""
     if levels == 1 or not len(moves):
         return [0]
-    marks = np.geomspace(moves.start, moves.ends[-1], levels)
-    between = np.searchsorted(moves.ends, marks[1:-1], side="right")
+    added = np.cumsum(NEXT ** np.arange(levels - 1))
+    marks = moves.start + (moves.ends[-1] - moves.start) * added / added[-1]
+    between = np.searchsorted(moves.ends, marks[:-1], side="right")
     return sorted({0, *(int(count) for count in between), len(moves)})
 
 

@@ -27,9 +27,9 @@ from gspc.train.masking import only_counting
 from gspc.train.shots import Shot, center_of
 from gspc.train.trainer import Trainer
 
-# A pass takes 0.6 of an iteration's time, which has more to do: together they take 2 % of a fit's time.
-SHARE = 0.033
-FEWEST_VIEWS, MOST_VIEWS = 8, 150
+# Of the iterations; a pass takes about as long as one. A short fit spends more, so that gains mean something.
+SHARE = 0.02
+FEWEST_VIEWS, MOST_VIEWS = 24, 150
 # How far later Gaussians are open in the middle of their way: those at 0.5 are not drawn.
 HALF_OPEN = 0.6
 # What rounds after the first take as done, as shares of the price of all parts.
@@ -46,10 +46,11 @@ def measured(trainer: Trainer, say: Callable[[str], None], interrupted: Callable
     if levels == 1 or not trainer.model.quantized:
         return None
     utility = Utility(trainer)
-    views = chosen_views(len(trainer.shots.views), trainer.iteration, utility.passes)
-    say(f"measuring what each refinement is worth on {len(views)} views")
-    for done in (0.0, *DONE):
+    count = len(trainer.shots.views)
+    say("measuring what each refinement is worth to the training views")
+    for number_of_round, done in enumerate((0.0, *DONE)):
         utility.settle(done)
+        views = chosen_views(count, trainer.iteration, utility.passes, number_of_round)
         for number in views:
             if interrupted():
                 return None
@@ -58,12 +59,13 @@ def measured(trainer: Trainer, say: Callable[[str], None], interrupted: Callable
     return utility.gains()
 
 
-def chosen_views(views: int, iterations: int, passes: int) -> list[int]:
-    """Numbers of the training views that are looked at, evenly spread: as many as `SHARE` of a run's
-    iterations lets each of its `passes` see."""
+def chosen_views(views: int, iterations: int, passes: int, turn: int = 0) -> list[int]:
+    """Numbers of the training views that are looked at, evenly spread, others in each round `turn`: as many
+    as `SHARE` of a run's iterations lets each of its `passes` see."""
     most = max(min(FEWEST_VIEWS, iterations), int(SHARE * iterations / passes))
     count = min(views, most, MOST_VIEWS)
-    return [i * views // count for i in range(count)]
+    shift = turn * views // (count * (1 + len(DONE)))
+    return [(i * views // count + shift) % views for i in range(count)]
 
 
 class Utility:
