@@ -74,8 +74,14 @@ class Moves:
 
     def taken(self, rows: NDArray[np.int64]) -> Moves:
         """Some of them, in this order."""
-        arrays = (self.anchor, self.column, self.stage, self.gain, self.bits)
-        return Moves(*(array[rows] for array in arrays), self.start, self.refined)  # type: ignore[arg-type]
+        return replace(
+            self,
+            anchor=self.anchor[rows],
+            column=self.column[rows],
+            stage=self.stage[rows],
+            gain=self.gain[rows],
+            bits=self.bits[rows],
+        )
 
 
 def encode_ranked(
@@ -196,8 +202,8 @@ def _gaussians(scene: QuantizedScene, bits: F64, gains: Gains, position: Sequenc
 
 
 def _joined(parts: Sequence[Columns], start: int, gains: Gains) -> Moves:
-    columns = (np.concatenate(rows) for rows in zip(*parts, strict=True))
-    moves = Moves(*columns, start, gains.refined.shape)
+    anchor, column, stage, gain, bits = (np.concatenate(rows) for rows in zip(*parts, strict=True))
+    moves = Moves(anchor, column, stage, gain, bits, start, gains.refined.shape)
     # Equal worth keeps the order of anchors, and so what belongs to one anchor together.
     order = np.argsort(-moves.gain / moves.bits, kind="stable")
     return moves.taken(order[moves.gain[order] > 0])

@@ -339,14 +339,14 @@ def _encode_model(
     extras.require("torch", "is a model, which")
     from gspc.codec import encode
     from gspc.codec.export import export_with_gains
-    from gspc.codec.portions import DEFAULT_LEVELS, encode_ranked
+    from gspc.codec.portions import encode_ranked
 
     scene, gains = export_with_gains(source.data, source.name)
     if gains is None:
         _check_levels(levels, scene.levels)
         return encode(scene, levels=levels, threads=threads), scene.levels
     _check_levels(levels, MAX_LEVELS)
-    data = encode_ranked(scene, gains, levels=levels or DEFAULT_LEVELS, max_size=max_size, threads=threads)
+    data = encode_ranked(scene, gains, levels=levels, max_size=max_size, threads=threads)
     return data, len(_level_bytes(data))
 
 

@@ -19,7 +19,7 @@ import torch
 
 from gspc.codec import decode, encode
 from gspc.codec.export import export_gains, export_trained
-from gspc.codec.portions import DEFAULT_LEVELS, encode_ranked
+from gspc.codec.portions import encode_ranked
 from gspc.config import DataOptions
 from gspc.data import load_scene
 from gspc.data.start import prepared
