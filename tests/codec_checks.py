@@ -51,5 +51,5 @@ def assert_symbols(scene: QuantizedScene, symbols: Symbols, level: int) -> None:
         alive = np.repeat(mask[rows] > 0, 3, axis=1)
         np.testing.assert_array_equal(symbols.features[at[0]], features[at[0]])
         np.testing.assert_array_equal(symbols.scaling[at[1]], scaling[at[1]])
-        got = symbols.offsets.reshape(len(rows), -1)
+        got = symbols.offsets.reshape(len(rows), offsets.shape[1])
         np.testing.assert_array_equal(got[at[2]], (offsets * alive)[at[2]])

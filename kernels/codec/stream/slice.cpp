@@ -46,16 +46,23 @@ void each_offset(const SliceScratch& scratch, Work work) {
     for (size_t a = 3 * i; a < 3 * i + 3; ++a) work(j++, a);
 }
 
+// Short rows, three offsets, are many.
+template <class From, class To>
+To copy_row(From from, size_t width, To to) {
+  if (width != 3) return std::copy_n(from, width, to);
+  to[0] = from[0];
+  to[1] = from[1];
+  to[2] = from[2];
+  return to + 3;
+}
+
 // Tables of scratch.places move together, without those between: a run has no place for Gaussians that are
 // not alive. They move within their arrays, always to the front.
 void gather_tables(SliceScratch& scratch, size_t width, TritModel trit_model) {
   MixtureRun& run = scratch.mixtures;
   const auto move = [&](auto& tables) {
-    auto to = tables.begin();
-    for (const RunRow& row : scratch.places) {
-      const auto from = tables.begin() + static_cast<std::ptrdiff_t>(row.table);
-      to = to == from ? to + static_cast<std::ptrdiff_t>(width) : std::copy_n(from, width, to);
-    }
+    auto* to = tables.data();
+    for (const RunRow& row : scratch.places) to = copy_row(tables.data() + row.table, width, to);
   };
   if (trit_model != TritModel::unbounded) return move(scratch.trit_tables);
   for (size_t c = 0; c < 2; ++c) {
@@ -72,34 +79,38 @@ void refine_rows(Streams& streams, const StreamModel& model, SliceState& state, 
   const StreamHeader& h = model.header;
   const size_t width = attribute == kOffsets ? 3 : static_cast<size_t>(h[attribute].values);
   predict_trits(model, state, scratch, stage, attribute);
-  find_places(h, state, scratch, attribute, level);
-  gather_tables(scratch, width, h[attribute].trit_model);
-  const size_t n = scratch.places.size() * width;
   std::vector<int32_t>& values = state.symbols[attribute];
-  std::vector<int32_t>& k = scratch.symbols;
-  k.resize(n);
+  const size_t of_anchor = static_cast<size_t>(h[attribute].values);
+  find_places(h, state, scratch, attribute, level);
+  // All anchors, all their values: they are refined where they are.
+  const bool whole = attribute != kOffsets && scratch.rows.size() == state.count;
+  if (!whole) gather_tables(scratch, width, h[attribute].trit_model);
+  const size_t n = scratch.places.size() * width;
+  if (!whole) {
+    scratch.symbols.resize(n);
+    int32_t* to = scratch.symbols.data();
+    for (const RunRow& row : scratch.places) to = copy_row(values.data() + row.value, width, to);
+  }
+  int32_t* const k = whole ? values.data() : scratch.symbols.data();
   scratch.trits.resize(n);
-  size_t j = 0;
-  for (const RunRow& row : scratch.places) {
-    std::copy_n(values.data() + row.value, width, k.data() + j);
-    if constexpr (Streams::kWriting) {
-      const int from = h[attribute].step_level(streams.source->final_stage);
-      const int32_t* source = streams.source->symbols[attribute].data() + row.value;
-      for (size_t i = 0; i < width; ++i)
-        scratch.trits[j + i] = static_cast<int8_t>(at_level(source[i], from, stage) - 3 * k[j + i]);
-    }
-    j += width;
+  if constexpr (Streams::kWriting) {
+    const int from = h[attribute].step_level(streams.source->final_stage);
+    const int32_t* source = streams.source->symbols[attribute].data();
+    size_t j = 0;
+    for (const RunRow& row : scratch.places)
+      for (size_t i = row.value; i < row.value + width; ++i, ++j)
+        scratch.trits[j] = static_cast<int8_t>(at_level(source[i], from, stage) - 3 * k[j]);
   }
   code_trits(streams, scratch, escapes, h[attribute].trit_model, n);
-  const size_t of_anchor = static_cast<size_t>(h[attribute].values);
   charge(streams, refined_component(attribute), width,
          [&](size_t r) { return scratch.places[r].value / of_anchor; });
-  if (GSPC_DISPATCH(refine_kernel)(k.data(), scratch.trits.data(), n) > static_cast<uint32_t>(kMaxSymbol))
+  if (GSPC_DISPATCH(refine_kernel)(k, scratch.trits.data(), n) > static_cast<uint32_t>(kMaxSymbol))
     stream_fail("a refined symbol is beyond 23 bits");
-  j = 0;
+  if (whole) return;
+  const int32_t* refined = k;
   for (const RunRow& row : scratch.places) {
-    std::copy_n(k.data() + j, width, values.data() + row.value);
-    j += width;
+    copy_row(refined, width, values.data() + row.value);
+    refined += width;
   }
 }
 
