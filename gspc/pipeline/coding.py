@@ -10,6 +10,7 @@ from operator import gt
 from typing import TYPE_CHECKING
 
 from gspc import extras
+from gspc.config import TARGET_SIZE
 from gspc.errors import BitstreamError, InputError, UsageError
 from gspc.format.limits import INDEX_WINDOW, MAX_LEVELS, MAX_MEMORY
 from gspc.pipeline.arriving import decode_pipe, decode_ranges, is_stream, ranges_of
@@ -334,8 +335,8 @@ def as_stream(source: Source, *, threads: int = 0) -> Source:
 def _encode_model(
     source: Source, levels: int | None, max_size: int | None, threads: int
 ) -> tuple[bytes, int]:
-    """The stream of a model, and how many levels it could have; near `max_size` where the model says which
-    parts to leave out."""
+    """The stream of a model, and how many levels it could have; near `max_size`, or the size that its fit
+    aimed at, where the model says which parts to leave out."""
     extras.require("torch", "is a model, which")
     from gspc.codec import encode
     from gspc.codec.export import export_with_gains
@@ -346,7 +347,9 @@ def _encode_model(
         _check_levels(levels, scene.levels)
         return encode(scene, levels=levels, threads=threads), scene.levels
     _check_levels(levels, MAX_LEVELS)
-    data = encode_ranked(scene, gains, levels=levels, max_size=max_size, threads=threads)
+    aim = scene.metadata.get(TARGET_SIZE, "")
+    size = int(aim) if max_size is None and levels is None and aim.isdecimal() else max_size
+    data = encode_ranked(scene, gains, levels=levels, max_size=size, threads=threads)
     return data, len(_level_bytes(data))
 
 

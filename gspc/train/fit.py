@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from gspc.config import FitOptions, checkpoint_path, preview_path
+from gspc.config import TARGET_SIZE, FitOptions, checkpoint_path, preview_path
 from gspc.data import suggested_cameras
 from gspc.data.frame import Framed
 from gspc.data.start import prepared
@@ -149,11 +149,12 @@ def _trained(
     run: _Run, scene: SceneData, frame: Frame, options: FitOptions, gains: storage.Gains | None
 ) -> storage.TrainedModel:
     """What a finished run is worth keeping of."""
+    aim = {} if options.target_size is None else {TARGET_SIZE: str(options.target_size)}
     return storage.TrainedModel(
         model=run.trainer.model.cpu(),
         cameras=suggested_cameras(scene.views),
         background=scene.background,
-        metadata={"scene": scene.name, "iterations": str(run.iterations), **dict(options.metadata)},
+        metadata={"scene": scene.name, "iterations": str(run.iterations), **aim, **dict(options.metadata)},
         frame=frame,
         gains=gains,
     )

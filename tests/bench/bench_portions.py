@@ -1,6 +1,6 @@
 """Levels by the order of use against the levels of training, of models that are there: bytes and PSNR.
 
-    python tests/bench/bench_portions.py SCENE MODEL [MODEL ...] [-r 4] [--levels 6] [--views 25] [--keep DIR]
+    python tests/bench/bench_portions.py SCENE MODEL [MODEL ...] [-r 4] [--levels 8] [--views 25] [--keep DIR]
 
 A model without gains gets them here, from the training views of SCENE; with --keep the measured models are
 written to DIR, and found there the next time. PSNR is the mean over the held-out views, evenly spread ones of
@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument("scene", type=Path)
     parser.add_argument("model", type=Path, nargs="+")
     parser.add_argument("-r", dest="resolution", type=int)
-    parser.add_argument("--levels", type=int, default=DEFAULT_LEVELS)
+    parser.add_argument("--levels", type=int)
     parser.add_argument("--views", type=int)
     parser.add_argument("--keep", type=Path)
     arguments = parser.parse_args()
