@@ -11,6 +11,27 @@ from gspc.format.shape import Coder
 
 EXAMPLE = "gspc compress model.pt --levels 3 -o scene.pcgs"
 
+Levels = Annotated[
+    int | None,
+    typer.Option(
+        "--levels",
+        metavar="L",
+        min=1,
+        help="Of a model: levels to write, 1 to 8, 6 by default; what each adds is ranked by its use. Of "
+        "a .pcgs, or a model of gspc 0.1.0: the first L, by default all.",
+    ),
+]
+MaxSize = Annotated[
+    str | None,
+    typer.Option(
+        "--max-size",
+        metavar="SIZE",
+        help="Write what fits into this size, such as 8MB or 500k: of a model the refinements and "
+        "Gaussians of most use, of a .pcgs as many levels as fit and of the next one the parts of the "
+        "scene that fit.",
+    ),
+]
+
 
 def command(
     source: Annotated[
@@ -21,26 +42,8 @@ def command(
             help="A model.pt, or a .pcgs to take levels from; - or nothing reads stdin.",
         ),
     ] = None,
-    levels: Annotated[
-        int | None,
-        typer.Option(
-            "--levels",
-            metavar="L",
-            min=1,
-            help="Of a model: levels to write, 1 to 8, 6 by default; what each adds is ranked by its use. Of "
-            "a .pcgs, or a model of gspc 0.1.0: the first L, by default all.",
-        ),
-    ] = None,
-    max_size: Annotated[
-        str | None,
-        typer.Option(
-            "--max-size",
-            metavar="SIZE",
-            help="Write what fits into this size, such as 8MB or 500k: of a model the refinements and "
-            "Gaussians of most use, of a .pcgs as many levels as fit and of the next one the parts of the "
-            "scene that fit.",
-        ),
-    ] = None,
+    levels: Levels = None,
+    max_size: MaxSize = None,
     output: Annotated[
         str | None,
         typer.Option(

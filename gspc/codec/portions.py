@@ -27,7 +27,7 @@ LEAST = 1.2
 FRESH_BITS = 8.0  # that masks take for a Gaussian that appears, more or less
 NEXT = 1.6  # times the bytes of a level are those of the next one
 LEAST_GROWTH = 1.03  # of the bytes from level to level
-TRIES = 8  # at a size
+TRIES = 10  # at a size
 AIM, ENOUGH = 0.992, 0.98  # of a size that a stream aims at, and that will do
 
 
@@ -73,7 +73,7 @@ class Moves:
         return self.taken(np.arange(count))
 
     def taken(self, rows: NDArray[np.int64]) -> Moves:
-        """Some of them, in this order."""
+        """Some of them, rows [n], in this order."""
         return replace(
             self,
             anchor=self.anchor[rows],
@@ -120,15 +120,16 @@ def _default_levels(moves: Moves) -> int:
 
 def _largest(stream: Callable[[int], bytes], moves: Moves, size: int) -> bytes:
     """The stream of as many parts as come close to a size and do not exceed it, or that of none. Prices are
-    estimates, so it is looked for between one that fits and one that does not (regula falsi)."""
+    estimates, so it is looked for between one that fits and one that does not, in turns by the share of their
+    bytes and in the middle."""
     prices = np.concatenate([[0.0], np.cumsum(moves.bits) / 8])
     found = stream(0)
     low, high = (0, len(found)), (len(moves), len(found) + int(prices[-1]))  # parts, bytes
     unsure = True  # whether the upper end may fit, too
-    for _ in range(TRIES):
+    for attempt in range(TRIES):
         if len(found) >= ENOUGH * size or low[0] == len(moves) or (not unsure and high[0] - low[0] <= 1):
             break
-        share = (AIM * size - low[1]) / max(high[1] - low[1], 1)
+        share = 0.5 if attempt % 2 else (AIM * size - low[1]) / max(high[1] - low[1], 1)
         wanted = prices[low[0]] + share * (prices[high[0]] - prices[low[0]])
         count = int(np.searchsorted(prices, wanted, side="right")) - 1
         count = min(max(count, low[0] + 1), high[0] if unsure else high[0] - 1)
