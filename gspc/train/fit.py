@@ -318,7 +318,7 @@ class _Run:
     def measure(self) -> storage.Gains | None:
         """What refinements and later Gaussians are worth; see `utility.measured`. A signal saves a checkpoint
         and raises Stopped, as in `train`."""
-        if not self.ranks.first:
+        if not (self.ranks.first and self.options.recipe.levels.ranked):
             return None
         trainer = self.trainer
         with deferred_signals() as asked, flushed_denormals():
