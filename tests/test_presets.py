@@ -36,6 +36,7 @@ PUBLISHED = {
     "refine_until": 0,
     "progressive_scaling": True,
     "progressive_offsets": False,
+    "ranked": False,
     "trits": "learned",
     "accumulate": "none",
     "chunks": 5,
