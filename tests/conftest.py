@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from cli_tools import Cli
+from shared_builds import once, settle
 
 from gspc.ops.kernels import kernels
 
@@ -19,6 +20,11 @@ from gspc.ops.kernels import kernels
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ON_HOST = Path(__file__).with_name("cuda_on_host.hpp")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> None:
+    settle(tmp_path_factory)
 
 
 @pytest.fixture
@@ -39,20 +45,21 @@ def isa(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def host_library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+def host_library() -> ctypes.CDLL:
     """The CUDA kernels, compiled for the host by the emulation of cuda_on_host.hpp."""
     from gspc.ops import cuda
 
     compiler = shutil.which("g++")
     if compiler is None:
         pytest.skip("g++ is not on this machine")
-    target = tmp_path_factory.mktemp("cuda") / "kernels.so"
     units = [str(path) for path in cuda.sources() if path.suffix == ".cu"]
     flags = ["-x", "c++", "-std=c++17", "-O1", "-Wno-unknown-pragmas", "-fPIC", "-shared", "-include"]
-    subprocess.run(
-        [compiler, *flags, str(ON_HOST), "-o", str(target), *units], check=True, capture_output=True
-    )
-    return cuda.load(target)
+
+    def build(place: Path) -> None:
+        command = [compiler, *flags, str(ON_HOST), "-o", str(place / "kernels.so"), *units]
+        subprocess.run(command, check=True, capture_output=True)
+
+    return cuda.load(once("cuda", build) / "kernels.so")
 
 
 @pytest.fixture

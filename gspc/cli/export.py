@@ -126,7 +126,8 @@ def command(
         check=not no_check,
     )
     data, rest = options.load_part(source, upto=upto, region=region, threads=threads, max_memory=memory)
-    wanted = replace(wanted, upto=rest)
+    box = options.region_numbers(region) if data.kind == "tiles" else None
+    wanted = replace(wanted, upto=rest, region=box)
     with console.status("exporting") as report:
         result = pipeline.export(data, wanted, threads=threads, max_memory=memory, report=report)
     for warning in result.warnings:

@@ -231,11 +231,12 @@ def load_part(
 ) -> tuple[Source, int | None]:
     """`load`, and what is still to be done for `upto`.
 
-    Of a web address, or with a region, what is asked for is decoded at once, and nothing else is read.
+    Of a web address, or with a region, what is asked for is decoded at once, and nothing else is read. Of an
+    index of tiles nothing is decoded yet: it is the same whatever the region.
     """
     from gspc import pipeline
 
-    if region is None and not pipeline.is_address(name):
+    if (region is None and not pipeline.is_address(name)) or pipeline.is_tiles(name):
         return load(name), upto
     box = region_numbers(region)
     found = str(name) if name not in (None, "-") else console.stdin_bytes(NOTHING_GIVEN)

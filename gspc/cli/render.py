@@ -71,10 +71,9 @@ def command(
     process.limit_threads(threads)
     from gspc import pipeline
 
-    data, upto = options.load_part(source, upto=upto, region=region, threads=threads, max_memory=memory)
-    scene = _scene(
-        data, upto=upto, threads=threads, max_memory=memory, coarse=coarse, source_frame=source_frame
-    )
+    limits = {"threads": threads, "max_memory": memory}
+    data, upto = options.load_part(source, upto=upto, region=region, **limits)
+    scene = _scene(data, upto=upto, region=region, coarse=coarse, source_frame=source_frame, **limits)
     chosen = pipeline.choose_cameras(
         scene,
         directory=cameras,
@@ -124,8 +123,17 @@ def _kind(output: str) -> str:
     return "directory"
 
 
-def _scene(data: Source, *, upto: int | None, coarse: bool, source_frame: str | None, **limits: Any) -> Any:
-    """The scene to draw: decoded, or a splat of another tool. Raises UsageError for what means nothing."""
+def _scene(
+    data: Source,
+    *,
+    upto: int | None,
+    region: str | None,
+    coarse: bool,
+    source_frame: str | None,
+    **limits: Any,
+) -> Any:
+    """The scene to draw: decoded, of tiles, of which none is decoded yet, or a splat of another tool. Raises
+    UsageError for what means nothing."""
     from gspc import pipeline
 
     if data.kind == "splats":
@@ -134,7 +142,10 @@ def _scene(data: Source, *, upto: int | None, coarse: bool, source_frame: str | 
     if data.kind == "tiles":
         given = (("--coarse", coarse), ("--source-frame", source_frame is not None))
         pipeline.refuse_options(data, given)
-        return pipeline.tiled_scene(data, upto=upto, on_note=lambda note: options.say_notes([note]), **limits)
+        box = options.region_numbers(region)
+        return pipeline.tiled_scene(
+            data, upto=upto, region=box, on_note=lambda note: options.say_notes([note]), **limits
+        )
     if source_frame is not None:
         raise UsageError(f"{data.name}: is no splat of another tool; leave out --source-frame")
     return _restored(data, upto=upto, coarse=coarse, **limits)

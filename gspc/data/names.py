@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from gspc.data.images import SUFFIXES
+from gspc.data.report import spelled
 
 MAX_FILES = 500_000  # of one folder that are looked through
 # Pictures in folders of these names are no photographs of the scene.
@@ -53,8 +54,12 @@ def is_inside(name: str) -> bool:
 
 
 def labels(names: Sequence[str]) -> list[str]:
-    """What views are called: their names; for paths that lead elsewhere, what follows their common folder."""
-    plains = [plain(name) for name in names]
+    """What views are called: their names as text; for paths that lead elsewhere, what follows their common
+    folder."""
+    return [spelled(name) for name in _short([plain(name) for name in names])]
+
+
+def _short(plains: list[str]) -> list[str]:
     strange = [name for name in plains if not is_inside(name)]
     if not strange:
         return plains

@@ -61,6 +61,7 @@ from gspc.pipeline.source import Source as Source
 from gspc.pipeline.source import load_source as load_source
 from gspc.pipeline.source import naming as naming
 from gspc.pipeline.tiling import JoinedTiles as JoinedTiles
+from gspc.pipeline.tiling import is_tiles as is_tiles
 from gspc.pipeline.tiling import join_tiles as join_tiles
 from gspc.pipeline.tiling import refuse_options as refuse_options
 from gspc.pipeline.tiling import split_tiles as split_tiles

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -70,6 +68,9 @@ class WebRanges:
         return self._whole[offset : offset + size]
 
     def _request(self, offset: int, size: int) -> bytes:
+        import urllib.error
+        import urllib.request
+
         asked = {"Range": f"bytes={offset}-{offset + size - 1}", "Accept-Encoding": "identity"}
         try:
             request = urllib.request.Request(self.name, headers=asked)

@@ -16,8 +16,8 @@ from gspc.pipeline.comparison import Levels
 from gspc.pipeline.heldout import TrainingSplit
 from gspc.pipeline.photographs import Reading, Wanted, as_trained
 from gspc.pipeline.source import Given, Source, source_of
+from gspc.pipeline.stream_facts import made_with
 from gspc.pipeline.teaching import load_views
-from gspc.switches import made_with
 
 if TYPE_CHECKING:
     import numpy as np

@@ -114,8 +114,8 @@ def refuse_splats(source: Source, what: str) -> None:
     `what` is what was asked for."""
     if source.kind == "tiles":
         raise InputError(
-            "is an index of tiles; gspc render, inspect-bitstream and export take it as a whole, other "
-            "commands and --region its streams",
+            "is an index of tiles; gspc render, inspect-bitstream and export take it as a whole, what else "
+            "there is takes its streams",
             source=source.name,
         )
     if source.kind == "splats":

@@ -17,20 +17,21 @@ from gspc.config import TARGET_SIZE, FitOptions, checkpoint_path, preview_path
 from gspc.data import suggested_cameras
 from gspc.data.frame import Framed
 from gspc.data.start import prepared
-from gspc.errors import BackendError, InputError, OutputError, Stopped, UsageError
+from gspc.errors import InputError, OutputError, Stopped
 from gspc.model import storage
 from gspc.model.anchors import ModelShape
 from gspc.model.loaded import Loaded
-from gspc.ops import cuda
 from gspc.ops.heads.tinycudann import fused_heads
 from gspc.ops.process import flushed_denormals, threads
 from gspc.rendering.frames import to_uint8, write_png
 from gspc.rendering.rasterizer import Backend, choose_backend
 from gspc.scene import Frame, SceneData, View
 from gspc.train import checkpoint, utility
+from gspc.train.coarse import SHARED, Coarse
 from gspc.train.gauges import StepReport
 from gspc.train.guards import FEWEST_ANCHORS, most_anchors, open_first_level, told_of_full_gpu
 from gspc.train.initialize import initial_model
+from gspc.train.introduce import introduce
 from gspc.train.lock import only_fit_of
 from gspc.train.log import TrainingLog, training_log
 from gspc.train.process import Asked, deferred_signals, seeded, settled_objects
@@ -129,10 +130,11 @@ class _Silent:
 def _fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserver) -> FitResult:
     started = time.monotonic()
     backend = choose_backend(device_of_rank(options.device))
-    framed = prepared(scene)
+    coarse = Coarse.load(options.coarse) if options.coarse is not None else None
+    framed = prepared(scene, coarse.frame if coarse is not None else None)
     with threads(options.threads), seeded(options.seed, backend.device), joined(backend.device) as ranks:
         with told_of_full_gpu():
-            run = _Run(framed, scene, output, options, observer, backend, ranks)
+            run = _Run(framed, scene, output, options, observer, backend, ranks, coarse)
             run.train()
             held_out = run.judge()
             gains = run.measure()
@@ -192,11 +194,13 @@ class _Run:
         observer: FitObserver,
         backend: Backend,
         ranks: Ranks,
+        coarse: Coarse | None = None,
     ) -> None:
+        self.coarse = coarse
         self.options, self.observer, self.output = options, observer, output
         self.ranks = ranks
         self.checkpoint = checkpoint_path(output)
-        _introduce(backend, options, observer)
+        introduce(backend, options, observer.message)
         asked = options.iterations or options.recipe.schedule.iterations
         self.iterations = asked or (30_000 if backend.name == "cuda" else 3_000)
         self.settings = run_settings(scene, options, self.iterations, ranks.count)
@@ -223,7 +227,9 @@ class _Run:
         """A trainer of a new model, or of the checkpoint's."""
         options, recipe = self.options, self.options.recipe
         shape = ModelShape.of(recipe, options.level_count, options.weights)
-        if saved is None:
+        if saved is None and self.coarse is not None:
+            model = self.coarse.start(framed.scene, shape)
+        elif saved is None:
             reference = recipe.representation.grid == "reference"
             for note in framed.notes():
                 self.observer.message(note)
@@ -239,7 +245,9 @@ class _Run:
             model.heads.logits = fused_heads(*sizes)
         schedule = Schedule.of(recipe, self.iterations)
         limits = options.max_anchors, options.target_size, options.gpu_memory
-        return Trainer(framed.scene, model, schedule, backend, recipe, *limits, self.ranks)
+        trainer = Trainer(framed.scene, model, schedule, backend, recipe, *limits, self.ranks)
+        trainer.frozen = SHARED if self.coarse is not None else trainer.frozen
+        return trainer
 
     def train(self) -> None:
         """All iterations that are left."""
@@ -369,30 +377,3 @@ class _Run:
             self._save(log)
         except OutputError as error:
             self.observer.message(f"warning: no checkpoint this time: {error}")
-
-
-def _introduce(backend: Backend, options: FitOptions, observer: FitObserver) -> None:
-    """Says where the fit runs. Raises BackendError where that cannot do what is asked for."""
-    observer.message(backend.reason)
-    if backend.name == "cuda":
-        observer.message(cuda.summary())
-    if options.heads_precision == "bf16":
-        _check_bf16(backend)
-    if options.heads_backend == "tinycudann":
-        _check_tinycudann(backend, options)
-
-
-def _check_tinycudann(backend: Backend, options: FitOptions) -> None:
-    if backend.name != "cuda":
-        raise BackendError("--heads-backend tinycudann needs a CUDA device; give gspc")
-    if options.heads_precision == "bf16":
-        raise UsageError("--heads-backend tinycudann computes in half precision; leave out --heads-precision")
-
-
-def _check_bf16(backend: Backend) -> None:
-    if backend.name != "cuda":
-        raise BackendError(
-            "--heads-precision bf16 needs a CUDA device: on a CPU the fused float32 heads are faster"
-        )
-    if not torch.cuda.is_bf16_supported(including_emulation=False):
-        raise BackendError(f"--heads-precision bf16: {backend.device} has no bfloat16; give float32")
