@@ -53,18 +53,20 @@ def test_gains_are_slopes_along_the_way(change: dict[str, Any]) -> None:
     ways = [b - a for a, b in zip(before, after, strict=True)]
     later = utility.first[visible]
     stays = torch.where(later > 0, later, stage).amin(1) >= stage
-    for way in ways:
-        way[stays] = 0  # it has these steps from the start
+    # Each row the way that gains, or noise would cancel; those that have these steps from the start not at all.
+    gains = utility.refined[visible, :, stage - 2]
+    for way, signs in zip(ways, gains.sign().unbind(1), strict=True):
+        way *= signs.view(-1, *[1] * (way.ndim - 1))
     ends = [[m + sign * 0.01 * way for m, way in zip(middle, ways, strict=True)] for sign in (-1, 1)]
     low, high = (utility.decibels(values, mask) for values in ends)
-    predicted = float(utility.refined[visible, :, stage - 2].sum())
+    predicted = float(gains.abs().sum())
     assert (high - low) / 0.02 == pytest.approx(predicted, rel=0.1)
-    assert not bool(utility.refined[visible[stays], :, stage - 2].any())
+    assert not bool(gains[stays].any())
     if stage != utility.finer[0]:
         return
-    new = (later > 1).float()
+    new = utility.fresh[visible].sign() * (later > 1)
     low, high = (utility.decibels(middle, mask + sign * 0.01 * new) for sign in (-1, 1))
-    predicted = float(utility.fresh[visible].sum())
+    predicted = float(utility.fresh[visible].abs().sum())
     assert (high - low) / 0.02 == pytest.approx(predicted, rel=0.1)
 
 
