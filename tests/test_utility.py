@@ -58,7 +58,7 @@ def test_gains_are_slopes_along_the_way(change: dict[str, Any]) -> None:
     # Every row goes the way that gains; otherwise chance would cancel most of it.
     gains = utility.refined[visible, :, stage - 2]
     for way, signs in zip(ways, gains.sign().unbind(1), strict=True):
-        way *= signs.view(-1, *[1] * (way.ndim - 1))
+        way.mul_(signs.view(-1, *[1] * (way.ndim - 1)))
     ends = [[m + sign * 0.01 * way for m, way in zip(middle, ways, strict=True)] for sign in (-1, 1)]
     low, high = (utility.decibels(values, mask) for values in ends)
     predicted = float(gains.abs().sum())
