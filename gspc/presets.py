@@ -31,6 +31,7 @@ PCGS = Recipe(
         refine_until=0,
         progressive_scaling=True,
         progressive_offsets=False,
+        ranked=False,
         trits="learned",
     ),
     Contexts(

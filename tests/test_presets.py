@@ -36,6 +36,7 @@ PUBLISHED = {
     "refine_until": 0,
     "progressive_scaling": True,
     "progressive_offsets": False,
+    "ranked": False,
     "trits": "learned",
     "accumulate": "none",
     "chunks": 5,
@@ -358,7 +359,7 @@ def test_wrong_arguments_are_one_line(cli: Cli, tmp_path: Path, args: list[str],
 
 def test_options_of_files_are_options_of_fit() -> None:
     ours = {entry.name for kind in (DataOptions, FitOptions) for entry in fields(kind)}
-    assert set(fit_settings.OPTIONS) == ours - {"resume", "log", "recipe", "metadata"}
+    assert set(fit_settings.OPTIONS) == ours - {"resume", "log", "recipe", "metadata", "coarse"}
 
 
 def test_help_prints_the_presets(cli: Cli) -> None:

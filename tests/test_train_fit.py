@@ -218,7 +218,7 @@ def test_bf16_heads_are_for_cuda(folder, tmp_path, monkeypatch):
     with pytest.raises(BackendError, match="--heads-precision bf16 needs a CUDA device"):
         run(folder, tmp_path / "model.pt", options(heads_precision="bf16"))
     # The arithmetic itself runs on every device.
-    monkeypatch.setattr(sys.modules[fit.__module__], "_check_bf16", lambda backend: None)
+    monkeypatch.setattr("gspc.train.introduce._check_bf16", lambda backend: None)
     result, _ = run(folder, tmp_path / "model.pt", options(heads_precision="bf16", iterations=40))
     assert result.psnr > 10 and not load_model(result.path).model.heads.bf16
 

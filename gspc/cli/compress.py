@@ -11,6 +11,27 @@ from gspc.format.shape import Coder
 
 EXAMPLE = "gspc compress model.pt --levels 3 -o scene.pcgs"
 
+Levels = Annotated[
+    int | None,
+    typer.Option(
+        "--levels",
+        metavar="L",
+        min=1,
+        help="Of a model: levels to write, 1 to 8, 6 by default; what each adds is ranked by its use. Of "
+        "a .pcgs, or a model of gspc 0.1.0: the first L, by default all.",
+    ),
+]
+MaxSize = Annotated[
+    str | None,
+    typer.Option(
+        "--max-size",
+        metavar="SIZE",
+        help="Write what fits into this size, such as 8MB or 500k: of a model the refinements and "
+        "Gaussians of most use, of a .pcgs as many levels as fit and of the next one the parts of the "
+        "scene that fit.",
+    ),
+]
+
 
 def command(
     source: Annotated[
@@ -21,19 +42,8 @@ def command(
             help="A model.pt, or a .pcgs to take levels from; - or nothing reads stdin.",
         ),
     ] = None,
-    levels: Annotated[
-        int | None,
-        typer.Option("--levels", metavar="L", min=1, help="Write the first L levels; by default all."),
-    ] = None,
-    max_size: Annotated[
-        str | None,
-        typer.Option(
-            "--max-size",
-            metavar="SIZE",
-            help="Write as many levels as fit into this size, such as 8MB or 500k, and of the next level the "
-            "parts of the scene that fit.",
-        ),
-    ] = None,
+    levels: Levels = None,
+    max_size: MaxSize = None,
     output: Annotated[
         str | None,
         typer.Option(
@@ -55,7 +65,8 @@ def command(
     """Write a model as a progressive stream.
 
     A stream (.pcgs) holds the scene in levels, from coarse to fine, and everything that is needed to draw
-    them. Given a .pcgs this keeps the first levels of it; the model is not needed then.
+    them. Of a model every level adds what is of most use by then, and what is not worth its bytes is left
+    out. Given a .pcgs this keeps the first levels of it; the model is not needed then.
     """
     most = None if max_size is None else options.byte_count(max_size, "--max-size")
     target = targets.binary(output, "a stream", force=force, source=source)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gspc.codec import predict, step_table
+from gspc.codec.portions import Gains
 from gspc.errors import InputError
 from gspc.format import units
 from gspc.format.scene import (
@@ -46,6 +47,21 @@ def export_model(source: Path | bytes, name: str = "model") -> QuantizedScene:
     return export_trained(load_model(source, name))
 
 
+def export_with_gains(source: Path | bytes, name: str = "model") -> tuple[QuantizedScene, Gains | None]:
+    """A `model.pt` quantized, and what parts of the scene are worth, if that was measured. Raises InputError
+    when it is not one."""
+    trained = load_model(source, name)
+    return export_trained(trained), export_gains(trained)
+
+
+def export_gains(trained: TrainedModel) -> Gains | None:
+    """What parts of the scene that `export_trained` gives are worth, if that was measured."""
+    if trained.gains is None:
+        return None
+    kept = _kept(trained, first_level(trained.model.masks).numpy())
+    return Gains(trained.gains.refined.numpy()[kept], trained.gains.fresh.numpy()[kept])
+
+
 @torch.no_grad()
 def export_trained(trained: TrainedModel) -> QuantizedScene:
     """Quantizes a trained model as the stream will hold it: dead anchors dropped, networks in integers,
@@ -54,12 +70,7 @@ def export_trained(trained: TrainedModel) -> QuantizedScene:
     if not model.quantized:
         calibrate(model)
     level_of = first_level(model.masks).numpy()
-    alive = level_of.any(1)
-    if not alive.any():
-        raise InputError("the model has no Gaussian left at any level; train with smaller --rate-weights")
-    alive &= _owned(trained)
-    if not alive.any():
-        raise InputError("the model has no anchor in the box of its tile; fit the tile with more iterations")
+    alive = _kept(trained, level_of)
     positions = model.positions.numpy()[alive].astype(np.int64)
     shift = positions.min(0) // LATTICE * LATTICE
     spec = model.grid.spec
@@ -95,6 +106,18 @@ def export_trained(trained: TrainedModel) -> QuantizedScene:
         metadata=trained.metadata,
         frame=trained.frame,
     )
+
+
+def _kept(trained: TrainedModel, level_of: NDArray[np.uint8]) -> NDArray[np.bool_]:  # [N, K] -> [N]
+    """The anchors that the stream holds, by the levels at which their Gaussians appear. Raises InputError
+    where none is left."""
+    alive = level_of.any(1)
+    if not alive.any():
+        raise InputError("the model has no Gaussian left at any level; train with smaller --rate-weights")
+    alive &= _owned(trained)
+    if not alive.any():
+        raise InputError("the model has no anchor in the box of its tile; fit the tile with more iterations")
+    return alive
 
 
 def _owned(trained: TrainedModel) -> NDArray[np.bool_]:  # [N]

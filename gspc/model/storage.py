@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from gspc.errors import InputError
 from gspc.format import limits, usable
 from gspc.format.grid import GridPlane, GridSpec
+from gspc.format.shape import ATTRIBUTES
 from gspc.model.anchors import PER_ANCHOR, POSITION_CENTER, AnchorModel, ModelShape
 from gspc.model.loaded import Loaded
 from gspc.model.quantization import StepBase
@@ -25,6 +26,7 @@ from gspc.scene import Camera, Frame
 FORMAT = "gspc-model"
 VERSION = 3
 AGAIN = "run `gspc fit` again"
+GAIN_UNIT = 1e-6  # dB, of gains in the file
 
 # Limits of the sizes that no ingredient of a recipe is named after.
 SIZE_LIMITS = {
@@ -32,6 +34,15 @@ SIZE_LIMITS = {
     "pool_planes": (0, limits.MAX_PLANES),
     "refined": (0, 7),
 }
+
+
+@dataclass(frozen=True)
+class Gains:
+    """What parts of a model are worth: how far each raises the mean PSNR of the training views, in dB, the
+    others being there; see `gspc.train.utility`."""
+
+    refined: Tensor  # float32 [N, 3, S - 1]: features, scaling, offsets from the step of level t to the next
+    fresh: Tensor  # float32 [N, K]: a Gaussian that appears after level 1, at its level; 0 for others
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,7 @@ class TrainedModel:
     background: tuple[float, float, float]
     metadata: dict[str, str]
     frame: Frame = field(default_factory=Frame)  # of the user's coordinates, which cameras are in
+    gains: Gains | None = None  # None: never measured
 
 
 def model_to_dict(model: AnchorModel) -> dict[str, Any]:
@@ -181,18 +193,32 @@ def load(source: Path | bytes, name: str, expected: str, version: int, advice: s
 
 def save_model(path: Path, trained: TrainedModel) -> None:
     """Writes `model.pt`."""
-    save(
-        path,
-        {
-            "format": FORMAT,
-            "version": VERSION,
-            "model": model_to_dict(trained.model),
-            "cameras": [camera.to_plain() for camera in trained.cameras],
-            "background": list(trained.background),
-            "metadata": dict(trained.metadata),
-            "frame": trained.frame.to_plain(),
-        },
-    )
+    values = {
+        "format": FORMAT,
+        "version": VERSION,
+        "model": model_to_dict(trained.model),
+        "cameras": [camera.to_plain() for camera in trained.cameras],
+        "background": list(trained.background),
+        "metadata": dict(trained.metadata),
+        "frame": trained.frame.to_plain(),
+    }
+    if trained.gains is not None:
+        values["gains"] = {name: _short(getattr(trained.gains, name)) for name in ("refined", "fresh")}
+    save(path, values)
+
+
+def _short(gains: Tensor) -> Tensor:
+    """Gains [...] in `GAIN_UNIT` at half precision: ranking asks for no more."""
+    most = torch.finfo(torch.float16).max
+    return (gains / GAIN_UNIT).clamp(-most, most).half()
+
+
+def _gains(values: Loaded, model: AnchorModel) -> Gains:
+    def read(name: str, *shape: int) -> Tensor:
+        return values[name].tensor((model.anchors, *shape), torch.float16).float() * GAIN_UNIT
+
+    levels, offsets = model.shape.levels, model.shape.offsets
+    return Gains(read("refined", len(ATTRIBUTES), levels - 1), read("fresh", offsets))
 
 
 def _camera(values: Loaded) -> Camera:
@@ -233,4 +259,6 @@ def load_model(source: Path | bytes, name: str = "model") -> TrainedModel:
     cameras = tuple(_camera(camera) for camera in values["cameras"].items())
     # Models of earlier builds were trained in the user's coordinates.
     frame = frame_from(values["frame"]) if "frame" in values.names() else Frame()
-    return TrainedModel(model_from(values["model"]), cameras, (red, green, blue), texts, frame)
+    model = model_from(values["model"])
+    gains = _gains(values["gains"], model) if "gains" in values.names() else None
+    return TrainedModel(model, cameras, (red, green, blue), texts, frame, gains)

@@ -10,8 +10,9 @@ from operator import gt
 from typing import TYPE_CHECKING
 
 from gspc import extras
+from gspc.config import TARGET_SIZE
 from gspc.errors import BitstreamError, InputError, UsageError
-from gspc.format.limits import INDEX_WINDOW, MAX_MEMORY
+from gspc.format.limits import INDEX_WINDOW, MAX_LEVELS, MAX_MEMORY
 from gspc.pipeline.arriving import decode_pipe, decode_ranges, is_stream, ranges_of
 from gspc.pipeline.results import File
 from gspc.pipeline.source import Given, Source, load_source, naming, refuse_splats, source_of
@@ -93,12 +94,15 @@ def compress(
     threads: int = 0,
     coder: Coder = "lanes",
 ) -> Compressed:
-    """A model, or a stream to drop levels from, as a stream of its first `levels` levels (None: all).
+    """A model as a stream of `levels` levels, or the first `levels` levels of a stream (None: of a model a
+    few, of a stream all).
 
-    `max_size`: bytes that the stream must not exceed; as many levels as fit are kept, and of the next level
-    the slices that fit. UsageError is raised where not even one level does. `coder` torchac codes the symbols
-    with that package, if it is installed (BackendError), for comparison. Raises UsageError, InputError,
-    BitstreamError.
+    What the levels of a model add is ranked by its use, so that there can be more or fewer of them than in
+    training; a model of which no use was measured has the levels of its training, of which the first are
+    taken. `max_size`: bytes that the stream must not exceed; of a model as many parts as fit are in it, of a
+    stream as many levels, and of the next level the slices that fit. UsageError is raised where not even one
+    level does. `coder` torchac codes the symbols with that package, if it is installed (BackendError), for
+    comparison. Raises UsageError, InputError, BitstreamError.
 
     >>> import gspc
     >>> made = gspc.compress("model.pt", levels=2)
@@ -114,14 +118,14 @@ def compress(
 
         require(coder)
         if source.kind == "model":
-            data, available = _encode_model(source, levels, threads)
+            data, available = _encode_model(source, levels, max_size, threads)
             promised = available
         else:
             available, promised = _levels_of(source.data)
             _check_levels(levels, available)
             data = truncate_levels(source.data, levels or available)
         data = recode(data, coder)
-        written = levels or available
+        written = min(levels or available, available)
         slices = None
         if max_size is not None:
             data, written, slices = _fit(data, written, max_size)
@@ -325,18 +329,28 @@ def as_stream(source: Source, *, threads: int = 0) -> Source:
     if source.kind != "model":
         return source
     with naming(source.name):
-        return source.encoded_as(_encode_model(source, None, threads)[0])
+        return source.encoded_as(_encode_model(source, None, None, threads)[0])
 
 
-def _encode_model(source: Source, levels: int | None, threads: int) -> tuple[bytes, int]:
-    """The stream of a model's first levels, and how many levels the model has."""
+def _encode_model(
+    source: Source, levels: int | None, max_size: int | None, threads: int
+) -> tuple[bytes, int]:
+    """The stream of a model, and how many levels it could have; near `max_size`, or the size that its fit
+    aimed at, where the model says which parts to leave out."""
     extras.require("torch", "is a model, which")
     from gspc.codec import encode
-    from gspc.codec.export import export_model
+    from gspc.codec.export import export_with_gains
+    from gspc.codec.portions import encode_ranked
 
-    scene = export_model(source.data, source.name)
-    _check_levels(levels, scene.levels)
-    return encode(scene, levels=levels, threads=threads), scene.levels
+    scene, gains = export_with_gains(source.data, source.name)
+    if gains is None:
+        _check_levels(levels, scene.levels)
+        return encode(scene, levels=levels, threads=threads), scene.levels
+    _check_levels(levels, MAX_LEVELS)
+    aim = scene.metadata.get(TARGET_SIZE, "")
+    size = int(aim) if max_size is None and levels is None and aim.isdecimal() else max_size
+    data = encode_ranked(scene, gains, levels=levels, max_size=size, threads=threads)
+    return data, len(_level_bytes(data))
 
 
 def _check_levels(levels: int | None, available: int) -> None:

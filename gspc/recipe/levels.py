@@ -25,6 +25,13 @@ class Levels(Group):
     )
     progressive_scaling: bool = field(default=True, metadata=about("trits refine scaling, too"))
     progressive_offsets: bool = field(default=True, metadata=about("trits refine offsets, too"))
+    ranked: bool = field(
+        default=True,
+        metadata=about(
+            "streams add digits and Gaussians in the order of their use, measured when a fit ends; off: each "
+            "level adds all of its own"
+        ),
+    )
     trits: Trits = field(
         default="mixed",
         metadata=about(

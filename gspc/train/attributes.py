@@ -167,6 +167,18 @@ class AttributeSource:
         ]
 
     @torch.no_grad()
+    def stored(self, visible: Tensor, level: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Features, log scales and offsets of the anchors `visible` [v] in the steps of `level`, as a stream
+        restores them."""
+        features, log_scales, offsets = (rows for rows, _ in self._rounded(visible, visible[:0], level))
+        return features, log_scales, offsets
+
+    @torch.no_grad()
+    def pooled(self, visible: Tensor) -> Tensor | None:  # [v] -> [v, P]
+        """What the pool predicts for the anchors `visible`, as a stream restores it; None without one."""
+        return self.model.predicted_and_steps(self._settled_grid(), visible, steps=False)[0]
+
+    @torch.no_grad()
     def lattice(self) -> Lattice:
         """The lattice of the last iterations, in which grid, steps and centers stay as they are: computed
         once for a set of anchors, in the units of the stream."""

@@ -13,25 +13,25 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from gspc.config import FitOptions, checkpoint_path, preview_path
+from gspc.config import TARGET_SIZE, FitOptions, checkpoint_path, preview_path
 from gspc.data import suggested_cameras
 from gspc.data.frame import Framed
 from gspc.data.start import prepared
-from gspc.errors import BackendError, InputError, OutputError, Stopped, UsageError
+from gspc.errors import InputError, OutputError, Stopped
 from gspc.model import storage
 from gspc.model.anchors import ModelShape
 from gspc.model.loaded import Loaded
-from gspc.ops import cuda
 from gspc.ops.heads.tinycudann import fused_heads
 from gspc.ops.process import flushed_denormals, threads
 from gspc.rendering.frames import to_uint8, write_png
 from gspc.rendering.rasterizer import Backend, choose_backend
 from gspc.scene import Frame, SceneData, View
-from gspc.train import checkpoint
+from gspc.train import checkpoint, utility
 from gspc.train.coarse import SHARED, Coarse
 from gspc.train.gauges import StepReport
 from gspc.train.guards import FEWEST_ANCHORS, most_anchors, open_first_level, told_of_full_gpu
 from gspc.train.initialize import initial_model
+from gspc.train.introduce import introduce
 from gspc.train.lock import only_fit_of
 from gspc.train.log import TrainingLog, training_log
 from gspc.train.process import Asked, deferred_signals, seeded, settled_objects
@@ -137,7 +137,8 @@ def _fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObser
             run = _Run(framed, scene, output, options, observer, backend, ranks, coarse)
             run.train()
             held_out = run.judge()
-        trained = _trained(run, scene, framed.frame, options)
+            gains = run.measure()
+        trained = _trained(run, scene, framed.frame, options, gains)
         if ranks.first:
             _keep(output, trained, run.checkpoint)
         ranks.finish()
@@ -146,14 +147,18 @@ def _fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObser
     return FitResult(output, run.iterations, trained.model.anchors, psnr, held_out, seconds)
 
 
-def _trained(run: _Run, scene: SceneData, frame: Frame, options: FitOptions) -> storage.TrainedModel:
+def _trained(
+    run: _Run, scene: SceneData, frame: Frame, options: FitOptions, gains: storage.Gains | None
+) -> storage.TrainedModel:
     """What a finished run is worth keeping of."""
+    aim = {} if options.target_size is None else {TARGET_SIZE: str(options.target_size)}
     return storage.TrainedModel(
         model=run.trainer.model.cpu(),
         cameras=suggested_cameras(scene.views),
         background=scene.background,
-        metadata={"scene": scene.name, "iterations": str(run.iterations), **dict(options.metadata)},
+        metadata={"scene": scene.name, "iterations": str(run.iterations), **aim, **dict(options.metadata)},
         frame=frame,
+        gains=gains,
     )
 
 
@@ -195,7 +200,7 @@ class _Run:
         self.options, self.observer, self.output = options, observer, output
         self.ranks = ranks
         self.checkpoint = checkpoint_path(output)
-        _introduce(backend, options, observer)
+        introduce(backend, options, observer.message)
         asked = options.iterations or options.recipe.schedule.iterations
         self.iterations = asked or (30_000 if backend.name == "cuda" else 3_000)
         self.settings = run_settings(scene, options, self.iterations, ranks.count)
@@ -318,6 +323,20 @@ class _Run:
             )
         return held_out
 
+    def measure(self) -> storage.Gains | None:
+        """What refinements and later Gaussians are worth; see `utility.measured`. A signal saves a checkpoint
+        and raises Stopped, as in `train`."""
+        if not (self.ranks.first and self.options.recipe.levels.ranked):
+            return None
+        trainer = self.trainer
+        with deferred_signals() as asked, flushed_denormals():
+            gains = utility.measured(trainer, self.observer.message, lambda: asked.signal is not None)
+            if asked.signal is not None:
+                checkpoint.save(self.checkpoint, self.settings, trainer, self.estimated)
+                self.observer.message("interrupted; `--resume` goes on after the last iteration")
+                raise Stopped(asked.signal)
+        return gains
+
     def _progress(self, report: StepReport, left: float) -> FitProgress:
         trainer = self.trainer
         return FitProgress(
@@ -358,30 +377,3 @@ class _Run:
             self._save(log)
         except OutputError as error:
             self.observer.message(f"warning: no checkpoint this time: {error}")
-
-
-def _introduce(backend: Backend, options: FitOptions, observer: FitObserver) -> None:
-    """Says where the fit runs. Raises BackendError where that cannot do what is asked for."""
-    observer.message(backend.reason)
-    if backend.name == "cuda":
-        observer.message(cuda.summary())
-    if options.heads_precision == "bf16":
-        _check_bf16(backend)
-    if options.heads_backend == "tinycudann":
-        _check_tinycudann(backend, options)
-
-
-def _check_tinycudann(backend: Backend, options: FitOptions) -> None:
-    if backend.name != "cuda":
-        raise BackendError("--heads-backend tinycudann needs a CUDA device; give gspc")
-    if options.heads_precision == "bf16":
-        raise UsageError("--heads-backend tinycudann computes in half precision; leave out --heads-precision")
-
-
-def _check_bf16(backend: Backend) -> None:
-    if backend.name != "cuda":
-        raise BackendError(
-            "--heads-precision bf16 needs a CUDA device: on a CPU the fused float32 heads are faster"
-        )
-    if not torch.cuda.is_bf16_supported(including_emulation=False):
-        raise BackendError(f"--heads-precision bf16: {backend.device} has no bfloat16; give float32")

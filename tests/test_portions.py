@@ -1,0 +1,140 @@
+"""Parts of a scene in the order of their use: what levels hold, what decodes, what sizes come out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import synthetic
+
+from gspc.codec import decode, decode_symbols, encode, truncate_levels
+from gspc.codec.portions import Gains, cuts, encode_ranked, ranked, selective
+from gspc.format import check, describe
+from gspc.format.scene import QuantizedScene
+from gspc.reference.decode import decode_reference
+
+VARIANTS = {
+    "plain": synthetic.Variant(),
+    "default": synthetic.Variant(
+        pool=4, features=4, chunks=2, refined=7, trit_model=3, refine_until=2, scales=1
+    ),
+    "masks only": synthetic.Variant(refined=0),
+}
+
+
+def gains_of(scene: QuantizedScene, seed: int = 1) -> Gains:
+    rng = np.random.default_rng(seed)
+    shape = (len(scene.positions), 3, scene.levels - 1)
+    fresh = rng.normal(0.5, 1, scene.gaussian_level.shape).astype(np.float32)
+    return Gains(rng.normal(0, 1, shape).astype(np.float32), np.where(scene.gaussian_level > 1, fresh, 0.0))
+
+
+def made(variant: str, levels: int = 6) -> tuple[QuantizedScene, QuantizedScene]:
+    """A scene as training leaves it, and the same in levels by use."""
+    scene = synthetic.tiny(200, variant=VARIANTS[variant])
+    moves = ranked(scene, gains_of(scene))
+    return scene, selective(scene, moves, cuts(moves, levels))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_decodes_is_what_was_chosen(variant: str) -> None:
+    """Symbols, steps and masks of every level, from the definition."""
+    _, chosen = made(variant)
+    data = encode(chosen)
+    assert chosen.levels == len(describe(data).levels) == 6
+    for level in range(1, 7):
+        found = decode_symbols(data, level)
+        alive = (chosen.gaussian_level > 0) & (chosen.gaussian_level <= level)
+        order = np.lexsort(found.positions.T), np.lexsort(chosen.positions[alive.any(1)].T)
+        rows = np.flatnonzero(alive.any(1))[order[1]]
+        assert np.array_equal(found.positions[order[0]], chosen.positions[rows])
+        assert np.array_equal(found.gaussian_level[order[0]] > 0, alive[rows])
+        first = np.where(chosen.gaussian_level > 0, chosen.gaussian_level, 99).min(1)[rows]
+        for number, attribute in enumerate(chosen.shape.attributes):
+            step = np.array([attribute.step_level(chosen.stages[at - 1]) for at in first])
+            at = chosen.refined_at[rows, number]
+            step = step + ((at > 0) & (at <= level)).sum(1)
+            assert np.array_equal(found.step_levels[order[0], number], step)
+            symbols = chosen.symbols[number][rows].astype(np.int64)
+            for _ in range(attribute.step_level(chosen.stages[-1]) - 1):
+                coarser = step < attribute.step_level(chosen.stages[-1])
+                symbols = np.where(coarser[:, None], np.floor_divide(symbols + 1, 3), symbols)
+                step = step + coarser
+            if attribute.name == "offsets":
+                symbols = symbols * np.repeat(alive[rows], 3, axis=1)
+            got = (found.features, found.scaling, found.offsets.reshape(len(rows), -1))[number]
+            assert np.array_equal(got[order[0]], symbols), (level, attribute.name)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_levels_nest(variant: str) -> None:
+    scene, chosen = made(variant)
+    data = encode(chosen)
+    check(data)
+    last = [len(truncate_levels(data, level)) for level in range(1, 7)]
+    assert last == sorted(set(last)) and last[-1] == len(data)
+    for level in (1, 3, 6):
+        whole, cut = decode(data, upto=level), decode(truncate_levels(data, level))
+        assert whole.symbol_hash == cut.symbol_hash
+        assert decode_reference(data, upto=level)[0].symbol_hash == whole.symbol_hash
+    before = decode(encode(scene), upto=1).scene
+    found = decode(data, upto=1).scene
+    assert np.array_equal(np.sort(found.features, 0), np.sort(before.features, 0))
+
+
+def test_the_best_comes_first() -> None:
+    scene = synthetic.tiny(200)
+    gains = gains_of(scene)
+    moves = ranked(scene, gains)
+    worth = moves.gain / moves.bits
+    assert (np.diff(worth) <= 0).all() and (worth > 0).all() and (np.diff(moves.ends) > 0).all()
+    chosen = selective(scene, moves, cuts(moves, 4))
+    kept = scene.positions[np.isin(scene.positions, chosen.positions).all(1)]
+    assert len(chosen.positions) <= len(kept)
+    for step in range(2):
+        at = chosen.refined_at[:, :, step]
+        rows = [int(np.flatnonzero((scene.positions == position).all(1))[0]) for position in chosen.positions]
+        assert (gains.refined[rows, :, step][at > 0] > 0).all()
+    later = chosen.refined_at.astype(int)
+    assert (later[:, :, 1][later[:, :, 1] > 0] > later[:, :, 0][later[:, :, 1] > 0]).all()
+
+
+def test_what_hardly_pays_is_left_out() -> None:
+    scene = synthetic.tiny(200)
+    gains = gains_of(scene)
+    little = Gains(gains.refined * 1e-6, gains.fresh * 1e-6)
+    assert encode_ranked(scene, little) == encode(scene, levels=1)
+    moves = ranked(scene, little)
+    assert moves.paying == 0 and len(moves) > 100
+    assert ranked(scene, gains).paying > 100
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3, 8])
+def test_as_many_levels_as_wanted(levels: int) -> None:
+    scene = synthetic.tiny(300, variant=VARIANTS["default"])
+    data = encode_ranked(scene, gains_of(scene), levels=levels)
+    sizes = [level.offset + level.length for level in describe(data).levels]
+    assert len(sizes) == levels
+    added = np.diff(sizes)[1:]  # without level 2, which brings networks
+    assert (added[1:] > 0.8 * added[:-1]).all()
+
+
+def test_never_above_a_size_and_nearly_all_used() -> None:
+    scene = synthetic.tiny(2000, variant=VARIANTS["default"])
+    gains = gains_of(scene)
+    start, end = len(encode(scene, levels=1)), len(encode_ranked(scene, gains, max_size=10**9))
+    for size in np.linspace(1.1 * start, end, 10).astype(int).tolist():
+        assert 0.95 * size <= len(encode_ranked(scene, gains, max_size=size)) <= size
+    assert encode_ranked(scene, gains, max_size=start - 1) == encode(scene, levels=1)
+
+
+def test_gains_of_one_scene_do_not_depend_on_the_order_of_anchors() -> None:
+    scene = synthetic.tiny(200)
+    gains = gains_of(scene)
+    other = np.random.default_rng(2).permutation(200)
+    fields = ("positions", "features", "scaling", "offsets", "gaussian_level")
+    turned = replace(scene, **{name: getattr(scene, name)[other] for name in fields})
+    assert encode_ranked(turned, Gains(gains.refined[other], gains.fresh[other])) == encode_ranked(
+        scene, gains
+    )

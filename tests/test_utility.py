@@ -1,0 +1,118 @@
+"""Gains of refinements and later Gaussians: against finite differences, and what a fit keeps of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from train_scenes import POOLED, noise_scene, trainer
+
+from gspc.train.trainer import Trainer
+from gspc.train.utility import FEWEST_VIEWS, MOST_VIEWS, Utility, chosen_views, measured
+
+
+def finished(change: dict[str, Any], recipe=POOLED) -> Trainer:
+    """A trainer whose networks are integers; some Gaussians appear at later levels."""
+    made = trainer(noise_scene(), recipe.changed(**change), 99)
+    with torch.no_grad():
+        made.model.masks[::3, ::2, 0] = -5.0
+        made.model.masks[::3, ::2, 1:] = -9.0
+        made.model.masks[::3, ::2, 1 + torch.arange(2).repeat(1)] = 9.0
+        made.model.masks[::6, ::2, 1] = -9.0
+    made.step()
+    return made
+
+
+class Recorded(Utility):
+    """Keeps what the error was asked about."""
+
+    def error(self, *asked: Any) -> Tensor:
+        self.asked = asked
+        return super().error(*asked)
+
+    @torch.no_grad()
+    def decibels(self, values: list[Tensor], mask: Tensor) -> float:
+        """PSNR with other values."""
+        shot, anchors, _, _, visible = self.asked
+        return -10 * math.log10(float(super().error(shot, anchors, values, mask, visible)))
+
+
+@pytest.mark.parametrize("change", [{"refine_until": 2, "progressive_offsets": True, "chunks": 3}, {}])
+def test_gains_are_slopes_along_the_way(change: dict[str, Any]) -> None:
+    """Roughly: Gaussians of a model that has learned nothing are faint, and the rasterizer leaves out what is
+    fainter than 1/255, which has no gradient."""
+    utility = Recorded(finished(change))
+    shot = utility.trainer.shots.take(0, 99, scale=1.0, random_behind=False)
+    utility.settle(0.0)
+    utility.add(shot, 1.0)
+    stage = utility.finer[-1]
+    _, _, middle, mask, visible = utility.asked
+    before, after = (utility.trainer.attributes.stored(visible, at) for at in (stage - 1, stage))
+    ways = [b - a for a, b in zip(before, after, strict=True)]
+    later = utility.first[visible]
+    stays = torch.where(later > 0, later, stage).amin(1) >= stage
+    # Every row goes the way that gains; otherwise chance would cancel most of it.
+    gains = utility.refined[visible, :, stage - 2]
+    for way, signs in zip(ways, gains.sign().unbind(1), strict=True):
+        way.mul_(signs.view(-1, *[1] * (way.ndim - 1)))
+    ends = [[m + sign * 0.01 * way for m, way in zip(middle, ways, strict=True)] for sign in (-1, 1)]
+    low, high = (utility.decibels(values, mask) for values in ends)
+    predicted = float(gains.abs().sum())
+    assert (high - low) / 0.02 == pytest.approx(predicted, rel=0.35)
+    assert not bool(gains[stays].any())
+    if stage != utility.finer[0]:
+        return
+    new = utility.fresh[visible].sign() * (later > 1)
+    low, high = (utility.decibels(middle, mask + sign * 0.01 * new) for sign in (-1, 1))
+    predicted = float(utility.fresh[visible].abs().sum())
+    assert (high - low) / 0.02 == pytest.approx(predicted, rel=0.35)
+
+
+def test_a_round_leaves_the_best_at_the_end_of_their_way() -> None:
+    utility = Recorded(finished({"refine_until": 2}))
+    shot = utility.trainer.shots.take(0, 99, scale=1.0, random_behind=False)
+    utility.settle(0.0)
+    utility.add(shot, 1.0)
+    first = utility.refined.clone()
+    utility.settle(0.1)
+    done = utility.done_refined
+    assert 0 < int(done.sum()) < done.numel() / 5 and float(first[done].min()) > 0
+    utility.add(shot, 1.0)
+    assert torch.equal(utility.refined[done], first[done])
+    _, _, middle, mask, visible = utility.asked
+    fine = utility.trainer.attributes.stored(visible, 2)
+    for column, (values, end) in enumerate(zip(middle, fine, strict=True)):
+        rows = done[visible, column, 0]
+        assert torch.equal(values[rows], end[rows])
+    assert torch.equal(mask > 0.99, utility.done_fresh[visible] | (utility.first[visible] == 1))
+
+
+def test_masked_pixels_say_nothing() -> None:
+    utility = Utility(finished({"refine_until": 2}))
+    shot = utility.trainer.shots.take(0, 99, scale=1.0, random_behind=False)
+    utility.settle(0.0)
+    utility.add(replace(shot, mask=torch.zeros(shot.target.shape[:2], dtype=torch.bool)), 1.0)
+    assert not bool(utility.refined.any()) and not bool(utility.fresh.any())
+
+
+def test_which_views_are_looked_at() -> None:
+    assert chosen_views(10, 30_000, 3) == list(range(10))
+    assert len(chosen_views(10_000, 300_000, 3)) == MOST_VIEWS
+    rounds = [chosen_views(100, 1000, 3, turn) for turn in range(3)]
+    assert all(len(set(some)) == FEWEST_VIEWS and min(some) < 5 and max(some) > 90 for some in rounds)
+    assert len({number for some in rounds for number in some}) > 2 * FEWEST_VIEWS
+    assert len(chosen_views(100, 2, 3)) == 2
+
+
+def test_what_cannot_be_measured() -> None:
+    heard: list[str] = []
+    made = finished({"refine_until": 2})
+    assert measured(made, heard.append, lambda: True) is None and len(heard) == 1
+    early = trainer(noise_scene(), POOLED, 40)
+    assert measured(early, heard.append, lambda: False) is None and len(heard) == 1
+    gains = measured(made, heard.append, lambda: False)
+    assert gains is not None and bool(gains.refined.any()) and bool(gains.fresh.any())
