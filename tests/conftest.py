@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -46,12 +47,19 @@ def host_library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     compiler = shutil.which("g++")
     if compiler is None:
         pytest.skip("g++ is not on this machine")
-    target = tmp_path_factory.mktemp("cuda") / "kernels.so"
-    units = [str(path) for path in cuda.sources() if path.suffix == ".cu"]
-    flags = ["-x", "c++", "-std=c++17", "-O1", "-Wno-unknown-pragmas", "-fPIC", "-shared", "-include"]
-    subprocess.run(
-        [compiler, *flags, str(ON_HOST), "-o", str(target), *units], check=True, capture_output=True
-    )
+    directory = tmp_path_factory.mktemp("cuda")
+    units = [path for path in cuda.sources() if path.suffix == ".cu"]
+    flags = ["-x", "c++", "-std=c++17", "-O1", "-Wno-unknown-pragmas", "-fPIC", "-include", str(ON_HOST)]
+
+    def compiled(unit: Path) -> str:
+        made = str(directory / f"{unit.stem}.o")
+        subprocess.run([compiler, *flags, "-c", str(unit), "-o", made], check=True, capture_output=True)
+        return made
+
+    with ThreadPoolExecutor(2) as workers:
+        objects = list(workers.map(compiled, units))
+    target = directory / "kernels.so"
+    subprocess.run([compiler, "-shared", "-o", str(target), *objects], check=True, capture_output=True)
     return cuda.load(target)
 
 

@@ -24,6 +24,7 @@ static dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 #define __global__ static
 #define __device__ static
+#define __host__
 #define __constant__ static const
 #define __shared__ static
 #define __launch_bounds__(threads)

@@ -28,25 +28,28 @@ from gspc.errors import BackendError
 NVCC_FLAGS = ("-O3", "-std=c++17", "-shared", "-cudart", "static", "-Xcompiler", "-fPIC")
 BUILD_TIMEOUT = 600  # seconds; it takes about three
 
-_POINTER, _INT, _COUNT = ctypes.c_void_p, ctypes.c_int, ctypes.c_uint64
+POINTER, INT, COUNT, FLOAT = ctypes.c_void_p, ctypes.c_int32, ctypes.c_uint64, ctypes.c_float
 _SIGNATURES: dict[str, tuple[list[Any], Any]] = {
-    "gspc_photometric_partials": ([_INT, _INT], ctypes.c_int64),
-    "gspc_photometric_forward": ([_POINTER, _POINTER, _INT, _INT, _INT, *[_POINTER] * 4], _INT),
-    "gspc_photometric_backward": ([_POINTER, _POINTER, _INT, _INT, _INT, *[_POINTER] * 4], _INT),
+    "gspc_photometric_partials": ([INT, INT], ctypes.c_int64),
+    "gspc_photometric_forward": ([POINTER, POINTER, INT, INT, INT, *[POINTER] * 4], INT),
+    "gspc_photometric_backward": ([POINTER, POINTER, INT, INT, INT, *[POINTER] * 4], INT),
+    # Those that take a structure, which says all of what they are about, and a stream.
     **{
-        f"gspc_rate_{name}": ([_POINTER, _POINTER], _INT)
+        f"gspc_{name}": ([POINTER, POINTER], INT)
         for name in (
-            "appearance",
-            "trits",
-            "three_way",
-            "gaussian_trits",
-            "chunk_inputs",
-            "chunk_inputs_backward",
+            "mlp_forward",
+            "mlp_backward",
+            "rate_appearance",
+            "rate_trits",
+            "rate_three_way",
+            "rate_gaussian_trits",
+            "rate_chunk_inputs",
+            "rate_chunk_inputs_backward",
         )
     },
-    "gspc_grid_pack_signs": ([_POINTER, _COUNT, _POINTER, _POINTER], _INT),
-    "gspc_grid_forward": ([_POINTER, _INT, _POINTER, _POINTER, _COUNT, _POINTER, _POINTER], _INT),
-    "gspc_grid_backward": ([_POINTER, _INT, *[_POINTER] * 3, _COUNT, *[_POINTER] * 4], _INT),
+    "gspc_grid_pack_signs": ([POINTER, COUNT, POINTER, POINTER], INT),
+    "gspc_grid_forward": ([POINTER, INT, POINTER, POINTER, COUNT, POINTER, POINTER], INT),
+    "gspc_grid_backward": ([POINTER, INT, *[POINTER] * 3, COUNT, *[POINTER] * 4], INT),
 }
 
 
@@ -175,6 +178,22 @@ def call(name: str, *arguments: Any) -> None:
 def stream(tensor: Tensor) -> int:  # of any shape, [...]
     """The current stream of the tensor's device, as the kernels take it."""
     return int(torch.cuda.current_stream(tensor.device).cuda_stream)
+
+
+def run(name: str, about: ctypes.Structure, like: Tensor) -> None:  # of any shape, [...]
+    """Calls one of `_SIGNATURES` that takes a structure, on the device of `like`."""
+    with on_device(like):
+        call(name, ctypes.byref(about), stream(like))
+
+
+def pointer(tensor: Tensor | None) -> int | None:  # of any shape, [...]
+    """Where a tensor lies; None where there is none."""
+    return None if tensor is None else tensor.data_ptr()
+
+
+def in_rows(tensor: Tensor) -> Tensor:  # [n, w] -> [n, w]
+    """With values of a row side by side; rows may be part of wider ones."""
+    return tensor if tensor.stride(1) == 1 or tensor.shape[1] == 1 else tensor.contiguous()
 
 
 def on_device(tensor: Tensor) -> Any:  # of any shape, [...]

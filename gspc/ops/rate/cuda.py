@@ -13,26 +13,26 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from gspc.ops import cuda as kernels
+from gspc.ops.cuda import COUNT, FLOAT, INT, POINTER, in_rows
 from gspc.ops.rate.types import AttributeRows
 
 MAX_CHUNKS, BLOCK = 32, 256
-_POINTER, _COUNT, _INT, _FLOAT = ctypes.c_void_p, ctypes.c_uint64, ctypes.c_int32, ctypes.c_float
 
 
 class _Call(ctypes.Structure):
     """`RateCall` of kernels/cuda/rate.cuh."""
 
     _fields_ = (
-        *((name, _COUNT) for name in ("n", "width", "groups")),
-        *((name, _POINTER) for name in ("values", "center", "octaves", "r")),
-        *((name, _COUNT) for name in ("value_stride", "center_stride", "octave_stride", "r_stride", "key")),
-        *((name, _FLOAT) for name in ("base", "refinement")),
-        *((name, _INT) for name in ("noisy", "finest", "coarser", "chunks")),
-        *((name, _POINTER) for name in ("weights", "trits", "bits", "by_log_step", "partial")),
-        *((name, _POINTER) for name in ("sums", "total", "by_values", "by_center", "by_octaves", "by_r")),
-        *((name, _POINTER) for name in ("so_far", "trits_out")),
-        *((name, _COUNT * MAX_CHUNKS) for name in ("first", "end")),
-        *((name, _POINTER * MAX_CHUNKS) for name in ("outputs", "by_outputs")),
+        *((name, COUNT) for name in ("n", "width", "groups")),
+        *((name, POINTER) for name in ("values", "center", "octaves", "r")),
+        *((name, COUNT) for name in ("value_stride", "center_stride", "octave_stride", "r_stride", "key")),
+        *((name, FLOAT) for name in ("base", "refinement")),
+        *((name, INT) for name in ("noisy", "finest", "coarser", "chunks")),
+        *((name, POINTER) for name in ("weights", "trits", "bits", "by_log_step", "partial")),
+        *((name, POINTER) for name in ("sums", "total", "by_values", "by_center", "by_octaves", "by_r")),
+        *((name, POINTER) for name in ("so_far", "trits_out")),
+        *((name, COUNT * MAX_CHUNKS) for name in ("first", "end")),
+        *((name, POINTER * MAX_CHUNKS) for name in ("outputs", "by_outputs")),
     )
 
 
@@ -63,7 +63,7 @@ def trits(rows: AttributeRows, finest: int, coarser: int) -> tuple[Tensor, Tenso
     so_far, found = (rows.values.new_empty(rows.values.shape) for _ in range(2))
     call.finest, call.coarser = finest, coarser
     call.so_far, call.trits_out = so_far.data_ptr(), found.data_ptr()
-    _run("gspc_rate_trits", call, rows.values)
+    kernels.run("gspc_rate_trits", call, rows.values)
     return so_far, found
 
 
@@ -81,11 +81,6 @@ def gaussian_trit_bits(
         rows.base, refinement, finest, coarser, weights, *rows.tensors
     )
     return found
-
-
-def _in_rows(tensor: Tensor) -> Tensor:
-    """With values of a row side by side; rows may be part of wider ones."""
-    return tensor if tensor.stride(1) == 1 or tensor.shape[1] == 1 else tensor.contiguous()
 
 
 def _attribute(base: float, refinement: int, tensors: Sequence[Tensor]) -> _Call:
@@ -122,11 +117,6 @@ def _slopes(call: _Call, names: Sequence[str], tensors: Sequence[Tensor]) -> lis
     return [*found, log_step]
 
 
-def _run(name: str, call: _Call, like: Tensor) -> None:
-    with kernels.on_device(like):
-        kernels.call(name, ctypes.byref(call), kernels.stream(like))
-
-
 def _set_chunks(call: _Call, bounds: Sequence[tuple[int, int]]) -> None:
     call.chunks = len(bounds)
     for k, (first, end) in enumerate(bounds):
@@ -142,7 +132,7 @@ class _Appearance(torch.autograd.Function):
     def forward(
         ctx: Any, base: float, refinement: int, seed: int | None, weights: Tensor, *tensors: Tensor
     ) -> tuple[Tensor, Tensor]:
-        rows, chunks = [_in_rows(t) for t in tensors[:4]], [t.contiguous() for t in tensors[4:]]
+        rows, chunks = [in_rows(t) for t in tensors[:4]], [t.contiguous() for t in tensors[4:]]
         call = _attribute(base, refinement, rows)
         call.noisy, call.key = seed is not None, seed or 0
         own = [t.shape[1] // 3 for t in chunks]
@@ -156,7 +146,7 @@ class _Appearance(torch.autograd.Function):
         for k, chunk in enumerate(chunks):
             call.outputs[k] = chunk.data_ptr()
             call.by_outputs[k] = slopes[4 + k].data_ptr() if slopes else None
-        _run("gspc_rate_appearance", call, weights)
+        kernels.run("gspc_rate_appearance", call, weights)
         ctx.save_for_backward(sums, *slopes[:-1])
         ctx.mark_non_differentiable(sums)
         return total, sums
@@ -176,14 +166,14 @@ class _ChunkInputs(torch.autograd.Function):
     def forward(
         ctx: Any, base: float, refinement: int, ends: list[int], *tensors: Tensor
     ) -> tuple[Tensor, ...]:
-        rows = [_in_rows(t) for t in tensors]
+        rows = [in_rows(t) for t in tensors]
         call = _attribute(base, refinement, rows)
         bounds = list(itertools.pairwise(ends))
         _set_chunks(call, bounds)
         inputs = tuple(rows[0].new_empty(len(rows[0]), 2 * end - first) for first, end in bounds)
         for k, made in enumerate(inputs):
             call.by_outputs[k] = made.data_ptr()
-        _run("gspc_rate_chunk_inputs", call, rows[0])
+        kernels.run("gspc_rate_chunk_inputs", call, rows[0])
         ctx.save_for_backward(*rows)
         ctx.constants = base, refinement, bounds
         return inputs
@@ -199,20 +189,20 @@ class _ChunkInputs(torch.autograd.Function):
         for k, grad in enumerate(given):
             call.outputs[k] = grad.data_ptr()
         *by, _scratch = _slopes(call, ("by_center", "by_octaves", "by_r"), rows[1:])
-        _run("gspc_rate_chunk_inputs_backward", call, rows[0])
+        kernels.run("gspc_rate_chunk_inputs_backward", call, rows[0])
         return None, None, None, None, *by
 
 
 class _ThreeWay(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, outputs: Tensor, trits: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        outputs, trits, weights = _in_rows(outputs), trits.contiguous(), weights.contiguous()
+        outputs, trits, weights = in_rows(outputs), trits.contiguous(), weights.contiguous()
         call = _Call(octaves=outputs.data_ptr(), octave_stride=outputs.stride(0), trits=trits.data_ptr())
         call.n, call.width = trits.shape
         total, sums, _scratch = _summed(call, weights)
         by = [outputs.new_empty(outputs.shape)] if ctx.needs_input_grad[0] else []
         call.by_octaves = by[0].data_ptr() if by else None
-        _run("gspc_rate_three_way", call, weights)
+        kernels.run("gspc_rate_three_way", call, weights)
         ctx.save_for_backward(sums, *by)
         ctx.mark_non_differentiable(sums)
         return total, sums
@@ -229,12 +219,12 @@ class _GaussianTrits(torch.autograd.Function):
     def forward(
         ctx: Any, base: float, refinement: int, finest: int, coarser: int, weights: Tensor, *tensors: Tensor
     ) -> tuple[Tensor, Tensor]:
-        rows, weights = [_in_rows(t) for t in tensors], weights.contiguous()
+        rows, weights = [in_rows(t) for t in tensors], weights.contiguous()
         call = _attribute(base, refinement, rows)
         call.finest, call.coarser = finest, coarser
         total, sums, _scratch = _summed(call, weights)
         slopes = _slopes(call, ("by_octaves", "by_r"), rows[2:]) if any(ctx.needs_input_grad[7:]) else []
-        _run("gspc_rate_gaussian_trits", call, weights)
+        kernels.run("gspc_rate_gaussian_trits", call, weights)
         ctx.save_for_backward(sums, *slopes[:-1])
         ctx.mark_non_differentiable(sums)
         return total, sums

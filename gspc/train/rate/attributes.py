@@ -45,7 +45,7 @@ class ChunkedAppearance(Appearance):
         ends = [end for _, end in nets.shape.group_bounds]
         # A decoder knows the earlier chunks' rounded values, so these are what the networks are shown.
         inputs = ops.chunk_inputs(rows, refinement, ends)
-        return [nets.chunk_outputs(number, x, level) for number, x in enumerate(inputs, start=1)]
+        return nets.chunk_outputs(inputs, level)
 
 
 class TritBits(Protocol):
