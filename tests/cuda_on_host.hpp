@@ -108,6 +108,12 @@ Value atomicMax(Value* address, Value value) {
   *address = value > old ? value : old;
   return old;
 }
+template <typename Value>
+Value atomicExch(Value* address, Value value) {
+  const Value old = *address;
+  *address = value;
+  return old;
+}
 inline unsigned __float_as_uint(float value) {
   unsigned bits;
   std::memcpy(&bits, &value, 4);

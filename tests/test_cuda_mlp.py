@@ -3,24 +3,15 @@ values and gradients to 1e-5 of their size."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 import torch
+from cuda_close import by_each
 from torch import Tensor
 
 from gspc.ops import mlp, place
 from gspc.ops.mlp import LevelFactors, TwoLayerWeights
-
-CLOSE = 1e-5
-
-
-def close(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> None:
-    for number, (got, want) in enumerate(zip(found, wanted, strict=True)):
-        assert got.dtype == torch.float32 and got.shape == want.shape
-        error = float((got.double() - want.double()).norm())
-        assert error <= CLOSE * float(want.double().norm()) + 1e-12, number
-
 
 def leaves(*shapes: tuple[int, ...], seed: int = 0) -> list[Tensor]:
     generator = torch.Generator().manual_seed(seed)
@@ -29,22 +20,6 @@ def leaves(*shapes: tuple[int, ...], seed: int = 0) -> list[Tensor]:
 
 def shapes_of(inputs: int, hidden: int, outputs: int) -> list[tuple[int, ...]]:
     return [(hidden, inputs), (hidden,), (outputs, hidden), (outputs,)]
-
-
-def by_each(monkeypatch: pytest.MonkeyPatch, tensors: list[Tensor], run: Callable[..., Sequence[Tensor]]) -> None:
-    """Compares outputs of `run` and gradients by `tensors` of a CUDA device, a CPU and the definition."""
-    results = []
-    for where in ("cuda", "cpu", "torch"):
-        dtype = torch.float64 if where == "torch" else torch.float32
-        given = [t.detach().to(dtype, copy=True).requires_grad_() for t in tensors]
-        with monkeypatch.context() as patch:
-            patch.setattr(place, "of", lambda tensor, where=where: where)
-            outputs = run(*given)
-            sum((y * torch.linspace(-1, 2, y.numel(), dtype=dtype).view(y.shape)).sum() for y in outputs).backward()
-        grads = [torch.zeros_like(t) if t.grad is None else t.grad for t in given]
-        results.append([*(y.detach() for y in outputs), *grads])
-    close(results[0], results[2])
-    close(results[0], results[1])
 
 
 @pytest.mark.parametrize("n", [0, 1, 65, 530])

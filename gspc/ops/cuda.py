@@ -26,6 +26,7 @@ from torch import Tensor
 from gspc.errors import BackendError
 
 NVCC_FLAGS = ("-O3", "-std=c++17", "-shared", "-cudart", "static", "-Xcompiler", "-fPIC")
+BLOCK = 256  # threads, as in kernels/cuda/launch.cuh
 BUILD_TIMEOUT = 600  # seconds; it takes about three
 
 POINTER, INT, COUNT, FLOAT = ctypes.c_void_p, ctypes.c_int32, ctypes.c_uint64, ctypes.c_float
@@ -45,6 +46,16 @@ _SIGNATURES: dict[str, tuple[list[Any], Any]] = {
             "rate_gaussian_trits",
             "rate_chunk_inputs",
             "rate_chunk_inputs_backward",
+            "rows_taken",
+            "rows_gathered",
+            "rows_masks",
+            "rows_masks_gathered",
+            "rows_visible",
+            "rows_statistics",
+            "rows_product",
+            "rows_product_backward",
+            "rows_signs",
+            "rows_signs_backward",
         )
     },
     "gspc_grid_pack_signs": ([POINTER, COUNT, POINTER, POINTER], INT),
@@ -189,6 +200,11 @@ def run(name: str, about: ctypes.Structure, like: Tensor) -> None:  # of any sha
 def pointer(tensor: Tensor | None) -> int | None:  # of any shape, [...]
     """Where a tensor lies; None where there is none."""
     return None if tensor is None else tensor.data_ptr()
+
+
+def blocks(count: int) -> int:
+    """Blocks of a kernel with a thread for each of `count`."""
+    return -(-count // BLOCK)
 
 
 def in_rows(tensor: Tensor) -> Tensor:  # [n, w] -> [n, w]

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from gspc.ops import place
 from gspc.ops.rate import cpu, cuda, definition
-from gspc.ops.rate.definition import gaussian_bits, relative_step, weighted_sum
+from gspc.ops.rate.definition import gaussian_bits, weighted_sum
 from gspc.ops.rate.types import AttributeRows, check
+from gspc.ops.steps import relative_step
 
 __all__ = [
     "AttributeRows",

@@ -1,0 +1,367 @@
+"""Rows on a CUDA device: torch autograd over `kernels/cuda/rows.cu`. Arguments are checked; shapes are those
+of `gspc.ops.rows`."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from gspc.ops import cuda as kernels
+from gspc.ops.conventions import NEAR
+from gspc.ops.cuda import COUNT, FLOAT, INT, POINTER
+from gspc.ops.rows.frustum import frustum_slopes
+from gspc.scene import Camera
+
+MAX_ATTRIBUTES = 4
+MOST_PARTS = 1024  # of sums, one a block
+
+
+class _Attribute(ctypes.Structure):
+    """`RowsAttribute` of kernels/cuda/rows.cuh."""
+
+    _fields_ = (
+        *((name, POINTER) for name in ("values", "center", "step")),
+        *((name, COUNT) for name in ("width", "step_stride", "seed")),
+        ("scale", FLOAT),
+        *((name, INT) for name in ("of_r", "finest", "coarser")),
+        *((name, POINTER) for name in ("out", "plain", "by_out", "by_plain", "by_values", "by_step")),
+    )
+
+
+class _Rows(ctypes.Structure):
+    """`RowsCall`."""
+
+    _fields_ = (
+        *((name, COUNT) for name in ("n", "count", "also_count")),
+        *((name, POINTER) for name in ("index", "also", "place", "last", "before")),
+        ("attributes", INT),
+        ("attribute", _Attribute * MAX_ATTRIBUTES),
+    )
+
+
+class _Masks(ctypes.Structure):
+    """`MaskCall`."""
+
+    _fields_ = (
+        ("rows", _Rows),
+        ("masks", POINTER),
+        *((name, COUNT) for name in ("offsets", "planes", "level")),
+        *((name, POINTER) for name in ("out", "plain", "open", "parts")),
+        *((name, POINTER) for name in ("by_out", "by_plain", "by_open", "by_masks")),
+    )
+
+
+class _Visible(ctypes.Structure):
+    """`VisibleCall`."""
+
+    _fields_ = (
+        *((name, COUNT) for name in ("n", "scales")),
+        *((name, POINTER) for name in ("world", "log_scales")),
+        ("pose", FLOAT * 12),
+        *((name, FLOAT) for name in ("left", "right", "top", "bottom", "nearest")),
+        *((name, POINTER) for name in ("counts", "seen", "total", "index", "where")),
+    )
+
+
+class _Statistics(ctypes.Structure):
+    """`StatisticsCall`."""
+
+    _fields_ = (
+        *((name, COUNT) for name in ("visible_count", "offsets", "room")),
+        *((name, POINTER) for name in ("visible", "index", "count", "radii", "means2d_grad", "opacities")),
+        *((name, FLOAT) for name in ("half_width", "half_height")),
+        *((name, POINTER) for name in ("gradient", "drawn", "opacity", "seen")),
+    )
+
+
+class _Product(ctypes.Structure):
+    """`ProductCall`."""
+
+    _fields_ = (
+        ("room", COUNT),
+        *((name, POINTER) for name in ("count", "values", "parts", "mean", "by_mean", "by_values")),
+    )
+
+
+class _Signs(ctypes.Structure):
+    """`SignCall`."""
+
+    _fields_ = (
+        ("n", COUNT),
+        *((name, POINTER) for name in ("values", "parts", "share", "by_share", "by_values")),
+    )
+
+
+def noisy_rows(
+    values: Tensor, index: Tensor, also: Tensor, step: Tensor | None, scale: float, seed: int
+) -> tuple[Tensor, Tensor]:
+    """See `gspc.ops.rows.noisy_rows`: [N, ...] -> [v, ...], [a, ...]."""
+    column = None if step is None else step[:, None]
+    out, plain = _Noisy.apply(index, also, column, False, (scale,), (seed,), values)
+    return out, plain
+
+
+def noisy_attributes(
+    values: Sequence[Tensor],
+    index: Tensor,
+    also: Tensor,
+    r: Tensor | None,
+    scales: Sequence[float],
+    seeds: Sequence[int],
+) -> list[tuple[Tensor, Tensor]]:
+    """See `gspc.ops.rows.noisy_attributes`: [N, ...], r [v, parameters] -> [v, ...], [a, ...] of each."""
+    found = _Noisy.apply(index, also, r, True, tuple(scales), tuple(seeds), *values)
+    return list(zip(found[::2], found[1::2], strict=True))
+
+
+def rounded_rows(
+    values: Tensor, index: Tensor, also: Tensor, center: Tensor, step: Tensor, finest: int, coarser: int
+) -> tuple[Tensor, Tensor]:
+    """See `gspc.ops.rows.rounded_rows`: [N, ...] -> [v, ...], [a, ...]."""
+    out, plain = _Rounded.apply(index, also, center, step, finest, coarser, values)
+    return out, plain
+
+
+def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[Tensor, Tensor, Tensor]:
+    """See `gspc.ops.rows.mask_rows`: [N, K, S] -> [v, K], [a, K, S], []."""
+    out, plain, open_masks = _MaskRows.apply(masks, index, also, level)
+    return out, plain, open_masks
+
+
+def visible_rows(world: Tensor, log_scales: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
+    """See `gspc.ops.rows.visible_rows`: [N, 3], [N, Z] -> [v], [v, 3]."""
+    world, log_scales = world.contiguous(), log_scales.contiguous()
+    n = len(world)
+    slopes = dict(zip(("left", "right", "top", "bottom"), frustum_slopes(camera), strict=True))
+    call = _Visible(n=n, scales=log_scales.shape[1], nearest=NEAR, **slopes)
+    call.pose = (FLOAT * 12)(*camera.world_to_camera[:3].flatten().tolist())
+    index, where = torch.empty(n + 1, dtype=torch.int64, device=world.device), world.new_empty(n, 3)
+    scratch = world.new_empty(kernels.blocks(n) + -(-n // 4))
+    call.world, call.log_scales = world.data_ptr(), log_scales.data_ptr()
+    call.counts, call.seen = scratch.data_ptr(), scratch.data_ptr() + 4 * kernels.blocks(n)
+    call.index, call.total, call.where = index.data_ptr(), index.data_ptr() + 8 * n, where.data_ptr()
+    kernels.run("gspc_rows_visible", call, world)
+    count = int(index[n])  # the one number of a step that is waited for
+    return index[:count], where[:count]
+
+
+def add_statistics(
+    sums: tuple[Tensor, Tensor, Tensor, Tensor],
+    visible: Tensor,
+    index: Tensor,
+    radii: Tensor,
+    means2d_grad: Tensor,
+    opacities: Tensor,
+    half: tuple[float, float],
+    count: Tensor | None,
+) -> None:
+    """See `gspc.ops.rows.add_statistics`: sums [N * K], [N * K], [N], [N]; rows [v], Gaussians [m]."""
+    gradient, drawn, opacity, seen = sums
+    call = _Statistics(
+        visible_count=len(visible), offsets=len(gradient) // len(seen), room=len(index), count=kernels.pointer(count)
+    )
+    call.half_width, call.half_height = half
+    given = [t.contiguous() for t in (visible, index, radii, means2d_grad, opacities)]
+    names = ("visible", "index", "radii", "means2d_grad", "opacities")
+    for name, tensor in zip((*names, "gradient", "drawn", "opacity", "seen"), (*given, *sums), strict=True):
+        setattr(call, name, tensor.data_ptr())
+    kernels.run("gspc_rows_statistics", call, gradient)
+
+
+def mean_product(values: Tensor, count: Tensor | None) -> Tensor:
+    """See `gspc.ops.rows.mean_product`: [n, 3], [1] -> []."""
+    mean: Tensor = _MeanProduct.apply(values, count)
+    return mean
+
+
+def positive_share(values: Tensor) -> Tensor:
+    """See `gspc.ops.rows.positive_share`: [n, w] -> []."""
+    share: Tensor = _PositiveShare.apply(values)
+    return share
+
+
+def _parts(like: Tensor) -> Tensor:
+    """Scratch of sums, which must outlive the call."""
+    return torch.empty(MOST_PARTS, dtype=torch.float64, device=like.device)
+
+
+def _call(index: Tensor, also: Tensor, n: int) -> _Rows:
+    return _Rows(n=n, count=len(index), also_count=len(also), index=index.data_ptr(), also=also.data_ptr())
+
+
+def _note_places(call: _Rows, like: Tensor) -> Tensor:
+    """Scratch of a backward pass, which must outlive the call."""
+    places = torch.full((2 * call.n + call.also_count,), -1, dtype=torch.int32, device=like.device)
+    call.place = places.data_ptr()
+    call.last = call.place + 4 * call.n
+    call.before = call.last + 4 * call.n
+    return places
+
+
+def _take(call: _Rows, values: Sequence[Tensor]) -> list[Tensor]:
+    """Rows and plain rows of each parameter, by a call whose attributes say the rest."""
+    found = []
+    call.attributes = len(values)
+    for of, tensor in zip(call.attribute, values, strict=False):
+        shape = tensor.shape[1:]
+        out, plain = (tensor.new_empty(count, *shape) for count in (call.count, call.also_count))
+        of.values, of.width, of.out, of.plain = tensor.data_ptr(), shape.numel(), out.data_ptr(), plain.data_ptr()
+        found += [out, plain]
+    kernels.run("gspc_rows_taken", call, values[0])
+    return found
+
+
+def _gather(call: _Rows, shapes: Sequence[torch.Size], grads: Sequence[Tensor | None], like: Tensor) -> list[Tensor]:
+    """Gradients of the parameters from those of their rows and plain rows."""
+    found = [like.new_empty(shape, dtype=torch.float32) for shape in shapes]
+    given = [None if grad is None else grad.contiguous() for grad in grads]
+    for of, by, out, plain in zip(call.attribute, found, given[::2], given[1::2], strict=False):
+        of.by_values, of.by_out, of.by_plain = by.data_ptr(), kernels.pointer(out), kernels.pointer(plain)
+    _scratch = _note_places(call, like)
+    kernels.run("gspc_rows_gathered", call, like)
+    return found
+
+
+class _Noisy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        index: Tensor,
+        also: Tensor,
+        steps: Tensor | None,
+        of_r: bool,
+        scales: tuple[float, ...],
+        seeds: tuple[int, ...],
+        *values: Tensor,
+    ) -> tuple[Tensor, ...]:
+        index, also = index.contiguous(), also.contiguous()
+        call = _call(index, also, len(values[0]))
+        steps = None if steps is None else steps.contiguous()
+        for number, (of, scale, seed) in enumerate(zip(call.attribute, scales, seeds, strict=False)):
+            of.scale, of.seed, of.of_r = scale, seed, of_r
+            if steps is not None:
+                of.step, of.step_stride = steps.data_ptr() + 4 * number, steps.shape[1]
+        found = _take(call, [tensor.contiguous() for tensor in values])
+        ctx.save_for_backward(index, also, steps)
+        ctx.call, ctx.shapes = call, [tensor.shape for tensor in values]
+        ctx.set_materialize_grads(False)
+        return tuple(found)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        index, _, steps = ctx.saved_tensors
+        call, by_steps = ctx.call, None
+        if steps is not None and ctx.needs_input_grad[2]:
+            by_steps = torch.empty_like(steps)
+            for number in range(call.attributes):
+                call.attribute[number].by_step = by_steps.data_ptr() + 4 * number
+        found = _gather(call, ctx.shapes, grads, index)
+        return None, None, by_steps, None, None, None, *found
+
+
+class _Rounded(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        index: Tensor,
+        also: Tensor,
+        center: Tensor,
+        step: Tensor,
+        finest: int,
+        coarser: int,
+        values: Tensor,
+    ) -> tuple[Tensor, ...]:
+        index, also = index.contiguous(), also.contiguous()
+        call = _call(index, also, len(values))
+        center, step = center.contiguous(), step.contiguous()
+        of = call.attribute[0]
+        of.center, of.step, of.finest, of.coarser = center.data_ptr(), step.data_ptr(), finest, coarser
+        found = _take(call, [values.contiguous()])
+        ctx.save_for_backward(index, also)
+        ctx.shapes = [values.shape]
+        ctx.set_materialize_grads(False)
+        return tuple(found)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        index, also = ctx.saved_tensors
+        call = _call(index, also, ctx.shapes[0][0])
+        call.attributes, call.attribute[0].width = 1, ctx.shapes[0][1:].numel()
+        return None, None, None, None, None, None, *_gather(call, ctx.shapes, grads, index)
+
+
+class _MaskRows(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[Tensor, ...]:
+        masks, index, also = masks.contiguous(), index.contiguous(), also.contiguous()
+        n, offsets, planes = masks.shape
+        call = _Masks(offsets=offsets, planes=planes, level=level, rows=_call(index, also, n))
+        out, plain = masks.new_empty(len(index), offsets), masks.new_empty(len(also), offsets, planes)
+        open_masks, parts = masks.new_empty(()), _parts(masks)
+        call.masks, call.parts, call.open = masks.data_ptr(), parts.data_ptr(), open_masks.data_ptr()
+        call.out, call.plain = out.data_ptr(), plain.data_ptr()
+        kernels.run("gspc_rows_masks", call, masks)
+        ctx.save_for_backward(masks, index, also)
+        ctx.call = call
+        ctx.set_materialize_grads(False)
+        return out, plain, open_masks
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        masks, call = ctx.saved_tensors[0], ctx.call
+        found = torch.empty_like(masks)
+        given = [None if grad is None else grad.contiguous() for grad in grads]
+        call.by_out, call.by_plain, call.by_open = (kernels.pointer(grad) for grad in given)
+        call.by_masks = found.data_ptr()
+        _scratch = _note_places(call.rows, masks)
+        kernels.run("gspc_rows_masks_gathered", call, masks)
+        return found, None, None, None
+
+
+class _MeanProduct(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, count: Tensor | None) -> Tensor:
+        values, mean, parts = values.contiguous(), values.new_empty(()), _parts(values)
+        call = _Product(room=len(values), count=kernels.pointer(count), values=values.data_ptr())
+        call.parts, call.mean = parts.data_ptr(), mean.data_ptr()
+        kernels.run("gspc_rows_product", call, values)
+        ctx.save_for_backward(values, count)
+        ctx.call = call
+        return mean
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        values, call = ctx.saved_tensors[0], ctx.call
+        found = torch.empty_like(values)
+        call.by_mean, call.by_values = grad.data_ptr(), found.data_ptr()
+        kernels.run("gspc_rows_product_backward", call, values)
+        return found, None
+
+
+class _PositiveShare(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        values, share, parts = values.contiguous(), values.new_empty(()), _parts(values)
+        call = _Signs(n=values.numel(), values=values.data_ptr(), parts=parts.data_ptr(), share=share.data_ptr())
+        kernels.run("gspc_rows_signs", call, values)
+        ctx.save_for_backward(values)
+        ctx.call = call
+        return share
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (values,), call = ctx.saved_tensors, ctx.call
+        found = torch.empty_like(values)
+        call.by_share, call.by_values = grad.data_ptr(), found.data_ptr()
+        kernels.run("gspc_rows_signs_backward", call, values)
+        return found
