@@ -54,11 +54,11 @@ RASTERIZER, HOST = (
 PARTS: tuple[tuple[Any, str, str], ...] = (
     (trainer_module, "visible_rows", "visible rows"),
     (attributes_module, "mask_rows", "masks"),
-    (attributes_module, "noisy_rows", "rows"),
+    (attributes_module, "noisy_attributes", "rows"),
     (attributes_module, "rounded_rows", "rows"),
     (AnchorModel, "predicted_and_steps", "pool and steps"),
     (HashGrid, "forward", "grid"),
-    (GaussianHeads, "weights", "heads"),
+    (GaussianHeads, "to_draw", "heads"),
     (trainer_module, "neural_gaussians", "heads"),
     (trainer_module, "rasterize", RASTERIZER),
     (trainer_module, "photometric_loss", "loss"),

@@ -38,6 +38,9 @@ _SIGNATURES: dict[str, tuple[list[Any], Any]] = {
     **{
         f"gspc_{name}": ([POINTER, POINTER], INT)
         for name in (
+            "heads_view",
+            "heads_forward",
+            "heads_backward",
             "mlp_forward",
             "mlp_backward",
             "rate_appearance",

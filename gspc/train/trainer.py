@@ -10,7 +10,6 @@ from torch import Tensor
 
 from gspc.model.anchors import AnchorModel
 from gspc.model.calibrate import calibrate
-from gspc.ops.constants import constant
 from gspc.ops.heads import NeuralGaussians, neural_gaussians
 from gspc.ops.raster import RasterOutput
 from gspc.ops.rows import mean_product, visible_rows
@@ -62,6 +61,7 @@ class Picture:
     squared_error: Tensor  # []
     visible: Tensor  # int64 [v] anchors, ascending
     index: Tensor  # int64 [m] Gaussians among those of the visible anchors, row * K + k
+    count: Tensor | None  # int64 [1] how many of these are there; None: all
     opacities: Tensor  # [m]
     raster: RasterOutput
 
@@ -262,8 +262,8 @@ class Trainer:
             attributes.offsets,
             attributes.mask,
             anchors,
-            constant(center_of(camera), self.device),
-            self.model.heads.weights(quantized=self.schedule.phase(self.iteration) is Phase.FINISH),
+            center_of(camera),
+            self.model.heads.to_draw(quantized=self.schedule.phase(self.iteration) is Phase.FINISH),
             predicted=attributes.predicted,
         )
 
@@ -284,9 +284,10 @@ class Trainer:
         if shot.mask is not None:
             loss = times(weight, loss)
         if len(gaussians.scales):
-            loss = loss + SCALE_WEIGHT * mean_product(gaussians.scales)
+            loss = loss + SCALE_WEIGHT * mean_product(gaussians.scales, gaussians.count)
         squared = squared_error(shown, wanted) * weight
-        return Picture(loss, squared, visible, gaussians.index, gaussians.opacities.detach(), raster)
+        opacities = gaussians.opacities.detach()
+        return Picture(loss, squared, visible, gaussians.index, gaussians.count, opacities, raster)
 
     @torch.no_grad()
     def _gather(self, picture: Picture, camera: Camera) -> None:
@@ -294,5 +295,11 @@ class Trainer:
         raster = picture.raster
         half = (camera.width / 2, camera.height / 2)  # pixels per normalized device unit
         self.statistics.add(
-            picture.visible, picture.index, raster.radii, raster.means2d_grad, picture.opacities, half
+            picture.visible,
+            picture.index,
+            raster.radii,
+            raster.means2d_grad,
+            picture.opacities,
+            half,
+            picture.count,
         )

@@ -197,9 +197,8 @@ def _call(index: Tensor, also: Tensor, n: int) -> _Rows:
 def _note_places(call: _Rows, like: Tensor) -> Tensor:
     """Scratch of a backward pass, which must outlive the call."""
     places = torch.full((2 * call.n + call.also_count,), -1, dtype=torch.int32, device=like.device)
-    call.place = places.data_ptr()
-    call.last = call.place + 4 * call.n
-    call.before = call.last + 4 * call.n
+    at = places.data_ptr()
+    call.place, call.last, call.before = at, at + 4 * call.n, at + 8 * call.n
     return places
 
 
