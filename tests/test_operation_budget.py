@@ -38,12 +38,23 @@ BY_KERNELS = {
 }
 # Kernels that our functions launch, where it is not one.
 LAUNCHES = {
-    "gspc_rate_appearance": 3,
-    "gspc_rate_three_way": 3,
-    "gspc_rate_gaussian_trits": 3,
-    "gspc_rate_chunk_inputs_backward": 2,
-    "gspc_photometric_forward": 2,
     "gspc_grid_backward": 3,
+    "gspc_heads_backward": 2,
+    "gspc_heads_forward": 3,
+    "gspc_mlp_backward": 4,
+    "gspc_photometric_forward": 2,
+    "gspc_photometric_squared": 2,
+    "gspc_presence": 2,
+    "gspc_rate_appearance": 3,
+    "gspc_rate_chunk_inputs_backward": 2,
+    "gspc_rate_gaussian_trits": 3,
+    "gspc_rate_three_way": 3,
+    "gspc_rows_gathered": 3,
+    "gspc_rows_masks": 2,
+    "gspc_rows_masks_gathered": 2,
+    "gspc_rows_product": 2,
+    "gspc_rows_signs": 2,
+    "gspc_rows_visible": 3,
 }
 
 

@@ -32,17 +32,21 @@ BUILD_TIMEOUT = 600  # seconds; it takes about three
 POINTER, INT, COUNT, FLOAT = ctypes.c_void_p, ctypes.c_int32, ctypes.c_uint64, ctypes.c_float
 _SIGNATURES: dict[str, tuple[list[Any], Any]] = {
     "gspc_photometric_partials": ([INT, INT], ctypes.c_int64),
-    "gspc_photometric_forward": ([POINTER, POINTER, INT, INT, INT, *[POINTER] * 4], INT),
-    "gspc_photometric_backward": ([POINTER, POINTER, INT, INT, INT, *[POINTER] * 4], INT),
     # Those that take a structure, which says all of what they are about, and a stream.
     **{
         f"gspc_{name}": ([POINTER, POINTER], INT)
         for name in (
+            "adam",
             "heads_view",
             "heads_forward",
             "heads_backward",
             "mlp_forward",
             "mlp_backward",
+            "means",
+            "presence",
+            "photometric_forward",
+            "photometric_backward",
+            "photometric_squared",
             "rate_appearance",
             "rate_trits",
             "rate_three_way",

@@ -285,7 +285,9 @@ class Trainer:
             loss = times(weight, loss)
         if len(gaussians.scales):
             loss = loss + SCALE_WEIGHT * mean_product(gaussians.scales, gaussians.count)
-        squared = squared_error(shown, wanted) * weight
+        squared = squared_error(shown, wanted)
+        if shot.mask is not None:
+            squared = squared * weight
         opacities = gaussians.opacities.detach()
         return Picture(loss, squared, visible, gaussians.index, gaussians.count, opacities, raster)
 

@@ -111,35 +111,69 @@ __global__ void __launch_bounds__(THREADS)
   }
 }
 
-// One block: means of the pairs, added in double in an order that does not depend on the machine.
+// One block: means of the pairs, added in double in an order that does not depend on the machine, and the
+// loss that they make.
 __global__ void __launch_bounds__(THREADS)
-    photometric_mean(const float* partial, int pairs, double count, float* out) {
+    photometric_mean(const float* partial, int pairs, double count, float weight, float* means, float* loss) {
   __shared__ double scratch[THREADS];
   double l1 = 0.0, ssim = 0.0;
   for (int i = threadIdx.x; i < pairs; i += THREADS) {
     l1 += partial[2 * i];
     ssim += partial[2 * i + 1];
   }
-  l1 = block_sum(l1, scratch, static_cast<int>(threadIdx.x));
-  ssim = block_sum(ssim, scratch, static_cast<int>(threadIdx.x));
-  if (threadIdx.x == 0) {
-    out[0] = static_cast<float>(l1 / count);
-    out[1] = static_cast<float>(ssim / count);
+  l1 = block_sum(l1, scratch, static_cast<int>(threadIdx.x)) / count;
+  ssim = block_sum(ssim, scratch, static_cast<int>(threadIdx.x)) / count;
+  if (threadIdx.x != 0) return;
+  means[0] = static_cast<float>(l1);
+  means[1] = static_cast<float>(ssim);
+  loss[0] = static_cast<float>((1.0 - static_cast<double>(weight)) * l1 + static_cast<double>(weight) * (1.0 - ssim));
+}
+
+// Squared differences from the image between 0 and 1, a partial sum for each block; one block adds those up.
+template <typename Target>
+__global__ void __launch_bounds__(THREADS)
+    squares_added(const float* image, const Target* target, size_t count, float* partial) {
+  __shared__ float scratch[THREADS];
+  float sum = 0.0f;
+  for (size_t i = static_cast<size_t>(blockIdx.x) * THREADS + threadIdx.x; i < count;
+       i += static_cast<size_t>(gridDim.x) * THREADS) {
+    const float x = image[i], shown = x < 0.0f ? 0.0f : x > 1.0f ? 1.0f : x, off = shown - to_float(target[i]);
+    sum += off * off;
   }
+  sum = block_sum(sum, scratch, static_cast<int>(threadIdx.x));
+  if (threadIdx.x == 0) partial[blockIdx.x] = sum;
+}
+
+__global__ void __launch_bounds__(THREADS)
+    squares_mean(const float* partial, unsigned parts, double count, float* mean) {
+  __shared__ double scratch[THREADS];
+  double sum = 0.0;
+  for (unsigned i = threadIdx.x; i < parts; i += THREADS) sum += partial[i];
+  sum = block_sum(sum, scratch, static_cast<int>(threadIdx.x));
+  if (threadIdx.x == 0) mean[0] = static_cast<float>(sum / count);
 }
 
 template <typename Target>
 __global__ void __launch_bounds__(THREADS)
     photometric_backward(const float* image, const Target* target, int height, int width, const float* maps,
-                         const float* grad_out, float* grad_image) {
+                         const float* by_means, const float* by_loss, float weight, float* grad_image) {
   __shared__ float tile[3][SPAN][SPAN];
   __shared__ float blurred[3][SPAN][TILE];
   const int tx = threadIdx.x, ty = threadIdx.y, thread = ty * TILE + tx;
   const int left = blockIdx.x * TILE, top = blockIdx.y * TILE;
   const bool inside = left + tx < width && top + ty < height;
   const size_t count = static_cast<size_t>(height) * width * 3;
-  const float grad_l1 = grad_out[0] / static_cast<float>(count),
-              grad_ssim = grad_out[1] / static_cast<float>(count);
+  float grad_l1 = 0.0f, grad_ssim = 0.0f;
+  if (by_means != nullptr) {
+    grad_l1 = by_means[0];
+    grad_ssim = by_means[1];
+  }
+  if (by_loss != nullptr) {
+    grad_l1 += (1.0f - weight) * by_loss[0];
+    grad_ssim -= weight * by_loss[0];
+  }
+  grad_l1 /= static_cast<float>(count);
+  grad_ssim /= static_cast<float>(count);
   for (int channel = 0; channel < 3; ++channel) {
     for (int i = thread; i < SPAN * SPAN; i += THREADS) {
       const int row = top + i / SPAN - RADIUS, column = left + i % SPAN - RADIUS;
@@ -170,8 +204,37 @@ __global__ void __launch_bounds__(THREADS)
   }
 }
 
-bool bad_size(int height, int width) {
-  return height < 1 || width < 1 || height > 1 << 16 || width > 1 << 16;
+// gspc/ops/ssim/cuda.py has the same fields in the same order.
+struct PhotometricCall {
+  const float* image;    // [H, W, 3]
+  const void* target;    // the same, float32 or uint8
+  int32_t target_bytes;  // 4 or 1
+  int32_t height, width;
+  float weight;        // of 1 - SSIM in the loss; the rest is L1's
+  float* maps;         // [3, H, W, 3] for the backward pass; null leaves it out
+  float* partial;      // scratch of gspc_photometric_partials pairs
+  float *means, *loss; // [2] mean |image - target| and SSIM; [1]
+  const float *by_means, *by_loss;  // their gradients, or null
+  float* grad_image;                // [H, W, 3], overwritten
+};
+
+bool usable(const PhotometricCall& call) {
+  return call.height > 0 && call.width > 0 && call.height <= 1 << 16 && call.width <= 1 << 16;
+}
+
+double values_of(const PhotometricCall& call) { return 3.0 * call.height * call.width; }
+
+// Calls with(target) with the type that the target has.
+template <class With>
+void typed(const PhotometricCall& call, With with) {
+  if (call.target_bytes == 1)
+    with(static_cast<const uint8_t*>(call.target));
+  else
+    with(static_cast<const float*>(call.target));
+}
+
+dim3 tiles_of(const PhotometricCall& call) {
+  return dim3((call.width + TILE - 1) / TILE, (call.height + TILE - 1) / TILE);
 }
 
 }  // namespace
@@ -183,40 +246,41 @@ GSPC_EXPORT int64_t gspc_photometric_partials(int height, int width) {
   return static_cast<int64_t>((height + TILE - 1) / TILE) * ((width + TILE - 1) / TILE);
 }
 
-// out[0] = mean |image - target|, out[1] = mean SSIM. target_bytes is 4 (float32) or 1 (uint8). maps [3, H,
-// W, 3] is filled for the backward pass; a null pointer leaves it out. partial: scratch of
-// gspc_photometric_partials pairs.
-GSPC_EXPORT int gspc_photometric_forward(const float* image, const void* target, int target_bytes, int height,
-                                         int width, float* maps, float* partial, float* out,
-                                         cudaStream_t stream) {
+GSPC_EXPORT int gspc_photometric_forward(const gspc::PhotometricCall* given, cudaStream_t stream) {
   using namespace gspc;
-  if (bad_size(height, width)) return static_cast<int>(cudaErrorInvalidValue);
-  const dim3 grid((width + TILE - 1) / TILE, (height + TILE - 1) / TILE), block(TILE, TILE);
-  if (target_bytes == 1) {
-    GSPC_LAUNCH(photometric_forward<uint8_t>, grid, block, stream, image, static_cast<const uint8_t*>(target),
-                height, width, maps, partial);
-  } else {
-    GSPC_LAUNCH(photometric_forward<float>, grid, block, stream, image, static_cast<const float*>(target),
-                height, width, maps, partial);
-  }
-  const int pairs = static_cast<int>(gspc_photometric_partials(height, width));
-  GSPC_LAUNCH(photometric_mean, dim3(1), dim3(THREADS), stream, partial, pairs, 3.0 * height * width, out);
+  const PhotometricCall call = *given;
+  if (!usable(call)) return static_cast<int>(cudaErrorInvalidValue);
+  typed(call, [&](auto* target) {
+    GSPC_LAUNCH(photometric_forward, tiles_of(call), dim3(TILE, TILE), stream, call.image, target, call.height,
+                call.width, call.maps, call.partial);
+  });
+  const int pairs = static_cast<int>(gspc_photometric_partials(call.height, call.width));
+  GSPC_LAUNCH(photometric_mean, dim3(1), dim3(THREADS), stream, call.partial, pairs, values_of(call), call.weight,
+              call.means, call.loss);
   return launch_status();
 }
 
-// grad_out: two floats on the device, the gradients of out. grad_image [H, W, 3] is overwritten.
-GSPC_EXPORT int gspc_photometric_backward(const float* image, const void* target, int target_bytes,
-                                          int height, int width, const float* maps, const float* grad_out,
-                                          float* grad_image, cudaStream_t stream) {
+GSPC_EXPORT int gspc_photometric_backward(const gspc::PhotometricCall* given, cudaStream_t stream) {
   using namespace gspc;
-  if (bad_size(height, width)) return static_cast<int>(cudaErrorInvalidValue);
-  const dim3 grid((width + TILE - 1) / TILE, (height + TILE - 1) / TILE), block(TILE, TILE);
-  if (target_bytes == 1) {
-    GSPC_LAUNCH(photometric_backward<uint8_t>, grid, block, stream, image,
-                static_cast<const uint8_t*>(target), height, width, maps, grad_out, grad_image);
-  } else {
-    GSPC_LAUNCH(photometric_backward<float>, grid, block, stream, image, static_cast<const float*>(target),
-                height, width, maps, grad_out, grad_image);
-  }
+  const PhotometricCall call = *given;
+  if (!usable(call)) return static_cast<int>(cudaErrorInvalidValue);
+  typed(call, [&](auto* target) {
+    GSPC_LAUNCH(photometric_backward, tiles_of(call), dim3(TILE, TILE), stream, call.image, target, call.height,
+                call.width, call.maps, call.by_means, call.by_loss, call.weight, call.grad_image);
+  });
+  return launch_status();
+}
+
+// means[0] = mean of the squared differences between the target and the image, which is limited to [0, 1].
+GSPC_EXPORT int gspc_photometric_squared(const gspc::PhotometricCall* given, cudaStream_t stream) {
+  using namespace gspc;
+  const PhotometricCall call = *given;
+  if (!usable(call)) return static_cast<int>(cudaErrorInvalidValue);
+  const size_t count = static_cast<size_t>(call.height) * call.width * 3;
+  const unsigned parts = static_cast<unsigned>(gspc_photometric_partials(call.height, call.width));
+  typed(call, [&](auto* target) {
+    GSPC_LAUNCH(squares_added, dim3(parts), dim3(THREADS), stream, call.image, target, count, call.partial);
+  });
+  GSPC_LAUNCH(squares_mean, dim3(1), dim3(THREADS), stream, call.partial, parts, values_of(call), call.means);
   return launch_status();
 }

@@ -20,7 +20,7 @@ def ssim(image: Tensor, target: Tensor) -> Tensor:  # [H, W, 3] each
     _check(image, target)
     by = place.of(image)
     if by == "cuda":
-        return cuda.photometric(image, target)[1]
+        return cuda.photometric(image, target)[0][1]
     if by == "torch":
         return definition.ssim(image, target.to(image.dtype) / 255 if target.dtype == torch.uint8 else target)
     return cpu.ssim(image, target)
@@ -41,8 +41,8 @@ def photometric_loss(
     if by == "cpu":
         return cpu.photometric_loss(image, target, ssim_weight)
     if by == "cuda":
-        l1, similarity = cuda.photometric(image, target).unbind()
-        loss = (1 - ssim_weight) * l1 + ssim_weight * (1 - similarity)
+        means, loss = cuda.photometric(image, target, ssim_weight)
+        l1, similarity = means.unbind()
     else:
         loss, l1, similarity = definition.photometric_loss(image, target, ssim_weight)
     return loss, l1.detach(), similarity.detach()
@@ -57,7 +57,8 @@ def squared_error(image: Tensor, target: Tensor) -> Tensor:  # [H, W, 3] float32
         ValueError: a shape, dtype or device that does not fit.
     """
     _check(image, target)
-    return (cpu if place.of(image) == "cpu" else definition).squared_error(image, target)
+    by = {"cpu": cpu.squared_error, "cuda": cuda.squared_error, "torch": definition.squared_error}
+    return by[place.of(image)](image, target)
 
 
 def _check(image: Tensor, target: Tensor) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from gspc.format.shape import Attribute, TritModel
 from gspc.model import quantization as quant
 from gspc.model.anchors import AnchorModel
 from gspc.ops import rate as ops
+from gspc.ops.presence import Presence, means
 from gspc.ops.rate import AttributeRows
 from gspc.train import chance
-from gspc.train.rate.sample import LevelSample, Presence
+from gspc.train.rate.sample import LevelSample
 from gspc.train.rate.terms import Cost, Price
 
 
@@ -124,15 +124,14 @@ class AttributeBits:
         refined = attribute.refined and attribute.values > 0
         self.trits = TRITS[attribute.trit_model](model, attribute) if refined else None
 
-    def bits(self, at: LevelSample) -> tuple[Tensor, Tensor]:
-        """Bits [] of the sample, and what the values of an anchor or a Gaussian that is alive cost on
-        average where they appear."""
+    def bits(self, at: LevelSample) -> tuple[Tensor, Tensor, Tensor]:
+        """Bits [] of the sample; and those of the values of an anchor or a Gaussian where they appear, with
+        who is alive, [n, G] both."""
         where = self._presence(at)
         total, groups = self.appearance.bits(at, where.appears)
-        mean = _mean_over(groups, where.alive)
         if self.trits is not None and self.attribute.refines_at(at.level):
             total = total + self.trits.bits(at, where.refined)
-        return total, mean
+        return total, groups, where.alive
 
     def _presence(self, at: LevelSample) -> Presence:
         return at.anchors
@@ -145,12 +144,6 @@ class OffsetBits(AttributeBits):
         return at.gaussians
 
 
-@torch.no_grad()
-def _mean_over(bits: Tensor, alive: Tensor) -> Tensor:  # [n, G], [n, G] of 0 or 1 -> float64 []
-    """Mean where `alive`; 0 where nothing is."""
-    return ((bits * alive).sum() / alive.sum().clamp_min(1.0)).double()
-
-
 class AttributesTerm:
     """All attributes (PCGS Eq. 7)."""
 
@@ -161,7 +154,9 @@ class AttributesTerm:
 
     def price(self, at: LevelSample) -> Price:
         """See `Term`."""
-        features, per_features = self.features.bits(at)
-        scaling, per_scaling = self.scaling.bits(at)
-        offsets, per_gaussian = self.offsets.bits(at)
+        totals, groups, alive = zip(
+            *(of.bits(at) for of in (self.features, self.scaling, self.offsets)), strict=True
+        )
+        per_features, per_scaling, per_gaussian = means(groups, alive).unbind()
+        features, scaling, offsets = totals
         return Price(features + scaling + offsets, Cost(per_features + per_scaling, per_gaussian))

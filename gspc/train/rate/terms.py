@@ -48,7 +48,8 @@ class PositionsTerm:
 
     def price(self, at: LevelSample) -> Price:
         """See `Term`."""
-        return Price(POSITION_BITS * at.anchors.appears.sum(), Cost(POSITION_BITS, 0.0))
+        appearing = at.tally.appearing if at.tally else at.anchors.appears.sum()
+        return Price(POSITION_BITS * appearing, Cost(POSITION_BITS, 0.0))
 
 
 class MasksTerm:
@@ -60,6 +61,8 @@ class MasksTerm:
 
     def price(self, at: LevelSample) -> Price:
         """See `Term`."""
+        if at.tally:
+            return Price(at.tally.mask_bits, Cost(at.tally.anchor_cost, at.tally.gaussian_cost))
         candidates = ((1 - at.gaussians.refined) * at.anchors.alive).sum()
         appearing = at.gaussians.appears.sum() / candidates.clamp_min(1.0)
         return Price(candidates * binary_entropy(appearing), self._cost(appearing.detach().double()))
