@@ -100,6 +100,7 @@ class Counted(TorchDispatchMode):
         self.launched: Counter[str] = Counter()
         self.waited: Counter[str] = Counter()
         self.places: Counter[str] = Counter()  # of waits
+        self.counting = False
         self._nodes: list[tuple[int, str]] = []  # autograd's sequence numbers from which on a part records
 
     @property
@@ -116,7 +117,8 @@ class Counted(TorchDispatchMode):
 
     def launch(self, count: int = 1) -> None:
         """Kernels of our own, which no dispatcher sees."""
-        self.launched[self._part()] += count
+        if self.counting:
+            self.launched[self._part()] += count
 
     def table(self, title: str) -> str:
         rows = [f"{title}\n{'part':28}{'operations':>12}{'launches':>10}{'waits':>7}"]
@@ -140,7 +142,7 @@ class Counted(TorchDispatchMode):
             if not self._nodes or self._nodes[-1][1] != self.stack[-1]:
                 self._nodes.append((number, self.stack[-1]))
         part, name = self._part(), str(func)
-        if part not in (RASTERIZER, HOST):
+        if part not in (RASTERIZER, HOST) and not name.startswith("profiler"):
             self.numbers[part] += 1
             self.launched[part] += launches_of(name, func)
             if name.startswith(WAITING):
@@ -178,5 +180,7 @@ def step_counted(made: Trainer, level: int, counted: Counted | None = None) -> C
         made.step()
         made.iteration = at
         with counted.labeled(), counted:
+            counted.counting = True
             made.step()
+            counted.counting = False
     return counted

@@ -16,12 +16,15 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
 
 from gspc.errors import BackendError
 
@@ -207,6 +210,36 @@ def run(name: str, about: ctypes.Structure, like: Tensor) -> None:  # of any sha
 def pointer(tensor: Tensor | None) -> int | None:  # of any shape, [...]
     """Where a tensor lies; None where there is none."""
     return None if tensor is None else tensor.data_ptr()
+
+
+@contextmanager
+def gradients_in_place() -> Iterator[None]:
+    """Inside, kernels write the gradients of parameters that have none yet where they stay for good, instead
+    of handing them to autograd: that would make some hundred small tensors in every step.
+
+    Whoever takes gradients this way finds them in `grad` only, until the next step writes over them.
+    """
+    global _in_place
+    before, _in_place = _in_place, True
+    try:
+        yield
+    finally:
+        _in_place = before
+
+
+_in_place = False
+_kept: WeakIdKeyDictionary = WeakIdKeyDictionary()  # parameter -> where its gradient is written
+
+
+def room_for_gradient(of: Tensor, like: Tensor) -> tuple[Tensor, bool]:  # of any shape, [...]
+    """Where to write the gradient by `of`, which has the shape of `like`; and whether autograd takes it from
+    there."""
+    if not (_in_place and of is like and of.is_leaf and of.requires_grad and of.grad is None):
+        return like.new_empty(like.shape), True
+    if of not in _kept:
+        _kept[of] = torch.empty_like(like)
+    of.grad = _kept[of]
+    return _kept[of], False
 
 
 def blocks(count: int) -> int:

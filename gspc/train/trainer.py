@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gspc.model.anchors import AnchorModel
 from gspc.model.calibrate import calibrate
+from gspc.ops.cuda import gradients_in_place
 from gspc.ops.heads import NeuralGaussians, neural_gaussians
 from gspc.ops.raster import RasterOutput
 from gspc.ops.rows import mean_product, visible_rows
@@ -107,6 +108,7 @@ class Trainer:
         self._also_pictured = PICTURED_LEVELS[recipe.rate.accumulate]
         self._most_anchors = most_anchors(max_anchors, self.device)
         self._world: tuple[Tensor, Tensor] | None = None  # integer positions and where they lie
+        self._one = torch.ones((), device=self.device)  # the loss's own gradient
         self._no_rows = torch.zeros(0, dtype=torch.int64, device=self.device)
 
     def step(self) -> StepReport:
@@ -130,7 +132,8 @@ class Trainer:
             for other in self._also_pictured(level):
                 loss = loss + self._show(shot, other, sampled=False)[0].loss
         self.gauges.add_loss(self.iteration, loss.detach())
-        loss.backward()
+        with gradients_in_place():
+            loss.backward(self._one)
         self._keep_still()
         if self.schedule.gathers(self.iteration):
             self._gather(picture, shot.camera)

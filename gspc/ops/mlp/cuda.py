@@ -145,7 +145,7 @@ class _Networks(torch.autograd.Function):
             at += 4 * n * net.hidden
         kernels.run("gspc_mlp_forward", call, active)
         ctx.save_for_backward(index, active, *tensors)
-        ctx.plan, ctx.call = plan, call
+        ctx.plan, ctx.call, ctx.given = plan, call, [t if t.is_leaf else None for t in given]
         return outputs
 
     @staticmethod
@@ -154,7 +154,7 @@ class _Networks(torch.autograd.Function):
         _, _, *tensors = ctx.saved_tensors
         call, nets = ctx.call, ctx.call.network[: ctx.call.networks]
         given = [kernels.in_rows(grad) for grad in grads]
-        found = _gradients(ctx.plan, tensors, ctx.needs_input_grad[2:])
+        found, returned = _gradients(ctx.plan, ctx.given, tensors, ctx.needs_input_grad[2:])
         call.slices = min(max(-(-call.n // ROWS_OF_SLICE), 1), MOST_SLICES)
         floats = sum(_weights_of(net) for net in nets) * call.slices
         scratch = tensors[0].new_empty(floats + call.n * sum(net.hidden for net in nets))
@@ -165,22 +165,28 @@ class _Networks(torch.autograd.Function):
             at += 4 * call.n * net.hidden
             _point_to(net, number, ctx.plan, found, ctx.needs_input_grad[2:])
         kernels.run("gspc_mlp_backward", call, scratch)
-        wanted = zip(found, ctx.needs_input_grad[2:], strict=True)
-        return None, None, *(grad if need else None for grad, need in wanted)
+        return None, None, *returned
 
 
 def _weights_of(net: Any) -> int:
     return int(net.hidden * (net.inputs + 1) + net.outputs * (net.hidden + 1))
 
 
-def _gradients(plan: _Plan, tensors: Sequence[Tensor], needed: Sequence[bool]) -> list[Tensor | None]:
-    """Room for the gradients; those of weights and factors are computed whether needed or not."""
+def _gradients(
+    plan: _Plan, given: Sequence[Tensor | None], tensors: Sequence[Tensor], needed: Sequence[bool]
+) -> tuple[list[Tensor | None], list[Tensor | None]]:
+    """Room for the gradients, those of weights and factors whether needed or not; and what autograd gets of
+    it. `given` are the leaves among the arguments, which may be what `tensors` are."""
     always = {slot for slots in (*plan.weights, *plan.factors) for slot in slots}
     always -= {slots[_FACTORS.index("rate_weight")] for slots in plan.factors if slots}
-    return [
-        tensor.new_empty(tensor.shape) if need or slot in always else None
-        for slot, (tensor, need) in enumerate(zip(tensors, needed, strict=True))
-    ]
+    found: list[Tensor | None] = [None] * len(tensors)
+    returned: list[Tensor | None] = [None] * len(tensors)
+    for slot, (leaf, tensor, need) in enumerate(zip(given, tensors, needed, strict=True)):
+        if not need and slot not in always:
+            continue
+        room, passes = kernels.room_for_gradient(tensor if leaf is None else leaf, tensor)
+        found[slot], returned[slot] = room, room if need and passes else None
+    return found, returned
 
 
 def _point_to(net: Any, number: int, plan: _Plan, found: Sequence[Tensor | None], needed: Sequence[bool]) -> None:

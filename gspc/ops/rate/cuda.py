@@ -59,7 +59,8 @@ def chunk_inputs(rows: AttributeRows, refinement: int, ends: Sequence[int]) -> t
 
 def trits(rows: AttributeRows, finest: int, coarser: int) -> tuple[Tensor, Tensor]:
     """See `gspc.ops.rate.trits`: two of [n, V]."""
-    call = _attribute(rows.base, 1, [t.detach() for t in rows.tensors])
+    tensors = [in_rows(t) for t in rows.tensors]
+    call = _attribute(rows.base, 1, tensors)
     so_far, found = (rows.values.new_empty(rows.values.shape) for _ in range(2))
     call.finest, call.coarser = finest, coarser
     call.so_far, call.trits_out = so_far.data_ptr(), found.data_ptr()
