@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from cuda_close import close
+from cuda_close import by_each, close
 from train_scenes import SMALL, noise_scene, rows_of, trainer
 
-from gspc.ops import place, presence
+from gspc.ops import place, presence, weigh
 from gspc.ops.presence import Presence, Tally, cuda, definition
 from gspc.train.rate.sample import level_sample
 from gspc.train.rate.terms import POSITION_BITS, MasksTerm, PositionsTerm
@@ -70,3 +70,25 @@ def test_what_is_refused(host_library: Any) -> None:
     for change in ({"offsets": 0}, {"level": 0}, {"planes": 0}, {"n": 1 << 30}):
         call = cuda._Call(**{"n": 1, "offsets": 1, "planes": 1, "level": 1, **change})
         assert host_library.gspc_presence(ctypes.byref(call), 0) == 1
+
+
+@pytest.mark.parametrize("relative", [None, 0.03])
+def test_the_rate_in_the_loss(on_host: None, monkeypatch: pytest.MonkeyPatch, relative: float | None) -> None:
+    costs = [(torch.tensor(7.5, dtype=torch.float64), torch.tensor(3.0, dtype=torch.float64)), (0.0, 8.0)]
+    loss_so_far = None if relative is None else torch.tensor(relative, dtype=torch.float64)
+
+    def run(first: torch.Tensor, second: torch.Tensor, opened: torch.Tensor, grid: torch.Tensor) -> Any:
+        openings = [weigh.Opening(costs, 4, opened), weigh.Opening(costs[1:], 4, opened * 2)]
+        bits = weigh.Bits([first, second, first.detach()], 3.5, openings, grid, 1000)
+        return weigh.weighed(bits, weigh.Weight(1.25, 2e-3, loss_so_far, 0.025))
+
+    by_each(monkeypatch, [torch.tensor(float(number)) for number in (300, 41, 12, 555)], run)
+
+
+def test_the_rate_in_the_loss_of_more_than_a_launch_takes(on_host: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = [torch.tensor(float(number)) for number in range(30)]
+    by_each(
+        monkeypatch,
+        numbers,
+        lambda *given: weigh.weighed(weigh.Bits(given, 2.0, [], 0.0, 10), weigh.Weight(1.0, 1e-3)),
+    )

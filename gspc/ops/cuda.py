@@ -51,6 +51,8 @@ _SIGNATURES: dict[str, tuple[list[Any], Any]] = {
             "photometric_backward",
             "photometric_squared",
             "rate_appearance",
+            "rate_loss",
+            "rate_loss_backward",
             "rate_trits",
             "rate_three_way",
             "rate_gaussian_trits",

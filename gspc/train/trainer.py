@@ -15,6 +15,7 @@ from gspc.ops.heads import NeuralGaussians, neural_gaussians
 from gspc.ops.raster import RasterOutput
 from gspc.ops.rows import mean_product, visible_rows
 from gspc.ops.ssim import photometric_loss, squared_error
+from gspc.ops.weigh import times
 from gspc.recipe import Accumulate, Recipe
 from gspc.rendering.rasterizer import Backend, rasterize
 from gspc.scene import Camera, SceneData, View
@@ -27,7 +28,6 @@ from gspc.train.masking import only_counting
 from gspc.train.optimizer import make_optimizer
 from gspc.train.ranks import Ranks
 from gspc.train.rate import RateLoss, RateSample, Standing
-from gspc.train.rate.terms import times
 from gspc.train.schedule import Phase, Schedule
 from gspc.train.shots import Shot, Shots, center_of, photo_budget
 from gspc.train.steering import Steering

@@ -107,8 +107,78 @@ __global__ void __launch_bounds__(BLOCK) means_found(MeansCall call) {
   if (threadIdx.x == 0) call.means[blockIdx.x] = sum / (all < 1.0 ? 1.0 : all);
 }
 
+constexpr int MAX_SUMMANDS = 24, MAX_OPENINGS = 8, MAX_COSTS = 8;
+
+// What every open mask pays: base plus factors times costs. Its bits are 0 and have that as their gradient.
+struct Opening {
+  double base;
+  double factors[MAX_COSTS];
+  const double* costs[MAX_COSTS];
+  float* by_open;
+};
+
+// weight (share (sum of bits) + openings + fixed) / values, and share (sum of bits).
+struct LossCall {
+  int32_t summands, openings;
+  double share, weight, values;
+  const double* relative;  // times the weight; null: 1
+  const float* bits[MAX_SUMMANDS];
+  const float* fixed;  // null: 0
+  float *loss, *total;
+  const float* by_loss;
+  float *by_bits, *by_fixed;  // of every summand; of `fixed`
+  Opening opening[MAX_OPENINGS];
+};
+
+__device__ inline double weight_of(const LossCall& call) {
+  return call.weight * (call.relative == nullptr ? 1.0 : call.relative[0]) / call.values;
+}
+
+__global__ void loss_summed(LossCall call) {
+  double sum = 0.0;
+  for (int i = 0; i < call.summands; ++i) sum += static_cast<double>(call.bits[i][0]);
+  sum *= call.share;
+  call.total[0] = static_cast<float>(sum);
+  const double fixed = call.fixed == nullptr ? 0.0 : static_cast<double>(call.fixed[0]);
+  call.loss[0] = static_cast<float>(weight_of(call) * (sum + fixed));
+}
+
+__global__ void loss_slopes(LossCall call) {
+  const double by = static_cast<double>(call.by_loss[0]) * weight_of(call);
+  call.by_bits[0] = static_cast<float>(by * call.share);
+  if (call.by_fixed != nullptr) call.by_fixed[0] = static_cast<float>(by);
+  for (int i = 0; i < call.openings; ++i) {
+    const Opening& opening = call.opening[i];
+    double cost = opening.base;
+    for (int j = 0; j < MAX_COSTS; ++j)
+      if (opening.costs[j] != nullptr) cost += opening.factors[j] * opening.costs[j][0];
+    opening.by_open[0] = static_cast<float>(by * cost);
+  }
+}
+
+bool usable(const LossCall& call) {
+  return call.summands >= 0 && call.summands <= MAX_SUMMANDS && call.openings >= 0 &&
+         call.openings <= MAX_OPENINGS && call.values > 0.0;
+}
+
 }  // namespace
 }  // namespace gspc
+
+GSPC_EXPORT int gspc_rate_loss(const gspc::LossCall* given, cudaStream_t stream) {
+  using namespace gspc;
+  const LossCall call = *given;
+  if (!usable(call)) return static_cast<int>(cudaErrorInvalidValue);
+  GSPC_LAUNCH(loss_summed, dim3(1), dim3(1), stream, call);
+  return launch_status();
+}
+
+GSPC_EXPORT int gspc_rate_loss_backward(const gspc::LossCall* given, cudaStream_t stream) {
+  using namespace gspc;
+  const LossCall call = *given;
+  if (!usable(call)) return static_cast<int>(cudaErrorInvalidValue);
+  GSPC_LAUNCH(loss_slopes, dim3(1), dim3(1), stream, call);
+  return launch_status();
+}
 
 GSPC_EXPORT int gspc_presence(const gspc::PresenceCall* given, cudaStream_t stream) {
   using namespace gspc;

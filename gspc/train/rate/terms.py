@@ -23,11 +23,6 @@ class Cost:
     gaussian: Tensor | float
 
 
-def times(factor: Tensor | float, value: Tensor) -> Tensor:  # [], [] -> []
-    """A number, or one on the device in float64, times a value, in the value's precision."""
-    return (factor.to(value) if isinstance(factor, Tensor) else factor) * value
-
-
 @dataclass(frozen=True)
 class Price:
     """What a term takes of a level."""
