@@ -58,6 +58,7 @@ _SIGNATURES: dict[str, tuple[list[Any], Any]] = {
             "rate_gaussian_trits",
             "rate_chunk_inputs",
             "rate_chunk_inputs_backward",
+            "rows_places",
             "rows_taken",
             "rows_gathered",
             "rows_masks",
@@ -242,6 +243,11 @@ def room_for_gradient(of: Tensor, like: Tensor) -> tuple[Tensor, bool]:  # of an
         _kept[of] = torch.empty_like(like)
     of.grad = _kept[of]
     return _kept[of], False
+
+
+def written(of: Tensor) -> bool:  # of any shape, [...]
+    """Whether the gradient by `of` was written in place in this pass, so that another can be added to it."""
+    return _in_place and of.is_leaf and of.grad is not None and of.grad is _kept.get(of)
 
 
 def blocks(count: int) -> int:

@@ -131,7 +131,8 @@ class Trainer:
             loss = loss + rate
             for other in self._also_pictured(level):
                 loss = loss + self._show(shot, other, sampled=False)[0].loss
-        self.gauges.add_loss(self.iteration, loss.detach())
+        total = loss.detach()
+        self.gauges.add_loss(self.iteration, total)
         with gradients_in_place():
             loss.backward(self._one)
         self._keep_still()
@@ -145,7 +146,7 @@ class Trainer:
         self.iteration += 1
         if self.steering.due(self.iteration):
             self.steering.update(self.estimated_bytes())
-        return StepReport(phase, level, loss.detach(), picture.squared_error, bits)
+        return StepReport(phase, level, total, picture.squared_error, bits)
 
     def _begin(self, phase: Phase) -> None:
         """What happens once, in the first iteration of a phase."""

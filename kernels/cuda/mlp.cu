@@ -233,10 +233,9 @@ __global__ void __launch_bounds__(BLOCK) mlp_weights_added(MlpCall call, uint64_
   start += floats_of(net);
   for (int i = g + 1; i < call.networks; start += floats_of(call.network[i++]))
     if (number == 0 && call.network[i].by_w1 == to) sum += added(call, floats, start + at);
-  if (column + 1 == layer.columns)
-    (number == 0 ? net.by_b1 : net.by_b2)[row] = sum;
-  else
-    to[row * (layer.columns - 1) + column] = sum;
+  float* element = column + 1 == layer.columns ? (number == 0 ? net.by_b1 : net.by_b2) + row
+                                               : to + row * (layer.columns - 1) + column;
+  *element = net.adds != 0 ? *element + sum : sum;
 }
 
 // Derivatives by a network's gain. That by unit h's multiplier is the sum over rows of its activation times

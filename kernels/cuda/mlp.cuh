@@ -35,6 +35,7 @@ struct MlpNetwork {
   uint64_t by_y_stride;
   float* by_hidden;  // [n, H] scratch
   float *by_w1, *by_b1, *by_w2, *by_b2;
+  int32_t adds;  // whether the last four are added to what is there; not with a gain
 };
 
 struct MlpCall {

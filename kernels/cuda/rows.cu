@@ -73,6 +73,16 @@ __device__ inline float also_added(const RowsCall& call, uint64_t row, const flo
   }
 }
 
+// The derivative by the step of row i of `index`, which is row `row` of all.
+__device__ inline float step_slope(const RowsAttribute& of, uint64_t i, uint64_t row) {
+  const uint32_t first = static_cast<uint32_t>(row * of.width);
+  float sum = 0.0f;
+  if (of.by_out != nullptr)
+    for (uint64_t c = 0; c < of.width; ++c)
+      sum += of.by_out[i * of.width + c] * noise(of.seed, first + static_cast<uint32_t>(c));
+  return sum * amount_of(of, i).slope;
+}
+
 __global__ void __launch_bounds__(BLOCK) rows_gathered(RowsCall call) {
   const RowsAttribute& of = call.attribute[blockIdx.y];
   const uint64_t number = thread_number();
@@ -82,18 +92,10 @@ __global__ void __launch_bounds__(BLOCK) rows_gathered(RowsCall call) {
   float sum = place >= 0 && of.by_out != nullptr ? of.by_out[static_cast<uint64_t>(place) * of.width + c] : 0.0f;
   if (of.by_plain != nullptr) sum += also_added(call, row, of.by_plain, of.width, c);
   of.by_values[number] = sum;
-}
-
-__global__ void __launch_bounds__(BLOCK) step_slopes(RowsCall call) {
-  const RowsAttribute& of = call.attribute[blockIdx.y];
-  const uint64_t i = thread_number();
-  if (i >= call.count || of.by_step == nullptr) return;
-  const uint32_t first = static_cast<uint32_t>(static_cast<uint64_t>(call.index[i]) * of.width);
-  float sum = 0.0f;
-  if (of.by_out != nullptr)
-    for (uint64_t c = 0; c < of.width; ++c)
-      sum += of.by_out[i * of.width + c] * noise(of.seed, first + static_cast<uint32_t>(c));
-  of.by_step[i * of.step_stride] = sum * amount_of(of, i).slope;
+  if (c == 0 && place >= 0 && of.by_step != nullptr) {
+    const uint64_t i = static_cast<uint64_t>(place);
+    of.by_step[i * of.step_stride] = step_slope(of, i, row);
+  }
 }
 
 __device__ inline float safe_exp(float x) { return expf(limited(x, -87.0f, 87.0f).value); }
@@ -261,11 +263,6 @@ RowsCall keyed(const RowsCall& given, uint64_t* widest) {
   return call;
 }
 
-void note_places(const RowsCall& call, cudaStream_t stream) {
-  const uint64_t most = call.count > call.also_count ? call.count : call.also_count;
-  if (most > 0) GSPC_LAUNCH(places_noted, dim3(blocks(most)), dim3(BLOCK), stream, call);
-}
-
 constexpr int INVALID = static_cast<int>(cudaErrorInvalidValue);
 
 }  // namespace
@@ -282,20 +279,25 @@ GSPC_EXPORT int gspc_rows_taken(const gspc::RowsCall* given, cudaStream_t stream
   return launch_status();
 }
 
+// Fills the scratch of the backward passes.
+GSPC_EXPORT int gspc_rows_places(const gspc::RowsCall* given, cudaStream_t stream) {
+  using namespace gspc;
+  const RowsCall call = *given;
+  if (!usable(call)) return INVALID;
+  const uint64_t most = call.count > call.also_count ? call.count : call.also_count;
+  if (most > 0) GSPC_LAUNCH(places_noted, dim3(blocks(most)), dim3(BLOCK), stream, call);
+  return launch_status();
+}
+
 // Writes all of by_values, and by_step where there is one.
 GSPC_EXPORT int gspc_rows_gathered(const gspc::RowsCall* given, cudaStream_t stream) {
   using namespace gspc;
   if (!usable(*given)) return INVALID;
   uint64_t widest;
   const RowsCall call = keyed(*given, &widest);
-  bool steps = false;
-  for (int i = 0; i < call.attributes; ++i) steps = steps || call.attribute[i].by_step != nullptr;
   const unsigned attributes = static_cast<unsigned>(call.attributes);
-  note_places(call, stream);
   if (call.n * widest > 0)
     GSPC_LAUNCH(rows_gathered, dim3(blocks(call.n * widest), attributes), dim3(BLOCK), stream, call);
-  if (steps && call.count > 0)
-    GSPC_LAUNCH(step_slopes, dim3(blocks(call.count), attributes), dim3(BLOCK), stream, call);
   return launch_status();
 }
 
@@ -313,7 +315,6 @@ GSPC_EXPORT int gspc_rows_masks_gathered(const gspc::MaskCall* given, cudaStream
   using namespace gspc;
   const MaskCall call = *given;
   if (!usable(call.rows) || call.level < 1 || call.level > call.planes) return INVALID;
-  note_places(call.rows, stream);
   const uint64_t masks = call.rows.n * call.offsets;
   if (masks > 0) GSPC_LAUNCH(masks_gathered, dim3(blocks(masks)), dim3(BLOCK), stream, call);
   return launch_status();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,6 +48,7 @@ class _Network(ctypes.Structure):
         *((name, POINTER) for name in (*_WEIGHTS, "active", "y", "by_y")),
         ("by_y_stride", COUNT),
         *((name, POINTER) for name in ("by_hidden", *(f"by_{name}" for name in _WEIGHTS))),
+        ("adds", INT),
     )
 
 
@@ -154,7 +156,8 @@ class _Networks(torch.autograd.Function):
         _, _, *tensors = ctx.saved_tensors
         call, nets = ctx.call, ctx.call.network[: ctx.call.networks]
         given = [kernels.in_rows(grad) for grad in grads]
-        found, returned = _gradients(ctx.plan, ctx.given, tensors, ctx.needs_input_grad[2:])
+        adding = _adding(ctx.plan, tensors)
+        found, returned = _gradients(ctx.plan, ctx.given, tensors, ctx.needs_input_grad[2:], adding)
         call.slices = min(max(-(-call.n // ROWS_OF_SLICE), 1), MOST_SLICES)
         floats = sum(_weights_of(net) for net in nets) * call.slices
         scratch = tensors[0].new_empty(floats + call.n * sum(net.hidden for net in nets))
@@ -164,6 +167,7 @@ class _Networks(torch.autograd.Function):
             net.by_y, net.by_y_stride, net.by_hidden = grad.data_ptr(), grad.stride(0), at
             at += 4 * call.n * net.hidden
             _point_to(net, number, ctx.plan, found, ctx.needs_input_grad[2:])
+            net.adds = ctx.plan.weights[number][0] in adding
         kernels.run("gspc_mlp_backward", call, scratch)
         return None, None, *returned
 
@@ -172,8 +176,23 @@ def _weights_of(net: Any) -> int:
     return int(net.hidden * (net.inputs + 1) + net.outputs * (net.hidden + 1))
 
 
+def _adding(plan: _Plan, tensors: Sequence[Tensor]) -> set[int]:
+    """The weights whose gradients another call of this pass has written, so that these are added to them; of
+    networks without a gain that share none of their weights."""
+    uses = Counter(slot for slots in plan.weights for slot in slots)
+    found: set[int] = set()
+    for slots, factors in zip(plan.weights, plan.factors, strict=True):
+        if not factors and all(uses[slot] == 1 and kernels.written(tensors[slot]) for slot in slots):
+            found |= set(slots)
+    return found
+
+
 def _gradients(
-    plan: _Plan, given: Sequence[Tensor | None], tensors: Sequence[Tensor], needed: Sequence[bool]
+    plan: _Plan,
+    given: Sequence[Tensor | None],
+    tensors: Sequence[Tensor],
+    needed: Sequence[bool],
+    adding: set[int],
 ) -> tuple[list[Tensor | None], list[Tensor | None]]:
     """Room for the gradients, those of weights and factors whether needed or not; and what autograd gets of
     it. `given` are the leaves among the arguments, which may be what `tensors` are."""
@@ -182,10 +201,11 @@ def _gradients(
     found: list[Tensor | None] = [None] * len(tensors)
     returned: list[Tensor | None] = [None] * len(tensors)
     for slot, (leaf, tensor, need) in enumerate(zip(given, tensors, needed, strict=True)):
-        if not need and slot not in always:
-            continue
-        room, passes = kernels.room_for_gradient(tensor if leaf is None else leaf, tensor)
-        found[slot], returned[slot] = room, room if need and passes else None
+        if slot in adding:
+            found[slot] = tensor.grad
+        elif need or slot in always:
+            room, passes = kernels.room_for_gradient(tensor if leaf is None else leaf, tensor)
+            found[slot], returned[slot] = room, room if need and passes else None
     return found, returned
 
 

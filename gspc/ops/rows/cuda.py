@@ -194,12 +194,33 @@ def _call(index: Tensor, also: Tensor, n: int) -> _Rows:
     return _Rows(n=n, count=len(index), also_count=len(also), index=index.data_ptr(), also=also.data_ptr())
 
 
-def _note_places(call: _Rows, like: Tensor) -> Tensor:
-    """Scratch of a backward pass, which must outlive the call."""
-    places = torch.full((2 * call.n + call.also_count,), -1, dtype=torch.int32, device=like.device)
-    at = places.data_ptr()
-    call.place, call.last, call.before = at, at + 4 * call.n, at + 8 * call.n
-    return places
+class _Places:
+    """Where rows are read, which the backward passes of a step need alike: made by the first of them, kept
+    until one is about other rows."""
+
+    def __init__(self) -> None:
+        self._of: tuple[int, Tensor, Tensor] | None = None
+        self._scratch: Tensor | None = None
+
+    def note(self, call: _Rows, index: Tensor, also: Tensor) -> None:
+        """Points a call about rows `index` [v] and `also` [a] to them."""
+        kept = self._of
+        known = kept is not None and kept[0] == call.n and all(
+            ours.data_ptr() == theirs.data_ptr() and len(ours) == len(theirs)
+            for ours, theirs in zip(kept[1:], (index, also), strict=True)
+        )
+        if not known:
+            size = 2 * call.n + call.also_count
+            self._scratch = torch.full((size,), -1, dtype=torch.int32, device=index.device)
+            self._of = call.n, index, also
+        assert self._scratch is not None
+        at = self._scratch.data_ptr()
+        call.place, call.last, call.before = at, at + 4 * call.n, at + 8 * call.n
+        if not known:
+            kernels.run("gspc_rows_places", call, index)
+
+
+_PLACES = _Places()
 
 
 def _take(call: _Rows, values: Sequence[Tensor]) -> list[Tensor]:
@@ -215,14 +236,16 @@ def _take(call: _Rows, values: Sequence[Tensor]) -> list[Tensor]:
     return found
 
 
-def _gather(call: _Rows, shapes: Sequence[torch.Size], grads: Sequence[Tensor | None], like: Tensor) -> list[Tensor]:
+def _gather(
+    call: _Rows, shapes: Sequence[torch.Size], grads: Sequence[Tensor | None], index: Tensor, also: Tensor
+) -> list[Tensor]:
     """Gradients of the parameters from those of their rows and plain rows."""
-    found = [like.new_empty(shape, dtype=torch.float32) for shape in shapes]
+    found = [index.new_empty(shape, dtype=torch.float32) for shape in shapes]
     given = [None if grad is None else grad.contiguous() for grad in grads]
     for of, by, out, plain in zip(call.attribute, found, given[::2], given[1::2], strict=False):
         of.by_values, of.by_out, of.by_plain = by.data_ptr(), kernels.pointer(out), kernels.pointer(plain)
-    _scratch = _note_places(call, like)
-    kernels.run("gspc_rows_gathered", call, like)
+    _PLACES.note(call, index, also)
+    kernels.run("gspc_rows_gathered", call, index)
     return found
 
 
@@ -254,13 +277,13 @@ class _Noisy(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        index, _, steps = ctx.saved_tensors
+        index, also, steps = ctx.saved_tensors
         call, by_steps = ctx.call, None
         if steps is not None and ctx.needs_input_grad[2]:
             by_steps = torch.empty_like(steps)
             for number in range(call.attributes):
                 call.attribute[number].by_step = by_steps.data_ptr() + 4 * number
-        found = _gather(call, ctx.shapes, grads, index)
+        found = _gather(call, ctx.shapes, grads, index, also)
         return None, None, by_steps, None, None, None, *found
 
 
@@ -293,7 +316,7 @@ class _Rounded(torch.autograd.Function):
         index, also = ctx.saved_tensors
         call = _call(index, also, ctx.shapes[0][0])
         call.attributes, call.attribute[0].width = 1, ctx.shapes[0][1:].numel()
-        return None, None, None, None, None, None, *_gather(call, ctx.shapes, grads, index)
+        return None, None, None, None, None, None, *_gather(call, ctx.shapes, grads, index, also)
 
 
 class _MaskRows(torch.autograd.Function):
@@ -315,12 +338,12 @@ class _MaskRows(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        masks, call = ctx.saved_tensors[0], ctx.call
+        (masks, index, also), call = ctx.saved_tensors, ctx.call
         found = torch.empty_like(masks)
         given = [None if grad is None else grad.contiguous() for grad in grads]
         call.by_out, call.by_plain, call.by_open = (kernels.pointer(grad) for grad in given)
         call.by_masks = found.data_ptr()
-        _scratch = _note_places(call.rows, masks)
+        _PLACES.note(call.rows, index, also)
         kernels.run("gspc_rows_masks_gathered", call, masks)
         return found, None, None, None
 

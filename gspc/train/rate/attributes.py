@@ -10,6 +10,7 @@ from torch import Tensor
 from gspc.format.shape import Attribute, TritModel
 from gspc.model import quantization as quant
 from gspc.model.anchors import AnchorModel
+from gspc.ops import place
 from gspc.ops import rate as ops
 from gspc.ops.presence import Presence, means
 from gspc.ops.rate import AttributeRows
@@ -124,14 +125,14 @@ class AttributeBits:
         refined = attribute.refined and attribute.values > 0
         self.trits = TRITS[attribute.trit_model](model, attribute) if refined else None
 
-    def bits(self, at: LevelSample) -> tuple[Tensor, Tensor, Tensor]:
-        """Bits [] of the sample; and those of the values of an anchor or a Gaussian where they appear, with
-        who is alive, [n, G] both."""
+    def bits(self, at: LevelSample) -> tuple[list[Tensor], Tensor, Tensor]:
+        """Bits [] of the sample, which add up; and those of the values of an anchor or a Gaussian where they
+        appear, with who is alive, [n, G] both."""
         where = self._presence(at)
         total, groups = self.appearance.bits(at, where.appears)
         if self.trits is not None and self.attribute.refines_at(at.level):
-            total = total + self.trits.bits(at, where.refined)
-        return total, groups, where.alive
+            return [total, self.trits.bits(at, where.refined)], groups, where.alive
+        return [total], groups, where.alive
 
     def _presence(self, at: LevelSample) -> Presence:
         return at.anchors
@@ -158,5 +159,13 @@ class AttributesTerm:
             *(of.bits(at) for of in (self.features, self.scaling, self.offsets)), strict=True
         )
         per_features, per_scaling, per_gaussian = means(groups, alive).unbind()
-        features, scaling, offsets = totals
-        return Price(features + scaling + offsets, Cost(per_features + per_scaling, per_gaussian))
+        return Price(_summands(totals), Cost(per_features + per_scaling, per_gaussian))
+
+
+def _summands(totals: Sequence[list[Tensor]]) -> tuple[Tensor, ...]:
+    """Of all attributes. A GPU adds them up with those of the other terms; elsewhere they are one, so that a
+    fit's numbers stay what they were."""
+    if place.of(totals[0][0]) == "cuda":
+        return tuple(bits for total in totals for bits in total)
+    features, scaling, offsets = (sum(others, first) for first, *others in totals)
+    return (features + scaling + offsets,)

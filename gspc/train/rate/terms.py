@@ -27,8 +27,14 @@ class Cost:
 class Price:
     """What a term takes of a level."""
 
-    bits: Tensor  # of the sample, a scalar with gradients
+    summands: tuple[Tensor, ...]  # bits of the sample, scalars with gradients, which add up
     cost: Cost  # of more of the same
+
+    @property
+    def bits(self) -> Tensor:
+        """All of them, a scalar."""
+        first, *others = self.summands
+        return sum(others, first)
 
 
 class Term(Protocol):
@@ -44,7 +50,7 @@ class PositionsTerm:
     def price(self, at: LevelSample) -> Price:
         """See `Term`."""
         appearing = at.tally.appearing if at.tally else at.anchors.appears.sum()
-        return Price(POSITION_BITS * appearing, Cost(POSITION_BITS, 0.0))
+        return Price((POSITION_BITS * appearing,), Cost(POSITION_BITS, 0.0))
 
 
 class MasksTerm:
@@ -57,10 +63,10 @@ class MasksTerm:
     def price(self, at: LevelSample) -> Price:
         """See `Term`."""
         if at.tally:
-            return Price(at.tally.mask_bits, Cost(at.tally.anchor_cost, at.tally.gaussian_cost))
+            return Price((at.tally.mask_bits,), Cost(at.tally.anchor_cost, at.tally.gaussian_cost))
         candidates = ((1 - at.gaussians.refined) * at.anchors.alive).sum()
         appearing = at.gaussians.appears.sum() / candidates.clamp_min(1.0)
-        return Price(candidates * binary_entropy(appearing), self._cost(appearing.detach().double()))
+        return Price((candidates * binary_entropy(appearing),), self._cost(appearing.detach().double()))
 
     def _cost(self, appearing: Tensor) -> Cost:  # []
         """Derivatives of n H(k / n) by n, times the symbols of an anchor, and by k."""
