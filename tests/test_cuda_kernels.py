@@ -33,7 +33,7 @@ def test_nvcc_builds_them(architecture: str, tmp_path: Path) -> None:
     library = cuda.load(
         path
     )  # every function is there; the CUDA runtime is linked in and needs no driver to load
-    assert library.gspc_photometric_partials(17, 16) == 2
+    assert library.gspc_photometric_tiles(17, 16) == 2
     assert list((tmp_path / "cache").iterdir()) == [path] and f"sm{architecture}" in path.name
     before = path.stat().st_mtime_ns
     assert cuda.build(architecture, tmp_path / "cache", compiler) == path
@@ -159,7 +159,7 @@ def test_squared_error_equals_the_definition(on_host, size: tuple[int, int], kin
     image, target = pictures(*size, kind)
     shown = image.detach() * 1.5 - 0.2  # beyond 0 and 1
     exact = definition.squared_error(shown.double(), target if kind == torch.uint8 else target.double())
-    assert float(ssim_cuda.squared_error(shown, target)) == pytest.approx(float(exact), rel=1e-5)
+    assert float(ssim_cuda.photometric(shown, target)[0][2]) == pytest.approx(float(exact), rel=1e-5)
 
 
 SPEC = GridSpec(

@@ -34,7 +34,7 @@ BUILD_TIMEOUT = 600  # seconds; it takes about three
 
 POINTER, INT, COUNT, FLOAT = ctypes.c_void_p, ctypes.c_int32, ctypes.c_uint64, ctypes.c_float
 _SIGNATURES: dict[str, tuple[list[Any], Any]] = {
-    "gspc_photometric_partials": ([INT, INT], ctypes.c_int64),
+    "gspc_photometric_tiles": ([INT, INT], ctypes.c_int64),
     # Those that take a structure, which says all of what they are about, and a stream.
     **{
         f"gspc_{name}": ([POINTER, POINTER], INT)
@@ -49,7 +49,6 @@ _SIGNATURES: dict[str, tuple[list[Any], Any]] = {
             "presence",
             "photometric_forward",
             "photometric_backward",
-            "photometric_squared",
             "rate_appearance",
             "rate_loss",
             "rate_loss_backward",

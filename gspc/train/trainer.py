@@ -14,7 +14,7 @@ from gspc.ops.cuda import gradients_in_place
 from gspc.ops.heads import NeuralGaussians, neural_gaussians
 from gspc.ops.raster import RasterOutput
 from gspc.ops.rows import mean_product, visible_rows
-from gspc.ops.ssim import photometric_loss, squared_error
+from gspc.ops.ssim import picture_loss
 from gspc.ops.weigh import times
 from gspc.recipe import Accumulate, Recipe
 from gspc.rendering.rasterizer import Backend, rasterize
@@ -251,7 +251,7 @@ class Trainer:
         """The scene as `level` shows it to a camera, compared with the photograph; and the sample of the
         iteration's rate, empty unless `sampled`."""
         model = self.model
-        visible, anchors = visible_rows(self._positions(), model.log_scales.detach(), shot.camera)
+        visible, anchors = visible_rows(self._positions(), model.log_scales, shot.camera)
         index = self.rate.sample(visible) if sampled else self._no_rows
         attributes, rows = self.attributes.restored(visible, index, self.iteration, level)
         gaussians = self._gaussians(shot.camera, anchors, attributes)
@@ -284,14 +284,11 @@ class Trainer:
             shot.background,
         )
         shown, wanted, weight = only_counting(raster.image, shot.target, shot.mask)
-        loss, _, _ = photometric_loss(shown, wanted, SSIM_WEIGHT)
+        loss, squared = picture_loss(shown, wanted, SSIM_WEIGHT)
         if shot.mask is not None:
-            loss = times(weight, loss)
+            loss, squared = times(weight, loss), squared * weight
         if len(gaussians.scales):
-            loss = loss + SCALE_WEIGHT * mean_product(gaussians.scales, gaussians.count)
-        squared = squared_error(shown, wanted)
-        if shot.mask is not None:
-            squared = squared * weight
+            loss = loss + mean_product(gaussians.scales, gaussians.count, SCALE_WEIGHT)
         opacities = gaussians.opacities.detach()
         return Picture(loss, squared, visible, gaussians.index, gaussians.count, opacities, raster)
 

@@ -55,7 +55,7 @@ __global__ void __launch_bounds__(THREADS)
   const bool inside = left + tx < width && top + ty < height;
   const size_t pixel = static_cast<size_t>(top + ty) * width + left + tx;
   const size_t count = static_cast<size_t>(height) * width * 3;
-  float l1 = 0.0f, ssim = 0.0f;
+  float l1 = 0.0f, ssim = 0.0f, squares = 0.0f;
   for (int channel = 0; channel < 3; ++channel) {
     for (int i = thread; i < SPAN * SPAN; i += THREADS) {
       const int row = top + i / SPAN - RADIUS, column = left + i % SPAN - RADIUS;
@@ -91,7 +91,10 @@ __global__ void __launch_bounds__(THREADS)
       const float c = mu_x * mu_x + mu_y * mu_y + C1;
       const float d = (sum[2] - mu_x * mu_x) + (sum[3] - mu_y * mu_y) + C2;
       const float value = a * b / (c * d);
-      l1 += fabsf(x[ty + RADIUS][tx + RADIUS] - y[ty + RADIUS][tx + RADIUS]);
+      const float a_pixel = x[ty + RADIUS][tx + RADIUS], b_pixel = y[ty + RADIUS][tx + RADIUS];
+      const float off = (a_pixel < 0.0f ? 0.0f : a_pixel > 1.0f ? 1.0f : a_pixel) - b_pixel;
+      squares += off * off;
+      l1 += fabsf(a_pixel - b_pixel);
       ssim += value;
       if (maps != nullptr) {
         float* map = maps + pixel * 3 + channel;
@@ -104,53 +107,28 @@ __global__ void __launch_bounds__(THREADS)
   }
   l1 = block_sum(l1, scratch, thread);
   ssim = block_sum(ssim, scratch, thread);
+  squares = block_sum(squares, scratch, thread);
   if (thread == 0) {
     const size_t block = static_cast<size_t>(blockIdx.y) * gridDim.x + blockIdx.x;
-    partial[2 * block] = l1;
-    partial[2 * block + 1] = ssim;
+    partial[3 * block] = l1;
+    partial[3 * block + 1] = ssim;
+    partial[3 * block + 2] = squares;
   }
 }
 
-// One block: means of the pairs, added in double in an order that does not depend on the machine, and the
-// loss that they make.
+// One block: means of what the tiles have, added in double in an order that does not depend on the machine,
+// and the loss that they make.
 __global__ void __launch_bounds__(THREADS)
-    photometric_mean(const float* partial, int pairs, double count, float weight, float* means, float* loss) {
+    photometric_mean(const float* partial, int tiles, double count, float weight, float* means, float* loss) {
   __shared__ double scratch[THREADS];
-  double l1 = 0.0, ssim = 0.0;
-  for (int i = threadIdx.x; i < pairs; i += THREADS) {
-    l1 += partial[2 * i];
-    ssim += partial[2 * i + 1];
-  }
-  l1 = block_sum(l1, scratch, static_cast<int>(threadIdx.x)) / count;
-  ssim = block_sum(ssim, scratch, static_cast<int>(threadIdx.x)) / count;
+  double sums[3] = {0.0, 0.0, 0.0};
+  for (int i = threadIdx.x; i < tiles; i += THREADS)
+    for (int j = 0; j < 3; ++j) sums[j] += partial[3 * i + j];
+  for (double& sum : sums) sum = block_sum(sum, scratch, static_cast<int>(threadIdx.x)) / count;
   if (threadIdx.x != 0) return;
-  means[0] = static_cast<float>(l1);
-  means[1] = static_cast<float>(ssim);
-  loss[0] = static_cast<float>((1.0 - static_cast<double>(weight)) * l1 + static_cast<double>(weight) * (1.0 - ssim));
-}
-
-// Squared differences from the image between 0 and 1, a partial sum for each block; one block adds those up.
-template <typename Target>
-__global__ void __launch_bounds__(THREADS)
-    squares_added(const float* image, const Target* target, size_t count, float* partial) {
-  __shared__ float scratch[THREADS];
-  float sum = 0.0f;
-  for (size_t i = static_cast<size_t>(blockIdx.x) * THREADS + threadIdx.x; i < count;
-       i += static_cast<size_t>(gridDim.x) * THREADS) {
-    const float x = image[i], shown = x < 0.0f ? 0.0f : x > 1.0f ? 1.0f : x, off = shown - to_float(target[i]);
-    sum += off * off;
-  }
-  sum = block_sum(sum, scratch, static_cast<int>(threadIdx.x));
-  if (threadIdx.x == 0) partial[blockIdx.x] = sum;
-}
-
-__global__ void __launch_bounds__(THREADS)
-    squares_mean(const float* partial, unsigned parts, double count, float* mean) {
-  __shared__ double scratch[THREADS];
-  double sum = 0.0;
-  for (unsigned i = threadIdx.x; i < parts; i += THREADS) sum += partial[i];
-  sum = block_sum(sum, scratch, static_cast<int>(threadIdx.x));
-  if (threadIdx.x == 0) mean[0] = static_cast<float>(sum / count);
+  for (int j = 0; j < 3; ++j) means[j] = static_cast<float>(sums[j]);
+  loss[0] = static_cast<float>((1.0 - static_cast<double>(weight)) * sums[0] +
+                               static_cast<double>(weight) * (1.0 - sums[1]));
 }
 
 template <typename Target>
@@ -212,9 +190,10 @@ struct PhotometricCall {
   int32_t height, width;
   float weight;        // of 1 - SSIM in the loss; the rest is L1's
   float* maps;         // [3, H, W, 3] for the backward pass; null leaves it out
-  float* partial;      // scratch of gspc_photometric_partials pairs
-  float *means, *loss; // [2] mean |image - target| and SSIM; [1]
-  const float *by_means, *by_loss;  // their gradients, or null
+  float* partial;      // scratch of three for each tile
+  // [3] mean |image - target|, SSIM, and the squared difference from the image between 0 and 1; [1]
+  float *means, *loss;
+  const float *by_means, *by_loss;  // gradients of the first two and of the loss, or null
   float* grad_image;                // [H, W, 3], overwritten
 };
 
@@ -240,8 +219,8 @@ dim3 tiles_of(const PhotometricCall& call) {
 }  // namespace
 }  // namespace gspc
 
-// Pairs of floats that `partial` must hold.
-GSPC_EXPORT int64_t gspc_photometric_partials(int height, int width) {
+// Tiles of a picture.
+GSPC_EXPORT int64_t gspc_photometric_tiles(int height, int width) {
   using gspc::TILE;
   return static_cast<int64_t>((height + TILE - 1) / TILE) * ((width + TILE - 1) / TILE);
 }
@@ -254,8 +233,8 @@ GSPC_EXPORT int gspc_photometric_forward(const gspc::PhotometricCall* given, cud
     GSPC_LAUNCH(photometric_forward, tiles_of(call), dim3(TILE, TILE), stream, call.image, target, call.height,
                 call.width, call.maps, call.partial);
   });
-  const int pairs = static_cast<int>(gspc_photometric_partials(call.height, call.width));
-  GSPC_LAUNCH(photometric_mean, dim3(1), dim3(THREADS), stream, call.partial, pairs, values_of(call), call.weight,
+  const int tiles = static_cast<int>(gspc_photometric_tiles(call.height, call.width));
+  GSPC_LAUNCH(photometric_mean, dim3(1), dim3(THREADS), stream, call.partial, tiles, values_of(call), call.weight,
               call.means, call.loss);
   return launch_status();
 }
@@ -268,19 +247,5 @@ GSPC_EXPORT int gspc_photometric_backward(const gspc::PhotometricCall* given, cu
     GSPC_LAUNCH(photometric_backward, tiles_of(call), dim3(TILE, TILE), stream, call.image, target, call.height,
                 call.width, call.maps, call.by_means, call.by_loss, call.weight, call.grad_image);
   });
-  return launch_status();
-}
-
-// means[0] = mean of the squared differences between the target and the image, which is limited to [0, 1].
-GSPC_EXPORT int gspc_photometric_squared(const gspc::PhotometricCall* given, cudaStream_t stream) {
-  using namespace gspc;
-  const PhotometricCall call = *given;
-  if (!usable(call)) return static_cast<int>(cudaErrorInvalidValue);
-  const size_t count = static_cast<size_t>(call.height) * call.width * 3;
-  const unsigned parts = static_cast<unsigned>(gspc_photometric_partials(call.height, call.width));
-  typed(call, [&](auto* target) {
-    GSPC_LAUNCH(squares_added, dim3(parts), dim3(THREADS), stream, call.image, target, count, call.partial);
-  });
-  GSPC_LAUNCH(squares_mean, dim3(1), dim3(THREADS), stream, call.partial, parts, values_of(call), call.means);
   return launch_status();
 }

@@ -220,7 +220,7 @@ __global__ void __launch_bounds__(BLOCK) products_added(ProductCall call) {
 __global__ void __launch_bounds__(BLOCK) product_slopes(ProductCall call) {
   const uint64_t i = thread_number(), count = there(call.count, call.room);
   if (i >= call.room) return;
-  const float *v = call.values + 3 * i, amount = i < count ? call.by_mean[0] / static_cast<float>(count) : 0.0f;
+  const float *v = call.values + 3 * i, amount = i < count ? call.by_mean[0] * static_cast<float>(call.factor) / static_cast<float>(count) : 0.0f;
   float* by = call.by_values + 3 * i;
   by[0] = i < count ? amount * v[1] * v[2] : 0.0f;
   by[1] = i < count ? amount * v[0] * v[2] : 0.0f;
@@ -345,7 +345,7 @@ GSPC_EXPORT int gspc_rows_product(const gspc::ProductCall* given, cudaStream_t s
   const ProductCall call = *given;
   const unsigned parts = few_blocks(call.room);
   GSPC_LAUNCH(products_added, dim3(parts), dim3(BLOCK), stream, call);
-  GSPC_LAUNCH(parts_added, dim3(1), dim3(BLOCK), stream, call.parts, parts, 1.0, call.mean);
+  GSPC_LAUNCH(parts_added, dim3(1), dim3(BLOCK), stream, call.parts, parts, call.factor, call.mean);
   return launch_status();
 }
 

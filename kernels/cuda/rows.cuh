@@ -64,6 +64,7 @@ struct StatisticsCall {
 struct ProductCall {
   uint64_t room;         // rows
   const int64_t* count;  // as above
+  double factor;         // of the mean
   const float* values;   // [room, 3]
   double* parts;         // scratch of a block each
   float* mean;

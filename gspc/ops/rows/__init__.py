@@ -149,17 +149,16 @@ def visible_rows(world: Tensor, log_scales: Tensor, camera: Camera) -> tuple[Ten
     return _kernels(world).visible_rows(world, log_scales, camera)
 
 
-def mean_product(values: Tensor, count: Tensor | None = None) -> Tensor:
-    """Mean of the products of rows, float32 [n, 3] -> []; of no rows NaN, or 0 beside a count, which is int64
+def mean_product(values: Tensor, count: Tensor | None = None, factor: float = 1.0) -> Tensor:
+    """`factor` times the mean of the products of rows, float32 [n, 3] -> []; of no rows NaN, or 0 beside a count, which is int64
     [1]: how many of the rows there are, on a GPU only. Raises ValueError on another dtype or shape."""
     if values.dtype != torch.float32 or values.ndim != 2 or values.shape[1] != 3:
         raise ValueError(f"rows: values are {values.dtype} {tuple(values.shape)}, expected float32 [n, 3]")
     by = place.of(values)
     if by == "cuda" and (len(values) or count is not None):
-        return cuda.mean_product(values, count)
-    if by != "cpu" or len(values) == 0:
-        return definition.mean_product(values)
-    return cpu.mean_product(values)
+        return cuda.mean_product(values, count, factor)
+    mean = (cpu if by == "cpu" and len(values) else definition).mean_product(values)
+    return mean if factor == 1 else factor * mean
 
 
 def positive_share(values: Tensor) -> Tensor:

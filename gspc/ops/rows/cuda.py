@@ -83,8 +83,8 @@ class _Product(ctypes.Structure):
     """`ProductCall`."""
 
     _fields_ = (
-        ("room", COUNT),
-        *((name, POINTER) for name in ("count", "values", "parts", "mean", "by_mean", "by_values")),
+        *(("room", COUNT), ("count", POINTER), ("factor", ctypes.c_double)),
+        *((name, POINTER) for name in ("values", "parts", "mean", "by_mean", "by_values")),
     )
 
 
@@ -173,9 +173,9 @@ def add_statistics(
     kernels.run("gspc_rows_statistics", call, gradient)
 
 
-def mean_product(values: Tensor, count: Tensor | None) -> Tensor:
+def mean_product(values: Tensor, count: Tensor | None, factor: float) -> Tensor:
     """See `gspc.ops.rows.mean_product`: [n, 3], [1] -> []."""
-    mean: Tensor = _MeanProduct.apply(values, count)
+    mean: Tensor = _MeanProduct.apply(values, count, factor)
     return mean
 
 
@@ -237,16 +237,16 @@ def _take(call: _Rows, values: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _gather(
-    call: _Rows, shapes: Sequence[torch.Size], grads: Sequence[Tensor | None], index: Tensor, also: Tensor
-) -> list[Tensor]:
-    """Gradients of the parameters from those of their rows and plain rows."""
-    found = [index.new_empty(shape, dtype=torch.float32) for shape in shapes]
+    call: _Rows, values: Sequence[Tensor], grads: Sequence[Tensor | None], index: Tensor, also: Tensor
+) -> list[Tensor | None]:
+    """Gradients of the parameters from those of their rows and plain rows, for autograd."""
+    found, passes = zip(*(kernels.room_for_gradient(tensor, tensor) for tensor in values), strict=True)
     given = [None if grad is None else grad.contiguous() for grad in grads]
     for of, by, out, plain in zip(call.attribute, found, given[::2], given[1::2], strict=False):
         of.by_values, of.by_out, of.by_plain = by.data_ptr(), kernels.pointer(out), kernels.pointer(plain)
     _PLACES.note(call, index, also)
     kernels.run("gspc_rows_gathered", call, index)
-    return found
+    return [room if passed else None for room, passed in zip(found, passes, strict=True)]
 
 
 class _Noisy(torch.autograd.Function):
@@ -270,7 +270,7 @@ class _Noisy(torch.autograd.Function):
                 of.step, of.step_stride = steps.data_ptr() + 4 * number, steps.shape[1]
         found = _take(call, [tensor.contiguous() for tensor in values])
         ctx.save_for_backward(index, also, steps)
-        ctx.call, ctx.shapes = call, [tensor.shape for tensor in values]
+        ctx.call, ctx.values = call, values
         ctx.set_materialize_grads(False)
         return tuple(found)
 
@@ -283,7 +283,7 @@ class _Noisy(torch.autograd.Function):
             by_steps = torch.empty_like(steps)
             for number in range(call.attributes):
                 call.attribute[number].by_step = by_steps.data_ptr() + 4 * number
-        found = _gather(call, ctx.shapes, grads, index, also)
+        found = _gather(call, ctx.values, grads, index, also)
         return None, None, by_steps, None, None, None, *found
 
 
@@ -306,7 +306,7 @@ class _Rounded(torch.autograd.Function):
         of.center, of.step, of.finest, of.coarser = center.data_ptr(), step.data_ptr(), finest, coarser
         found = _take(call, [values.contiguous()])
         ctx.save_for_backward(index, also)
-        ctx.shapes = [values.shape]
+        ctx.values = [values]
         ctx.set_materialize_grads(False)
         return tuple(found)
 
@@ -314,14 +314,16 @@ class _Rounded(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         index, also = ctx.saved_tensors
-        call = _call(index, also, ctx.shapes[0][0])
-        call.attributes, call.attribute[0].width = 1, ctx.shapes[0][1:].numel()
-        return None, None, None, None, None, None, *_gather(call, ctx.shapes, grads, index, also)
+        (values,) = ctx.values
+        call = _call(index, also, len(values))
+        call.attributes, call.attribute[0].width = 1, values.shape[1:].numel()
+        return None, None, None, None, None, None, *_gather(call, ctx.values, grads, index, also)
 
 
 class _MaskRows(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[Tensor, ...]:
+        ctx.given = masks
         masks, index, also = masks.contiguous(), index.contiguous(), also.contiguous()
         n, offsets, planes = masks.shape
         call = _Masks(offsets=offsets, planes=planes, level=level, rows=_call(index, also, n))
@@ -339,20 +341,21 @@ class _MaskRows(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         (masks, index, also), call = ctx.saved_tensors, ctx.call
-        found = torch.empty_like(masks)
+        found, passed = kernels.room_for_gradient(ctx.given, masks)
         given = [None if grad is None else grad.contiguous() for grad in grads]
         call.by_out, call.by_plain, call.by_open = (kernels.pointer(grad) for grad in given)
         call.by_masks = found.data_ptr()
         _PLACES.note(call.rows, index, also)
         kernels.run("gspc_rows_masks_gathered", call, masks)
-        return found, None, None, None
+        return found if passed else None, None, None, None
 
 
 class _MeanProduct(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, values: Tensor, count: Tensor | None) -> Tensor:
+    def forward(ctx: Any, values: Tensor, count: Tensor | None, factor: float) -> Tensor:
         values, mean, parts = values.contiguous(), values.new_empty(()), _parts(values)
-        call = _Product(room=len(values), count=kernels.pointer(count), values=values.data_ptr())
+        call = _Product(room=len(values), count=kernels.pointer(count), factor=factor)
+        call.values = values.data_ptr()
         call.parts, call.mean = parts.data_ptr(), mean.data_ptr()
         kernels.run("gspc_rows_product", call, values)
         ctx.save_for_backward(values, count)
@@ -361,12 +364,12 @@ class _MeanProduct(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         values, call = ctx.saved_tensors[0], ctx.call
         found = torch.empty_like(values)
         call.by_mean, call.by_values = grad.data_ptr(), found.data_ptr()
         kernels.run("gspc_rows_product_backward", call, values)
-        return found, None
+        return found, None, None
 
 
 class _PositiveShare(torch.autograd.Function):

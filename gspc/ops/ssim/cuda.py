@@ -1,4 +1,4 @@
-"""L1, SSIM and squared errors on a CUDA device: torch autograd over `kernels/cuda/photometric.cu`."""
+"""L1, SSIM and squared error on a CUDA device: torch autograd over `kernels/cuda/photometric.cu`."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class _Call(ctypes.Structure):
 
 
 def photometric(image: Tensor, target: Tensor, ssim_weight: float = 0.0) -> tuple[Tensor, Tensor]:
-    """Mean absolute difference and mean SSIM, float32 [2], and the loss [] that they make; both differentiable
-    in `image`.
+    """Mean absolute difference, mean SSIM and mean squared difference from the image between 0 and 1, float32
+    [3], and the loss [] that the first two make; these and the loss are differentiable in `image`.
 
     Checked arguments on one CUDA device: image float32 [H, W, 3]; target float32, or uint8 standing for value
     / 255, of the same shape. Raises BackendError where the kernels cannot be used.
@@ -37,16 +37,6 @@ def photometric(image: Tensor, target: Tensor, ssim_weight: float = 0.0) -> tupl
     kernels.require()
     means, loss = _Photometric.apply(image.contiguous(), target.contiguous(), ssim_weight)
     return means, loss
-
-
-def squared_error(image: Tensor, target: Tensor) -> Tensor:
-    """`gspc.ops.ssim.squared_error` of checked arguments: [H, W, 3] -> []."""
-    image, target = image.contiguous(), target.contiguous()
-    mean, call = image.new_empty(()), _about(image, target)
-    partial = image.new_empty(_partials(call))
-    call.partial, call.means = partial.data_ptr(), mean.data_ptr()
-    kernels.run("gspc_photometric_squared", call, image)
-    return mean
 
 
 def _about(image: Tensor, target: Tensor) -> _Call:
@@ -57,8 +47,8 @@ def _about(image: Tensor, target: Tensor) -> _Call:
 
 
 def _partials(call: _Call) -> int:
-    """Floats of scratch, two for each tile."""
-    return 2 * -(-call.height // TILE) * -(-call.width // TILE)
+    """Floats of scratch, three for each tile."""
+    return 3 * -(-call.height // TILE) * -(-call.width // TILE)
 
 
 class _Photometric(torch.autograd.Function):
@@ -67,7 +57,7 @@ class _Photometric(torch.autograd.Function):
         call = _about(image, target)
         call.weight = ssim_weight
         maps = image.new_empty((3, *image.shape)) if ctx.needs_input_grad[0] else None
-        means, loss, partial = image.new_empty(2), image.new_empty(()), image.new_empty(_partials(call))
+        means, loss, partial = image.new_empty(3), image.new_empty(()), image.new_empty(_partials(call))
         call.maps, call.partial = kernels.pointer(maps), partial.data_ptr()
         call.means, call.loss = means.data_ptr(), loss.data_ptr()
         kernels.run("gspc_photometric_forward", call, image)
