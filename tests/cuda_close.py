@@ -22,12 +22,16 @@ def close(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> None:
         assert error <= CLOSE * size + 1e-12, f"{number}: {error:.1e} of {size:.1e}"
 
 
-def derived(tensors: Sequence[Tensor], dtype: torch.dtype, run: Callable[..., Sequence[Tensor]]) -> list[Tensor]:
-    """Outputs of `run` and, of a weighted sum of them, the gradients by `tensors`; zero where there is none."""
+def derived(
+    tensors: Sequence[Tensor], dtype: torch.dtype, run: Callable[..., Sequence[Tensor]]
+) -> list[Tensor]:
+    """Outputs of `run` and, of a weighted sum of them, the gradients by `tensors`; 0 where there is none."""
     given = [t.detach().to(dtype, copy=True).requires_grad_() for t in tensors]
     outputs = run(*given)
     weighted = [
-        (y * torch.linspace(-1, 2, y.numel(), dtype=dtype).view(y.shape)).sum() for y in outputs if y.requires_grad
+        (y * torch.linspace(-1, 2, y.numel(), dtype=dtype).view(y.shape)).sum()
+        for y in outputs
+        if y.requires_grad
     ]
     sum(weighted, torch.zeros((), dtype=dtype, requires_grad=True)).backward()
     grads = [torch.zeros_like(t) if t.grad is None else t.grad for t in given]

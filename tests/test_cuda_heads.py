@@ -98,7 +98,9 @@ def test_features_alone_and_no_gradient(on_host: None, monkeypatch: pytest.Monke
         for where in ("cuda", "cpu"):
             monkeypatch.setattr(place, "of", lambda tensor, where=where: where)
             with torch.no_grad():
-                drawn = neural_gaussians(features, log_scales, offsets, gate, anchors, CENTER, heads.to_draw(False))
+                drawn = neural_gaussians(
+                    features, log_scales, offsets, gate, anchors, CENTER, heads.to_draw(False)
+                )
             found.append(outputs_of(drawn))
         for ours, theirs in zip(*found, strict=True):
             torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
@@ -113,5 +115,13 @@ def test_what_is_refused(host_library: Any, monkeypatch: pytest.MonkeyPatch) -> 
     features, log_scales, offsets, mask, predicted = inputs(4, 6)
     with pytest.raises(ValueError, match="predicted has shape"):
         neural_gaussians(
-            features, log_scales, offsets, mask, torch.zeros(4, 3), CENTER, made(0).to_draw(False), None, predicted[1:]
+            features,
+            log_scales,
+            offsets,
+            mask,
+            torch.zeros(4, 3),
+            CENTER,
+            made(0).to_draw(False),
+            None,
+            predicted[1:],
         )

@@ -8,7 +8,10 @@ ctypes calls and autograd functions that a GPU machine uses, and compares them w
 from __future__ import annotations
 
 import ctypes
+import re
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,10 +29,23 @@ from gspc.ops.ssim import definition
 
 @pytest.mark.skipif(cuda.nvcc() is None, reason="nvcc is not on this machine")
 @pytest.mark.parametrize("architecture", ["75", "80", "90", "120"])
-def test_nvcc_builds_them(architecture: str, tmp_path: Path) -> None:
+def test_nvcc_builds_them(architecture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And every kernel has registers for what it holds: nothing spills to memory."""
     compiler = cuda.nvcc()
     assert compiler is not None
-    path = cuda.build(architecture, tmp_path / "cache", compiler)
+    said: list[str] = []
+    real = subprocess.run
+
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        result = real([*command, "-Xptxas", "-v"], **options)
+        said.append(result.stdout + result.stderr)
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "run", run)
+        path = cuda.build(architecture, tmp_path / "cache", compiler)
+    spills = re.findall(r"(\d+) bytes spill stores, (\d+) bytes spill loads", "".join(said))
+    assert len(spills) > 30 and set(spills) == {("0", "0")}
     library = cuda.load(
         path
     )  # every function is there; the CUDA runtime is linked in and needs no driver to load
@@ -96,7 +112,7 @@ def test_operators_take_them_unless_told_otherwise(monkeypatch: pytest.MonkeyPat
             monkeypatch.setenv("GSPC_CUDA_KERNELS", value)
         monkeypatch.setattr(cuda, "why_not", lambda reason=reason: reason)
         assert cuda.enabled() is ("own" in expected)
-        assert cuda.summary() == f"loss and grid by {expected}"
+        assert cuda.summary() == f"training steps by {expected}"
 
 
 def test_cache_directory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from gspc.ops import mlp, place
 from gspc.ops.mlp import LevelFactors, TwoLayerWeights
 
+
 def leaves(*shapes: tuple[int, ...], seed: int = 0) -> list[Tensor]:
     generator = torch.Generator().manual_seed(seed)
     return [torch.randn(shape, generator=generator) / max(shape[-1], 1) ** 0.5 for shape in shapes]
@@ -25,7 +26,9 @@ def shapes_of(inputs: int, hidden: int, outputs: int) -> list[tuple[int, ...]]:
 @pytest.mark.parametrize("n", [0, 1, 65, 530])
 def test_networks_of_the_same_rows(on_host: None, monkeypatch: pytest.MonkeyPatch, n: int) -> None:
     """Three, the last of which shares the first layer of the one before and has a gain."""
-    tensors = leaves((n, 30), *shapes_of(30, 17, 3), *shapes_of(30, 70, 66), (5, 70), (5,), (3,), (3,), (70, 1), (70,))
+    tensors = leaves(
+        (n, 30), *shapes_of(30, 17, 3), *shapes_of(30, 70, 66), (5, 70), (5,), (3,), (3,), (70, 1), (70,)
+    )
     rates = torch.tensor([4.0, 1.0, 0.25])
 
     def run(x: Tensor, *given: Tensor) -> Sequence[Tensor]:
@@ -39,7 +42,9 @@ def test_networks_of_the_same_rows(on_host: None, monkeypatch: pytest.MonkeyPatc
 def test_networks_of_rows_of_their_own(on_host: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts that some of them share, wider rows, a limited exponent, and more than one launch takes."""
     sizes = [(12, 8, 4), (9, 24, 6), (12, 5, 2)] * 3
-    tensors = leaves((40, 9), (40, 3), *(shape for size in sizes for shape in shapes_of(*size)), (2,), (2,), (8, 1), (8,))
+    tensors = leaves(
+        (40, 9), (40, 3), *(shape for size in sizes for shape in shapes_of(*size)), (2,), (2,), (8, 1), (8,)
+    )
     tensors[-3] += 9
 
     def run(x: Tensor, extra: Tensor, *given: Tensor) -> Sequence[Tensor]:

@@ -1,4 +1,4 @@
-"""The CUDA kernels of presence, run on the host, against the definition and what training computes on a CPU."""
+"""The CUDA kernels of presence, run on the host, against the definition and what a CPU computes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def test_it_is_what_the_terms_compute(on_host: None, monkeypatch: pytest.MonkeyP
             assert (at.tally is None) == (where == "cpu")
             positions, masks = PositionsTerm().price(at), MasksTerm(model.shape.offsets).price(at)
             numbers = [positions.bits, masks.bits, masks.cost.anchor, masks.cost.gaussian]
-            found.append([*(torch.as_tensor(number) for number in numbers), at.anchors.refined, at.gaussians.alive])
+            found.append(
+                [*(torch.as_tensor(number) for number in numbers), at.anchors.refined, at.gaussians.alive]
+            )
     close(*found)
     assert float(found[0][0]) % POSITION_BITS == 0
 
@@ -79,16 +81,19 @@ def test_the_rate_in_the_loss(on_host: None, monkeypatch: pytest.MonkeyPatch, re
 
     def run(first: torch.Tensor, second: torch.Tensor, opened: torch.Tensor, grid: torch.Tensor) -> Any:
         openings = [weigh.Opening(costs, 4, opened), weigh.Opening(costs[1:], 4, opened * 2)]
-        bits = weigh.Bits([first, second, first.detach()], 3.5, openings, grid, 1000)
+        signs = weigh.Signs(grid / 1000, 5000)
+        bits = weigh.Bits([first, second, first.detach()], 3.5, openings, signs, 1000)
         return weigh.weighed(bits, weigh.Weight(1.25, 2e-3, loss_so_far, 0.025))
 
     by_each(monkeypatch, [torch.tensor(float(number)) for number in (300, 41, 12, 555)], run)
 
 
-def test_the_rate_in_the_loss_of_more_than_a_launch_takes(on_host: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rate_in_the_loss_of_more_than_a_launch_takes(
+    on_host: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     numbers = [torch.tensor(float(number)) for number in range(30)]
     by_each(
         monkeypatch,
         numbers,
-        lambda *given: weigh.weighed(weigh.Bits(given, 2.0, [], 0.0, 10), weigh.Weight(1.0, 1e-3)),
+        lambda *given: weigh.weighed(weigh.Bits(given, 2.0, [], None, 10), weigh.Weight(1.0, 1e-3)),
     )

@@ -14,7 +14,7 @@ from cuda_close import by_each, close
 from torch import Tensor
 
 from gspc.ops import place, rows
-from gspc.ops.rows import cuda, definition
+from gspc.ops.rows import definition, structures
 from gspc.ops.steps import relative_step
 from gspc.scene import Camera
 
@@ -171,7 +171,7 @@ def test_share_of_signs(on_host: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_refused(host_library: Any) -> None:
     for change in ({"attributes": 5}, {"n": 1 << 30}, {"count": 2}):
-        call = cuda._Rows(**{"n": 1, "attributes": 1, **change})
+        call = structures.Rows(**{"n": 1, "attributes": 1, **change})
         assert host_library.gspc_rows_taken(ctypes.byref(call), 0) == 1
-    masks = cuda._Masks(offsets=1, planes=2, level=3)
+    masks = structures.Masks(offsets=1, planes=2, level=3)
     assert host_library.gspc_rows_masks(ctypes.byref(masks), 0) == 1

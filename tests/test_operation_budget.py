@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 from operation_count import Counted, step_counted
+from torch import Tensor
 from train_scenes import noise_scene, trainer
 
 from gspc.ops import cuda, place
 from gspc.presets import GSPC
 from gspc.scene import SceneData
+from gspc.train.trainer import Trainer
 
 # (iteration of 100, level) -> most operations, launches and waits of a step by torch's operations, without
 # those of the rasterizer. These numbers only go down.
@@ -29,16 +31,36 @@ BY_TORCH = {
     (91, 2): (3360, 2650, 2),  # finish
     (97, 2): (3200, 2520, 2),  # finish, rounded
 }
-# The same with our kernels for rate, grid and loss.
+# The same with our kernels.
 BY_KERNELS = {
-    (20, 3): (440, 315, 2),
-    (40, 2): (1325, 865, 2),
-    (70, 2): (1225, 775, 2),
-    (97, 2): (1595, 1065, 2),
+    (20, 3): (66, 41, 1),
+    (40, 1): (168, 100, 1),
+    (40, 2): (192, 119, 1),
+    (70, 1): (135, 72, 1),
+    (70, 2): (157, 90, 1),
+    (70, 3): (135, 72, 1),
+    (97, 2): (1107, 672, 1),
 }
+
+
 @pytest.fixture(scope="module")
 def scene() -> SceneData:
     return noise_scene()
+
+
+def kept_gradients(made: Trainer, patch: pytest.MonkeyPatch) -> dict[str, Tensor]:
+    """Gradients of the trainer's first step, which it takes as ever."""
+    found: dict[str, Tensor] = {}
+    step = made.optimizer.step
+
+    def keep() -> None:
+        for name, parameter in made.model.named_parameters():
+            if parameter.grad is not None:
+                found.setdefault(name, parameter.grad.clone())
+        step()
+
+    patch.setattr(made.optimizer, "step", keep)
+    return found
 
 
 def check(found: Counted, title: str, budget: tuple[int, int, int]) -> None:
@@ -66,8 +88,8 @@ def test_a_step_by_our_kernels(
     at: int,
     level: int,
 ) -> None:
-    """Which also gives the loss that torch's operations do."""
-    losses = []
+    """Which also gives the loss and the gradients that torch's operations do."""
+    losses, grads = [], []
     for by in ("torch", "cuda"):
         made, found = trainer(scene, GSPC, at), Counted()
         call = cuda.call
@@ -80,9 +102,14 @@ def test_a_step_by_our_kernels(
         with monkeypatch.context() as patch:
             patch.setattr(place, "of", lambda tensor, by=by: by)
             patch.setattr(cuda, "call", counted)
+            grads.append(kept_gradients(made, patch))
             step_counted(made, level, found)
             losses.append(float(made.gauges.picture_loss))
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    assert grads[0].keys() == grads[1].keys() and len(grads[0]) > 20
+    for name, wanted in grads[0].items():
+        error = float((grads[1][name] - wanted).norm())
+        assert error <= 1e-3 * float(wanted.norm()) + 1e-9, name
     check(found, f"iteration {at} of 100, level {level}, our kernels", BY_KERNELS[at, level])
 
 

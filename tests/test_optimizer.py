@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from gspc.ops import place
 from gspc.ops.kernels import kernels
 from gspc.ops.optimizer import Adam
 
@@ -104,9 +105,8 @@ def test_sizes_must_fit():
 
 
 def test_the_kernel_of_a_gpu(on_host, monkeypatch):
-    """Adam by the CUDA kernel, run on the host: as by torch in float64, with more tensors than a launch takes;
-    torch goes on from its state."""
-    from gspc.ops import place
+    """Adam by the CUDA kernel, run on the host: as by torch in float64, with more tensors than a launch
+    takes; torch goes on from its state."""
 
     def run(kind, dtype, count):
         torch.manual_seed(0)

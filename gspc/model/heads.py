@@ -92,13 +92,16 @@ class GaussianHeads(nn.Module):
         def network(first: nn.ModuleDict, second: nn.ModuleDict, name: str) -> TwoLayerWeights:
             one, two = linear(first, name), linear(second, name)
             w1, w2 = (
-                fake_quant.quantize_weight(layer.weight) if quantized else layer.weight for layer in (one, two)
+                fake_quant.quantize_weight(layer.weight) if quantized else layer.weight
+                for layer in (one, two)
             )
             return TwoLayerWeights(w1, one.bias, w2, two.bias)
 
-        own = [network(self.first, self.second, name) for name in BLOCKS]
-        residual = {name: network(self.residual_first, self.residual_second, name) for name in self.residual_first}
-        return HeadNetworks(*own, **residual, distance_scale=self.distance_scale)
+        opacity, color, cov = (network(self.first, self.second, name) for name in BLOCKS)
+        if not self.residual_hidden:
+            return HeadNetworks(self.distance_scale, opacity, color, cov)
+        shape, appearance = (network(self.residual_first, self.residual_second, n) for n in RESIDUAL_OUTPUTS)
+        return HeadNetworks(self.distance_scale, opacity, color, cov, appearance, shape)
 
     def _beside(
         self,

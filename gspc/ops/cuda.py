@@ -1,11 +1,11 @@
-"""Builds, loads and calls the project's own CUDA kernels (kernels/cuda): those of `gspc.ops.ssim` and
-`gspc.ops.grid`.
+"""Builds, loads and calls the project's own CUDA kernels (kernels/cuda), which training steps are made of.
 
 No torch headers are involved: at first use on a GPU machine nvcc builds one shared library for the GPU at
 hand into a cache, keyed by the sources and the architecture, and ctypes calls it with raw pointers and
 torch's current stream. Nothing here is built, loaded or used unless torch.cuda.is_available(). Where nvcc is
 missing, `why_not()` says so and callers stay with the plain torch versions, which these equal (the grid's
-forward pass bit for bit).
+forward pass bit for bit). Sums are taken in an order that does not depend on timing, so that kernels repeat
+bit for bit.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from gspc.errors import BackendError
 
 NVCC_FLAGS = ("-O3", "-std=c++17", "-shared", "-cudart", "static", "-Xcompiler", "-fPIC")
 BLOCK = 256  # threads, as in kernels/cuda/launch.cuh
-BUILD_TIMEOUT = 600  # seconds; it takes about three
+BUILD_TIMEOUT = 600  # seconds; it takes some forty
 
 POINTER, INT, COUNT, FLOAT = ctypes.c_void_p, ctypes.c_int32, ctypes.c_uint64, ctypes.c_float
 _SIGNATURES: dict[str, tuple[list[Any], Any]] = {
@@ -177,10 +177,10 @@ def enabled() -> bool:
 
 
 def summary() -> str:
-    """One line: whose kernels compute loss and grid on a GPU, and why."""
+    """One line: who computes a training step on a GPU, and why."""
     if enabled():
-        return "loss and grid by gspc's own CUDA kernels"
-    return f"loss and grid by torch's operations: {why_not() or 'GSPC_CUDA_KERNELS=0 asks for them'}"
+        return "training steps by gspc's own CUDA kernels"
+    return f"training steps by torch's operations: {why_not() or 'GSPC_CUDA_KERNELS=0 asks for them'}"
 
 
 def require() -> ctypes.CDLL:

@@ -1,6 +1,6 @@
-// Neural Gaussians of a view from the heads' logits, and back: the CUDA twin of kernels/heads, whose header has
-// the formulas; the networks before it are those of mlp.cu. Drawn Gaussians move up into arrays with room for
-// all, and how many there are stays on the device, so that nobody waits for it: what lies behind them has
+// Neural Gaussians of a view from the heads' logits, and back: the CUDA twin of kernels/heads, whose header
+// has the formulas; the networks before it are those of mlp.cu. Drawn Gaussians move up into arrays with room
+// for all, and how many there are stays on the device, so that nobody waits for it: what lies behind them has
 // opacity 0, and rasterizers drop it.
 #include "heads.cuh"
 
@@ -154,15 +154,14 @@ __global__ void __launch_bounds__(BLOCK) heads_extent_slopes(HeadsCall call) {
     }
     ++m;
   }
-  if (call.scales == 1)
-    call.by_log_scales[n] = by[0] + by[1] + by[2] + by[3] + by[4] + by[5];
+  if (call.scales == 1) call.by_log_scales[n] = by[0] + by[1] + by[2] + by[3] + by[4] + by[5];
   else
     for (int j = 0; j < 6; ++j) call.by_log_scales[6 * n + j] = by[j];
 }
 
 bool usable(const HeadsCall& call) {
-  return call.n * call.offsets < 1u << 31 && call.n < 1u << 31 && call.offsets > 0 && call.offsets < 1u << 16 &&
-         (call.scales == 1 || call.scales == 6);
+  return call.n * call.offsets < 1u << 31 && call.n < 1u << 31 && call.offsets > 0 &&
+         call.offsets < 1u << 16 && (call.scales == 1 || call.scales == 6);
 }
 
 }  // namespace
@@ -183,8 +182,7 @@ GSPC_EXPORT int gspc_heads_forward(const gspc::HeadsCall* given, cudaStream_t st
   const unsigned parts = blocks(call.n);
   if (parts > 0) GSPC_LAUNCH(heads_selected, dim3(parts), dim3(BLOCK), stream, call);
   GSPC_LAUNCH(counts_added, dim3(1), dim3(BLOCK), stream, call.counts, parts, call.total);
-  if (parts > 0)
-    GSPC_LAUNCH(heads_filled, dim3(blocks(call.n * call.offsets)), dim3(BLOCK), stream, call);
+  if (parts > 0) GSPC_LAUNCH(heads_filled, dim3(blocks(call.n * call.offsets)), dim3(BLOCK), stream, call);
   return launch_status();
 }
 

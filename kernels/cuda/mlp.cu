@@ -1,5 +1,5 @@
-// Small two-layer networks and their gradients, many of them in one launch: the CUDA twin of kernels/mlp, with
-// the gains of levels inside. Sums are taken in a fixed order, so that results repeat bit for bit.
+// Small two-layer networks and their gradients, many of them in one launch: the CUDA twin of kernels/mlp,
+// with the gains of levels inside. Sums are taken in a fixed order, so that results repeat bit for bit.
 #include "mlp.cuh"
 
 #include "tile.cuh"
@@ -73,8 +73,7 @@ __global__ void __launch_bounds__(BLOCK) mlp_forward(MlpCall call) {
         });
     each_sum(sums, [&](int row, int column, float sum) {
       const uint64_t o = base + column;
-      if (first + row < call.n && o < net.outputs)
-        net.y[(first + row) * net.outputs + o] = sum + net.b2[o];
+      if (first + row < call.n && o < net.outputs) net.y[(first + row) * net.outputs + o] = sum + net.b2[o];
     });
   }
 }
@@ -316,6 +315,7 @@ GSPC_EXPORT int gspc_mlp_backward(const gspc::MlpCall* given, cudaStream_t strea
   const dim3 grid(static_cast<unsigned>(tiles), static_cast<unsigned>(call.slices));
   GSPC_LAUNCH(mlp_weight_slopes, grid, dim3(BLOCK), stream, call, floats);
   GSPC_LAUNCH(mlp_weights_added, dim3(blocks(floats)), dim3(BLOCK), stream, call, floats);
-  if (gains) GSPC_LAUNCH(mlp_gain_slopes, dim3(static_cast<unsigned>(call.networks)), dim3(BLOCK), stream, call);
+  if (gains)
+    GSPC_LAUNCH(mlp_gain_slopes, dim3(static_cast<unsigned>(call.networks)), dim3(BLOCK), stream, call);
   return launch_status();
 }

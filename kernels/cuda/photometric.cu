@@ -188,9 +188,9 @@ struct PhotometricCall {
   const void* target;    // the same, float32 or uint8
   int32_t target_bytes;  // 4 or 1
   int32_t height, width;
-  float weight;        // of 1 - SSIM in the loss; the rest is L1's
-  float* maps;         // [3, H, W, 3] for the backward pass; null leaves it out
-  float* partial;      // scratch of three for each tile
+  float weight;    // of 1 - SSIM in the loss; the rest is L1's
+  float* maps;     // [3, H, W, 3] for the backward pass; null leaves it out
+  float* partial;  // scratch of three for each tile
   // [3] mean |image - target|, SSIM, and the squared difference from the image between 0 and 1; [1]
   float *means, *loss;
   const float *by_means, *by_loss;  // gradients of the first two and of the loss, or null
@@ -206,10 +206,8 @@ double values_of(const PhotometricCall& call) { return 3.0 * call.height * call.
 // Calls with(target) with the type that the target has.
 template <class With>
 void typed(const PhotometricCall& call, With with) {
-  if (call.target_bytes == 1)
-    with(static_cast<const uint8_t*>(call.target));
-  else
-    with(static_cast<const float*>(call.target));
+  if (call.target_bytes == 1) with(static_cast<const uint8_t*>(call.target));
+  else with(static_cast<const float*>(call.target));
 }
 
 dim3 tiles_of(const PhotometricCall& call) {
@@ -230,12 +228,12 @@ GSPC_EXPORT int gspc_photometric_forward(const gspc::PhotometricCall* given, cud
   const PhotometricCall call = *given;
   if (!usable(call)) return static_cast<int>(cudaErrorInvalidValue);
   typed(call, [&](auto* target) {
-    GSPC_LAUNCH(photometric_forward, tiles_of(call), dim3(TILE, TILE), stream, call.image, target, call.height,
-                call.width, call.maps, call.partial);
+    GSPC_LAUNCH(photometric_forward, tiles_of(call), dim3(TILE, TILE), stream, call.image, target,
+                call.height, call.width, call.maps, call.partial);
   });
   const int tiles = static_cast<int>(gspc_photometric_tiles(call.height, call.width));
-  GSPC_LAUNCH(photometric_mean, dim3(1), dim3(THREADS), stream, call.partial, tiles, values_of(call), call.weight,
-              call.means, call.loss);
+  GSPC_LAUNCH(photometric_mean, dim3(1), dim3(THREADS), stream, call.partial, tiles, values_of(call),
+              call.weight, call.means, call.loss);
   return launch_status();
 }
 
@@ -244,8 +242,9 @@ GSPC_EXPORT int gspc_photometric_backward(const gspc::PhotometricCall* given, cu
   const PhotometricCall call = *given;
   if (!usable(call)) return static_cast<int>(cudaErrorInvalidValue);
   typed(call, [&](auto* target) {
-    GSPC_LAUNCH(photometric_backward, tiles_of(call), dim3(TILE, TILE), stream, call.image, target, call.height,
-                call.width, call.maps, call.by_means, call.by_loss, call.weight, call.grad_image);
+    GSPC_LAUNCH(photometric_backward, tiles_of(call), dim3(TILE, TILE), stream, call.image, target,
+                call.height, call.width, call.maps, call.by_means, call.by_loss, call.weight,
+                call.grad_image);
   });
   return launch_status();
 }

@@ -1,6 +1,6 @@
-// What a level does with the Gaussians of some anchors, and what that costs: masks now and at the level before,
-// the bits of the masks' own symbols, and means of bits over what is there (gspc/train/rate says what for).
-// gspc/ops/presence/cuda.py has the same fields in the same order.
+// What a level does with the Gaussians of some anchors, and what that costs: masks now and at the level
+// before, the bits of the masks' own symbols, and means of bits over what is there (gspc/train/rate says what
+// for). gspc/ops/presence/cuda.py has the same fields in the same order.
 #include "noise.cuh"
 #include "scan.cuh"
 
@@ -117,16 +117,16 @@ struct Opening {
   float* by_open;
 };
 
-// weight (share (sum of bits) + openings + fixed) / values, and share (sum of bits).
+// weight (share (sum of bits) + openings + bits of signs) / values, and share (sum of bits).
 struct LossCall {
   int32_t summands, openings;
-  double share, weight, values;
+  double share, weight, values, signs;
   const double* relative;  // times the weight; null: 1
   const float* bits[MAX_SUMMANDS];
-  const float* fixed;  // null: 0
+  const float* positive;  // the share of `signs` that are +1; null: there are none
   float *loss, *total;
   const float* by_loss;
-  float *by_bits, *by_fixed;  // of every summand; of `fixed`
+  float *by_bits, *by_positive;  // of every summand; of the share
   Opening opening[MAX_OPENINGS];
 };
 
@@ -139,14 +139,21 @@ __global__ void loss_summed(LossCall call) {
   for (int i = 0; i < call.summands; ++i) sum += static_cast<double>(call.bits[i][0]);
   sum *= call.share;
   call.total[0] = static_cast<float>(sum);
-  const double fixed = call.fixed == nullptr ? 0.0 : static_cast<double>(call.fixed[0]);
-  call.loss[0] = static_cast<float>(weight_of(call) * (sum + fixed));
+  double total = sum;
+  if (call.positive != nullptr) {
+    const double p = between(static_cast<double>(call.positive[0]), 1e-6);
+    total += call.signs * -(p * log2(p) + (1.0 - p) * log2(1.0 - p));
+  }
+  call.loss[0] = static_cast<float>(weight_of(call) * total);
 }
 
 __global__ void loss_slopes(LossCall call) {
   const double by = static_cast<double>(call.by_loss[0]) * weight_of(call);
   call.by_bits[0] = static_cast<float>(by * call.share);
-  if (call.by_fixed != nullptr) call.by_fixed[0] = static_cast<float>(by);
+  if (call.by_positive != nullptr) {
+    const double share = static_cast<double>(call.positive[0]), p = between(share, 1e-6);
+    call.by_positive[0] = static_cast<float>(p == share ? by * call.signs * log2((1.0 - p) / p) : 0.0);
+  }
   for (int i = 0; i < call.openings; ++i) {
     const Opening& opening = call.opening[i];
     double cost = opening.base;

@@ -55,8 +55,7 @@ __global__ void __launch_bounds__(BLOCK) rows_taken(RowsCall call) {
 __global__ void __launch_bounds__(BLOCK) places_noted(RowsCall call) {
   const uint64_t i = thread_number();
   if (i < call.count) call.place[call.index[i]] = static_cast<int32_t>(i);
-  if (i < call.also_count)
-    call.before[i] = atomicExch(call.last + call.also[i], static_cast<int32_t>(i));
+  if (i < call.also_count) call.before[i] = atomicExch(call.last + call.also[i], static_cast<int32_t>(i));
 }
 
 // The sum of column c of the gradients of all places in `also` that read a row, in ascending order.
@@ -89,7 +88,8 @@ __global__ void __launch_bounds__(BLOCK) rows_gathered(RowsCall call) {
   if (number >= call.n * of.width) return;
   const uint64_t row = number / of.width, c = number - row * of.width;
   const int32_t place = call.place[row];
-  float sum = place >= 0 && of.by_out != nullptr ? of.by_out[static_cast<uint64_t>(place) * of.width + c] : 0.0f;
+  float sum =
+      place >= 0 && of.by_out != nullptr ? of.by_out[static_cast<uint64_t>(place) * of.width + c] : 0.0f;
   if (of.by_plain != nullptr) sum += also_added(call, row, of.by_plain, of.width, c);
   of.by_values[number] = sum;
   if (c == 0 && place >= 0 && of.by_step != nullptr) {
@@ -141,7 +141,8 @@ __global__ void __launch_bounds__(BLOCK) masks_gathered(MaskCall call) {
   for (uint64_t s = 0; s < call.planes; ++s) {
     const float e = s == 0 || s >= call.level ? 0.0f : safe_exp(call.masks[at * call.planes + s]);
     float sum = s == 0 ? by_logit : s < call.level ? by_logit * (e / (1.0f + e)) : 0.0f;
-    if (call.by_plain != nullptr) sum += also_added(call.rows, row, call.by_plain, width, k * call.planes + s);
+    if (call.by_plain != nullptr)
+      sum += also_added(call.rows, row, call.by_plain, width, k * call.planes + s);
     call.by_masks[at * call.planes + s] = sum;
   }
 }
@@ -196,7 +197,8 @@ __global__ void __launch_bounds__(BLOCK) statistics_added(StatisticsCall call) {
   const uint64_t n = static_cast<uint64_t>(call.visible[row]);
   if (call.radii[i] > 0) {
     const uint64_t slot = n * k + static_cast<uint64_t>(call.index[i]) % k;
-    const float x = call.means2d_grad[2 * i] * call.half_width, y = call.means2d_grad[2 * i + 1] * call.half_height;
+    const float x = call.means2d_grad[2 * i] * call.half_width,
+                y = call.means2d_grad[2 * i + 1] * call.half_height;
     call.gradient[slot] += sqrtf(x * x + y * y);
     call.drawn[slot] += 1.0f;
   }
@@ -220,7 +222,10 @@ __global__ void __launch_bounds__(BLOCK) products_added(ProductCall call) {
 __global__ void __launch_bounds__(BLOCK) product_slopes(ProductCall call) {
   const uint64_t i = thread_number(), count = there(call.count, call.room);
   if (i >= call.room) return;
-  const float *v = call.values + 3 * i, amount = i < count ? call.by_mean[0] * static_cast<float>(call.factor) / static_cast<float>(count) : 0.0f;
+  const float *v = call.values + 3 * i,
+              amount = i < count
+                           ? call.by_mean[0] * static_cast<float>(call.factor) / static_cast<float>(count)
+                           : 0.0f;
   float* by = call.by_values + 3 * i;
   by[0] = i < count ? amount * v[1] * v[2] : 0.0f;
   by[1] = i < count ? amount * v[0] * v[2] : 0.0f;

@@ -33,10 +33,10 @@ struct RowsCall {
 
 struct MaskCall {
   RowsCall rows;
-  const float* masks;              // [n, K, S]
+  const float* masks;               // [n, K, S]
   uint64_t offsets, planes, level;  // K, S; counted from 1
-  float *out, *plain, *open;       // [v, K], [a, K, S], [1] how many masks of all n are 1
-  double* parts;                   // scratch of a block each
+  float *out, *plain, *open;        // [v, K], [a, K, S], [1] how many masks of all n are 1
+  double* parts;                    // scratch of a block each
   const float *by_out, *by_plain, *by_open;
   float* by_masks;
 };
@@ -53,7 +53,7 @@ struct VisibleCall {
 };
 
 struct StatisticsCall {
-  uint64_t visible_count, offsets, room;  // v, K, Gaussians that arrays have room for
+  uint64_t visible_count, offsets, room;   // v, K, Gaussians that arrays have room for
   const int64_t *visible, *index, *count;  // count[0] of the Gaussians are there; null: all
   const int32_t* radii;
   const float *means2d_grad, *opacities;

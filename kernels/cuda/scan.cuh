@@ -51,8 +51,8 @@ __global__ void __launch_bounds__(BLOCK) counts_added(uint32_t* counts, uint64_t
 }
 
 // By one block: a mean, factor times the sum of parts [n].
-__global__ void __launch_bounds__(BLOCK) parts_added(const double* parts, uint64_t n, double factor,
-                                                     float* mean) {
+__global__ void __launch_bounds__(BLOCK)
+    parts_added(const double* parts, uint64_t n, double factor, float* mean) {
   __shared__ double scratch[BLOCK];
   double sum = 0.0;
   for (uint64_t i = threadIdx.x; i < n; i += BLOCK) sum += parts[i];

@@ -36,8 +36,9 @@ def neural_gaussians(
         mask: [N, K], 0 or 1 (straight-through); multiplies opacity and scale, and receives a gradient.
         anchors: [N, 3] world space; no gradient.
         camera_center: [3] world space, a tensor or numbers; no gradient.
-        heads: weights of the heads, as networks of their own only for kernels of a GPU; with `bf16` their products run in bfloat16 through the definition in
-            `gspc.ops.heads.definition`, everything else stays in the features' dtype; so do they by `logits`.
+        heads: weights of the heads, as networks of their own only for kernels of a GPU. With `bf16` their
+            products run in bfloat16 through the definition in `gspc.ops.heads.definition`, everything else
+            stays in the features' dtype; so do they by `logits`.
         visible: bool [N], the anchors to look at; None means all.
         predicted: [N, P], the first channels of the features, where a pool predicts them.
 
@@ -85,7 +86,9 @@ def _check(
     tensors = {name: tensor for name, tensor in given.items() if tensor is not None}
     features, mask = tensors["features"], tensors["mask"]
     n, k = len(features), mask.shape[-1]
-    widths = {name: tensors[name].shape[-1] for name in ("features", "log_scales", "predicted") if name in tensors}
+    widths = {
+        name: tensors[name].shape[-1] for name in ("features", "log_scales", "predicted") if name in tensors
+    }
     inputs = widths["features"] + widths.get("predicted", 0) + 4
     wanted = {
         "features": (n, widths["features"]),

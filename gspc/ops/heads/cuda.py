@@ -69,11 +69,13 @@ def neural_gaussians(
     networks = [heads.opacity, heads.color, heads.cov]
     if heads.appearance is not None and heads.shape is not None:
         assert predicted is not None
-        inputs = [(predicted, view)] * 3 + [(features, view)] * 2
+        inputs = [*[(predicted, view)] * 3, *[(features, view)] * 2]
         networks += [heads.appearance, heads.shape]
     logits = two_layers_each(inputs, networks)
-    index, count, *parts = _Gaussians.apply(call, anchors, visible, log_scales, offsets, mask, *logits)
-    return NeuralGaussians(index, *parts, count=count)
+    index, count, means, quats, scales, opacities, colors = _Gaussians.apply(
+        call, anchors, visible, log_scales, offsets, mask, *logits
+    )
+    return NeuralGaussians(index, means, quats, scales, opacities, colors, count)
 
 
 class _Gaussians(torch.autograd.Function):

@@ -63,12 +63,12 @@ class HeadNetworks(NamedTuple):
     with a residual decoder over [predicted, view]. That one's appearance (opacities of all offsets, then
     colors) and shape read [features, view] and add to the logits."""
 
+    distance_scale: float
     opacity: TwoLayerWeights  # K outputs
     color: TwoLayerWeights  # 3K
     cov: TwoLayerWeights  # 7K
     appearance: TwoLayerWeights | None = None  # K + 3K
     shape: TwoLayerWeights | None = None  # 7K
-    distance_scale: float = 1.0
 
 
 @dataclass(frozen=True)

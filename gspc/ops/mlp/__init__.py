@@ -44,9 +44,7 @@ def two_layers(
     return tuple(definition.two_layer(rows, *network) for network in folded)
 
 
-def two_layers_each(
-    inputs: Sequence[Inputs], networks: Sequence[TwoLayerWeights]
-) -> tuple[Tensor, ...]:
+def two_layers_each(inputs: Sequence[Inputs], networks: Sequence[TwoLayerWeights]) -> tuple[Tensor, ...]:
     """The same of networks that read rows of their own, all as many: a GPU computes all of them at once.
 
     inputs: [n, I] of each network, or its parts. Returns [n, O] of each. Raises ValueError as `two_layers`.

@@ -12,9 +12,7 @@ from torch.autograd.function import once_differentiable
 from gspc.ops.kernels import native
 
 
-def two_layers(
-    x: Tensor, networks: Sequence[tuple[Tensor, ...]], index: Tensor | None
-) -> tuple[Tensor, ...]:
+def two_layers(x: Tensor, networks: Sequence[tuple[Tensor, ...]], index: Tensor | None) -> tuple[Tensor, ...]:
     """`gspc.ops.mlp.two_layers` of checked float32 arguments: x [N, I], networks' `folded` weights, index [n]
     -> [n, O] of each network."""
     outputs: tuple[Tensor, ...] = _TwoLayer.apply(x, index, *(w for network in networks for w in network))

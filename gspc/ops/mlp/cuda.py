@@ -209,10 +209,17 @@ def _gradients(
     return found, returned
 
 
-def _point_to(net: Any, number: int, plan: _Plan, found: Sequence[Tensor | None], needed: Sequence[bool]) -> None:
+def _point_to(
+    net: Any, number: int, plan: _Plan, found: Sequence[Tensor | None], needed: Sequence[bool]
+) -> None:
     for part, slot in zip(net.parts, plan.parts[number], strict=False):
         part.by = kernels.pointer(found[slot]) if needed[slot] else None
-    _set(net, [f"by_{name}" for name in _WEIGHTS], plan.weights[number], lambda slot: kernels.pointer(found[slot]))
+    _set(
+        net,
+        [f"by_{name}" for name in _WEIGHTS],
+        plan.weights[number],
+        lambda slot: kernels.pointer(found[slot]),
+    )
     for name, slot in zip(_FACTORS, plan.factors[number], strict=False):
         if name != "rate_weight":
             setattr(net.gain, f"by_{name}", kernels.pointer(found[slot]))

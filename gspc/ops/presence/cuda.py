@@ -50,7 +50,8 @@ def presence(masks: Tensor, level: int) -> tuple[Presence, Presence, Tally]:
     call.bits, call.costs, call.parts = bits.data_ptr(), doubles.data_ptr(), doubles.data_ptr() + 16
     kernels.run("gspc_presence", call, masks)
     anchor_cost, gaussian_cost = doubles[:2].unbind()
-    tally = Tally(*bits.unbind(), anchor_cost, gaussian_cost)
+    appearing, mask_bits = bits.unbind()
+    tally = Tally(appearing, mask_bits, anchor_cost, gaussian_cost)
     return Presence(*of_anchors.unbind()), Presence(*of_gaussians.unbind()), tally
 
 

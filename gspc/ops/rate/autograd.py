@@ -1,5 +1,5 @@
-"""Gradients of the rates, once for the kernels of a CPU and of a GPU, which find values and derivatives in one
-pass. Arguments are checked; shapes are those of `gspc.ops.rate`."""
+"""Gradients of the rates, once for the kernels of a CPU and of a GPU, which find values and derivatives in
+one pass. Arguments are checked; shapes are those of `gspc.ops.rate`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,12 @@ class Kernels(Protocol):
 
     @staticmethod
     def appearance(
-        base: float, refinement: int, seed: int | None, weights: Tensor, tensors: Sequence[Tensor], wanted: bool
+        base: float,
+        refinement: int,
+        seed: int | None,
+        weights: Tensor,
+        tensors: Sequence[Tensor],
+        wanted: bool,
     ) -> Found: ...  # more tensors: the chunks' outputs
     @staticmethod
     def trits(rows: AttributeRows, finest: int, coarser: int) -> tuple[Tensor, Tensor]: ...
@@ -50,7 +55,12 @@ class Rates:
         self.kernels: Kernels = kernels
 
     def appearance_bits(
-        self, rows: AttributeRows, refinement: int, weights: Tensor, chunks: Sequence[Tensor], seed: int | None
+        self,
+        rows: AttributeRows,
+        refinement: int,
+        weights: Tensor,
+        chunks: Sequence[Tensor],
+        seed: int | None,
     ) -> tuple[Tensor, Tensor]:
         """Weights [n, G], chunks [n, 3 own] -> [], [n, G]."""
         compute = partial(self.kernels.appearance, rows.base, refinement, seed)
@@ -88,7 +98,9 @@ class _Summed(torch.autograd.Function):
     """A weighted sum, whose derivatives only wait for the factor that the loss has for it."""
 
     @staticmethod
-    def forward(ctx: Any, compute: Callable[..., Found], weights: Tensor, *tensors: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, compute: Callable[..., Found], weights: Tensor, *tensors: Tensor
+    ) -> tuple[Tensor, Tensor]:
         total, sums, slopes = compute(weights, tensors, any(ctx.needs_input_grad[2:]))
         ctx.save_for_backward(sums, *slopes)
         ctx.mark_non_differentiable(sums)
@@ -114,7 +126,8 @@ class _ChunkInputs(torch.autograd.Function):
     def forward(ctx: Any, kernels: Kernels, about: tuple[Any, ...], *tensors: Tensor) -> tuple[Tensor, ...]:
         ctx.save_for_backward(*tensors)
         ctx.constants = kernels, about
-        return kernels.chunk_inputs(*about, tensors)
+        base, refinement, ends = about
+        return kernels.chunk_inputs(base, refinement, ends, tensors)
 
     @staticmethod
     @once_differentiable

@@ -17,7 +17,7 @@ from gspc.ops.rate.types import AttributeRows
 def appearance(
     base: float, refinement: int, seed: int | None, weights: Tensor, tensors: Sequence[Tensor], wanted: bool
 ) -> Found:
-    """Weights [n, G], values, center, octaves, r and chunks' outputs [n, 3 own] -> [], [n, G], derivatives."""
+    """Weights [n, G], values, center, octaves, r, chunks' outputs [n, 3 own] -> [], [n, G], derivatives."""
     sums = torch.empty(weights.shape)
     slopes = [torch.empty(t.shape) if wanted else None for t in tensors]
     total = native.rate_appearance(
@@ -51,14 +51,12 @@ def gaussian_trits(
     base: float, steps: tuple[int, int, int], weights: Tensor, tensors: Sequence[Tensor], wanted: bool
 ) -> Found:
     """Weights [n, G], values, center, octaves and r -> [], [n, G], derivatives by the last two."""
-    refinement, *levels = steps
+    refinement, finest, coarser = steps
     sums = torch.empty(weights.shape)
     slopes = [torch.empty(t.shape) if wanted else None for t in tensors[2:]]
     octaves, r = (None if t is None else t.numpy() for t in slopes)
-    total = native.rate_gaussian_trits(
-        *(_attribute(base, refinement, tensors), *levels, weights.detach().contiguous().numpy()),
-        *(sums.numpy(), octaves, r),
-    )
+    arrays, given = _attribute(base, refinement, tensors), weights.detach().contiguous().numpy()
+    total = native.rate_gaussian_trits(arrays, finest, coarser, given, sums.numpy(), octaves, r)
     return torch.tensor(total, dtype=torch.float32), sums, [None, None, *slopes]
 
 

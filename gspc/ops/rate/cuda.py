@@ -43,7 +43,7 @@ def takes(chunks: Sequence[Any]) -> bool:
 def appearance(
     base: float, refinement: int, seed: int | None, weights: Tensor, tensors: Sequence[Tensor], wanted: bool
 ) -> Found:
-    """Weights [n, G], values, center, octaves, r and chunks' outputs [n, 3 own] -> [], [n, G], derivatives."""
+    """Weights [n, G], values, center, octaves, r, chunks' outputs [n, 3 own] -> [], [n, G], derivatives."""
     rows, chunks = [in_rows(t) for t in tensors[:4]], [t.contiguous() for t in tensors[4:]]
     call = _attribute(base, refinement, rows)
     call.noisy, call.key = seed is not None, seed or 0
@@ -151,7 +151,11 @@ def _make_scratch(call: _Call, like: Tensor) -> Tensor:
 def _summed(name: str, call: _Call, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Runs a call that adds bits up: its total [] and sums [n, G]."""
     weights = weights.contiguous()
-    total, sums, scratch = weights.new_empty(()), weights.new_empty(weights.shape), _make_scratch(call, weights)
+    total, sums, scratch = (
+        weights.new_empty(()),
+        weights.new_empty(weights.shape),
+        _make_scratch(call, weights),
+    )
     call.bits = scratch.data_ptr() + 8 * kernels.blocks(call.n) + 4 * call.n * call.width
     call.groups, call.weights = weights.shape[1], weights.data_ptr()
     call.total, call.sums = total.data_ptr(), sums.data_ptr()

@@ -150,8 +150,9 @@ def visible_rows(world: Tensor, log_scales: Tensor, camera: Camera) -> tuple[Ten
 
 
 def mean_product(values: Tensor, count: Tensor | None = None, factor: float = 1.0) -> Tensor:
-    """`factor` times the mean of the products of rows, float32 [n, 3] -> []; of no rows NaN, or 0 beside a count, which is int64
-    [1]: how many of the rows there are, on a GPU only. Raises ValueError on another dtype or shape."""
+    """`factor` times the mean of the products of rows, float32 [n, 3] -> []; of no rows NaN, or 0 beside a
+    count, which is int64 [1]: how many of the rows there are, on a GPU only. Raises ValueError on another
+    dtype or shape."""
     if values.dtype != torch.float32 or values.ndim != 2 or values.shape[1] != 3:
         raise ValueError(f"rows: values are {values.dtype} {tuple(values.shape)}, expected float32 [n, 3]")
     by = place.of(values)

@@ -3,7 +3,6 @@ of `gspc.ops.rows`."""
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,88 +12,12 @@ from torch.autograd.function import once_differentiable
 
 from gspc.ops import cuda as kernels
 from gspc.ops.conventions import NEAR
-from gspc.ops.cuda import COUNT, FLOAT, INT, POINTER
+from gspc.ops.cuda import FLOAT
+from gspc.ops.rows import structures
 from gspc.ops.rows.frustum import frustum_slopes
 from gspc.scene import Camera
 
-MAX_ATTRIBUTES = 4
 MOST_PARTS = 1024  # of sums, one a block
-
-
-class _Attribute(ctypes.Structure):
-    """`RowsAttribute` of kernels/cuda/rows.cuh."""
-
-    _fields_ = (
-        *((name, POINTER) for name in ("values", "center", "step")),
-        *((name, COUNT) for name in ("width", "step_stride", "seed")),
-        ("scale", FLOAT),
-        *((name, INT) for name in ("of_r", "finest", "coarser")),
-        *((name, POINTER) for name in ("out", "plain", "by_out", "by_plain", "by_values", "by_step")),
-    )
-
-
-class _Rows(ctypes.Structure):
-    """`RowsCall`."""
-
-    _fields_ = (
-        *((name, COUNT) for name in ("n", "count", "also_count")),
-        *((name, POINTER) for name in ("index", "also", "place", "last", "before")),
-        ("attributes", INT),
-        ("attribute", _Attribute * MAX_ATTRIBUTES),
-    )
-
-
-class _Masks(ctypes.Structure):
-    """`MaskCall`."""
-
-    _fields_ = (
-        ("rows", _Rows),
-        ("masks", POINTER),
-        *((name, COUNT) for name in ("offsets", "planes", "level")),
-        *((name, POINTER) for name in ("out", "plain", "open", "parts")),
-        *((name, POINTER) for name in ("by_out", "by_plain", "by_open", "by_masks")),
-    )
-
-
-class _Visible(ctypes.Structure):
-    """`VisibleCall`."""
-
-    _fields_ = (
-        *((name, COUNT) for name in ("n", "scales")),
-        *((name, POINTER) for name in ("world", "log_scales")),
-        ("pose", FLOAT * 12),
-        *((name, FLOAT) for name in ("left", "right", "top", "bottom", "nearest")),
-        *((name, POINTER) for name in ("counts", "seen", "total", "index", "where")),
-    )
-
-
-class _Statistics(ctypes.Structure):
-    """`StatisticsCall`."""
-
-    _fields_ = (
-        *((name, COUNT) for name in ("visible_count", "offsets", "room")),
-        *((name, POINTER) for name in ("visible", "index", "count", "radii", "means2d_grad", "opacities")),
-        *((name, FLOAT) for name in ("half_width", "half_height")),
-        *((name, POINTER) for name in ("gradient", "drawn", "opacity", "seen")),
-    )
-
-
-class _Product(ctypes.Structure):
-    """`ProductCall`."""
-
-    _fields_ = (
-        *(("room", COUNT), ("count", POINTER), ("factor", ctypes.c_double)),
-        *((name, POINTER) for name in ("values", "parts", "mean", "by_mean", "by_values")),
-    )
-
-
-class _Signs(ctypes.Structure):
-    """`SignCall`."""
-
-    _fields_ = (
-        ("n", COUNT),
-        *((name, POINTER) for name in ("values", "parts", "share", "by_share", "by_values")),
-    )
 
 
 def noisy_rows(
@@ -138,7 +61,7 @@ def visible_rows(world: Tensor, log_scales: Tensor, camera: Camera) -> tuple[Ten
     world, log_scales = world.contiguous(), log_scales.contiguous()
     n = len(world)
     slopes = dict(zip(("left", "right", "top", "bottom"), frustum_slopes(camera), strict=True))
-    call = _Visible(n=n, scales=log_scales.shape[1], nearest=NEAR, **slopes)
+    call = structures.Visible(n=n, scales=log_scales.shape[1], nearest=NEAR, **slopes)
     call.pose = (FLOAT * 12)(*camera.world_to_camera[:3].flatten().tolist())
     index, where = torch.empty(n + 1, dtype=torch.int64, device=world.device), world.new_empty(n, 3)
     scratch = world.new_empty(kernels.blocks(n) + -(-n // 4))
@@ -161,9 +84,12 @@ def add_statistics(
     count: Tensor | None,
 ) -> None:
     """See `gspc.ops.rows.add_statistics`: sums [N * K], [N * K], [N], [N]; rows [v], Gaussians [m]."""
-    gradient, drawn, opacity, seen = sums
-    call = _Statistics(
-        visible_count=len(visible), offsets=len(gradient) // len(seen), room=len(index), count=kernels.pointer(count)
+    gradient, _, _, seen = sums
+    call = structures.Statistics(
+        visible_count=len(visible),
+        offsets=len(gradient) // len(seen),
+        room=len(index),
+        count=kernels.pointer(count),
     )
     call.half_width, call.half_height = half
     given = [t.contiguous() for t in (visible, index, radii, means2d_grad, opacities)]
@@ -190,8 +116,10 @@ def _parts(like: Tensor) -> Tensor:
     return torch.empty(MOST_PARTS, dtype=torch.float64, device=like.device)
 
 
-def _call(index: Tensor, also: Tensor, n: int) -> _Rows:
-    return _Rows(n=n, count=len(index), also_count=len(also), index=index.data_ptr(), also=also.data_ptr())
+def _call(index: Tensor, also: Tensor, n: int) -> structures.Rows:
+    return structures.Rows(
+        n=n, count=len(index), also_count=len(also), index=index.data_ptr(), also=also.data_ptr()
+    )
 
 
 class _Places:
@@ -202,12 +130,16 @@ class _Places:
         self._of: tuple[int, Tensor, Tensor] | None = None
         self._scratch: Tensor | None = None
 
-    def note(self, call: _Rows, index: Tensor, also: Tensor) -> None:
+    def note(self, call: structures.Rows, index: Tensor, also: Tensor) -> None:
         """Points a call about rows `index` [v] and `also` [a] to them."""
         kept = self._of
-        known = kept is not None and kept[0] == call.n and all(
-            ours.data_ptr() == theirs.data_ptr() and len(ours) == len(theirs)
-            for ours, theirs in zip(kept[1:], (index, also), strict=True)
+        known = (
+            kept is not None
+            and kept[0] == call.n
+            and all(
+                ours.data_ptr() == theirs.data_ptr() and len(ours) == len(theirs)
+                for ours, theirs in zip(kept[1:], (index, also), strict=True)
+            )
         )
         if not known:
             size = 2 * call.n + call.also_count
@@ -223,21 +155,30 @@ class _Places:
 _PLACES = _Places()
 
 
-def _take(call: _Rows, values: Sequence[Tensor]) -> list[Tensor]:
+def _take(call: structures.Rows, values: Sequence[Tensor]) -> list[Tensor]:
     """Rows and plain rows of each parameter, by a call whose attributes say the rest."""
     found = []
     call.attributes = len(values)
     for of, tensor in zip(call.attribute, values, strict=False):
         shape = tensor.shape[1:]
         out, plain = (tensor.new_empty(count, *shape) for count in (call.count, call.also_count))
-        of.values, of.width, of.out, of.plain = tensor.data_ptr(), shape.numel(), out.data_ptr(), plain.data_ptr()
+        of.values, of.width, of.out, of.plain = (
+            tensor.data_ptr(),
+            shape.numel(),
+            out.data_ptr(),
+            plain.data_ptr(),
+        )
         found += [out, plain]
     kernels.run("gspc_rows_taken", call, values[0])
     return found
 
 
 def _gather(
-    call: _Rows, values: Sequence[Tensor], grads: Sequence[Tensor | None], index: Tensor, also: Tensor
+    call: structures.Rows,
+    values: Sequence[Tensor],
+    grads: Sequence[Tensor | None],
+    index: Tensor,
+    also: Tensor,
 ) -> list[Tensor | None]:
     """Gradients of the parameters from those of their rows and plain rows, for autograd."""
     found, passes = zip(*(kernels.room_for_gradient(tensor, tensor) for tensor in values), strict=True)
@@ -326,7 +267,7 @@ class _MaskRows(torch.autograd.Function):
         ctx.given = masks
         masks, index, also = masks.contiguous(), index.contiguous(), also.contiguous()
         n, offsets, planes = masks.shape
-        call = _Masks(offsets=offsets, planes=planes, level=level, rows=_call(index, also, n))
+        call = structures.Masks(offsets=offsets, planes=planes, level=level, rows=_call(index, also, n))
         out, plain = masks.new_empty(len(index), offsets), masks.new_empty(len(also), offsets, planes)
         open_masks, parts = masks.new_empty(()), _parts(masks)
         call.masks, call.parts, call.open = masks.data_ptr(), parts.data_ptr(), open_masks.data_ptr()
@@ -354,7 +295,7 @@ class _MeanProduct(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, count: Tensor | None, factor: float) -> Tensor:
         values, mean, parts = values.contiguous(), values.new_empty(()), _parts(values)
-        call = _Product(room=len(values), count=kernels.pointer(count), factor=factor)
+        call = structures.Product(room=len(values), count=kernels.pointer(count), factor=factor)
         call.values = values.data_ptr()
         call.parts, call.mean = parts.data_ptr(), mean.data_ptr()
         kernels.run("gspc_rows_product", call, values)
@@ -376,7 +317,9 @@ class _PositiveShare(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:
         values, share, parts = values.contiguous(), values.new_empty(()), _parts(values)
-        call = _Signs(n=values.numel(), values=values.data_ptr(), parts=parts.data_ptr(), share=share.data_ptr())
+        call = structures.Signs(
+            n=values.numel(), values=values.data_ptr(), parts=parts.data_ptr(), share=share.data_ptr()
+        )
         kernels.run("gspc_rows_signs", call, values)
         ctx.save_for_backward(values)
         ctx.call = call

@@ -1,5 +1,5 @@
-"""The rate in the loss, of the bits that its terms found: some thirty operations on single numbers, which a GPU
-does in one launch."""
+"""The rate in the loss, of the bits that its terms found: some fifty operations on single numbers, which a
+GPU does in one launch."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from torch import Tensor
 
 from gspc.ops import place
 from gspc.ops.weigh import cuda, definition
-from gspc.ops.weigh.definition import times
-from gspc.ops.weigh.types import Bits, Opening, Weight
+from gspc.ops.weigh.definition import binary_entropy, sign_bits, times
+from gspc.ops.weigh.types import Bits, Opening, Signs, Weight
 
-__all__ = ["Bits", "Opening", "Weight", "times", "weighed"]
+__all__ = ["Bits", "Opening", "Signs", "Weight", "binary_entropy", "sign_bits", "times", "weighed"]
 
 
 def weighed(bits: Bits, weight: Weight) -> tuple[Tensor, Tensor]:

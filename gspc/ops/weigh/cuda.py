@@ -33,10 +33,10 @@ class _Call(ctypes.Structure):
 
     _fields_ = (
         *((name, INT) for name in ("summands", "openings")),
-        *((name, _DOUBLE) for name in ("share", "weight", "values")),
+        *((name, _DOUBLE) for name in ("share", "weight", "values", "signs")),
         ("relative", POINTER),
         ("bits", POINTER * MAX_SUMMANDS),
-        *((name, POINTER) for name in ("fixed", "loss", "total", "by_loss", "by_bits", "by_fixed")),
+        *((name, POINTER) for name in ("positive", "loss", "total", "by_loss", "by_bits", "by_positive")),
         ("opening", _Opening * MAX_OPENINGS),
     )
 
@@ -60,14 +60,16 @@ def weighed(bits: Bits, weight: Weight) -> tuple[Tensor, Tensor]:
     for to, opening in zip(call.opening, bits.openings, strict=False):
         kept += _fill(to, opening)
     opened = [opening.open_masks for opening in bits.openings]
-    grid = [bits.grid] if isinstance(bits.grid, Tensor) else []
+    grid = [] if bits.grid is None else [bits.grid.share]
+    call.signs = 0 if bits.grid is None else bits.grid.count
     loss, total = _Weighed.apply(call, kept, len(grid), *bits.sample, *opened, *grid)
     return loss, total
 
 
 def _fill(to: Any, opening: Opening) -> list[Tensor]:
     """Numbers into the call, and where the others lie."""
-    base, tensors = 0.0, []
+    base = 0.0
+    tensors: list[Tensor] = []
     for factor, costs in zip((1.0, 1.0 / opening.offsets), zip(*opening.costs, strict=True), strict=True):
         for cost in costs:
             if isinstance(cost, Tensor):
@@ -81,11 +83,13 @@ def _fill(to: Any, opening: Opening) -> list[Tensor]:
 
 class _Weighed(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, call: _Call, kept: list[Tensor], grid: int, *given: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, call: _Call, kept: list[Tensor], grid: int, *given: Tensor
+    ) -> tuple[Tensor, Tensor]:
         loss, total = given[0].new_empty(()), given[0].new_empty(())
         for number, part in enumerate(given[: call.summands]):
             call.bits[number] = part.data_ptr()
-        call.fixed = given[-1].data_ptr() if grid else None
+        call.positive = given[-1].data_ptr() if grid else None
         call.loss, call.total = loss.data_ptr(), total.data_ptr()
         kernels.run("gspc_rate_loss", call, loss)
         ctx.call, ctx.kept, ctx.grid = call, (kept, given), grid
@@ -101,6 +105,6 @@ class _Weighed(torch.autograd.Function):
         call.by_loss, call.by_bits = grad.data_ptr(), by_bits.data_ptr()
         for opening, by in zip(call.opening, others, strict=False):
             opening.by_open = by.data_ptr()
-        call.by_fixed = others[-1].data_ptr() if ctx.grid else None
+        call.by_positive = others[-1].data_ptr() if ctx.grid else None
         kernels.run("gspc_rate_loss_backward", call, grad)
         return None, None, None, *[by_bits] * call.summands, *others

@@ -20,6 +20,14 @@ class Opening:
 
 
 @dataclass(frozen=True)
+class Signs:
+    """Signs that are coded with one adaptive binary model."""
+
+    share: Tensor  # [] of +1
+    count: int
+
+
+@dataclass(frozen=True)
 class Weight:
     """factor (rate_weight (relative / unit)), or without the last two."""
 
@@ -42,5 +50,5 @@ class Bits:
     sample: Sequence[Tensor]  # [] each, of the sample
     share: float  # how many times the sample is all anchors
     openings: Sequence[Opening]
-    grid: Tensor | float  # [] of the grid's tables
+    grid: Signs | None  # the grid's tables, while they learn
     values: int  # all of them are divided by it

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gspc.model.anchors import AnchorModel
-from gspc.ops.weigh import Bits, Weight, weighed
+from gspc.ops.weigh import Bits, Signs, Weight, weighed
 from gspc.recipe import Accumulate, RateAnchors, Recipe
 from gspc.train.rate.attributes import AttributesTerm
 from gspc.train.rate.masks import MASK_PAYMENTS, MaskPenalty
@@ -130,7 +130,7 @@ class RateLoss:
                 sample=sample_bits,
                 share=self.model.anchors / len(sample.index),
                 openings=[opening for opening in openings if opening],
-                grid=self._grid_bits(standing.iteration),
+                grid=self._grid_signs(standing.iteration),
                 values=self._values(standing.pruned),
             ),
             self.weights.at(level, standing.picture_loss, self.steering),
@@ -139,9 +139,9 @@ class RateLoss:
             loss = loss + penalty.loss(sample.rows.masks, level)
         return loss, bits
 
-    def _grid_bits(self, iteration: int) -> Tensor | float:
-        """Bits of the grid while it learns; once it is settled they do not change and are left out."""
-        return 0.0 if self.schedule.settled(iteration) else self.model.grid.bits()
+    def _grid_signs(self, iteration: int) -> Signs | None:
+        """Those of the grid while it learns; once it is settled its bits do not change and are left out."""
+        return None if self.schedule.settled(iteration) else self.model.grid.signs()
 
     def _values(self, pruned: int) -> int:
         """Values that the bits are divided by. Anchors that masks have removed are counted as if they were
