@@ -29,11 +29,12 @@ def derived(
     given = [t.detach().to(dtype, copy=True).requires_grad_() for t in tensors]
     outputs = run(*given)
     weighted = [
-        (y * torch.linspace(-1, 2, y.numel(), dtype=dtype).view(y.shape)).sum()
+        (y * torch.linspace(-1, 2, y.numel(), dtype=dtype, device=y.device).view(y.shape)).sum()
         for y in outputs
         if y.requires_grad
     ]
-    sum(weighted, torch.zeros((), dtype=dtype, requires_grad=True)).backward()
+    if weighted:
+        sum(weighted[1:], weighted[0]).backward()
     grads = [torch.zeros_like(t) if t.grad is None else t.grad for t in given]
     return [*(y.detach() for y in outputs), *grads]
 
