@@ -238,6 +238,7 @@ class StreamShape:
         box_low: Sequence[int],
         box_size: Sequence[int],
         planes: Sequence[tuple[int, int, int]],
+        selective: bool,
     ) -> None: ...
     @property
     def attributes(self) -> list[Attribute]: ...
@@ -259,6 +260,8 @@ class StreamShape:
     def box_size(self) -> list[int]: ...
     @property
     def planes(self) -> list[tuple[int, int, int]]: ...
+    @property
+    def selective(self) -> bool: ...
     @property
     def context_size(self) -> int: ...
     def layers(self, levels: int) -> list[tuple[str, int, int, int]]:
@@ -384,6 +387,10 @@ class DecodedStream:
         """[N, 3] uint8"""
 
     @property
+    def step_levels(self) -> NDArray[numpy.uint8]:
+        """[N, 3] uint8: the stage whose step symbols are in"""
+
+    @property
     def ideal(self) -> list[list[float]]:
         """
         Bits by level of each attribute's first appearances, then of its trits.
@@ -391,7 +398,7 @@ class DecodedStream:
 
 def encode_stream(
     header: StreamHeader,
-    scene_levels: int,
+    stages: Sequence[int],
     networks: list,
     signs: Annotated[NDArray[numpy.uint8], dict(order="C", device="cpu", writable=False)],
     heads: list,
@@ -402,6 +409,7 @@ def encode_stream(
     positions: Annotated[NDArray[numpy.int32], dict(order="C", device="cpu", writable=False)],
     symbols: Sequence[Annotated[NDArray[numpy.int32], dict(order="C", device="cpu", writable=False)]],
     gaussian_level: Annotated[NDArray[numpy.uint8], dict(order="C", device="cpu", writable=False)],
+    refined_at: Annotated[NDArray[numpy.uint8], dict(order="C", device="cpu", writable=False)],
     levels: int,
     slice_anchors: int,
     threads: int,

@@ -244,6 +244,40 @@ def scene(
     )
 
 
+STAGES = (1, 2, 2, 2, 3, 3)  # a level of refinement alone, then fresh anchors and more refinement
+
+
+def selective(
+    scene: QuantizedScene, stages: tuple[int, ...] = STAGES, *, seed: int = 0, share: float = 0.6
+) -> QuantizedScene:
+    """The scene with its levels as stages, and a random choice of what is refined when. Gaussians of a stage
+    appear at its second level, if it has one, or one of the later ones."""
+    rng = np.random.default_rng(seed)
+    levels_of = [
+        [level for level, stage in enumerate(stages, 1) if stage == one] for one in range(1, stages[-1] + 1)
+    ]
+    drawn = [rng.choice(levels[1:] or levels, scene.gaussian_level.shape) for levels in levels_of]
+    level = np.choose(scene.gaussian_level, [np.zeros_like(drawn[0]), *drawn])
+    first = np.where(level > 0, level, len(stages) + 1).min(axis=1)
+    refined_at = np.zeros((len(level), 3, stages[-1] - 1), np.uint8)
+    for (n, number), attribute in np.ndenumerate(np.array([scene.shape.attributes] * len(level), object)):
+        last = int(first[n])
+        for step in range(attribute.step_level(stages[last - 1]), attribute.step_level(stages[-1])):
+            later = [one for one in range(last + 1, len(stages) + 1) if stages[one - 1] > step]
+            if not later or not attribute.values or rng.random() > share:
+                break
+            last = int(rng.choice(later))
+            refined_at[n, number, step - 1] = last
+    return replace(
+        scene,
+        shape=replace(scene.shape, selective=True),
+        levels=len(stages),
+        gaussian_level=level.astype(np.uint8),
+        stages=stages,
+        refined_at=refined_at,
+    )
+
+
 def reshaped(scene: QuantizedScene, attribute: int = 0, **values: object) -> QuantizedScene:
     """The scene with an attribute of its shape changed, whatever its symbols and networks are."""
     attributes = list(scene.shape.attributes)

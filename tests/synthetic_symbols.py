@@ -65,7 +65,7 @@ def _features(
                 means=means[:, begin:end],
                 earlier=k,
                 step=step,
-                level=level,
+                stage=level,
             )
             drawn = _mixtures(rng, predicted)
         k = np.concatenate([k, drawn], axis=1)

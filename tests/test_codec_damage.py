@@ -149,7 +149,7 @@ def test_trits_without_bounds_that_leave_them() -> None:
         (b"\x89PCGS\n\x1a" + bytes(40), "text mode"),
         (b"\x89PCGS\r\r\n\x1a" + bytes(40), "text mode"),
         (b"\x89PCGS\r\n", "truncated"),
-        (b"\x89PCGS\r\n\x1a\x02\x05\0\0", "version 2.5"),
+        (b"\x89PCGS\r\n\x1a\x03\x05\0\0", "version 3.5"),
         (b"\x89PCGS\r\n\x1a\x00\x01\0\0", "version 0.1"),
         (b"\x89PCGS\r\n\x1a\x01\x00\1\0", "reserved"),
         (b"\x89PCGS\r\n\x1a\x01\x00\0\0", "truncated inside the index"),

@@ -1,4 +1,4 @@
-"""Golden streams of format version 1 give the same symbols for ever, on every path through the decoders."""
+"""Golden streams of every format version give the same symbols for ever, on every path of the decoders."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def stream(name: str) -> bytes:
 
 def test_all_streams_have_hashes() -> None:
     assert sorted(path.stem for path in GOLDEN.glob("*.pcgs")) == sorted(HASHES)
-    assert sum(len(stream(name)) for name in HASHES) < 100_000
+    assert sum(len(stream(name)) for name in HASHES) < 150_000
 
 
 @pytest.mark.parametrize("name", HASHES)

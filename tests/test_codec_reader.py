@@ -151,7 +151,7 @@ def test_right_checksums_with_wrong_contents_end_it() -> None:
 
 @pytest.mark.parametrize(
     ("data", "problem"),
-    [(b"hello world, no stream", "bad magic"), (b"\x89PCGS\r\n\x1a\x02\x00\x00\x00", "version 2.0")],
+    [(b"hello world, no stream", "bad magic"), (b"\x89PCGS\r\n\x1a\x03\x00\x00\x00", "version 3.0")],
 )
 def test_other_files_are_refused_at_once(data: bytes, problem: str) -> None:
     made = reader()

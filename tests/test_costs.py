@@ -51,20 +51,25 @@ class Slice:
     gaussian_level: U8  # [n, K]
     first: U8  # [n]
     level: int
+    steps: U8  # [n, 3] step levels; 0 of anchors that are yet to appear
+    steps_before: U8  # [n, 3] at the level before
 
     def rows_of_symbols(self, shape: StreamShape) -> Iterator[tuple[str, int]]:
         """(component, row) of every symbol in coding order (pcgs(5), CODING ORDER)."""
         rows = np.arange(len(self.first))
-        old, fresh = rows[self.first < self.level], rows[self.first == self.level]
-        refined = self.gaussian_level < self.level
-        for attribute in shape.attributes:
-            if len(old) and attribute.refines_at(self.level):
-                name = f"refined_{attribute.name}"
-                if attribute.name == "offsets":
-                    chosen = np.nonzero(refined & (self.gaussian_level > 0))[0]
-                    yield from ((name, row) for row in np.repeat(chosen, 3))
-                else:
-                    yield from ((name, row) for row in np.repeat(old, attribute.values))
+        fresh = rows[self.first == self.level]
+        alive = (self.gaussian_level > 0) & (self.gaussian_level < self.level)
+        for number, attribute in enumerate(shape.attributes):
+            name, steps, before = (
+                f"refined_{attribute.name}",
+                self.steps[:, number],
+                self.steps_before[:, number],
+            )
+            for step in range(2, self.level + 1):
+                chosen = rows[(steps == step) & (before == step - 1)]
+                of_offsets = np.repeat(chosen, 3 * alive[chosen].sum(axis=1))
+                own = of_offsets if attribute.name == "offsets" else np.repeat(chosen, attribute.values)
+                yield from ((name, row) for row in own)
         for begin, end in shape.group_bounds:
             yield from (("features", row) for row in np.repeat(fresh, end - begin))
         yield from (("scaling", row) for row in np.repeat(fresh, shape.scales))
@@ -75,15 +80,22 @@ class Slice:
 def expected_costs(data: bytes, coded: list[float]) -> F32:
     """Bits [S, N, 6]."""
     info, symbols = describe(data), decode_symbols(data)
+    at_levels = [decode_symbols(data, level).step_levels for level in range(1, symbols.level + 1)]
     masks = symbols.gaussian_level
     first = np.where(masks == 0, 255, masks).min(axis=1).astype(np.uint8)
     bits = np.zeros((symbols.level, len(masks), len(COMPONENTS)))
-    at, left = 0, iter(coded)
+    at, left, starts = 0, iter(coded), [0] * symbols.level
     for number in range(len(info.slice_keys)):
         here = [place for place in info.slices if place.slice == number]
         rows = slice(at, at + sum(place.anchors for place in here))
+        steps = np.zeros((symbols.level + 1, rows.stop - at, 3), np.uint8)
+        for level, found in enumerate(at_levels, start=1):
+            count = int((first[rows] <= level).sum())
+            steps[level, :count] = found[starts[level - 1] : starts[level - 1] + count]
+            starts[level - 1] += count
         for place in here:
-            part = Slice(masks[rows], first[rows], place.level)
+            own, before = steps[place.level], steps[place.level - 1]
+            part = Slice(masks[rows], first[rows], place.level, own, before)
             for name, row in part.rows_of_symbols(info.header.shape):
                 bits[place.level - 1, at + row, COMPONENTS.index(name)] += next(left)
         at = rows.stop

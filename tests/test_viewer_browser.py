@@ -154,14 +154,14 @@ def test_damage_leaves_the_level_before(page: Page, stream: bytes) -> None:
     [
         (b"hello, this is no scene at all, only text that goes on for a while", "not a .pcgs stream"),
         (b"", "ends too early"),
-        ("newer", "version 2.0"),
+        ("newer", "version 3.0"),
         ("cut", "cut short"),
         ("noise", "scene.pcgs: "),
     ],
 )
 def test_what_cannot_be_shown_says_why(page: Page, stream: bytes, what: bytes | str, said: str) -> None:
     made = {
-        "newer": stream[:8] + b"\x02" + stream[9:],
+        "newer": stream[:8] + b"\x03" + stream[9:],
         "cut": stream[: level_ends(stream)[0] - 10],
         "noise": stream[:200] + bytes(random.Random(0).randbytes(level_ends(stream)[0] - 200)),
     }

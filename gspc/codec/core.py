@@ -51,6 +51,7 @@ def shape_to_core(shape: StreamShape) -> _codec.StreamShape:
         box_low=shape.grid.box_low,
         box_size=shape.grid.box_size,
         planes=[(plane.dims, plane.resolution, plane.log2_size) for plane in shape.grid.planes],
+        selective=shape.selective,
     )
 
 
@@ -76,6 +77,7 @@ def shape_from_core(found: _codec.StreamShape) -> StreamShape:
         grid=GridSpec(
             _three(found.box_low), _three(found.box_size), tuple(GridPlane(*plane) for plane in found.planes)
         ),
+        selective=found.selective,
     )
 
 

@@ -98,7 +98,7 @@ def encode(
     try:
         data = _codec.encode_stream(
             core.header_to_core(scene),
-            scene.levels,
+            scene.stages or tuple(range(1, scene.levels + 1)),
             core.layers_to_core(scene.networks),
             core.signs_to_core(scene.grid_signs),
             core.heads_to_core(scene.heads),
@@ -109,6 +109,7 @@ def encode(
             core.int32(scene.positions),
             [core.int32(symbols) for symbols in scene.symbols],
             np.ascontiguousarray(scene.gaussian_level, dtype=np.uint8),
+            np.ascontiguousarray(_refined_at(scene), dtype=np.uint8),
             scene.levels if levels is None else levels,
             slice_anchors or slice_size(count),
             threads,
@@ -189,6 +190,7 @@ def decode_symbols(
         offsets=offsets.reshape(len(offsets), offsets.shape[1] // 3, 3),
         means=d.means.astype(np.int32),
         steps=d.steps,
+        step_levels=d.step_levels,
         ideal_bits={
             (level, name): bits
             for level, row in enumerate(d.ideal, start=1)
@@ -204,6 +206,14 @@ def truncate_levels(data: bytes, levels: int) -> bytes:
         return _codec.truncate_stream(bytes(data), levels)
     except _codec.StreamError as error:
         _fail(error)
+
+
+def _refined_at(scene: QuantizedScene) -> U8:
+    """When digits come, where that is chosen; else nothing. Raises InputError for half a choice."""
+    chosen = bool(scene.stages), scene.refined_at is not None
+    if chosen != (scene.shape.selective, scene.shape.selective):
+        raise InputError("selective refinement needs stages and refined_at, other scenes have neither")
+    return np.zeros(0, np.uint8) if scene.refined_at is None else scene.refined_at
 
 
 def _unusable(scene: QuantizedScene) -> str | None:

@@ -135,9 +135,10 @@ def _check_preamble(data: bytes) -> tuple[int, int]:
     if len(data) < limits.PREAMBLE_BYTES:
         raise BitstreamError("truncated inside the preamble")
     major, minor, reserved = struct.unpack_from("<BBH", data, 8)
-    if major != limits.VERSION_MAJOR:
+    if not 1 <= major <= limits.VERSION_MAJOR:
         raise BitstreamError(
-            f"format version {major}.{minor} is not readable here (this reader knows version 1); update gspc"
+            f"format version {major}.{minor} is not readable here (this reader knows versions 1 and 2); "
+            "update gspc"
         )
     if reserved:
         raise BitstreamError("preamble: reserved bytes are not zero")
@@ -319,6 +320,8 @@ def describe(data: bytes) -> StreamInfo:
         raise BitstreamError("INDX and HEAD do not fit the first 16 KiB")
     index = _read_index(_payload(data, first))
     header = read_header(_payload(data, second))
+    if header.shape.version != version[0]:
+        raise BitstreamError(f"chunk HEAD: its refinement is not that of format version {version[0]}")
     if index.keys[-1] >= header.end:
         raise BitstreamError("chunk INDX: slices beyond the positions")
     begin = index.levels[0][0]

@@ -48,6 +48,7 @@ _HEAD_ERROR = "chunk HEAD"
 
 _TRIT_MODELS = tuple(TRITS.values())  # by the byte of trit models, which names those of all attributes
 _ONE_SCALE, _LAST_SHIFT = 8, 4  # in the byte of refined attributes
+_SELECTIVE = 128  # in the byte of trit models
 
 
 def _family(name: bytes) -> str:
@@ -93,11 +94,12 @@ class _Sizes(NamedTuple):
 
 
 def _attributes(s: _Sizes, bases: tuple[float, ...]) -> tuple[Attribute, ...]:
-    if s.trit_models >= len(_TRIT_MODELS):
+    trits = s.trit_models & ~_SELECTIVE
+    if trits >= len(_TRIT_MODELS):
         raise BitstreamError(f"{_HEAD_ERROR}: unknown trit model")
     values = (s.features, 1 if s.refined & _ONE_SCALE else 6, 3 * s.offsets)
     hidden = (s.features_hidden, s.scaling_hidden, s.offsets_hidden)
-    columns = (ATTRIBUTES, values, _refined_until(s.refined), _TRIT_MODELS[s.trit_models], hidden, bases)
+    columns = (ATTRIBUTES, values, _refined_until(s.refined), _TRIT_MODELS[trits], hidden, bases)
     return tuple(Attribute(*row) for row in zip(*columns, strict=True))
 
 
@@ -115,6 +117,7 @@ def _shape(s: _Sizes, bases: tuple[float, ...], grid: GridSpec) -> StreamShape:
         groups=Groups(s.groups, s.groups_hidden) if s.groups else None,
         pool=Pool(s.pool, s.pool_hidden, s.pool_planes) if s.pool else None,
         grid=grid,
+        selective=bool(s.trit_models & _SELECTIVE),
     )
     if (error := shape.error()) is not None:
         raise BitstreamError(f"{_HEAD_ERROR}: {error}")

@@ -1,10 +1,10 @@
-"""Constants and limits of format version 1 (pcgs(5), LIMITS). The core has the same (format/limits.hpp); a
+"""Constants and limits of the format (pcgs(5), LIMITS). The core has the same (format/limits.hpp); a
 test compares both with the page."""
 
 from __future__ import annotations
 
 MAGIC = b"\x89PCGS\r\n\x1a"
-VERSION_MAJOR = 1
+VERSION_MAJOR = 2  # the newest that is known here; the oldest is 1
 VERSION_MINOR = 0
 PREAMBLE_BYTES = 12
 CHUNK_HEADER_BYTES = 24

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from gspc.errors import BitstreamError
 from gspc.format import limits
+from gspc.format.header import read_header
 from gspc.format.mending import mended
 
 HEADER = limits.CHUNK_HEADER_BYTES
@@ -244,7 +245,9 @@ def _rebuild(
         bodies.append(body)
     index = struct.pack("<B3xI", levels, len(keys)) + table + struct.pack(f"<{len(keys)}Q", *keys)
     index += b"".join(struct.pack(f"<{len(row)}I", *row) for row in lengths)
-    preamble = limits.MAGIC + bytes([limits.VERSION_MAJOR, 0, 0, 0])
+    header = chunks["HEAD", 0, None].payload
+    assert header is not None
+    preamble = limits.MAGIC + bytes([read_header(header).shape.version, 0, 0, 0])
     return preamble + _bytes(("INDX", 0, None), index) + head + front + b"".join(bodies)
 
 

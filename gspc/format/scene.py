@@ -180,6 +180,11 @@ class QuantizedScene:
 
     Symbols of an attribute that levels refine are those of level S, k = floor((v - mean) / q_S + 1/2); the
     others' are the same at every level.
+
+    With selective refinement (`shape.selective`) a level belongs to a *stage*, 1 to T: the level of training
+    whose networks and steps it uses. Symbols are then those of stage T, and `refined_at` names, for each
+    anchor, attribute and step, the level that brings the digit; an anchor that appears at a stage has that
+    stage's steps from the start, whatever stands in their places.
     """
 
     shape: StreamShape
@@ -199,6 +204,10 @@ class QuantizedScene:
     rate_weights: tuple[float, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     frame: Frame = field(default_factory=Frame)  # of the user's coordinates; positions and cameras are in it
+    stages: tuple[int, ...] = ()  # [S] from 1 to T, by at most 1 at a time; () unless selective
+    # [N, 3, T - 1]: the level at which the step of stage t + 1 follows that of stage t (at index t - 1), 0:
+    # never. Later steps come at later levels, of that stage or a later one.
+    refined_at: U8 | None = None
 
     @property
     def symbols(self) -> tuple[I32, ...]:
@@ -232,6 +241,7 @@ class Symbols:
     offsets: I32  # [N, K, 3], 0 where the Gaussian is not alive
     means: I32  # [N, F + Z + 3K]
     steps: U8  # [N, 3]
+    step_levels: U8  # [N, 3]: the stage whose step the symbols of features, scaling and offsets are in
     # (level, what) -> -sum log2 p of its integer tables; features, scaling and offsets of what first appears,
     # refined_features and so on of trits
     ideal_bits: Mapping[tuple[int, str], float]

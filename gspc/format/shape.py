@@ -122,11 +122,17 @@ class StreamShape:
     groups: Groups | None
     pool: Pool | None
     grid: GridSpec
+    selective: bool = False  # refinement is chosen for each anchor and attribute, at levels of their own
 
     @property
     def features(self) -> int:
         """F, of the predictive family the residual channels."""
         return self.attributes[0].values
+
+    @property
+    def version(self) -> int:
+        """The version of the format that streams of this shape have, and no other."""
+        return 2 if self.selective else 1
 
     @property
     def scales(self) -> int:

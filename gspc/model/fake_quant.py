@@ -11,7 +11,7 @@ from torch import Tensor
 
 # The stream holds 8-bit weights; fewer values cost fewer bytes, and these bounds keep both losses small: of
 # the entropy networks in rate, of the heads in the picture.
-NETWORK_WEIGHT_LIMIT = 48
+NETWORK_WEIGHT_LIMIT = 16
 HEAD_WEIGHT_LIMIT = 70
 ACTIVATION_LIMIT = 2047
 INPUT_UNITS = 512  # integers per 1.0 of a network's inputs (context and value so far)

@@ -11,9 +11,10 @@ from typing import Any
 from gspc.errors import BitstreamError, UsageError
 from gspc.format import COMPONENTS, StreamInfo, describe
 from gspc.format.limits import MAX_MEMORY
-from gspc.pipeline.breakdown import Breakdown, break_down, first_levels
+from gspc.pipeline.breakdown import Breakdown, break_down
 from gspc.pipeline.coding import as_stream
 from gspc.pipeline.plain import plain_facts, plain_values, read_plain, refuse_scene_options
+from gspc.pipeline.rates import Rate, symbol_rates
 from gspc.pipeline.source import Given, Kind, Source, naming, source_of
 from gspc.pipeline.stream_facts import stream_facts, stream_values
 from gspc.pipeline.tiling import tile_facts, tile_problems, tile_values, tiled_scene
@@ -38,16 +39,6 @@ class ChunkRow:
     offset: int
     size: int
     status: str
-
-
-@dataclass(frozen=True)
-class Rate:
-    """Symbols of one kind that a level codes, and what their integer tables promise: -sum log2 p."""
-
-    level: int
-    name: str
-    symbols: int
-    bits: float
 
 
 @dataclass(frozen=True)
@@ -128,7 +119,7 @@ def inspect(
         return _inspect_scene(found)
     result = _inspect_stream(found)
     if rates:
-        result = replace(result, rates=_rates(found, threads, max_memory))
+        result = replace(result, rates=symbol_rates(found, threads, max_memory))
     if levels:
         result = replace(result, breakdown=break_down(found, threads=threads, max_memory=max_memory))
     return result
@@ -156,32 +147,6 @@ def _undamaged_levels(stream: StreamInfo) -> int:
     """Whole levels before the first one with a damaged chunk."""
     damaged = min((chunk.level for chunk in stream.damaged), default=len(stream.levels) + 1)
     return min(stream.whole_levels, max(damaged - 1, 0))
-
-
-def _rates(source: Source, threads: int, max_memory: int) -> tuple[Rate, ...]:
-    """Counts follow from the masks: what appears is coded by Gaussians, what was there by trits."""
-    from gspc.codec import decode_symbols
-
-    with naming(source.name):
-        symbols = decode_symbols(source.data, threads=threads, max_memory=max_memory)
-        shape = describe(source.data).header.shape
-    masks, first = symbols.gaussian_level, first_levels(symbols)
-    found = []
-    for level in range(1, symbols.level + 1):
-        fresh, old = int((first == level).sum()), int((first < level).sum())
-        appearing, before = int((masks == level).sum()), int(((masks > 0) & (masks < level)).sum())
-        counts = {}
-        for a in shape.attributes:
-            of_gaussians = a.name == "offsets"
-            counts[a.name] = 3 * appearing if of_gaussians else fresh * a.values
-            if a.refines_at(level):
-                counts[f"refined_{a.name}"] = 3 * before if of_gaussians else old * a.values
-        found += [
-            Rate(level, name, count, symbols.ideal_bits[level, name])
-            for name, count in counts.items()
-            if count
-        ]
-    return tuple(found)
 
 
 def _inspect_stream(source: Source) -> Inspection:

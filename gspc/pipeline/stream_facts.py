@@ -45,6 +45,7 @@ def stream_values(data: bytes, stream: StreamInfo) -> dict[str, Any]:
             for a in shape.attributes
             if a.refined
         },
+        "selective": shape.selective,
         "hidden_units": {name.replace(" ", "_"): count for name, count in _hidden(shape)},
         "grid": planes,
         "steps": {a.name: a.step_base for a in shape.attributes},
@@ -116,8 +117,10 @@ def _contexts(shape: StreamShape) -> str:
     if not refined:
         return f"{groups}, no trits"
     names, models = ", ".join(a.name for a in refined), _trit_models(shape)
-    last = f" up to level {refined[0].refined_until}" if refined[0].refined_until else ""
-    return f"{groups}, {models} trits refine {names}{last}"
+    unit = "stage" if shape.selective else "level"
+    last = f" up to {unit} {refined[0].refined_until}" if refined[0].refined_until else ""
+    chosen = ", chosen for each anchor" if shape.selective else ""
+    return f"{groups}, {models} trits refine {names}{last}{chosen}"
 
 
 def _trit_models(shape: StreamShape) -> str:

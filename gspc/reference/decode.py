@@ -29,6 +29,8 @@ def hash_state(state: SliceState) -> int:
     """Hash of one slice."""
     value = len(state.keys)
     arrays: list[NDArray] = [state.positions, state.mask, *state.symbols.values()]
+    if state.selective:
+        arrays.append(state.step_levels)
     for array in arrays:
         value = hash_words(value, array)
     return value
@@ -84,6 +86,7 @@ def decode_reference(data: bytes, upto: int | None = None) -> tuple[Symbols, Mod
         offsets=symbols["offsets"].reshape(-1, model.shape.offsets, 3),
         means=all_of("means"),
         steps=all_of("steps"),
+        step_levels=all_of("step_levels"),
         ideal_bits={},
         symbol_hash=f"{hash_slices(states):016x}",
     ), model

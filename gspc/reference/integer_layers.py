@@ -17,7 +17,7 @@ from gspc.reference.parameters import read_weights
 
 @dataclass
 class Unfinished:
-    """A layer whose gains are still arriving: its own one, if it has one, then that of each level."""
+    """A layer whose gains are still arriving: its own one, if it has one, then that of each stage."""
 
     weight: I8  # [out, in]
     bias: I32  # [out]
@@ -33,8 +33,9 @@ class Unfinished:
 class NetworkReader:
     """Reads the NETS chunks of levels 1, 2, ... one after the other.
 
-    Level 1 brings all layers but those of the trit networks, which level 2 brings. A layer has a gain of its
-    own, or one for each level, which comes with the level; the trunk has both.
+    Stage 1 brings all layers but those of the trit networks, which stage 2 brings. A layer has a gain of its
+    own, or one for each stage, which comes with the stage; the trunk has both. `stages` has the stage of each
+    level so far.
     """
 
     def __init__(self, shape: StreamShape) -> None:
@@ -42,24 +43,33 @@ class NetworkReader:
         self.trits = [layer for layer in layers if layer.name.startswith("trit_")]
         self.others = [layer for layer in layers if layer not in self.trits]
         self.found: dict[str, Unfinished] = {}
+        self.selective = shape.selective
+        self.stages: list[int] = []
 
-    def add_level(self, data: bytes, level: int) -> None:
-        """Reads the NETS chunk of `level`. Raises BitstreamError for what is beyond the limits."""
+    def add_level(self, data: bytes) -> None:
+        """Reads the NETS chunk of the next level. Raises BitstreamError for what is beyond the limits."""
         coder = BinaryDecoder(data)
-        if level == 1:
+        before = self.stages[-1] if self.stages else 0
+        begins = not self.selective or not self.stages or coder.digits(1) == 1
+        self.stages.append(before + begins)
+        if begins:
+            self._read_stage(coder, self.stages[-1])
+        coder.check_end("chunk NETS")
+
+    def _read_stage(self, coder: BinaryDecoder, stage: int) -> None:
+        if stage == 1:
             for layer in self.others:
                 self._read_rows(coder, layer)
                 if _own_gain(layer):
                     self._read_gain(coder, layer)
-        self._read_level_gains(coder, self.others)
-        if level == 2:
+        self._read_stage_gains(coder, self.others)
+        if stage == 2:
             for layer in self.trits:
                 self._read_rows(coder, layer)
             for layer in filter(_own_gain, self.trits):
                 self._read_gain(coder, layer)
-        if level >= 2:
-            self._read_level_gains(coder, self.trits)
-        coder.check_end("chunk NETS")
+        if stage >= 2:
+            self._read_stage_gains(coder, self.trits)
 
     def _read_rows(self, coder: BinaryDecoder, layer: LayerShape) -> None:
         weight = read_weights(coder, layer.outputs, layer.inputs)
@@ -76,7 +86,7 @@ class NetworkReader:
             raise BitstreamError(f"layer {layer.name}: a multiplier has more than 16 bits")
         found.multipliers.append(multipliers)
 
-    def _read_level_gains(self, coder: BinaryDecoder, layers: list[LayerShape]) -> None:
+    def _read_stage_gains(self, coder: BinaryDecoder, layers: list[LayerShape]) -> None:
         for layer in layers:
             if layer.variants > 1:
                 self._read_gain(coder, layer)

@@ -84,17 +84,17 @@ def group_mixtures(
     means: I32,
     earlier: I32,
     step: U8,
-    level: int,
+    stage: int,
 ) -> Mixtures:
-    """Mixtures [N, n] of group `number` >= 1 of N anchors that appear at `level`.
+    """Mixtures [N, n] of group `number` >= 1 of N anchors that appear at `stage`.
 
     Of the group's n channels the Gaussian tables and means [N, n]; of the c channels before the symbols
     `earlier` [N, c]; step indices [N] of features.
     """
-    t = shape.attributes[0].step_level(level)
+    t = shape.attributes[0].step_level(stage)
     tables = (gaussians.astype(np.int64) - 64) * 16
     inputs = [tables, np.clip(means.astype(np.int64), -2047, 2047), value_inputs(earlier, step, t)]
-    z = network(layers, f"group_{number}", np.concatenate(inputs, axis=1), level - 1)
+    z = network(layers, f"group_{number}", np.concatenate(inputs, axis=1), stage - 1)
     mean, scale, weight = np.split(z, 3, axis=1)
     mean = (mean * INVSTEP[step][:, None] * 3 ** (t - 1) + (1 << 13)) >> 14
     return Mixtures(

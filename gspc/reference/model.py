@@ -25,6 +25,7 @@ class Model:
     grid_signs: tuple[Bool, ...]  # [entries, 4] of each plane
     layers: Layers
     heads: StoredHeads
+    stages: tuple[int, ...]  # of the levels
 
     def context(self, positions: I32) -> I64:
         """Context [N, C] at positions [N, 3]."""
@@ -62,11 +63,12 @@ def read_model(data: bytes, info: StreamInfo, level: int) -> Model:
             raise BitstreamError(f"level {one} has no chunk {tag}")
     networks = NetworkReader(shape)
     for one in range(1, level + 1):
-        networks.add_level(parts["NETS", one], one)
+        networks.add_level(parts["NETS", one])
     return Model(
         shape,
         header.position_bits,
         read_grid(parts["GRID", 1], shape.grid),
         networks.layers(),
         read_heads(parts["GHED", 1], shape),
+        tuple(networks.stages),
     )

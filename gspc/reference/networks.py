@@ -92,9 +92,9 @@ def means(layers: Layers, shape: StreamShape, context: I64) -> I32:
     return _centers(layers, context)[:, : shape.values].astype(np.int32)
 
 
-def scales(layers: Layers, shape: StreamShape, context: I64, level: int) -> dict[str, I64]:
-    """Scale outputs [N, values] of each attribute at `level`; those of offsets are the same at all."""
-    own = output(layers["scale"], hidden(layers["trunk"], context, level))
+def scales(layers: Layers, shape: StreamShape, context: I64, stage: int) -> dict[str, I64]:
+    """Scale outputs [N, values] of each attribute at `stage`; those of offsets are the same at all."""
+    own = output(layers["scale"], hidden(layers["trunk"], context, stage))
     return {
         "features": own[:, : shape.features],
         "scaling": own[:, shape.features :],
@@ -110,12 +110,13 @@ def pool_features(layers: Layers, context: I64) -> F32:
 # ---- what symbols are coded with ----
 
 
-def gaussian_indices(z: I64, step: U8, step_level: int) -> U8:
-    """Gaussian tables [N, n] for scale outputs z [N, n], step indices [N] and the step of a level."""
-    return np.clip(z - LOGQ[step][:, None] + LOG3[step_level], 0, 127).astype(np.uint8)
+def gaussian_indices(z: I64, step: U8, step_level: int | U8) -> U8:
+    """Gaussian tables [N, n] for scale outputs z [N, n], step indices [N] and the stage of their step, one or
+    [N]."""
+    return np.clip(z + (LOG3[step_level] - LOGQ[step])[:, None], 0, 127).astype(np.uint8)
 
 
 def value_inputs(k: I32, step: U8, step_level: int) -> I64:
-    """Symbols k [N, n] as inputs of a network, given their step indices [N] and the level of their step."""
+    """Symbols k [N, n] as inputs of a network, given their step indices [N] and the stage of their step."""
     factor = STEP[step][:, None] * INV3[step_level]
     return np.clip(k.astype(np.int64) * factor >> 24, -INPUT_LIMIT, INPUT_LIMIT)

@@ -84,10 +84,12 @@ class SliceState:
     context: I64  # [n, C]
     means: I32  # [n, F + Z + 3K]
     steps: U8  # [n, 3]: step indices of features, scaling, offsets
+    step_levels: U8  # [n, 3]: the stage whose step their symbols are in
+    selective: bool  # refinement is
 
     @staticmethod
-    def of(model: Model, keys: U64) -> SliceState:
-        """Anchors of which nothing but the keys [n] is known."""
+    def of(model: Model, keys: U64, stage: int) -> SliceState:
+        """Anchors that appear at `stage`, of which nothing but the keys [n] is known."""
         shape, n = model.shape, len(keys)
         positions = morton_positions(keys)
         context = model.context(positions)
@@ -99,16 +101,18 @@ class SliceState:
             context=context,
             means=networks.means(model.layers, shape, context),
             steps=networks.step_indices(model.layers, context),
+            step_levels=np.tile(np.array([a.step_level(stage) for a in shape.attributes], np.uint8), (n, 1)),
+            selective=shape.selective,
         )
 
     @staticmethod
     def empty(model: Model) -> SliceState:
         """No anchors."""
-        return SliceState.of(model, np.zeros(0, np.uint64))
+        return SliceState.of(model, np.zeros(0, np.uint64), 1)
 
     def append(self, fresh: SliceState) -> None:
         """Anchors that appear, behind those that are there."""
-        for name in ("keys", "mask", "positions", "context", "means", "steps"):
+        for name in ("keys", "mask", "positions", "context", "means", "steps", "step_levels"):
             setattr(self, name, np.concatenate([getattr(self, name), getattr(fresh, name)]))
         for name, values in fresh.symbols.items():
             self.symbols[name] = np.concatenate([self.symbols[name], values])
@@ -183,39 +187,81 @@ def read_gaussians(parts: Parts, indices: U8) -> I32:
     return read_run(parts, [gaussian_table(index) for index in indices.tolist()])
 
 
-def refine(model: Model, state: SliceState, parts: Parts, level: int, old: int) -> None:
-    """Trits of the `old` older anchors, attribute by attribute, as far as `level` refines them."""
-    context = state.context[:old]
-    scales = networks.scales(model.layers, model.shape, context, level)
-    alive = (state.mask[:old] > 0) & (state.mask[:old] < level)
-    for number, attribute in enumerate(model.shape.attributes):
-        if attribute.values == 0 or not attribute.refines_at(level):
-            continue
-        k, chosen = state.symbols[attribute.name][:old], _spread(attribute, np.ones(old, np.bool_), alive)
-        coarse = Coarse(level, context, k, state.steps[:old, number], scales[attribute.name])
-        trits = read_run(parts, trit_tables(attribute, model.layers, coarse, chosen))
-        if (np.abs(trits) > 1).any():
-            raise BitstreamError("a trit is beyond -1..1")
-        k[chosen] = 3 * k[chosen] + trits
-        if (np.abs(k) > MAX_SYMBOL).any():
-            raise BitstreamError("a refined symbol is beyond 23 bits")
+def read_choices(model: Model, state: SliceState, coder: BinaryDecoder, old: int, stage: int) -> Bool:
+    """Which attributes of the `old` older anchors are refined [old, 3], of those that may be."""
+    attributes = model.shape.attributes
+    caps = [a.step_level(stage) if a.refined and a.values else 0 for a in attributes]
+    any_of = [bool(cap) and coder.digits(1) == 1 for cap in (a.refined and a.values for a in attributes)]
+    # By attribute, Gaussians alive, coarseness of the step, the bit of the last anchor, what came of the
+    # attribute before.
+    bits = [[[[models(3) for _ in range(2)] for _ in range(4)] for _ in range(3)] for _ in attributes]
+    found = np.zeros((old, len(attributes)), np.bool_)
+    last = [0] * len(attributes)
+    alive = np.count_nonzero(state.mask[:old], axis=1)
+    for n in range(old):
+        before = 2
+        for number in range(len(attributes)):
+            if not any_of[number] or state.step_levels[n, number] >= caps[number]:
+                continue
+            coarse = min(max((int(state.steps[n, number]) - 32) // 16, 0), 3)
+            model_of = bits[number][min(int(alive[n]), 3) - 1][coarse][last[number]][before]
+            before = last[number] = coder.bit(model_of)
+            found[n, number] = before
+    return found
+
+
+def _all_chosen(model: Model, old: int, stage: int) -> Bool:
+    """What a stage refines where nothing is chosen: every anchor's attributes alike [old, 3]."""
+    return np.tile([a.refines_at(stage) and a.values > 0 for a in model.shape.attributes], (old, 1))
+
+
+def refine(model: Model, state: SliceState, parts: Parts, chosen: Bool, level: int) -> None:
+    """Trits of the attributes of older anchors that are chosen [old, 3], attribute by attribute and, of each,
+    step by step."""
+    stage = model.stages[level - 1]
+    steps = state.step_levels[: len(chosen)].copy()
+    for number in range(len(ATTRIBUTES)):
+        for to in range(2, stage + 1):
+            rows = np.flatnonzero(chosen[:, number] & (steps[:, number] == to - 1))
+            if len(rows):
+                _refine_rows(model, state, parts, rows, number, level, to)
+
+
+def _refine_rows(
+    model: Model, state: SliceState, parts: Parts, rows: I64, number: int, level: int, stage: int
+) -> None:
+    """One run: an attribute of some anchors, from the step of the stage before to that of `stage`."""
+    attribute, context = model.shape.attributes[number], state.context[rows]
+    scales = networks.scales(model.layers, model.shape, context, stage)
+    alive = (state.mask[rows] > 0) & (state.mask[rows] < level)
+    k, chosen = state.symbols[attribute.name][rows], _spread(attribute, np.ones(len(rows), np.bool_), alive)
+    coarse = Coarse(stage, context, k, state.steps[rows, number], scales[attribute.name])
+    trits = read_run(parts, trit_tables(attribute, model.layers, coarse, chosen))
+    if (np.abs(trits) > 1).any():
+        raise BitstreamError("a trit is beyond -1..1")
+    k[chosen] = 3 * k[chosen] + trits
+    if (np.abs(k) > MAX_SYMBOL).any():
+        raise BitstreamError("a refined symbol is beyond 23 bits")
+    state.symbols[attribute.name][rows] = k
+    state.step_levels[rows, number] = stage
 
 
 def read_appearing(model: Model, state: SliceState, parts: Parts, level: int, old: int) -> None:
     """First symbols: features and scaling of fresh anchors, offsets of all Gaussians that appear."""
-    scales = networks.scales(model.layers, model.shape, state.context, level)
+    stage = model.stages[level - 1]
+    scales = networks.scales(model.layers, model.shape, state.context, stage)
     fresh = np.arange(len(state.keys)) >= old
     for number, attribute in enumerate(model.shape.attributes):
         step, k = state.steps[:, number], state.symbols[attribute.name]
-        gaussians = networks.gaussian_indices(scales[attribute.name], step, attribute.step_level(level))
+        gaussians = networks.gaussian_indices(scales[attribute.name], step, state.step_levels[:, number])
         if attribute.name == "features":
-            read_features(model, state, parts, gaussians[old:], level, old)
+            read_features(model, state, parts, gaussians[old:], stage, old)
         else:
             chosen = _spread(attribute, fresh, state.mask == level)
             k[chosen] = read_gaussians(parts, gaussians[chosen])
 
 
-def read_features(model: Model, state: SliceState, parts: Parts, gaussians: U8, level: int, old: int) -> None:
+def read_features(model: Model, state: SliceState, parts: Parts, gaussians: U8, stage: int, old: int) -> None:
     """Features of fresh anchors, group by group: the first under their Gaussian tables [n, F], the others
     under mixtures that the channels before predict."""
     number = ATTRIBUTES.index("features")
@@ -233,7 +279,7 @@ def read_features(model: Model, state: SliceState, parts: Parts, gaussians: U8, 
                 means=means[:, own],
                 earlier=k[:, :begin],
                 step=step,
-                level=level,
+                stage=stage,
             )
             run = read_run(parts, mixtures.tables())
         k[:, own] = run.reshape(len(k), end - begin)
@@ -244,12 +290,20 @@ def decode_slice_level(
 ) -> None:
     """Takes the slice with keys in `interval` from `level` - 1 to `level`. Raises BitstreamError for
     damage."""
+    stage, selective = model.stages[level - 1], model.shape.selective
     old, known = len(state.keys), np.sort(state.keys).tolist()
     keys = decode_positions(parts.positions, known, interval, model.position_bits, parts.anchors)
-    state.append(SliceState.of(model, np.array(keys, dtype=np.uint64)))
-    read_masks(parts.masks, state.mask, old, level)
+    state.append(SliceState.of(model, np.array(keys, dtype=np.uint64), stage))
+    if selective and keys and not parts.gaussians:
+        raise BitstreamError("anchors without Gaussians")
+    if not selective or parts.gaussians:
+        read_masks(parts.masks, state.mask, old, level)
     if np.count_nonzero(state.mask == level) != parts.gaussians:
         raise BitstreamError("the count of Gaussians is not what the masks say")
-    refine(model, state, parts, level, old)
+    if selective and level > 1:
+        chosen = read_choices(model, state, parts.masks, old, stage)
+    else:
+        chosen = _all_chosen(model, old, stage)
+    refine(model, state, parts, chosen, level)
     read_appearing(model, state, parts, level, old)
     parts.check_end()

@@ -42,9 +42,9 @@ STEP: I64 = np.array([rounded(2**14 * (1 + math.tanh((i - 64) / 32))) for i in r
 LOGQ: I64 = np.array([rounded(12 * math.log2(step / 2**14)) for step in STEP.tolist()])
 INVSTEP: I64 = np.array([rounded(2**26 / step) for step in STEP.tolist()])
 
-# By level, which counts from 1.
-INV3 = (0, *(rounded(2**16 / 3 ** (s - 1)) for s in range(1, MAX_LEVELS + 1)))
-LOG3 = (0, *(rounded(12 * (s - 1) * math.log2(3)) for s in range(1, MAX_LEVELS + 1)))
+# By stage, which counts from 1.
+INV3: I64 = np.array([0, *(rounded(2**16 / 3 ** (s - 1)) for s in range(1, MAX_LEVELS + 1))])
+LOG3: I64 = np.array([0, *(rounded(12 * (s - 1) * math.log2(3)) for s in range(1, MAX_LEVELS + 1))])
 
 # Mixtures: weight of the second component, the normal distribution, scales and what a support covers.
 MIX: I64 = np.array([min(rounded(256 * sigmoid((i - 32) / 4)), 255) for i in range(64)])

@@ -1,4 +1,4 @@
-"""The digits -1, 0 and 1 with which later levels refine values (pcgs(5), TRITS)."""
+"""The digits -1, 0 and 1 with which later stages refine values (pcgs(5), TRITS)."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ MEAN_LIMIT = 1 << 10  # of a Gaussian without bounds, 1/16 steps
 
 @dataclass(frozen=True)
 class Coarse:
-    """Values of one attribute of N anchors before `level` refines them."""
+    """Values of one attribute of N anchors before `stage` refines them."""
 
-    level: int
+    stage: int
     context: I64  # [N, C]
-    k: I32  # [N, n], symbols of the level before
+    k: I32  # [N, n], symbols of the stage before
     step: U8  # [N], step indices
-    scales: I64  # [N, n], scale outputs of `level`
+    scales: I64  # [N, n], scale outputs of `stage`
 
 
 def trit_tables(attribute: Attribute, layers: Layers, coarse: Coarse, chosen: Bool) -> list[SymbolTable]:
@@ -41,9 +41,9 @@ def trit_tables(attribute: Attribute, layers: Layers, coarse: Coarse, chosen: Bo
 
 def _outputs(attribute: Attribute, layers: Layers, coarse: Coarse) -> tuple[I64, I64]:
     """Outputs a [N, n] and b [N, n] of the attribute's trit network."""
-    values = value_inputs(coarse.k, coarse.step, coarse.level - 1)
+    values = value_inputs(coarse.k, coarse.step, coarse.stage - 1)
     inputs = np.concatenate([coarse.context, values], axis=1)
-    z = network(layers, f"trit_{attribute.name}", inputs, coarse.level - 2)
+    z = network(layers, f"trit_{attribute.name}", inputs, coarse.stage - 2)
     return z[:, : attribute.values], z[:, attribute.values :]
 
 
@@ -55,7 +55,7 @@ def learned_trits(attribute: Attribute, layers: Layers, coarse: Coarse) -> U16:
 
 def gaussian_trits(coarse: Coarse) -> U16:
     """Trit tables [N, n] nearest to the Gaussian on 3k - 1, 3k and 3k + 1 (trit model 1)."""
-    gaussians = gaussian_indices(coarse.scales, coarse.step, coarse.level)
+    gaussians = gaussian_indices(coarse.scales, coarse.step, coarse.stage)
     center = 16 * 3 * coarse.k.astype(np.int64)
     edges = [normal_cdf(center + x, gaussians) for x in (-24, -8, 8, 24)]
     minus, zero, plus = (end - start + 1 for start, end in pairwise(edges))

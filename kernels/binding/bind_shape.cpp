@@ -93,7 +93,7 @@ void bind_attribute(nb::module_& m) {
 StreamShape shape_of(const std::vector<Attribute>& attributes, int steps_hidden, int trunk_hidden,
                      int heads_hidden, int residual_hidden, std::tuple<int, int> groups,
                      std::tuple<int, int, int> pool, const Ints3& box_low, const Ints3& box_size,
-                     const std::vector<Plane>& planes) {
+                     const std::vector<Plane>& planes, bool selective) {
   if (attributes.size() != gspc::kAttributes) throw nb::value_error("3 attributes expected");
   StreamShape s;
   std::copy(attributes.begin(), attributes.end(), s.attributes.begin());
@@ -104,6 +104,7 @@ StreamShape shape_of(const std::vector<Attribute>& attributes, int steps_hidden,
   std::tie(s.groups.count, s.groups.hidden) = groups;
   std::tie(s.pool.features, s.pool.hidden, s.pool.planes) = pool;
   s.grid = grid_of(box_low, box_size, planes);
+  s.selective = selective;
   return s;
 }
 
@@ -118,12 +119,13 @@ void bind_stream_shape(nb::module_& m) {
           [](StreamShape* self, const std::vector<Attribute>& attributes, int steps_hidden, int trunk_hidden,
              int heads_hidden, int residual_hidden, std::tuple<int, int> groups,
              std::tuple<int, int, int> pool, const Ints3& box_low, const Ints3& box_size,
-             const std::vector<Plane>& planes) {
-            new (self) StreamShape(shape_of(attributes, steps_hidden, trunk_hidden, heads_hidden,
-                                            residual_hidden, groups, pool, box_low, box_size, planes));
+             const std::vector<Plane>& planes, bool selective) {
+            new (self)
+                StreamShape(shape_of(attributes, steps_hidden, trunk_hidden, heads_hidden, residual_hidden,
+                                     groups, pool, box_low, box_size, planes, selective));
           },
           "attributes"_a, "steps_hidden"_a, "trunk_hidden"_a, "heads_hidden"_a, "residual_hidden"_a,
-          "groups"_a, "pool"_a, "box_low"_a, "box_size"_a, "planes"_a)
+          "groups"_a, "pool"_a, "box_low"_a, "box_size"_a, "planes"_a, "selective"_a)
       .def_prop_ro("attributes",
                    [](const StreamShape& s) {
                      return std::vector<Attribute>(s.attributes.begin(), s.attributes.end());
@@ -140,6 +142,7 @@ void bind_stream_shape(nb::module_& m) {
       .def_prop_ro("box_low", [](const StreamShape& s) { return array_from(s.grid.box_low); })
       .def_prop_ro("box_size", [](const StreamShape& s) { return array_from(s.grid.box_size); })
       .def_prop_ro("planes", &planes_of)
+      .def_ro("selective", &StreamShape::selective)
       .def_prop_ro("context_size", &StreamShape::context_size)
       .def("layers", &layers_of, "levels"_a,
            "(name, inputs, outputs, variants) of every layer of the networks.")

@@ -98,17 +98,21 @@ void check_header(const gspc::StreamHeader& header, int levels) {
   if (const char* error = gspc::header_error(header)) throw nb::value_error(error);
 }
 
-nb::bytes encode(const gspc::StreamHeader& header, int scene_levels, const nb::list& networks,
+nb::bytes encode(const gspc::StreamHeader& header, const gspc::Stages& stages, const nb::list& networks,
                  const In<uint8_t>& signs, const nb::list& heads, float distance_scale,
                  const std::vector<gspc::StoredCamera>& cameras, const nb::bytes& metadata,
                  const std::array<double, 8>& frame, const In<int32_t>& positions,
-                 const std::vector<In<int32_t>>& symbols, const In<uint8_t>& gaussian_level, int levels,
-                 size_t slice_anchors, int threads) {
+                 const std::vector<In<int32_t>>& symbols, const In<uint8_t>& gaussian_level,
+                 const In<uint8_t>& refined_at, int levels, size_t slice_anchors, int threads) {
+  const int scene_levels = static_cast<int>(stages.size());
   check_header(header, scene_levels);
+  const int last = *std::max_element(stages.begin(), stages.end());
+  if (last < 1 || last > scene_levels) throw nb::value_error("a scene has 1 stage and at most one a level");
   gspc::SceneSource scene;
   scene.header = header;
   scene.levels = scene_levels;
-  scene.networks = networks_of(header, scene_levels, networks);
+  scene.stages = stages;
+  scene.networks = networks_of(header, last, networks);
   scene.signs = signs_of(header.grid, signs);
   scene.heads = heads_of(header, heads, distance_scale);
   scene.cameras = cameras;
@@ -117,16 +121,20 @@ nb::bytes encode(const gspc::StreamHeader& header, int scene_levels, const nb::l
   std::copy_n(frame.begin() + 1, 4, scene.frame.rotation);
   std::copy_n(frame.begin() + 5, 3, scene.frame.translation);
   scene.count = positions.size() / 3;
-  bool fits = positions.size() == scene.count * 3 && symbols.size() == gspc::kAttributes &&
-              gaussian_level.size() == scene.count * size(header.offsets());
+  bool fits =
+      positions.size() == scene.count * 3 && symbols.size() == gspc::kAttributes &&
+      gaussian_level.size() == scene.count * size(header.offsets()) &&
+      (!header.selective || refined_at.size() == scene.count * gspc::kAttributes * (size(stages.back()) - 1));
   for (size_t a = 0; fits && a < gspc::kAttributes; ++a) {
     fits = symbols[a].size() == scene.count * size(header.attributes[a].values);
     scene.symbols[a] = symbols[a].data();
   }
   if (!fits)
-    throw nb::value_error("positions, symbols of the attributes and gaussian_level do not belong together");
+    throw nb::value_error(
+        "positions, symbols of the attributes, gaussian_level and refined_at do not belong together");
   scene.positions = positions.data();
   scene.gaussian_level = gaussian_level.data();
+  scene.refined_at = refined_at.data();
   std::vector<uint8_t> file;
   {
     nb::gil_scoped_release release;
@@ -166,8 +174,12 @@ gspc::StreamModel model_of(const gspc::StreamShape& shape, int levels, const nb:
   header.position_bits = gspc::kMaxPositionBits;
   check_header(header, levels);
   const gspc::Networks networks = networks_of(shape, levels, layers);
-  for (int level = 1; level <= levels; ++level) gspc::check_networks(networks, level);
-  return {header, signs_of(shape.grid, signs), networks, levels};
+  gspc::Stages stages;
+  for (int stage = 1; stage <= levels; ++stage) {
+    gspc::check_networks(networks, stage);
+    stages.push_back(stage);
+  }
+  return {header, signs_of(shape.grid, signs), networks, stages};
 }
 
 size_t position_count(const In<int32_t>& positions) {
@@ -319,6 +331,8 @@ void bind_decoded(nb::module_& m) {
           rows(&DecodedStream::means, [](const DecodedStream& s) { return size(s.header.values()); }),
           "[N, F + Z + 3K] int16")
       .def_prop_ro("steps", rows(&DecodedStream::steps, three), "[N, 3] uint8")
+      .def_prop_ro("step_levels", rows(&DecodedStream::step_levels, three),
+                   "[N, 3] uint8: the stage whose step symbols are in")
       .def_ro("ideal", &DecodedStream::ideal,
               "Bits by level of each attribute's first appearances, then of its trits.");
 }
@@ -329,9 +343,9 @@ void bind_stream(nb::module_& m) {
   nb::exception<gspc::StreamError>(m, "StreamError", PyExc_ValueError);
   bind_camera(m);
   bind_decoded(m);
-  m.def("encode_stream", &encode, "header"_a, "scene_levels"_a, "networks"_a, "signs"_a, "heads"_a,
+  m.def("encode_stream", &encode, "header"_a, "stages"_a, "networks"_a, "signs"_a, "heads"_a,
         "distance_scale"_a, "cameras"_a, "metadata"_a, "frame"_a, "positions"_a, "symbols"_a,
-        "gaussian_level"_a, "levels"_a, "slice_anchors"_a, "threads"_a);
+        "gaussian_level"_a, "refined_at"_a, "levels"_a, "slice_anchors"_a, "threads"_a);
   m.def("decode_stream", &decode, "data"_a, "upto"_a, "threads"_a, "max_memory"_a, "symbols"_a, "ideal"_a,
         "reverse"_a);
   m.def("decode_cost", &cost, "data"_a, "upto"_a, "threads"_a,

@@ -43,22 +43,46 @@ def far() -> QuantizedScene:
 
 def scenes() -> dict[str, tuple[QuantizedScene, int]]:
     """Name -> scene and anchors per slice."""
-    return {
-        "three-levels": (synthetic.tiny(200, levels=3, seed=10), 64),
-        "one-level": (synthetic.tiny(33, levels=1, seed=12), 16384),
-        "eight-levels": (synthetic.tiny(120, levels=8, seed=13), 50),
-        "escapes": (wild(), 16),
-        "empty": (synthetic.tiny(0, levels=2, seed=14), 16384),
-        "mixture-escapes": (far(), 16),
-        "eight-of-everything": (
-            synthetic.tiny(70, levels=8, seed=16, views=0, variant=synthetic.VARIANTS["everything"]),
-            40,
-        ),
-    } | {
-        name: (synthetic.tiny(90, levels=3, seed=20 + i, views=0, variant=variant), 40)
-        for i, (name, variant) in enumerate(synthetic.VARIANTS.items())
-        if name != "plain"
-    }
+    return (
+        {
+            "three-levels": (synthetic.tiny(200, levels=3, seed=10), 64),
+            "one-level": (synthetic.tiny(33, levels=1, seed=12), 16384),
+            "eight-levels": (synthetic.tiny(120, levels=8, seed=13), 50),
+            "escapes": (wild(), 16),
+            "empty": (synthetic.tiny(0, levels=2, seed=14), 16384),
+            "mixture-escapes": (far(), 16),
+            "eight-of-everything": (
+                synthetic.tiny(70, levels=8, seed=16, views=0, variant=synthetic.VARIANTS["everything"]),
+                40,
+            ),
+        }
+        | {
+            name: (synthetic.tiny(90, levels=3, seed=20 + i, views=0, variant=variant), 40)
+            for i, (name, variant) in enumerate(synthetic.VARIANTS.items())
+            if name != "plain"
+        }
+        | {
+            f"selective-{name}": (
+                synthetic.selective(
+                    synthetic.tiny(90, levels=levels, seed=60 + i, views=0, variant=synthetic.VARIANTS[name]),
+                    stages,
+                    seed=i,
+                ),
+                40,
+            )
+            for i, (name, levels, stages) in enumerate(SELECTIVE)
+        }
+    )
+
+
+# Variant, levels of training, and the stage of each level of the stream.
+SELECTIVE = (
+    ("plain", 3, synthetic.STAGES),
+    ("default", 3, synthetic.STAGES),
+    ("everything", 4, (1, 2, 2, 3, 3, 4, 4, 4)),
+    ("unbounded-trits", 2, (1, 2, 2)),
+    ("unrefined", 2, (1, 1, 2)),
+)
 
 
 def main() -> None:

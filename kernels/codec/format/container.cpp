@@ -58,9 +58,9 @@ void check_preamble(const uint8_t* data, size_t size) {
     stream_fail("not a .pcgs stream (bad magic)");
   }
   if (size < kPreambleBytes) stream_fail("truncated inside the preamble");
-  if (data[8] != kVersionMajor)
+  if (data[8] < 1 || data[8] > kVersionMajor)
     stream_fail("format version " + std::to_string(data[8]) + "." + std::to_string(data[9]) +
-                " is not readable here (this reader knows version 1); update gspc");
+                " is not readable here (this reader knows versions 1 and 2); update gspc");
   if (data[10] != 0 || data[11] != 0) stream_fail("preamble: reserved bytes are not zero");
 }
 
@@ -108,9 +108,9 @@ void check_crc(const Chunk& chunk) {
   if (crc32(chunk.payload, chunk.length) != chunk.crc) stream_fail_in(chunk.name(), "checksum error");
 }
 
-void write_preamble(std::vector<uint8_t>& file) {
+void write_preamble(std::vector<uint8_t>& file, int version) {
   file.insert(file.end(), kMagic, kMagic + sizeof kMagic);
-  file.push_back(kVersionMajor);
+  file.push_back(static_cast<uint8_t>(version));
   file.push_back(kVersionMinor);
   file.push_back(0);
   file.push_back(0);
@@ -205,6 +205,7 @@ StreamIndex read_index(const uint8_t* data, size_t size) {
 Container read_front(const uint8_t* data, size_t size) {
   check_preamble(data, size);
   Container file;
+  file.version = data[8];
   const FileWindow window{data, 0, size};
   if (!read_chunk(window, kPreambleBytes, file.index_chunk)) stream_fail("truncated inside the index");
   if (file.index_chunk.tag != kTagIndex) stream_fail("the first chunk is not INDX");

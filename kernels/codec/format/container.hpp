@@ -68,7 +68,7 @@ size_t max_slices(int levels, size_t head_bytes);
 // A chunk's 24-byte header followed by its payload.
 void write_chunk(std::vector<uint8_t>& file, uint32_t tag, int level, uint32_t slice,
                  const std::vector<uint8_t>& payload);
-void write_preamble(std::vector<uint8_t>& file);
+void write_preamble(std::vector<uint8_t>& file, int version);  // the major one
 
 // Throws unless the payload's checksum holds; the message names the chunk.
 void check_crc(const Chunk& chunk);
@@ -90,6 +90,7 @@ bool read_chunk(const FileWindow& file, uint64_t offset, Chunk& chunk);
 
 // A file taken apart as far as its bytes reach. Chunk payloads point into the caller's data.
 struct Container {
+  int version = 1;  // the major one
   StreamIndex index;
   Chunk index_chunk;
   Chunk head;

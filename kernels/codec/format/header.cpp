@@ -18,7 +18,8 @@ constexpr int kCoderLanes = 0;  // the 32-lane coder; 1 is set aside for streams
 // level that refines, 0 for all.
 constexpr int kOneScale = 8, kLastShift = 4;
 
-// The byte of trit models names all attributes' at once.
+// The byte of trit models names all attributes' at once; its top bit says that refinement is selective.
+constexpr int kSelective = 128;
 constexpr TritModel kTritModels[][kAttributes] = {
     {TritModel::learned, TritModel::learned, TritModel::learned},
     {TritModel::gaussian, TritModel::gaussian, TritModel::gaussian},
@@ -90,8 +91,8 @@ std::vector<uint8_t> write_header(const StreamHeader& h) {
                 h[kScaling].hidden, h.heads_hidden, h[kOffsets].hidden, h.groups.hidden, h.pool.features,
                 h.pool.hidden, h.residual_hidden})
     out.u16(static_cast<uint32_t>(v));
-  for (int v : {refined_byte(h), trit_models_byte(h), h.groups.count, h.pool.planes})
-    out.u8(static_cast<uint32_t>(v));
+  const int trits = trit_models_byte(h) | (h.selective ? kSelective : 0);
+  for (int v : {refined_byte(h), trits, h.groups.count, h.pool.planes}) out.u8(static_cast<uint32_t>(v));
   for (const Attribute& a : h.attributes) out.f64(a.step_base);
   for (double v : h.origin) out.f64(v);
   out.f64(h.voxel_size);
@@ -167,7 +168,9 @@ StreamHeader read_header(const uint8_t* data, size_t size) {
   const int refined = in.u8();
   set_refined(h, refined);
   h[kScaling].values = (refined & kOneScale) != 0 ? 1 : 6;
-  set_trit_models(h, in.u8());
+  const int trits = in.u8();
+  h.selective = (trits & kSelective) != 0;
+  set_trit_models(h, trits & ~kSelective);
   h.groups.count = in.u8();
   h.pool.planes = in.u8();
   for (Attribute& a : h.attributes) a.step_base = in.f64();

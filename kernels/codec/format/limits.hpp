@@ -1,4 +1,4 @@
-// Limits of format version 1, each with its reason in man/pcgs.5. tests/test_bitstream.py holds them against
+// Limits of the format, each with its reason in man/pcgs.5. tests/test_bitstream.py holds them against
 // the page and gspc/format/limits.py.
 #pragma once
 
@@ -8,7 +8,7 @@
 namespace gspc {
 
 inline constexpr uint8_t kMagic[8] = {0x89, 'P', 'C', 'G', 'S', 0x0D, 0x0A, 0x1A};
-inline constexpr int kVersionMajor = 1;
+inline constexpr int kVersionMajor = 2;  // the newest that is known here; the oldest is 1
 inline constexpr int kVersionMinor = 0;
 inline constexpr size_t kPreambleBytes = 12;
 inline constexpr size_t kChunkHeaderBytes = 24;

@@ -75,13 +75,20 @@ struct StoredCamera {
 std::vector<uint8_t> write_grid(const GridSpec& spec, const std::vector<uint8_t>& table);
 std::vector<uint8_t> read_grid(const GridSpec& spec, const uint8_t* data, size_t size);
 
-// What level `level` adds to the networks: at level 1 everything but the trit networks; at level 2 those; at
-// each level its gains. Reading checks bounds and throws StreamError.
-std::vector<uint8_t> write_networks(Networks& networks, int level);
-void read_networks(Networks& networks, int level, const uint8_t* data, size_t size);
+// The stage of each level from level 1 on: the level of training whose networks and first steps it uses.
+// Unless refinement is selective, level s is stage s.
+using Stages = std::vector<int>;
 
-// Throws StreamError unless what level `level` adds keeps every bound.
-void check_networks(const Networks& networks, int level);
+// What level `level` adds to the networks: at stage 1 everything but the trit networks; at stage 2 those; at
+// each stage its gains; nothing when the stage is that of the level before. Reading checks bounds, adds the
+// next level to `stages` and throws StreamError.
+std::vector<uint8_t> write_networks(Networks& networks, const StreamShape& shape, const Stages& stages,
+                                    int level);
+void read_networks(Networks& networks, const StreamShape& shape, Stages& stages, const uint8_t* data,
+                   size_t size);
+
+// Throws StreamError unless what stage `stage` adds keeps every bound.
+void check_networks(const Networks& networks, int stage);
 
 std::vector<uint8_t> write_heads(StoredHeads& heads);
 StoredHeads read_heads(const StreamShape& shape, const uint8_t* data, size_t size);

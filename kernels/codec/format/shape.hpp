@@ -63,6 +63,7 @@ struct StreamShape {
   Groups groups;
   Pool pool;
   GridSpec grid{};
+  bool selective = false;  // refinement is chosen for each anchor and attribute, at levels of their own
 
   const Attribute& operator[](int attribute) const { return attributes[static_cast<size_t>(attribute)]; }
   Attribute& operator[](int attribute) { return attributes[static_cast<size_t>(attribute)]; }
@@ -82,6 +83,8 @@ struct StreamShape {
 
   int group_begin(int group) const { return group * features() / groups.count; }
   bool holds_levels() const;  // has all networks that more than one level needs
+  // The version of the format that streams of this shape have, and no other.
+  int version() const { return selective ? 2 : 1; }
 };
 
 // nullptr, or what is beyond the limits.

@@ -27,9 +27,9 @@ void code_gain(Coder& coder, Gain& gain) {
 }
 
 template <class Coder>
-void code_networks(Coder& coder, Networks& n, int level) {
-  const size_t s = static_cast<size_t>(level);
-  if (level == 1) {
+void code_networks(Coder& coder, Networks& n, int stage) {
+  const size_t s = static_cast<size_t>(stage);
+  if (stage == 1) {
     for (IntegerLayer* layer : {&n.steps_hidden, &n.steps_out, &n.trunk, &n.center, &n.scale}) {
       code_rows(coder, *layer);
       code_gain(coder, layer->gains[0]);
@@ -47,8 +47,8 @@ void code_networks(Coder& coder, Networks& n, int level) {
   }
   code_gain(coder, n.trunk.gains[s]);
   for (auto& group : n.groups) code_gain(coder, group.hidden.gains[s - 1]);
-  if (level < 2) return;
-  if (level == 2) {
+  if (stage < 2) return;
+  if (stage == 2) {
     for (auto& trits : n.trits)
       if (trits.out.out > 0)
         for (IntegerLayer* layer : {&trits.hidden, &trits.out}) code_rows(coder, *layer);
@@ -61,15 +61,15 @@ void code_networks(Coder& coder, Networks& n, int level) {
 
 }  // namespace
 
-void check_networks(const Networks& n, int level) {
-  const size_t s = static_cast<size_t>(level);
+void check_networks(const Networks& n, int stage) {
+  const size_t s = static_cast<size_t>(stage);
   const auto check = [](const IntegerLayer& layer, const std::string& name) {
     check_rows(layer, name);
     check_gain(layer, 0, name);
   };
   const char* const trit_names[3] = {"trit_features", "trit_scaling", "trit_offsets"};
   const auto group_name = [](size_t i) { return "group " + std::to_string(i + 1); };
-  if (level == 1) {
+  if (stage == 1) {
     check(n.steps_hidden, "steps");
     check(n.steps_out, "steps output");
     check(n.trunk, "trunk");
@@ -86,10 +86,10 @@ void check_networks(const Networks& n, int level) {
   }
   check_gain(n.trunk, s, "trunk");
   for (size_t i = 0; i < n.groups.size(); ++i) check_gain(n.groups[i].hidden, s - 1, group_name(i));
-  if (level < 2) return;
+  if (stage < 2) return;
   for (size_t a = 0; a < 3; ++a) {
     if (n.trits[a].out.out == 0) continue;
-    if (level == 2) {
+    if (stage == 2) {
       check_rows(n.trits[a].hidden, trit_names[a]);
       check(n.trits[a].out, std::string(trit_names[a]) + " output");
     }
@@ -97,18 +97,26 @@ void check_networks(const Networks& n, int level) {
   }
 }
 
-std::vector<uint8_t> write_networks(Networks& networks, int level) {
-  check_networks(networks, level);
+std::vector<uint8_t> write_networks(Networks& networks, const StreamShape& shape, const Stages& stages,
+                                    int level) {
+  const size_t l = static_cast<size_t>(level) - 1;
+  const bool next = level == 1 || stages[l] != stages[l - 1];
+  if (next) check_networks(networks, stages[l]);
   BinaryEncoder coder;
-  code_networks(coder, networks, level);
+  if (shape.selective && level > 1) coder.raw(next, 1);
+  if (next) code_networks(coder, networks, stages[l]);
   return coder.finish();
 }
 
-void read_networks(Networks& networks, int level, const uint8_t* data, size_t size) {
+void read_networks(Networks& networks, const StreamShape& shape, Stages& stages, const uint8_t* data,
+                   size_t size) {
   BinaryDecoder coder(data, size);
-  code_networks(coder, networks, level);
+  const int before = stages.empty() ? 0 : stages.back();
+  const bool next = !shape.selective || stages.empty() || coder.raw(0, 1) != 0;
+  stages.push_back(next ? before + 1 : before);
+  if (next) code_networks(coder, networks, stages.back());
   check_end(coder);
-  check_networks(networks, level);
+  if (next) check_networks(networks, stages.back());
 }
 
 }  // namespace gspc

@@ -23,7 +23,7 @@ constexpr uint64_t kSliceWork = 100000;   // models of a slice's binary coders
 
 uint64_t state_bytes(const StreamHeader& h) {
   const uint64_t k = count(h.offsets()), c = count(h.context_size());
-  return 40 + k + 2 * c + 32 * count(h.values());
+  return 40 + kAttributes + k + 2 * c + 32 * count(h.values());
 }
 
 uint64_t worker_bytes(const StreamHeader& h) {
@@ -43,7 +43,7 @@ uint64_t slice_work(const StreamHeader& h, int level, uint64_t fresh, uint64_t o
   if (h.pool.features > 0) appear += products(h.pool_context_size(), h.pool.hidden, h.pool.features);
   uint64_t refine = 0, trits = 0;
   for (const Attribute& a : h.attributes) {
-    if (!a.refines_at(level)) continue;
+    if (h.selective ? level == 1 || !a.refined() : !a.refines_at(level)) continue;
     trits += count(a.values);
     if (a.wants_network()) refine += products(c + a.values, a.hidden, 2 * a.values);
   }

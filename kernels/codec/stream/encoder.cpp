@@ -41,10 +41,40 @@ void check_symbols(const int32_t* k, size_t n, const char* name) {
     if (k[i] > kMaxSymbol || k[i] < -kMaxSymbol) stream_fail_in(name, "a symbol is beyond 23 bits");
 }
 
+void check_stages(const SceneSource& scene) {
+  int last = 0;
+  bool follow = scene.stages.size() == static_cast<size_t>(scene.levels) && scene.stages[0] == 1;
+  for (int stage : scene.stages) {
+    follow = follow && stage - last <= 1 && stage >= last && (stage > last || scene.header.selective);
+    last = stage;
+  }
+  if (!follow) stream_fail("the stages of levels begin with 1 and grow by 1 at most");
+}
+
+// Of an attribute of an anchor that appears at level `first`: refinements[t - 1] brings the step of stage
+// t + 1.
+void check_refinements(const SceneSource& scene, const Attribute& attribute, int first,
+                       const uint8_t* refinements) {
+  const auto stage_of = [&](int level) { return scene.stages[static_cast<size_t>(level) - 1]; };
+  int last = first;
+  bool ended = false;
+  for (int t = attribute.step_level(stage_of(first)); t < scene.stages.back(); ++t) {
+    const int level = refinements[t - 1];
+    if (level == 0) {
+      ended = true;
+      continue;
+    }
+    if (ended || level <= last || level > scene.levels || attribute.step_level(stage_of(level)) <= t)
+      stream_fail("refinements are not in the order of their levels and stages");
+    last = level;
+  }
+}
+
 void check_source(const SceneSource& scene, int levels) {
   if (scene.levels < 1 || scene.levels > kMaxLevels) stream_fail("a scene has 1 to 8 levels");
   if (levels < 1 || levels > scene.levels) stream_fail("no such level: " + std::to_string(levels));
   if (const char* error = header_error(scene.header)) stream_fail(error);
+  check_stages(scene);
   if (levels > 1 && !scene.header.holds_levels()) stream_fail("more than one level needs trit networks");
   if (scene.count > size_t{1} << 30) stream_fail("too many anchors");
   if (scene.cameras.size() > kMaxCameras) stream_fail("more than 64 cameras");
@@ -59,7 +89,7 @@ SliceSource slice_source(const SceneSource& scene, int levels, const KeyedAnchor
                          const KeyedAnchor* end) {
   const size_t k = static_cast<size_t>(scene.header.offsets());
   SliceSource source;
-  source.final_level = levels;
+  source.final_stage = scene.stages.back();
   std::vector<std::vector<uint32_t>> rows(static_cast<size_t>(levels));
   source.keys.resize(static_cast<size_t>(levels));
   for (const KeyedAnchor* anchor = begin; anchor != end; ++anchor) {
@@ -81,9 +111,14 @@ SliceSource slice_source(const SceneSource& scene, int levels, const KeyedAnchor
       for (int a : {kFeatures, kScaling, kOffsets}) {
         const size_t values = static_cast<size_t>(scene.header[a].values);
         const int32_t* symbols = scene.symbols[a] + n * values;
-        for (size_t i = 0; i < values; ++i)
-          source.symbols[a].push_back(at_level(symbols[i], scene.header[a].step_level(scene.levels),
-                                               scene.header[a].step_level(levels)));
+        source.symbols[a].insert(source.symbols[a].end(), symbols, symbols + values);
+      }
+      if (!scene.header.selective) continue;
+      const int first = static_cast<int>(&level - rows.data()) + 1;
+      for (size_t a = 0; a < kAttributes; ++a) {
+        const uint8_t* refinements = scene.refined_at + (n * kAttributes + a) * scene.refinements();
+        check_refinements(scene, scene.header.attributes[a], first, refinements);
+        source.refined_at.insert(source.refined_at.end(), refinements, refinements + scene.refinements());
       }
     }
   return source;
@@ -124,6 +159,8 @@ EncodedSlices encode_slices(const SceneSource& scene, const StreamModel& model, 
       const size_t l = static_cast<size_t>(level) - 1;
       SliceWriter streams;
       streams.source = &source;
+      streams.gaussians = static_cast<size_t>(std::count(
+          source.gaussian_level.begin(), source.gaussian_level.end(), static_cast<uint8_t>(level)));
       const size_t fresh = source.keys[l].size();
       const size_t gaussians =
           code_slice_level(streams, model, states[w], scratch[w], level, interval, fresh);
@@ -149,8 +186,9 @@ std::vector<uint8_t> encode_stream(SceneSource& scene, int levels, size_t slice_
     index.first_key.push_back(at == 0 ? 0 : anchors[at].first);
 
   std::vector<std::vector<uint8_t>> networks;
-  for (int level = 1; level <= levels; ++level) networks.push_back(write_networks(scene.networks, level));
-  const StreamModel model(scene.header, scene.signs, scene.networks, levels);
+  for (int level = 1; level <= levels; ++level)
+    networks.push_back(write_networks(scene.networks, scene.header, scene.stages, level));
+  const StreamModel model(scene.header, scene.signs, scene.networks, scene.stages);
   EncodedSlices slices = encode_slices(scene, model, index, levels, anchors, per_slice, threads);
 
   std::vector<uint8_t> front;
@@ -187,7 +225,7 @@ std::vector<uint8_t> encode_stream(SceneSource& scene, int levels, size_t slice_
   }
   std::vector<uint8_t> file;
   file.reserve(at);
-  write_preamble(file);
+  write_preamble(file, scene.header.version());
   write_chunk(file, kTagIndex, 0, kNoSlice, write_index(index));
   write_chunk(file, kTagHead, 0, kNoSlice, head);
   file.insert(file.end(), front.begin(), front.end());
@@ -213,7 +251,7 @@ std::vector<uint8_t> truncate_stream(const uint8_t* data, size_t size, int level
   for (const auto& chunks : file.levels)
     for (const Chunk& chunk : chunks) check_crc(chunk);
   std::vector<uint8_t> out;
-  write_preamble(out);
+  write_preamble(out, file.version);
   write_chunk(out, kTagIndex, 0, kNoSlice, write_index(index));
   const LevelEntry& last = file.index.levels[keep - 1];
   out.insert(out.end(), data + file.head.offset, data + last.offset + last.length);

@@ -82,7 +82,14 @@ void fail_in(const Chunk& chunk, const StreamError& error) {
   stream_fail_in(error.place.empty() ? chunk.name() : error.place, error.problem);
 }
 
+void check_version(const Container& file, const StreamHeader& header) {
+  if (file.version != header.version())
+    stream_fail_in("chunk HEAD",
+                   "its refinement is not that of format version " + std::to_string(file.version));
+}
+
 StreamPlan plan_stream(Container file, StreamHeader header, int upto) {
+  check_version(file, header);
   StreamPlan plan;
   plan.file = std::move(file);
   plan.header = std::move(header);
@@ -130,13 +137,14 @@ StreamModel read_model(const StreamPlan& plan) {
   if (plan.levels() > 1 && !header.holds_levels())
     stream_fail_in("chunk HEAD", "more than one level, but no trit networks");
   Networks networks(header, plan.levels());
+  Stages stages;
   for (int level = 1; level <= plan.levels(); ++level)
     read_part(*plan.chunks.networks[static_cast<size_t>(level) - 1],
-              [&](const uint8_t* p, size_t n) { read_networks(networks, level, p, n); });
+              [&](const uint8_t* p, size_t n) { read_networks(networks, header, stages, p, n); });
   return {
       header,
       read_part(*plan.chunks.grid, [&](const uint8_t* p, size_t n) { return read_grid(header.grid, p, n); }),
-      networks, plan.levels()};
+      networks, std::move(stages)};
 }
 
 KeyInterval slice_interval(const StreamIndex& index, size_t slice, int position_bits) {

@@ -58,6 +58,9 @@ StreamPlan plan_stream(Container file, StreamHeader header, int upto);
 // Of a stream that lanes code.
 StreamPlan plan_stream(const uint8_t* data, size_t size, int upto);
 
+// Throws StreamError unless version and header belong together.
+void check_version(const Container& file, const StreamHeader& header);
+
 // Bytes that `workers` threads take to walk slices, and the grid.
 uint64_t walk_memory(const StreamPlan& plan, size_t workers);
 // Work of walking all slices, as cost.hpp counts it.

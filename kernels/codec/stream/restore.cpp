@@ -23,17 +23,18 @@ void store_symbols(DecodedStream& out, const SliceState& state, size_t first) {
   }
   store(out.means, first * means, state.means.data(), n * means);
   store(out.steps, first * 3, state.steps.data(), n * 3);
+  store(out.step_levels, first * 3, state.step_levels.data(), n * 3);
 }
 
 void store_values(DecodedStream& out, const StreamModel& model, const SliceState& state,
-                  SliceScratch& scratch, size_t first, int level) {
+                  SliceScratch& scratch, size_t first) {
   const StreamHeader& h = out.header;
   const size_t f = static_cast<size_t>(h.features()), k = static_cast<size_t>(h.offsets());
   const size_t scales = static_cast<size_t>(h.scales());
   const size_t pool = static_cast<size_t>(h.pool.features), attributes = static_cast<size_t>(h.values());
-  double divisor[3] = {16384, 16384, 16384};
-  for (int a : {kFeatures, kScaling, kOffsets})
-    for (int s = 1; s < h[a].step_level(level); ++s) divisor[a] *= 3;
+  double divisor[kMaxLevels + 1];  // of a step, by its stage
+  divisor[1] = 16384;
+  for (int t = 2; t <= kMaxLevels; ++t) divisor[t] = 3 * divisor[t - 1];
   const auto restore = GSPC_DISPATCH(restore_kernel);
   float* const features = out.features.data.get() + first * (pool + f);
   if (pool > 0)
@@ -47,7 +48,8 @@ void store_values(DecodedStream& out, const StreamModel& model, const SliceState
     const int16_t* mean = state.means.data() + i * attributes;
     double step[3];
     for (size_t a = 0; a < 3; ++a)
-      step[a] = h[a].step_base * step_table()[state.steps[i * 3 + a]] / divisor[a];
+      step[a] = h.attributes[a].step_base * step_table()[state.steps[i * 3 + a]] /
+                divisor[state.step_levels[i * 3 + a]];
     restore(mean, state.symbols[kFeatures].data() + i * f, h[0].step_base / 64, step[0], f,
             features + i * (pool + f) + pool);
     float* log_scales = out.log_scales.data.get() + n * 6;
@@ -68,7 +70,7 @@ uint64_t scene_bytes(const StreamHeader& h, bool symbols) {
   const uint64_t values = static_cast<uint64_t>(h.values());
   const uint64_t repeated = symbols ? 0 : 6 - static_cast<uint64_t>(h.scales());  // of one log scale
   const uint64_t restored = values + static_cast<uint64_t>(h.pool.features) + repeated;
-  return 12 + 4 * restored + static_cast<uint64_t>(h.offsets()) + (symbols ? 2 * values + 3 : 0);
+  return 12 + 4 * restored + static_cast<uint64_t>(h.offsets()) + (symbols ? 2 * values + 6 : 0);
 }
 
 void allocate_scene(DecodedStream& out, bool symbols) {
@@ -80,6 +82,7 @@ void allocate_scene(DecodedStream& out, bool symbols) {
       out.attribute_symbols[a] = Buffer<int32_t>(n * static_cast<size_t>(out.header[a].values));
     out.means = Buffer<int16_t>(n * static_cast<size_t>(out.header.values()));
     out.steps = Buffer<uint8_t>(n * 3);
+    out.step_levels = Buffer<uint8_t>(n * 3);
   } else {
     out.anchors = Buffer<float>(n * 3);
     out.features = Buffer<float>(n * static_cast<size_t>(out.header.restored_features()));
@@ -89,11 +92,11 @@ void allocate_scene(DecodedStream& out, bool symbols) {
 }
 
 void store_slice(DecodedStream& out, const StreamModel& model, const SliceState& state, SliceScratch& scratch,
-                 size_t first, int level, bool symbols) {
+                 size_t first, bool symbols) {
   const size_t k = static_cast<size_t>(out.header.offsets());
   store(out.gaussian_level, first * k, state.gaussian_level.data(), state.count * k);
   if (symbols) store_symbols(out, state, first);
-  else store_values(out, model, state, scratch, first, level);
+  else store_values(out, model, state, scratch, first);
 }
 
 void read_surroundings(const StreamChunks& chunks, DecodedStream& out) {

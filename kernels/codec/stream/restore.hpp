@@ -16,9 +16,9 @@ uint64_t scene_bytes(const StreamHeader& header, bool symbols);
 // Arrays for out.count anchors that slices are stored into.
 void allocate_scene(DecodedStream& out, bool symbols);
 
-// The anchors of a slice decoded to `level`, as rows from `first` on: floats, or integers if `symbols`.
+// The anchors of a slice as rows from `first` on: floats, or integers if `symbols`.
 void store_slice(DecodedStream& out, const StreamModel& model, const SliceState& state, SliceScratch& scratch,
-                 size_t first, int level, bool symbols);
+                 size_t first, bool symbols);
 
 // Cameras, frame and metadata, from the chunks before level 1.
 void read_surroundings(const StreamChunks& chunks, DecodedStream& out);

@@ -4,6 +4,7 @@
 #include "codec/context/network_isa.hpp"
 #include "codec/positions/morton.hpp"
 #include "codec/stream/slice.hpp"
+#include "codec/stream/slice_choice.hpp"
 #include "codec/stream/slice_masks.hpp"
 #include "codec/stream/slice_streams.hpp"
 #include "codec/stream/slice_symbols.hpp"
@@ -12,15 +13,25 @@ namespace gspc {
 
 namespace {
 
-// The Gaussians of the first n that were alive before `level`: scratch.gaussians.
-void find_older(const SliceState& state, SliceScratch& scratch, size_t n, int level) {
-  scratch.gaussians.clear();
-  for (size_t i = 0; i < n; ++i)
-    if (state.gaussian_level[i] != 0 && state.gaussian_level[i] < level)
-      scratch.gaussians.push_back(static_cast<uint32_t>(i));
+// Where the values of the anchors scratch.rows lie, whose tables are rows of all their values: a row for each
+// anchor, or for each of its Gaussians that was alive before `level`: scratch.places.
+void find_places(const StreamHeader& h, const SliceState& state, SliceScratch& scratch, int attribute,
+                 int level) {
+  const size_t values = static_cast<size_t>(h[attribute].values);
+  scratch.places.clear();
+  for (size_t r = 0; r < scratch.rows.size(); ++r) {
+    const size_t n = scratch.rows[r];
+    if (attribute != kOffsets) {
+      scratch.places.push_back({r * values, n * values});
+      continue;
+    }
+    const uint8_t* alive = state.gaussian_level.data() + n * (values / 3);
+    for (size_t at = 0; at < values; at += 3, ++alive)
+      if (*alive != 0 && *alive < level) scratch.places.push_back({r * values + at, n * values + at});
+  }
 }
 
-// Those that appear at `level`, likewise.
+// The Gaussians that appear at `level`: scratch.gaussians.
 void find_appearing(const SliceState& state, SliceScratch& scratch, int level) {
   scratch.gaussians.clear();
   for (size_t i = 0; i < state.gaussian_level.size(); ++i)
@@ -35,68 +46,98 @@ void each_offset(const SliceScratch& scratch, Work work) {
     for (size_t a = 3 * i; a < 3 * i + 3; ++a) work(j++, a);
 }
 
-// Offsets of scratch.gaussians, their targets and their tables move together, without those between: a run
-// has no place for Gaussians that are not alive. Tables move within their arrays, always to the front.
-void gather_offsets(const SliceState& state, SliceScratch& scratch, const int32_t* source,
-                    TritModel trit_model) {
-  MixtureRun& run = scratch.mixtures;
-  scratch.symbols.resize(3 * scratch.gaussians.size());
-  if (source != nullptr) scratch.targets.resize(scratch.symbols.size());
-  each_offset(scratch, [&](size_t j, size_t a) {
-    scratch.symbols[j] = state.symbols[kOffsets][a];
-    if (source != nullptr) scratch.targets[j] = source[a];
-    if (trit_model != TritModel::unbounded) {
-      scratch.trit_tables[j] = scratch.trit_tables[a];
-      return;
-    }
-    for (size_t c = 0; c < 2; ++c) {
-      run.scale[c][j] = run.scale[c][a];
-      run.mean[c][j] = run.mean[c][a];
-    }
-    run.weight[j] = run.weight[a];
-  });
+// Short rows, three offsets, are many.
+template <class From, class To>
+To copy_row(From from, size_t width, To to) {
+  if (width != 3) return std::copy_n(from, width, to);
+  to[0] = from[0];
+  to[1] = from[1];
+  to[2] = from[2];
+  return to + 3;
 }
 
-// Refines an attribute of all anchors of the state from level - 1 to `level`.
-template <class Streams>
-void refine(Streams& streams, const StreamModel& model, SliceState& state, SliceScratch& scratch,
-            ExpGolombModel& escapes, int level, int attribute) {
-  const StreamHeader& h = model.header;
-  const size_t values = static_cast<size_t>(h[attribute].values);
-  size_t n = state.count * values;
-  if (n == 0) return;
-  predict_trits(model, state, scratch, level, attribute);
-  const int32_t* source = nullptr;
-  if constexpr (Streams::kWriting) source = streams.source->symbols[attribute].data();
-  int32_t* k = state.symbols[attribute].data();
-  if (attribute == kOffsets) {
-    find_older(state, scratch, n / 3, level);
-    gather_offsets(state, scratch, source, h[attribute].trit_model);
-    n = scratch.symbols.size();
-    k = scratch.symbols.data();
-    source = scratch.targets.data();
+// Tables of scratch.places move together, without those between: a run has no place for Gaussians that are
+// not alive. They move within their arrays, always to the front.
+void gather_tables(SliceScratch& scratch, size_t width, TritModel trit_model) {
+  MixtureRun& run = scratch.mixtures;
+  const auto move = [&](auto& tables) {
+    auto* to = tables.data();
+    for (const RunRow& row : scratch.places) to = copy_row(tables.data() + row.table, width, to);
+  };
+  if (trit_model != TritModel::unbounded) return move(scratch.trit_tables);
+  for (size_t c = 0; c < 2; ++c) {
+    move(run.scale[c]);
+    move(run.mean[c]);
   }
+  move(run.weight);
+}
+
+// Refines an attribute of the anchors scratch.rows to the step of `stage`, from that of the stage before.
+template <class Streams>
+void refine_rows(Streams& streams, const StreamModel& model, SliceState& state, SliceScratch& scratch,
+                 ExpGolombModel& escapes, int level, int stage, int attribute) {
+  const StreamHeader& h = model.header;
+  const size_t width = attribute == kOffsets ? 3 : static_cast<size_t>(h[attribute].values);
+  predict_trits(model, state, scratch, stage, attribute);
+  std::vector<int32_t>& values = state.symbols[attribute];
+  const size_t of_anchor = static_cast<size_t>(h[attribute].values);
+  find_places(h, state, scratch, attribute, level);
+  // All anchors, all their values: they are refined where they are.
+  const bool whole = attribute != kOffsets && scratch.rows.size() == state.count;
+  if (!whole) gather_tables(scratch, width, h[attribute].trit_model);
+  const size_t n = scratch.places.size() * width;
+  if (!whole) {
+    scratch.symbols.resize(n);
+    int32_t* to = scratch.symbols.data();
+    for (const RunRow& row : scratch.places) to = copy_row(values.data() + row.value, width, to);
+  }
+  int32_t* const k = whole ? values.data() : scratch.symbols.data();
   scratch.trits.resize(n);
   if constexpr (Streams::kWriting) {
-    const int from = h[attribute].step_level(streams.source->final_level);
-    for (size_t i = 0; i < n; ++i)
-      scratch.trits[i] = static_cast<int8_t>(at_level(source[i], from, level) - 3 * k[i]);
+    const int from = h[attribute].step_level(streams.source->final_stage);
+    const int32_t* source = streams.source->symbols[attribute].data();
+    size_t j = 0;
+    for (const RunRow& row : scratch.places)
+      for (size_t i = row.value; i < row.value + width; ++i, ++j)
+        scratch.trits[j] = static_cast<int8_t>(at_level(source[i], from, stage) - 3 * k[j]);
   }
   code_trits(streams, scratch, escapes, h[attribute].trit_model, n);
-  const size_t component = refined_component(attribute);
-  if (attribute == kOffsets)
-    charge(streams, component, 3, [&](size_t r) { return scratch.gaussians[r] / (values / 3); });
-  else charge(streams, component, values, [](size_t r) { return r; });
+  charge(streams, refined_component(attribute), width,
+         [&](size_t r) { return scratch.places[r].value / of_anchor; });
   if (GSPC_DISPATCH(refine_kernel)(k, scratch.trits.data(), n) > static_cast<uint32_t>(kMaxSymbol))
     stream_fail("a refined symbol is beyond 23 bits");
-  if (attribute == kOffsets)
-    each_offset(scratch, [&](size_t j, size_t a) { state.symbols[kOffsets][a] = k[j]; });
+  if (whole) return;
+  const int32_t* refined = k;
+  for (const RunRow& row : scratch.places) {
+    copy_row(refined, width, values.data() + row.value);
+    refined += width;
+  }
+}
+
+// Refines what scratch.refines names: a run for each attribute and step, coarse steps first.
+template <class Streams>
+void refine(Streams& streams, const StreamModel& model, SliceState& state, SliceScratch& scratch,
+            ExpGolombModel& escapes, int level, int stage) {
+  for (int a : {kFeatures, kScaling, kOffsets})
+    for (int to = 2; to <= stage; ++to) {
+      scratch.rows.clear();
+      for (size_t n = 0; n < scratch.refines.size(); ++n)
+        if ((scratch.refines[n] >> a & 1) != 0 &&
+            state.step_levels[n * kAttributes + static_cast<size_t>(a)] == to - 1)
+          scratch.rows.push_back(static_cast<uint32_t>(n));
+      if (scratch.rows.empty()) continue;
+      refine_rows(streams, model, state, scratch, escapes, level, to, a);
+      for (const size_t n : scratch.rows) {
+        state.step_levels[n * kAttributes + static_cast<size_t>(a)] = static_cast<uint8_t>(to);
+        scratch.refines[n] &= static_cast<uint8_t>(~(1 << a));
+      }
+    }
 }
 
 // Features of fresh anchors group by group, each under mixtures that know the groups before it.
 template <class Streams>
 void code_groups(Streams& streams, const StreamModel& model, SliceState& state, SliceScratch& scratch,
-                 ExpGolombModel& escapes, int level, size_t old, size_t total) {
+                 ExpGolombModel& escapes, int stage, size_t old, size_t total) {
   const StreamHeader& h = model.header;
   const size_t f = static_cast<size_t>(h.features()), fresh = total - old;
   int32_t* const k = state.symbols[kFeatures].data() + old * f;
@@ -114,7 +155,7 @@ void code_groups(Streams& streams, const StreamModel& model, SliceState& state, 
         std::copy_n(scratch.feature_tables.data() + r * f, n, tables.data() + r * n);
       code_gaussian(streams, scratch, escapes, tables.data(), symbols.data(), fresh * n);
     } else {
-      predict_group(model, state, scratch, level, group, old, total);
+      predict_group(model, state, scratch, stage, group, old, total);
       code_mixture(streams, scratch, escapes, symbols.data(), fresh * n);
     }
     charge(streams, kFeatures, n, [&](size_t r) { return old + r; });
@@ -139,17 +180,18 @@ template <class Streams>
 void code_appearing_offsets(Streams& streams, const StreamModel& model, SliceState& state,
                             SliceScratch& scratch, ExpGolombModel& escapes, int level) {
   const size_t k_count = static_cast<size_t>(model.header.offsets());
-  const int step_level = model.header[kOffsets].step_level(level);
   find_appearing(state, scratch, level);
   const size_t n = 3 * scratch.gaussians.size();
   scratch.offset_tables.resize(n);
   scratch.symbols.assign(n, 0);
   each_offset(scratch, [&](size_t j, size_t a) {
-    const int32_t add = log3(step_level) - log_step_table()[state.steps[a / (3 * k_count) * 3 + kOffsets]];
+    const size_t step = a / (3 * k_count) * kAttributes + kOffsets;
+    const int step_level = state.step_levels[step];
+    const int32_t add = log3(step_level) - log_step_table()[state.steps[step]];
     scratch.offset_tables[j] =
         static_cast<uint8_t>(std::clamp(state.offset_scales[a] + add, 0, kGaussianTables - 1));
     if constexpr (Streams::kWriting) {
-      const int from = model.header[kOffsets].step_level(streams.source->final_level);
+      const int from = model.header[kOffsets].step_level(streams.source->final_stage);
       scratch.symbols[j] = at_level(streams.source->symbols[kOffsets][a], from, step_level);
     }
   });
@@ -183,12 +225,12 @@ void code_slice_positions(Streams& streams, SliceState& state, SliceScratch& scr
                      state.known.end());
 }
 
-// Symbols of fresh features and scaling as the source has them, brought to `level`.
-void copy_fresh(const SliceSource& source, const StreamHeader& h, SliceState& state, int level, size_t old,
+// Symbols of fresh features and scaling as the source has them, brought to `stage`.
+void copy_fresh(const SliceSource& source, const StreamHeader& h, SliceState& state, int stage, size_t old,
                 size_t total) {
   for (int a : {kFeatures, kScaling}) {
     const size_t values = static_cast<size_t>(h[a].values);
-    const int from = h[a].step_level(source.final_level), to = h[a].step_level(level);
+    const int from = h[a].step_level(source.final_stage), to = h[a].step_level(stage);
     for (size_t i = old * values; i < total * values; ++i)
       state.symbols[a][i] = at_level(source.symbols[a][i], from, to);
   }
@@ -202,21 +244,30 @@ size_t code_slice_level(Streams& streams, const StreamModel& model, SliceState& 
   const StreamHeader& h = model.header;
   const size_t k_count = static_cast<size_t>(h.offsets());
   const size_t old = state.count, total = old + fresh;
+  const int stage = model.stage(level);
 
   code_slice_positions(streams, state, scratch, level, interval, h.position_bits, fresh);
   state.gaussian_level.resize(total * k_count, 0);
   for (int a : {kFeatures, kScaling, kOffsets})
     state.symbols[a].resize(total * static_cast<size_t>(h[a].values), 0);
-  const size_t appearing = code_masks(streams, state, k_count, old, total, level);
-  if constexpr (Streams::kWriting) copy_fresh(*streams.source, h, state, level, old, total);
+  for (size_t n = old; n < total; ++n)
+    for (const Attribute& a : h.attributes)
+      state.step_levels.push_back(static_cast<uint8_t>(a.step_level(stage)));
+  // A level of refinement alone has no masks.
+  size_t appearing = 0;
+  if (h.selective && streams.gaussians == 0 && fresh > 0) stream_fail("anchors without Gaussians");
+  if (!h.selective || streams.gaussians > 0)
+    appearing = code_masks(streams, state, k_count, old, total, level);
+  if (h.selective && level > 1) code_choices(streams, h, state, scratch, old, level, stage);
+  else choose_all(h, scratch, old, stage);
+  if constexpr (Streams::kWriting) copy_fresh(*streams.source, h, state, stage, old, total);
   else if (streams.masks.overrun()) stream_fail("masks are truncated");
 
   ExpGolombModel escapes;
-  for (int a : {kFeatures, kScaling, kOffsets})
-    if (h[a].refines_at(level)) refine(streams, model, state, scratch, escapes, level, a);
-  predict_centers(model, state, scratch, old, total, level);
+  refine(streams, model, state, scratch, escapes, level, stage);
+  predict_centers(model, state, scratch, old, total, stage);
   state.count = total;
-  if (h.groups.count > 0) code_groups(streams, model, state, scratch, escapes, level, old, total);
+  if (h.groups.count > 0) code_groups(streams, model, state, scratch, escapes, stage, old, total);
   else code_fresh(streams, model, state, scratch, escapes, kFeatures, scratch.feature_tables.data(), old);
   code_fresh(streams, model, state, scratch, escapes, kScaling, scratch.scaling_tables.data(), old);
   code_appearing_offsets(streams, model, state, scratch, escapes, level);

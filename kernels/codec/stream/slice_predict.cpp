@@ -75,20 +75,21 @@ void predict_means(const StreamModel& model, SliceState& state, SliceScratch& sc
   }
 }
 
-// From scratch.level_hidden; the tables' rows count from `first`.
-void predict_tables(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin,
-                    size_t rows, size_t first, int level) {
+// Of a batch in scratch.stage_hidden: anchor_of(r) is row r, whose tables are row `first` + r.
+template <class AnchorOf>
+void predict_tables(const StreamModel& model, const SliceState& state, SliceScratch& scratch, size_t rows,
+                    size_t first, int stage, AnchorOf anchor_of) {
   const StreamHeader& h = model.header;
   const size_t f = static_cast<size_t>(h.features()), scales = static_cast<size_t>(h.scales());
   const PackedLayer& scale = model.networks.scale;
-  output_layer(scale, scratch.level_hidden.data(), static_cast<size_t>(model.networks.trunk.out_padded), rows,
+  output_layer(scale, scratch.stage_hidden.data(), static_cast<size_t>(model.networks.trunk.out_padded), rows,
                scratch);
   const int16_t* logs = log_step_table();
-  const int32_t add[2] = {log3(h[kFeatures].step_level(level)), log3(h[kScaling].step_level(level))};
+  const int32_t add[2] = {log3(h[kFeatures].step_level(stage)), log3(h[kScaling].step_level(stage))};
   for (size_t r = 0; r < rows; ++r) {
     const int16_t* z = output_row(scale, scratch, r);
-    const uint8_t* steps = state.steps.data() + (begin + r) * 3;
-    const size_t row = begin + r - first;
+    const uint8_t* steps = state.steps.data() + anchor_of(r) * 3;
+    const size_t row = first + r;
     GSPC_DISPATCH(gaussian_table_kernel)(z, add[0] - logs[steps[0]], f,
                                          scratch.feature_tables.data() + row * f);
     GSPC_DISPATCH(gaussian_table_kernel)(z + f, add[1] - logs[steps[1]], scales,
@@ -123,25 +124,45 @@ uint16_t gaussian_trit(const CodecTables& t, uint8_t scale, int32_t k) {
                                place(trit_plus_edges(), plus, minus + plus));
 }
 
-void gaussian_trits(const StreamModel& model, SliceState& state, SliceScratch& scratch, int level,
+// Gaussian tables at `stage` of features and scaling of the anchors scratch.rows.
+void predict_scales(const StreamModel& model, const SliceState& state, SliceScratch& scratch, int stage) {
+  const size_t c = static_cast<size_t>(model.header.context_size());
+  const std::vector<uint32_t>& anchors = scratch.rows;
+  resize_tables(model, scratch, anchors.size());
+  in_batches(0, anchors.size(), [&](size_t begin, size_t rows) {
+    for (size_t r = 0; r < rows; ++r)
+      std::copy_n(state.context.data() + anchors[begin + r] * c, c, scratch.input.data() + r * c);
+    hidden_layer(model.networks.trunk, static_cast<size_t>(stage), scratch.input.data(), c, rows, scratch,
+                 scratch.stage_hidden.data());
+    predict_tables(model, state, scratch, rows, begin, stage, [&](size_t r) { return anchors[begin + r]; });
+  });
+}
+
+void gaussian_trits(const StreamModel& model, const SliceState& state, SliceScratch& scratch, int stage,
                     int attribute) {
   const size_t values = static_cast<size_t>(model.header[attribute].values);
+  const std::vector<uint32_t>& anchors = scratch.rows;
   const uint8_t* tables = nullptr;
   if (attribute == kOffsets) {
-    scratch.offset_tables.resize(state.count * values);
-    for (size_t n = 0; n < state.count; ++n) GSPC_DISPATCH(gaussian_table_kernel)
-    (state.offset_scales.data() + n * values, log3(level) - log_step_table()[state.steps[3 * n + 2]], values,
-     scratch.offset_tables.data() + n * values);
+    scratch.offset_tables.resize(anchors.size() * values);
+    for (size_t r = 0; r < anchors.size(); ++r) {
+      const size_t n = anchors[r];
+      GSPC_DISPATCH(gaussian_table_kernel)
+      (state.offset_scales.data() + n * values, log3(stage) - log_step_table()[state.steps[3 * n + 2]],
+       values, scratch.offset_tables.data() + r * values);
+    }
     tables = scratch.offset_tables.data();
   } else {
-    predict_scales(model, state, scratch, 0, state.count, level);
+    predict_scales(model, state, scratch, stage);
     tables = attribute == kFeatures ? scratch.feature_tables.data() : scratch.scaling_tables.data();
   }
   const CodecTables& t = codec_tables();
-  const std::vector<int32_t>& k = state.symbols[attribute];
-  scratch.trit_tables.resize(state.count * values);
-  for (size_t i = 0; i < scratch.trit_tables.size(); ++i)
-    scratch.trit_tables[i] = gaussian_trit(t, tables[i], k[i]);
+  scratch.trit_tables.resize(anchors.size() * values);
+  for (size_t r = 0; r < anchors.size(); ++r) {
+    const int32_t* k = state.symbols[attribute].data() + anchors[r] * values;
+    for (size_t i = 0; i < values; ++i)
+      scratch.trit_tables[r * values + i] = gaussian_trit(t, tables[r * values + i], k[i]);
+  }
 }
 
 // Second components equal to the first, of weight 0.
@@ -167,7 +188,7 @@ SliceScratch::SliceScratch(const StreamHeader& h) {
   }
   input.assign(kNetworkBatch * static_cast<size_t>(inputs + 2), 0);
   hidden.assign(kNetworkBatch * padded(widest), 0);
-  level_hidden.assign(kNetworkBatch * padded(widest), 0);
+  stage_hidden.assign(kNetworkBatch * padded(widest), 0);
   output.assign(kNetworkBatch * padded(widest), 0);
   sums.assign(kNetworkBatch * padded(widest), 0);
   if (h.pool.features > 0)
@@ -175,59 +196,50 @@ SliceScratch::SliceScratch(const StreamHeader& h) {
 }
 
 void predict_centers(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin,
-                     size_t end, int level) {
+                     size_t end, int stage) {
   const size_t c = static_cast<size_t>(model.header.context_size());
   const PackedLayer& trunk = model.networks.trunk;
   const size_t stride = static_cast<size_t>(trunk.out_padded);
-  if (level > 0) resize_tables(model, scratch, end - begin);
+  if (stage > 0) resize_tables(model, scratch, end - begin);
   grid_context(model.context_grid, model.signs.data(), state.positions.data() + 3 * begin, end - begin,
                state.context.data() + begin * c);
   in_batches(begin, end, [&](size_t at, size_t rows) {
     predict_steps(model, state, scratch, at, rows);
     network_linear(trunk, state.context.data() + at * c, c, rows, scratch.sums.data());
-    if (level > 0)
-      network_gain(trunk, static_cast<size_t>(level), scratch.sums.data(), rows, 0, kMaxActivation,
-                   scratch.level_hidden.data(), stride);
+    if (stage > 0)
+      network_gain(trunk, static_cast<size_t>(stage), scratch.sums.data(), rows, 0, kMaxActivation,
+                   scratch.stage_hidden.data(), stride);
     network_gain(trunk, 0, scratch.sums.data(), rows, 0, kMaxActivation, scratch.hidden.data(), stride);
     predict_means(model, state, scratch, at, rows);
-    if (level > 0) predict_tables(model, state, scratch, at, rows, begin, level);
+    if (stage > 0)
+      predict_tables(model, state, scratch, rows, at - begin, stage, [&](size_t r) { return at + r; });
   });
 }
 
-void predict_scales(const StreamModel& model, SliceState& state, SliceScratch& scratch, size_t begin,
-                    size_t end, int level) {
-  const size_t c = static_cast<size_t>(model.header.context_size());
-  resize_tables(model, scratch, end - begin);
-  in_batches(begin, end, [&](size_t at, size_t rows) {
-    hidden_layer(model.networks.trunk, static_cast<size_t>(level), state.context.data() + at * c, c, rows,
-                 scratch, scratch.level_hidden.data());
-    predict_tables(model, state, scratch, at, rows, begin, level);
-  });
-}
-
-void predict_trits(const StreamModel& model, SliceState& state, SliceScratch& scratch, int level,
+void predict_trits(const StreamModel& model, SliceState& state, SliceScratch& scratch, int stage,
                    int attribute) {
   const StreamHeader& h = model.header;
   if (h[attribute].trit_model == TritModel::gaussian)
-    return gaussian_trits(model, state, scratch, level, attribute);
+    return gaussian_trits(model, state, scratch, stage, attribute);
   const size_t c = static_cast<size_t>(h.context_size()), values = static_cast<size_t>(h[attribute].values);
   const TwoLayers<PackedLayer>& net = model.networks.trits[attribute];
   const size_t stride = static_cast<size_t>(net.hidden.in_padded);
   const bool unbounded = h[attribute].trit_model == TritModel::unbounded;
-  const int64_t third = inverse3(level - 1);
+  const int64_t third = inverse3(stage - 1);
   const std::vector<int32_t>& k = state.symbols[attribute];
-  if (unbounded) scratch.mixtures.resize(state.count * values);
-  else scratch.trit_tables.resize(state.count * values);
+  const std::vector<uint32_t>& anchors = scratch.rows;
+  if (unbounded) scratch.mixtures.resize(anchors.size() * values);
+  else scratch.trit_tables.resize(anchors.size() * values);
   std::fill(scratch.input.begin(), scratch.input.end(), int16_t{0});
-  in_batches(0, state.count, [&](size_t begin, size_t rows) {
+  in_batches(0, anchors.size(), [&](size_t begin, size_t rows) {
     for (size_t r = 0; r < rows; ++r) {
       int16_t* x = scratch.input.data() + r * stride;
-      const size_t n = begin + r;
+      const size_t n = anchors[begin + r];
       std::copy_n(state.context.data() + n * c, c, x);
       const int64_t factor = step_table()[state.steps[n * 3 + static_cast<size_t>(attribute)]] * third;
       GSPC_DISPATCH(centered_kernel)(k.data() + n * values, factor, values, x + c);
     }
-    two_layers(net, static_cast<size_t>(level) - 2, rows, scratch);
+    two_layers(net, static_cast<size_t>(stage) - 2, rows, scratch);
     for (size_t r = 0; r < rows; ++r) {
       const int16_t* z = output_row(net.out, scratch, r);
       if (unbounded) unbounded_row(z, values, (begin + r) * values, scratch.mixtures);
@@ -238,7 +250,7 @@ void predict_trits(const StreamModel& model, SliceState& state, SliceScratch& sc
   });
 }
 
-void predict_group(const StreamModel& model, const SliceState& state, SliceScratch& scratch, int level,
+void predict_group(const StreamModel& model, const SliceState& state, SliceScratch& scratch, int stage,
                    int group, size_t begin, size_t end) {
   const StreamHeader& h = model.header;
   const size_t f = static_cast<size_t>(h.features()), attributes = static_cast<size_t>(h.values());
@@ -246,7 +258,7 @@ void predict_group(const StreamModel& model, const SliceState& state, SliceScrat
                n = static_cast<size_t>(h.group_begin(group + 1)) - first;
   const TwoLayers<PackedLayer>& net = model.networks.groups[static_cast<size_t>(group) - 1];
   const size_t stride = static_cast<size_t>(net.hidden.in_padded);
-  const int step_level = h[kFeatures].step_level(level);
+  const int step_level = h[kFeatures].step_level(stage);
   const int64_t third = inverse3(step_level);
   int64_t threes = 1;
   for (int s = 1; s < step_level; ++s) threes *= 3;
@@ -268,7 +280,7 @@ void predict_group(const StreamModel& model, const SliceState& state, SliceScrat
       GSPC_DISPATCH(centered_kernel)(state.symbols[kFeatures].data() + (at + r) * f, factor, first,
                                      x + 2 * n);
     }
-    two_layers(net, static_cast<size_t>(level) - 1, rows, scratch);
+    two_layers(net, static_cast<size_t>(stage) - 1, rows, scratch);
     for (size_t r = 0; r < rows; ++r) {
       const uint8_t step = state.steps[(at + r) * 3 + kFeatures];
       const size_t to = (at + r - begin) * n;

@@ -9,6 +9,7 @@ void SliceState::reset(const StreamHeader& h, size_t anchors) {
   positions.clear();
   gaussian_level.clear();
   for (auto& values : symbols) values.clear();
+  step_levels.clear();
   grow(h, anchors);
 }
 
@@ -19,6 +20,7 @@ void SliceState::grow(const StreamHeader& h, size_t anchors) {
   gaussian_level.reserve(k * anchors);
   for (int a : {kFeatures, kScaling, kOffsets})
     symbols[a].reserve(static_cast<size_t>(h[a].values) * anchors);
+  step_levels.reserve(kAttributes * anchors);
   const auto exactly = [](auto& values, size_t n) {  // resize alone would take up to twice as much
     values.reserve(n);
     values.resize(n);
@@ -52,11 +54,12 @@ uint64_t hash_values(uint64_t hash, const std::vector<T>& values) {
 
 uint64_t hash_words(uint64_t hash, uint64_t word) { return hash * kHashFactor + word; }
 
-uint64_t hash_slice(const SliceState& state) {
+uint64_t hash_slice(const StreamHeader& header, const SliceState& state) {
   uint64_t hash = hash_words(0, state.count);
   hash = hash_values(hash, state.positions);
   hash = hash_values(hash, state.gaussian_level);
   for (const auto& symbols : state.symbols) hash = hash_values(hash, symbols);
+  if (header.selective) hash = hash_values(hash, state.step_levels);
   return hash;
 }
 

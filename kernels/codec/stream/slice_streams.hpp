@@ -1,5 +1,6 @@
 // The kinds of streams that a slice is traversed with. Each has the coders `positions`, `masks`, `escapes`
-// and `lanes`, and says whether it writes and whether it keeps what symbols cost.
+// and `lanes`, knows how many `gaussians` appear, and says whether it writes and whether it keeps what
+// symbols cost.
 #pragma once
 
 #include <cstddef>
@@ -26,26 +27,38 @@ struct SliceParts {
 
 // What a slice shall hold, for writing: anchors in order of appearance.
 struct SliceSource {
-  int final_level = 1;                      // refined symbols are of this level
+  int final_stage = 1;                      // refined symbols are of this stage
   std::vector<std::vector<uint64_t>> keys;  // per level, sorted
   std::vector<uint8_t> gaussian_level;
   std::vector<int32_t> symbols[3];
+  // With selective refinement [n, 3, final_stage - 1]: the level that brings the step of stage t + 1 at t
+  // - 1.
+  std::vector<uint8_t> refined_at;
+
+  // Whether an attribute of anchor n goes from the step of stage `step` to the next one at a level.
+  bool refines(size_t n, size_t attribute, int step, int level) const {
+    const size_t steps = static_cast<size_t>(final_stage) - 1;
+    return refined_at[(n * kAttributes + attribute) * steps + static_cast<size_t>(step) - 1] == level;
+  }
 };
 
 struct SliceWriter {
   static constexpr bool kWriting = true, kMetering = false;
   const SliceSource* source = nullptr;
+  size_t gaussians = 0;  // that appear
   BinaryEncoder positions, masks, escapes;
   RansEncoder lanes;
 };
 
 struct SliceReader {
   static constexpr bool kWriting = false, kMetering = false;
+  size_t gaussians = 0;
   BinaryDecoder positions, masks, escapes;
   RansDecoder lanes;
 
   explicit SliceReader(const SliceParts& parts)
-      : positions(parts.positions.data, parts.positions.size),
+      : gaussians(parts.gaussians),
+        positions(parts.positions.data, parts.positions.size),
         masks(parts.masks.data, parts.masks.size),
         escapes(parts.escapes.data, parts.escapes.size),
         lanes(parts.lanes.data, parts.lanes.size) {}
@@ -89,11 +102,13 @@ struct SliceMeter : SliceReader {
 // Reads from one coder and writes the symbols to another; the other parts stay as they are.
 struct SliceTranscoder {
   static constexpr bool kWriting = false, kMetering = false;
+  size_t gaussians = 0;
   BinaryDecoder positions, masks, escapes;
   RunTranscoder lanes;
 
   SliceTranscoder(const SliceParts& parts, RunReader& from, RunWriter& to)
-      : positions(parts.positions.data, parts.positions.size),
+      : gaussians(parts.gaussians),
+        positions(parts.positions.data, parts.positions.size),
         masks(parts.masks.data, parts.masks.size),
         escapes(parts.escapes.data, parts.escapes.size),
         lanes(from, to) {}

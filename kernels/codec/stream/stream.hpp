@@ -24,6 +24,7 @@ namespace gspc {
 struct SceneSource {
   StreamHeader header;  // position_bits is set by encode_stream
   int levels = 1;
+  Stages stages;  // of the levels
   Networks networks;
   std::vector<uint8_t> signs;  // grid_sign_table
   StoredHeads heads;
@@ -32,8 +33,14 @@ struct SceneSource {
   StoredFrame frame;     // of the identity nothing is written
   size_t count = 0;
   const int32_t* positions = nullptr;  // [N, 3]
-  const int32_t* symbols[3] = {};  // per attribute [N, F], [N, Z], [N, K, 3]; those refined of level `levels`
+  const int32_t* symbols[3] = {};  // per attribute [N, F], [N, Z], [N, K, 3]; those refined of the last stage
   const uint8_t* gaussian_level = nullptr;  // [N, K]
+  // Of selective refinement, [N, 3, T - 1] with T the last stage: the level at which the step of stage t + 1
+  // follows that of stage t, at t - 1; 0: never. What an anchor has from the start does not count.
+  const uint8_t* refined_at = nullptr;
+
+  // [N, 3, this] of refined_at.
+  size_t refinements() const { return static_cast<size_t>(stages.back()) - 1; }
 };
 
 // The first `levels` levels of the scene; slice_anchors anchors of the finest level per slice, more when the
@@ -82,6 +89,7 @@ struct DecodedStream {
   Buffer<int32_t> positions, attribute_symbols[3];
   Buffer<int16_t> means;             // [N, F + Z + 3K]
   Buffer<uint8_t> steps;             // [N, 3]
+  Buffer<uint8_t> step_levels;       // [N, 3]
   std::vector<ComponentBits> ideal;  // per level
 };
 

@@ -75,6 +75,7 @@ void StreamReader::open() {
                 std::to_string(levels));
   if (bytes.end > file.file_bytes) stream_fail("bytes follow the end of the stream");
   scene_.header = read_header(file.head.payload, file.head.length);
+  check_version(file, scene_.header);
   if (file.index.first_key.back() >> (3 * scene_.header.position_bits))
     stream_fail_in("chunk INDX", "slices beyond the positions");
   StreamChunks chunks;
@@ -247,12 +248,13 @@ void StreamReader::read_parameters(const std::vector<Chunk>& chunks, int level) 
   if (level > 1 && !scene_.header.holds_levels())
     stream_fail_in("chunk HEAD", "more than one level, but no trit networks");
   if (level == 1) read_head_layers(sorted, scene_);
-  read_part(*sorted.networks[0], [&](const uint8_t* p, size_t n) { read_networks(networks_, level, p, n); });
+  read_part(*sorted.networks[0],
+            [&](const uint8_t* p, size_t n) { read_networks(networks_, scene_.header, stages_, p, n); });
   std::vector<uint8_t> signs =
       level > 1 ? std::move(model_->signs) : read_part(*sorted.grid, [&](const uint8_t* p, size_t n) {
         return read_grid(scene_.header.grid, p, n);
       });
-  model_ = std::make_unique<StreamModel>(scene_.header, std::move(signs), networks_, level);
+  model_ = std::make_unique<StreamModel>(scene_.header, std::move(signs), networks_, stages_);
   levels_[static_cast<size_t>(level) - 1].parameters = true;
 }
 
@@ -373,8 +375,8 @@ DecodedStream StreamReader::scene() const {
   std::vector<SliceScratch> scratch(workers, SliceScratch(out.header));
   std::vector<uint64_t> hashes(slices.size());
   parallel_items(workers, slices.size(), [&](size_t w, size_t i) {
-    hashes[i] = hash_slice(slices[i]->state);
-    store_slice(out, *model_, slices[i]->state, scratch[w], first[i], slices[i]->level, options_.symbols);
+    hashes[i] = hash_slice(out.header, slices[i]->state);
+    store_slice(out, *model_, slices[i]->state, scratch[w], first[i], options_.symbols);
   });
   for (uint64_t hash : hashes) out.hash = hash_words(out.hash, hash);
   return out;

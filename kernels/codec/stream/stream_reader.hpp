@@ -102,6 +102,7 @@ class StreamReader {
   uint64_t file_bytes_ = 0;
   DecodedStream scene_;  // all but the anchors
   Networks networks_;    // of the levels read so far
+  Stages stages_;        // likewise
   std::unique_ptr<StreamModel> model_;
   std::vector<LevelState> levels_;
   std::vector<Slice> slices_;
