@@ -54,9 +54,9 @@ def kept_gradients(made: Trainer, patch: pytest.MonkeyPatch) -> dict[str, Tensor
     step = made.optimizer.step
 
     def keep() -> None:
-        for name, parameter in made.model.named_parameters():
-            if parameter.grad is not None:
-                found.setdefault(name, parameter.grad.clone())
+        if not found:
+            grads = {name: p.grad for name, p in made.model.named_parameters()}
+            found.update((name, grad.clone()) for name, grad in grads.items() if grad is not None)
         step()
 
     patch.setattr(made.optimizer, "step", keep)
@@ -106,7 +106,7 @@ def test_a_step_by_our_kernels(
             step_counted(made, level, found)
             losses.append(float(made.gauges.picture_loss))
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
-    assert grads[0].keys() == grads[1].keys() and len(grads[0]) > 20
+    assert grads[0].keys() == grads[1].keys() and len(grads[0]) >= 20
     for name, wanted in grads[0].items():
         error = float((grads[1][name] - wanted).norm())
         assert error <= 1e-3 * float(wanted.norm()) + 1e-9, name
