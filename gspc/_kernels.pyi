@@ -37,6 +37,10 @@ class RasterState:
         """(Gaussian, block of pixels) pairs that contributed to the image"""
 
     @property
+    def bytes(self) -> int:
+        """of memory that it and its pictures take, at most"""
+
+    @property
     def tiles(self) -> int: ...
 
 class RasterTimings:
@@ -111,6 +115,26 @@ def raster_backward(
     """
     Gradients by means, quats, scales, opacities, colors and by means in pixels [M, 2], from grad_image [H, W, 3] and grad_alpha [H, W].
     """
+
+def raster_repaint(
+    state: RasterState,
+    colors: Annotated[
+        NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)
+    ],
+    timings: RasterTimings | None = None,
+) -> tuple[NDArray[numpy.float32], NDArray[numpy.float32]]:
+    """
+    Image [H, W, 3] and alpha [H, W] of the same Gaussians and camera with other colors [M, 3]. Changes the state: gradients from here on are those of this image.
+    """
+
+def raster_backward_colors(
+    state: RasterState,
+    grad_image: Annotated[
+        NDArray[numpy.float32], dict(shape=(None, None, None), order="C", device="cpu", writable=False)
+    ],
+    timings: RasterTimings | None = None,
+) -> NDArray[numpy.float32]:
+    """Gradients by the colors alone [M, 3], from grad_image [H, W, 3]."""
 
 def pool_kept_bytes() -> int:
     """Bytes of large blocks kept for the next calls."""

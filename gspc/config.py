@@ -103,6 +103,8 @@ class FitOptions:
         "bf16" needs a CUDA device.
     heads_backend: who multiplies the heads' matrices while training, until they are quantized: "gspc",
         "tinycudann", which must be installed and needs a CUDA device, or what is known to be faster ("auto").
+    coarse: model of a whole scene that this fit of a part of it starts from; its lattice, grid, pool and
+        heads stay as they are; see `gspc.train.coarse`.
     recipe: what is learned and how; see `gspc.recipe`.
     metadata: what the model and its streams say about their making, beside the trainer's own entries.
 
@@ -127,6 +129,7 @@ class FitOptions:
     gpu_memory: float | None = None
     heads_precision: Precision = "float32"
     heads_backend: HeadsBackend = "auto"
+    coarse: Path | None = None
     recipe: Recipe = GSPC
     metadata: Mapping[str, str] = field(default_factory=dict)
 

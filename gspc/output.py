@@ -81,6 +81,8 @@ def check_target(path: Path, *, force: bool) -> None:
         if (descriptor := descriptor_of(path)) is not None:
             os.fstat(descriptor)
             return
+        if "\0" in str(path):
+            raise OutputError(f"{path}: a file name holds no NUL; name another")
         with suppress(FileNotFoundError, NotADirectoryError):
             path.stat()  # links in a circle, or a name too long, say so here
         if path.is_dir():

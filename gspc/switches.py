@@ -74,12 +74,6 @@ def as_text(switches: Mapping[str, Any]) -> str:
     return " ".join(f"{name}={value_text(value)}" for name, value in switches.items())
 
 
-def made_with(metadata: Mapping[str, str]) -> str:
-    """'preset pcgs, features=16' from what a fit wrote into a model; empty where it does not say."""
-    name, switches = (metadata.get(key, "") for key in ("preset", "switches"))
-    return f"preset {name}" + (f", {switches}" if switches else "") if name else ""
-
-
 def describe(name: str) -> dict[str, Any]:
     """What a preset sets that differs from the default preset."""
     return differences(preset(name), preset(DEFAULT_PRESET))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
 import pytest
+from shared_builds import once
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*(ROOT / "kernels/codec").glob("*/*.cpp"), *(ROOT / "kernels/common").glob("*.cpp")])
@@ -22,8 +22,6 @@ MACHINES = {
 PROGRAMS = ("pcgs_info.c", "pcgs_edges.c", "pcgs_cost.cpp")
 # The stand-alone decoder (make cli), which is built for this machine only: it needs zlib.
 DECODER = sorted([*(ROOT / "kernels/cli").glob("*.cpp"), *(ROOT / "kernels/heads").glob("*.cpp")])
-
-_places: list[tempfile.TemporaryDirectory[str]] = []  # removed when the process ends
 
 
 def find(*names: str) -> str | None:
@@ -40,39 +38,34 @@ def programs_for(machine: str) -> dict[str, list[str]]:
         missing.append(emulator)
     if missing:
         pytest.skip(f"no {', '.join(missing)} here")
-    _places.append(tempfile.TemporaryDirectory())
-    where = Path(_places[-1].name)
+    name = machine.partition(" ")[0]
+    where = once(f"programs-{name}", lambda place: _build(place, cxx, cc, native=emulator is None))
+    names = (where / "names").read_text().split()
+    return {one: [*([runner] if runner else []), str(where / one)] for one in names}
+
+
+def _build(where: Path, cxx: str, cc: str, *, native: bool) -> None:
+    """Builds the programs in a folder, and lists their names."""
     include = f"-I{ROOT / 'kernels'}"
     base = ["-DGSPC_ISA_NAMESPACE=isa_base", "-DGSPC_ISA_IS_base=1", "-ffp-contract=off", "-pthread", "-O1"]
+    warnings = ["-Wall", "-Wextra", "-Werror=implicit"]
 
     def build(source: Path) -> str:
         target = where / f"{source.parent.name}_{source.stem}.o"
         language = [cc, "-std=c99"] if source.suffix == ".c" else [cxx, "-std=c++17", *base]
-        command = [
-            *language,
-            "-Wall",
-            "-Wextra",
-            "-Werror=implicit",
-            include,
-            "-c",
-            str(source),
-            "-o",
-            str(target),
-        ]
+        command = [*language, *warnings, include, "-c", str(source), "-o", str(target)]
         subprocess.run(command, check=True, capture_output=True)
         return str(target)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         core = list(pool.map(build, SOURCES))
         mains = {name.partition(".")[0]: [build(ROOT / "tests/codec_cli" / name)] for name in PROGRAMS}
-        if emulator is None and has_zlib(cxx):
+        if native and has_zlib(cxx):
             mains["pcgs"] = [*pool.map(build, DECODER), "-lz"]
-    commands = {}
     for name, main in mains.items():
-        program = where / name
-        subprocess.run([cxx, "-static", *core, *main, "-pthread", "-o", str(program)], check=True)
-        commands[name] = [*([runner] if runner else []), str(program)]
-    return commands
+        command = [cxx, "-static", *core, *main, "-pthread", "-o", str(where / name)]
+        subprocess.run(command, check=True)
+    (where / "names").write_text("\n".join(mains))
 
 
 def has_zlib(cxx: str) -> bool:

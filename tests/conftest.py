@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from cli_tools import Cli
+from shared_builds import once, settle
 
 from gspc.ops.kernels import kernels
 
@@ -20,6 +21,11 @@ from gspc.ops.kernels import kernels
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ON_HOST = Path(__file__).with_name("cuda_on_host.hpp")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> None:
+    settle(tmp_path_factory)
 
 
 @pytest.fixture
@@ -40,27 +46,27 @@ def isa(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def host_library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+def host_library() -> ctypes.CDLL:
     """The CUDA kernels, compiled for the host by the emulation of cuda_on_host.hpp."""
     from gspc.ops import cuda
 
     compiler = shutil.which("g++")
     if compiler is None:
         pytest.skip("g++ is not on this machine")
-    directory = tmp_path_factory.mktemp("cuda")
     units = [path for path in cuda.sources() if path.suffix == ".cu"]
     flags = ["-x", "c++", "-std=c++17", "-O1", "-Wno-unknown-pragmas", "-fPIC", "-include", str(ON_HOST)]
 
-    def compiled(unit: Path) -> str:
-        made = str(directory / f"{unit.stem}.o")
-        subprocess.run([compiler, *flags, "-c", str(unit), "-o", made], check=True, capture_output=True)
-        return made
+    def build(place: Path) -> None:
+        def compiled(unit: Path) -> str:
+            made = str(place / f"{unit.stem}.o")
+            subprocess.run([compiler, *flags, "-c", str(unit), "-o", made], check=True, capture_output=True)
+            return made
 
-    with ThreadPoolExecutor(2) as workers:
-        objects = list(workers.map(compiled, units))
-    target = directory / "kernels.so"
-    subprocess.run([compiler, "-shared", "-o", str(target), *objects], check=True, capture_output=True)
-    return cuda.load(target)
+        with ThreadPoolExecutor(2) as workers:
+            command = [compiler, "-shared", "-o", str(place / "kernels.so"), *workers.map(compiled, units)]
+        subprocess.run(command, check=True, capture_output=True)
+
+    return cuda.load(once("cuda", build) / "kernels.so")
 
 
 @pytest.fixture

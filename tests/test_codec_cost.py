@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import synthetic
+from cli_tools import Cli
 from codec_programs import programs_for
 from data_scenes import HOSTILE
 
 from gspc import _codec
-from gspc.codec import decode, encode, recode
+from gspc.codec import decode, encode, limit_work, recode
 from gspc.codec.stream import slice_size
 from gspc.errors import BackendError, BitstreamError
+from gspc.format.grid import GridPlane, GridSpec
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -58,11 +64,44 @@ def test_small_files_do_not_cost_minutes(name: str) -> None:
     if not path.exists():
         pytest.skip(f"no {path} here")
     began = time.process_time()
-    with pytest.raises(BitstreamError, match=r"takes about \d+ s of work, more than the 4 s that"):
+    with pytest.raises(BitstreamError, match=r"takes about \d+ s of work, more than the 2 s that"):
         decode(path.read_bytes())
     with pytest.raises(ValueError, match="of work"):
         _codec.stream_costs(path.read_bytes(), 1, 1 << 32)
     assert time.process_time() - began < 1
+
+
+@pytest.fixture
+def idle() -> Iterator[bytes]:
+    """A stream of one kilobyte and no anchor whose grid of a million equal signs takes 0.2 s of work."""
+    grid = GridSpec((0, 0, 0), (64, 64, 64), (GridPlane(0, 127, 20),))
+    scene = synthetic.scene(0, levels=1, features=2, offsets=1, grid=grid, hidden=(2, 2, 2, 2), views=0)
+    signs = tuple(np.ones_like(plane) for plane in scene.grid_signs)
+    yield encode(replace(scene, grid_signs=signs))
+    limit_work(None)
+
+
+def test_more_work_is_allowed_where_it_is_asked_for(idle: bytes, cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "idle.pcgs"
+    path.write_bytes(idle)
+    assert len(idle) < 3000
+    refused = cli("decompress", path, "-o", tmp_path / "a.scene")
+    assert refused.code == 4 and len(refused.lines) == 1
+    assert re.search(r"about 1\d\d ms of work, more than the \d+ ms that \d+ bytes may cost", refused.err)
+    assert refused.err.rstrip().endswith("; raise --max-work")
+    for command in (["decompress", "-o", tmp_path / "b.scene"], ["inspect-bitstream", "--rates"]):
+        assert cli(command[0], path, *command[1:], "--max-work", "1").code == 0
+
+
+def test_less_work_can_be_allowed(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "scene.pcgs"
+    path.write_bytes(encode(synthetic.tiny(200)))
+    try:
+        ran = cli("decompress", path, "-o", tmp_path / "a.scene", "--max-work", "0.001")
+    finally:
+        limit_work(None)
+    assert ran.code == 4 and "more than the 1 ms allowed; raise --max-work" in ran.err
+    assert cli("decompress", path, "-o", tmp_path / "b.scene").code == 0
 
 
 def test_torchac_is_asked_for_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) -> None:

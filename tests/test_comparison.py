@@ -248,7 +248,14 @@ def test_files_that_cannot_be_used() -> None:
         pipeline.compare(["a.json", "nosuch.json"])
     good = report(BENT)
     broken: list[Any] = ["", "[]", "{}", json.dumps(good | {"levels": []}), json.dumps(good | {"views": "x"})]
-    for change in ({"bytes": -1}, {"psnr": "high"}, {"components": {"grid": 1 << 40}}, {"level": 0}):
+    for change in (
+        {"bytes": -1},
+        {"bytes": 1e999},
+        {"psnr": 10**400},
+        {"psnr": "high"},
+        {"components": {"grid": 1 << 40}},
+        {"level": 0},
+    ):
         broken.append(json.dumps(good | {"levels": [good["levels"][0] | change]}))
     for text in broken:
         Path("b.json").write_text(text)

@@ -19,8 +19,8 @@ CLOSE = 1e-5
 def agree(found: list[Tensor], by_cpu: list[Tensor], exact: list[Tensor]) -> None:
     for number, (got, other, want) in enumerate(zip(found, by_cpu, exact, strict=True)):
         assert got.dtype == torch.float32 and got.shape == want.shape
-        error, error_of_cpu = (float((x.double() - want.double()).norm()) for x in (got, other))
-        size = float(want.double().norm())
+        error, error_of_cpu = (float((x.double() - want.double()).detach().norm()) for x in (got, other))
+        size = float(want.detach().double().norm())
         assert error <= max(CLOSE * size, 1.5 * error_of_cpu) + 1e-12, f"{number}: {error / size:.1e}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from data_scenes import picture, real_scene, write_scene, write_transforms
 
 from gspc.data import load_cameras, load_scene
 from gspc.data.reconstruct import reconstruct
+from gspc.data.similar import similar_pairs
 from gspc.errors import BackendError, InputError
 
 
@@ -45,6 +47,42 @@ def test_photographs_become_a_scene(tmp_path: Path) -> None:
     again: list[str] = []
     reconstruct(tmp_path, again.append)
     assert len(again) == 1 and "has cameras already" in again[0]
+
+
+@pytest.mark.slow
+def test_many_photographs_in_no_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than are matched each with each, and names that say nothing: those that look alike are."""
+    pytest.importorskip("pycolmap")
+    source = real_scene("fox")
+    known = sorted(load_cameras(source), key=lambda camera: camera.name)[4:12]
+    for place, camera in zip((0, 4, 1, 5, 2, 6, 3, 7), known, strict=True):
+        shutil.copyfile(source / "images" / camera.name, tmp_path / f"{place}.jpg")
+    (tmp_path / os.fsdecode(b"\xe4.jpg")).write_bytes((tmp_path / "0.jpg").read_bytes())
+    for name, most in (("EVERY_PAIR", 4), ("NEIGHBORS", 1), ("SIMILAR", 3)):
+        monkeypatch.setattr(f"gspc.data.reconstruct.{name}", most)
+    said: list[str] = []
+    reconstruct(tmp_path, said.append)
+    assert "%E4.jpg has a name that is no UTF-8" in said[0]
+    assert any("those that look like it" in line for line in said)
+    assert "cameras of 8 of 8 photographs" in said[-1]
+
+
+def test_photographs_that_look_alike_are_paired() -> None:
+    """Three places, of which photographs share most of their features, slightly changed, and a blank one."""
+    generator = np.random.default_rng(0)
+    places = generator.integers(0, 200, (3, 60, 128))
+    features = []
+    for number in range(12):
+        rows = places[number % 3][generator.permutation(60)[:45]] + generator.integers(0, 12, (45, 128))
+        features.append(np.concatenate([rows, generator.integers(0, 200, (15, 128))]).astype(np.uint8))
+    features.insert(5, np.zeros((0, 128), np.uint8))
+    kinds = [number % 3 for number in range(12)]
+    kinds.insert(5, -1)
+    pairs = similar_pairs(features, 3)
+    assert pairs == [
+        (one, other) for one in range(13) for other in range(one + 1, 13) if kinds[one] == kinds[other]
+    ]
+    assert similar_pairs(features[:1], 3) == [] and similar_pairs(features[5:7], 3) == []
 
 
 def test_scenes_that_have_cameras_are_left_alone(tmp_path: Path) -> None:

@@ -159,6 +159,8 @@ def test_point_cloud(tmp_path: Path, named: bool) -> None:
         ({"fl_x": float("nan")}, "fl_x is not a number"),
         ({"fl_x": 10**400}, "fl_x is not a number"),
         ({"fl_x": -5}, "no usable focal length"),
+        ({"camera_angle_x": None, "K": [[10**400, 0, 8], [0, 10**400, 8], [0, 0, 1]]}, "no usable focal"),
+        ({"distortion_params": [10**400]}, "distortion_params is no list"),
         ({"w": 0, "h": 16}, "impossible image size 0x16"),
         ({"w": 16.5, "h": 16}, "impossible image size"),
         ({"w": 16, "h": 12}, "do not fit its camera of 16x12"),

@@ -208,3 +208,16 @@ def test_a_trained_splat_as_cloud(tmp_path: Path) -> None:
     (tmp_path / "cloud.ply").write_bytes(head.encode() + table.tobytes())
     write_transforms(tmp_path, ply_file_path="cloud.ply")
     assert load_scene(tmp_path).colors.tolist() == [[199, 56, 128]]  # 255 (0.5 +- 0.2821)
+
+
+def test_names_that_no_file_can_have(tmp_path: Path) -> None:
+    """Longer than any, and with a backslash, which Windows has and other systems may have in names."""
+    file = write_transforms(
+        tmp_path, count=60, ply_file_path="y" * 3000, applied_transform=[[10**400] * 4] * 3
+    )
+    content = json.loads(file.read_text())
+    content["frames"][1]["file_path"] = "images/" + "x" * 3000
+    content["frames"][2]["file_path"] = "images\\" + "x" * 3000
+    file.write_text(json.dumps(content))
+    scene = load_scene(tmp_path)
+    assert len(scene.views) == 58

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import socket
 import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -14,9 +18,9 @@ from train_scenes import SMALL, noise_scene
 
 from gspc.cli.fit_settings import read_settings
 from gspc.codec import encode
-from gspc.errors import InputError, UsageError
+from gspc.errors import InputError, OutputError, UsageError
 from gspc.model.anchors import ModelShape
-from gspc.output import write_atomically
+from gspc.output import check_target, write_atomically
 from gspc.train.initialize import initial_model
 
 TOML = {
@@ -64,6 +68,69 @@ def test_a_new_name_is_written_down_like_the_bytes(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(os, "fsync", fsync)
     write_atomically(tmp_path / "scene.pcgs", b"bytes")
     assert kept == ["file", "folder, ['scene.pcgs']"]
+
+
+NAMES = {
+    "longer than any file's": ("x" * 300, 3, "cannot be read (File name too long)"),
+    "an address that is none": ("http://exa mple/x.pcgs", 3, "cannot be fetched ("),
+    "an address with an odd port": ("http://127.0.0.1:port/x.pcgs", 3, "cannot be fetched ("),
+}
+
+
+@pytest.mark.parametrize("kind", NAMES)
+@pytest.mark.parametrize("command", ["decompress", "render", "export"])
+def test_odd_names_of_inputs(cli: Cli, tmp_path: Path, kind: str, command: str) -> None:
+    name, code, line = NAMES[kind]
+    ran = cli(command, name, "-o", tmp_path / "out.ply")
+    assert ran.code == code and line in ran.err
+    assert len(ran.lines) == 1 and name in ran.err
+
+
+def test_odd_names_of_outputs(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="NUL"):
+        check_target(tmp_path / "a\0b", force=False)
+
+
+@contextmanager
+def server(answer: bytes) -> Iterator[str]:
+    """The address of a server that answers one request with these bytes and hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            peer, _ = listening.accept()
+            with peer, suppress(OSError):
+                peer.recv(4096)
+                peer.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/x.pcgs"
+        thread.join()
+
+
+def test_servers_that_send_without_end(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that does not know ranges sends all of the file, but not more than memory holds."""
+    monkeypatch.setattr("gspc.pipeline.arriving.MAX_MEMORY", 1000)
+    with server(b"HTTP/1.1 200 OK\r\n\r\n" + bytes(1_000_000)) as address:
+        ran = cli("decompress", address, "-o", tmp_path / "x")
+    assert (ran.code, len(ran.lines)) == (3, 1) and "sends more than 1000 bytes" in ran.err
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"nonsense\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nshort"]
+)
+def test_servers_that_do_not_speak_http(cli: Cli, tmp_path: Path, answer: bytes) -> None:
+    """One that hangs up, one that talks nonsense, and one that promises more than it sends."""
+    with server(answer) as address:
+        ran = cli("decompress", address, "-o", tmp_path / "x")
+    assert ran.code in (3, 4) and len(ran.lines) == 1
+
+
+def test_a_level_that_no_stream_can_have(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "s.pcgs"
+    path.write_bytes(encode(synthetic.tiny(5, levels=1)))
+    assert cli("decompress", path, "-o", tmp_path / "x", "--upto", 2**31 - 1).code == 4
+    assert cli("decompress", path, "-o", tmp_path / "x", "--upto", 2**40).code == 2
 
 
 def test_escapes_of_a_file_reach_no_terminal(cli: Cli, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_what_takes_more_is_refused_before_it_is_taken(
     target = tmp_path / ("out.ply" if command == "export" else "out")
     code, most, said = peak(command, str(path), "--max-memory", "100MB", "-o", str(target))
     assert code == 3
-    assert said.startswith("gspc: error: ") and "\n" not in said
+    assert said.startswith(f"gspc: error: {path}: ") and "\n" not in said
     assert "--max-memory allows 100 MB; allow more, or draw smaller pictures" in said
     assert most < 100e6 + PYTHON
     assert not target.is_file()

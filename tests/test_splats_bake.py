@@ -11,8 +11,8 @@ from rendering_scenes import camera, one_gaussian_scene, random_scene
 from gspc.errors import InputError
 from gspc.metrics import psnr
 from gspc.rendering import Renderer
-from gspc.scene import DecodedScene, Gaussians
-from gspc.splats import SplatRenderer, Splats, bake, refine, spread
+from gspc.scene import F32, Camera, DecodedScene, Gaussians
+from gspc.splats import SplatRenderer, Splats, bake, refine, spread, sweep
 from gspc.splats.drawing import draw
 from gspc.splats.fitting import Sightings, fit
 from gspc.splats.harmonics import basis
@@ -148,6 +148,22 @@ def test_matching_colors_makes_pictures_agree() -> None:
         return float(np.mean([np.square(plain.render(v.camera) - v.picture).mean() for v in views]))
 
     assert error(found) < 0.02 * error(gray)
+
+
+def test_views_that_stay_projected_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where memory is short, every view is projected again in every round; the result is the same."""
+    kept = bake(SCENE)
+    monkeypatch.setattr(sweep, "KEPT", 0)
+    assert np.array_equal(bake(SCENE).sh, kept.sh)
+
+
+def test_pictures_on_the_way_are_those_of_the_scene() -> None:
+    heard: list[tuple[Camera, F32]] = []
+    bake(SCENE, on_picture=lambda *sight: heard.append(sight))
+    assert len(heard) == len(SCENE.cameras)
+    renderer = Renderer(SCENE)
+    for seen_from, picture in heard:
+        assert np.abs(renderer.render(SCENE.frame.camera_to_user(seen_from)) - picture).max() < 1e-5
 
 
 def test_spread_takes_cameras_far_from_each_other() -> None:

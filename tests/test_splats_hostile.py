@@ -244,3 +244,18 @@ def test_nodes_of_a_glb_move_and_turn() -> None:
 def test_other_files_are_named(data: bytes, what: str) -> None:
     with pytest.raises(InputError, match=what):
         read_splats(data)
+
+
+@pytest.mark.parametrize("key", ["matrix", "rotation", "scale", "translation"])
+def test_nodes_with_numbers_beyond_floats(key: str) -> None:
+    """JSON holds integers of any size."""
+    data = write_splats(random_splats(4), "glb")
+    size = int.from_bytes(data[12:16], "little")
+    document = json.loads(data[20 : 20 + size])
+    document["nodes"][0][key] = [10**400] * {"matrix": 16, "rotation": 4}.get(key, 3)
+    text = json.dumps(document).encode()
+    text += b" " * (-len(text) % 4)
+    rest = data[20 + size :]
+    head = struct.pack("<4sIIII", b"glTF", 2, 20 + len(text) + len(rest), len(text), 0x4E4F534A)
+    with pytest.raises(InputError, match="makes no sense"):
+        read_splats(head + text + rest)

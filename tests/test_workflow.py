@@ -130,11 +130,19 @@ def test_levels_of_a_table(cli: Cli, reports: list[Path]) -> None:
 
 def test_tables_that_cannot_be_made(cli: Cli, reports: list[Path], tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text('{"levels": [{}], "data": "x"}')
+    odd = []
+    for number, values in enumerate(
+        ({"bytes": 1e999}, {"bytes": 10**400}, {"level": 1e999}, {"psnr": 10**400})
+    ):
+        odd.append(
+            report(tmp_path / f"odd{number}.json", "x", [{"level": 1, "bytes": 1, "psnr": 1.0} | values])
+        )
     for args, code, said in (
         (["--aggregate"], 2, "needs reports"),
         (["--aggregate", reports[0], "-o", "t.txt"], 2, "ends in .csv, .json, .md"),
         (["--aggregate", reports[0], "--data", tmp_path], 2, "takes no --data"),
         (["--aggregate", tmp_path / "bad.json"], 3, "is no report"),
+        *((["--aggregate", file], 3, "is no report") for file in odd),
         (["--aggregate", tmp_path / "none.json"], 3, "none.json"),
         (["--aggregate", reports[0], "-o", reports[0].with_suffix(".json")], 6, "is the input"),
         (["x.pcgs", "-o", "t.md"], 2, "--aggregate"),

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from gspc import __version__, extras
 from gspc.cli import console, options
-from gspc.errors import GspcError, Stopped, UsageError
+from gspc.errors import GspcError, InputError, Stopped, UsageError
 
 # subcommand -> its module below gspc.cli; each has a function `command`. In the order of help.
 COMMANDS = {
@@ -186,9 +186,11 @@ def _guarded(args: list[str]) -> int:
         console.error(str(problem))
         return problem.exit_code
     except OSError as problem:
-        if problem.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF):
+        if problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF):
+            return _output_failed(problem)
+        if problem.filename is None:
             return _bug(problem)
-        return _output_failed(problem)
+        return _unreadable(problem)
     except MemoryError:
         if console.settings.debug:
             console.trace()
@@ -209,6 +211,15 @@ def _output_failed(problem: OSError) -> int:
     from gspc.output import output_error
 
     failure = output_error(problem.filename or "stdout", problem)
+    console.error(str(failure))
+    return failure.exit_code
+
+
+def _unreadable(problem: OSError) -> int:
+    """The system does not let a path be looked at: its name is too long, a folder above it is closed."""
+    if console.settings.debug:
+        console.trace()
+    failure = InputError(f"cannot be read ({problem.strerror})", source=str(problem.filename))
     console.error(str(failure))
     return failure.exit_code
 

@@ -51,9 +51,14 @@ def clean(text: object, keep: str = "") -> str:
     """Text with ? for every character that does not print, except those of `keep`.
 
     Text may come from a file, whoever wrote that: control characters could steer the terminal. Everything in
-    this module that prints goes through here.
+    this module that prints goes through here. Bytes of a file's name that are no UTF-8 (surrogates, PEP 383)
+    are spelled as in addresses, such as %E4: a file called by ? is not found.
     """
-    return "".join(char if char.isprintable() or char in keep else "?" for char in str(text))
+    return "".join(char if char.isprintable() or char in keep else _spelled(char) for char in str(text))
+
+
+def _spelled(char: str) -> str:
+    return f"%{ord(char) - 0xDC00:02X}" if "\udc80" <= char <= "\udcff" else "?"
 
 
 def _say(text: str, keep: str = "") -> None:

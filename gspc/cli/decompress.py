@@ -37,6 +37,7 @@ def command(
     json_report: options.Json = None,
     threads: options.Threads = 0,
     max_memory: options.MaxMemory = options.DEFAULT_MEMORY,
+    max_work: options.MaxWork = None,
     force: options.Force = False,
 ) -> None:
     """Decode a stream up to a level.
@@ -46,7 +47,7 @@ def command(
     """
     target = targets.binary(output, "a decoded scene", force=force, source=source)
     targets.check(json_report, source, force=force)
-    memory = options.byte_count(max_memory)
+    memory = options.memory_limit(max_memory, max_work)
     from gspc import pipeline
 
     wanted: dict[str, Any] = {"upto": upto, "region": options.region_numbers(region)}

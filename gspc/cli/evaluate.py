@@ -131,6 +131,7 @@ def command(
     device: options.RenderDevice = "cpu",
     threads: options.Threads = 0,
     max_memory: options.MaxMemory = options.DEFAULT_MEMORY,
+    max_work: options.MaxWork = None,
     force: options.Force = False,
 ) -> None:
     """Compare a scene with photographs, or with the splat it was made from, level by level.
@@ -153,8 +154,7 @@ def command(
         _refuse("--compare", photographs or output is not None)
         compare.run(inputs or [], wanted, json_report, csv_file, plot, force=force)
         return
-    source = _check_asked(inputs or [], data, plot, output)
-    assert data is not None
+    source, data = _check_asked(inputs or [], data, plot, output)
     _check_reports((json_report, csv_file, page), source, force=force)
     process.limit_threads(threads)
     from gspc import pipeline
@@ -178,7 +178,7 @@ def command(
             levels=wanted,
             device=device,
             threads=threads,
-            max_memory=options.byte_count(max_memory),
+            max_memory=options.memory_limit(max_memory, max_work),
             report=report,
             album=album,
         )
@@ -202,8 +202,10 @@ def _refuse(name: str, wrong: bool) -> None:
         )
 
 
-def _check_asked(inputs: list[str], data: Path | None, plot: str | None, output: str | None) -> str | None:
-    """The scene to compare with photographs. Raises UsageError for what makes no sense there."""
+def _check_asked(
+    inputs: list[str], data: Path | None, plot: str | None, output: str | None
+) -> tuple[str | None, Path]:
+    """The scene to compare with photographs, and these. Raises UsageError for what makes no sense there."""
     if output is not None:
         raise UsageError("-o names the table of --aggregate; --json and --csv write scores")
     if plot is not None:
@@ -212,7 +214,7 @@ def _check_asked(inputs: list[str], data: Path | None, plot: str | None, output:
         raise UsageError("--data is missing: name the directory with the photographs")
     if len(inputs) > 1:
         raise UsageError(f"one INPUT at a time, not {len(inputs)}; --compare takes several reports")
-    return inputs[0] if inputs else None
+    return inputs[0] if inputs else None, data
 
 
 def _report(

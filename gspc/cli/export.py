@@ -92,6 +92,7 @@ def command(
     json_report: options.Json = None,
     threads: options.Threads = 0,
     max_memory: options.MaxMemory = options.DEFAULT_MEMORY,
+    max_work: options.MaxWork = None,
     force: options.Force = False,
 ) -> None:
     """Write a scene in the formats that other tools read.
@@ -102,7 +103,7 @@ def command(
     A .pcgs stream as .html is one page with the scene, all its levels and a viewer inside; it opens without a
     server or a network.
     """
-    memory = options.byte_count(max_memory)
+    memory = options.memory_limit(max_memory, max_work)
     unbundled = Path(output).name == META
     target = None if unbundled else targets.binary(output, "a splat", force=force, source=source)
     targets.check(json_report, source, force=force)
@@ -126,7 +127,8 @@ def command(
         check=not no_check,
     )
     data, rest = options.load_part(source, upto=upto, region=region, threads=threads, max_memory=memory)
-    wanted = replace(wanted, upto=rest)
+    box = options.region_numbers(region) if data.kind == "tiles" else None
+    wanted = replace(wanted, upto=rest, region=box)
     with console.status("exporting") as report:
         result = pipeline.export(data, wanted, threads=threads, max_memory=memory, report=report)
     for warning in result.warnings:

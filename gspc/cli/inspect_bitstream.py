@@ -65,6 +65,7 @@ def command(
     ] = False,
     threads: options.Threads = 0,
     max_memory: options.MaxMemory = options.DEFAULT_MEMORY,
+    max_work: options.MaxWork = None,
     force: options.Force = False,
 ) -> None:
     """Show what a file is made of.
@@ -75,7 +76,7 @@ def command(
     """
     from gspc import pipeline
 
-    memory = options.byte_count(max_memory)
+    memory = options.memory_limit(max_memory, max_work)
     picture = _map_target(bit_map, view, source, json_report=json_report, force=force)
     targets.check(json_report, source, force=force)
     given = options.load(source)

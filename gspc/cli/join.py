@@ -27,6 +27,7 @@ def command(
     json_report: options.Json = None,
     threads: options.Threads = 0,
     max_memory: options.MaxMemory = options.DEFAULT_MEMORY,
+    max_work: options.MaxWork = None,
     force: options.Force = False,
 ) -> None:
     """Join streams of tiles to one scene.
@@ -36,7 +37,7 @@ def command(
     """
     if output is None or targets.takes_anything(output):
         raise UsageError("an index names files beside it: name it with -o, such as -o city.pcgsx")
-    memory = options.byte_count(max_memory)
+    memory = options.memory_limit(max_memory, max_work)
     for stream in streams:
         targets.refuse_source(Path(output), stream)
         targets.check(json_report, stream, force=force)

@@ -23,8 +23,8 @@ The vertical follows from how the photographs were taken. Columns divide the gro
 column; all blocks have about as many points, and those at the edge reach to infinity. A block has the
 photographs that were taken in it or that show it in a tenth of what they show, by COLMAP's tracks
 where there are some. It has its own points, those around it and those that its photographs show: that
-halo is for training alone, and gspc compress leaves out anchors outside of the tile's box. Each tile
-has networks, a grid and a lattice of its own.
+halo is for training alone, and gspc compress leaves out anchors outside of the tile's box. Without
+--coarse each tile has networks, a grid and a lattice of its own.
 
 FOLDERS
 
@@ -32,6 +32,10 @@ A folder has sparse/0, links in images/ and masks/ that lead to the scene's phot
 the folder, and tile.json, which says which box of which scene the tile is. All folders appear, or
 none does. -f replaces a folder that has nothing but tiles in it. Photographs that a scene keeps for
 tests are in no tile.
+
+With --coarse each folder has a link to that model, coarse.pt, from which gspc fit starts: what lies
+around the tile is there from the beginning, and networks, grid and lattice stay those of the model in
+all tiles. Give the fits its preset, ingredients and --levels.
 """
 
 JOIN = """

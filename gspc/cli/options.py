@@ -79,8 +79,12 @@ Threads = Annotated[
         "--threads", metavar="N", min=0, max=MAX_THREADS, help="Threads to use; 0 takes every core at hand."
     ),
 ]
+MOST_LEVELS = 2**31 - 1  # that can be asked for; streams say how many they have
 Upto = Annotated[
-    int | None, typer.Option("--upto", metavar="LEVEL", min=1, help="Stop after this level, counted from 1.")
+    int | None,
+    typer.Option(
+        "--upto", metavar="LEVEL", min=1, max=MOST_LEVELS, help="Stop after this level, counted from 1."
+    ),
 ]
 Input = Annotated[
     str | None,
@@ -197,6 +201,18 @@ MaxMemory = Annotated[
         help="Refuse what takes more memory than this to decode or to draw, such as 500MB or 2GiB.",
     ),
 ]
+MaxWork = Annotated[
+    float | None,
+    typer.Option(
+        "--max-work",
+        metavar="SECONDS",
+        min=0.001,
+        max=1e9,
+        show_default=False,
+        help="Refuse streams that take more work than this to decode, in seconds of one slow processor; by "
+        "default the size of a stream decides, and what was made from a scene is far below.",
+    ),
+]
 KINDS = {
     "pcgs": "stream",
     "scene": "decoded scene",
@@ -231,11 +247,12 @@ def load_part(
 ) -> tuple[Source, int | None]:
     """`load`, and what is still to be done for `upto`.
 
-    Of a web address, or with a region, what is asked for is decoded at once, and nothing else is read.
+    Of a web address, or with a region, what is asked for is decoded at once, and nothing else is read. Of an
+    index of tiles nothing is decoded yet: it is the same whatever the region.
     """
     from gspc import pipeline
 
-    if region is None and not pipeline.is_address(name):
+    if (region is None and not pipeline.is_address(name)) or pipeline.is_tiles(name):
         return load(name), upto
     box = region_numbers(region)
     found = str(name) if name not in (None, "-") else console.stdin_bytes(NOTHING_GIVEN)
@@ -263,6 +280,15 @@ def _numbers(text: str | None, option: str, advice: str) -> tuple[float, ...] | 
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise UsageError(f"{option} {text}: {advice}") from None
+
+
+def memory_limit(max_memory: str, max_work: float | None) -> int:
+    """Bytes of --max-memory. --max-work holds from here on for whatever this process decodes."""
+    if max_work is not None:
+        from gspc import pipeline
+
+        pipeline.limit_work(max_work)
+    return byte_count(max_memory)
 
 
 def byte_count(text: str, option: str = "--max-memory") -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gspc.cli import console, options, process, render_options, targets
-from gspc.errors import UsageError
+from gspc.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from gspc.pipeline import Source
@@ -50,6 +50,7 @@ def command(
     device: options.RenderDevice = "cpu",
     threads: options.Threads = 0,
     max_memory: options.MaxMemory = options.DEFAULT_MEMORY,
+    max_work: options.MaxWork = None,
     force: options.Force = False,
 ) -> None:
     """Draw a scene from given cameras.
@@ -59,7 +60,7 @@ def command(
     circle around them, over black. Of the index of a tiled scene (.pcgsx) only the tiles that a view needs
     are decoded. The paths of the files are printed on stdout.
     """
-    memory = options.byte_count(max_memory)
+    memory = options.memory_limit(max_memory, max_work)
     kind = _kind(output)
     if kind == "film":
         targets.refuse_source(Path(output), source)
@@ -71,20 +72,20 @@ def command(
     process.limit_threads(threads)
     from gspc import pipeline
 
-    data, upto = options.load_part(source, upto=upto, region=region, threads=threads, max_memory=memory)
-    scene = _scene(
-        data, upto=upto, threads=threads, max_memory=memory, coarse=coarse, source_frame=source_frame
-    )
-    chosen = pipeline.choose_cameras(
-        scene,
-        directory=cameras,
-        view=view,
-        size=size,
-        field=field or "full",
-        path=path,
-        frames=frames,
-        on_note=lambda note: options.say_notes([note]),
-    )
+    limits = {"threads": threads, "max_memory": memory}
+    data, upto = options.load_part(source, upto=upto, region=region, **limits)
+    scene = _scene(data, upto=upto, region=region, coarse=coarse, source_frame=source_frame, **limits)
+    with pipeline.naming(data.name, InputError):
+        chosen = pipeline.choose_cameras(
+            scene,
+            directory=cameras,
+            view=view,
+            size=size,
+            field=field or "full",
+            path=path,
+            frames=frames,
+            on_note=lambda note: options.say_notes([note]),
+        )
     if single is not None and len(chosen) != 1:
         raise UsageError(
             f"-o {output} takes one picture and there are {len(chosen)} views; choose one with --view or "
@@ -92,19 +93,17 @@ def command(
         )
     report_on_stdout = json_report is not None and targets.is_stdout(json_report)
     said = (lambda line: None) if report_on_stdout else console.out
-    if single is not None:
-        single.write(pipeline.render_picture(scene, chosen[0], kind, device=device, max_memory=memory))
-        written = [single.name]
-        if single.path is not None:
-            said(single.name)
-    elif kind == "film":
-        written = _film(
-            scene, chosen, Path(output), fps=fps, device=device, memory=memory, force=force, said=said
-        )
-    else:
-        written = _directory(
-            scene, chosen, Path(output), device=device, memory=memory, force=force, said=said
-        )
+    how: dict[str, Any] = {"device": device, "memory": memory, "force": force, "said": said}
+    with pipeline.naming(data.name, InputError):
+        if single is not None:
+            single.write(pipeline.render_picture(scene, chosen[0], kind, device=device, max_memory=memory))
+            written = [single.name]
+            if single.path is not None:
+                said(single.name)
+        elif kind == "film":
+            written = _film(scene, chosen, Path(output), fps=fps, **how)
+        else:
+            written = _directory(scene, chosen, Path(output), **how)
     values = _as_json(data, scene, chosen, written, output) | ({"fps": fps} if kind == "film" else {})
     stdout_taken = single is not None and single.path is None
     targets.report(json_report, values, stdout_taken=stdout_taken, force=force)
@@ -124,8 +123,17 @@ def _kind(output: str) -> str:
     return "directory"
 
 
-def _scene(data: Source, *, upto: int | None, coarse: bool, source_frame: str | None, **limits: Any) -> Any:
-    """The scene to draw: decoded, or a splat of another tool. Raises UsageError for what means nothing."""
+def _scene(
+    data: Source,
+    *,
+    upto: int | None,
+    region: str | None,
+    coarse: bool,
+    source_frame: str | None,
+    **limits: Any,
+) -> Any:
+    """The scene to draw: decoded, of tiles, of which none is decoded yet, or a splat of another tool. Raises
+    UsageError for what means nothing."""
     from gspc import pipeline
 
     if data.kind == "splats":
@@ -134,7 +142,10 @@ def _scene(data: Source, *, upto: int | None, coarse: bool, source_frame: str | 
     if data.kind == "tiles":
         given = (("--coarse", coarse), ("--source-frame", source_frame is not None))
         pipeline.refuse_options(data, given)
-        return pipeline.tiled_scene(data, upto=upto, on_note=lambda note: options.say_notes([note]), **limits)
+        box = options.region_numbers(region)
+        return pipeline.tiled_scene(
+            data, upto=upto, region=box, on_note=lambda note: options.say_notes([note]), **limits
+        )
     if source_frame is not None:
         raise UsageError(f"{data.name}: is no splat of another tool; leave out --source-frame")
     return _restored(data, upto=upto, coarse=coarse, **limits)

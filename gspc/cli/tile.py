@@ -48,6 +48,15 @@ def command(
     ] = None,
     grid: Grid = "2x2",
     hold: Hold = 0,
+    coarse: Annotated[
+        Path | None,
+        typer.Option(
+            "--coarse",
+            metavar="MODEL.pt",
+            help="Model of the whole scene, quickly fitted, from which the fits of all tiles start: they "
+            "share its networks, grid and lattice.",
+        ),
+    ] = None,
     images: options.Images = None,
     masks: options.Masks = None,
     dry_run: Annotated[
@@ -75,6 +84,7 @@ def command(
             output or scene,
             grid=(columns, rows),
             data=DataOptions(hold=hold, images=images, masks=masks),
+            coarse=coarse,
             force=force,
             dry_run=dry_run,
         )

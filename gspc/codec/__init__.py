@@ -4,7 +4,15 @@ from gspc.codec.core import step_table
 from gspc.codec.reader import ArrivingStream, Region
 from gspc.codec.recode import recode, require
 from gspc.codec.salvaged import Losses, decode_salvaged
-from gspc.codec.stream import decode, decode_symbols, encode, predict, predict_pool, truncate_levels
+from gspc.codec.stream import (
+    decode,
+    decode_symbols,
+    encode,
+    limit_work,
+    predict,
+    predict_pool,
+    truncate_levels,
+)
 from gspc.format.scene import (
     Decoded,
     IntegerLayer,
@@ -34,6 +42,7 @@ __all__ = [
     "decode_salvaged",
     "decode_symbols",
     "encode",
+    "limit_work",
     "predict",
     "predict_pool",
     "recode",

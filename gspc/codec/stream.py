@@ -119,6 +119,12 @@ def encode(
     return recode(data, coder)
 
 
+def limit_work(seconds: float | None) -> None:
+    """Most work, in seconds of one thread of a slow machine, that decoding a stream may take in this process;
+    None: what the size of each stream allows, which is far more than streams of scenes take."""
+    _codec.set_max_work(0 if seconds is None else max(round(seconds * 1e9), 1))
+
+
 def decode(
     data: bytes, *, upto: int | None = None, threads: int = 0, max_memory: int = MAX_MEMORY
 ) -> Decoded:

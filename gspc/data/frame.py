@@ -55,9 +55,11 @@ class Framed:
         return tuple(found)
 
 
-def canonical(scene: SceneData) -> Framed:
-    """The scene in its canonical frame, with the points that can start anchors."""
-    frame, seen = find_frame([view.camera for view in scene.train], scene.points)
+def canonical(scene: SceneData, known: Frame | None = None) -> Framed:
+    """The scene in its canonical frame, or in that which is `known`, with the points that can start
+    anchors."""
+    found, seen = find_frame([view.camera for view in scene.train], scene.points)
+    frame = known or found
     points = frame.to_canonical(scene.points)
     near = np.linalg.norm(points, axis=1) <= FAR
     keep = seen & near

@@ -6,6 +6,7 @@ While it is made, features and matches lie in a database beside it: what was int
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,10 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gspc.data.images import Photo, inspect_photo
 from gspc.data.layouts import PHOTO_FOLDERS, find_model, find_transforms
 from gspc.data.names import walk
-from gspc.data.report import counted
+from gspc.data.report import counted, spelled
+from gspc.data.similar import similar_pairs
 from gspc.data.undistort import pycolmap_for
 from gspc.errors import InputError
 from gspc.output import writing
@@ -30,6 +35,8 @@ EVERY_PAIR = 200  # photographs up to which all pairs are matched: 20,000 pairs
 NEIGHBORS = (
     15  # following photographs that each is matched with beyond that, and as many at doubling distances
 )
+SIMILAR = 20  # photographs that look most like it, with which it is matched, too
+DESCRIBED = 500  # features of a photograph that say what it looks like
 BATCH = 16  # photographs between two lines of progress
 FEWEST = 3
 
@@ -78,6 +85,11 @@ def _photographs(folder: Path, report: Report) -> list[Photo]:
     """The photographs below `folder` that can be read; InputError for fewer than FEWEST."""
     found = []
     for name in walk(folder):
+        if spelled(name) != name:
+            report(
+                f"warning: {folder}: {spelled(name)} has a name that is no UTF-8, as COLMAP needs; left out"
+            )
+            continue
         try:
             found.append(inspect_photo(folder / name))
         except InputError as error:
@@ -141,21 +153,46 @@ def _has_camera(colmap: Any, database: Path) -> bool:
 
 
 def _matches(colmap: Any, database: Path, names: Sequence[str], report: Report) -> None:
-    """Matches between all pairs, of many photographs between neighbors in name order."""
+    """Matches between all pairs, of many photographs between neighbors in name order and similar ones."""
     matching = colmap.FeatureMatchingOptions(use_gpu=False)
     if len(names) <= EVERY_PAIR:
         report(f"matching {counted(len(names) * (len(names) - 1) // 2, 'pair')} of photographs")
         colmap.match_exhaustive(str(database), matching_options=matching, device=colmap.Device.cpu)
         return
     report(
-        f"matching each of {len(names)} photographs with those that follow it by name (more than "
-        f"{EVERY_PAIR} are "
-        "taken to be frames of a walk)"
+        f"matching each of {len(names)} photographs (more than {EVERY_PAIR}) with those that follow it by "
+        "name and those that look like it"
     )
     pairing = colmap.SequentialPairingOptions(overlap=NEIGHBORS, quadratic_overlap=True)
     colmap.match_sequential(
         str(database), matching_options=matching, pairing_options=pairing, device=colmap.Device.cpu
     )
+    pairs = _similar(colmap, database)
+    if not pairs:
+        return
+    listed = database.with_name("pairs.txt")
+    listed.write_text("".join(f"{one} {other}\n" for one, other in pairs), encoding="utf-8")
+    colmap.match_image_pairs(
+        str(database),
+        matching_options=matching,
+        pairing_options=colmap.ImportedPairingOptions(match_list_path=str(listed)),
+        device=colmap.Device.cpu,
+    )
+
+
+def _similar(colmap: Any, database: Path) -> list[tuple[str, str]]:
+    """Names of photographs that look alike. COLMAP's lists of pairs cannot hold names with blanks: these have
+    their neighbors alone."""
+    with colmap.Database.open(str(database)) as opened:
+        images = [image for image in opened.read_all_images() if not re.search(r"\s", image.name)]
+        features = [_some(opened.read_descriptors(image.image_id).data) for image in images]
+    pairs = similar_pairs(features, SIMILAR)
+    return [(images[one].name, images[other].name) for one, other in pairs]
+
+
+def _some(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:  # [n, 128] -> [DESCRIBED at most, 128]
+    step = max(1, len(rows) // DESCRIBED)
+    return np.array(rows[::step][:DESCRIBED])
 
 
 def _map(colmap: Any, work: Path, folder: Path, count: int, report: Report) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -25,15 +26,15 @@ class Notes:
 
     def say(self, text: str) -> None:
         """A line worth knowing; the same line once only."""
-        self._add(Note(text))
+        self._add(Note(spelled(text)))
 
     def warn(self, text: str) -> None:
         """A line that the user may want to act on."""
-        self._add(Note(text, warning=True))
+        self._add(Note(spelled(text), warning=True))
 
     def leave_out(self, names: Iterable[str], why: str) -> None:
         """Remember what is not used; the caller says it in one line."""
-        self.left_out += [LeftOut(name, why) for name in names]
+        self.left_out += [LeftOut(spelled(name), why) for name in names]
 
     def _add(self, note: Note) -> None:
         if note not in self.lines:
@@ -116,3 +117,8 @@ def listed(names: Sequence[str], limit: int = 3) -> str:
 def counted(count: int, noun: str) -> str:
     """`1 photograph`, `2 photographs`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def spelled(name: str) -> str:
+    """A name as text: bytes of a file name that are no UTF-8 are spelled as in addresses, such as %E4."""
+    return re.sub("[\ud800-\udfff]", lambda found: f"%{ord(found[0]) & 0xFF:02X}", name)

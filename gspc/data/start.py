@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gspc.data.backgrounds import PLAIN_BORDER, border_of
 from gspc.data.frame import FEW, GRAIN, Framed, canonical, focus, working_distance
-from gspc.scene import F64, U8, Camera, SceneData, View
+from gspc.scene import F64, U8, Camera, Frame, SceneData, View
 
 RANDOM_POINTS = 30_000  # enough to cover a cube at a hundredth of its edge on a surface
 # Half the cube's edge per distance of the cameras to what they look at: 1.3 at 4.03, the field's habit for
@@ -32,10 +32,10 @@ FEWEST_CELLS = 30  # of a hull; fewer are a fault of the silhouettes
 ON_SURFACE = 0.5  # of the points start in the outermost cells of the hull, the others anywhere in it
 
 
-def prepared(scene: SceneData) -> Framed:
-    """The scene in its canonical frame, with random points where it brings fewer than `FEW` that its training
-    cameras see. Raises InputError for a photograph that cannot be decoded."""
-    framed = canonical(scene)
+def prepared(scene: SceneData, known: Frame | None = None) -> Framed:
+    """The scene in its canonical frame, or in that which is `known`, with random points where it brings fewer
+    than `FEW` that its training cameras see. Raises InputError for a photograph that cannot be decoded."""
+    framed = canonical(scene, known)
     brought = framed.scene
     if len(brought.points) >= FEW:
         return framed

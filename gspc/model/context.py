@@ -43,6 +43,12 @@ class TwoLayer(nn.Module):
         self.units.copy_(units)
         self.quantized = True
 
+    @torch.no_grad()
+    def learn_again(self) -> None:
+        """From now on the network runs in floating point, as before it was calibrated."""
+        self.units.zero_()
+        self.quantized = False
+
     def _load_from_state_dict(self, *arguments: Any, **options: Any) -> None:
         super()._load_from_state_dict(*arguments, **options)
         self.quantized = bool(self.units > 0)

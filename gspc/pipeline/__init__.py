@@ -8,7 +8,7 @@ never import torch. Type checkers read the names in `__init__.pyi`.
 from importlib import import_module
 
 _HOMES = {
-    "gspc.codec": ("Losses",),
+    "gspc.codec": ("Losses", "limit_work"),
     "gspc.data": ("SceneReport", "TeacherReport"),
     "gspc.pipeline.arriving": ("is_address",),
     "gspc.pipeline.aggregation": ("Aggregation", "SceneLevel", "aggregate"),
@@ -56,7 +56,14 @@ _HOMES = {
     ),
     "gspc.pipeline.report": ("Album", "report_page"),
     "gspc.pipeline.source": ("Source", "load_source", "naming"),
-    "gspc.pipeline.tiling": ("JoinedTiles", "join_tiles", "refuse_options", "split_tiles", "tiled_scene"),
+    "gspc.pipeline.tiling": (
+        "JoinedTiles",
+        "is_tiles",
+        "join_tiles",
+        "refuse_options",
+        "split_tiles",
+        "tiled_scene",
+    ),
     "gspc.pipeline.training": ("fit", "reconstruct", "understand", "write_demo_scene"),
     "gspc.pipeline.viewing": ("Page", "Site", "check_folder", "page", "page_server", "site"),
     "gspc.pipeline.views": ("choose_cameras",),

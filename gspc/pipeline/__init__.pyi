@@ -1,6 +1,7 @@
 """The names of the pipeline, for type checkers; `__init__.py` imports each when it is first used."""
 
 from gspc.codec import Losses as Losses
+from gspc.codec import limit_work as limit_work
 from gspc.data import SceneReport as SceneReport
 from gspc.data import TeacherReport as TeacherReport
 from gspc.pipeline.aggregation import Aggregation as Aggregation
@@ -61,6 +62,7 @@ from gspc.pipeline.source import Source as Source
 from gspc.pipeline.source import load_source as load_source
 from gspc.pipeline.source import naming as naming
 from gspc.pipeline.tiling import JoinedTiles as JoinedTiles
+from gspc.pipeline.tiling import is_tiles as is_tiles
 from gspc.pipeline.tiling import join_tiles as join_tiles
 from gspc.pipeline.tiling import refuse_options as refuse_options
 from gspc.pipeline.tiling import split_tiles as split_tiles

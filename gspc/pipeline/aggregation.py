@@ -58,7 +58,7 @@ def _read(file: str) -> tuple[str, list[SceneLevel]]:
         report = json.loads(read_bytes(Path(file)))
         name = str(report["data"]).rstrip("/").rsplit("/", 1)[-1] or str(report["source"])
         return name, [_row(name, values) for values in report["levels"]]
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError(f"{file}: is no report; give files that gspc eval --json wrote") from error
 
 
@@ -67,7 +67,10 @@ def _row(name: str, values: dict[str, Any]) -> SceneLevel:
         return None if values.get(key) is None else kind(values[key])
 
     figures = (number(key, float) for key in ("psnr", "ssim", "lpips"))
-    return SceneLevel(name, int(values["level"]), number("bytes", int), *figures)
+    level, size = int(values["level"]), number("bytes", int)
+    if level < 1 or (size is not None and not 0 <= size < 2**63):
+        raise ValueError
+    return SceneLevel(name, level, size, *figures)
 
 
 def _wanted(rows: Sequence[SceneLevel], levels: Levels) -> Sequence[SceneLevel]:

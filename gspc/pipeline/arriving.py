@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from gspc.errors import BitstreamError, InputError
 from gspc.format import limits
+from gspc.format.limits import MAX_MEMORY
 from gspc.pipeline.source import Source, naming
 
 if TYPE_CHECKING:
@@ -70,19 +70,24 @@ class WebRanges:
         return self._whole[offset : offset + size]
 
     def _request(self, offset: int, size: int) -> bytes:
+        import urllib.error
+        import urllib.request
+
         asked = {"Range": f"bytes={offset}-{offset + size - 1}", "Accept-Encoding": "identity"}
         try:
             request = urllib.request.Request(self.name, headers=asked)
             with urllib.request.urlopen(request, timeout=SECONDS) as answer:
                 partial = answer.status == 206
-                found: bytes = answer.read(size) if partial else answer.read()
+                found: bytes = answer.read(size if partial else MAX_MEMORY + 1)
         except urllib.error.HTTPError as error:
             if error.code == 416:  # nothing there: the file ends before `offset`
                 return b""
             raise InputError(f"the server answers {error.code} {error.reason}", source=self.name) from None
-        except (OSError, ValueError) as error:  # ValueError: an address that is none
-            reason = getattr(error, "reason", None) or error
+        except (OSError, ValueError, HTTPException) as error:  # ValueError: an address that is none
+            reason = getattr(error, "reason", None) or error or type(error).__name__
             raise InputError(f"cannot be fetched ({reason})", source=self.name) from None
+        if len(found) > MAX_MEMORY:
+            raise InputError(f"the server sends more than {MAX_MEMORY} bytes", source=self.name)
         self.taken += len(found)
         if not partial:
             self._whole = found

@@ -60,7 +60,9 @@ def render_bit_map(
         raise UsageError("has no anchors to draw", source=source.name)
     scale = PANEL / max(camera.width, camera.height)
     small = camera.resized(max(round(camera.width * scale), 1), max(round(camera.height * scale), 1))
-    return _figure(voxelize(costs), costs, small, _rendered(scene, small, max_memory))
+    with naming(source.name):
+        drawn = _rendered(scene, small, max_memory)
+    return _figure(voxelize(costs), costs, small, drawn)
 
 
 def _rendered(scene: DecodedScene, camera: Camera, max_memory: int) -> NDArray[np.uint8]:

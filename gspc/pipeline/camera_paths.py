@@ -100,6 +100,7 @@ def _key(entry: Any, number: int, like: Camera | None) -> Camera:
     field_of_view (degrees, along the width)."""
     import numpy as np
 
+    from gspc.format.limits import MAX_TRANSLATION
     from gspc.format.usable import camera_problem
     from gspc.rendering import paths
     from gspc.scene import Camera
@@ -119,6 +120,10 @@ def _key(entry: Any, number: int, like: Camera | None) -> Camera:
             up = np.array([float(v) for v in entry.get("up", _up(like))])
             if not position.shape == target.shape == up.shape == (3,):
                 raise wrong
+            if not (np.abs([position, target, up]) <= MAX_TRANSLATION).all():
+                raise InputError(
+                    f"key pose {number}: position, look_at and up must be numbers up to {MAX_TRANSLATION:g}"
+                )
             found = paths.look_at(_with_field(like, entry), f"key_{number}", position, target, up)
     except (KeyError, TypeError, ValueError, OverflowError):
         raise wrong from None

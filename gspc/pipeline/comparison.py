@@ -167,7 +167,7 @@ def _read(file: str) -> _Scores:
     """A report of gspc eval, checked."""
     try:
         return _scores(file, json.loads(read_bytes(Path(file))))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         raise InputError(f"{file}: is not what gspc eval --json writes; evaluate the stream again") from None
 
 

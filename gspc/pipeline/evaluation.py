@@ -9,15 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+from gspc.errors import InputError
 from gspc.format.limits import MAX_MEMORY
 from gspc.pipeline.breakdown import breakdown_of
 from gspc.pipeline.coding import Restored, as_stream, restore
 from gspc.pipeline.comparison import Levels
 from gspc.pipeline.heldout import TrainingSplit
 from gspc.pipeline.photographs import Reading, Wanted, as_trained
-from gspc.pipeline.source import Given, Source, source_of
+from gspc.pipeline.source import Given, Source, naming, source_of
+from gspc.pipeline.stream_facts import made_with
 from gspc.pipeline.teaching import load_views
-from gspc.switches import made_with
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from gspc.config import DataOptions
     from gspc.pipeline.agreement import Agreement
     from gspc.pipeline.report import Album
+    from gspc.rendering import Renderer
     from gspc.scene import F32, U8, Camera, DecodedScene, Note, SceneData, View
 
 Report = Callable[[str], None]
@@ -147,11 +149,12 @@ def evaluate(
         restored = first
         if level != first.level:
             restored = restore(source, upto=level, threads=threads, max_memory=max_memory)
-        renderer = Renderer(replace(restored.scene, **behind), device, max_memory=max_memory)
+        with naming(source.name, InputError):
+            renderer = Renderer(replace(restored.scene, **behind), device, max_memory=max_memory)
         rows, found = [], []
         for index, view in enumerate(views):
             report(f"level {level}: view {index + 1} of {len(views)}")
-            image, target = renderer.render(view.camera), view.load()
+            image, target = _drawn(renderer, view.camera, source), view.load()
             mask = None if view.mask is None else view.mask()
             if album is not None:
                 album.add(level, index, len(views), view.camera, image, target, mask)
@@ -170,6 +173,11 @@ def evaluate(
         made_with=made_with(first.scene.metadata),
         notes=(*data.notes, *remarks),
     )
+
+
+def _drawn(renderer: Renderer, camera: Camera, source: Source) -> F32:  # [H, W, 3]
+    with naming(source.name, InputError):
+        return renderer.render(camera)
 
 
 def _views_to_score(

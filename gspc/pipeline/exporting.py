@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gspc.errors import UsageError
-from gspc.pipeline.coding import MAX_MEMORY, restore
+from gspc.pipeline.coding import MAX_MEMORY, restore_part
 from gspc.pipeline.plain import read_plain
 from gspc.pipeline.results import File
 from gspc.pipeline.source import Given, Source, naming, source_of
 from gspc.pipeline.tiling import tiled_scene
 
 if TYPE_CHECKING:
-    from gspc.rendering.frames import Drawing
-    from gspc.scene import F64, Camera, DecodedScene, Frame
+    from gspc.scene import F32, F64, Camera, DecodedScene, Frame
     from gspc.splats import Splats
     from gspc.tiles import TiledScene
 
@@ -25,6 +25,7 @@ FAR_IN_FLOAT32 = (
 CHECKED = 12  # views of the check: more say the same and take longer
 
 Report = Callable[[str], None]
+Pictures: TypeAlias = "dict[int, F32]"  # of a scene, by the id of its camera
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class ExportOptions:
     to: format, a name of gspc.splats.FORMATS. upto: level of a stream, None for the last. degree: of the
     harmonics, 0 to 3. refine: steps after baking. frame: axes to write, None for the format's usual ones.
     source_frame: axes of a splat that is read, None for its format's usual ones. spz_version: 3 or 4.
-    check: compare pictures of the file with those of the scene.
+    check: compare pictures of the file with those of the scene. region: only the anchors in this box,
+    x0, y0, z0, x1, y1, z1 in the user's coordinates.
 
     >>> import gspc
     >>> gspc.export("scene.pcgs", gspc.ExportOptions("splat", upto=1, check=False)).level
@@ -49,6 +51,7 @@ class ExportOptions:
     source_frame: str | None = None
     spz_version: int = 3
     check: bool = True
+    region: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -130,20 +133,24 @@ def export(
     if options.source_frame is not None:
         raise UsageError("--source-frame is about splats of other tools; a scene of gspc knows its axes")
     if source.kind == "tiles":
-        tiled = tiled_scene(source, upto=options.upto, threads=threads, max_memory=max_memory)
+        tiled = tiled_scene(
+            source, upto=options.upto, threads=threads, max_memory=max_memory, region=options.region
+        )
         with naming(source.name):
             return _export_tiles(tiled, options, report)
-    restored = restore(source, upto=options.upto, threads=threads, max_memory=max_memory)
+    restored = restore_part(
+        source, upto=options.upto, region=options.region, threads=threads, max_memory=max_memory
+    )
     with naming(source.name):
         own = restored.scene.in_own_coordinates()
-        splats = _bake(own, options, report, max_memory)
+        drawn: Pictures = {}
+        splats = _bake(own, options, report, max_memory, drawn)
         frame, warnings = representable(restored.scene.frame)
         made = _write(placed(splats, frame), options)
         if options.check:
             report("comparing with the scene")
-            cameras = tuple(frame.camera_to_user(camera) for camera in own.cameras)
-            scene = replace(restored.scene, frame=frame, cameras=cameras)
-            made = replace(made, check=_compare(scene, made, options, max_memory))
+            scene = replace(restored.scene, frame=frame)
+            made = replace(made, check=_compare(scene, own.cameras, drawn, made, options, max_memory))
     return replace(
         made,
         level=restored.level,
@@ -159,18 +166,24 @@ def _export_tiles(scene: TiledScene, options: ExportOptions, report: Report) -> 
     frame, warnings = representable(scene.index.frame)
     offset = scene.index.frame.translation - frame.translation
     parts = []
-    for number, entry in enumerate(scene.index.tiles):
-        report(f"tile {number + 1} of {len(scene.index.tiles)}")
-        with naming(str(scene.folder / entry.file)):
+    numbers = scene.chosen.nonzero()[0].tolist()
+    for done, number in enumerate(numbers, start=1):
+        report(f"tile {done} of {len(numbers)}")
+        with naming(str(scene.folder / scene.index.tiles[number].file)):
             tile = scene.decode(number, scene.level)
+            if not tile.gaussian_mask.any():
+                continue  # none of its anchors is in the region
             moved = replace(tile.frame, translation=tile.frame.translation - offset)
-            baked = _bake(tile.in_own_coordinates(), options, lambda text: None, scene.max_memory)
+            baked = _bake(tile.in_own_coordinates(), options, lambda text: None, scene.max_memory, {})
             parts.append(placed(baked, moved))
+    if not parts:
+        raise UsageError("has no anchors in this region")
     made = _write(joined(parts), options)
     if options.check:
         report("comparing with the scene")
         pairs = [(camera, _moved(camera, offset)) for camera in scene.cameras]
-        check = _check(made, options, scene.renderer(), scene.index.background, pairs, scene.max_memory)
+        neural = scene.renderer()
+        check = _check(made, options, neural.render, scene.index.background, pairs, scene.max_memory)
         made = replace(made, check=check)
     return replace(made, level=scene.level, levels=scene.index.levels, warnings=warnings + made.warnings)
 
@@ -199,7 +212,10 @@ def placed(splats: Splats, frame: Frame) -> Splats:
     return transform(splats, frame.rotation, frame.scale, frame.translation)
 
 
-def _bake(scene: DecodedScene, options: ExportOptions, report: Report, max_memory: int) -> Splats:
+def _bake(
+    scene: DecodedScene, options: ExportOptions, report: Report, max_memory: int, drawn: Pictures
+) -> Splats:
+    """Bakes and refines; `drawn` gets the scene's pictures that came about on the way."""
     from gspc.splats import bake, refine
 
     degree = 0 if options.to == "splat" else options.degree  # a .splat holds no harmonics
@@ -210,7 +226,10 @@ def _bake(scene: DecodedScene, options: ExportOptions, report: Report, max_memor
     def refined(done: int, total: int) -> None:
         report(f"refining {done} of {total}")
 
-    splats = bake(scene, degree, baked, max_memory=max_memory)
+    def seen(camera: Camera, picture: F32) -> None:
+        drawn[id(camera)] = picture
+
+    splats = bake(scene, degree, baked, on_picture=seen, max_memory=max_memory)
     if options.refine:
         splats = refine(splats, scene, options.refine, refined, max_memory=max_memory)
     return splats
@@ -221,6 +240,8 @@ def _convert(source: Source, options: ExportOptions) -> Exported:
         raise UsageError("is a splat already; --refine is about baking scenes of gspc", source=source.name)
     if options.upto is not None:
         raise UsageError("is a splat of another tool and has no levels; leave out --upto", source=source.name)
+    if options.region is not None:
+        raise UsageError("is a splat of another tool; --region is about scenes of gspc", source=source.name)
     splats = read_plain(source, frame=options.source_frame)
     with naming(source.name):
         return _write(splats.with_degree(options.degree), options)
@@ -245,24 +266,40 @@ def _write(splats: Splats, options: ExportOptions) -> Exported:
     )
 
 
-def _compare(scene: DecodedScene, made: Exported, options: ExportOptions, max_memory: int) -> ExportCheck:
-    """Draws what the file holds, read back, beside the scene."""
+def _compare(
+    scene: DecodedScene,
+    own: Sequence[Camera],
+    drawn: Pictures,
+    made: Exported,
+    options: ExportOptions,
+    max_memory: int,
+) -> ExportCheck:
+    """Draws what the file holds, read back, beside the scene. `own`: the scene's cameras in its own
+    coordinates, whose pictures `drawn` may hold already."""
     from gspc.rendering import Renderer
 
-    pairs = [(camera, camera) for camera in scene.cameras]
-    neural = Renderer(scene, max_memory=max_memory)
-    return _check(made, options, neural, scene.background, pairs, max_memory)
+    @cache
+    def renderer() -> Renderer:
+        return Renderer(scene, max_memory=max_memory)
+
+    def picture(camera: Camera) -> F32:
+        known = drawn.get(id(camera))
+        return renderer().render(scene.frame.camera_to_user(camera)) if known is None else known
+
+    pairs = [(camera, scene.frame.camera_to_user(camera)) for camera in own]
+    return _check(made, options, picture, scene.background, pairs, max_memory)
 
 
 def _check(
     made: Exported,
     options: ExportOptions,
-    neural: Drawing,
+    neural: Callable[[Camera], F32],
     background: tuple[float, float, float],
     cameras: Sequence[tuple[Camera, Camera]],
     max_memory: int,
 ) -> ExportCheck:
-    """Compares pictures; of each pair of cameras the first sees the scene, the second the file."""
+    """Compares pictures; of each pair of cameras `neural` draws the scene for the first, the second sees the
+    file."""
     from gspc.metrics import psnr
     from gspc.splats import SplatRenderer, read_splats, spread
 
@@ -270,7 +307,7 @@ def _check(
     plain: Any = SplatRenderer(splats, background=background, max_memory=max_memory)
     chosen = {id(camera) for camera in spread([camera for camera, _ in cameras], CHECKED)}
     pairs = [pair for pair in cameras if id(pair[0]) in chosen]
-    found = [psnr(plain.render(of_file), neural.render(of_scene)) for of_scene, of_file in pairs]
+    found = [psnr(plain.render(of_file), neural(of_scene)) for of_scene, of_file in pairs]
     return ExportCheck(sum(found) / len(found), min(found), len(found))
 
 

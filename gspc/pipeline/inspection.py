@@ -6,18 +6,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gspc.errors import BitstreamError, UsageError
 from gspc.format import COMPONENTS, StreamInfo, describe
 from gspc.format.limits import MAX_MEMORY
-from gspc.pipeline.breakdown import Breakdown, break_down
 from gspc.pipeline.coding import as_stream
-from gspc.pipeline.plain import plain_facts, plain_values, read_plain, refuse_scene_options
-from gspc.pipeline.rates import Rate, symbol_rates
 from gspc.pipeline.source import Given, Kind, Source, naming, source_of
 from gspc.pipeline.stream_facts import stream_facts, stream_values
-from gspc.pipeline.tiling import tile_facts, tile_problems, tile_values, tiled_scene
+
+if TYPE_CHECKING:
+    from gspc.pipeline.breakdown import Breakdown
+    from gspc.pipeline.rates import Rate
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,12 @@ def inspect(
         return _inspect_scene(found)
     result = _inspect_stream(found)
     if rates:
+        from gspc.pipeline.rates import symbol_rates
+
         result = replace(result, rates=symbol_rates(found, threads, max_memory))
     if levels:
+        from gspc.pipeline.breakdown import break_down
+
         result = replace(result, breakdown=break_down(found, threads=threads, max_memory=max_memory))
     return result
 
@@ -200,6 +204,8 @@ def _problems(stream: StreamInfo) -> tuple[str, ...]:
 
 def _inspect_splats(source: Source, *, rates: bool, levels: bool) -> Inspection:
     """What other tools' Gaussians are like; the file counts as one level."""
+    from gspc.pipeline.plain import plain_facts, plain_values, read_plain, refuse_scene_options
+
     refuse_scene_options(source.name, (("--rates", rates), ("--levels", levels)))
     splats = read_plain(source)
     size = len(source.data)
@@ -220,6 +226,8 @@ def _inspect_splats(source: Source, *, rates: bool, levels: bool) -> Inspection:
 
 def _inspect_tiles(source: Source, *, rates: bool, levels: bool, check: bool) -> Inspection:
     """What an index says of its tiles, and what is wrong with their files."""
+    from gspc.pipeline.tiling import tile_facts, tile_problems, tile_values, tiled_scene
+
     if rates or levels:
         option = "--rates" if rates else "--levels"
         raise UsageError(f"is an index of tiles; {option} takes one of their streams", source=source.name)

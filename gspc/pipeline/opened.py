@@ -11,22 +11,25 @@ from gspc.pipeline.coding import as_stream, restore
 from gspc.pipeline.exporting import placed, representable
 from gspc.pipeline.plain import PlainScene, drawing, plain_scene
 from gspc.pipeline.source import Given, Source, naming, refuse_splats, source_of
+from gspc.pipeline.tiling import tiled_scene
 from gspc.pipeline.views import choose_cameras
 
 if TYPE_CHECKING:
     from gspc.rendering.frames import Drawing
     from gspc.scene import U8, Camera, DecodedScene, Frame, Gaussians
     from gspc.splats import Splats
+    from gspc.tiles import TiledScene
 
 Size: TypeAlias = int | tuple[int, int] | str  # width, both sides, or as --size takes it
 
 
 @dataclass(frozen=True)
 class Scene(Source):
-    """An opened file: a stream, a decoded scene, a model, or splats of another tool.
+    """An opened file: a stream, a decoded scene, a model, an index of tiles, or splats of another tool.
 
     Every function of gspc takes it in place of a path. Nothing is decoded before it is asked for, and nothing
-    twice. A model is compressed first: it looks as its stream will.
+    twice. A model is compressed first: it looks as its stream will. Of tiles a picture decodes those that it
+    shows; arrays are had of their streams, one by one.
 
     >>> import gspc
     >>> scene = gspc.open("scene.pcgs")
@@ -35,6 +38,8 @@ class Scene(Source):
     >>> scene.level(1).render(scene.cameras[0]).shape
     (48, 64, 3)
     """
+
+    upto: int | None = None  # level of an index's tiles; None for the last
 
     @cached_property
     def _stream(self) -> Source:
@@ -45,12 +50,25 @@ class Scene(Source):
         return plain_scene(self)
 
     @cached_property
+    def _tiled(self) -> TiledScene:
+        return tiled_scene(self, upto=self.upto)
+
+    @property
+    def _views(self) -> PlainScene | TiledScene | DecodedScene:
+        """What suggests cameras."""
+        if self.kind == "tiles":
+            return self._tiled
+        return self._plain if self.kind == "splats" else self.decoded
+
+    @cached_property
     def _drawings(self) -> dict[str, Drawing]:
         return {}
 
     @cached_property
     def levels(self) -> int:
         """Whole levels that are here; 1 for decoded scenes and splats. Raises InputError, BitstreamError."""
+        if self.kind == "tiles":
+            return self._tiled.level
         if self._stream.kind != "pcgs":
             return 1
         from gspc.format import describe
@@ -68,9 +86,12 @@ class Scene(Source):
         >>> len(scene.level(1).data) < len(scene.level(2).data) == len(scene.data)
         True
         """
-        refuse_splats(self, "has no levels")
+        if self.kind != "tiles":
+            refuse_splats(self, "has no levels")
         if not 1 <= level <= self.levels:
             raise UsageError(f"has {self.levels} levels; there is no level {level}", source=self.name)
+        if self.kind == "tiles":
+            return replace(self, upto=level)
         if self._stream.kind != "pcgs":
             return self
         from gspc.codec import truncate_levels
@@ -91,7 +112,7 @@ class Scene(Source):
     @property
     def cameras(self) -> tuple[Camera, ...]:
         """Suggested views; for splats, which suggest none, views from a circle around them."""
-        return self._plain.cameras if self.kind == "splats" else self.decoded.cameras
+        return self._views.cameras
 
     def camera(self, view: str | int = 0, *, size: Size | None = None) -> Camera:
         """A suggested view by its name or number, on request resized to a width or to (width, height).
@@ -103,9 +124,8 @@ class Scene(Source):
         >>> camera.width, camera.height
         (32, 24)
         """
-        scene = self._plain if self.kind == "splats" else self.decoded
         with naming(self.name):
-            return choose_cameras(scene, view=str(view), size=_size_text(size))[0]
+            return choose_cameras(self._views, view=str(view), size=_size_text(size))[0]
 
     def gaussians(self, camera: Camera) -> Gaussians:
         """All Gaussians as they look from the place of a camera, in or out of its picture. Both are in the
@@ -170,12 +190,15 @@ class Scene(Source):
 
     def _drawing(self, device: str) -> Drawing:
         if device not in self._drawings:
-            from gspc.rendering import Renderer
-
-            plain = self.kind == "splats"
-            made = drawing(self._plain, device) if plain else Renderer(self.decoded, device)
-            self._drawings[device] = made
+            self._drawings[device] = self._made(device)
         return self._drawings[device]
+
+    def _made(self, device: str) -> Drawing:
+        from gspc.rendering import Renderer
+
+        if self.kind == "tiles":
+            return self._tiled.renderer(device)
+        return drawing(self._plain, device) if self.kind == "splats" else Renderer(self.decoded, device)
 
 
 def _in_user_coordinates(found: Gaussians, frame: Frame) -> Gaussians:
@@ -203,7 +226,8 @@ def _size_text(size: Size | None) -> str | None:
 def open(source: Given) -> Scene:
     """Opens a file by its path, or its content if bytes are given; what it is shows in its content.
 
-    Raises InputError for anything that is neither a stream, a decoded scene, a model nor splats.
+    Raises InputError for anything that is neither a stream, a decoded scene, a model, an index of tiles nor
+    splats.
 
     >>> import gspc
     >>> scene = gspc.open("scene.pcgs")

@@ -30,8 +30,10 @@ def symbol_rates(source: Source, threads: int, max_memory: int) -> tuple[Rate, .
 
     with naming(source.name):
         stream = describe(source.data)
-        limits = {"threads": threads, "max_memory": max_memory}
-        levels = [decode_symbols(source.data, level, **limits) for level in range(1, stream.whole_levels + 1)]
+        levels = [
+            decode_symbols(source.data, level, threads=threads, max_memory=max_memory)
+            for level in range(1, stream.whole_levels + 1)
+        ]
     found = []
     for level, symbols in enumerate(levels, start=1):
         counts = _counts(stream.header.shape, levels[level - 2] if level > 1 else None, symbols)

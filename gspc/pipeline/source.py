@@ -45,11 +45,12 @@ Given: TypeAlias = Union[Source, bytes, str, "os.PathLike[str]"]
 
 
 @contextmanager
-def naming(name: str) -> Iterator[None]:
-    """Gives errors that do not know yet which input they are about its name."""
+def naming(name: str, kind: type[GspcError] = GspcError) -> Iterator[None]:
+    """Gives errors that do not know yet which input they are about its name; only those of a `kind` where
+    others can be about something else."""
     try:
         yield
-    except GspcError as error:
+    except kind as error:
         if error.source is not None:
             raise
         raise type(error)(error.problem, source=name) from error
@@ -114,8 +115,8 @@ def refuse_splats(source: Source, what: str) -> None:
     `what` is what was asked for."""
     if source.kind == "tiles":
         raise InputError(
-            "is an index of tiles; gspc render, inspect-bitstream and export take it as a whole, other "
-            "commands and --region its streams",
+            "is an index of tiles; gspc render, inspect-bitstream and export take it as a whole, what else "
+            "there is takes its streams",
             source=source.name,
         )
     if source.kind == "splats":

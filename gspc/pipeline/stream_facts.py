@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 from gspc.format import StreamInfo
 from gspc.format.limits import CHUNK_HEADER_BYTES
 from gspc.format.shape import TRIT_WORDS, StreamShape
-from gspc.switches import made_with
 
 SCALE = struct.Struct("<d")
 CODER_NAMES = {"lanes": "32-lane rANS", "torchac": "torchac"}
+
+
+def made_with(metadata: Mapping[str, str]) -> str:
+    """'preset pcgs, features=16' from what a fit wrote into a model; empty where it does not say."""
+    name, switches = (metadata.get(key, "") for key in ("preset", "switches"))
+    return f"preset {name}" + (f", {switches}" if switches else "") if name else ""
 
 
 def stream_facts(data: bytes, stream: StreamInfo) -> tuple[tuple[str, str], ...]:

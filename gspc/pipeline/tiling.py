@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gspc.config import DataOptions
 from gspc.errors import InputError, UsageError
 from gspc.format.limits import MAX_MEMORY
+from gspc.pipeline.coding import region_of
 from gspc.pipeline.results import File
-from gspc.pipeline.source import Source, naming, read_bytes
+from gspc.pipeline.source import TILES, Source, naming, read_bytes
 
 if TYPE_CHECKING:
+    from gspc.config import DataOptions
     from gspc.scene import Note
     from gspc.tiles import SplitReport, TiledScene, TileIndex
 
+MOST_MARK = 256  # bytes at the beginning of an index that tell what it is
 Name = str | os.PathLike[str]
 
 
@@ -35,21 +37,29 @@ def split_tiles(
     *,
     grid: tuple[int, int] = (2, 2),
     data: DataOptions | None = None,
+    coarse: Name | None = None,
     force: bool = False,
     dry_run: bool = False,
 ) -> SplitReport:
     """Splits a scene into `grid` (columns, rows) blocks of its ground plane and writes each as a folder that
     `fit` takes, below `output`, whole or not at all; with `dry_run` only says what it would write.
 
-    `data.hold` leaves every hold-th photograph out of all tiles; by default none. `force` replaces a folder
-    of tiles and nothing else. Raises InputError, OutputError, and BackendError where lenses take pycolmap and
-    it is missing.
+    `coarse` is a model of the whole scene, from which the fits of all tiles start and whose networks, grid
+    and lattice they share. `data.hold` leaves every hold-th photograph out of all tiles; by default none.
+    `force` replaces a folder of tiles and nothing else. Raises InputError, OutputError, and BackendError
+    where lenses take pycolmap and it is missing.
     """
+    from gspc.config import DataOptions
     from gspc.tiles import split_scene
 
     options = data or DataOptions(hold=0)
     return split_scene(
-        Path(scene), None if dry_run else Path(output), grid=grid, options=options, force=force
+        Path(scene),
+        None if dry_run else Path(output),
+        grid=grid,
+        options=options,
+        coarse=None if coarse is None else Path(coarse),
+        force=force,
     )
 
 
@@ -99,10 +109,15 @@ def tiled_scene(
     upto: int | None = None,
     threads: int = 0,
     max_memory: int = MAX_MEMORY,
+    region: Sequence[float] | None = None,
     on_note: Callable[[Note], None] = lambda note: None,
 ) -> TiledScene:
-    """The scene of an index, of which nothing is decoded yet; `on_note` hears where a picture had to be drawn
-    coarser to keep to `max_memory`. Raises UsageError for a level that no tile has, InputError."""
+    """The scene of an index, of which nothing is decoded yet. Of a `region` (x0, y0, z0, x1, y1, z1 in the
+    user's coordinates) only the anchors inside are there. `on_note` hears where a picture had to be drawn
+    coarser to keep to `max_memory`.
+
+    Raises UsageError for a level that no tile has and a region where no tile is, InputError.
+    """
     from gspc.tiles import TiledScene, read_index
 
     with naming(source.name):
@@ -112,8 +127,24 @@ def tiled_scene(
             raise InputError("is an index of tiles, which lie beside its file: give the file's name")
         if upto is not None and upto > index.levels:
             raise UsageError(f"its tiles have {index.levels} levels; there is no level {upto}")
-    scene = TiledScene(index, folder.parent, upto, threads, max_memory)
-    return replace(scene, on_note=on_note)
+        scene = TiledScene(
+            index, folder.parent, upto, threads, max_memory, region_of(region), on_note=on_note
+        )
+        if not scene.chosen.any():
+            raise UsageError("has no tiles in this region")
+    return scene
+
+
+def is_tiles(name: object) -> bool:
+    """Whether a file of this name is an index of tiles."""
+    if not isinstance(name, str | os.PathLike):
+        return False
+    path = Path(name)
+    try:
+        with path.open("rb") as file:
+            return path.is_file() and TILES.match(file.read(MOST_MARK)) is not None
+    except (OSError, ValueError):
+        return False  # whoever reads it says what is wrong
 
 
 def refuse_options(source: Source, options: Sequence[tuple[str, bool]]) -> None:

@@ -60,20 +60,31 @@ def fit(
     photographs = load_views(scene, data_now, seed=options.seed, device=options.device)
     for note in photographs.notes:
         observer.message(f"warning: {note.text}" if note.warning else note.text)
-    made = noted(data, photographs) | _of_tile(scene)
+    options = replace(options, coarse=options.coarse or _coarse(scene))
+    made = noted(data, photographs) | _of_tile(scene, options.coarse)
     result = train(photographs, output, replace(options, metadata={**made, **options.metadata}), observer)
     if data.cache is None:
         shutil.rmtree(beside, ignore_errors=True)
     return result if options.target_size is None else _compared(result, options.target_size, observer)
 
 
-def _of_tile(scene: Path) -> dict[str, str]:
-    """The metadata of a model of a tile: which block of a larger scene its streams are to hold."""
+def _coarse(scene: Path) -> Path | None:
+    """The model that gspc tile said the fit of its folder starts from."""
+    from gspc.tiles import coarse_of_folder
+
+    return coarse_of_folder(scene)
+
+
+def _of_tile(scene: Path, coarse: Path | None) -> dict[str, str]:
+    """The metadata of a model of a tile: which block of a larger scene its streams are to hold, and which
+    coarse model it was started from."""
     from gspc.format.tile import KEY
-    from gspc.tiles import tile_of_folder
+    from gspc.tiles import COARSE_KEY, tile_of_folder
+    from gspc.train.coarse import digest_of
 
     tile = tile_of_folder(scene)
-    return {} if tile is None else {KEY: tile.to_text()}
+    found = {} if tile is None else {KEY: tile.to_text()}
+    return found if coarse is None else found | {COARSE_KEY: digest_of(coarse)}
 
 
 def _compared(result: FitResult, target: int, observer: FitObserver) -> FitResult:

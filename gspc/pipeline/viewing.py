@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gspc.errors import InputError, OutputError
+from gspc.errors import InputError, OutputError, UsageError
 from gspc.pipeline.results import File
 from gspc.pipeline.source import Given, Source, source_of
 
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from gspc.pipeline.coding import Compressed
     from gspc.viewer.server import PageServer
 
+MOST_TILES, MOST_BYTES = 256, 1 << 30  # of an index that is shown: all of it is held in memory
 ADVICE = {
     "model": "is a model; compress it first: gspc compress model.pt -o scene.pcgs",
     "scene": "is a decoded scene, which has no levels any more; give the .pcgs stream that it was made of",
+    "tiles": "is an index of tiles, and a page shows one stream; give that of a tile, or use gspc view",
     "splats": "is a splat of another tool; make a stream of it first: gspc fit FILE -o model.pt, then gspc "
     "compress model.pt -o scene.pcgs",
 }
@@ -65,15 +67,42 @@ class Site:
 
 
 def site(source: Given, *, upto: int | None = None) -> Site:
-    """A stream and its viewer as files for any web server; `upto` leaves out later levels.
+    """A stream and its viewer as files for any web server; `upto` leaves out later levels. Of an index of
+    tiles a map, from which each tile's page is reached.
 
     Raises UsageError, InputError for what is no stream, BitstreamError.
     """
     from gspc.viewer import site as files_of
 
     data = source_of(source)
+    if data.kind == "tiles":
+        return _map(data, upto)
     made = _stream(data, upto)
     return Site(files_of(_title(data), made.data), made.levels, made.warnings)
+
+
+def _map(source: Source, upto: int | None) -> Site:
+    """The site of an index: a folder for each tile, with its own viewer, and a map of them."""
+    from gspc.pipeline.tiling import tiled_scene
+    from gspc.tiles import map_page, read_tile
+    from gspc.viewer import site as files_of
+
+    scene = tiled_scene(source, upto=upto)
+    tiles, level = scene.index.tiles, scene.level
+    if len(tiles) > MOST_TILES or scene.index.total(level).size > MOST_BYTES:
+        raise UsageError(
+            f"has {len(tiles):,} tiles of {scene.index.total(level).size:,} bytes, and a page shows up to "
+            f"{MOST_TILES} of {MOST_BYTES:,}; give the stream of a tile",
+            source=source.name,
+        )
+    folders = [f"tile-{number}" for number in range(1, len(tiles) + 1)]
+    links = [f"{folder}/index.html" for folder in folders]
+    files = {"index.html": map_page(scene.index, _title(source), links, level)}
+    for folder, tile in zip(folders, tiles, strict=True):
+        data = Source(tile.file, "pcgs", read_tile(tile, scene.folder, level), "pcgs")
+        made = _stream(data, min(level, len(tile.levels)))
+        files |= {f"{folder}/{name}": part for name, part in files_of(tile.name, made.data).items()}
+    return Site(files, level)
 
 
 def page_server(files: Mapping[str, bytes], port: int = 0) -> PageServer:
@@ -113,6 +142,7 @@ def _write_folder(folder: Path, pages: Mapping[str, bytes]) -> None:
         old = made.with_suffix(".old")
         try:
             for name, content in pages.items():
+                (made / name).parent.mkdir(exist_ok=True)
                 (made / name).write_bytes(content)
             made.chmod(0o777 & ~_umask())
             if folder.exists():

@@ -41,6 +41,7 @@ PIXEL = 12  # bytes
 ROUNDS = 3  # over the pictures, to match colors
 
 Progress = Callable[[int, int], None]  # done, all
+Sight = Callable[[Camera, F32], None]  # a camera of the scene, and its picture [H, W, 3]
 
 
 def bake(
@@ -48,13 +49,14 @@ def bake(
     degree: int = 3,
     on_step: Progress | None = None,
     *,
+    on_picture: Sight | None = None,
     max_memory: int = MAX_MEMORY,
 ) -> Splats:
     """Plain Gaussians that look like the scene from its suggested cameras, harmonics of `degree` (0 to 3).
 
-    A Gaussian that is there for no camera is left out. `on_step` hears of progress. Raises InputError for a
-    scene without cameras or Gaussians and where more than `max_memory` bytes are needed, BackendError without
-    the kernels.
+    A Gaussian that is there for no camera is left out. `on_step` hears of progress, `on_picture` of each
+    picture of the scene that had to be drawn in its full size. Raises InputError for a scene without cameras
+    or Gaussians and where more than `max_memory` bytes are needed, BackendError without the kernels.
     """
     if not scene.cameras:
         raise InputError("suggests no cameras to bake for; compress the model again from its photographs")
@@ -69,6 +71,9 @@ def bake(
 
     budget = _budget(scene, cameras, max_memory)
     seen = _look(scene, cameras, step, budget)
+    for camera, picture in zip(cameras, seen.pictures, strict=True):
+        if on_picture is not None and picture.shape[:2] == (camera.height, camera.width):
+            on_picture(camera, picture)
     starts = range(0, len(scene.anchors), CHUNK)
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         parts = list(pool.map(lambda start: _fit_chunk(scene, cameras, seen, start, degree), starts))
@@ -134,7 +139,7 @@ def _look(scene: DecodedScene, cameras: Sequence[Camera], step: Callable[[], Non
         drawn = draw(shown, camera, scene.background, budget)
         ones = np.zeros_like(drawn.picture)
         ones[..., 0] = 1
-        pixels[number, column[index]] = drawn.gradients(ones).colors[:, 0]
+        pixels[number, column[index]] = drawn.color_gradients(ones)[:, 0]
         pictures.append(drawn.picture)
         step()
     return _Seen(pictures, pixels, in_view, column)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -39,6 +39,22 @@ class Drawn:
             return arrays.rasterize_backward(
                 self.raster, *shapes, self.shown.opacities, self.shown.colors, np.ascontiguousarray(picture)
             )
+
+    def color_gradients(self, picture: F32) -> F32:  # [M, 3]
+        """Gradients by the colors alone, for less work. Raises InputError."""
+        with self.budget.drawing(self.name):
+            return arrays.rasterize_backward_colors(self.raster, np.ascontiguousarray(picture))
+
+    def repainted(self, colors: F32) -> Drawn:
+        """The same Gaussians in other colors [M, 3]; from here on gradients are those of the new picture."""
+        raster = arrays.repaint(self.raster, colors)
+        return replace(self, raster=raster, shown=replace(self.shown, colors=colors))
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory that it takes, at most."""
+        held: int = self.raster.state.bytes
+        return held
 
 
 def draw(

@@ -179,7 +179,7 @@ def _local(node: dict[str, Any]) -> F64:
             turn = np.eye(3) + 2 * w * cross + 2 * cross @ cross
             matrix[:3, :3] = turn * np.array(node.get("scale", [1, 1, 1]), np.float64)
             matrix[:3, 3] = node.get("translation", [0, 0, 0])
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise InputError("has a node whose matrix makes no sense; get the file again") from None
     if not np.isfinite(matrix).all():
         raise InputError("has a node whose matrix makes no sense; get the file again")

@@ -47,14 +47,15 @@ def rotate(sh: F32, matrix: F64) -> F32:  # [M, C, 3], [3, 3] -> [M, C, 3]
     Degrees do not mix under rotation (Wigner), so each one's matrix follows from the values of its basis
     along a few fixed directions, before and after.
     """
-    result = np.array(sh, np.float32)
     degree = round(sh.shape[1] ** 0.5) - 1
     before, after = basis(_DIRECTIONS, degree), basis(_DIRECTIONS @ matrix, degree)
+    mixing = np.eye(sh.shape[1], dtype=np.float32)
     for l in range(1, degree + 1):
         rows = slice(l * l, (l + 1) ** 2)
-        mixing = np.linalg.lstsq(before[:, rows], after[:, rows], rcond=None)[0]  # [2l + 1, 2l + 1]
-        result[:, rows] = np.einsum("ij,mjc->mic", mixing, sh[:, rows])
-    return result
+        mixing[rows, rows] = np.linalg.lstsq(before[:, rows], after[:, rows], rcond=None)[0]
+    # One product of two matrices takes a tenth of the time of a product for each Gaussian and degree.
+    mixed = sh.transpose(0, 2, 1).reshape(-1, len(mixing)) @ mixing.T
+    return np.ascontiguousarray(mixed.reshape(len(sh), 3, -1).transpose(0, 2, 1), np.float32)
 
 
 def sphere(count: int) -> F64:  # [count, 3]

@@ -1,7 +1,7 @@
 """Scenes larger than a machine: split into tiles, fitted one by one, joined by an index and drawn as one."""
 
 from gspc.tiles.drawing import TiledScene, TileRenderer
-from gspc.tiles.folders import Block, SplitReport, split_scene, tile_of_folder
+from gspc.tiles.folders import Block, SplitReport, coarse_of_folder, split_scene, tile_of_folder
 from gspc.tiles.index import (
     TileEntry,
     TileIndex,
@@ -12,9 +12,11 @@ from gspc.tiles.index import (
     tile_size,
     write_index,
 )
-from gspc.tiles.join import united
+from gspc.tiles.join import COARSE_KEY, united
+from gspc.tiles.map import map_page
 
 __all__ = [
+    "COARSE_KEY",
     "Block",
     "SplitReport",
     "TileEntry",
@@ -22,6 +24,8 @@ __all__ = [
     "TileLevel",
     "TileRenderer",
     "TiledScene",
+    "coarse_of_folder",
+    "map_page",
     "read_index",
     "read_tile",
     "split_scene",

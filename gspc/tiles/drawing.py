@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gspc.codec import decode
+from gspc.codec import Region, decode
 from gspc.errors import BitstreamError, GspcError, InputError
 from gspc.format import limits
 from gspc.format.tile import PLAN
@@ -49,13 +49,15 @@ class Drawn:
 
 @dataclass(frozen=True)
 class TiledScene:
-    """An index to be drawn, at level `upto` or as fine as tiles are, within `max_memory` bytes."""
+    """An index to be drawn, at level `upto` or as fine as tiles are, within `max_memory` bytes; of a `region`
+    its anchors alone."""
 
     index: TileIndex
     folder: Path
     upto: int | None = None
     threads: int = 0
     max_memory: int = limits.MAX_MEMORY
+    region: Region | None = None
     on_note: Say = field(default=lambda note: None, compare=False)
 
     @property
@@ -71,12 +73,13 @@ class TiledScene:
     @property
     def points(self) -> F64:  # [2 n, 3]
         """Corners of the tiles' anchors in the user's coordinates: where the scene is."""
-        ends = [end for tile in self.index.tiles for end in (tile.floor, tile.ceiling)]
+        tiles = [tile for tile, there in zip(self.index.tiles, self.chosen, strict=True) if there]
+        ends = [end for tile in tiles for end in (tile.floor, tile.ceiling)]
         return self.index.frame.to_user(np.array(ends))
 
     def decode(self, number: int, level: int, max_memory: int | None = None) -> DecodedScene:
-        """A tile at a level, of which no more is read, within `max_memory` bytes (None: all that the scene
-        may take). Raises InputError, BitstreamError."""
+        """A tile at a level, or its anchors in the region, within `max_memory` bytes (None: those that the
+        scene may take). No more is read than it takes. Raises InputError, BitstreamError."""
         entry = self.index.tiles[number]
         row = entry.level(level)
         data = read_tile(entry, self.folder, level)
@@ -93,7 +96,18 @@ class TiledScene:
                 f"{self.folder / entry.file}: is not the stream that its index was made of; run gspc join "
                 "again"
             )
-        return scene
+        return scene if self.region is None else self.region.crop(scene)
+
+    @cached_property
+    def chosen(self) -> NDArray[np.bool_]:  # [tiles]
+        """The tiles that can have anchors in the region."""
+        tiles = self.index.tiles
+        if self.region is None:
+            return np.ones(len(tiles), np.bool_)
+        corners = self.index.frame.to_canonical(self.region.corners)
+        floor, ceiling = (np.array([getattr(tile, end) for tile in tiles]) for end in ("floor", "ceiling"))
+        slack = 1e-6 * np.abs(corners).max()  # of rounding
+        return ((floor <= corners.max(axis=0) + slack) & (ceiling >= corners.min(axis=0) - slack)).all(axis=1)
 
     def renderer(self, device: str = "cpu") -> TileRenderer:
         """What draws it. Raises BackendError."""
@@ -135,7 +149,7 @@ class TiledScene:
         """The tiles that can touch a picture, nearest first, and the level of each: the one asked for, but a
         level less for the farthest, and so on, until all fit into memory. `camera` is in the index's frame.
         Raises BitstreamError where even level 1 of all does not fit."""
-        seen = np.flatnonzero(visible_balls(self.bounds, camera))
+        seen = np.flatnonzero(visible_balls(self.bounds, camera) & self.chosen)
         away = np.linalg.norm(self.bounds.anchors[seen][:, PLAN] - camera.center[list(PLAN)], axis=1)
         numbers = seen[np.argsort(away, kind="stable")]
 

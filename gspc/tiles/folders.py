@@ -26,6 +26,7 @@ from gspc.tiles.sources import Picture, Sources, read_sources
 
 FORMAT, VERSION = "gspc-tile", 1
 FILE = "tile.json"
+COARSE = "coarse.pt"  # in a tile's folder, a link: the model of the whole scene that its fit starts from
 MOST_BYTES = 1 << 20  # of a tile.json
 FEWEST = 2  # photographs of a block; a scene needs as many
 
@@ -79,16 +80,20 @@ def split_scene(
     *,
     grid: tuple[int, int] = (2, 2),
     options: DataOptions | None = None,
+    coarse: Path | None = None,
     force: bool = False,
 ) -> SplitReport:
     """Splits the scene at `path` into `grid` blocks and writes them to the folder `output`, whole or not at
-    all; writes nothing where that is None. Raises InputError, BackendError, OutputError."""
+    all; writes nothing where that is None. `coarse`: the model that the fits of all blocks start from. Raises
+    InputError, BackendError, OutputError."""
+    if coarse is not None and not coarse.is_file():
+        raise InputError(f"{coarse}: no such file; name a model of the whole scene, the output of gspc fit")
     if output is not None:
         _check_output(output, path, force=force)
     sources = read_sources(path, options or DataOptions(hold=0))
     blocks = _blocks(path, sources, grid)
     if output is not None:
-        _write(output, sources, blocks)
+        _write(output, sources, blocks, coarse)
     count = len(sources.pictures)
     points = len(sources.cloud.positions)
     return SplitReport(sources.name, grid, count, sources.held_out, points, blocks, sources.notes)
@@ -148,13 +153,16 @@ def _check_output(output: Path, scene: Path, *, force: bool) -> None:
             raise OutputError(f"{stray}: is no tile and would be lost; move it or name another folder")
 
 
-def _write(output: Path, sources: Sources, blocks: Sequence[Block]) -> None:
+def _write(output: Path, sources: Sources, blocks: Sequence[Block], coarse: Path | None) -> None:
     """All folders beside their place first, then one rename."""
     temporary = output.with_name(f".{output.name}.{secrets.token_hex(4)}.part")
     with writing(output):
         try:
             for block in blocks:
-                _write_block(temporary / block.tile.name, output.resolve() / block.tile.name, sources, block)
+                folder, place = temporary / block.tile.name, output.resolve() / block.tile.name
+                _write_block(folder, place, sources, block)
+                if coarse is not None:
+                    _link(folder, place, Path(COARSE), coarse)
             _replace(output, temporary)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -234,6 +242,12 @@ def _four(picture: Picture) -> tuple[float, float, float, float]:
 def _three(picture: Picture) -> tuple[float, float, float]:
     x, y, z = (float(value) for value in picture.pose[:3, 3])
     return x, y, z
+
+
+def coarse_of_folder(scene: Path) -> Path | None:
+    """The coarse model that the fit of a tile's folder starts from; None where it starts from its points."""
+    file = scene / COARSE
+    return file if (scene / FILE).is_file() and (file.is_symlink() or file.is_file()) else None
 
 
 def tile_of_folder(scene: Path) -> Tile | None:

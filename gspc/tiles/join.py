@@ -17,6 +17,7 @@ from gspc.rendering.culling import CUTOFF, anchor_bounds
 from gspc.scene import F64, Camera, DecodedScene
 from gspc.tiles.index import MAX_TILES, TileEntry, TileIndex, TileLevel, Triple, spread_evenly
 
+COARSE_KEY = "coarse"  # of a stream's metadata: which coarse model its tile was fitted from
 SAME = 1e-6  # of a background's colors
 
 
@@ -28,6 +29,7 @@ class Joined:
     background: Triple
     cameras: tuple[Camera, ...]
     entry: TileEntry
+    coarse: str = ""  # what tells its coarse model apart; empty where it had none
 
 
 @dataclass
@@ -78,7 +80,7 @@ def read_tile_stream(data: bytes, file: str, *, threads: int, max_memory: int) -
         reach=measured.reach,
         levels=tuple(rows),
     )
-    return Joined(tile, scene.background, scene.cameras, entry)
+    return Joined(tile, scene.background, scene.cameras, entry, scene.metadata.get(COARSE_KEY, ""))
 
 
 def _tile_of(scene: DecodedScene) -> Tile:
@@ -117,6 +119,11 @@ def _check_alike(first: Joined, other: Joined) -> None:
         raise InputError(
             f"{other.entry.file}: is a tile of another scene than {first.entry.file}, or of another run of "
             "gspc tile: their frames differ"
+        )
+    if first.coarse != other.coarse:
+        raise InputError(
+            f"{other.entry.file}: was fitted from another coarse model than {first.entry.file}, or one of "
+            "them from none; fit all folders of one gspc tile run"
         )
     if not np.allclose(first.background, other.background, rtol=0, atol=SAME):
         raise InputError(

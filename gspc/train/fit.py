@@ -28,6 +28,7 @@ from gspc.rendering.frames import to_uint8, write_png
 from gspc.rendering.rasterizer import Backend, choose_backend
 from gspc.scene import Frame, SceneData, View
 from gspc.train import checkpoint
+from gspc.train.coarse import SHARED, Coarse
 from gspc.train.gauges import StepReport
 from gspc.train.guards import FEWEST_ANCHORS, most_anchors, open_first_level, told_of_full_gpu
 from gspc.train.initialize import initial_model
@@ -129,10 +130,11 @@ class _Silent:
 def _fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserver) -> FitResult:
     started = time.monotonic()
     backend = choose_backend(device_of_rank(options.device))
-    framed = prepared(scene)
+    coarse = Coarse.load(options.coarse) if options.coarse is not None else None
+    framed = prepared(scene, coarse.frame if coarse is not None else None)
     with threads(options.threads), seeded(options.seed, backend.device), joined(backend.device) as ranks:
         with told_of_full_gpu():
-            run = _Run(framed, scene, output, options, observer, backend, ranks)
+            run = _Run(framed, scene, output, options, observer, backend, ranks, coarse)
             run.train()
             held_out = run.judge()
         trained = _trained(run, scene, framed.frame, options)
@@ -187,7 +189,9 @@ class _Run:
         observer: FitObserver,
         backend: Backend,
         ranks: Ranks,
+        coarse: Coarse | None = None,
     ) -> None:
+        self.coarse = coarse
         self.options, self.observer, self.output = options, observer, output
         self.ranks = ranks
         self.checkpoint = checkpoint_path(output)
@@ -218,7 +222,9 @@ class _Run:
         """A trainer of a new model, or of the checkpoint's."""
         options, recipe = self.options, self.options.recipe
         shape = ModelShape.of(recipe, options.level_count, options.weights)
-        if saved is None:
+        if saved is None and self.coarse is not None:
+            model = self.coarse.start(framed.scene, shape)
+        elif saved is None:
             reference = recipe.representation.grid == "reference"
             for note in framed.notes():
                 self.observer.message(note)
@@ -234,7 +240,9 @@ class _Run:
             model.heads.logits = fused_heads(*sizes)
         schedule = Schedule.of(recipe, self.iterations)
         limits = options.max_anchors, options.target_size, options.gpu_memory
-        return Trainer(framed.scene, model, schedule, backend, recipe, *limits, self.ranks)
+        trainer = Trainer(framed.scene, model, schedule, backend, recipe, *limits, self.ranks)
+        trainer.frozen = SHARED if self.coarse is not None else trainer.frozen
+        return trainer
 
     def train(self) -> None:
         """All iterations that are left."""

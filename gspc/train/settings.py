@@ -10,6 +10,7 @@ from gspc.config import FitOptions
 from gspc.errors import InputError
 from gspc.recipe import value_text
 from gspc.scene import SceneData, View
+from gspc.train.coarse import digest_of
 
 COLORS = {(0.0, 0.0, 0.0): "black", (1.0, 1.0, 1.0): "white"}
 
@@ -31,6 +32,8 @@ def run_settings(scene: SceneData, options: FitOptions, iterations: int, ranks: 
         "background": COLORS.get(scene.background) or " ".join(map(value_text, scene.background)),
         "number of training views": len(scene.train),
     }
+    if options.coarse is not None:
+        found["coarse model"] = digest_of(options.coarse)
     if ranks > 1:
         found["ranks"] = ranks
     for view in scene.train:

@@ -96,6 +96,7 @@ class Trainer:
         self.statistics = Statistics.empty(self.model)
         self.order: list[int] = []  # views left of this pass over all of them
         self.iteration = 0
+        self.frozen: frozenset[str] = frozenset()  # parameter groups that stay as they are
         self.gauges = Gauges(self.device)
         self.shots = Shots(scene.train, scene.background, self.device, photo_budget(self.device, gpu_memory))
         self.pruned = 0  # anchors removed because their masks closed
@@ -237,6 +238,8 @@ class Trainer:
     def _set_learning_rates(self) -> None:
         for group in self.optimizer.param_groups:
             rate = self.schedule.learning_rate(group["name"], self.iteration) * self.ranks.rate_scale
+            if group["name"] in self.frozen:
+                rate = 0.0
             group["lr"] = rate * self.schedule.mask_scale if group["name"] == "masks" else rate
 
     @torch.no_grad()

@@ -114,6 +114,33 @@ std::tuple<Array, Array, Array, Array, Array, Array> backward(const std::shared_
   return {means_grad, quats_grad, scales_grad, opacities_grad, colors_grad, means2d_grad};
 }
 
+std::tuple<Array, Array> repaint(const std::shared_ptr<State>& state, const Matrix& colors,
+                                 Timings* timings) {
+  if (static_cast<std::int64_t>(colors.shape(0)) != state->count || colors.shape(1) != 3)
+    throw nb::value_error("rasterize: colors [M,3] of the same Gaussians expected");
+  const auto w = static_cast<std::size_t>(state->view.width),
+             h = static_cast<std::size_t>(state->view.height);
+  auto [image, image_data] = pooled_array<float>({h, w, 3});
+  auto [alpha, alpha_data] = pooled_array<float>({h, w});
+  {
+    nb::gil_scoped_release release;
+    gspc::raster::repaint(*state, colors.data(), image_data, alpha_data, timings);
+  }
+  return {image, alpha};
+}
+
+Array backward_colors(const std::shared_ptr<State>& state, const Image& grad_image, Timings* timings) {
+  if (grad_image.shape(0) != static_cast<std::size_t>(state->view.height) ||
+      grad_image.shape(1) != static_cast<std::size_t>(state->view.width) || grad_image.shape(2) != 3)
+    throw nb::value_error("rasterize backward: grad_image [H,W,3] expected");
+  auto [colors, colors_data] = pooled_array<float>({static_cast<std::size_t>(state->count), 3});
+  {
+    nb::gil_scoped_release release;
+    gspc::raster::backward_colors(*state, grad_image.data(), colors_data, timings);
+  }
+  return colors;
+}
+
 nb::list parts_of(const Timings& timings) {
   constexpr const char* kNames[] = {"projection", "sorting",           "binning",
                                     "blending",   "blending backward", "projection backward"};
@@ -141,6 +168,7 @@ void bind_raster(nb::module_& m) {
             return n;
           },
           "(Gaussian, block of pixels) pairs that contributed to the image")
+      .def_ro("bytes", &State::held, "of memory that it and its pictures take, at most")
       .def_prop_ro("tiles", [](const State& s) { return s.tiles_x * s.tiles_y; });
   nb::class_<Timings>(m, "RasterTimings", "Collects the times of the calls that it is given to.")
       .def(nb::init<>())
@@ -156,6 +184,11 @@ void bind_raster(nb::module_& m) {
         "grad_image"_a, "grad_alpha"_a.none(), "timings"_a = nb::none(),
         "Gradients by means, quats, scales, opacities, colors and by means in pixels [M, 2], from grad_image "
         "[H, W, 3] and grad_alpha [H, W].");
+  m.def("raster_repaint", &repaint, "state"_a, "colors"_a, "timings"_a = nb::none(),
+        "Image [H, W, 3] and alpha [H, W] of the same Gaussians and camera with other colors [M, 3]. Changes "
+        "the state: gradients from here on are those of this image.");
+  m.def("raster_backward_colors", &backward_colors, "state"_a, "grad_image"_a, "timings"_a = nb::none(),
+        "Gradients by the colors alone [M, 3], from grad_image [H, W, 3].");
   m.def("pool_kept_bytes", &gspc::pool_kept_bytes, "Bytes of large blocks kept for the next calls.");
   m.def("pool_trim", &gspc::pool_trim, "Gives the kept blocks back to the system.");
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "binding/arrays.hpp"
+#include "codec/stream/cost.hpp"
 #include "codec/stream/stream.hpp"
 
 namespace nb = nanobind;
@@ -350,6 +351,8 @@ void bind_stream(nb::module_& m) {
         "reverse"_a);
   m.def("decode_cost", &cost, "data"_a, "upto"_a, "threads"_a,
         "(bytes of memory, work) that decoding takes at most.");
+  m.def("set_max_work", &gspc::set_max_work, "most"_a,
+        "The most work that decoding may take in this process; 0: what a file's size allows.");
   m.def("predict_centers", &predict, "shape"_a, "levels"_a, "networks"_a, "signs"_a, "positions"_a,
         "threads"_a);
   m.def("predict_pool", &predict_pool, "shape"_a, "levels"_a, "networks"_a, "signs"_a, "positions"_a,

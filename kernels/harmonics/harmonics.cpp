@@ -108,6 +108,7 @@ void harmonics_gradient(const HarmonicsView& view, const float* colors, float* g
 void harmonics_correct(const HarmonicsView& view, const float* error, const float* pixels, float few,
                        float largest, float* sh) {
   each(view, [&](size_t i, const float* basis) {
+    if (std::all_of(error + 3 * i, error + 3 * i + 3, [](float x) { return x == 0; })) return;
     float square = 0;
     for (size_t c = 0; c < view.coefficients; ++c) square += basis[c] * basis[c];
     float step[3];

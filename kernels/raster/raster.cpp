@@ -54,6 +54,12 @@ void check(const View& view) {
     throw std::invalid_argument("rasterize: the camera must be finite with positive focal lengths");
 }
 
+void blend(const State& state, float* image, float* alpha) {
+  parallel_for_dynamic(static_cast<std::int64_t>(state.tiles_x) * state.tiles_y, 4, [&](std::int64_t t) {
+    GSPC_DISPATCH_AS(state.isa, raster_tile)(state, static_cast<int>(t), image, alpha);
+  });
+}
+
 }  // namespace
 
 std::uint64_t fixed_bytes(std::int64_t gaussians, int width, int height) {
@@ -110,11 +116,21 @@ std::unique_ptr<State> forward(const Scene& scene, const View& view, float* imag
   laps.lap(kBin);
   state->masks.resize(static_cast<std::size_t>(state->pairs));
   state->pixels.resize(static_cast<std::size_t>(tiles) * 4 * kTile * kTile);
-  parallel_for_dynamic(tiles, 4, [&](std::int64_t t) {
-    GSPC_DISPATCH_AS(state->isa, raster_tile)(*state, static_cast<int>(t), image, alpha);
-  });
+  blend(*state, image, alpha);
   laps.lap(kBlend);
   return state;
+}
+
+void repaint(State& state, const float* colors, float* image, float* alpha, Timings* timings) {
+  Laps laps(timings);
+  parallel_for_dynamic(chunk_count(state.count), 2, [&](std::int64_t c) {
+    for (std::int64_t i = c * kChunk; i < chunk_end(c, state.count); ++i)
+      if (state.radii[static_cast<std::size_t>(i)] > 0)
+        std::copy_n(colors + 3 * i, 3, state.records.get() + i * kRecord + kRed);
+  });
+  laps.lap(kProject);
+  blend(state, image, alpha);
+  laps.lap(kBlend);
 }
 
 void backward(const State& state, const Scene& scene, const float* grad_image, const float* grad_alpha,
@@ -137,6 +153,28 @@ void backward(const State& state, const Scene& scene, const float* grad_image, c
   parallel_for_dynamic(chunk_count(state.count), 2, [&](std::int64_t c) {
     GSPC_DISPATCH_AS(state.isa, raster_project_backward)
     (state, scene, c * kChunk, chunk_end(c, state.count), slots.get(), used.get(), out);
+  });
+  laps.lap(kProjectBackward);
+}
+
+void backward_colors(const State& state, const float* grad_image, float* colors, Timings* timings) {
+  const std::uint64_t slot_bytes = static_cast<std::uint64_t>(state.pairs) * kColorSlot * sizeof(float);
+  require_bytes(state.held + slot_bytes + static_cast<std::uint64_t>(state.count) * 3 * sizeof(float),
+                state.budget);
+  Laps laps(timings);
+  Pooled<float> slots(static_cast<std::size_t>(state.pairs) * kColorSlot);
+  parallel_for_dynamic(static_cast<std::int64_t>(state.tiles_x) * state.tiles_y, 4, [&](std::int64_t t) {
+    GSPC_DISPATCH_AS(state.isa, raster_tile_colors)(state, static_cast<int>(t), grad_image, slots.get());
+  });
+  laps.lap(kBlendBackward);
+  parallel_for_dynamic(chunk_count(state.count), 2, [&](std::int64_t c) {
+    for (std::int64_t i = c * kChunk; i < chunk_end(c, state.count); ++i) {
+      float sum[3] = {};
+      for (std::int64_t s = state.first_slot[static_cast<std::size_t>(i)];
+           s < state.first_slot[static_cast<std::size_t>(i) + 1]; ++s)
+        for (int a = 0; a < 3; ++a) sum[a] += slots[static_cast<std::size_t>(s * kColorSlot + a)];
+      std::copy_n(sum, 3, colors + 3 * i);
+    }
   });
   laps.lap(kProjectBackward);
 }

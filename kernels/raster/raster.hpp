@@ -17,8 +17,9 @@
 namespace gspc::raster {
 
 constexpr int kTile = 16;
-constexpr int kRecord = 12;  // floats per projected Gaussian, see Field
-constexpr int kSlot = 16;    // floats per (Gaussian, tile) gradient slot, see Moment; a cache line
+constexpr int kRecord = 12;    // floats per projected Gaussian, see Field
+constexpr int kSlot = 16;      // floats per (Gaussian, tile) gradient slot, see Moment; a cache line
+constexpr int kColorSlot = 4;  // the same where only gradients by the colors are asked for
 constexpr float kNear = 0.01f;
 constexpr float kFar = 1e10f;
 constexpr float kBlur = 0.3f;
@@ -77,8 +78,8 @@ struct Pair {
   std::int32_t slot;  // where its gradients go; the slots of one Gaussian are consecutive
 };
 
-// What a backward pass needs from its forward pass. Immutable once made; may be used for several backward
-// passes.
+// What a backward pass needs from its forward pass. Only `repaint` changes it; may be used for several
+// backward passes.
 struct State {
   Isa isa = Isa::base;
   View view{};
@@ -119,6 +120,14 @@ std::unique_ptr<State> forward(const Scene& scene, const View& view, float* imag
 void backward(const State& state, const Scene& scene, const float* grad_image, const float* grad_alpha,
               const Gradients& out, Timings* timings = nullptr);
 
+// The picture of a forward pass again, of Gaussians that differ in their colors [M, 3] alone: what has been
+// projected, sorted and binned stays. Backward passes from here on are those of the new picture.
+void repaint(State& state, const float* colors, float* image, float* alpha, Timings* timings = nullptr);
+
+// Gradients by the colors [M, 3] alone, the same as those of `backward` up to rounding, in half its time.
+// Throws OverBudget.
+void backward_colors(const State& state, const float* grad_image, float* colors, Timings* timings = nullptr);
+
 }  // namespace gspc::raster
 
 GSPC_DECLARE_ISA(
@@ -130,6 +139,8 @@ GSPC_DECLARE_ISA(
     // One tile: writes the slots of its contributing pairs and marks them in `used`.
     void raster_tile_backward(const raster::State& state, int tile, const float* grad_image,
                               const float* grad_alpha, float* slots, std::uint8_t* used);
+    // One tile: writes red, green and blue of the slots [pairs, kColorSlot] of all its pairs.
+    void raster_tile_colors(const raster::State& state, int tile, const float* grad_image, float* slots);
     // Gaussians [begin, end): gathers slots and writes all gradients.
     void raster_project_backward(const raster::State& state, const raster::Scene& scene, std::int64_t begin,
                                  std::int64_t end, const float* slots, const std::uint8_t* used,

@@ -1,18 +1,22 @@
 #!/usr/bin/env python3
 """Kills fits, compressions and exports with SIGKILL at random points, and compares with whole runs.
 
-    kill_trials.py SCENE [--fits 50] [--writes 20] [--iterations 60] [--seed 0]
+    kill_trials.py SCENE [--kills 50] [--writes 20] [--iterations 60] [--resolution 1] [--seed 0]
 
-A fit (on one thread, whose results do not depend on timing) is resumed until it is done: log and model must
-equal those of a run without interruption. A compression or export that was killed must leave no file, the old
-one, or the whole new one. Prints a line for each trial; exit code 1 when any is wrong.
+Fits (on one thread, whose results do not depend on timing) are killed and resumed until they are done, as
+many as it takes for so many kills: log and model must equal those of a run without interruption. A
+compression or export that was killed must leave no file, the old one, or the whole new one. Points are drawn
+in processor time, which the load of the machine does not move. Prints a line for each trial; exit code 1 when
+any is wrong.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,36 +34,46 @@ def log_of(path: Path) -> list[dict[str, Any]]:
     return [{key: value for key, value in line.items() if not key.startswith(TIMES)} for line in lines]
 
 
-def killed(command: Sequence[str], after: float) -> tuple[bool, str]:
-    """Runs a command and kills it after some seconds; whether it was done before, and what it said last."""
-    ran = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    try:
-        said = ran.communicate(timeout=after)[1]
-    except subprocess.TimeoutExpired:
-        ran.kill()
-        ran.communicate()
-        return False, ""
-    if ran.returncode != 0:
-        raise RuntimeError(f"exit {ran.returncode}: {said.strip() or 'nothing was said'}")
-    return True, said
+def processor_seconds(process: int) -> float:
+    """What a process that has not ended has used so far, with its threads."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def fit_command(scene: str, folder: Path, iterations: int) -> list[str]:
-    options = ["--iterations", str(iterations), "--checkpoint-every", str(max(iterations // 6, 1))]
+def killed(command: Sequence[str], after: float) -> bool:
+    """Runs a command and kills it after some seconds of the processor; whether it was done before."""
+    with tempfile.TemporaryFile("w+") as said:
+        ran = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
+        while ran.poll() is None:
+            if processor_seconds(ran.pid) >= after:
+                ran.kill()
+            time.sleep(0.005)
+        if ran.returncode == -signal.SIGKILL:
+            return False
+        said.seek(0)
+        if ran.returncode != 0:
+            raise RuntimeError(f"exit {ran.returncode}: {said.read().strip() or 'nothing was said'}")
+        return True
+
+
+def fit_command(arguments: argparse.Namespace, folder: Path) -> list[str]:
+    every = max(arguments.iterations // 6, 1)
+    options = ["--iterations", str(arguments.iterations), "--checkpoint-every", str(every)]
+    options += ["--resolution", str(arguments.resolution), "--threads", "1", "-q"]
     target = ["-o", str(folder / "model.pt"), "--log", str(folder / "log.jsonl")]
-    return [*GSPC, "fit", scene, *target, *options, "--threads", "1", "-q"]
+    return [*GSPC, "fit", arguments.scene, *target, *options]
 
 
-def fit_trial(scene: str, whole: Path, folder: Path, iterations: int, longest: float) -> str:
-    """One fit, killed and resumed; what differs, or nothing."""
-    command, kills = fit_command(scene, folder, iterations), 0
-    while True:
-        resumed = ["--resume"] if any(folder.glob("*checkpoint*")) else ["-f"]
-        last = kills == 3
-        done, _ = killed([*command, *resumed], 3600 if last else random.uniform(0, longest))
-        if done:
-            break
-        kills += 1
+def fit_trial(command: Sequence[str], whole: Path, folder: Path, kills: int, takes: float) -> tuple[str, int]:
+    """One fit, killed at most so often and resumed: what is wrong, or "equal"; how often it was killed."""
+    done, killed_at = False, []
+    while not done:
+        # Only a checkpoint under its own name: a run that was killed may leave a part of one beside it.
+        resumed = ["--resume"] if (folder / "model.pt.checkpoint").exists() else ["-f"]
+        after = random.uniform(0, takes) if len(killed_at) < kills else float("inf")
+        done = killed([*command, *resumed], after)
+        if not done:
+            killed_at.append(f"{after:.1f}")
     wrong = []
     if (folder / "model.pt").read_bytes() != (whole / "model.pt").read_bytes():
         wrong.append("another model")
@@ -68,7 +82,8 @@ def fit_trial(scene: str, whole: Path, folder: Path, iterations: int, longest: f
     left = sorted(path.name for path in folder.iterdir() if path.name not in ("model.pt", "log.jsonl"))
     if left:
         wrong.append(f"left {left}")
-    return f"killed {kills} times: {', '.join(wrong) or 'equal'}"
+    points = f"killed at {', '.join(killed_at)} s" if killed_at else "not killed"
+    return f"{points}: {', '.join(wrong) or 'equal'}", len(killed_at)
 
 
 def write_trial(command: Sequence[str], target: Path, good: bytes, longest: float) -> str:
@@ -78,7 +93,7 @@ def write_trial(command: Sequence[str], target: Path, good: bytes, longest: floa
         target.unlink(missing_ok=True)
     else:
         target.write_bytes(old)
-    done, _ = killed(command, random.uniform(0, longest))
+    done = killed(command, random.uniform(0, longest))
     found = target.read_bytes() if target.exists() else None
     fine = found == good if done else found in (old, good)
     state = "the new file" if found == good else "the old file" if found else "no file"
@@ -86,29 +101,41 @@ def write_trial(command: Sequence[str], target: Path, good: bytes, longest: floa
 
 
 def timed(command: Sequence[str]) -> float:
-    start = time.monotonic()
+    """Runs a command; how many seconds of the processor it took."""
+    before = os.times()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return time.monotonic() - start
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
+
+
+def fit_trials(arguments: argparse.Namespace, folder: Path, whole: Path) -> Iterator[tuple[str, bool]]:
+    takes = timed(fit_command(arguments, whole))
+    yield f"a fit without interruption takes {takes:.1f} s of the processor", True
+    kills, fits = 0, 0
+    while kills < arguments.kills:
+        fits += 1
+        place = folder / f"fit{fits}"
+        place.mkdir()
+        most = min(3, arguments.kills - kills)
+        said, more = fit_trial(fit_command(arguments, place), whole, place, most, takes)
+        kills += more
+        yield f"fit {fits}: {said}", said.endswith("equal")
+    yield f"{kills} kills in {fits} fits", True
 
 
 def trials(arguments: argparse.Namespace, folder: Path) -> Iterator[tuple[str, bool]]:
     whole = folder / "whole"
     whole.mkdir()
-    takes = timed(fit_command(arguments.scene, whole, arguments.iterations))
-    yield f"a fit without interruption takes {takes:.0f} s", True
-    for number in range(arguments.fits):
-        place = folder / f"fit{number}"
-        place.mkdir()
-        said = fit_trial(arguments.scene, whole, place, arguments.iterations, takes)
-        yield f"fit {number + 1}: {said}", said.endswith("equal")
+    yield from fit_trials(arguments, folder, whole)
     stream, target = folder / "scene.pcgs", folder / "scene.ply"
     compress = [*GSPC, "compress", str(whole / "model.pt"), "-o", str(stream), "-f", "-q"]
     export = [*GSPC, "export", str(stream), "-o", str(target), "-f", "-q", "--no-check", "--threads", "1"]
-    for command, file, number in ((compress, stream, arguments.writes), (export, target, arguments.writes)):
+    for command, file in ((compress, stream), (export, target)):
         takes = timed(command)
         good = file.read_bytes()
-        for trial in range(number):
-            said = write_trial(command, file, good, 1.1 * takes)
+        yield f"{command[3]} takes {takes:.1f} s of the processor", True
+        for trial in range(arguments.writes):
+            said = write_trial(command, file, good, takes)
             yield f"{command[3]} {trial + 1}: {said}", "HALF" not in said
         file.write_bytes(good)
 
@@ -116,9 +143,10 @@ def trials(arguments: argparse.Namespace, folder: Path) -> Iterator[tuple[str, b
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("scene")
-    parser.add_argument("--fits", type=int, default=50)
+    parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--writes", type=int, default=20)
     parser.add_argument("--iterations", type=int, default=60)
+    parser.add_argument("--resolution", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     random.seed(arguments.seed)

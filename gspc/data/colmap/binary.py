@@ -59,15 +59,13 @@ class _Bytes:
         return int(count)
 
     def name(self) -> str:
-        """The next zero-terminated name."""
+        """The next zero-terminated name. Names are bytes; one that is no UTF-8 comes as Python has such file
+        names (PEP 383), so that the file is found."""
         end = self.data.find(b"\0", self.at, self.at + _MAX_NAME)
         if end < 0:
             raise self.corrupt(f"image name without an end at byte {self.at}")
         raw, self.at = self.data[self.at : end], end + 1
-        try:
-            return raw.decode()
-        except UnicodeDecodeError:
-            raise self.corrupt(f"image name is not UTF-8 at byte {end - len(raw)}") from None
+        return raw.decode("utf-8", "surrogateescape")
 
     def end(self) -> None:
         """The file must be used up."""
@@ -179,7 +177,8 @@ def write_images(path: Path, images: Sequence[ColmapImage]) -> None:
         keypoints = np.zeros(len(image.keypoints), _KEYPOINT)
         keypoints["xy"], keypoints["point"] = image.keypoints, image.point_ids
         parts.append(_POSE.pack(image.image_id, *image.quaternion, *image.translation, image.camera_id))
-        parts.append(image.name.encode() + b"\0" + _COUNT.pack(len(keypoints)) + keypoints.tobytes())
+        name = image.name.encode("utf-8", "surrogateescape")
+        parts.append(name + b"\0" + _COUNT.pack(len(keypoints)) + keypoints.tobytes())
     path.write_bytes(b"".join(parts))
 
 

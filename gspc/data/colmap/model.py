@@ -19,7 +19,7 @@ from gspc.data.colmap.types import (
     without_tracks,
 )
 from gspc.data.lens import check_lens
-from gspc.data.report import Notes, counted, listed
+from gspc.data.report import Notes, counted, listed, spelled
 from gspc.errors import InputError, OutputError
 
 
@@ -126,7 +126,7 @@ def _unusable(image: ColmapImage, cameras: set[int]) -> str:
 
 def _check_name(path: Path, name: str) -> None:
     """Names are text; where they lead is the business of names.py. Raises InputError."""
-    if not name or not name.isprintable():
+    if not name or not spelled(name).isprintable():
         raise InputError(f"{path}: image name {name!r} is no file name; the model file is corrupt")
 
 

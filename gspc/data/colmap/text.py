@@ -19,6 +19,20 @@ from gspc.data.report import Notes
 from gspc.errors import InputError
 
 
+def _text(data: bytes) -> str:
+    """A file's text. Raises UnicodeError where it has none.
+
+    PowerShell writes UTF-16 where it redirects; both kinds of Windows editors add a mark. Names of
+    photographs need not be UTF-8: their bytes come as Python has those of file names (PEP 383).
+    """
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16")
+    text = data.decode("utf-8-sig", "surrogateescape")
+    if "\0" in text:
+        raise UnicodeError("null bytes")
+    return text
+
+
 class _Lines:
     """The numbered lines of a text file and the one way its errors are said."""
 
@@ -27,8 +41,7 @@ class _Lines:
         try:
             data = path.read_bytes()
             kinds.refuse(path, data[: kinds.HEAD], len(data))
-            # PowerShell writes UTF-16 where it redirects; both kinds of Windows editors add a mark.
-            text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+            text = _text(data)
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
         except UnicodeError:
@@ -215,7 +228,7 @@ def write_images(path: Path, images: Sequence[ColmapImage]) -> None:
                 for (x, y), point in zip(image.keypoints.tolist(), image.point_ids.tolist(), strict=True)
             )
         )
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogateescape", newline="\n")
 
 
 def write_points(path: Path, points: ColmapPoints) -> None:

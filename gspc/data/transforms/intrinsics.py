@@ -100,7 +100,7 @@ class Intrinsics:
             return tuple(self.number(key) or 0.0 for key in DISTORTION)
         try:
             numbers = [float(value) for value in given]
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             numbers = []
         if not numbers or len(numbers) > len(DISTORTION) or not all(map(math.isfinite, numbers)):
             raise InputError(f"{self.label}: distortion_params is no list of k1, k2, k3, k4, p1, p2")
@@ -111,7 +111,7 @@ class Intrinsics:
         for key in MATRIX_KEYS:
             try:
                 matrix = np.array(self.values.get(key), np.float64)
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 continue
             if matrix.shape in ((9,), (16,)):
                 matrix = matrix.reshape((3, 3) if matrix.size == 9 else (4, 4))

@@ -9,7 +9,7 @@ import numpy as np
 from gspc.data import colmap, ply
 from gspc.data.colmap.model import forms
 from gspc.data.layouts import TransformsLayout
-from gspc.data.names import locate
+from gspc.data.names import is_file, locate
 from gspc.data.points import Cloud
 from gspc.data.report import Notes
 from gspc.data.transforms.content import read_content
@@ -46,7 +46,7 @@ def _named(layout: TransformsLayout, name: str) -> Path | None:
     if inside is not None:
         return inside
     last = layout.root / name.replace("\\", "/").rpartition("/")[2]
-    return last if last.is_file() else None
+    return last if is_file(last) else None
 
 
 def _cloud(file: Path) -> Cloud:
@@ -72,6 +72,6 @@ def _affine(matrix: object) -> F64 | None:
     """A 3x4 transform; None when it is none, as without one it is unknown where the cameras were moved."""
     try:
         found = np.array(matrix, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return found[:3] if found.shape in ((3, 4), (4, 4)) and np.isfinite(found).all() else None

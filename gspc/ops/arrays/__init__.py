@@ -20,7 +20,15 @@ from gspc.ops.arrays.harmonics import (
 )
 from gspc.ops.arrays.heads import HEAD_WEIGHTS, neural_gaussians
 from gspc.ops.arrays.loss import Photometric, photometric, ssim
-from gspc.ops.arrays.raster import OverBudget, Raster, RasterGradients, rasterize, rasterize_backward
+from gspc.ops.arrays.raster import (
+    OverBudget,
+    Raster,
+    RasterGradients,
+    rasterize,
+    rasterize_backward,
+    rasterize_backward_colors,
+    repaint,
+)
 
 __all__ = [
     "HEAD_WEIGHTS",
@@ -41,5 +49,7 @@ __all__ = [
     "photometric",
     "rasterize",
     "rasterize_backward",
+    "rasterize_backward_colors",
+    "repaint",
     "ssim",
 ]

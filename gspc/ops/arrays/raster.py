@@ -109,3 +109,20 @@ def rasterize_backward(
             raster.state, means, quats, scales, opacities, colors, grad_image, grad_alpha
         )
     return RasterGradients(*found)
+
+
+def repaint(raster: Raster, colors: F32) -> Raster:
+    """The same Gaussians from the same camera in other colors [M, 3]: projected and sorted they are already.
+
+    Takes over the state of `raster`: gradients from here on are those of the new image.
+    """
+    check_array("colors", colors, (len(raster.radii), 3))
+    image, alpha = native.raster_repaint(raster.state, colors)
+    return Raster(image, alpha, raster.radii, raster.state)
+
+
+def rasterize_backward_colors(raster: Raster, grad_image: F32) -> F32:  # [M, 3]
+    """Gradients by the colors alone, from those by the image [H, W, 3]. Raises OverBudget."""
+    check_array("grad_image", grad_image, raster.image.shape)
+    with _counted():
+        return native.raster_backward_colors(raster.state, grad_image)

@@ -100,9 +100,9 @@ typedef struct pcgs_range {
 pcgs_reader* pcgs_open(const pcgs_options* options);
 void pcgs_close(pcgs_reader* reader);
 
-/* The most work (pcgs_cost) that all levels together may take; 0, and for pcgs_decode: 2 s and 50 us for each
- * byte of the file. Streams of scenes take a fiftieth of that; a small file can then not keep a program busy.
- */
+/* The most work (pcgs_cost) that all levels together may take; 0, and for pcgs_decode: 20 ms and 50 us for
+ * each byte of the file. Streams of scenes take a fiftieth of that; a small file can then not keep a program
+ * busy. */
 void pcgs_limit_work(pcgs_reader* reader, uint64_t most);
 /* `canceled` is asked before each slice of a level, with `context`, from any of the reader's threads. What is
  * not 0 ends the decoding with the error "canceled"; the reader can then only be closed. NULL: is not asked.

@@ -1,5 +1,6 @@
 #include "codec/stream/cost.hpp"
 
+#include <atomic>
 #include <string>
 
 #include "codec/format/stream_error.hpp"
@@ -18,6 +19,13 @@ constexpr uint64_t kSymbolWork = 12;      // a symbol under its table, and its s
 constexpr uint64_t kPositionWork = 2500;  // an anchor's way down the octree, with its neighbors
 constexpr uint64_t kPlaneWork = 60;       // looking up a position in a plane of the grid
 constexpr uint64_t kSliceWork = 100000;   // models of a slice's binary coders
+
+std::atomic<uint64_t> g_max_work{0};
+
+std::string seconds(uint64_t work) {
+  return work < 1000000000 ? std::to_string(work / 1000000) + " ms"
+                           : std::to_string(work / 1000000000) + " s";
+}
 
 }  // namespace
 
@@ -58,9 +66,11 @@ uint64_t slice_work(const StreamHeader& h, int level, uint64_t fresh, uint64_t o
 uint64_t model_work(const StreamHeader& h) { return 40 * kGridFeatures * grid_entries(h.grid); }
 
 uint64_t default_work(uint64_t file_bytes) {
-  constexpr uint64_t kBase = 2000000000, kPerByte = 50000;
+  constexpr uint64_t kBase = 20000000, kPerByte = 50000;
   return kBase + kPerByte * file_bytes;
 }
+
+void set_max_work(uint64_t most) { g_max_work = most; }
 
 void check_memory(uint64_t need, uint64_t limit, const char* work) {
   if (need > limit)
@@ -69,11 +79,12 @@ void check_memory(uint64_t need, uint64_t limit, const char* work) {
 }
 
 void check_work(uint64_t need, const DecodeOptions& options, uint64_t file_bytes) {
-  const uint64_t limit = options.max_work > 0 ? options.max_work : default_work(file_bytes);
-  if (need > limit)
-    stream_fail("decoding takes about " + std::to_string(need / 1000000000 + 1) +
-                " s of work, more than the " + std::to_string(limit / 1000000000) + " s that " +
-                std::to_string(file_bytes) + " bytes may cost");
+  const uint64_t asked = options.max_work > 0 ? options.max_work : g_max_work.load();
+  const uint64_t limit = asked > 0 ? asked : default_work(file_bytes);
+  if (need <= limit) return;
+  const std::string reason = asked > 0 ? "allowed" : "that " + std::to_string(file_bytes) + " bytes may cost";
+  stream_fail("decoding takes about " + seconds(need) + " of work, more than the " + seconds(limit) + " " +
+              reason + "; raise --max-work");
 }
 
 void check_cancel(const DecodeOptions& options) {

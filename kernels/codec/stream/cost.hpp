@@ -24,6 +24,8 @@ uint64_t model_work(const StreamHeader& header);
 // What is allowed unless asked otherwise, by the size of the file: no stream that was made from a scene comes
 // near, and no small file keeps a reader busy for long.
 uint64_t default_work(uint64_t file_bytes);
+// What this process allows where options name no limit; 0: default_work. Set once, before decoding.
+void set_max_work(uint64_t most);
 
 // Throws StreamError when `need` is beyond `limit` bytes. work: "decoding".
 void check_memory(uint64_t need, uint64_t limit, const char* work);

@@ -74,9 +74,12 @@ inline void repair_index(std::vector<Piece>& pieces) {
   pieces[0].payload = write_index(index);
 }
 
-inline Bytes put_together(const std::vector<Piece>& pieces) {
+// The major version that a stream says it has.
+inline int version_of(const uint8_t* data, size_t size) { return size > 8 ? data[8] : kVersionMajor; }
+
+inline Bytes put_together(const std::vector<Piece>& pieces, int version) {
   Bytes file;
-  write_preamble(file);
+  write_preamble(file, version);
   for (const Piece& piece : pieces) write_chunk(file, piece.tag, piece.level, piece.slice, piece.payload);
   return file;
 }
@@ -132,7 +135,8 @@ inline size_t mutate_stream(uint8_t* data, size_t size, size_t max_size, unsigne
   if (pieces.size() < 2 || random() % 64 == 0) return LLVMFuzzerMutate(data, size, max_size);
   for (unsigned changes = 1 + random() % 3; changes > 0 && !pieces.empty(); --changes) mutate(pieces, random);
   if (random() % 16) repair_index(pieces);
-  const size_t made = give(put_together(pieces), data, max_size);
+  const int version = version_of(data, size) ^ (random() % 64 == 0 ? 3 : 0);  // 1 for 2, and 2 for 1
+  const size_t made = give(put_together(pieces, version), data, max_size);
   return made > 0 ? made : LLVMFuzzerMutate(data, size, max_size);
 }
 
@@ -148,7 +152,7 @@ inline size_t cross_streams(const uint8_t* first, size_t first_size, const uint8
     if (other.tag == piece.tag && random() % 2) piece.payload = other.payload;
   }
   repair_index(pieces);
-  return give(put_together(pieces), out, max_size);
+  return give(put_together(pieces, version_of(first, first_size)), out, max_size);
 }
 
 }  // namespace gspc::fuzz

@@ -29,6 +29,7 @@ StreamShape shape_of(uint8_t kind) {
   if (kind & 4) shape.groups = {2, 6};
   if (kind & 8) shape.pool = {5, 8, 0};
   if (kind & 24) shape.residual_hidden = kind & 8 ? 4 : 0;
+  shape.selective = (kind & 32) != 0;
   shape.grid = {{0, 0, 0}, {64, 64, 64}, {{3, 4, 8}, {0, 9, 8}}};
   return shape;
 }
@@ -54,11 +55,12 @@ void run(const IntegerLayer& layer, uint8_t fill) {
 
 void networks(const StreamShape& shape, const std::vector<uint8_t>& bytes, uint8_t fill) {
   Networks read(shape, 3);
+  Stages stages;
   const size_t third = bytes.size() / 3;
   for (int level = 1; level <= 3; ++level) {
     const size_t begin = static_cast<size_t>(level - 1) * third;
-    read_networks(read, level, bytes.data() + begin, level < 3 ? third : bytes.size() - begin);
-    check_networks(read, level);
+    read_networks(read, shape, stages, bytes.data() + begin, level < 3 ? third : bytes.size() - begin);
+    check_networks(read, stages.back());
     each_layer(read, [&](const std::string&, const IntegerLayer& layer) { run(layer, fill); });
   }
 }
