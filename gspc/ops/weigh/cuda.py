@@ -50,7 +50,9 @@ def takes(bits: Bits) -> bool:
 def weighed(bits: Bits, weight: Weight) -> tuple[Tensor, Tensor]:
     """See `gspc.ops.weigh.weighed`: [] and []."""
     call = _Call(summands=len(bits.sample), openings=len(bits.openings), share=bits.share, values=bits.values)
-    call.weight = weight.factor * weight.rate_weight / weight.unit
+    call.weight = weight.factor * weight.rate_weight
+    if weight.relative is not None:
+        call.weight /= weight.unit
     kept: list[Tensor] = []  # what the call points to
     if isinstance(weight.relative, Tensor):
         call.relative = weight.relative.data_ptr()
