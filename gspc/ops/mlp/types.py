@@ -48,7 +48,7 @@ class TwoLayerWeights(NamedTuple):
 
 
 def parts_of(x: Inputs) -> tuple[Tensor, ...]:
-    """What a network reads as parts of rows."""
+    """What a network reads as parts of rows, [n, I1] and so on."""
     return (x,) if isinstance(x, Tensor) else x
 
 

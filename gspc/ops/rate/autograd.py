@@ -29,23 +29,34 @@ class Kernels(Protocol):
         weights: Tensor,
         tensors: Sequence[Tensor],
         wanted: bool,
-    ) -> Found: ...  # more tensors: the chunks' outputs
+    ) -> Found:
+        """Weights [n, G], rows [n, V] and chunks' outputs [n, 3 own]."""
+
     @staticmethod
-    def trits(rows: AttributeRows, finest: int, coarser: int) -> tuple[Tensor, Tensor]: ...
+    def trits(rows: AttributeRows, finest: int, coarser: int) -> tuple[Tensor, Tensor]:
+        """Two of [n, V]."""
+
     @staticmethod
-    def three_way(trits: Tensor, weights: Tensor, tensors: Sequence[Tensor], wanted: bool) -> Found: ...
+    def three_way(trits: Tensor, weights: Tensor, tensors: Sequence[Tensor], wanted: bool) -> Found:
+        """Trits [n, V], weights [n, G], outputs [n, 2 V]."""
+
     @staticmethod
     def gaussian_trits(
         base: float, steps: tuple[int, int, int], weights: Tensor, tensors: Sequence[Tensor], wanted: bool
-    ) -> Found: ...  # steps: refinement, finest, coarser
+    ) -> Found:
+        """Weights [n, G], rows [n, V]; steps: refinement, finest, coarser."""
+
     @staticmethod
     def chunk_inputs(
         base: float, refinement: int, ends: Sequence[int], tensors: Sequence[Tensor]
-    ) -> tuple[Tensor, ...]: ...
+    ) -> tuple[Tensor, ...]:
+        """[n, 2 own + before] of every chunk but the first."""
+
     @staticmethod
     def chunk_input_slopes(
         base: float, refinement: int, ends: Sequence[int], tensors: Sequence[Tensor], grads: Sequence[Tensor]
-    ) -> Sequence[Tensor]: ...  # by center, octaves and r
+    ) -> Sequence[Tensor]:
+        """By center, octaves [n, V] and r [n, 1]."""
 
 
 class Rates:

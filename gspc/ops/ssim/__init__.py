@@ -49,8 +49,8 @@ def photometric_loss(
 
 
 def picture_loss(image: Tensor, target: Tensor, ssim_weight: float) -> tuple[Tensor, Tensor]:
-    """The loss of `photometric_loss`, and the `squared_error`; a GPU finds them in one pass. Arguments and
-    errors as there."""
+    """The loss [] of `photometric_loss`, and the `squared_error` []; a GPU finds them in one pass. Arguments,
+    [H, W, 3], and errors as there."""
     if place.of(image) != "cuda":
         return photometric_loss(image, target, ssim_weight)[0], squared_error(image, target)
     _check(image, target)

@@ -32,7 +32,7 @@ class Price:
 
     @property
     def bits(self) -> Tensor:
-        """All of them, a scalar."""
+        """All of them, []."""
         first, *others = self.summands
         return sum(others, first)
 
