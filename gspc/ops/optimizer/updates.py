@@ -35,8 +35,8 @@ class Update:
 def updates(
     groups: Sequence[dict[str, Any]], states: MutableMapping[Tensor, dict[str, Any]]
 ) -> Iterator[Update]:
-    """The parameters [...] that have a gradient, their states one step further, with moments of zeros where there
-    were none; groups and states are those of `torch.optim.Adam`."""
+    """The parameters [...] that have a gradient, their states one step further, with moments of zeros where
+    there were none; groups and states are those of `torch.optim.Adam`."""
     for group in groups:
         beta1, beta2 = group["betas"]
         for p in group["params"]:
