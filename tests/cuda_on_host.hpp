@@ -24,6 +24,7 @@ static dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 #define __global__ static
 #define __device__ static
+#define __host__
 #define __constant__ static const
 #define __shared__ static
 #define __launch_bounds__(threads)
@@ -75,8 +76,11 @@ void run_block(const dim3& block, Body& body) {
   }
 }
 
+inline unsigned long long launched = 0;  // so far, by all sources together
+
 template <typename Body>
 void launch(const dim3& grid, const dim3& block, Body body) {
+  ++launched;
   gridDim = grid;
   blockDim = block;
   for (unsigned y = 0; y < grid.y; ++y)
@@ -88,6 +92,10 @@ void launch(const dim3& grid, const dim3& block, Body body) {
 }
 
 }  // namespace host
+
+extern "C" __attribute__((weak, visibility("default"))) unsigned long long host_launched() {
+  return host::launched;
+}
 
 inline void __syncthreads() {
   const dim3 self = threadIdx;
@@ -105,6 +113,12 @@ template <typename Value>
 Value atomicMax(Value* address, Value value) {
   const Value old = *address;
   *address = value > old ? value : old;
+  return old;
+}
+template <typename Value>
+Value atomicExch(Value* address, Value value) {
+  const Value old = *address;
+  *address = value;
   return old;
 }
 inline unsigned __float_as_uint(float value) {

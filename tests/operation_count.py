@@ -54,15 +54,14 @@ RASTERIZER, HOST = (
 PARTS: tuple[tuple[Any, str, str], ...] = (
     (trainer_module, "visible_rows", "visible rows"),
     (attributes_module, "mask_rows", "masks"),
-    (attributes_module, "noisy_rows", "rows"),
+    (attributes_module, "noisy_attributes", "rows"),
     (attributes_module, "rounded_rows", "rows"),
     (AnchorModel, "predicted_and_steps", "pool and steps"),
     (HashGrid, "forward", "grid"),
-    (GaussianHeads, "weights", "heads"),
+    (GaussianHeads, "to_draw", "heads"),
     (trainer_module, "neural_gaussians", "heads"),
     (trainer_module, "rasterize", RASTERIZER),
-    (trainer_module, "photometric_loss", "loss"),
-    (trainer_module, "squared_error", "loss"),
+    (trainer_module, "picture_loss", "loss"),
     (trainer_module, "mean_product", "loss"),
     (loss_module, "level_sample", "rate: masks and rows"),
     (ContextNets, "predict_level", "rate: trunk, steps, scales"),
@@ -100,6 +99,7 @@ class Counted(TorchDispatchMode):
         self.launched: Counter[str] = Counter()
         self.waited: Counter[str] = Counter()
         self.places: Counter[str] = Counter()  # of waits
+        self.counting = False
         self._nodes: list[tuple[int, str]] = []  # autograd's sequence numbers from which on a part records
 
     @property
@@ -116,7 +116,8 @@ class Counted(TorchDispatchMode):
 
     def launch(self, count: int = 1) -> None:
         """Kernels of our own, which no dispatcher sees."""
-        self.launched[self._part()] += count
+        if self.counting:
+            self.launched[self._part()] += count
 
     def table(self, title: str) -> str:
         rows = [f"{title}\n{'part':28}{'operations':>12}{'launches':>10}{'waits':>7}"]
@@ -140,7 +141,7 @@ class Counted(TorchDispatchMode):
             if not self._nodes or self._nodes[-1][1] != self.stack[-1]:
                 self._nodes.append((number, self.stack[-1]))
         part, name = self._part(), str(func)
-        if part not in (RASTERIZER, HOST):
+        if part not in (RASTERIZER, HOST) and not name.startswith("profiler"):
             self.numbers[part] += 1
             self.launched[part] += launches_of(name, func)
             if name.startswith(WAITING):
@@ -178,5 +179,7 @@ def step_counted(made: Trainer, level: int, counted: Counted | None = None) -> C
         made.step()
         made.iteration = at
         with counted.labeled(), counted:
+            counted.counting = True
             made.step()
+            counted.counting = False
     return counted

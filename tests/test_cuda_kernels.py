@@ -7,7 +7,11 @@ ctypes calls and autograd functions that a GPU machine uses, and compares them w
 
 from __future__ import annotations
 
+import ctypes
+import re
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,14 +29,27 @@ from gspc.ops.ssim import definition
 
 @pytest.mark.skipif(cuda.nvcc() is None, reason="nvcc is not on this machine")
 @pytest.mark.parametrize("architecture", ["75", "80", "90", "120"])
-def test_nvcc_builds_them(architecture: str, tmp_path: Path) -> None:
+def test_nvcc_builds_them(architecture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And every kernel has registers for what it holds: nothing spills to memory."""
     compiler = cuda.nvcc()
     assert compiler is not None
-    path = cuda.build(architecture, tmp_path / "cache", compiler)
+    said: list[str] = []
+    real = subprocess.run
+
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        result = real([*command, "-Xptxas", "-v"], **options)
+        said.append(result.stdout + result.stderr)
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "run", run)
+        path = cuda.build(architecture, tmp_path / "cache", compiler)
+    spills = re.findall(r"(\d+) bytes spill stores, (\d+) bytes spill loads", "".join(said))
+    assert len(spills) > 30 and set(spills) == {("0", "0")}
     library = cuda.load(
         path
     )  # every function is there; the CUDA runtime is linked in and needs no driver to load
-    assert library.gspc_photometric_partials(17, 16) == 2
+    assert library.gspc_photometric_tiles(17, 16) == 2
     assert list((tmp_path / "cache").iterdir()) == [path] and f"sm{architecture}" in path.name
     before = path.stat().st_mtime_ns
     assert cuda.build(architecture, tmp_path / "cache", compiler) == path
@@ -95,7 +112,7 @@ def test_operators_take_them_unless_told_otherwise(monkeypatch: pytest.MonkeyPat
             monkeypatch.setenv("GSPC_CUDA_KERNELS", value)
         monkeypatch.setattr(cuda, "why_not", lambda reason=reason: reason)
         assert cuda.enabled() is ("own" in expected)
-        assert cuda.summary() == f"loss and grid by {expected}"
+        assert cuda.summary() == f"training steps by {expected}"
 
 
 def test_cache_directory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,11 +135,12 @@ def pictures(height: int, width: int, kind: torch.dtype) -> tuple[torch.Tensor, 
 @pytest.mark.parametrize("size", [(1, 1), (5, 40), (16, 16), (37, 21)])
 def test_photometric_equals_the_cpu(on_host, size: tuple[int, int], kind: torch.dtype) -> None:
     image, target = pictures(*size, kind)
-    ours = ssim_cuda.photometric(image, target)
-    (0.8 * ours[0] + 0.2 * (1 - ours[1])).backward()
+    ours, ours_loss = ssim_cuda.photometric(image, target, 0.2)
+    ours_loss.backward()
     twin = image.detach().clone().requires_grad_()
     loss, l1, similarity = ssim_ops.photometric_loss(twin, target, 0.2)
     loss.backward()
+    assert float(ours_loss.detach()) == pytest.approx(float(loss.detach()), abs=1e-6)
     assert float(ours[0].detach()) == pytest.approx(float(l1), abs=1e-6)
     assert float(ours[1].detach()) == pytest.approx(float(similarity), abs=2e-6)
     assert image.grad is not None and twin.grad is not None
@@ -131,7 +149,7 @@ def test_photometric_equals_the_cpu(on_host, size: tuple[int, int], kind: torch.
 
 def test_photometric_gradient_against_differences(on_host) -> None:
     image, target = pictures(13, 18, torch.float32)
-    ssim_cuda.photometric(image, target)[1].backward()
+    ssim_cuda.photometric(image, target)[0][1].backward()
     direction = torch.randn(image.shape, generator=torch.Generator().manual_seed(1))
     values = []
     for step in (-1e-3, 1e-3):
@@ -143,12 +161,21 @@ def test_photometric_gradient_against_differences(on_host) -> None:
 
 def test_photometric_repeats_and_needs_no_gradient(on_host) -> None:
     image, target = pictures(40, 35, torch.uint8)
-    first = ssim_cuda.photometric(image, target).detach()
+    first = ssim_cuda.photometric(image, target)[0].detach()
     with torch.no_grad():  # also the other order of threads
-        assert torch.equal(ssim_cuda.photometric(image, target), first)
-        assert torch.equal(ssim_cuda.photometric(image, target), first)
-        turned = ssim_cuda.photometric(image.transpose(0, 1), target.transpose(0, 1))  # not contiguous
+        assert torch.equal(ssim_cuda.photometric(image, target)[0], first)
+        assert torch.equal(ssim_cuda.photometric(image, target)[0], first)
+        turned, _ = ssim_cuda.photometric(image.transpose(0, 1), target.transpose(0, 1))  # not contiguous
     torch.testing.assert_close(turned, first, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.uint8])
+@pytest.mark.parametrize("size", [(1, 1), (37, 21)])
+def test_squared_error_equals_the_definition(on_host, size: tuple[int, int], kind: torch.dtype) -> None:
+    image, target = pictures(*size, kind)
+    shown = image.detach() * 1.5 - 0.2  # beyond 0 and 1
+    exact = definition.squared_error(shown.double(), target if kind == torch.uint8 else target.double())
+    assert float(ssim_cuda.photometric(shown, target)[0][2]) == pytest.approx(float(exact), rel=1e-5)
 
 
 SPEC = GridSpec(
@@ -233,4 +260,5 @@ def test_the_library_checks_sizes(host_library) -> None:
     assert (
         host_library.gspc_grid_forward(np.array(good, np.int32).ctypes.data, 65, None, None, 1, None, 0) == 1
     )
-    assert host_library.gspc_photometric_forward(None, None, 4, 0, 5, None, None, None, 0) == 1
+    flat = ssim_cuda._Call(height=0, width=5, target_bytes=4)
+    assert host_library.gspc_photometric_forward(ctypes.byref(flat), 0) == 1

@@ -11,7 +11,7 @@ import torch
 from test_rate import BASE, appearance, derived, gaussian_trits, outputs_of, tensors_of, weights_of
 from torch import Tensor
 
-from gspc.ops.rate import AttributeRows, cpu, cuda, definition
+from gspc.ops.rate import BY_CPU, BY_CUDA, AttributeRows, cuda, definition
 
 CLOSE = 1e-5
 
@@ -28,8 +28,8 @@ def compare(
     function: Callable[[Any], Callable[..., Any]], tensors: list[Tensor], weights: Tensor
 ) -> list[Tensor]:
     """What the kernels give, equal to what the other two give."""
-    found = derived(function(cuda), tensors, weights, torch.float32)
-    by_cpu = derived(function(cpu), tensors, weights, torch.float32)
+    found = derived(function(BY_CUDA), tensors, weights, torch.float32)
+    by_cpu = derived(function(BY_CPU), tensors, weights, torch.float32)
     agree(found, by_cpu, derived(function(definition), tensors, weights, torch.float64))
     return found
 
@@ -66,14 +66,14 @@ def test_three_way(on_host: None) -> None:
 @pytest.mark.parametrize(("finest", "coarser"), [(3, 0), (9, 0), (9, 1)])
 def test_trits(on_host: None, finest: int, coarser: int) -> None:
     rows = AttributeRows(*tensors_of(300, 7), BASE)
-    found, by_cpu, exact = (list(m.trits(rows, finest, coarser)) for m in (cuda, cpu, definition))
+    found, by_cpu, exact = (list(m.trits(rows, finest, coarser)) for m in (BY_CUDA, BY_CPU, definition))
     agree(found, by_cpu, exact)
     assert set(found[1].unique().tolist()) <= {-1.0, 0.0, 1.0}
 
 
 def test_chunk_inputs(on_host: None) -> None:
     results = []
-    for module, dtype in ((cuda, torch.float32), (cpu, torch.float32), (definition, torch.float64)):
+    for module, dtype in ((BY_CUDA, torch.float32), (BY_CPU, torch.float32), (definition, torch.float64)):
         leaves = [t.to(dtype).detach().requires_grad_() for t in tensors_of(300, 9)]
         inputs = module.chunk_inputs(AttributeRows(*leaves, BASE), 3, [2, 5, 9])
         sum((x * x).sum() for x in inputs).backward()
@@ -84,19 +84,19 @@ def test_chunk_inputs(on_host: None) -> None:
 
 def test_no_rows_and_no_gradients(on_host: None) -> None:
     rows = AttributeRows(*(t[:0] for t in tensors_of(3, 4)), BASE)
-    total, sums = cuda.appearance_bits(rows, 1, weights_of(3, 1)[:0], [], 5)
+    total, sums = BY_CUDA.appearance_bits(rows, 1, weights_of(3, 1)[:0], [], 5)
     assert float(total) == 0 and sums.shape == (0, 1)
     rows = AttributeRows(*tensors_of(30, 4), BASE)
-    total, _ = cuda.appearance_bits(rows, 1, weights_of(30, 1), [], 5)
+    total, _ = BY_CUDA.appearance_bits(rows, 1, weights_of(30, 1), [], 5)
     assert not total.requires_grad
-    assert float(total) == pytest.approx(float(cpu.appearance_bits(rows, 1, weights_of(30, 1), [], 5)[0]))
+    assert float(total) == pytest.approx(float(BY_CPU.appearance_bits(rows, 1, weights_of(30, 1), [], 5)[0]))
 
 
 def test_they_repeat(on_host: None) -> None:
     """Whatever the order of threads, which the emulation turns with every launch."""
     tensors = tensors_of(700, 5)
     first, second, third = (
-        derived(appearance(cuda, 4), tensors, weights_of(700, 1), torch.float32) for _ in range(3)
+        derived(appearance(BY_CUDA, 4), tensors, weights_of(700, 1), torch.float32) for _ in range(3)
     )
     for a, b, c in zip(first, second, third, strict=True):
         assert torch.equal(a, b) and torch.equal(a, c)

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 from operation_count import Counted, step_counted
+from torch import Tensor
 from train_scenes import noise_scene, trainer
 
 from gspc.ops import cuda, place
 from gspc.presets import GSPC
 from gspc.scene import SceneData
+from gspc.train.trainer import Trainer
 
 # (iteration of 100, level) -> most operations, launches and waits of a step by torch's operations, without
 # those of the rasterizer. These numbers only go down.
@@ -29,27 +31,36 @@ BY_TORCH = {
     (91, 2): (3360, 2650, 2),  # finish
     (97, 2): (3200, 2520, 2),  # finish, rounded
 }
-# The same with our kernels for rate, grid and loss.
+# The same with our kernels.
 BY_KERNELS = {
-    (20, 3): (440, 315, 2),
-    (40, 2): (1325, 865, 2),
-    (70, 2): (1225, 775, 2),
-    (97, 2): (1595, 1065, 2),
-}
-# Kernels that our functions launch, where it is not one.
-LAUNCHES = {
-    "gspc_rate_appearance": 3,
-    "gspc_rate_three_way": 3,
-    "gspc_rate_gaussian_trits": 3,
-    "gspc_rate_chunk_inputs_backward": 2,
-    "gspc_photometric_forward": 2,
-    "gspc_grid_backward": 3,
+    (20, 3): (66, 41, 1),
+    (40, 1): (168, 100, 1),
+    (40, 2): (192, 119, 1),
+    (70, 1): (135, 72, 1),
+    (70, 2): (157, 90, 1),
+    (70, 3): (135, 72, 1),
+    (97, 2): (1107, 672, 1),
 }
 
 
 @pytest.fixture(scope="module")
 def scene() -> SceneData:
     return noise_scene()
+
+
+def kept_gradients(made: Trainer, patch: pytest.MonkeyPatch) -> dict[str, Tensor]:
+    """Gradients of the trainer's first step, which it takes as ever."""
+    found: dict[str, Tensor] = {}
+    step = made.optimizer.step
+
+    def keep() -> None:
+        if not found:
+            grads = {name: p.grad for name, p in made.model.named_parameters()}
+            found.update((name, grad.clone()) for name, grad in grads.items() if grad is not None)
+        step()
+
+    patch.setattr(made.optimizer, "step", keep)
+    return found
 
 
 def check(found: Counted, title: str, budget: tuple[int, int, int]) -> None:
@@ -70,24 +81,35 @@ def test_a_step_by_torchs_operations(
 
 @pytest.mark.parametrize(("at", "level"), BY_KERNELS)
 def test_a_step_by_our_kernels(
-    scene: SceneData, on_host: None, monkeypatch: pytest.MonkeyPatch, at: int, level: int
+    scene: SceneData,
+    on_host: None,
+    host_library: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    at: int,
+    level: int,
 ) -> None:
-    """Which also gives the loss that torch's operations do."""
-    losses = []
+    """Which also gives the loss and the gradients that torch's operations do."""
+    losses, grads = [], []
     for by in ("torch", "cuda"):
         made, found = trainer(scene, GSPC, at), Counted()
         call = cuda.call
 
         def counted(name: str, *arguments: object, call: Any = call, found: Counted = found) -> None:
-            found.launch(LAUNCHES.get(name, 1))
+            before = host_library.host_launched()
             call(name, *arguments)
+            found.launch(host_library.host_launched() - before)
 
         with monkeypatch.context() as patch:
             patch.setattr(place, "of", lambda tensor, by=by: by)
             patch.setattr(cuda, "call", counted)
+            grads.append(kept_gradients(made, patch))
             step_counted(made, level, found)
             losses.append(float(made.gauges.picture_loss))
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    assert grads[0].keys() == grads[1].keys() and len(grads[0]) >= 20
+    for name, wanted in grads[0].items():
+        error = float((grads[1][name] - wanted).norm())
+        assert error <= 1e-3 * float(wanted.norm()) + 1e-9, name
     check(found, f"iteration {at} of 100, level {level}, our kernels", BY_KERNELS[at, level])
 
 

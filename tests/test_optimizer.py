@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from gspc.ops import place
 from gspc.ops.kernels import kernels
 from gspc.ops.optimizer import Adam
 
@@ -101,3 +102,35 @@ def test_sizes_must_fit():
         kernels().adam([[four, four, five]], [four], [setting])
     with pytest.raises(ValueError, match="as many"):
         kernels().adam([[four, four, four]], [four], [])
+
+
+def test_the_kernel_of_a_gpu(on_host, monkeypatch):
+    """Adam by the CUDA kernel, run on the host: as by torch in float64, with more tensors than a launch
+    takes; torch goes on from its state."""
+
+    def run(kind, dtype, count):
+        torch.manual_seed(0)
+        params = [torch.nn.Parameter(torch.randn(7, i % 5 + 1).to(dtype)) for i in range(70)]
+        params[0] = torch.nn.Parameter(torch.randn(3000).to(dtype))
+        groups = [{"params": params[:9], "lr": 1e-2}, {"params": params[9:], "lr": 1e-3, "betas": (0.5, 0.9)}]
+        optimizer = kind(groups, lr=0.0, eps=1e-15)
+        for number in range(count):
+            for i, p in enumerate(params):
+                generator = torch.Generator().manual_seed(100 * number + i)
+                p.grad = torch.randn(p.shape, generator=generator).to(dtype)
+                if i == number:
+                    p.grad = None
+            optimizer.step()
+        return params, optimizer
+
+    monkeypatch.setattr(place, "of", lambda tensor: "cuda")
+    found, ours = run(Adam, torch.float32, 4)
+    wanted, exact = run(torch.optim.Adam, torch.float64, 4)
+    for p, q in zip(found, wanted, strict=True):
+        states = zip(ours.state[p].values(), exact.state[q].values(), strict=True)
+        for got, want in [(p, q), *states]:
+            error = float((got.detach().double() - want.detach().double()).norm())
+            assert error <= 1e-5 * float(want.detach().double().norm())
+    resumed = torch.optim.Adam([{"params": found[:9]}, {"params": found[9:]}], lr=0.0)
+    resumed.load_state_dict(ours.state_dict())
+    resumed.step()

@@ -80,13 +80,13 @@ def test_a_loss_that_is_no_number(loss: float) -> None:
 
 def test_a_step_stops_before_it_spoils_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     made = trainer(noise_scene(), SMALL, at=5)
-    real = trainer_module.photometric_loss
+    real = trainer_module.picture_loss
 
     def broken(*arguments: object) -> tuple[torch.Tensor, ...]:
         loss, *rest = real(*arguments)  # type: ignore[arg-type]
         return loss * float("nan"), *rest
 
-    monkeypatch.setattr(trainer_module, "photometric_loss", broken)
+    monkeypatch.setattr(trainer_module, "picture_loss", broken)
     features = made.model.features.clone()
     with pytest.raises(InputError, match="not finite in iteration 6"):
         made.step()

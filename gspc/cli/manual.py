@@ -93,10 +93,11 @@ SECTIONS = {
         GSPC_LPIPS_WEIGHTS names a directory with vgg16-397923af.pth and vgg.pth, the weights that gspc
         eval needs for LPIPS, when torch's cache and the lpips package do not have them.
 
-        GSPC_CUDA_KERNELS=0 makes training on a GPU take torch's operations for the loss and the context
-        grid instead of gspc's own kernels, which nvcc builds at first use and GSPC_CACHE (by default gspc
-        in the user's cache directory) keeps. GSPC_ISA=base, v3 or v4 lowers the instruction set that the
-        CPU's kernels use, AVX2 being v3 and AVX-512 v4.
+        GSPC_CUDA_KERNELS=0 makes training on a GPU take torch's operations instead of gspc's own kernels,
+        which nvcc builds at first use and GSPC_CACHE (by default gspc in the user's cache directory) keeps.
+        These kernels repeat bit for bit; gsplat's, which draw, add gradients up in an order that timing
+        decides, so that two fits on a GPU differ in the last digits. GSPC_ISA=base, v3 or v4 lowers the
+        instruction set that the CPU's kernels use, AVX2 being v3 and AVX-512 v4.
         """,
     "fit": """
         SCENES

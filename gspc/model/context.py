@@ -8,6 +8,7 @@ levels' grids would not nest.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from gspc.format.shape import StreamShape
 from gspc.model import fake_quant
-from gspc.ops.mlp import TwoLayerWeights, two_layers
+from gspc.ops.mlp import Inputs, LevelFactors, TwoLayerWeights, in_one, two_layers, two_layers_each
 
 
 class TwoLayer(nn.Module):
@@ -71,20 +72,27 @@ class TwoLayer(nn.Module):
             active, fake_quant.quantize_weight(weight, bias, self.units) if self.quantized else weight, bias
         )
 
-    def weights(self, gain: Tensor | None = None) -> TwoLayerWeights:
-        """As plain tensors, the gain [H] in the first layer; of a network that is not quantized."""
+    def weights(self, gain: LevelFactors | None = None) -> TwoLayerWeights:
+        """As plain tensors, with the gain of a level; of a network that is not quantized."""
         first, second = self.first, self.second
-        weight: Tensor = first.weight
-        bias: Tensor = first.bias
-        if gain is not None:
-            weight, bias = weight * gain[:, None], bias * gain
-        return TwoLayerWeights(weight, bias, second.weight, second.bias)
+        return TwoLayerWeights(first.weight, first.bias, second.weight, second.bias, gain)
 
-    def forward(self, x: Tensor, gain: Tensor | None = None) -> Tensor:
-        """[n, inputs] -> [n, outputs]."""
-        if not self.quantized:
-            return two_layers(x, [self.weights(gain)])[0]
-        return self.output(self.activate(self.hidden(x), gain))
+    def forward(self, x: Inputs, gain: LevelFactors | None = None) -> Tensor:
+        """[n, inputs], maybe in parts, -> [n, outputs]."""
+        return outputs_of([self], [x], [gain])[0]
+
+
+def outputs_of(
+    networks: Sequence[TwoLayer], inputs: Sequence[Inputs], gains: Sequence[LevelFactors | None]
+) -> list[Tensor]:
+    """Outputs [n, O] of networks that each read rows of their own, [n, I] or in parts; of networks that are
+    quantized all or none."""
+    if not networks[0].quantized:
+        return list(two_layers_each(inputs, [net.weights(g) for net, g in zip(networks, gains, strict=True)]))
+    return [
+        net.output(net.activate(net.hidden(in_one(x)), None if gain is None else gain.values()))
+        for net, x, gain in zip(networks, inputs, gains, strict=True)
+    ]
 
 
 class LevelGain(nn.Module):
@@ -102,12 +110,14 @@ class LevelGain(nn.Module):
         nn.init.zeros_(self.linear.bias)
         self.register_buffer("rate_weights", torch.tensor(rate_weights) * 1000.0, persistent=False)
 
+    def at(self, level: int) -> LevelFactors:
+        """What makes the gain of `level`, counted from 1."""
+        linear = self.linear
+        return LevelFactors(self.slope, self.shift, self.rate_weights, linear.weight, linear.bias, level)
+
     def forward(self, level: int) -> Tensor:  # -> [hidden]
         """Gain of `level`, counted from 1."""
-        drive = torch.exp(
-            (self.slope[level - 1] * self.rate_weights[level - 1] + self.shift[level - 1]).clamp(-4, 4)
-        )
-        return 1.0 + self.linear(drive[None])
+        return self.at(level).values()
 
 
 @dataclass(frozen=True)
@@ -201,7 +211,7 @@ class ContextNets(nn.Module):
         if self.trunk.quantized:
             prediction, hidden = self.predict(context)
             return prediction, self.scales(hidden, level)
-        trunk, gained = self.trunk.weights(), self.trunk.weights(self.trunk_gain(level))
+        trunk, gained = self.trunk.weights(), self.trunk.weights(self.trunk_gain.at(level))
         scale = gained._replace(w2=self.scale.weight, b2=self.scale.bias)
         r, out, octaves = two_layers(context, [self.steps.weights(), trunk, scale])
         return self._prediction(r, out), octaves
@@ -220,13 +230,12 @@ class ContextNets(nn.Module):
         `so_far` is the centered value at the level before, in units of 8 Q0 (integers / 512 of the stream).
         """
         net, gain = self.trit_net(attribute)
-        outputs: Tensor = net(torch.cat([context, so_far], 1), gain(level))
+        outputs: Tensor = net((context, so_far), gain.at(level))
         return outputs
 
-    def chunk_outputs(self, number: int, inputs: Tensor, level: int) -> Tensor:  # -> [n, 3 own]
-        """Second components of the mixtures of chunk `number` >= 1 at `level` (HAC++, intra-anchor context):
-        means in units of Q0, octaves (see `quantization.log2_scale`), logits of their weights. `inputs` are
-        `gspc.ops.rate.chunk_inputs`."""
-        net, gain = self.chunk_net(number)
-        outputs: Tensor = net(inputs, gain(level))
-        return outputs
+    def chunk_outputs(self, inputs: Sequence[Tensor], level: int) -> list[Tensor]:  # -> [n, 3 own] each
+        """Second components of the mixtures of the chunks from the second on at `level` (HAC++, intra-anchor
+        context): means in units of Q0, octaves (see `quantization.log2_scale`), logits of their weights.
+        `inputs` are `gspc.ops.rate.chunk_inputs`."""
+        nets = [self.chunk_net(number) for number in range(1, len(inputs) + 1)]
+        return outputs_of([net for net, _ in nets], inputs, [gain.at(level) for _, gain in nets])

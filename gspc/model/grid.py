@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from gspc.format.grid import GridPlane, GridSpec
-from gspc.model.entropy import sign_bits
 from gspc.ops.grid import grid_context
 from gspc.ops.rows import positive_share
+from gspc.ops.weigh import Signs, sign_bits
 
 RESOLUTIONS_3D = (18, 24, 33, 44, 59, 80, 108, 148, 201, 275, 376, 514)
 RESOLUTIONS_2D = (130, 258, 514, 1026)
@@ -51,6 +51,11 @@ class HashGrid(nn.Module):
         """Context of integer positions, exact in units of 1 / 512."""
         return grid_context(positions, self.embeddings, self.spec)
 
+    def signs(self) -> Signs:
+        """The coded tables' signs; differentiable through the share of +1 (straight-through)."""
+        return Signs(positive_share(self.embeddings), self.embeddings.numel())
+
     def bits(self) -> Tensor:
-        """Size [] of the coded tables; differentiable through the share of +1 (straight-through)."""
-        return sign_bits(positive_share(self.embeddings), self.embeddings.numel())
+        """Size [] of the coded tables, differentiable likewise."""
+        signs = self.signs()
+        return sign_bits(signs.share, signs.count)

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from gspc.model import fake_quant
-from gspc.ops.heads import HeadTensors, Logits
+from gspc.ops import place
+from gspc.ops.heads import HeadNetworks, HeadTensors, Logits
+from gspc.ops.mlp import TwoLayerWeights
 
 BLOCKS = ("opacity", "color", "cov")
 OUTPUTS_PER_OFFSET = {"opacity": 1, "color": 3, "cov": 7}
@@ -78,6 +80,28 @@ class GaussianHeads(nn.Module):
             bf16=self.bf16 and not quantized,
             logits=None if quantized else self.logits,
         )
+
+    def to_draw(self, quantized: bool) -> HeadTensors | HeadNetworks:
+        """What draws fastest where the weights are: on a GPU with our kernels networks of their own, which
+        nothing has to put side by side first."""
+        theirs = self.logits is not None and not quantized
+        at = linear(self.first, "cov").weight
+        if place.of(at) != "cuda" or theirs or (self.bf16 and not quantized):
+            return self.weights(quantized)
+
+        def network(first: nn.ModuleDict, second: nn.ModuleDict, name: str) -> TwoLayerWeights:
+            one, two = linear(first, name), linear(second, name)
+            w1, w2 = (
+                fake_quant.quantize_weight(layer.weight) if quantized else layer.weight
+                for layer in (one, two)
+            )
+            return TwoLayerWeights(w1, one.bias, w2, two.bias)
+
+        opacity, color, cov = (network(self.first, self.second, name) for name in BLOCKS)
+        if not self.residual_hidden:
+            return HeadNetworks(self.distance_scale, opacity, color, cov)
+        shape, appearance = (network(self.residual_first, self.residual_second, n) for n in RESIDUAL_OUTPUTS)
+        return HeadNetworks(self.distance_scale, opacity, color, cov, appearance, shape)
 
     def _beside(
         self,

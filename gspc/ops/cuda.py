@@ -1,11 +1,11 @@
-"""Builds, loads and calls the project's own CUDA kernels (kernels/cuda): those of `gspc.ops.ssim` and
-`gspc.ops.grid`.
+"""Builds, loads and calls the project's own CUDA kernels (kernels/cuda), which training steps are made of.
 
 No torch headers are involved: at first use on a GPU machine nvcc builds one shared library for the GPU at
 hand into a cache, keyed by the sources and the architecture, and ctypes calls it with raw pointers and
 torch's current stream. Nothing here is built, loaded or used unless torch.cuda.is_available(). Where nvcc is
 missing, `why_not()` says so and callers stay with the plain torch versions, which these equal (the grid's
-forward pass bit for bit).
+forward pass bit for bit). Sums are taken in an order that does not depend on timing, so that kernels repeat
+bit for bit.
 """
 
 from __future__ import annotations
@@ -16,37 +16,63 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
 
 from gspc.errors import BackendError
 
 NVCC_FLAGS = ("-O3", "-std=c++17", "-shared", "-cudart", "static", "-Xcompiler", "-fPIC")
-BUILD_TIMEOUT = 600  # seconds; it takes about three
+BLOCK = 256  # threads, as in kernels/cuda/launch.cuh
+BUILD_TIMEOUT = 600  # seconds; it takes some forty
 
-_POINTER, _INT, _COUNT = ctypes.c_void_p, ctypes.c_int, ctypes.c_uint64
+POINTER, INT, COUNT, FLOAT = ctypes.c_void_p, ctypes.c_int32, ctypes.c_uint64, ctypes.c_float
 _SIGNATURES: dict[str, tuple[list[Any], Any]] = {
-    "gspc_photometric_partials": ([_INT, _INT], ctypes.c_int64),
-    "gspc_photometric_forward": ([_POINTER, _POINTER, _INT, _INT, _INT, *[_POINTER] * 4], _INT),
-    "gspc_photometric_backward": ([_POINTER, _POINTER, _INT, _INT, _INT, *[_POINTER] * 4], _INT),
+    "gspc_photometric_tiles": ([INT, INT], ctypes.c_int64),
+    # Those that take a structure, which says all of what they are about, and a stream.
     **{
-        f"gspc_rate_{name}": ([_POINTER, _POINTER], _INT)
+        f"gspc_{name}": ([POINTER, POINTER], INT)
         for name in (
-            "appearance",
-            "trits",
-            "three_way",
-            "gaussian_trits",
-            "chunk_inputs",
-            "chunk_inputs_backward",
+            "adam",
+            "heads_view",
+            "heads_forward",
+            "heads_backward",
+            "mlp_forward",
+            "mlp_backward",
+            "means",
+            "presence",
+            "photometric_forward",
+            "photometric_backward",
+            "rate_appearance",
+            "rate_loss",
+            "rate_loss_backward",
+            "rate_trits",
+            "rate_three_way",
+            "rate_gaussian_trits",
+            "rate_chunk_inputs",
+            "rate_chunk_inputs_backward",
+            "rows_places",
+            "rows_taken",
+            "rows_gathered",
+            "rows_masks",
+            "rows_masks_gathered",
+            "rows_visible",
+            "rows_statistics",
+            "rows_product",
+            "rows_product_backward",
+            "rows_signs",
+            "rows_signs_backward",
         )
     },
-    "gspc_grid_pack_signs": ([_POINTER, _COUNT, _POINTER, _POINTER], _INT),
-    "gspc_grid_forward": ([_POINTER, _INT, _POINTER, _POINTER, _COUNT, _POINTER, _POINTER], _INT),
-    "gspc_grid_backward": ([_POINTER, _INT, *[_POINTER] * 3, _COUNT, *[_POINTER] * 4], _INT),
+    "gspc_grid_pack_signs": ([POINTER, COUNT, POINTER, POINTER], INT),
+    "gspc_grid_forward": ([POINTER, INT, POINTER, POINTER, COUNT, POINTER, POINTER], INT),
+    "gspc_grid_backward": ([POINTER, INT, *[POINTER] * 3, COUNT, *[POINTER] * 4], INT),
 }
 
 
@@ -151,10 +177,10 @@ def enabled() -> bool:
 
 
 def summary() -> str:
-    """One line: whose kernels compute loss and grid on a GPU, and why."""
+    """One line: who computes a training step on a GPU, and why."""
     if enabled():
-        return "loss and grid by gspc's own CUDA kernels"
-    return f"loss and grid by torch's operations: {why_not() or 'GSPC_CUDA_KERNELS=0 asks for them'}"
+        return "training steps by gspc's own CUDA kernels"
+    return f"training steps by torch's operations: {why_not() or 'GSPC_CUDA_KERNELS=0 asks for them'}"
 
 
 def require() -> ctypes.CDLL:
@@ -175,6 +201,62 @@ def call(name: str, *arguments: Any) -> None:
 def stream(tensor: Tensor) -> int:  # of any shape, [...]
     """The current stream of the tensor's device, as the kernels take it."""
     return int(torch.cuda.current_stream(tensor.device).cuda_stream)
+
+
+def run(name: str, about: ctypes.Structure, like: Tensor) -> None:  # of any shape, [...]
+    """Calls one of `_SIGNATURES` that takes a structure, on the device of `like`."""
+    with on_device(like):
+        call(name, ctypes.byref(about), stream(like))
+
+
+def pointer(tensor: Tensor | None) -> int | None:  # of any shape, [...]
+    """Where a tensor lies; None where there is none."""
+    return None if tensor is None else tensor.data_ptr()
+
+
+@contextmanager
+def gradients_in_place() -> Iterator[None]:
+    """Inside, kernels write the gradients of parameters that have none yet where they stay for good, instead
+    of handing them to autograd: that would make some hundred small tensors in every step.
+
+    Whoever takes gradients this way finds them in `grad` only, until the next step writes over them.
+    """
+    global _in_place
+    before, _in_place = _in_place, True
+    try:
+        yield
+    finally:
+        _in_place = before
+
+
+_in_place = False
+_kept: WeakIdKeyDictionary = WeakIdKeyDictionary()  # parameter -> where its gradient is written
+
+
+def room_for_gradient(of: Tensor, like: Tensor) -> tuple[Tensor, bool]:  # of any shape, [...]
+    """Where to write the gradient by `of`, which has the shape of `like`; and whether autograd takes it from
+    there."""
+    if not (_in_place and of is like and of.is_leaf and of.requires_grad and of.grad is None):
+        return like.new_empty(like.shape), True
+    if of not in _kept:
+        _kept[of] = torch.empty_like(like)
+    of.grad = _kept[of]
+    return _kept[of], False
+
+
+def written(of: Tensor) -> bool:  # of any shape, [...]
+    """Whether the gradient by `of` was written in place in this pass, so that another can be added to it."""
+    return _in_place and of.is_leaf and of.grad is not None and of.grad is _kept.get(of)
+
+
+def blocks(count: int) -> int:
+    """Blocks of a kernel with a thread for each of `count`."""
+    return -(-count // BLOCK)
+
+
+def in_rows(tensor: Tensor) -> Tensor:  # [n, w] -> [n, w]
+    """With values of a row side by side; rows may be part of wider ones."""
+    return tensor if tensor.stride(1) == 1 or tensor.shape[1] == 1 else tensor.contiguous()
 
 
 def on_device(tensor: Tensor) -> Any:  # of any shape, [...]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +27,16 @@ if TYPE_CHECKING:
 
     from gspc.ops.raster import RasterOutput
 
-GSPLAT_VERSION = "1.5"  # the API below is that of 1.5.3
+# What is asked of gsplat. 1.5.3 has it, the newest release on the package index; later ones may.
+GSPLAT_OPTIONS = (
+    "near_plane",
+    "eps2d",
+    "packed",
+    "tile_size",
+    "backgrounds",
+    "render_mode",
+    "rasterize_mode",
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,8 @@ def choose_backend(device: str) -> Backend:
         place = "cuda" if device == "auto" else device
         title = torch.cuda.get_device_name(torch.device(place))
         chosen = "found" if device == "auto" else "asked for"
-        return Backend("cuda", place, f"backend cuda: {title}, {chosen}; rasterizer gsplat")
+        version = getattr(_import("gsplat"), "__version__", "of unknown version")
+        return Backend("cuda", place, f"backend cuda: {title}, {chosen}; rasterizer gsplat {version}")
     if device == "auto":
         return Backend("cpu", "cpu", f"backend cpu: {missing}")
     raise BackendError(f"device '{device}' cannot be used: {missing}; use --device cpu")
@@ -175,9 +186,10 @@ def _why_no_cuda(index: int) -> str | None:
         return f"gsplat's kernels do not load ({_first_line(error)})"
     if module is None:
         return "gsplat's kernels are not built and no CUDA toolkit is there to build them"
-    version = str(getattr(gsplat, "__version__", "unknown"))
-    if not version.startswith(GSPLAT_VERSION + "."):
-        return f"gsplat {version} is installed, gspc needs 1.5.3"
+    missing = set(GSPLAT_OPTIONS) - set(inspect.signature(gsplat.rasterization).parameters)
+    if missing:
+        version = getattr(gsplat, "__version__", "unknown")
+        return f"gsplat {version} is installed, which has no {', '.join(sorted(missing))}; gspc needs 1.5.3"
     return None
 
 

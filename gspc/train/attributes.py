@@ -13,7 +13,7 @@ from gspc.format.shape import Attribute
 from gspc.model import quantization as quant
 from gspc.model.anchors import AnchorModel
 from gspc.ops import place
-from gspc.ops.rows import mask_rows, noisy_rows, rounded_rows
+from gspc.ops.rows import mask_rows, noisy_attributes, rounded_rows
 from gspc.recipe import Noise
 from gspc.train.chance import seeds
 from gspc.train.rate import AnchorRows
@@ -128,20 +128,13 @@ class AttributeSource:
         model = self.model
         refinement = self._noise_refinement if parameters is None else Attribute.refinement
         scales = [a.step_base / refinement(a, level) for a in model.shape.attributes]
-        steps: tuple[Tensor | None, ...] = (None, None, None)
         numbers = [0, 0, 0]
         if phase is Phase.WARMUP:
             scales = [0.0, 0.0, 0.0]
         else:
             numbers = seeds(3)
-        if parameters is not None:
-            steps = tuple(quant.step(1.0, column) for column in parameters.unbind(1))
-        return [
-            noisy_rows(values, visible, sample, step, scale, seed)
-            for values, step, scale, seed in zip(
-                (model.features, model.log_scales, model.offsets), steps, scales, numbers, strict=True
-            )
-        ]
+        attributes = model.features, model.log_scales, model.offsets
+        return noisy_attributes(attributes, visible, sample, parameters, scales, numbers)
 
     def _rounded(self, visible: Tensor, sample: Tensor, level: int) -> list[tuple[Tensor, Tensor]]:
         """Each attribute as `level` restores it, and the rows `sample`."""

@@ -74,12 +74,14 @@ class Statistics:
         means2d_grad: Tensor,
         opacities: Tensor,
         half: tuple[float, float],
+        count: Tensor | None = None,
     ) -> None:
         """One iteration: the anchors `visible` (int64 [v], ascending) showed the Gaussians `index` (int64
         [m], row * K + k, ascending) with radii int32 [m] and gradients of their screen positions [m, 2] in
-        pixels; `half` is half the picture's size."""
+        pixels; `half` is half the picture's size. `count`, int64 [1]: the first so many of them; None:
+        all."""
         sums = self.gradient, self.drawn, self.opacity, self.visible
-        add_statistics(sums, visible, index, radii, means2d_grad, opacities, half)
+        add_statistics(sums, visible, index, radii, means2d_grad, opacities, half, count)
 
     def resized(self, keep: Tensor, model: AnchorModel) -> Statistics:
         """Without the anchors not kept (bool [old N]), with zeros for those that `model` gained."""

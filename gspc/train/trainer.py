@@ -10,11 +10,12 @@ from torch import Tensor
 
 from gspc.model.anchors import AnchorModel
 from gspc.model.calibrate import calibrate
-from gspc.ops.constants import constant
+from gspc.ops.cuda import gradients_in_place
 from gspc.ops.heads import NeuralGaussians, neural_gaussians
 from gspc.ops.raster import RasterOutput
 from gspc.ops.rows import mean_product, visible_rows
-from gspc.ops.ssim import photometric_loss, squared_error
+from gspc.ops.ssim import picture_loss
+from gspc.ops.weigh import times
 from gspc.recipe import Accumulate, Recipe
 from gspc.rendering.rasterizer import Backend, rasterize
 from gspc.scene import Camera, SceneData, View
@@ -27,7 +28,6 @@ from gspc.train.masking import only_counting
 from gspc.train.optimizer import make_optimizer
 from gspc.train.ranks import Ranks
 from gspc.train.rate import RateLoss, RateSample, Standing
-from gspc.train.rate.terms import times
 from gspc.train.schedule import Phase, Schedule
 from gspc.train.shots import Shot, Shots, center_of, photo_budget
 from gspc.train.steering import Steering
@@ -62,6 +62,7 @@ class Picture:
     squared_error: Tensor  # []
     visible: Tensor  # int64 [v] anchors, ascending
     index: Tensor  # int64 [m] Gaussians among those of the visible anchors, row * K + k
+    count: Tensor | None  # int64 [1] how many of these are there; None: all
     opacities: Tensor  # [m]
     raster: RasterOutput
 
@@ -108,6 +109,7 @@ class Trainer:
         self._also_pictured = PICTURED_LEVELS[recipe.rate.accumulate]
         self._most_anchors = most_anchors(max_anchors, self.device)
         self._world: tuple[Tensor, Tensor] | None = None  # integer positions and where they lie
+        self._one = torch.ones((), device=self.device)  # the loss's own gradient
         self._no_rows = torch.zeros(0, dtype=torch.int64, device=self.device)
 
     def step(self) -> StepReport:
@@ -130,8 +132,10 @@ class Trainer:
             loss = loss + rate
             for other in self._also_pictured(level):
                 loss = loss + self._show(shot, other, sampled=False)[0].loss
-        self.gauges.add_loss(self.iteration, loss.detach())
-        loss.backward()
+        total = loss.detach()
+        self.gauges.add_loss(self.iteration, total)
+        with gradients_in_place():
+            loss.backward(self._one)
         self._keep_still()
         if self.schedule.gathers(self.iteration):
             self._gather(picture, shot.camera)
@@ -143,7 +147,7 @@ class Trainer:
         self.iteration += 1
         if self.steering.due(self.iteration):
             self.steering.update(self.estimated_bytes())
-        return StepReport(phase, level, loss.detach(), picture.squared_error, bits)
+        return StepReport(phase, level, total, picture.squared_error, bits)
 
     def _begin(self, phase: Phase) -> None:
         """What happens once, in the first iteration of a phase."""
@@ -250,7 +254,7 @@ class Trainer:
         """The scene as `level` shows it to a camera, compared with the photograph; and the sample of the
         iteration's rate, empty unless `sampled`."""
         model = self.model
-        visible, anchors = visible_rows(self._positions(), model.log_scales.detach(), shot.camera)
+        visible, anchors = visible_rows(self._positions(), model.log_scales, shot.camera)
         index = self.rate.sample(visible) if sampled else self._no_rows
         attributes, rows = self.attributes.restored(visible, index, self.iteration, level)
         gaussians = self._gaussians(shot.camera, anchors, attributes)
@@ -265,8 +269,8 @@ class Trainer:
             attributes.offsets,
             attributes.mask,
             anchors,
-            constant(center_of(camera), self.device),
-            self.model.heads.weights(quantized=self.schedule.phase(self.iteration) is Phase.FINISH),
+            center_of(camera),
+            self.model.heads.to_draw(quantized=self.schedule.phase(self.iteration) is Phase.FINISH),
             predicted=attributes.predicted,
         )
 
@@ -283,13 +287,13 @@ class Trainer:
             shot.background,
         )
         shown, wanted, weight = only_counting(raster.image, shot.target, shot.mask)
-        loss, _, _ = photometric_loss(shown, wanted, SSIM_WEIGHT)
+        loss, squared = picture_loss(shown, wanted, SSIM_WEIGHT)
         if shot.mask is not None:
-            loss = times(weight, loss)
+            loss, squared = times(weight, loss), squared * weight
         if len(gaussians.scales):
-            loss = loss + SCALE_WEIGHT * mean_product(gaussians.scales)
-        squared = squared_error(shown, wanted) * weight
-        return Picture(loss, squared, visible, gaussians.index, gaussians.opacities.detach(), raster)
+            loss = loss + mean_product(gaussians.scales, gaussians.count, SCALE_WEIGHT)
+        opacities = gaussians.opacities.detach()
+        return Picture(loss, squared, visible, gaussians.index, gaussians.count, opacities, raster)
 
     @torch.no_grad()
     def _gather(self, picture: Picture, camera: Camera) -> None:
@@ -297,5 +301,11 @@ class Trainer:
         raster = picture.raster
         half = (camera.width / 2, camera.height / 2)  # pixels per normalized device unit
         self.statistics.add(
-            picture.visible, picture.index, raster.radii, raster.means2d_grad, picture.opacities, half
+            picture.visible,
+            picture.index,
+            raster.radii,
+            raster.means2d_grad,
+            picture.opacities,
+            half,
+            picture.count,
         )

@@ -55,7 +55,7 @@ __global__ void __launch_bounds__(THREADS)
   const bool inside = left + tx < width && top + ty < height;
   const size_t pixel = static_cast<size_t>(top + ty) * width + left + tx;
   const size_t count = static_cast<size_t>(height) * width * 3;
-  float l1 = 0.0f, ssim = 0.0f;
+  float l1 = 0.0f, ssim = 0.0f, squares = 0.0f;
   for (int channel = 0; channel < 3; ++channel) {
     for (int i = thread; i < SPAN * SPAN; i += THREADS) {
       const int row = top + i / SPAN - RADIUS, column = left + i % SPAN - RADIUS;
@@ -91,7 +91,10 @@ __global__ void __launch_bounds__(THREADS)
       const float c = mu_x * mu_x + mu_y * mu_y + C1;
       const float d = (sum[2] - mu_x * mu_x) + (sum[3] - mu_y * mu_y) + C2;
       const float value = a * b / (c * d);
-      l1 += fabsf(x[ty + RADIUS][tx + RADIUS] - y[ty + RADIUS][tx + RADIUS]);
+      const float a_pixel = x[ty + RADIUS][tx + RADIUS], b_pixel = y[ty + RADIUS][tx + RADIUS];
+      const float off = (a_pixel < 0.0f ? 0.0f : a_pixel > 1.0f ? 1.0f : a_pixel) - b_pixel;
+      squares += off * off;
+      l1 += fabsf(a_pixel - b_pixel);
       ssim += value;
       if (maps != nullptr) {
         float* map = maps + pixel * 3 + channel;
@@ -104,42 +107,51 @@ __global__ void __launch_bounds__(THREADS)
   }
   l1 = block_sum(l1, scratch, thread);
   ssim = block_sum(ssim, scratch, thread);
+  squares = block_sum(squares, scratch, thread);
   if (thread == 0) {
     const size_t block = static_cast<size_t>(blockIdx.y) * gridDim.x + blockIdx.x;
-    partial[2 * block] = l1;
-    partial[2 * block + 1] = ssim;
+    partial[3 * block] = l1;
+    partial[3 * block + 1] = ssim;
+    partial[3 * block + 2] = squares;
   }
 }
 
-// One block: means of the pairs, added in double in an order that does not depend on the machine.
+// One block: means of what the tiles have, added in double in an order that does not depend on the machine,
+// and the loss that they make.
 __global__ void __launch_bounds__(THREADS)
-    photometric_mean(const float* partial, int pairs, double count, float* out) {
+    photometric_mean(const float* partial, int tiles, double count, float weight, float* means, float* loss) {
   __shared__ double scratch[THREADS];
-  double l1 = 0.0, ssim = 0.0;
-  for (int i = threadIdx.x; i < pairs; i += THREADS) {
-    l1 += partial[2 * i];
-    ssim += partial[2 * i + 1];
-  }
-  l1 = block_sum(l1, scratch, static_cast<int>(threadIdx.x));
-  ssim = block_sum(ssim, scratch, static_cast<int>(threadIdx.x));
-  if (threadIdx.x == 0) {
-    out[0] = static_cast<float>(l1 / count);
-    out[1] = static_cast<float>(ssim / count);
-  }
+  double sums[3] = {0.0, 0.0, 0.0};
+  for (int i = threadIdx.x; i < tiles; i += THREADS)
+    for (int j = 0; j < 3; ++j) sums[j] += partial[3 * i + j];
+  for (double& sum : sums) sum = block_sum(sum, scratch, static_cast<int>(threadIdx.x)) / count;
+  if (threadIdx.x != 0) return;
+  for (int j = 0; j < 3; ++j) means[j] = static_cast<float>(sums[j]);
+  loss[0] = static_cast<float>((1.0 - static_cast<double>(weight)) * sums[0] +
+                               static_cast<double>(weight) * (1.0 - sums[1]));
 }
 
 template <typename Target>
 __global__ void __launch_bounds__(THREADS)
     photometric_backward(const float* image, const Target* target, int height, int width, const float* maps,
-                         const float* grad_out, float* grad_image) {
+                         const float* by_means, const float* by_loss, float weight, float* grad_image) {
   __shared__ float tile[3][SPAN][SPAN];
   __shared__ float blurred[3][SPAN][TILE];
   const int tx = threadIdx.x, ty = threadIdx.y, thread = ty * TILE + tx;
   const int left = blockIdx.x * TILE, top = blockIdx.y * TILE;
   const bool inside = left + tx < width && top + ty < height;
   const size_t count = static_cast<size_t>(height) * width * 3;
-  const float grad_l1 = grad_out[0] / static_cast<float>(count),
-              grad_ssim = grad_out[1] / static_cast<float>(count);
+  float grad_l1 = 0.0f, grad_ssim = 0.0f;
+  if (by_means != nullptr) {
+    grad_l1 = by_means[0];
+    grad_ssim = by_means[1];
+  }
+  if (by_loss != nullptr) {
+    grad_l1 += (1.0f - weight) * by_loss[0];
+    grad_ssim -= weight * by_loss[0];
+  }
+  grad_l1 /= static_cast<float>(count);
+  grad_ssim /= static_cast<float>(count);
   for (int channel = 0; channel < 3; ++channel) {
     for (int i = thread; i < SPAN * SPAN; i += THREADS) {
       const int row = top + i / SPAN - RADIUS, column = left + i % SPAN - RADIUS;
@@ -170,53 +182,69 @@ __global__ void __launch_bounds__(THREADS)
   }
 }
 
-bool bad_size(int height, int width) {
-  return height < 1 || width < 1 || height > 1 << 16 || width > 1 << 16;
+// gspc/ops/ssim/cuda.py has the same fields in the same order.
+struct PhotometricCall {
+  const float* image;    // [H, W, 3]
+  const void* target;    // the same, float32 or uint8
+  int32_t target_bytes;  // 4 or 1
+  int32_t height, width;
+  float weight;    // of 1 - SSIM in the loss; the rest is L1's
+  float* maps;     // [3, H, W, 3] for the backward pass; null leaves it out
+  float* partial;  // scratch of three for each tile
+  // [3] mean |image - target|, SSIM, and the squared difference from the image between 0 and 1; [1]
+  float *means, *loss;
+  const float *by_means, *by_loss;  // gradients of the first two and of the loss, or null
+  float* grad_image;                // [H, W, 3], overwritten
+};
+
+bool usable(const PhotometricCall& call) {
+  return call.height > 0 && call.width > 0 && call.height <= 1 << 16 && call.width <= 1 << 16;
+}
+
+double values_of(const PhotometricCall& call) { return 3.0 * call.height * call.width; }
+
+// Calls with(target) with the type that the target has.
+template <class With>
+void typed(const PhotometricCall& call, With with) {
+  if (call.target_bytes == 1) with(static_cast<const uint8_t*>(call.target));
+  else with(static_cast<const float*>(call.target));
+}
+
+dim3 tiles_of(const PhotometricCall& call) {
+  return dim3((call.width + TILE - 1) / TILE, (call.height + TILE - 1) / TILE);
 }
 
 }  // namespace
 }  // namespace gspc
 
-// Pairs of floats that `partial` must hold.
-GSPC_EXPORT int64_t gspc_photometric_partials(int height, int width) {
+// Tiles of a picture.
+GSPC_EXPORT int64_t gspc_photometric_tiles(int height, int width) {
   using gspc::TILE;
   return static_cast<int64_t>((height + TILE - 1) / TILE) * ((width + TILE - 1) / TILE);
 }
 
-// out[0] = mean |image - target|, out[1] = mean SSIM. target_bytes is 4 (float32) or 1 (uint8). maps [3, H,
-// W, 3] is filled for the backward pass; a null pointer leaves it out. partial: scratch of
-// gspc_photometric_partials pairs.
-GSPC_EXPORT int gspc_photometric_forward(const float* image, const void* target, int target_bytes, int height,
-                                         int width, float* maps, float* partial, float* out,
-                                         cudaStream_t stream) {
+GSPC_EXPORT int gspc_photometric_forward(const gspc::PhotometricCall* given, cudaStream_t stream) {
   using namespace gspc;
-  if (bad_size(height, width)) return static_cast<int>(cudaErrorInvalidValue);
-  const dim3 grid((width + TILE - 1) / TILE, (height + TILE - 1) / TILE), block(TILE, TILE);
-  if (target_bytes == 1) {
-    GSPC_LAUNCH(photometric_forward<uint8_t>, grid, block, stream, image, static_cast<const uint8_t*>(target),
-                height, width, maps, partial);
-  } else {
-    GSPC_LAUNCH(photometric_forward<float>, grid, block, stream, image, static_cast<const float*>(target),
-                height, width, maps, partial);
-  }
-  const int pairs = static_cast<int>(gspc_photometric_partials(height, width));
-  GSPC_LAUNCH(photometric_mean, dim3(1), dim3(THREADS), stream, partial, pairs, 3.0 * height * width, out);
+  const PhotometricCall call = *given;
+  if (!usable(call)) return static_cast<int>(cudaErrorInvalidValue);
+  typed(call, [&](auto* target) {
+    GSPC_LAUNCH(photometric_forward, tiles_of(call), dim3(TILE, TILE), stream, call.image, target,
+                call.height, call.width, call.maps, call.partial);
+  });
+  const int tiles = static_cast<int>(gspc_photometric_tiles(call.height, call.width));
+  GSPC_LAUNCH(photometric_mean, dim3(1), dim3(THREADS), stream, call.partial, tiles, values_of(call),
+              call.weight, call.means, call.loss);
   return launch_status();
 }
 
-// grad_out: two floats on the device, the gradients of out. grad_image [H, W, 3] is overwritten.
-GSPC_EXPORT int gspc_photometric_backward(const float* image, const void* target, int target_bytes,
-                                          int height, int width, const float* maps, const float* grad_out,
-                                          float* grad_image, cudaStream_t stream) {
+GSPC_EXPORT int gspc_photometric_backward(const gspc::PhotometricCall* given, cudaStream_t stream) {
   using namespace gspc;
-  if (bad_size(height, width)) return static_cast<int>(cudaErrorInvalidValue);
-  const dim3 grid((width + TILE - 1) / TILE, (height + TILE - 1) / TILE), block(TILE, TILE);
-  if (target_bytes == 1) {
-    GSPC_LAUNCH(photometric_backward<uint8_t>, grid, block, stream, image,
-                static_cast<const uint8_t*>(target), height, width, maps, grad_out, grad_image);
-  } else {
-    GSPC_LAUNCH(photometric_backward<float>, grid, block, stream, image, static_cast<const float*>(target),
-                height, width, maps, grad_out, grad_image);
-  }
+  const PhotometricCall call = *given;
+  if (!usable(call)) return static_cast<int>(cudaErrorInvalidValue);
+  typed(call, [&](auto* target) {
+    GSPC_LAUNCH(photometric_backward, tiles_of(call), dim3(TILE, TILE), stream, call.image, target,
+                call.height, call.width, call.maps, call.by_means, call.by_loss, call.weight,
+                call.grad_image);
+  });
   return launch_status();
 }

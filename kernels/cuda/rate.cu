@@ -3,6 +3,8 @@
 // by its step) another kernel adds in a fixed order, so that results repeat bit for bit.
 #include "rate.cuh"
 
+#include "noise.cuh"
+
 namespace gspc {
 namespace {
 
@@ -11,18 +13,8 @@ constexpr float FARTHEST = 40.0f;          // standard deviations
 constexpr float SMALLEST_BELL = 1e-20f;
 constexpr float INVERSE_ROOT_2PI = 0.398942280f;
 constexpr float INVERSE_LN2 = 1.44269504f, LN2 = 0.693147181f;
-constexpr float LOWEST_R = -2.0f, HIGHEST_R = 63.0f / 32.0f;
 constexpr float LOWEST_LOG2 = -3.0f, HIGHEST_LOG2 = -3.0f + 127.0f / 12.0f;
 constexpr float SO_FAR_LIMIT = 2047.0f / 512.0f;
-
-// x between two limits, and 1 where it was.
-struct Limited {
-  float value, inside;
-};
-
-__device__ inline Limited limited(float x, float low, float high) {
-  return {x < low ? low : x > high ? high : x, x < low || x > high ? 0.0f : 1.0f};
-}
 
 // A row's step: relative to Q0 at the level, its logarithm, and the derivative of the natural one by r.
 struct Step {
@@ -92,15 +84,6 @@ __device__ inline Mass mass_of(float distance, float scale) {
 }
 
 __device__ inline float at_least_smallest(float mass) { return mass < SMALLEST ? SMALLEST : mass; }
-
-__device__ inline float noise(uint64_t key, uint32_t number) {
-  uint32_t x = number + static_cast<uint32_t>(key);
-  x = (x ^ x >> 16) * 0x7feb352du;
-  x ^= static_cast<uint32_t>(key >> 32);
-  x = (x ^ x >> 15) * 0x846ca68bu;
-  x ^= x >> 16;
-  return static_cast<float>(static_cast<int32_t>(x)) * 2.3283064365386963e-10f;
-}
 
 __device__ inline float weight_of(const RateCall& call, uint64_t row, uint64_t c) {
   return call.weights[row * call.groups + c / (call.width / call.groups)];
@@ -340,13 +323,6 @@ __global__ void __launch_bounds__(BLOCK) blocks_added(const double* partial, uns
     __syncthreads();
   }
   if (threadIdx.x == 0) total[0] = static_cast<float>(scratch[0]);
-}
-
-// Seeds that differ in a bit become keys that differ in half of them (the finish of splitmix64).
-uint64_t key_of(uint64_t seed) {
-  seed = (seed ^ seed >> 30) * 0xbf58476d1ce4e5b9u;
-  seed = (seed ^ seed >> 27) * 0x94d049bb133111ebu;
-  return seed ^ seed >> 31;
 }
 
 bool usable(const RateCall& call) {

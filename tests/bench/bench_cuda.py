@@ -1,9 +1,11 @@
-"""A CUDA device: our kernels beside torch's operations, gsplat, the heads in bfloat16, and training steps.
+"""A CUDA device: the parts of a training step and whole steps, by torch's operations and by our kernels.
 
     python tests/bench/bench_cuda.py [--scene DIR] [--anchors 50000 200000] [--steps 40] [--json FILE]
+                                     [--device cpu]
 
-Medians of wall milliseconds, the device waited for. The steps are those of bench_step.py, where rates are
-learned, by torch's operations only and with our kernels, the heads in float32 and bfloat16.
+Medians of wall milliseconds, the device waited for; a part is its forward and backward pass. The steps are
+those of bench_step.py, where rates are learned, the heads in float32 and bfloat16. On a CPU, to try the
+script out, our kernels are those of the CPU.
 """
 
 from __future__ import annotations
@@ -14,39 +16,62 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
-from bench_grid import reference_spec
 from bench_raster import NAMES
 from bench_step import ITERATION, ITERATIONS, make_model, make_scene
 from raster_scene import garden_like
+from torch import Tensor
 
-from gspc.ops import cuda
-from gspc.ops.grid import cuda as grid_cuda
-from gspc.ops.grid import definition as grid_definition
+from gspc.model.anchors import AnchorModel
+from gspc.ops import place
 from gspc.ops.heads import neural_gaussians
-from gspc.ops.ssim import cuda as ssim_cuda
-from gspc.ops.ssim import definition as ssim_definition
+from gspc.ops.rows import mask_rows, noisy_attributes, visible_rows
+from gspc.ops.ssim import photometric_loss
 from gspc.presets import GSPC
 from gspc.rendering.rasterizer import choose_backend, rasterize
 from gspc.scene import Camera, SceneData
+from gspc.train.optimizer import make_optimizer
+from gspc.train.rate.attributes import AttributesTerm
+from gspc.train.rate.sample import AnchorRows, level_sample
+from gspc.train.rate.terms import MasksTerm, PositionsTerm
 from gspc.train.schedule import Schedule
 from gspc.train.trainer import Trainer
 
+SAMPLE = 0.05  # of the anchors, whose rate a step evaluates
 
-def median_ms(run: Callable[[], object], repeats: int = 30) -> float:
-    for _ in range(5):
+
+@contextmanager
+def kernels(ours: bool, device: str) -> Iterator[None]:
+    """Our kernels or torch's operations compute inside."""
+    environment = {"GSPC_CUDA_KERNELS": "1" if ours else "0"}
+    with mock.patch.dict(os.environ, environment):
+        if device == "cuda" or ours:
+            yield
+        else:
+            with mock.patch.object(place, "of", lambda tensor: "torch"):
+                yield
+
+
+def median_ms(run: Callable[[], object], repeats: int, device: str) -> float:
+    def wait() -> None:
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    for _ in range(min(5, repeats)):
         run()
     times = []
     for _ in range(repeats):
-        torch.cuda.synchronize()
+        wait()
         start = time.perf_counter()
         run()
-        torch.cuda.synchronize()
+        wait()
         times.append(time.perf_counter() - start)
     return 1e3 * statistics.median(times)
 
@@ -54,106 +79,106 @@ def median_ms(run: Callable[[], object], repeats: int = 30) -> float:
 class Report:
     """Lines as they come, and figures for the file."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str, repeats: int) -> None:
+        self.device, self.repeats = device, repeats
         self.figures: dict[str, float] = {}
 
-    def add(self, name: str, milliseconds: float, base: str | None = None) -> None:
-        self.figures[name] = milliseconds
+    def add(self, name: str, run: Callable[[], object], base: str | None = None) -> None:
+        self.figures[name] = milliseconds = median_ms(run, self.repeats, self.device)
         beside = f"  {self.figures[base] / milliseconds:.1f} x {base}" if base else ""
-        print(f"cuda {name:58} {milliseconds:9.3f} ms{beside}", flush=True)
+        print(f"{self.device} {name:58} {milliseconds:9.3f} ms{beside}", flush=True)
+
+    def both(self, name: str, run: Callable[[], object]) -> None:
+        """By torch's operations, then by our kernels."""
+        for ours in (False, True):
+            with kernels(ours, self.device):
+                self.add(f"{name} {'kernels' if ours else 'torch'}", run, f"{name} torch" if ours else None)
 
 
-def bench_photometric(report: Report) -> None:
+def backward(*parts: Tensor) -> None:
+    sum((part.sum() for part in parts if part.requires_grad), start=parts[0].new_zeros(())).backward()
+
+
+def photometric(device: str) -> Callable[[], object]:
     torch.manual_seed(0)
-    photo = torch.rand(540, 960, 3, device="cuda")
+    photo = torch.rand(540, 960, 3, device=device)
     target = (photo * 255).to(torch.uint8)
     image = (photo + 0.1 * torch.randn_like(photo)).requires_grad_()
-
-    def by_kernel() -> None:
-        l1, similarity = ssim_cuda.photometric(image, target)
-        (0.8 * l1 + 0.2 * (1 - similarity)).backward()
-
-    def by_torch() -> None:
-        ssim_definition.photometric_loss(image, target, 0.2)[0].backward()
-
-    report.add("photometric 960x540 fwd+bwd torch", median_ms(by_torch))
-    report.add(
-        "photometric 960x540 fwd+bwd kernels", median_ms(by_kernel), "photometric 960x540 fwd+bwd torch"
-    )
+    return lambda: backward(photometric_loss(image, target, 0.2)[0])
 
 
-def bench_grid(report: Report, points: int = 100_000) -> None:
-    spec = reference_spec()
-    rng = np.random.default_rng(0)
-    positions = torch.from_numpy(
-        rng.normal((1300, 1450, 1250), (150, 130, 180), (points, 3)).astype(np.int32)
-    ).cuda()
-    table = torch.from_numpy(rng.uniform(-1, 1, (spec.total_entries, 4)).astype(np.float32)).cuda()
-    table.requires_grad_()
-    grad = torch.randn(points, spec.context_size, device="cuda")
-    for name, function in (("torch", grid_definition.grid_context), ("kernels", grid_cuda.grid_context)):
-        milliseconds = median_ms(
-            lambda function=function: torch.autograd.grad(function(positions, table, spec), table, grad), 15
-        )
-        base = None if name == "torch" else "grid 100k points fwd+bwd torch"
-        report.add(f"grid 100k points fwd+bwd {name}", milliseconds, base)
-
-
-def bench_raster(report: Report) -> None:
-    scene: dict[str, Any] = garden_like(200_000, 960, 540)
-    leaves = [torch.from_numpy(scene[name]).cuda().requires_grad_() for name in NAMES]
-    backend = choose_backend("cuda")
+def raster(device: str) -> Callable[[], object]:
+    scene: dict[str, Any] = garden_like(200_000 if device == "cuda" else 500, 960, 540)
+    leaves = [torch.from_numpy(scene[name]).to(device).requires_grad_() for name in NAMES]
+    backend = choose_backend(device)
     camera = Camera("bench", 960, 540, *scene["intrinsics"], scene["world_to_camera"])
-
-    def run() -> None:
-        rasterize(backend, *leaves, camera, (0.0, 0.0, 0.0)).image.sum().backward()
-
-    report.add("gsplat 200k Gaussians 960x540 fwd+bwd", median_ms(run))
+    return lambda: backward(rasterize(backend, *leaves, camera, (0.0, 0.0, 0.0)).image)
 
 
-def bench_heads(report: Report, scene: SceneData, anchors: int) -> None:
-    model = make_model(scene, anchors).cuda()
-    shape, world = model.shape, model.world()
-    center = torch.from_numpy(scene.train[0].camera.center.astype(np.float32)).cuda()
-    mask = torch.ones(model.anchors, shape.offsets, device="cuda")
-    predicted = torch.randn(model.anchors, shape.pool, device="cuda") if shape.pool else None
-    scales = model.log_scales.expand(-1, 6)
-    for kind in ("float32", "bf16"):
-        model.heads.bf16 = kind == "bf16"
+def parts_of(scene: SceneData, model: AnchorModel) -> dict[str, Callable[[], object]]:
+    """The parts of a step that are not the rasterizer's or the loss's, with all anchors visible."""
+    shape, world, device = model.shape, model.world(), model.features.device
+    camera = scene.train[0].camera
+    every = torch.arange(model.anchors, device=device)
+    sample = torch.randint(model.anchors, (max(1, int(SAMPLE * model.anchors)),), device=device)
+    center = tuple(camera.center.astype(np.float32).tolist())
+    mask = torch.ones(model.anchors, shape.offsets, device=device)
+    parameters = model.features, model.log_scales, model.offsets
+    grid = model.grid(model.positions).detach()
+    optimizer = make_optimizer(model)
 
-        def run() -> None:
-            heads = model.heads.weights(quantized=False)
-            drawn = neural_gaussians(
-                model.features, scales, model.offsets, mask, world, center, heads, predicted=predicted
-            )
-            parts = (drawn.means, drawn.quats, drawn.scales, drawn.opacities, drawn.colors)
-            sum((part.sum() for part in parts), start=torch.zeros((), device="cuda")).backward()
+    def pool() -> None:
+        backward(*(t for t in model.predicted_and_steps(grid, every, steps=True) if t is not None))
 
-        name = f"heads {anchors} anchors fwd+bwd"
-        report.add(f"{name} {kind}", median_ms(run), None if kind == "float32" else f"{name} float32")
+    def heads() -> None:
+        predicted = torch.randn(model.anchors, shape.pool, device=device) if shape.pool else None
+        drawn = neural_gaussians(
+            *(*parameters, mask, world, center, model.heads.to_draw(quantized=False)), predicted=predicted
+        )
+        backward(drawn.means, drawn.quats, drawn.scales, drawn.opacities, drawn.colors)
+
+    def rows() -> None:
+        r = torch.zeros(model.anchors, 3, device=device)
+        found = noisy_attributes(parameters, every, sample, r, (1.0, 1.0, 1.0), (1, 2, 3))
+        backward(*(t for pair in found for t in pair))
+
+    def rates() -> None:
+        taken = [t.index_select(0, sample) for t in (*parameters, model.masks.detach())]
+        at = level_sample(model, AnchorRows(*taken), grid.index_select(0, sample), 2, noisy=True)
+        terms = AttributesTerm(model), PositionsTerm(), MasksTerm(shape.offsets)
+        backward(*(term.price(at).bits for term in terms))
+
+    def adam() -> None:
+        for parameter in model.parameters():
+            parameter.grad = parameter.detach()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return {
+        "grid": lambda: backward(model.grid(model.positions)),
+        "visible rows": lambda: visible_rows(world, model.log_scales, camera),
+        "pool and steps": pool,
+        "rows": rows,
+        "masks": lambda: backward(*mask_rows(model.masks, every, sample, 2)),
+        "heads": heads,
+        "rate": rates,
+        "adam": adam,
+    }
 
 
-def bench_steps(report: Report, scene: SceneData, anchors: int, steps: int) -> None:
+def bench_steps(report: Report, scene: SceneData, anchors: int) -> None:
     size = f"{scene.train[0].camera.width}x{scene.train[0].camera.height}"
-    base = None
-    for name, kernels, bf16 in (
-        ("torch", "0", False),
-        ("kernels", "1", False),
-        ("torch bf16", "0", True),
-        ("kernels bf16", "1", True),
-    ):
-        os.environ["GSPC_CUDA_KERNELS"] = kernels
+    for kind in ("float32", "bf16"):
         model = make_model(scene, anchors)
-        model.heads.bf16 = bf16
-        trainer = Trainer(scene, model, Schedule.of(GSPC, ITERATIONS), choose_backend("cuda"), GSPC)
+        model.heads.bf16 = kind == "bf16"
+        backend = choose_backend(report.device)
+        trainer = Trainer(scene, model, Schedule.of(GSPC, ITERATIONS), backend, GSPC)
 
         def step(trainer: Trainer = trainer) -> None:
             trainer.iteration = ITERATION
             trainer.step()
 
-        label = f"step {scene.name} {size} {anchors} anchors"
-        report.add(f"{label} {name}", median_ms(step, steps), base)
-        base = base or f"{label} {name}"
+        report.both(f"step {scene.name} {size} {anchors} anchors, heads in {kind}", step)
 
 
 def main() -> None:
@@ -164,28 +189,26 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--scene", type=Path)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     args = parser.parse_args()
-    if not torch.cuda.is_available():
+    if args.device == "cuda" and not torch.cuda.is_available():
         print("cuda: torch sees no CUDA device, nothing measured")
         return
-    report = Report()
+    report = Report(args.device, args.steps)
     with tempfile.TemporaryDirectory() as work:
         scene = make_scene(args.scene, Path(work))
         for view in scene.train:
             view.load()
-        if cuda.why_not() is None:
-            bench_photometric(report)
-            bench_grid(report)
-        bench_raster(report)
+        report.both("photometric 960x540", photometric(args.device))
+        report.add("rasterizer 960x540", raster(args.device))
         for anchors in args.anchors:
-            bench_heads(report, scene, anchors)
-            bench_steps(report, scene, anchors, args.steps)
+            model = make_model(scene, anchors).to(args.device)
+            for name, run in parts_of(scene, model).items():
+                report.both(f"{name}, {anchors} anchors", run)
+            bench_steps(report, scene, anchors)
     if args.json:
-        machine: dict[str, Any] = {
-            "device": torch.cuda.get_device_name(),
-            "torch": torch.__version__,
-            "cuda": torch.version.cuda,
-        }
+        title = torch.cuda.get_device_name() if args.device == "cuda" else "CPU"
+        machine = {"device": title, "torch": torch.__version__, "cuda": torch.version.cuda}
         args.json.write_text(
             json.dumps({"machine": machine, "milliseconds": report.figures}, indent=1) + "\n"
         )

@@ -37,7 +37,7 @@ from gspc.ops.grid import cpu as grid_ops
 from gspc.ops.heads import cpu as heads_ops
 from gspc.ops.kernels import kernels
 from gspc.ops.mlp import cpu as mlp_ops
-from gspc.ops.rate import cpu as rate_ops
+from gspc.ops.rate import autograd as rate_ops
 from gspc.ops.rows import cpu as rows_ops
 from gspc.ops.ssim import cpu as ssim_ops
 from gspc.presets import GSPC
@@ -130,10 +130,8 @@ def instrument(clock: Clock, timings: Any) -> None:
         (grid_ops._GridContext, "grid"),
         (heads_ops._NeuralGaussians, "heads"),
         (mlp_ops._TwoLayer, "networks"),
-        (rate_ops._Appearance, "bits of symbols"),
+        (rate_ops._Summed, "bits of symbols"),
         (rate_ops._ChunkInputs, "bits of symbols"),
-        (rate_ops._ThreeWay, "bits of symbols"),
-        (rate_ops._GaussianTrits, "bits of symbols"),
     ):
         clock.patch(owner, "forward", part)
         clock.patch(owner, "backward", part + " backward")

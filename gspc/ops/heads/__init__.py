@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor
 
 from gspc.ops import place
-from gspc.ops.heads import cpu, definition
-from gspc.ops.heads.types import HeadTensors, HeadWeights, Logits, NeuralGaussians
+from gspc.ops.constants import constant
+from gspc.ops.heads import cpu, cuda, definition
+from gspc.ops.heads.types import HeadNetworks, HeadTensors, HeadWeights, Logits, NeuralGaussians
 
-__all__ = ["HeadTensors", "HeadWeights", "Logits", "NeuralGaussians", "neural_gaussians"]
+__all__ = ["HeadNetworks", "HeadTensors", "HeadWeights", "Logits", "NeuralGaussians", "neural_gaussians"]
 
 
 def neural_gaussians(
@@ -18,8 +21,8 @@ def neural_gaussians(
     offsets: Tensor,
     mask: Tensor,
     anchors: Tensor,
-    camera_center: Tensor,
-    heads: HeadWeights,
+    camera_center: Tensor | Sequence[float],
+    heads: HeadWeights | HeadNetworks,
     visible: Tensor | None = None,
     predicted: Tensor | None = None,
 ) -> NeuralGaussians:
@@ -32,21 +35,38 @@ def neural_gaussians(
         offsets: [N, K, 3].
         mask: [N, K], 0 or 1 (straight-through); multiplies opacity and scale, and receives a gradient.
         anchors: [N, 3] world space; no gradient.
-        camera_center: [3] world space; no gradient.
-        heads: weights of the heads; with `bf16` their products run in bfloat16 through the definition in
-            `gspc.ops.heads.definition`, everything else stays in the features' dtype; so do they by `logits`.
+        camera_center: [3] world space, a tensor or numbers; no gradient.
+        heads: weights of the heads, as networks of their own only for kernels of a GPU. With `bf16` their
+            products run in bfloat16 through the definition in `gspc.ops.heads.definition`, everything else
+            stays in the features' dtype; so do they by `logits`.
         visible: bool [N], the anchors to look at; None means all.
         predicted: [N, P], the first channels of the features, where a pool predicts them.
 
     Returns:
         The Gaussians with opacity > 0 and mask > 0.5, ordered by index = n * K + k. Gradients flow to
         features, log_scales, offsets, mask, predicted and every weight; a Gaussian that is not returned
-        receives none.
+        receives none. Beside them there may be room, see `NeuralGaussians`.
 
     Raises:
         ValueError: on a wrong shape or dtype, or tensors on different devices.
     """
-    _check(features, log_scales, offsets, mask, anchors, camera_center, heads, visible, predicted)
+    anchors_of = {
+        "features": features,
+        "log_scales": log_scales,
+        "offsets": offsets,
+        "mask": mask,
+        "anchors": anchors,
+        "predicted": predicted,
+    }
+    if isinstance(heads, HeadNetworks):
+        _check(anchors_of, visible)
+        center = camera_center.tolist() if isinstance(camera_center, Tensor) else camera_center
+        return cuda.neural_gaussians(
+            features, log_scales, offsets, mask, anchors, center, heads, visible, predicted
+        )
+    if not isinstance(camera_center, Tensor):
+        camera_center = constant(camera_center, features.device)
+    _check(anchors_of, visible, camera_center, heads)
     arguments = features, log_scales, offsets, mask, anchors, camera_center, heads, visible, predicted
     if heads.bf16:
         with torch.autocast(features.device.type, torch.bfloat16):
@@ -57,29 +77,32 @@ def neural_gaussians(
 
 
 def _check(
-    features: Tensor,
-    log_scales: Tensor,
-    offsets: Tensor,
-    mask: Tensor,
-    anchors: Tensor,
-    camera_center: Tensor,
-    heads: HeadWeights,
+    given: Mapping[str, Tensor | None],
     visible: Tensor | None,
-    predicted: Tensor | None,
+    camera_center: Tensor | None = None,
+    heads: HeadWeights | None = None,
 ) -> None:
+    """Arguments by name; the shapes of `HeadNetworks` are checked where they are computed."""
+    tensors = {name: tensor for name, tensor in given.items() if tensor is not None}
+    features, mask = tensors["features"], tensors["mask"]
     n, k = len(features), mask.shape[-1]
-    inputs = features.shape[-1] + (0 if predicted is None else predicted.shape[-1]) + 4
-    shapes = {
-        "features": (features, (n, features.shape[-1])),
-        "log_scales": (log_scales, (n, 1 if log_scales.shape[-1] == 1 else 6)),
-        "offsets": (offsets, (n, k, 3)),
-        "mask": (mask, (n, k)),
-        "anchors": (anchors, (n, 3)),
-        "camera_center": (camera_center, (3,)),
-        **_weight_shapes(heads, inputs, k),
+    widths = {
+        name: tensors[name].shape[-1] for name in ("features", "log_scales", "predicted") if name in tensors
     }
-    if predicted is not None:
-        shapes["predicted"] = predicted, (n, predicted.shape[-1])
+    inputs = widths["features"] + widths.get("predicted", 0) + 4
+    wanted = {
+        "features": (n, widths["features"]),
+        "log_scales": (n, 1 if widths["log_scales"] == 1 else 6),
+        "offsets": (n, k, 3),
+        "mask": (n, k),
+        "anchors": (n, 3),
+        "predicted": (n, widths.get("predicted", 0)),
+    }
+    shapes = {name: (tensor, wanted[name]) for name, tensor in tensors.items()}
+    if camera_center is not None:
+        shapes["camera_center"] = camera_center, (3,)
+    if heads is not None:
+        shapes |= _weight_shapes(heads, inputs, k)
     for name, (tensor, shape) in shapes.items():
         if tuple(tensor.shape) != shape:
             raise ValueError(f"{name} has shape {tuple(tensor.shape)}, expected {shape}")

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
+from gspc.ops.mlp import TwoLayerWeights
+
 # From inputs [N, F + 4] and weights to logits of opacity [N, K], color [N, 3K] and cov [N, 7K].
 Logits = Callable[[Tensor, Any], tuple[Tensor, ...]]
 
@@ -56,9 +58,26 @@ class HeadTensors(NamedTuple):
     logits: Logits | None = None
 
 
+class HeadNetworks(NamedTuple):
+    """The heads as networks of their own, as kernels of a GPU read them: over [predicted, features, view], or
+    with a residual decoder over [predicted, view]. That one's appearance (opacities of all offsets, then
+    colors) and shape read [features, view] and add to the logits."""
+
+    distance_scale: float
+    opacity: TwoLayerWeights  # K outputs
+    color: TwoLayerWeights  # 3K
+    cov: TwoLayerWeights  # 7K
+    appearance: TwoLayerWeights | None = None  # K + 3K
+    shape: TwoLayerWeights | None = None  # 7K
+
+
 @dataclass(frozen=True)
 class NeuralGaussians:
-    """The Gaussians drawn in one view; `index` = n * K + k tells where each comes from, ascending."""
+    """The Gaussians drawn in one view; `index` = n * K + k tells where each comes from, ascending.
+
+    On a GPU arrays have room for all N * K; `count` says how many are there, and what lies behind them has
+    opacity 0.
+    """
 
     index: Tensor  # [M] int64
     means: Tensor  # [M, 3] world space
@@ -66,3 +85,4 @@ class NeuralGaussians:
     scales: Tensor  # [M, 3] world units
     opacities: Tensor  # [M]
     colors: Tensor  # [M, 3]
+    count: Tensor | None = None  # int64 [1]; None: all of them

@@ -10,12 +10,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from gspc.ops.kernels import native
-from gspc.ops.mlp.types import TwoLayerWeights
 
 
-def two_layers(x: Tensor, networks: Sequence[TwoLayerWeights], index: Tensor | None) -> tuple[Tensor, ...]:
-    """`gspc.ops.mlp.two_layers` of checked float32 arguments: x [N, I], index [n] -> [n, O] of each
-    network."""
+def two_layers(x: Tensor, networks: Sequence[tuple[Tensor, ...]], index: Tensor | None) -> tuple[Tensor, ...]:
+    """`gspc.ops.mlp.two_layers` of checked float32 arguments: x [N, I], networks' `folded` weights, index [n]
+    -> [n, O] of each network."""
     outputs: tuple[Tensor, ...] = _TwoLayer.apply(x, index, *(w for network in networks for w in network))
     return outputs
 

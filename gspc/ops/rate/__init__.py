@@ -14,8 +14,10 @@ from torch import Tensor
 
 from gspc.ops import place
 from gspc.ops.rate import cpu, cuda, definition
-from gspc.ops.rate.definition import gaussian_bits, relative_step, weighted_sum
+from gspc.ops.rate.autograd import Rates
+from gspc.ops.rate.definition import gaussian_bits, weighted_sum
 from gspc.ops.rate.types import AttributeRows, check
+from gspc.ops.steps import relative_step
 
 __all__ = [
     "AttributeRows",
@@ -28,6 +30,8 @@ __all__ = [
     "trits",
     "weighted_sum",
 ]
+
+BY_CPU, BY_CUDA = Rates(cpu), Rates(cuda)
 
 
 def appearance_bits(
@@ -154,4 +158,4 @@ def _kernels(tensor: Tensor, chunks: Sequence[object] = ()) -> Any:
     by = place.of(tensor)
     if by == "cuda" and not cuda.takes(chunks):
         by = "torch"
-    return {"cpu": cpu, "cuda": cuda, "torch": definition}[by]
+    return {"cpu": BY_CPU, "cuda": BY_CUDA, "torch": definition}[by]

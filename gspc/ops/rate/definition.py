@@ -10,15 +10,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gspc.format import units
 from gspc.ops.rate.types import AttributeRows
 from gspc.ops.rows.definition import row_noise
+from gspc.ops.steps import relative_step
 
 SMALLEST_PROBABILITY = 2.0**-24
 _FARTHEST_EDGE = 40.0  # standard deviations
-# What the stream's table of steps holds.
-_LOWEST_R = -units.STEP_CENTER / units.STEP_RESOLUTION
-_HIGHEST_R = (units.STEP_COUNT - 1 - units.STEP_CENTER) / units.STEP_RESOLUTION
 _LOWEST_LOG2, _HIGHEST_LOG2 = -3.0, -3.0 + 127 / 12  # what its tables of Gaussians hold, in steps
 _SO_FAR_LIMIT = 2047 / 512
 
@@ -66,12 +63,6 @@ def share_bits(before: Tensor, trits: Tensor, scale: Tensor) -> Tensor:
     masses = torch.stack([_bounded(_bin_mass(3 * before + t, scale)) for t in (-1.0, 0.0, 1.0)])
     chosen = torch.where(trits < 0, masses[0], torch.where(trits == 0, masses[1], masses[2]))
     return torch.log2(masses.sum(0)) - torch.log2(chosen)
-
-
-def relative_step(r: Tensor) -> Tensor:  # [...] -> [...]
-    """Step of level 1 over Q0 from the steps network's output r: 1 + tanh r, as far as the stream's table of
-    steps reaches (method section 2). The only formula of steps in torch."""
-    return 1 + torch.tanh(r.clamp(_LOWEST_R, _HIGHEST_R))
 
 
 def _log2_in_steps(octaves: Tensor, relative_step: Tensor) -> Tensor:

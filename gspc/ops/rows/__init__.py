@@ -3,17 +3,22 @@ over them. N anchors, K offsets per anchor, S parameters of a mask; v and a rows
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from gspc.ops import place
-from gspc.ops.rows import cpu, definition
+from gspc.ops.rows import cpu, cuda, definition
+from gspc.ops.steps import relative_step
 from gspc.scene import Camera
 
 __all__ = [
     "add_statistics",
     "mask_rows",
     "mean_product",
+    "noisy_attributes",
     "noisy_rows",
     "positive_share",
     "rounded_rows",
@@ -46,9 +51,33 @@ def noisy_rows(
         raise ValueError(
             f"rows: step is {step.dtype} {tuple(step.shape)}, expected float32 {tuple(index.shape)}"
         )
-    if place.of(values) != "cpu":
-        return definition.noisy_rows(values, index, also, step, scale, seed)
-    return cpu.noisy_rows(values, index, also, step, scale, seed)
+    return _kernels(values).noisy_rows(values, index, also, step, scale, seed)
+
+
+def noisy_attributes(
+    values: Sequence[Tensor],
+    index: Tensor,
+    also: Tensor,
+    r: Tensor | None,
+    scales: Sequence[float],
+    seeds: Sequence[int],
+) -> list[tuple[Tensor, Tensor]]:
+    """`noisy_rows` of several parameters, which a GPU takes at once: values [N, ...] each, with scales and
+    seeds of their own, and steps 1 + tanh of the columns of r (see `gspc.ops.rate.relative_step`), float32
+    [v, parameters], or None. Gradients flow to values and r."""
+    for tensor in values:
+        _check_rows(tensor, index, also)
+    if r is not None and (r.dtype != torch.float32 or r.shape != (len(index), len(values))):
+        raise ValueError(
+            f"rows: r is {r.dtype} {tuple(r.shape)}, expected float32 {(len(index), len(values))}"
+        )
+    if place.of(values[0]) == "cuda":
+        return cuda.noisy_attributes(values, index, also, r, scales, seeds)
+    steps = [None] * len(values) if r is None else [relative_step(column) for column in r.unbind(1)]
+    return [
+        noisy_rows(tensor, index, also, step, scale, seed)
+        for tensor, step, scale, seed in zip(values, steps, scales, seeds, strict=True)
+    ]
 
 
 def rounded_rows(
@@ -80,9 +109,7 @@ def rounded_rows(
             )
     if finest % 3**coarser:
         raise ValueError(f"rows: finest = {finest} is no multiple of 3^{coarser}")
-    if place.of(values) != "cpu":
-        return definition.rounded_rows(values, index, also, center, step, finest, coarser)
-    return cpu.rounded_rows(values, index, also, center, step, finest, coarser)
+    return _kernels(values).rounded_rows(values, index, also, center, step, finest, coarser)
 
 
 def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -95,9 +122,7 @@ def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[T
     """
     if masks.dtype != torch.float32 or masks.ndim != 3:
         raise ValueError(f"rows: masks are {masks.dtype} {tuple(masks.shape)}, expected float32 [N, K, S]")
-    if place.of(masks) != "cpu":
-        return definition.mask_rows(masks, index, also, level)
-    return cpu.mask_rows(masks, index, also, level)
+    return _kernels(masks).mask_rows(masks, index, also, level)
 
 
 @torch.no_grad()
@@ -121,19 +146,20 @@ def visible_rows(world: Tensor, log_scales: Tensor, camera: Camera) -> tuple[Ten
             raise ValueError(f"rows: {name} are {tensor.dtype} {shape}, expected float32 [N, {widths[-1]}]")
     if len(world) != len(log_scales):
         raise ValueError(f"rows: {len(world)} positions, {len(log_scales)} rows of log scales")
-    if place.of(world) != "cpu":
-        return definition.visible_rows(world, log_scales, camera)
-    return cpu.visible_rows(world, log_scales, camera)
+    return _kernels(world).visible_rows(world, log_scales, camera)
 
 
-def mean_product(values: Tensor) -> Tensor:
-    """Mean of the products of rows, float32 [n, 3] -> []; NaN of no rows. Raises ValueError on another dtype
-    or shape."""
+def mean_product(values: Tensor, count: Tensor | None = None, factor: float = 1.0) -> Tensor:
+    """`factor` times the mean of the products of rows, float32 [n, 3] -> []; of no rows NaN, or 0 beside a
+    count, which is int64 [1]: how many of the rows there are, on a GPU only. Raises ValueError on another
+    dtype or shape."""
     if values.dtype != torch.float32 or values.ndim != 2 or values.shape[1] != 3:
         raise ValueError(f"rows: values are {values.dtype} {tuple(values.shape)}, expected float32 [n, 3]")
-    if place.of(values) != "cpu" or len(values) == 0:
-        return definition.mean_product(values)
-    return cpu.mean_product(values)
+    by = place.of(values)
+    if by == "cuda" and (len(values) or count is not None):
+        return cuda.mean_product(values, count, factor)
+    mean = (cpu if by == "cpu" and len(values) else definition).mean_product(values)
+    return mean if factor == 1 else factor * mean
 
 
 def positive_share(values: Tensor) -> Tensor:
@@ -155,6 +181,7 @@ def add_statistics(
     means2d_grad: Tensor,
     opacities: Tensor,
     half: tuple[float, float],
+    count: Tensor | None = None,
 ) -> None:
     """Adds what densification gathers of one iteration (Scaffold-GS, section 3.3) to sums over iterations.
 
@@ -168,23 +195,33 @@ def add_statistics(
         means2d_grad: float32 [m, 2], dloss / d(projected mean) in pixels.
         opacities: float32 [m].
         half: half the picture's width and height, the unit of summed gradients.
+        count: int64 [1], how many of the Gaussians there are, on a GPU only; None: all.
 
     Raises:
         ValueError: on shapes that do not fit, or rows that are not there.
     """
-    anchors, count = len(sums[2]), len(index)
+    anchors, room = len(sums[2]), len(index)
     if anchors == 0:
         return
     shapes = (len(sums[0]) // anchors * anchors,), (len(sums[0]),), (anchors,), (anchors,)
     if tuple(tuple(total.shape) for total in sums) != shapes:
         raise ValueError(f"rows: sums have shapes {[tuple(total.shape) for total in sums]}")
-    if tuple(means2d_grad.shape) != (count, 2) or not len(radii) == len(opacities) == count:
+    if tuple(means2d_grad.shape) != (room, 2) or not len(radii) == len(opacities) == room:
         raise ValueError(
-            f"rows: {count} Gaussians, but {len(radii)} radii, {len(opacities)} opacities and gradients "
+            f"rows: {room} Gaussians, but {len(radii)} radii, {len(opacities)} opacities and gradients "
             f"{tuple(means2d_grad.shape)}"
         )
-    add = cpu.add_statistics if place.of(opacities) == "cpu" else definition.add_statistics
-    add(sums, visible, index, radii, means2d_grad, opacities, half)
+    given = sums, visible, index, radii, means2d_grad, opacities, half
+    by = place.of(opacities)
+    if by == "cuda":
+        cuda.add_statistics(*given, count)
+    else:
+        (cpu if by == "cpu" else definition).add_statistics(*given)
+
+
+def _kernels(tensor: Tensor) -> Any:
+    """The module that computes."""
+    return {"cpu": cpu, "cuda": cuda, "torch": definition}[place.of(tensor)]
 
 
 def _check_rows(values: Tensor, index: Tensor, also: Tensor) -> None:

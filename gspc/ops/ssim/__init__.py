@@ -8,7 +8,7 @@ from torch import Tensor
 from gspc.ops import place
 from gspc.ops.ssim import cpu, cuda, definition
 
-__all__ = ["photometric_loss", "squared_error", "ssim"]
+__all__ = ["photometric_loss", "picture_loss", "squared_error", "ssim"]
 
 
 def ssim(image: Tensor, target: Tensor) -> Tensor:  # [H, W, 3] each
@@ -20,7 +20,7 @@ def ssim(image: Tensor, target: Tensor) -> Tensor:  # [H, W, 3] each
     _check(image, target)
     by = place.of(image)
     if by == "cuda":
-        return cuda.photometric(image, target)[1]
+        return cuda.photometric(image, target)[0][1]
     if by == "torch":
         return definition.ssim(image, target.to(image.dtype) / 255 if target.dtype == torch.uint8 else target)
     return cpu.ssim(image, target)
@@ -41,11 +41,21 @@ def photometric_loss(
     if by == "cpu":
         return cpu.photometric_loss(image, target, ssim_weight)
     if by == "cuda":
-        l1, similarity = cuda.photometric(image, target).unbind()
-        loss = (1 - ssim_weight) * l1 + ssim_weight * (1 - similarity)
-    else:
-        loss, l1, similarity = definition.photometric_loss(image, target, ssim_weight)
+        means, loss = cuda.photometric(image, target, ssim_weight)
+        l1, similarity, _ = means.detach().unbind()
+        return loss, l1, similarity
+    loss, l1, similarity = definition.photometric_loss(image, target, ssim_weight)
     return loss, l1.detach(), similarity.detach()
+
+
+def picture_loss(image: Tensor, target: Tensor, ssim_weight: float) -> tuple[Tensor, Tensor]:
+    """The loss [] of `photometric_loss`, and the `squared_error` []; a GPU finds them in one pass. Arguments,
+    [H, W, 3], and errors as there."""
+    if place.of(image) != "cuda":
+        return photometric_loss(image, target, ssim_weight)[0], squared_error(image, target)
+    _check(image, target)
+    means, loss = cuda.photometric(image, target, ssim_weight)
+    return loss, means.detach()[2]
 
 
 @torch.no_grad()

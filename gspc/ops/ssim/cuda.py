@@ -1,7 +1,8 @@
-"""L1 and SSIM on a CUDA device: torch autograd over `kernels/cuda/photometric.cu`."""
+"""L1, SSIM and squared error on a CUDA device: torch autograd over `kernels/cuda/photometric.cu`."""
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import torch
@@ -9,60 +10,69 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from gspc.ops import cuda as kernels
+from gspc.ops.cuda import FLOAT, INT, POINTER
+
+TILE = 16  # pixels of a block's side
 
 
-def photometric(image: Tensor, target: Tensor) -> Tensor:
-    """Mean absolute difference and mean SSIM: float32 [2], differentiable in `image`.
+class _Call(ctypes.Structure):
+    """`PhotometricCall` of kernels/cuda/photometric.cu."""
+
+    _fields_ = (
+        *((name, POINTER) for name in ("image", "target")),
+        *((name, INT) for name in ("target_bytes", "height", "width")),
+        ("weight", FLOAT),
+        *((name, POINTER) for name in ("maps", "partial", "means", "loss")),
+        *((name, POINTER) for name in ("by_means", "by_loss", "grad_image")),
+    )
+
+
+def photometric(image: Tensor, target: Tensor, ssim_weight: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Mean absolute difference, mean SSIM and mean squared difference from the image between 0 and 1, float32
+    [3], and the loss [] that the first two make; these and the loss are differentiable in `image`.
 
     Checked arguments on one CUDA device: image float32 [H, W, 3]; target float32, or uint8 standing for value
     / 255, of the same shape. Raises BackendError where the kernels cannot be used.
     """
     kernels.require()
-    result: Tensor = _Photometric.apply(image.contiguous(), target.contiguous())
-    return result
+    means, loss = _Photometric.apply(image.contiguous(), target.contiguous(), ssim_weight)
+    return means, loss
+
+
+def _about(image: Tensor, target: Tensor) -> _Call:
+    height, width = image.shape[:2]
+    call = _Call(height=height, width=width, target_bytes=target.element_size())
+    call.image, call.target = image.data_ptr(), target.data_ptr()
+    return call
+
+
+def _partials(call: _Call) -> int:
+    """Floats of scratch, three for each tile."""
+    return 3 * -(-call.height // TILE) * -(-call.width // TILE)
 
 
 class _Photometric(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, image: Tensor, target: Tensor) -> Tensor:
-        height, width = image.shape[:2]
-        needs_grad = ctx.needs_input_grad[0]
-        maps = image.new_empty((3, height, width, 3) if needs_grad else (0,))
-        out = image.new_empty(2)
-        tiles = ((height + 15) // 16) * ((width + 15) // 16)  # as gspc_photometric_partials counts them
-        partial = image.new_empty(2 * tiles)
-        with kernels.on_device(image):
-            kernels.call(
-                "gspc_photometric_forward",
-                image.data_ptr(),
-                target.data_ptr(),
-                target.element_size(),
-                height,
-                width,
-                maps.data_ptr() if needs_grad else None,
-                partial.data_ptr(),
-                out.data_ptr(),
-                kernels.stream(image),
-            )
+    def forward(ctx: Any, image: Tensor, target: Tensor, ssim_weight: float) -> tuple[Tensor, Tensor]:
+        call = _about(image, target)
+        call.weight = ssim_weight
+        maps = image.new_empty((3, *image.shape)) if ctx.needs_input_grad[0] else None
+        means, loss, partial = image.new_empty(3), image.new_empty(()), image.new_empty(_partials(call))
+        call.maps, call.partial = kernels.pointer(maps), partial.data_ptr()
+        call.means, call.loss = means.data_ptr(), loss.data_ptr()
+        kernels.run("gspc_photometric_forward", call, image)
         ctx.save_for_backward(image, target, maps)
-        return out
+        ctx.call = call
+        ctx.set_materialize_grads(False)
+        return means, loss
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor, None]:
-        image, target, maps = ctx.saved_tensors
+    def backward(ctx: Any, by_means: Tensor | None, by_loss: Tensor | None) -> tuple[Tensor, None, None]:
+        image, call = ctx.saved_tensors[0], ctx.call
         grad = torch.empty_like(image)
-        grad_out = grad_out.contiguous()
-        with kernels.on_device(image):
-            kernels.call(
-                "gspc_photometric_backward",
-                image.data_ptr(),
-                target.data_ptr(),
-                target.element_size(),
-                *image.shape[:2],
-                maps.data_ptr(),
-                grad_out.data_ptr(),
-                grad.data_ptr(),
-                kernels.stream(image),
-            )
-        return grad, None
+        given = [None if by is None else by.contiguous() for by in (by_means, by_loss)]
+        call.by_means, call.by_loss = (kernels.pointer(by) for by in given)
+        call.grad_image = grad.data_ptr()
+        kernels.run("gspc_photometric_backward", call, image)
+        return grad, None, None

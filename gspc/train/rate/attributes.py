@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from gspc.format.shape import Attribute, TritModel
 from gspc.model import quantization as quant
 from gspc.model.anchors import AnchorModel
+from gspc.ops import place
 from gspc.ops import rate as ops
+from gspc.ops.presence import Presence, means
 from gspc.ops.rate import AttributeRows
 from gspc.train import chance
-from gspc.train.rate.sample import LevelSample, Presence
+from gspc.train.rate.sample import LevelSample
 from gspc.train.rate.terms import Cost, Price
 
 
@@ -45,7 +46,7 @@ class ChunkedAppearance(Appearance):
         ends = [end for _, end in nets.shape.group_bounds]
         # A decoder knows the earlier chunks' rounded values, so these are what the networks are shown.
         inputs = ops.chunk_inputs(rows, refinement, ends)
-        return [nets.chunk_outputs(number, x, level) for number, x in enumerate(inputs, start=1)]
+        return nets.chunk_outputs(inputs, level)
 
 
 class TritBits(Protocol):
@@ -124,15 +125,14 @@ class AttributeBits:
         refined = attribute.refined and attribute.values > 0
         self.trits = TRITS[attribute.trit_model](model, attribute) if refined else None
 
-    def bits(self, at: LevelSample) -> tuple[Tensor, Tensor]:
-        """Bits [] of the sample, and what the values of an anchor or a Gaussian that is alive cost on
-        average where they appear."""
+    def bits(self, at: LevelSample) -> tuple[list[Tensor], Tensor, Tensor]:
+        """Bits [] of the sample, which add up; and those of the values of an anchor or a Gaussian where they
+        appear, with who is alive, [n, G] both."""
         where = self._presence(at)
         total, groups = self.appearance.bits(at, where.appears)
-        mean = _mean_over(groups, where.alive)
         if self.trits is not None and self.attribute.refines_at(at.level):
-            total = total + self.trits.bits(at, where.refined)
-        return total, mean
+            return [total, self.trits.bits(at, where.refined)], groups, where.alive
+        return [total], groups, where.alive
 
     def _presence(self, at: LevelSample) -> Presence:
         return at.anchors
@@ -145,12 +145,6 @@ class OffsetBits(AttributeBits):
         return at.gaussians
 
 
-@torch.no_grad()
-def _mean_over(bits: Tensor, alive: Tensor) -> Tensor:  # [n, G], [n, G] of 0 or 1 -> float64 []
-    """Mean where `alive`; 0 where nothing is."""
-    return ((bits * alive).sum() / alive.sum().clamp_min(1.0)).double()
-
-
 class AttributesTerm:
     """All attributes (PCGS Eq. 7)."""
 
@@ -161,7 +155,17 @@ class AttributesTerm:
 
     def price(self, at: LevelSample) -> Price:
         """See `Term`."""
-        features, per_features = self.features.bits(at)
-        scaling, per_scaling = self.scaling.bits(at)
-        offsets, per_gaussian = self.offsets.bits(at)
-        return Price(features + scaling + offsets, Cost(per_features + per_scaling, per_gaussian))
+        totals, groups, alive = zip(
+            *(of.bits(at) for of in (self.features, self.scaling, self.offsets)), strict=True
+        )
+        per_features, per_scaling, per_gaussian = means(groups, alive).unbind()
+        return Price(_summands(totals), Cost(per_features + per_scaling, per_gaussian))
+
+
+def _summands(totals: Sequence[list[Tensor]]) -> tuple[Tensor, ...]:
+    """Of all attributes. A GPU adds them up with those of the other terms; elsewhere they are one, so that a
+    fit's numbers stay what they were."""
+    if place.of(totals[0][0]) == "cuda":
+        return tuple(bits for total in totals for bits in total)
+    features, scaling, offsets = (sum(others, first) for first, *others in totals)
+    return (features + scaling + offsets,)

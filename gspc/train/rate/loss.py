@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from gspc.model.anchors import AnchorModel
+from gspc.ops.weigh import Bits, Signs, Weight, weighed
 from gspc.recipe import Accumulate, RateAnchors, Recipe
 from gspc.train.rate.attributes import AttributesTerm
 from gspc.train.rate.masks import MASK_PAYMENTS, MaskPenalty
 from gspc.train.rate.sample import AnchorRows, RateSample, level_sample
-from gspc.train.rate.terms import MasksTerm, PositionsTerm, Term, times
+from gspc.train.rate.terms import MasksTerm, PositionsTerm, Term
 from gspc.train.schedule import Schedule
 
 RATE_SHARE = 0.05  # of the anchors are rate-evaluated per iteration
@@ -43,17 +44,17 @@ class FixedWeights:
     def __init__(self, rate_weights: tuple[float, ...]) -> None:
         self.rate_weights = rate_weights
 
-    def at(self, level: int, picture_loss: Tensor | float) -> Tensor | float:  # [] -> []
-        """Weight of `level`, counted from 1."""
-        return self.rate_weights[level - 1]
+    def at(self, level: int, picture_loss: Tensor | float, factor: float) -> Weight:  # [] -> []
+        """Weight of `level`, counted from 1, times a factor."""
+        return Weight(factor, self.rate_weights[level - 1])
 
 
 class RelativeWeights(FixedWeights):
     """Rate weights in relation to the pictures' loss: one weight buys the same dB in every scene."""
 
-    def at(self, level: int, picture_loss: Tensor | float) -> Tensor | float:  # [] -> []
-        """Weight of `level`, counted from 1."""
-        return super().at(level, picture_loss) * (picture_loss / LOSS_UNIT)
+    def at(self, level: int, picture_loss: Tensor | float, factor: float) -> Weight:  # [] -> []
+        """Weight of `level`, counted from 1, times a factor."""
+        return Weight(factor, self.rate_weights[level - 1], picture_loss, LOSS_UNIT)
 
 
 def _this_level(level: int) -> range:
@@ -119,25 +120,31 @@ class RateLoss:
         `grid` [n, C_all] is what the grid holds at the anchors of the sample.
         """
         rows = replace(sample.rows, masks=self.payment.shown(sample.rows.masks))
-        total, opening = grid.new_zeros(()), grid.new_zeros(())
+        sample_bits, openings = [], []
         for counted in self._counted(level):
             at = level_sample(self.model, rows, grid, counted, noisy=True)
             prices = [term.price(at) for term in self.terms]
-            for price in prices:
-                total = total + price.bits
+            sample_bits += [bits for price in prices for bits in price.summands]
             open_masks = sample.open_masks if counted == level else None
             costs = [price.cost for price in prices]
-            opening = opening + self.payment.open_bits(counted, costs, open_masks, standing.iteration)
-        bits = total * (self.model.anchors / len(sample.index)) + opening
-        per_value = (bits + self._grid_bits(standing.iteration)) / self._values(standing.pruned)
-        loss = times(self.steering * self.weights.at(level, standing.picture_loss), per_value)
+            openings.append(self.payment.opening(counted, costs, open_masks, standing.iteration))
+        loss, bits = weighed(
+            Bits(
+                sample=sample_bits,
+                share=self.model.anchors / len(sample.index),
+                openings=[opening for opening in openings if opening],
+                grid=self._grid_signs(standing.iteration),
+                values=self._values(standing.pruned),
+            ),
+            self.weights.at(level, standing.picture_loss, self.steering),
+        )
         for penalty in self.penalties:
             loss = loss + penalty.loss(sample.rows.masks, level)
-        return loss, bits.detach()
+        return loss, bits
 
-    def _grid_bits(self, iteration: int) -> Tensor | float:
-        """Bits of the grid while it learns; once it is settled they do not change and are left out."""
-        return 0.0 if self.schedule.settled(iteration) else self.model.grid.bits()
+    def _grid_signs(self, iteration: int) -> Signs | None:
+        """Those of the grid while it learns; once it is settled its bits do not change and are left out."""
+        return None if self.schedule.settled(iteration) else self.model.grid.signs()
 
     def _values(self, pruned: int) -> int:
         """Values that the bits are divided by. Anchors that masks have removed are counted as if they were

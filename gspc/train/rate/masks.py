@@ -10,8 +10,9 @@ from torch import Tensor
 
 from gspc.model.anchors import AnchorModel
 from gspc.model.masks import gaussian_mask, mask_logits
+from gspc.ops.weigh import Opening
 from gspc.recipe import MaskCosts
-from gspc.train.rate.terms import Cost, times
+from gspc.train.rate.terms import Cost
 from gspc.train.schedule import Schedule
 
 
@@ -23,10 +24,10 @@ class MaskPayment(Protocol):
     def shown(self, masks: Tensor) -> Tensor:
         """The sample's mask parameters [n, K, S] as the terms of the rate see them."""
 
-    def open_bits(
+    def opening(
         self, level: int, costs: Sequence[Cost], open_masks: Tensor | None, iteration: int
-    ) -> Tensor | float:
-        """Zero [], with the gradient of what all anchors' open masks cost beside the terms.
+    ) -> Opening | None:
+        """What all anchors' open masks cost beside the terms.
 
         `costs` are those of the terms at `level`; `open_masks` [] says how many masks are open there, if it
         was counted.
@@ -43,11 +44,11 @@ class OwnCosts:
         """See `MaskPayment`, [n, K, S]: gradients flow through the terms."""
         return masks
 
-    def open_bits(
+    def opening(
         self, level: int, costs: Sequence[Cost], open_masks: Tensor | None, iteration: int
-    ) -> float:
-        """See `MaskPayment`; open_masks [] -> []."""
-        return 0.0
+    ) -> Opening | None:
+        """See `MaskPayment`; open_masks []."""
+        return None
 
 
 class MeanCosts:
@@ -65,17 +66,15 @@ class MeanCosts:
         """See `MaskPayment`, [n, K, S]: the terms give no gradient."""
         return masks.detach()
 
-    def open_bits(
+    def opening(
         self, level: int, costs: Sequence[Cost], open_masks: Tensor | None, iteration: int
-    ) -> Tensor | float:
-        """See `MaskPayment`; open_masks [] -> []."""
+    ) -> Opening | None:
+        """See `MaskPayment`; open_masks []. An anchor's cost is shared by `anchor_mask`'s gradient."""
         if not self.schedule.masks_learn(iteration):
-            return 0.0
-        offsets = self.model.shape.offsets
-        per_gaussian = sum(c.gaussian + c.anchor / offsets for c in costs)  # `anchor_mask`'s gradient
+            return None
         if open_masks is None:
             open_masks = gaussian_mask(self.model.masks, level).sum()
-        return times(per_gaussian, open_masks - open_masks.detach())
+        return Opening([(c.gaussian, c.anchor) for c in costs], self.model.shape.offsets, open_masks)
 
 
 MASK_PAYMENTS: Mapping[MaskCosts, type[MaskPayment]] = {"own": OwnCosts, "mean": MeanCosts}

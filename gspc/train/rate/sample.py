@@ -11,6 +11,8 @@ from torch import Tensor
 
 from gspc.model.anchors import AnchorModel
 from gspc.model.masks import anchor_mask, gaussian_mask
+from gspc.ops import place
+from gspc.ops.presence import Presence, Tally, presence
 from gspc.ops.rate import AttributeRows
 
 
@@ -36,16 +38,6 @@ class RateSample:
 
 
 @dataclass(frozen=True)
-class Presence:
-    """What a level does with values of anchors (G = 1) or of Gaussians (G = K): weights of 0 or 1, [n, G],
-    with straight-through gradients."""
-
-    appears: Tensor  # there at this level and not before
-    refined: Tensor  # there at the level before; no gradient
-    alive: Tensor  # there at this level
-
-
-@dataclass(frozen=True)
 class LevelSample:
     """A sample at one level: all that the terms of the rate look at."""
 
@@ -55,6 +47,7 @@ class LevelSample:
     attributes: dict[str, AttributeRows]  # by name: values and what the contexts predict of them
     anchors: Presence  # [n, 1]
     gaussians: Presence  # [n, K]
+    tally: Tally | None = None  # what is counted over these, where that came with them
 
 
 def level_sample(
@@ -67,14 +60,20 @@ def level_sample(
     """
     shape = model.shape
     context, _ = model.split_grid(grid)
-    now, before = gaussian_mask(rows.masks, level), gaussian_mask(rows.masks, level - 1).detach()
+    values = shape.values(rows.features, rows.log_scales, rows.offsets)
+    attributes = shape.attribute_rows(values, *model.context.predict_level(context, level))
+    return LevelSample(level, noisy, context, attributes, *_presence(rows.masks, level))
+
+
+def _presence(masks: Tensor, level: int) -> tuple[Presence, Presence, Tally | None]:
+    """Of anchors and of Gaussians. A GPU finds all of it in one go where masks need no gradient."""
+    if place.of(masks) == "cuda" and not masks.requires_grad:
+        return presence(masks, level)
+    now, before = gaussian_mask(masks, level), gaussian_mask(masks, level - 1).detach()
     anchor_now, anchor_before = anchor_mask(now), anchor_mask(before).detach()
     anchors = Presence(
         appears=(anchor_now - anchor_before)[:, None],
         refined=anchor_before[:, None],
         alive=anchor_now[:, None],
     )
-    gaussians = Presence(appears=now - before, refined=before, alive=now)
-    values = shape.values(rows.features, rows.log_scales, rows.offsets)
-    attributes = shape.attribute_rows(values, *model.context.predict_level(context, level))
-    return LevelSample(level, noisy, context, attributes, anchors, gaussians)
+    return anchors, Presence(appears=now - before, refined=before, alive=now), None

@@ -23,17 +23,18 @@ class Cost:
     gaussian: Tensor | float
 
 
-def times(factor: Tensor | float, value: Tensor) -> Tensor:  # [], [] -> []
-    """A number, or one on the device in float64, times a value, in the value's precision."""
-    return (factor.to(value) if isinstance(factor, Tensor) else factor) * value
-
-
 @dataclass(frozen=True)
 class Price:
     """What a term takes of a level."""
 
-    bits: Tensor  # of the sample, a scalar with gradients
+    summands: tuple[Tensor, ...]  # bits of the sample, scalars with gradients, which add up
     cost: Cost  # of more of the same
+
+    @property
+    def bits(self) -> Tensor:
+        """All of them, []."""
+        first, *others = self.summands
+        return sum(others, first)
 
 
 class Term(Protocol):
@@ -48,7 +49,8 @@ class PositionsTerm:
 
     def price(self, at: LevelSample) -> Price:
         """See `Term`."""
-        return Price(POSITION_BITS * at.anchors.appears.sum(), Cost(POSITION_BITS, 0.0))
+        appearing = at.tally.appearing if at.tally else at.anchors.appears.sum()
+        return Price((POSITION_BITS * appearing,), Cost(POSITION_BITS, 0.0))
 
 
 class MasksTerm:
@@ -60,9 +62,11 @@ class MasksTerm:
 
     def price(self, at: LevelSample) -> Price:
         """See `Term`."""
+        if at.tally:
+            return Price((at.tally.mask_bits,), Cost(at.tally.anchor_cost, at.tally.gaussian_cost))
         candidates = ((1 - at.gaussians.refined) * at.anchors.alive).sum()
         appearing = at.gaussians.appears.sum() / candidates.clamp_min(1.0)
-        return Price(candidates * binary_entropy(appearing), self._cost(appearing.detach().double()))
+        return Price((candidates * binary_entropy(appearing),), self._cost(appearing.detach().double()))
 
     def _cost(self, appearing: Tensor) -> Cost:  # []
         """Derivatives of n H(k / n) by n, times the symbols of an anchor, and by k."""
