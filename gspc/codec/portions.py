@@ -22,11 +22,12 @@ from gspc.format.shape import ATTRIBUTES
 
 DEFAULT_LEVELS = 6
 # What a part must be worth to be in a stream that may take any size: predicted dB per e-fold of the file's
-# bytes. Held-out views gain 0.3 to 0.6 of what is predicted, so 1.2 stands for about 0.08 dB for 10 % more.
-LEAST = 1.2
+# bytes. Held-out views gain 0.3 to 0.6 of what is predicted, so 2 stands for about 0.08 dB for 10 % more.
+LEAST = 2.0
 FRESH_BITS = 8.0  # that masks take for a Gaussian that appears, more or less
+CHOICE_BITS = 3.0  # that the choice of an attribute takes, for the few that are chosen at a level
 NEXT = 1.6  # times the bytes of a level are those of the next one
-LEAST_GROWTH = 1.03  # of the bytes from level to level
+LEAST_GROWTH = 1.02  # of the bytes from level to level
 TRIES = 10  # at a size
 AIM, ENOUGH = 0.992, 0.98  # of a size that a stream aims at, and that will do
 
@@ -177,6 +178,7 @@ def _refinements(bits: F64, gains: Gains) -> Columns:
     """Digits of the anchors that are there before, `bits` [S, N, 6]. A digit is worth no more than the one
     that it follows, so that ranking keeps their order."""
     price = np.moveaxis(bits[1:, :, len(ATTRIBUTES) :], 0, 2)  # [N, 3, S - 1]
+    price = np.where(price > 0, price + CHOICE_BITS, 0.0)
     worth = np.divide(gains.refined, price, out=np.zeros_like(price), where=price > 0)
     worth = np.minimum.accumulate(np.where(price > 0, worth, np.inf), 2)
     anchor, column, step = np.nonzero((price > 0) & (worth > 0))
