@@ -1,5 +1,5 @@
-"""Words that options take. They are apart from `gspc.config`, which loads every preset: every command needs
-them to start, and most need no preset."""
+"""Words that options take, and files say. They are apart from `gspc.config`, which loads every preset: every
+command needs them to start, and most need no preset."""
 
 from typing import Literal
 
@@ -8,3 +8,5 @@ Precision = Literal["float32", "bf16"]
 HeadsBackend = Literal["auto", "gspc", "tinycudann"]
 LensField = Literal["full", "crop"]
 Exif = Literal["auto", "apply", "ignore"]
+
+TARGET_SIZE = "target_size"  # in a model's metadata: the bytes that its stream should take

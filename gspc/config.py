@@ -76,7 +76,6 @@ class DataOptions:
             raise UsageError(f"--exif {self.exif}: give one of {', '.join(get_args(Exif))}")
 
 
-TARGET_SIZE = "target_size"  # in a model's metadata: what its stream should take
 MIN_TARGET_SIZE = 10_000  # bytes; networks, cameras and header alone take more than this
 MIN_MAX_ANCHORS = 64  # fewer are no scene: pruning leaves as many
 

@@ -144,9 +144,8 @@ def test_cameras_too_wide_to_draw(cli: Cli) -> None:
     data = encode(dataclasses.replace(synthetic.tiny(20), cameras=(wide,)))
     ran = cli("render", stdin=data)
     assert ran.code == 3
-    assert (
-        ran.err == "gspc: error: camera 'view.png': 20000 x 1 pixels are too many to draw; choose a --size\n"
-    )
+    said = "gspc: error: stdin: camera 'view.png': 20000 x 1 pixels are too many to draw; choose a --size\n"
+    assert ran.err == said
     assert cli("render", "--size", "2000x1", "-f", stdin=data).code == 0
 
 

@@ -10,7 +10,7 @@ from operator import gt
 from typing import TYPE_CHECKING
 
 from gspc import extras
-from gspc.config import TARGET_SIZE
+from gspc.choices import TARGET_SIZE
 from gspc.errors import BitstreamError, InputError, UsageError
 from gspc.format.limits import INDEX_WINDOW, MAX_LEVELS, MAX_MEMORY
 from gspc.pipeline.arriving import decode_pipe, decode_ranges, is_stream, ranges_of

@@ -13,7 +13,8 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from gspc.config import TARGET_SIZE, FitOptions, checkpoint_path, preview_path
+from gspc.choices import TARGET_SIZE
+from gspc.config import FitOptions, checkpoint_path, preview_path
 from gspc.data import suggested_cameras
 from gspc.data.frame import Framed
 from gspc.data.start import prepared
