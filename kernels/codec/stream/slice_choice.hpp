@@ -57,8 +57,7 @@ void code_choices(Streams& streams, const StreamHeader& h, const SliceState& sta
   scratch.refines.assign(old, 0);
   for (size_t n = 0; n < old; ++n) {
     const uint8_t* alive = state.gaussian_level.data() + n * k_count;
-    const auto count =
-        static_cast<size_t>(k_count - static_cast<size_t>(std::count(alive, alive + k_count, 0)));
+    const size_t count = k_count - static_cast<size_t>(std::count(alive, alive + k_count, 0));
     size_t before = 2;
     for (size_t a = 0; a < kAttributes; ++a) {
       if (!any[a] || !refinable(h, state, n, a, stage)) continue;
