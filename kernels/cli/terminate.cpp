@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 namespace __gnu_cxx {
+// NOLINTNEXTLINE(bugprone-reserved-identifier,readability-identifier-naming): the name is libstdc++'s.
 [[noreturn]] void __verbose_terminate_handler();
 [[noreturn]] void __verbose_terminate_handler() { std::abort(); }
 }  // namespace __gnu_cxx
