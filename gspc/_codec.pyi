@@ -421,7 +421,9 @@ def decode_cost(data: bytes, upto: int, threads: int) -> tuple[int, int]:
     """(bytes of memory, work) that decoding takes at most."""
 
 def set_max_work(most: int) -> None:
-    """The most work that decoding may take in this process; 0: what a file's size allows."""
+    """
+    The most work that decoding may take in this process; 0: what a file's size allows.
+    """
 
 def predict_centers(
     shape: StreamShape,
