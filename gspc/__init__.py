@@ -17,7 +17,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "gspc.config": ("DataOptions", "FitOptions"),
-    "gspc.pipeline.coding": ("Compressed", "Decompressed", "Restored", "compress", "decompress"),
+    "gspc.pipeline.compressing": ("Compressed", "compress"),
+    "gspc.pipeline.decompressing": ("Decompressed", "Restored", "decompress"),
     "gspc.pipeline.evaluation": ("Evaluation", "evaluate"),
     "gspc.pipeline.exporting": ("ExportOptions", "Exported", "export"),
     "gspc.pipeline.inspection": ("Inspection", "inspect"),

@@ -4,11 +4,11 @@ from gspc import errors as errors
 from gspc.config import DataOptions as DataOptions
 from gspc.config import FitOptions as FitOptions
 from gspc.errors import GspcError
-from gspc.pipeline.coding import Compressed as Compressed
-from gspc.pipeline.coding import Decompressed as Decompressed
-from gspc.pipeline.coding import Restored as Restored
-from gspc.pipeline.coding import compress as compress
-from gspc.pipeline.coding import decompress as decompress
+from gspc.pipeline.compressing import Compressed as Compressed
+from gspc.pipeline.compressing import compress as compress
+from gspc.pipeline.decompressing import Decompressed as Decompressed
+from gspc.pipeline.decompressing import Restored as Restored
+from gspc.pipeline.decompressing import decompress as decompress
 from gspc.pipeline.evaluation import Evaluation as Evaluation
 from gspc.pipeline.evaluation import evaluate as evaluate
 from gspc.pipeline.exporting import Exported as Exported

@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+SIZE = (320, 240)  # of the pages of tests: half of what the cameras of synthetic scenes are made for
+
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--headless=new",

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from browser import SIZE, Browser, Page, program
 from cli_tools import Cli
 from shared_builds import once, settle
 
@@ -32,6 +33,23 @@ def _shared(tmp_path_factory: pytest.TempPathFactory) -> None:
 def cli(monkeypatch: pytest.MonkeyPatch) -> Cli:
     """`gspc` as a function."""
     return Cli(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium, one for all tests of a file."""
+    if program() is None:
+        pytest.skip("no chromium here (Debian: apt-get install chromium)")
+    found = Browser()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A new page in it."""
+    with browser.page(*SIZE) as found:
+        yield found
 
 
 @pytest.fixture(params=["base", "v3", "v4"])

@@ -13,7 +13,7 @@ from rendering_scenes import random_scene
 
 import gspc.rendering
 from gspc import pipeline
-from gspc.pipeline import coding
+from gspc.pipeline import decompressing
 from gspc.rendering import read_scene, write_scene
 
 SCENE = random_scene(cameras=3)
@@ -49,9 +49,9 @@ def restored(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         calls.append(options | {"name": source.name, "kind": source.kind})
         return pipeline.Restored(SCENE, 2, 3, True, ("level 2 of 3 was used",), "0123456789abcdef")
 
-    # In this order: the pipeline's own name is looked up in `coding` when it is first used.
+    # In this order: the pipeline's own name is looked up in `decompressing` when it is first used.
     monkeypatch.setattr(pipeline, "restore", restore)
-    monkeypatch.setattr(coding, "restore", restore)
+    monkeypatch.setattr(decompressing, "restore", restore)
     return calls
 
 

@@ -13,9 +13,9 @@ from cli_tools import Cli
 from train_scenes import POOLED, noise_scene, trainer
 
 import gspc
+from gspc.choices import TARGET_SIZE
 from gspc.codec import decode, encode
 from gspc.codec.export import export_gains, export_trained
-from gspc.config import TARGET_SIZE
 from gspc.errors import InputError, UsageError
 from gspc.model.storage import Gains, TrainedModel, load_model, save_model
 

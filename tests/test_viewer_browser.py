@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import Browser, Page, program
+from browser import SIZE, Page, program
 from synthetic import scene as synthetic_scene
 from viewer_gaussians import drawn_by_us, level_ends, psnr, render
 from viewer_site import serving
@@ -23,7 +22,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 GOLDEN = Path(__file__).parent / "golden"
-SIZE = (320, 240)  # half of what the cameras of synthetic scenes are made for
 WHOLE = "globalThis.gspcViewer?.player?.level === {level} && gspcViewer.settled().then(() => true)"
 
 
@@ -31,19 +29,6 @@ WHOLE = "globalThis.gspcViewer?.player?.level === {level} && gspcViewer.settled(
 def stream() -> bytes:
     """A scene of three levels, its first one beyond the bytes that are fetched to begin with."""
     return encode(synthetic_scene(1500, levels=3, seed=3))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = Browser()
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    with browser.page(*SIZE) as found:
-        yield found
 
 
 def shown(page: Page, level: int) -> None:

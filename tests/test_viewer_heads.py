@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
-from browser import Browser, Page, program
+from browser import SIZE, Page, program
 from synthetic import grid_spec
 from synthetic import scene as synthetic_scene
 from viewer_gaussians import level_ends, psnr, render
@@ -18,8 +18,6 @@ from gspc.scene import DecodedScene
 pytestmark = pytest.mark.skipif(
     program() is None, reason="no chromium here (Debian: apt-get install chromium)"
 )
-
-SIZE = (320, 240)
 
 
 @pytest.fixture(scope="module")
@@ -37,19 +35,6 @@ def scene(stream: bytes) -> DecodedScene:
 @pytest.fixture(scope="module")
 def server(stream: bytes) -> Iterator[TestServer]:
     with serving(stream) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = Browser()
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    with browser.page(*SIZE) as found:
         yield found
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import Browser, program
+from browser import Browser
 from PIL import Image
 from synthetic import scene as synthetic_scene
 from viewer_gaussians import as_bytes, level_ends, psnr, render
@@ -192,15 +192,6 @@ def address(package: Path) -> Iterator[str]:
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if program() is None:
-        pytest.skip("no chromium here (Debian: apt-get install chromium)")
-    found = Browser()
-    yield found
-    found.close()
 
 
 def drawn_by(browser: Browser, address: str, scene: DecodedScene, example: str) -> np.ndarray:

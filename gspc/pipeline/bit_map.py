@@ -12,7 +12,8 @@ from gspc import extras
 from gspc.errors import InputError, UsageError
 from gspc.format.limits import MAX_MEMORY
 from gspc.pipeline.charts import FONT, png
-from gspc.pipeline.coding import as_stream, restore
+from gspc.pipeline.compressing import as_stream
+from gspc.pipeline.decompressing import restore
 from gspc.pipeline.source import Source, naming
 from gspc.pipeline.views import choose_cameras
 

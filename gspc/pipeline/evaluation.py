@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 from gspc.errors import InputError
 from gspc.format.limits import MAX_MEMORY
 from gspc.pipeline.breakdown import breakdown_of
-from gspc.pipeline.coding import Restored, as_stream, restore
 from gspc.pipeline.comparison import Levels
+from gspc.pipeline.compressing import as_stream
+from gspc.pipeline.decompressing import Restored, restore
 from gspc.pipeline.heldout import TrainingSplit
 from gspc.pipeline.photographs import Reading, Wanted, as_trained
 from gspc.pipeline.source import Given, Source, naming, source_of

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gspc.errors import UsageError
-from gspc.pipeline.coding import MAX_MEMORY, restore_part
+from gspc.pipeline.decompressing import MAX_MEMORY, restore_part
 from gspc.pipeline.plain import read_plain
 from gspc.pipeline.results import File
 from gspc.pipeline.source import Given, Source, naming, source_of

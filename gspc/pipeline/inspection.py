@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gspc.errors import BitstreamError, UsageError
 from gspc.format import COMPONENTS, StreamInfo, describe
 from gspc.format.limits import MAX_MEMORY
-from gspc.pipeline.coding import as_stream
+from gspc.pipeline.compressing import as_stream
 from gspc.pipeline.source import Given, Kind, Source, naming, source_of
 from gspc.pipeline.stream_facts import stream_facts, stream_values
 

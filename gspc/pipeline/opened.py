@@ -7,7 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from gspc.errors import UsageError
-from gspc.pipeline.coding import as_stream, restore
+from gspc.pipeline.compressing import as_stream
+from gspc.pipeline.decompressing import restore
 from gspc.pipeline.exporting import placed, representable
 from gspc.pipeline.plain import PlainScene, drawing, plain_scene
 from gspc.pipeline.source import Given, Source, naming, refuse_splats, source_of

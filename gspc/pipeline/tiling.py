@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gspc.errors import InputError, UsageError
 from gspc.format.limits import MAX_MEMORY
-from gspc.pipeline.coding import region_of
+from gspc.pipeline.decompressing import region_of
 from gspc.pipeline.results import File
 from gspc.pipeline.source import TILES, Source, naming, read_bytes
 

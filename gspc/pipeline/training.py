@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from gspc import extras
 from gspc.config import DataOptions, FitOptions
 from gspc.output import check_target
-from gspc.pipeline.coding import compress
+from gspc.pipeline.compressing import compress
 from gspc.pipeline.photographs import noted
 from gspc.pipeline.source import load_source
 from gspc.pipeline.teaching import is_teacher, load_views, refuse_cameras, teach

@@ -16,7 +16,7 @@ from gspc.pipeline.results import File
 from gspc.pipeline.source import Given, Source, source_of
 
 if TYPE_CHECKING:
-    from gspc.pipeline.coding import Compressed
+    from gspc.pipeline.compressing import Compressed
     from gspc.viewer.server import PageServer
 
 MOST_TILES, MOST_BYTES = 256, 1 << 30  # of an index that is shown: all of it is held in memory
@@ -171,7 +171,7 @@ def _title(source: Source) -> str:
 
 def _stream(source: Source, upto: int | None) -> Compressed:
     """The stream's levels that are whole, up to `upto`. Raises UsageError, InputError, BitstreamError."""
-    from gspc.pipeline.coding import compress
+    from gspc.pipeline.compressing import compress
 
     if source.kind != "pcgs":
         raise InputError(ADVICE[source.kind], source=source.name)
