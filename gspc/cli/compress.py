@@ -17,8 +17,8 @@ Levels = Annotated[
         "--levels",
         metavar="L",
         min=1,
-        help="Of a model: levels to write, 1 to 8, by default up to 6; what each adds is ranked by its use. Of "
-        "a .pcgs, or a model of gspc 0.1.0: the first L, by default all.",
+        help="Of a model: levels to write, 1 to 8, by default up to 6; what each adds is ranked by its use. "
+        "Of a .pcgs, or a model of a preset that does not rank, such as pcgs: the first L, by default all.",
     ),
 ]
 MaxSize = Annotated[
