@@ -169,9 +169,11 @@ SECTIONS = {
         DAMAGED STREAMS
 
         A stream with a damaged chunk is refused. --salvage decodes what is left of it: every slice as far as
-        its levels are whole. A single wrong byte in a chunk is put right by its checksum. What is lost is
-        said by level and slice, with the share of anchors that is left. Header, grid, heads and the networks
-        of level 1 are needed by all slices; where one of them is beyond repair nothing can be restored.
+        its levels are whole. Wrong bytes are put right by the stream's parity (see gspc-compress(1)), a
+        hundred of them at random places in most files; without it, a single one in a chunk by the chunk's
+        checksum. What is lost is said by level and slice, with the share of anchors that is left. Header,
+        grid, heads and the networks of level 1 are needed by all slices; where one of them is beyond repair
+        nothing can be restored.
 
         PARTS
 

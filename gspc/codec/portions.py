@@ -92,13 +92,15 @@ def encode_ranked(
     levels: int | None = None,
     max_size: int | None = None,
     threads: int = 0,
+    finish: Callable[[bytes], bytes] = bytes,
 ) -> bytes:
     """The stream of a scene whose levels add its parts in the order of their use.
 
     `scene` has all levels of training, `gains` its anchors' rows. `levels`: as many as there are to be; None:
     `DEFAULT_LEVELS`, or fewer where they would add next to nothing each. `max_size`: bytes that the stream
     should come close to and not exceed; it then also holds parts that hardly pay, where they fit. Where its
-    first level alone takes more, that is all there is. Raises InputError as `encode`.
+    first level alone takes more, that is all there is. `finish` adds to streams what their size is to
+    include. Raises InputError as `encode`.
     """
     moves = ranked(scene, gains, threads=threads)
 
@@ -106,8 +108,8 @@ def encode_ranked(
         parts = moves.first(count)
         ends = cuts(parts, levels or _default_levels(parts))
         if len(ends) == 1:
-            return encode(scene, levels=1, threads=threads)
-        return encode(selective(scene, parts, ends), threads=threads)
+            return finish(encode(scene, levels=1, threads=threads))
+        return finish(encode(selective(scene, parts, ends), threads=threads))
 
     return stream(moves.paying) if max_size is None else _largest(stream, moves, max_size)
 

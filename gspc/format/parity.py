@@ -88,7 +88,7 @@ def with_parity(data: bytes) -> bytes:
     stream = describe(data)
     spans = list(_spans(stream))
     added = [HEADER + _length(*(section_of(part.stop - part.start) for part in span)) for span in spans]
-    data = _indexed(data, stream, added, max(stream.version[1], limits.VERSION_MINOR))
+    data = _indexed(data, stream, added, max(stream.version[1], limits.PARITY_MINOR))
     parts = []
     for level, (before, behind) in enumerate(spans):
         parts += [data[before], _chunk(level, data[before], data[behind]), data[behind]]
@@ -104,7 +104,7 @@ def without_parity(data: bytes) -> bytes:
     for chunk in (chunk for chunk in stream.chunks if chunk.tag == TAG):
         removed[chunk.level] -= HEADER + chunk.length
     minor = stream.version[1]
-    data = _indexed(data, stream, removed, 0 if minor == limits.VERSION_MINOR else minor)
+    data = _indexed(data, stream, removed, 0 if minor == limits.PARITY_MINOR else minor)
     kept = (chunk for chunk in stream.chunks if chunk.tag != TAG)
     body = (data[chunk.offset : chunk.offset + HEADER + chunk.length] for chunk in kept)
     return b"".join([data[: limits.PREAMBLE_BYTES], *body])
