@@ -74,7 +74,7 @@ def test_page_states_the_container() -> None:
     assert limits.MAGIC.hex(" ").upper() in PAGE
     assert core_value("kChunkHeaderBytes") == limits.CHUNK_HEADER_BYTES
     assert f"chunk header, {limits.CHUNK_HEADER_BYTES} bytes" in PAGE
-    for tag in ("INDX", "HEAD", "cams", "meta", "GRID", "GHED", "NETS", "SLIC"):
+    for tag in ("INDX", "HEAD", "cams", "meta", "fram", "pari", "GRID", "GHED", "NETS", "SLIC"):
         assert f".SS {tag}\n" in PAGE
 
 

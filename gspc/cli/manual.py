@@ -159,6 +159,12 @@ SECTIONS = {
         slices that fit, those with the most bytes first: there the scene is of that level, elsewhere of the
         one before. It never takes more bytes than it says; where not even level 1 does, nothing is written
         and the exit status is 2.
+
+        PARITY
+
+        The stream of a model takes a third of a percent more, for chunks from which gspc decompress --salvage
+        restores wrong bytes: bits that flipped on a disk, a few bytes overwritten. Readers that do not know
+        them skip them. --no-parity leaves them out, --parity adds them to a stream that was made without.
         """,
     "decompress": """
         TRUNCATED STREAMS
