@@ -18,7 +18,8 @@ Levels = Annotated[
         metavar="L",
         min=1,
         help="Of a model: levels to write, 1 to 8, by default up to 6, from a small first one to all that "
-        "pays. Of a .pcgs, or a model of a preset that does not rank, such as pcgs: the first L, by default all.",
+        "pays. Of a .pcgs, or a model of a preset that does not rank, such as pcgs: the first L, by default "
+        "all.",
     ),
 ]
 MaxSize = Annotated[
