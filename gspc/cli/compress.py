@@ -59,6 +59,15 @@ def command(
             "to compare with.",
         ),
     ] = "lanes",
+    parity: Annotated[
+        bool | None,
+        typer.Option(
+            "--parity/--no-parity",
+            help="Add, or leave out, what --salvage restores damaged bytes from: a third of a percent of the "
+            "file. By default the stream of a model has it, and a .pcgs keeps what it has.",
+            show_default=False,
+        ),
+    ] = None,
     json_report: options.Json = None,
     threads: options.Threads = 0,
     force: options.Force = False,
@@ -76,7 +85,9 @@ def command(
     from gspc import pipeline
 
     data = options.load(source)
-    result = pipeline.compress(data, levels=levels, max_size=most, threads=threads, coder=coder)
+    result = pipeline.compress(
+        data, levels=levels, max_size=most, threads=threads, coder=coder, parity=parity
+    )
     for warning in result.warnings:
         console.warn(f"{data.name}: {warning}")
     target.write(result.data)
