@@ -84,7 +84,7 @@ def site(source: Given, *, upto: int | None = None) -> Site:
 def _map(source: Source, upto: int | None) -> Site:
     """The site of an index: a folder for each tile, with its own viewer, and a map of them."""
     from gspc.pipeline.tiling import tiled_scene
-    from gspc.tiles import map_page, read_tile
+    from gspc.tiles import map_page
     from gspc.viewer import site as files_of
 
     scene = tiled_scene(source, upto=upto)
@@ -99,7 +99,7 @@ def _map(source: Source, upto: int | None) -> Site:
     links = [f"{folder}/index.html" for folder in folders]
     files = {"index.html": map_page(scene.index, _title(source), links, level)}
     for folder, tile in zip(folders, tiles, strict=True):
-        data = Source(tile.file, "pcgs", read_tile(tile, scene.folder, level), "pcgs")
+        data = Source(tile.file, "pcgs", scene.files.read(tile, level), "pcgs")
         made = _stream(data, min(level, len(tile.levels)))
         files |= {f"{folder}/{name}": part for name, part in files_of(tile.name, made.data).items()}
     return Site(files, level)

@@ -247,7 +247,8 @@ class _Run:
         schedule = Schedule.of(recipe, self.iterations)
         limits = options.max_anchors, options.target_size, options.gpu_memory
         trainer = Trainer(framed.scene, model, schedule, backend, recipe, *limits, self.ranks)
-        trainer.frozen = SHARED if self.coarse is not None else trainer.frozen
+        if self.coarse is not None:
+            trainer.frozen, trainer.calibrate = SHARED, self.coarse.calibrate
         return trainer
 
     def train(self) -> None:

@@ -97,6 +97,7 @@ class Trainer:
         self.order: list[int] = []  # views left of this pass over all of them
         self.iteration = 0
         self.frozen: frozenset[str] = frozenset()  # parameter groups that stay as they are
+        self.calibrate: Callable[[AnchorModel], None] = calibrate  # makes integers of entropy networks
         self.gauges = Gauges(self.device)
         self.shots = Shots(scene.train, scene.background, self.device, photo_budget(self.device, gpu_memory))
         self.pruned = 0  # anchors removed because their masks closed
@@ -152,8 +153,8 @@ class Trainer:
     def _begin(self, phase: Phase) -> None:
         """What happens once, in the first iteration of a phase."""
         if phase is Phase.FINISH and not self.model.quantized:
-            calibrate(self.model)
-        if self.schedule.starts_rate(self.iteration):
+            self.calibrate(self.model)
+        if self.schedule.starts_rate(self.iteration) and "context" not in self.frozen:
             self._center_scaling()
 
     def _keep_still(self) -> None:
