@@ -43,8 +43,7 @@ def command(
             "--restore",
             metavar="DIR",
             show_default=False,
-            help="Write the whole streams of the tiles of an index, the one STREAM, to DIR, NAME.pcgs each, and "
-            "join nothing.",
+            help="Write the whole streams of the tiles of an index, the one STREAM, to DIR, and join nothing.",
         ),
     ] = None,
     json_report: options.Json = None,
@@ -95,8 +94,8 @@ def command(
     targets.note(line, json_report)
     if made.common > SAVES:
         console.note(
-            f"{made.common:,} bytes of these could be saved: tiles have them in common; add --share DIR to store "
-            "them once"
+            f"{made.common:,} bytes of these could be saved: tiles have them in common; add --share DIR to "
+            "store them once"
         )
     values = {
         "output": output,
