@@ -43,7 +43,7 @@ def command(
             "--restore",
             metavar="DIR",
             show_default=False,
-            help="Write the whole streams of the tiles of an index, the one STREAM, to DIR, and join nothing.",
+            help="Write the whole streams of the tiles of an index, the one STREAM, to DIR; join nothing.",
         ),
     ] = None,
     json_report: options.Json = None,

@@ -42,8 +42,8 @@ class TileFiles:
             data = self._bytes(self.index.shared.file, piece.offset, piece.length)
             if sha256(data).hexdigest() != piece.digest:
                 raise InputError(
-                    f"{self.folder / self.index.shared.file}: is damaged at byte {piece.offset:,}, or belongs "
-                    "to another index; get it again, or run gspc join again"
+                    f"{self.folder / self.index.shared.file}: is damaged at byte {piece.offset:,}, or belongs"
+                    " to another index; get it again, or run gspc join again"
                 )
             self._kept[piece] = data
         return self._kept[piece]
