@@ -12,7 +12,7 @@ from gspc.tiles.index import (
     write_index,
 )
 from gspc.tiles.join import COARSE_KEY, united
-from gspc.tiles.map import map_page
+from gspc.tiles.pack import packed
 
 __all__ = [
     "COARSE_KEY",
@@ -25,7 +25,7 @@ __all__ = [
     "TileRenderer",
     "TiledScene",
     "coarse_of_folder",
-    "map_page",
+    "packed",
     "read_index",
     "split_scene",
     "stays_inside",

@@ -22,10 +22,14 @@ class TileFiles:
         """Bytes of a tile's own file. Raises InputError where there is none."""
         return self._file(entry.file).stat().st_size
 
+    def own(self, entry: TileEntry, level: int) -> bytes:
+        """What a tile's own file has of its stream up to a level. Raises InputError."""
+        return self._bytes(entry.file, 0, entry.stored(level))
+
     def read(self, entry: TileEntry, level: int) -> bytes:
         """The beginning of a tile's stream up to a level; of no file more than that is read. Raises
         InputError."""
-        own = self._bytes(entry.file, 0, entry.stored(level))
+        own = self.own(entry, level)
         if not entry.cuts:
             return own
         parts, at, taken = [], 0, 0  # in the stream and in the tile's file
