@@ -127,8 +127,11 @@ const tiles = index.tiles.map((tile) => ({ ...tile, level: 0, failed: false }));
 const place = placeOf(given.frame, index.frame);
 const order = [];
 const levels = planned(tiles, given.eye, 2, 1e12);
-for (let next; (next = nextOf(tiles, levels, given.eye, () => true)) !== null; tiles[next.number].level = next.level)
-  order.push([next.number, next.level, reached(tiles, levels, 2)]);
+const next = () => nextOf(tiles, levels, given.eye, () => true);
+for (let one = next(); one !== null; one = next()) {
+  order.push([one.number, one.level, reached(tiles, levels, 2)]);
+  tiles[one.number].level = one.level;
+}
 const tight = given.rooms.map((room) => planned(tiles, given.eye, 2, room));
 console.log(JSON.stringify({
   ends: endsOf(index), cameras: index.cameras, url: index.tiles[1].url, order, tight,

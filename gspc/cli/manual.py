@@ -35,7 +35,8 @@ tests are in no tile.
 
 With --coarse each folder has a link to that model, coarse.pt, from which gspc fit starts: what lies
 around the tile is there from the beginning, and networks, grid and lattice stay those of the model in
-all tiles, whose streams gspc join --share can then store without repeating them. Give the fits its preset, ingredients and --levels.
+all tiles, whose streams gspc join --share can then store without repeating them. Give the fits its
+preset, ingredients and --levels.
 """
 
 JOIN = """

@@ -42,8 +42,8 @@ def command(
 
     Serves a page with a viewer to this machine alone and opens it; Ctrl-C ends it. The page fetches the
     first level of the scene, shows it, and sharpens it while more arrives. The tiles of an index (.pcgsx)
-    are shown together, near ones first, as many and as fine as memory allows. --export writes the same page as a
-    folder for any web server. For one file that needs no server, see gspc export -o scene.html.
+    are shown together, near ones first, as many and as fine as memory allows. --export writes the same
+    page as a folder for any web server. For one file that needs no server, see gspc export -o scene.html.
     """
     from gspc import pipeline
 

@@ -2,9 +2,9 @@
 
     python tests/bench/bench_tiles_fit.py SCENE [--grid 2x2] [--iterations 3000] [-r 4] [--folder DIR]
 
-Every 8th photograph is held out of both. What tiles share is stored once. All fits take as many iterations. What lies in DIR already is not
-made again, so that a run that was ended goes on. A fit of 3,000 iterations takes minutes, and each tile has
-one.
+Every 8th photograph is held out of both. What tiles share is stored once. All fits take as many iterations.
+What lies in DIR already is not made again, so that a run that was ended goes on. A fit of 3,000 iterations
+takes minutes, and each tile has one.
 """
 
 from __future__ import annotations
