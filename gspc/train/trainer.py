@@ -98,7 +98,7 @@ class Trainer:
         self.iteration = 0
         self.frozen: frozenset[str] = frozenset()  # parameter groups that stay as they are
         self.calibrate: Callable[[AnchorModel], None] = calibrate  # makes integers of entropy networks
-        self.gauges = Gauges(self.device)
+        self.gauges = Gauges(self.device, self.ranks.count)
         self.shots = Shots(scene.train, scene.background, self.device, photo_budget(self.device, gpu_memory))
         self.pruned = 0  # anchors removed because their masks closed
         self.edits = 0  # times that the parameters began to change; see `gspc.train.fit`
