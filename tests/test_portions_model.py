@@ -33,7 +33,8 @@ def trained() -> TrainedModel:
     chance = torch.Generator().manual_seed(0)
     refined = torch.randn(model.anchors, 3, 2, generator=chance)
     fresh = torch.randn(model.anchors, model.shape.offsets, generator=chance)
-    return TrainedModel(model, (), (0.0, 0.0, 0.0), {}, gains=Gains(refined, fresh))
+    anchors = torch.rand(model.anchors, generator=chance) + 1
+    return TrainedModel(model, (), (0.0, 0.0, 0.0), {}, gains=Gains(refined, fresh, anchors))
 
 
 @pytest.fixture
