@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gspc.cli import console, options, process, targets
 from gspc.errors import UsageError
 
+if TYPE_CHECKING:
+    from gspc.pipeline import JoinedTiles
+
 SAVES = 4096  # bytes that tiles may have in common without a word
 EXAMPLE = "gspc join tiles/*.pcgs -o city.pcgsx"
+
+
+Share = Annotated[
+    Path | None,
+    typer.Option(
+        "--share",
+        metavar="DIR",
+        show_default=False,
+        help="Write the tiles to DIR, beside the index or below, and what they have in common only once; the "
+        "index then names no STREAM.",
+    ),
+]
+Restore = Annotated[
+    Path | None,
+    typer.Option(
+        "--restore",
+        metavar="DIR",
+        show_default=False,
+        help="Write the whole streams of the tiles of an index, the one STREAM, to DIR; join nothing.",
+    ),
+]
 
 
 def command(
@@ -27,25 +51,8 @@ def command(
         str | None,
         typer.Option("--output", "-o", metavar="FILE", show_default=False, help="The index to write."),
     ] = None,
-    share: Annotated[
-        Path | None,
-        typer.Option(
-            "--share",
-            metavar="DIR",
-            show_default=False,
-            help="Write the tiles to DIR, beside the index or below, and what they have in common only once; "
-            "the index then names no STREAM.",
-        ),
-    ] = None,
-    restore: Annotated[
-        Path | None,
-        typer.Option(
-            "--restore",
-            metavar="DIR",
-            show_default=False,
-            help="Write the whole streams of the tiles of an index, the one STREAM, to DIR; join nothing.",
-        ),
-    ] = None,
+    share: Share = None,
+    restore: Restore = None,
     json_report: options.Json = None,
     threads: options.Threads = 0,
     max_memory: options.MaxMemory = options.DEFAULT_MEMORY,
@@ -87,6 +94,11 @@ def command(
             on_tile=lambda done: show(f"read {done} of {len(streams)} tiles"),
         )
     target.write(made.data)
+    _say(made, output, json_report, force=force)
+
+
+def _say(made: JoinedTiles, output: str, json_report: str | None, *, force: bool) -> None:
+    """What was joined."""
     index = made.index
     totals = [index.total(level) for level in range(1, index.levels + 1)]
     sizes = ", ".join(f"{number}: {row.size:,}" for number, row in enumerate(totals, start=1))
