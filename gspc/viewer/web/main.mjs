@@ -210,7 +210,7 @@ export class Viewer {
   async savePicture() {
     const link = document.createElement('a');
     link.href = URL.createObjectURL(await this.picture());
-    link.download = `${this.settings.name.replace(/\.pcgs$/, '') || 'scene'}.png`;
+    link.download = `${this.settings.name.replace(/\.pcgsx?$/, '') || 'scene'}.png`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   }

@@ -32,7 +32,7 @@ export const levelOf = (tile, level) => Math.min(level, tile.levels.length);
 
 /** Bytes of all tiles up to each level; what they share counts once. */
 export function endsOf({ tiles }) {
-  const most = Math.max(...tiles.map((tile) => tile.levels.length));
+  const most = tiles.reduce((found, tile) => Math.max(found, tile.levels.length), 0);
   return Array.from({ length: most }, (_, i) => {
     const shared = new Set();
     let sum = 0;
@@ -51,6 +51,6 @@ export function endsOf({ tiles }) {
 
 /** Low and high corner of all tiles' anchors. */
 export function boxOf({ tiles }) {
-  const of = (pick, ends) => [0, 1, 2].map((a) => pick(...ends.map((end) => end[a])));
-  return [of(Math.min, tiles.map((tile) => tile.low)), of(Math.max, tiles.map((tile) => tile.high))];
+  const of = (pick, end) => [0, 1, 2].map((a) => tiles.reduce((found, tile) => pick(found, tile[end][a]), tiles[0][end][a]));
+  return [of(Math.min, 'low'), of(Math.max, 'high')];
 }

@@ -49,5 +49,5 @@ export function nextOf(tiles, levels, eye, isFree) {
 export function reached(tiles, levels, want) {
   const some = [...tiles.keys()].filter((i) => levels[i] > 0 && !tiles[i].failed);
   const of = (i) => (tiles[i].level >= Math.min(levels[i], levelOf(tiles[i], want)) ? want : tiles[i].level);
-  return some.length === 0 ? 0 : Math.min(...some.map(of));
+  return some.length === 0 ? 0 : some.reduce((found, i) => Math.min(found, of(i)), want);
 }
