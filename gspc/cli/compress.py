@@ -17,7 +17,7 @@ Levels = Annotated[
         "--levels",
         metavar="L",
         min=1,
-        help="Of a model: levels to write, 1 to 8, by default up to 6; what each adds is ranked by its use. "
+        help="Of a model: levels to write, 1 to 8, by default up to 6, from a small first one to all that pays. "
         "Of a .pcgs, or a model of a preset that does not rank, such as pcgs: the first L, by default all.",
     ),
 ]
@@ -26,8 +26,8 @@ MaxSize = Annotated[
     typer.Option(
         "--max-size",
         metavar="SIZE",
-        help="Write what fits into this size, such as 8MB or 500k: of a model the refinements and "
-        "Gaussians of most use, of a .pcgs as many levels as fit and of the next one the parts of the "
+        help="Write what fits into this size, such as 8MB or 500k: of a model the anchors, "
+        "refinements and Gaussians of most use, of a .pcgs as many levels as fit and of the next one the parts of the "
         "scene that fit.",
     ),
 ]
