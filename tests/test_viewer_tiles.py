@@ -92,7 +92,7 @@ def test_all_tiles_are_drawn_as_render_draws_them(page: Page, scene: Path, heads
 
 @in_browser
 def test_short_memory_leaves_far_tiles_out(page: Page, scene: Path) -> None:
-    """And what is left is drawn: the nearest tiles, at the level that fits."""
+    """And what is left is drawn, the nearest ones finest. Tiles leave and come back as memory has it."""
     index = tiled(scene).index
     rows = [tile.level(1) for tile in index.tiles]
     room = sum(160 * row.gaussians + 2000 * row.anchors for row in rows) - 1
@@ -100,7 +100,11 @@ def test_short_memory_leaves_far_tiles_out(page: Page, scene: Path) -> None:
         page.open(f"{address}?memory={room / 1e6}")
         page.wait("globalThis.gspcViewer?.player?.level === 2 && gspcViewer.settled().then(() => true)")
         found = page.js("gspcViewer.player.tiles.map(({ level }) => level)")
-    assert 0 in found and 1 in found
+        assert 0 in found and 2 in found
+        page.js("gspcViewer.player.room = 0; gspcViewer.player.step()")
+        assert page.js("gspcViewer.player.count") == 0
+        page.js("gspcViewer.player.room = 1e9; gspcViewer.player.step()")
+        page.wait("gspcViewer.player.tiles.every(({ level }) => level === 2)")
     assert page.complaints() == []
 
 
