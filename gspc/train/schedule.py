@@ -54,6 +54,7 @@ class Schedule:
     """Shares of the run at which phases begin, densification, and learning rates."""
 
     iterations: int
+    views: int = 1  # that an iteration looks at, one for each rank
     noise_from: float = 0.10
     rate_from: float = 1 / 3
     masks_from: float = 0.38  # later than the rate: see `masks_learn`
@@ -106,11 +107,12 @@ class Schedule:
         )
 
     @staticmethod
-    def of(recipe: Recipe, iterations: int) -> Schedule:
-        """The schedule that a recipe asks for."""
+    def of(recipe: Recipe, iterations: int, views: int = 1) -> Schedule:
+        """The schedule that a recipe asks for, of iterations that look at so many views each."""
         asked, pooled = recipe.schedule, recipe.representation.pool > 0
         return Schedule(
             iterations,
+            views,
             pool_alone=asked.pool_alone if pooled else 0.0,
             pooled=pooled,
             mask_haste=asked.mask_haste,
@@ -142,13 +144,20 @@ class Schedule:
         """Factor on the masks' learning rate: in a short run masks must get as far in fewer steps. It is
         bounded because steps that are too long close masks whatever their Gaussians are worth (a factor of
         40 at 1500 iterations cost fox 0.8 dB)."""
-        return min(self.mask_haste * max(REFERENCE_ITERATIONS / self.iterations, 1.0), 20.0)
+        return min(self.mask_haste * max(REFERENCE_ITERATIONS / self.all_views, 1.0), 20.0)
+
+    @property
+    def all_views(self) -> int:
+        """How many views the run looks at."""
+        return self.iterations * self.views
 
     @property
     def densify_every(self) -> int:
-        """Iterations between densifications: 100 in the reference's run, growing with the root of a run's
-        length, so that a short run still sees each anchor often enough in between."""
-        return max(10, round(100 * math.sqrt(self.iterations / REFERENCE_ITERATIONS)))
+        """Iterations between densifications: in views 100 in the reference's run, growing with the root of a
+        run's length, so that a short run still sees each anchor often enough in between. An iteration that
+        looks at several views counts as many: a run densifies as often, however many ranks share it."""
+        between = max(10, round(100 * math.sqrt(self.all_views / REFERENCE_ITERATIONS)))
+        return max(1, round(between / self.views))
 
     def densifies(self, iteration: int) -> bool:
         """Whether anchors grow and are pruned after this iteration."""

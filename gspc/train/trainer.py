@@ -103,7 +103,8 @@ class Trainer:
         self.order: list[int] = []  # views left of this pass over all of them
         self.iteration = 0
         self.frozen: frozenset[str] = frozenset()  # parameter groups that stay as they are
-        self.gauges = Gauges(self.device)
+        self.calibrate: Callable[[AnchorModel], None] = calibrate  # makes integers of entropy networks
+        self.gauges = Gauges(self.device, self.ranks.count)
         self.shots = Shots(scene.train, scene.background, self.device, photo_budget(self.device, gpu_memory))
         self.pruned = 0  # anchors removed because their masks closed
         self.edits = 0  # times that the parameters began to change; see `gspc.train.fit`
@@ -159,8 +160,8 @@ class Trainer:
     def _begin(self, phase: Phase) -> None:
         """What happens once, in the first iteration of a phase."""
         if phase is Phase.FINISH and not self.model.quantized:
-            calibrate(self.model)
-        if self.schedule.starts_rate(self.iteration):
+            self.calibrate(self.model)
+        if self.schedule.starts_rate(self.iteration) and "context" not in self.frozen:
             self._center_scaling()
         if self._least_worth and self.schedule.weighs(self.iteration):
             self._weigh()
