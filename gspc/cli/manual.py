@@ -35,7 +35,8 @@ tests are in no tile.
 
 With --coarse each folder has a link to that model, coarse.pt, from which gspc fit starts: what lies
 around the tile is there from the beginning, and networks, grid and lattice stay those of the model in
-all tiles. Give the fits its preset, ingredients and --levels.
+all tiles, whose streams gspc join --share can then store without repeating them. Give the fits its
+preset, ingredients and --levels.
 """
 
 JOIN = """
@@ -45,6 +46,13 @@ Streams that are joined come from one run of gspc tile: their frames are equal, 
 overlap, their backgrounds are the same. They lie in the index's folder or below and are named
 relative to it; links that lead out of it are not followed. Each stream is decoded once for each
 level, to say what it takes to draw it.
+
+SHARING
+
+The folder of --share has a file for each tile, tile-N.part, which is its stream without what others
+have, too, and shared.chunks with that. The index says which bytes belong where, and what their SHA-256
+is; streams may then lie anywhere, and nothing reads them any more. The folder lies beside the index or
+below. -f replaces a folder that an earlier join wrote, and nothing else.
 """
 
 # Indented as the page that it begins.
