@@ -40,6 +40,8 @@ _SIGNATURES: dict[str, tuple[list[Any], Any]] = {
         f"gspc_{name}": ([POINTER, POINTER], INT)
         for name in (
             "adam",
+            "grid_forward",
+            "grid_backward",
             "heads_view",
             "heads_forward",
             "heads_backward",
@@ -66,13 +68,8 @@ _SIGNATURES: dict[str, tuple[list[Any], Any]] = {
             "rows_statistics",
             "rows_product",
             "rows_product_backward",
-            "rows_signs",
-            "rows_signs_backward",
         )
     },
-    "gspc_grid_pack_signs": ([POINTER, COUNT, POINTER, POINTER], INT),
-    "gspc_grid_forward": ([POINTER, INT, POINTER, POINTER, COUNT, POINTER, POINTER], INT),
-    "gspc_grid_backward": ([POINTER, INT, *[POINTER] * 3, COUNT, *[POINTER] * 4], INT),
 }
 
 

@@ -232,22 +232,6 @@ __global__ void __launch_bounds__(BLOCK) product_slopes(ProductCall call) {
   by[2] = i < count ? amount * v[0] * v[1] : 0.0f;
 }
 
-__global__ void __launch_bounds__(BLOCK) positives_counted(SignCall call) {
-  __shared__ double scratch[BLOCK];
-  double count = 0.0;
-  for (uint64_t i = thread_number(); i < call.n; i += static_cast<uint64_t>(gridDim.x) * BLOCK)
-    count += call.values[i] >= 0.0f ? 1.0 : 0.0;
-  count = block_sum(scratch, count);
-  if (threadIdx.x == 0) call.parts[blockIdx.x] = count;
-}
-
-__global__ void __launch_bounds__(BLOCK) sign_slopes(SignCall call) {
-  const uint64_t i = thread_number();
-  if (i >= call.n) return;
-  const float amount = call.by_share[0] / (2.0f * static_cast<float>(call.n));
-  call.by_values[i] = fabsf(call.values[i]) <= 1.0f ? amount : 0.0f;
-}
-
 unsigned few_blocks(uint64_t count) {
   const unsigned all = blocks(count);
   return all < 1 ? 1 : all < MOST_BLOCKS ? all : MOST_BLOCKS;
@@ -358,22 +342,5 @@ GSPC_EXPORT int gspc_rows_product_backward(const gspc::ProductCall* given, cudaS
   using namespace gspc;
   const ProductCall call = *given;
   if (call.room > 0) GSPC_LAUNCH(product_slopes, dim3(blocks(call.room)), dim3(BLOCK), stream, call);
-  return launch_status();
-}
-
-GSPC_EXPORT int gspc_rows_signs(const gspc::SignCall* given, cudaStream_t stream) {
-  using namespace gspc;
-  const SignCall call = *given;
-  const unsigned parts = few_blocks(call.n);
-  const double factor = call.n > 0 ? 1.0 / static_cast<double>(call.n) : 0.0;
-  GSPC_LAUNCH(positives_counted, dim3(parts), dim3(BLOCK), stream, call);
-  GSPC_LAUNCH(parts_added, dim3(1), dim3(BLOCK), stream, call.parts, parts, factor, call.share);
-  return launch_status();
-}
-
-GSPC_EXPORT int gspc_rows_signs_backward(const gspc::SignCall* given, cudaStream_t stream) {
-  using namespace gspc;
-  const SignCall call = *given;
-  if (call.n > 0) GSPC_LAUNCH(sign_slopes, dim3(blocks(call.n)), dim3(BLOCK), stream, call);
   return launch_status();
 }

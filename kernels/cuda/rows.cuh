@@ -72,13 +72,4 @@ struct ProductCall {
   float* by_values;
 };
 
-struct SignCall {
-  uint64_t n;
-  const float* values;  // [n]
-  double* parts;        // scratch of a block each
-  float* share;
-  const float* by_share;
-  float* by_values;
-};
-
 }  // namespace gspc

@@ -105,12 +105,6 @@ def mean_product(values: Tensor, count: Tensor | None, factor: float) -> Tensor:
     return mean
 
 
-def positive_share(values: Tensor) -> Tensor:
-    """See `gspc.ops.rows.positive_share`: [n, w] -> []."""
-    share: Tensor = _PositiveShare.apply(values)
-    return share
-
-
 def _parts(like: Tensor) -> Tensor:
     """Scratch of sums, which must outlive the call."""
     return torch.empty(MOST_PARTS, dtype=torch.float64, device=like.device)
@@ -311,25 +305,3 @@ class _MeanProduct(torch.autograd.Function):
         call.by_mean, call.by_values = grad.data_ptr(), found.data_ptr()
         kernels.run("gspc_rows_product_backward", call, values)
         return found, None, None
-
-
-class _PositiveShare(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, values: Tensor) -> Tensor:
-        values, share, parts = values.contiguous(), values.new_empty(()), _parts(values)
-        call = structures.Signs(
-            n=values.numel(), values=values.data_ptr(), parts=parts.data_ptr(), share=share.data_ptr()
-        )
-        kernels.run("gspc_rows_signs", call, values)
-        ctx.save_for_backward(values)
-        ctx.call = call
-        return share
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        (values,), call = ctx.saved_tensors, ctx.call
-        found = torch.empty_like(values)
-        call.by_share, call.by_values = grad.data_ptr(), found.data_ptr()
-        kernels.run("gspc_rows_signs_backward", call, values)
-        return found

@@ -133,7 +133,7 @@ class RateLoss:
                 sample=sample_bits,
                 share=self.model.anchors / len(sample.index),
                 openings=[opening for opening in openings if opening],
-                grid=self._grid_signs(standing.iteration),
+                grid=self._grid_signs(standing.iteration, sample.signs),
                 values=self._values(standing.pruned),
             ),
             self.weights.at(level, standing.picture_loss, self.steering),
@@ -142,9 +142,9 @@ class RateLoss:
             loss = loss + penalty.loss(sample.rows.masks, level)
         return loss, bits
 
-    def _grid_signs(self, iteration: int) -> Signs | None:
+    def _grid_signs(self, iteration: int, counted: Signs | None) -> Signs | None:
         """Those of the grid while it learns; once it is settled its bits do not change and are left out."""
-        return None if self.schedule.settled(iteration) else self.model.grid.signs()
+        return None if self.schedule.settled(iteration) else counted or self.model.grid.signs()
 
     def _values(self, pruned: int) -> int:
         """Values that the bits are divided by. Anchors that masks have removed are counted as if they were
