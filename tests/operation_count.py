@@ -55,7 +55,7 @@ PARTS: tuple[tuple[Any, str, str], ...] = (
     (trainer_module, "visible_rows", "visible rows"),
     (attributes_module, "mask_rows", "masks"),
     (attributes_module, "noisy_attributes", "rows"),
-    (attributes_module, "rounded_rows", "rows"),
+    (attributes_module, "rounded_attributes", "rows"),
     (AnchorModel, "predicted_and_steps", "pool and steps"),
     (HashGrid, "forward", "grid"),
     (HashGrid, "rows", "grid"),

@@ -12,7 +12,7 @@ from gspc.format import units
 from gspc.format.shape import Attribute
 from gspc.model import quantization as quant
 from gspc.model.anchors import AnchorModel
-from gspc.ops.rows import mask_rows, noisy_attributes, rounded_rows
+from gspc.ops.rows import mask_rows, noisy_attributes, rounded_attributes
 from gspc.ops.weigh import Signs
 from gspc.recipe import Noise
 from gspc.train.chance import seeds
@@ -139,26 +139,11 @@ class AttributeSource:
 
     def _rounded(self, visible: Tensor, sample: Tensor, level: int) -> list[tuple[Tensor, Tensor]]:
         """Each attribute as `level` restores it, and the rows `sample`."""
-        model, levels = self.model, self.model.shape.levels
-        lattice = self.lattice()
-        return [
-            rounded_rows(
-                values,
-                visible,
-                sample,
-                center,
-                step,
-                a.refinement(levels),
-                a.step_level(levels) - a.step_level(level),
-            )
-            for a, values, center, step in zip(
-                model.shape.attributes,
-                (model.features, model.log_scales, model.offsets),
-                lattice.centers,
-                lattice.steps,
-                strict=True,
-            )
-        ]
+        model, lattice = self.model, self.lattice()
+        attributes, levels = model.shape.attributes, model.shape.levels
+        grids = [(a.refinement(levels), a.step_level(levels) - a.step_level(level)) for a in attributes]
+        values = model.features, model.log_scales, model.offsets
+        return rounded_attributes(values, visible, sample, lattice.centers, lattice.steps, grids)
 
     @torch.no_grad()
     def stored(self, visible: Tensor, level: int) -> tuple[Tensor, Tensor, Tensor]:

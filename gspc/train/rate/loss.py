@@ -124,7 +124,7 @@ class RateLoss:
         for counted in self._counted(level):
             at = level_sample(self.model, rows, grid, counted, noisy=True)
             prices = [term.price(at) for term in self.terms]
-            sample_bits += [bits for price in prices for bits in price.summands]
+            sample_bits += [price.bits for price in prices]
             open_masks = sample.open_masks if counted == level else None
             costs = [price.cost for price in prices]
             openings.append(self.payment.opening(counted, costs, open_masks, standing.iteration))
