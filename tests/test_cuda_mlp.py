@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 import torch
-from cuda_close import by_each, close, derived
+from cuda_close import by_each, close, derived, near_a_grid
 from torch import Tensor
 
 from gspc.ops import mlp, place
@@ -57,16 +57,6 @@ def test_networks_of_rows_of_their_own(on_host: None, monkeypatch: pytest.Monkey
         return mlp.two_layers_each(inputs, nets)
 
     by_each(monkeypatch, tensors, run)
-
-
-def near_a_grid(rows: int, columns: int, most: int) -> Tensor:
-    """Weights near multiples of 1/64, the largest of each row on one: sums of what they are rounded to are
-    exact in any order, so that whoever computes them rounds hidden units alike."""
-    generator = torch.Generator().manual_seed(rows)
-    whole = torch.randint(-most + 1, most, (rows, columns), generator=generator)
-    found = whole + 0.6 * (torch.rand(rows, columns, generator=generator) - 0.5)
-    found[:, 0] = most
-    return found / 64
 
 
 @pytest.mark.parametrize("kind", ["networks", "pool", "heads"])

@@ -43,14 +43,16 @@ __global__ void __launch_bounds__(BLOCK) mlp_forward(MlpCall call) {
   __shared__ Stage stage;
   const MlpNetwork& net = call.network[blockIdx.y];
   const uint64_t first = static_cast<uint64_t>(blockIdx.x) * TILE;
-  const float drive = drive_or_0(net.gain), *w1 = first_weights(net), *w2 = second_weights(net);
+  const float drive = drive_or_0(net.gain);
   for (uint64_t base = 0; base < net.hidden; base += TILE) {
     Sums sums;
     clear(sums);
     add_products<true, true>(
         stage, sums, net.inputs,
         [&](int m, uint64_t k) { return first + m < call.n ? input(call, net, first + m, k) : 0.0f; },
-        [&](uint64_t k, int m) { return base + m < net.hidden ? w1[(base + m) * net.inputs + k] : 0.0f; });
+        [&](uint64_t k, int m) {
+          return base + m < net.hidden ? net.taken1[(base + m) * net.inputs + k] : 0.0f;
+        });
     each_sum(sums, [&](int row, int column, float sum) {
       const uint64_t h = base + column;
       if (first + row >= call.n || h >= net.hidden) return;
@@ -67,7 +69,9 @@ __global__ void __launch_bounds__(BLOCK) mlp_forward(MlpCall call) {
         [&](int m, uint64_t k) {
           return first + m < call.n ? activated(net, net.active[(first + m) * net.hidden + k]) : 0.0f;
         },
-        [&](uint64_t k, int m) { return base + m < net.outputs ? w2[(base + m) * net.hidden + k] : 0.0f; });
+        [&](uint64_t k, int m) {
+          return base + m < net.outputs ? net.taken2[(base + m) * net.hidden + k] : 0.0f;
+        });
     each_sum(sums, [&](int row, int column, float sum) {
       const uint64_t o = base + column;
       if (first + row >= call.n || o >= net.outputs) return;

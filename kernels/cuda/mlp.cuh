@@ -35,6 +35,7 @@ struct MlpNetwork {
   const float *w1, *b1, *w2, *b2;    // [H, I], [H], [O, H], [O]
   float *active, *y;                 // [n, H] behind the relu and before any rounding, [n, O]
   float *rounded1, *rounded2;        // scratch of the size of w1 and w2; null: no rounding
+  const float *taken1, *taken2;      // what products take: w1 and w2, or the rounded ones
   const float* units;                // [1]; null: of a head, whose hidden units are not rounded
   uint64_t output_units;             // integers per 1.0 of y; 0: not rounded
   const float* by_y;                 // [n, O] in rows `by_y_stride` apart
@@ -88,13 +89,9 @@ __device__ inline float input(const MlpCall& call, const MlpNetwork& net, uint64
   return part.x[row * part.stride + (c < net.parts[1].width ? c : c - net.parts[1].width)];
 }
 
-// The weights that products take.
-__device__ inline const float* first_weights(const MlpNetwork& net) {
-  return net.rounded1 == nullptr ? net.w1 : net.rounded1;
-}
-
-__device__ inline const float* second_weights(const MlpNetwork& net) {
-  return net.rounded2 == nullptr ? net.w2 : net.rounded2;
+// Whether a hidden unit, of its value behind the relu, is beyond what integers hold: then it has no gradient.
+__device__ inline bool saturated(const MlpNetwork& net, float value) {
+  return net.units != nullptr && value > ACTIVATION_LIMIT / net.units[0];
 }
 
 // A hidden unit as the second layer reads it, of its value behind the relu.

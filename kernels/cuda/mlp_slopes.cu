@@ -8,8 +8,7 @@ namespace {
 // Derivatives by the hidden units of some rows, before gain and relu.
 __device__ inline void hidden_slopes(const MlpCall& call, const MlpNetwork& net, Stage& stage,
                                      uint64_t first) {
-  const float drive = drive_or_0(net.gain), *w2 = second_weights(net);
-  const float most = net.units == nullptr ? INFINITY : ACTIVATION_LIMIT / net.units[0];
+  const float drive = drive_or_0(net.gain);
   for (uint64_t base = 0; base < net.hidden; base += TILE) {
     Sums sums;
     clear(sums);
@@ -18,11 +17,13 @@ __device__ inline void hidden_slopes(const MlpCall& call, const MlpNetwork& net,
         [&](int m, uint64_t k) {
           return first + m < call.n ? net.by_y[(first + m) * net.by_y_stride + k] : 0.0f;
         },
-        [&](uint64_t k, int m) { return base + m < net.hidden ? w2[k * net.hidden + base + m] : 0.0f; });
+        [&](uint64_t k, int m) {
+          return base + m < net.hidden ? net.taken2[k * net.hidden + base + m] : 0.0f;
+        });
     each_sum(sums, [&](int row, int column, float sum) {
       const uint64_t h = base + column, at = (first + row) * net.hidden + h;
       if (first + row >= call.n || h >= net.hidden) return;
-      const bool inside = net.active[at] > 0.0f && net.active[at] < most;
+      const bool inside = net.active[at] > 0.0f && !saturated(net, net.active[at]);
       net.by_hidden[at] = inside ? sum * gain_of(net.gain, drive, h) : 0.0f;
     });
   }
@@ -45,7 +46,6 @@ __device__ inline void input_slopes(const MlpCall& call, int g, int p, Stage& st
     clear(sums);
     for (int i = g; i < call.networks; ++i) {
       const MlpNetwork& net = call.network[i];
-      const float* w1 = first_weights(net);
       uint64_t column = base;
       for (int j = 0; j < MAX_PARTS; column += net.parts[j++].width) {
         if (net.parts[j].by != target.by) continue;
@@ -55,7 +55,7 @@ __device__ inline void input_slopes(const MlpCall& call, int g, int p, Stage& st
               return first + m < call.n ? net.by_hidden[(first + m) * net.hidden + k] : 0.0f;
             },
             [&](uint64_t k, int m) {
-              return base + m < target.width ? w1[k * net.inputs + column + m] : 0.0f;
+              return base + m < target.width ? net.taken1[k * net.inputs + column + m] : 0.0f;
             });
       }
     }

@@ -19,6 +19,7 @@ from gspc.ops.mlp.types import Inputs, Rounding, TwoLayerWeights, parts_of
 MAX_NETWORKS, MAX_PARTS = 8, 3
 MOST_SLICES, ROWS_OF_SLICE = 64, 512  # of rows, whose weight gradients are added up in order
 _WEIGHTS = ("w1", "b1", "w2", "b2")
+_ROUNDED = ("rounded1", "rounded2", "taken1", "taken2")
 _FACTORS = ("slope", "shift", "rate_weight", "weight", "bias")
 
 
@@ -46,7 +47,7 @@ class _Network(ctypes.Structure):
         ("parts", _Part * MAX_PARTS),
         ("gain", _Gain),
         *((name, COUNT) for name in ("inputs", "hidden", "outputs")),
-        *((name, POINTER) for name in (*_WEIGHTS, "active", "y", "rounded1", "rounded2", "units")),
+        *((name, POINTER) for name in (*_WEIGHTS, "active", "y", *_ROUNDED, "units")),
         ("output_units", COUNT),
         ("by_y", POINTER),
         ("by_y_stride", COUNT),
@@ -153,9 +154,11 @@ class _Networks(torch.autograd.Function):
         at = active.data_ptr()
         for net, y, weights in zip(nets, outputs, rounded, strict=True):
             net.active, net.y = at, y.data_ptr()
+            net.taken1, net.taken2 = net.w1, net.w2
             at += 4 * n * net.hidden
             if weights:
-                net.rounded1, net.rounded2 = at, at + 4 * net.hidden * net.inputs
+                net.rounded1 = net.taken1 = at
+                net.rounded2 = net.taken2 = at + 4 * net.hidden * net.inputs
             at += 4 * weights
         kernels.run("gspc_mlp_forward", call, active)
         ctx.save_for_backward(index, active, *tensors)
