@@ -57,7 +57,7 @@ __global__ void __launch_bounds__(BLOCK) mlp_forward(MlpCall call) {
       const uint64_t h = base + column;
       if (first + row >= call.n || h >= net.hidden) return;
       const float hidden = gain_of(net.gain, drive, h) * (sum + net.b1[h]);
-      net.active[(first + row) * net.hidden + h] = hidden < 0.0f ? 0.0f : hidden;  // NaN stays
+      net.active[(first + row) * net.hidden + h] = kept(net, hidden);
     });
   }
   __syncthreads();  // the block reads what its threads have written

@@ -33,7 +33,7 @@ struct MlpNetwork {
   MlpGain gain;
   uint64_t inputs, hidden, outputs;  // I, the widths of all parts; H; O
   const float *w1, *b1, *w2, *b2;    // [H, I], [H], [O, H], [O]
-  float *active, *y;                 // [n, H] behind the relu and before any rounding, [n, O]
+  float *active, *y;                 // [n, H] behind the relu as `kept`, [n, O]
   float *rounded1, *rounded2;        // scratch of the size of w1 and w2; null: no rounding
   const float *taken1, *taken2;      // what products take: w1 and w2, or the rounded ones
   const float* units;                // [1]; null: of a head, whose hidden units are not rounded
@@ -89,16 +89,19 @@ __device__ inline float input(const MlpCall& call, const MlpNetwork& net, uint64
   return part.x[row * part.stride + (c < net.parts[1].width ? c : c - net.parts[1].width)];
 }
 
-// Whether a hidden unit, of its value behind the relu, is beyond what integers hold: then it has no gradient.
-__device__ inline bool saturated(const MlpNetwork& net, float value) {
-  return net.units != nullptr && value > ACTIVATION_LIMIT / net.units[0];
+// A hidden unit behind the relu as it is kept. One beyond what integers hold has no gradient, which its sign
+// says.
+__device__ inline float kept(const MlpNetwork& net, float hidden) {
+  const float value = hidden < 0.0f ? 0.0f : hidden;  // NaN stays
+  if (net.units == nullptr) return value;
+  const float most = ACTIVATION_LIMIT / net.units[0];
+  return value > most ? -most : value;
 }
 
-// A hidden unit as the second layer reads it, of its value behind the relu.
+// The same as the second layer reads it.
 __device__ inline float activated(const MlpNetwork& net, float value) {
   if (net.units == nullptr) return value;
-  const float rounded = rintf(value * net.units[0]);
-  return (rounded > ACTIVATION_LIMIT ? ACTIVATION_LIMIT : rounded) / net.units[0];  // NaN stays
+  return rintf(fabsf(value) * net.units[0]) / net.units[0];
 }
 
 inline bool usable(const MlpCall& call) {

@@ -23,8 +23,7 @@ __device__ inline void hidden_slopes(const MlpCall& call, const MlpNetwork& net,
     each_sum(sums, [&](int row, int column, float sum) {
       const uint64_t h = base + column, at = (first + row) * net.hidden + h;
       if (first + row >= call.n || h >= net.hidden) return;
-      const bool inside = net.active[at] > 0.0f && !saturated(net, net.active[at]);
-      net.by_hidden[at] = inside ? sum * gain_of(net.gain, drive, h) : 0.0f;
+      net.by_hidden[at] = net.active[at] > 0.0f ? sum * gain_of(net.gain, drive, h) : 0.0f;
     });
   }
 }

@@ -172,8 +172,8 @@ def appearance(
     base: float, refinement: int, seed: int | None, weights: Tensor, tensors: Sequence[Tensor], wanted: bool
 ) -> Found:
     """Weights [n, G], values, center, octaves, r, chunks' outputs [n, 3 own] -> [], [n, G], derivatives."""
-    rows = AttributeRows(*tensors[:4], base)
-    return _alone(Appearing(rows, refinement, weights, tuple(tensors[4:]), seed), wanted)
+    rows, chunks = _rows_of(base, tensors), tuple(tensors[4:])
+    return _alone(Appearing(rows, refinement, weights, chunks, seed), wanted)
 
 
 def three_way(trits: Tensor, weights: Tensor, tensors: Sequence[Tensor], wanted: bool) -> Found:
@@ -185,7 +185,12 @@ def gaussian_trits(
     base: float, steps: tuple[int, int, int], weights: Tensor, tensors: Sequence[Tensor], wanted: bool
 ) -> Found:
     """Weights [n, G], values, center, octaves and r -> [], [n, G], derivatives by the last two."""
-    return _alone(GaussianTrits(AttributeRows(*tensors, base), *steps, weights), wanted)
+    return _alone(GaussianTrits(_rows_of(base, tensors), *steps, weights), wanted)
+
+
+def _rows_of(base: float, tensors: Sequence[Tensor]) -> AttributeRows:
+    values, center, octaves, r = tensors[:4]
+    return AttributeRows(values, center, octaves, r, base)
 
 
 def _alone(job: Job, wanted: bool) -> Found:
