@@ -4,8 +4,8 @@
                                      [--device cpu]
 
 Medians of wall milliseconds, the device waited for; a part is its forward and backward pass. The steps are
-those of bench_step.py, where rates are learned, the heads in float32 and bfloat16, and of the finish phase. On a CPU, to try the
-script out, our kernels are those of the CPU.
+those of bench_step.py, where rates are learned, the heads in float32 and bfloat16, and of the finish phase.
+On a CPU, to try the script out, our kernels are those of the CPU.
 """
 
 from __future__ import annotations
