@@ -21,7 +21,7 @@ def _made() -> Path:
     write_demo_scene(folder / "photos", views=8, width=64, height=48, points=300)
     options = gspc.FitOptions(iterations=30, levels=2, threads=1, checkpoint_every=0)
     gspc.fit(folder / "photos", folder / "model.pt", options=options)
-    gspc.compress(folder / "model.pt").save(folder / "scene.pcgs")
+    gspc.compress(folder / "model.pt", levels=2).save(folder / "scene.pcgs")
     return folder
 
 

@@ -9,7 +9,7 @@ import pytest
 import synthetic
 
 from gspc.codec import decode, decode_symbols, encode, truncate_levels
-from gspc.codec.portions import Gains, cuts, encode_ranked, ranked, selective
+from gspc.codec.portions import ANCHOR, Gains, cuts, encode_ranked, ranked, selective
 from gspc.format import check, describe
 from gspc.format.scene import QuantizedScene
 from gspc.reference.decode import decode_reference
@@ -27,14 +27,17 @@ def gains_of(scene: QuantizedScene, seed: int = 1) -> Gains:
     rng = np.random.default_rng(seed)
     shape = (len(scene.positions), 3, scene.levels - 1)
     fresh = rng.normal(0.5, 1, scene.gaussian_level.shape).astype(np.float32)
-    return Gains(rng.normal(0, 1, shape).astype(np.float32), np.where(scene.gaussian_level > 1, fresh, 0.0))
+    anchors = rng.uniform(1, 9, len(scene.positions)).astype(np.float32)
+    refined = rng.normal(0, 1, shape).astype(np.float32)
+    return Gains(refined, np.where(scene.gaussian_level > 1, fresh, 0.0), anchors)
 
 
 def made(variant: str, levels: int = 6) -> tuple[QuantizedScene, QuantizedScene]:
     """A scene as training leaves it, and the same in levels by use."""
     scene = synthetic.tiny(200, variant=VARIANTS[variant])
     moves = ranked(scene, gains_of(scene))
-    return scene, selective(scene, moves, cuts(moves, levels))
+    parts = moves.best(len(moves))
+    return scene, selective(scene, parts, cuts(parts, levels))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -79,17 +82,18 @@ def test_levels_nest(variant: str) -> None:
         assert whole.symbol_hash == cut.symbol_hash
         assert decode_reference(data, upto=level)[0].symbol_hash == whole.symbol_hash
     before = decode(encode(scene), upto=1).scene
-    found = decode(data, upto=1).scene
+    found = decode(data, upto=3).scene  # the last level of the first stage
     assert np.array_equal(np.sort(found.features, 0), np.sort(before.features, 0))
+    assert chosen.stages == {"plain": (1, 1, 1, 2, 3, 3)}.get(variant, (1, 1, 1, 2, 2, 2))
 
 
 def test_the_best_comes_first() -> None:
     scene = synthetic.tiny(200)
     gains = gains_of(scene)
     moves = ranked(scene, gains)
-    worth = moves.gain / moves.bits
-    assert (np.diff(worth) <= 0).all() and (worth > 0).all() and (np.diff(moves.ends) > 0).all()
-    chosen = selective(scene, moves, cuts(moves, 4))
+    assert (np.diff(moves.worth) <= 0).all() and (moves.worth > 0).all() and (np.diff(moves.ends) > 0).all()
+    parts = moves.best(len(moves))
+    chosen = selective(scene, parts, cuts(parts, 4))
     kept = scene.positions[np.isin(scene.positions, chosen.positions).all(1)]
     assert len(chosen.positions) <= len(kept)
     for step in range(2):
@@ -100,14 +104,53 @@ def test_the_best_comes_first() -> None:
     assert (later[:, :, 1][later[:, :, 1] > 0] > later[:, :, 0][later[:, :, 1] > 0]).all()
 
 
+def test_anchors_come_in_the_order_of_their_worth() -> None:
+    """Those of the first stage, and nothing before its anchor."""
+    scene = synthetic.tiny(400, variant=VARIANTS["default"])
+    gains = gains_of(scene)
+    gains.anchors[::7] = 0.0
+    moves = ranked(scene, gains)
+    had = np.flatnonzero((scene.gaussian_level == 1).any(1))
+    assert set(moves.anchor[moves.column == ANCHOR]) == set(had[gains.anchors[had] > 0])
+    for count in (moves.least, len(moves) // 2, len(moves)):
+        there = set(moves.anchor[:count][moves.column[:count] == ANCHOR])
+        later = set(moves.anchor[:count][moves.column[:count] != ANCHOR])
+        assert there and later & set(had) <= there
+    parts = moves.best(len(moves))
+    ends = cuts(parts, 6)
+    chosen = selective(scene, parts, ends)
+    level = np.where(chosen.gaussian_level > 0, chosen.gaussian_level, 99).min(1)
+    position = {tuple(p): at for p, at in zip(chosen.positions, level, strict=True)}
+    order = [position[tuple(scene.positions[row])] for row in parts.anchor[: parts.anchors]]
+    assert order == sorted(order) and set(order) == {1, 2, 3}
+    sizes = [level.offset + level.length for level in describe(encode(chosen)).levels]
+    assert sizes[0] - parts.start < 0.2 * (sizes[2] - parts.start)
+    assert sizes[1] == pytest.approx(np.sqrt(sizes[0] * sizes[2]), rel=0.05)
+
+
+def test_unseen_anchors_are_left_out_and_half_of_the_others_stay() -> None:
+    scene = synthetic.tiny(400)
+    gains = gains_of(scene)
+    none = replace(gains, anchors=0 * gains.anchors)
+    assert encode_ranked(scene, none) == encode(scene)
+    assert encode_ranked(scene, none, levels=2) == encode(scene, levels=2)
+    few = replace(gains, anchors=np.where(np.arange(400) < 4, gains.anchors, 1e-9 * gains.anchors))
+    moves = ranked(scene, few)
+    anchors = moves.column == ANCHOR
+    kept = moves.bits[: moves.paying][anchors[: moves.paying]].sum() / moves.bits[anchors].sum()
+    assert 0.5 <= kept < 0.51
+
+
 def test_what_hardly_pays_is_left_out() -> None:
     scene = synthetic.tiny(200)
     gains = gains_of(scene)
-    little = Gains(gains.refined * 1e-6, gains.fresh * 1e-6)
-    assert encode_ranked(scene, little) == encode(scene, levels=1)
+    little = Gains(gains.refined * 1e-6, gains.fresh * 1e-6, gains.anchors)
+    found = describe(encode_ranked(scene, little, levels=1))
+    assert found.version[0] == 1 and len(found.levels) == 1
+    assert encode_ranked(scene, little, levels=1) == encode(scene, levels=1)
     moves = ranked(scene, little)
-    assert moves.paying == 0 and len(moves) > 100
-    assert ranked(scene, gains).paying > 100
+    assert moves.paying == moves.anchors < len(moves) - 100
+    assert ranked(scene, gains).paying > moves.anchors + 100
 
 
 @pytest.mark.parametrize("levels", [1, 2, 3, 8])
@@ -116,17 +159,20 @@ def test_as_many_levels_as_wanted(levels: int) -> None:
     data = encode_ranked(scene, gains_of(scene), levels=levels)
     sizes = [level.offset + level.length for level in describe(data).levels]
     assert len(sizes) == levels
-    added = np.diff(sizes)[1:]  # without level 2, which brings networks
+    added = np.diff(sizes)[(levels + 1) // 2 :]  # of refinements, without the level that brings networks
     assert (added[1:] > 0.8 * added[:-1]).all()
 
 
 def test_never_above_a_size_and_nearly_all_used() -> None:
     scene = synthetic.tiny(2000, variant=VARIANTS["default"])
     gains = gains_of(scene)
-    start, end = len(encode(scene, levels=1)), len(encode_ranked(scene, gains, max_size=10**9))
-    for size in np.linspace(1.1 * start, end, 10).astype(int).tolist():
+    start, end = (
+        len(encode_ranked(scene, gains, max_size=1)),
+        len(encode_ranked(scene, gains, max_size=10**9)),
+    )
+    assert start - ranked(scene, gains).start < 100
+    for size in np.linspace(1.2 * start, end, 10).astype(int).tolist():
         assert 0.95 * size <= len(encode_ranked(scene, gains, max_size=size)) <= size
-    assert encode_ranked(scene, gains, max_size=start - 1) == encode(scene, levels=1)
 
 
 def test_gains_of_one_scene_do_not_depend_on_the_order_of_anchors() -> None:
@@ -135,6 +181,6 @@ def test_gains_of_one_scene_do_not_depend_on_the_order_of_anchors() -> None:
     other = np.random.default_rng(2).permutation(200)
     fields = ("positions", "features", "scaling", "offsets", "gaussian_level")
     turned = replace(scene, **{name: getattr(scene, name)[other] for name in fields})
-    assert encode_ranked(turned, Gains(gains.refined[other], gains.fresh[other])) == encode_ranked(
-        scene, gains
-    )
+    assert encode_ranked(
+        turned, Gains(gains.refined[other], gains.fresh[other], gains.anchors[other])
+    ) == encode_ranked(scene, gains)

@@ -162,7 +162,7 @@ def put(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
 
 
 HOSTILE = [
-    ("version", 2, "update gspc"),
+    ("version", 3, "update gspc"),
     ("version", "1", "not a whole number"),
     ("version", True, "not a whole number"),
     ("frame", [], "no frame"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ import gspc
 from gspc import pipeline
 from gspc.errors import InputError, UsageError
 from gspc.rendering.frames import to_uint8
-from gspc.tiles import TiledScene, TileEntry, TileIndex, TileLevel, map_page
+from gspc.tiles import TiledScene
 
 BLOCK = (0.0, -0.5, 0.0), (SIDE, 0.5, SIDE)  # the city's first block, near the ground
 
@@ -100,28 +99,18 @@ def test_an_index_from_python(city: Path) -> None:
 
 
 def test_viewing_an_index(city: Path, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A map, from which every tile's page is reached, with its stream up to the level."""
+    """One page, with an index of its own and the tiles' streams up to the level."""
     ran = cli("view", city, "--upto", 1, "--export", tmp_path / "site")
     assert ran.code == 0, ran.err
-    page = (tmp_path / "site" / "index.html").read_text()
-    index = opened(city).index
-    links = re.findall(r'<a href="([^"]+)"><rect', page)
-    assert len(links) == len(set(links)) == len(index.tiles) == 6
-    for link, tile in zip(links, index.tiles, strict=True):
-        assert f">{tile.name}</text>" in page and f"{tile.level(1).anchors:,} anchors" in page
-        own = (tmp_path / "site" / link).parent
-        assert tile.name in (own / "index.html").read_text() and (own / "viewer.js").is_file()
-        assert gspc.open(own / "scene.pcgs").levels == 1
+    assert '"index": "scene.pcgsx"' in (tmp_path / "site" / "index.html").read_text()
+    view = street_camera((SIDE, -1.0, -SIDE))
+    site = opened(tmp_path / "site" / "scene.pcgsx")
+    assert site.level == 1 and len(site.index.tiles) == 6
+    coarse = pipeline.tiled_scene(pipeline.load_source(city), upto=1).renderer().render(view)
+    assert np.array_equal(site.renderer().render(view), coarse)
     assert cli("view", city, "--export", tmp_path / "site", "-f").code == 0
     ran = cli("export", city, "-o", tmp_path / "a.html")
     assert (ran.code, "give that of a tile" in ran.err) == (3, True), ran.err
-    monkeypatch.setattr("gspc.pipeline.viewing.MOST_TILES", 5)
+    monkeypatch.setattr("gspc.pipeline.viewing.MOST_BYTES", 5)
     ran = cli("view", city, "--export", tmp_path / "other")
-    assert (ran.code, "has 6 tiles" in ran.err) == (2, True), ran.err
-
-
-def test_names_of_tiles_are_text_in_a_map() -> None:
-    level = TileLevel(10, 1, 1, 1)
-    tile = TileEntry("<b>&", "a.pcgs", (0, 0), (1, 1), (0.0,) * 3, (0.0,) * 3, 0, 0, 0, (level,))
-    page = map_page(TileIndex(STREET, (0, 0, 0), (), (tile,)), "<i>", ["tile-1/index.html"], 1).decode()
-    assert "<b>" not in page and "<i>" not in page and "&lt;b&gt;&amp;" in page
+    assert (ran.code, "bytes of tiles, and a page shows up to 5" in ran.err) == (2, True), ran.err

@@ -72,6 +72,19 @@ def test_densification_lies_in_its_window():
     assert not schedule.gathers(0) and schedule.gathers(100) and not schedule.gathers(2000)
 
 
+def test_ranks_densify_as_often_as_one_that_sees_as_many_views():
+    def times(iterations: int, views: int) -> int:
+        schedule = Schedule.of(PCGS, iterations, views)
+        return sum(schedule.densifies(i) for i in range(iterations))
+
+    assert Schedule(150, views=2).densify_every == 5 and Schedule(15_000, views=2).densify_every == 50
+    for iterations in (1200, 3000, 30_000):
+        one = times(iterations, 1)
+        assert all(abs(times(iterations // ranks, ranks) - one) <= 2 for ranks in (2, 4))
+    assert Schedule(1500, views=2).mask_scale == Schedule(3000).mask_scale
+    assert Schedule(100, views=64).densify_every == 1
+
+
 def test_views_grow_as_predict_gs_says():
     """Eq. 6: delta_t = 1 + (0.7 - 1) / 2 (1 + cos(pi t / T)) until T, then 1."""
     schedule = Schedule.of(PREDICT_GS, 30_000)

@@ -11,8 +11,12 @@ import torch
 from torch import Tensor
 from train_scenes import POOLED, noise_scene, trainer
 
+from gspc.ops.rows import visible_rows
 from gspc.train.trainer import Trainer
-from gspc.train.utility import FEWEST_VIEWS, MOST_VIEWS, Utility, chosen_views, measured
+from gspc.train.utility import measured
+from gspc.train.utility.anchors import Anchors
+from gspc.train.utility.steps import Steps
+from gspc.train.worth import FEWEST_VIEWS, MOST_VIEWS, chosen_views
 
 
 def finished(change: dict[str, Any], recipe=POOLED) -> Trainer:
@@ -27,7 +31,7 @@ def finished(change: dict[str, Any], recipe=POOLED) -> Trainer:
     return made
 
 
-class Recorded(Utility):
+class Recorded(Steps):
     """Keeps what the error was asked about."""
 
     def error(self, *asked: Any) -> Tensor:
@@ -92,17 +96,63 @@ def test_a_round_leaves_the_best_at_the_end_of_their_way() -> None:
 
 
 def test_masked_pixels_say_nothing() -> None:
-    utility = Utility(finished({"refine_until": 2}))
+    utility = Steps(finished({"refine_until": 2}))
     shot = utility.trainer.shots.take(0, 99, scale=1.0, random_behind=False)
     utility.settle(0.0)
     utility.add(replace(shot, mask=torch.zeros(shot.target.shape[:2], dtype=torch.bool)), 1.0)
     assert not bool(utility.refined.any()) and not bool(utility.fresh.any())
 
 
+def test_an_anchor_is_worth_what_it_changes() -> None:
+    """Against pictures without a bit of it, one anchor at a time."""
+    anchors = Anchors(finished({"refine_until": 2}))
+    shot = anchors.trainer.shots.take(0, 99, scale=1.0, random_behind=False)
+    anchors.begin(1.0)
+    for _ in range(150):
+        anchors.add(shot, 1 / 150)
+    anchors.end()
+    visible, positions = visible_rows(anchors.world, anchors.model.log_scales.detach(), shot.camera)
+    values = anchors.trainer.attributes.stored(visible, 1)
+    mask = (anchors.first[visible] == 1).float()
+
+    def picture(mask: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.no_grad():
+            shown, wanted, _ = anchors.compared(shot, positions, values, mask, visible)
+        return shown.double(), wanted.double()
+
+    whole, wanted = picture(mask)
+    error = float((whole - wanted).square().mean())
+    best = torch.argsort(anchors.gains[visible], descending=True)[:5]
+    assert float(anchors.gains[visible[best]].min()) > 0
+    for row in best.tolist():
+        less = mask.clone()
+        less[row] *= 0.98
+        change = (picture(less)[0] - whole) / 0.02
+        expected = 10 / math.log(10) * float(change.square().mean()) / error
+        assert float(anchors.gains[visible[row]]) == pytest.approx(expected, rel=0.3)
+
+
+def test_rounds_keep_the_best_the_best() -> None:
+    anchors = Anchors(finished({"refine_until": 2}))
+    shot = anchors.trainer.shots.take(0, 99, scale=1.0, random_behind=False)
+    for share in (1.0, 0.5, 0.2):
+        anchors.begin(share)
+        present = anchors.present.clone()
+        price = anchors.price * (anchors.first == 1).any(1)
+        assert float(anchors.price[present].sum() / price.sum()) == pytest.approx(share, abs=0.03)
+        before = anchors.gains.clone()
+        anchors.add(shot, 1.0)
+        anchors.end()
+        assert torch.equal(anchors.gains[~present], before[~present])
+        worth = anchors.gains / anchors.price
+        if share < 1:
+            assert float(worth[present].min()) >= float(worth[~present].max())
+
+
 def test_which_views_are_looked_at() -> None:
     assert chosen_views(10, 30_000, 3) == list(range(10))
     assert len(chosen_views(10_000, 300_000, 3)) == MOST_VIEWS
-    rounds = [chosen_views(100, 1000, 3, turn) for turn in range(3)]
+    rounds = [chosen_views(100, 1000, 3, turn, 3) for turn in range(3)]
     assert all(len(set(some)) == FEWEST_VIEWS and min(some) < 5 and max(some) > 90 for some in rounds)
     assert len({number for some in rounds for number in some}) > 2 * FEWEST_VIEWS
     assert len(chosen_views(100, 2, 3)) == 2
@@ -116,3 +166,4 @@ def test_what_cannot_be_measured() -> None:
     assert measured(early, heard.append, lambda: False) is None and len(heard) == 1
     gains = measured(made, heard.append, lambda: False)
     assert gains is not None and bool(gains.refined.any()) and bool(gains.fresh.any())
+    assert bool(gains.anchors.any())

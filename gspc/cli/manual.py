@@ -35,7 +35,8 @@ tests are in no tile.
 
 With --coarse each folder has a link to that model, coarse.pt, from which gspc fit starts: what lies
 around the tile is there from the beginning, and networks, grid and lattice stay those of the model in
-all tiles. Give the fits its preset, ingredients and --levels.
+all tiles, whose streams gspc join --share can then store without repeating them. Give the fits its
+preset, ingredients and --levels.
 """
 
 JOIN = """
@@ -45,6 +46,13 @@ Streams that are joined come from one run of gspc tile: their frames are equal, 
 overlap, their backgrounds are the same. They lie in the index's folder or below and are named
 relative to it; links that lead out of it are not followed. Each stream is decoded once for each
 level, to say what it takes to draw it.
+
+SHARING
+
+The folder of --share has a file for each tile, tile-N.part, which is its stream without what others
+have, too, and shared.chunks with that. The index says which bytes belong where, and what their SHA-256
+is; streams may then lie anywhere, and nothing reads them any more. The folder lies beside the index or
+below. -f replaces a folder that an earlier join wrote, and nothing else.
 """
 
 # Indented as the page that it begins.
@@ -159,6 +167,12 @@ SECTIONS = {
         slices that fit, those with the most bytes first: there the scene is of that level, elsewhere of the
         one before. It never takes more bytes than it says; where not even level 1 does, nothing is written
         and the exit status is 2.
+
+        PARITY
+
+        The stream of a model takes a third of a percent more, for chunks from which gspc decompress --salvage
+        restores wrong bytes: bits that flipped on a disk, a few bytes overwritten. Readers that do not know
+        them skip them. --no-parity leaves them out, --parity adds them to a stream that was made without.
         """,
     "decompress": """
         TRUNCATED STREAMS
@@ -169,9 +183,11 @@ SECTIONS = {
         DAMAGED STREAMS
 
         A stream with a damaged chunk is refused. --salvage decodes what is left of it: every slice as far as
-        its levels are whole. A single wrong byte in a chunk is put right by its checksum. What is lost is
-        said by level and slice, with the share of anchors that is left. Header, grid, heads and the networks
-        of level 1 are needed by all slices; where one of them is beyond repair nothing can be restored.
+        its levels are whole. Wrong bytes are put right by the stream's parity (see gspc-compress(1)), a
+        hundred of them at random places in most files; without it, a single one in a chunk by the chunk's
+        checksum. What is lost is said by level and slice, with the share of anchors that is left. Header,
+        grid, heads and the networks of level 1 are needed by all slices; where one of them is beyond repair
+        nothing can be restored.
 
         PARTS
 

@@ -41,9 +41,9 @@ def command(
     """Show a scene in the browser, level by level.
 
     Serves a page with a viewer to this machine alone and opens it; Ctrl-C ends it. The page fetches the
-    first level of the scene, shows it, and sharpens it while more arrives. Of the index of a tiled scene
-    (.pcgsx) it shows a map, from which each tile's page is reached. --export writes the same page as a
-    folder for any web server. For one file that needs no server, see gspc export -o scene.html.
+    first level of the scene, shows it, and sharpens it while more arrives. The tiles of an index (.pcgsx)
+    are shown together, near ones first, as many and as fine as memory allows. --export writes the same
+    page as a folder for any web server. For one file that needs no server, see gspc export -o scene.html.
     """
     from gspc import pipeline
 

@@ -59,7 +59,8 @@ def export_gains(trained: TrainedModel) -> Gains | None:
     if trained.gains is None:
         return None
     kept = _kept(trained, first_level(trained.model.masks).numpy())
-    return Gains(trained.gains.refined.numpy()[kept], trained.gains.fresh.numpy()[kept])
+    found = trained.gains
+    return Gains(*(gains.numpy()[kept] for gains in (found.refined, found.fresh, found.anchors)))
 
 
 @torch.no_grad()

@@ -1,14 +1,17 @@
-"""A trained scene's refinements and later Gaussians in the order of their use, cut into levels. No torch.
+"""A trained scene's anchors, refinements and later Gaussians in the order of their use, cut into levels. No
+torch.
 
 What training calls levels are *stages* here: what each adds differs in worth by orders of magnitude from one
-anchor to the next. Every digit and every later Gaussian has a gain, measured after training, and a price, the
-bits that its symbols take. They come in the order of gain per bit, as a scalable coder truncates its bit
+anchor to the next. Every anchor, digit and later Gaussian has a gain, measured after training, and a price,
+the bits that its symbols take. The best by gain per bit are chosen, as a scalable coder truncates its bit
 planes (EBCOT, Taubman 2000, post-compression rate-distortion optimization); what does not pay is left out.
+Levels then hold the anchors of the first stage, best first, and after them all the rest, best first: what
+appears at a later stage takes finer steps, which only good anchors are worth.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +20,7 @@ from numpy.typing import NDArray
 from gspc.codec.costs import anchor_costs
 from gspc.codec.stream import encode
 from gspc.format import describe
+from gspc.format.container import ChunkInfo, StreamInfo
 from gspc.format.scene import F32, F64, I32, U8, IntegerNetwork, Networks, QuantizedScene
 from gspc.format.shape import ATTRIBUTES
 
@@ -24,9 +28,14 @@ DEFAULT_LEVELS = 6
 # What a part must be worth to be in a stream that may take any size: predicted dB per e-fold of the file's
 # bytes. Held-out views gain 0.3 to 0.6 of what is predicted, so 2 stands for about 0.08 dB for 10 % more.
 LEAST = 2.0
-FRESH_BITS = 8.0  # that masks take for a Gaussian that appears, more or less
+ANCHOR = -1  # in `Moves.column`
+MOST_DROPPED = 0.5  # of the bits of the first stage's anchors, unless a size asks for more: gains of a scene
+# that has learned little are small, whatever it looks like
+FRESH_BITS = 8.0  # that masks take for a Gaussian that appears on an anchor that is there, more or less
 CHOICE_BITS = 3.0  # that the choice of an attribute takes, for the few that are chosen at a level
-NEXT = 1.6  # times the bytes of a level are those of the next one
+FIRST = 0.24  # of the last level's bytes are those of the first one, or
+FIRST_ANCHORS = 0.1  # of the bytes of the first stage's anchors, beside what all levels share
+NEXT = 1.6  # times the bytes of a level after the first stage are those of the next one
 LEAST_GROWTH = 1.02  # of the bytes from level to level
 TRIES = 10  # at a size
 AIM, ENOUGH = 0.992, 0.98  # of a size that a stream aims at, and that will do
@@ -40,26 +49,39 @@ class Gains:
         F32  # [N, 3, T - 1] an attribute's step of stage t + 1 (at index t - 1) instead of the one before
     )
     fresh: F32  # [N, K] a Gaussian that appears after stage 1
+    anchors: F32  # [N] an anchor that appears at stage 1, with its Gaussians of that stage
 
 
 @dataclass(frozen=True)
 class Moves:
-    """Parts that can be added to a scene's first stage, best first."""
+    """Parts that can be added to what all levels share."""
 
     anchor: NDArray[np.int64]  # [M]
-    column: NDArray[np.int64]  # [M] 0 to 2: the attribute that is refined; 3 + k: Gaussian k
+    # [M] 0 to 2: the attribute that is refined; 3 + k: Gaussian k; ANCHOR: the anchor with its first stage
+    column: NDArray[np.int64]
     stage: NDArray[np.int64]  # [M] from which the part is
-    gain: F64  # [M] dB
+    worth: F64  # [M] dB per bit
     bits: F64  # [M] its price
-    start: int  # bytes of the first stage
+    start: int  # bytes of the first level without anchors
     refined: tuple[int, ...]  # shape of `refined_at`
 
     @property
     def paying(self) -> int:
-        """How many are worth their bytes whatever size is allowed (see `LEAST`)."""
-        worth = self.gain / (self.bits / 8) * self.ends
-        poor = np.flatnonzero(worth < LEAST)
-        return int(poor[0]) if len(poor) else len(self)
+        """How many of the best are worth their bytes whatever size is allowed (see `LEAST`)."""
+        poor = np.flatnonzero(8 * self.worth * self.ends < LEAST)
+        paying = int(poor[0]) if len(poor) else len(self)
+        anchors = np.cumsum(np.where(self.column == ANCHOR, self.bits, 0.0))
+        return max(paying, 1 + int(np.searchsorted(anchors, (1 - MOST_DROPPED) * anchors[-1])))
+
+    @property
+    def least(self) -> int:
+        """How many of the best make a picture: up to the first anchor."""
+        return 1 + int(np.argmax(self.column == ANCHOR))
+
+    @property
+    def anchors(self) -> int:
+        """How many are anchors of the first stage."""
+        return int((self.column == ANCHOR).sum())
 
     @property
     def ends(self) -> F64:
@@ -70,19 +92,17 @@ class Moves:
         return len(self.anchor)
 
     def first(self, count: int) -> Moves:
-        """The best so many."""
+        """The first so many."""
         return self.taken(np.arange(count))
 
     def taken(self, rows: NDArray[np.int64]) -> Moves:
         """Some of them, rows [n], in this order."""
-        return replace(
-            self,
-            anchor=self.anchor[rows],
-            column=self.column[rows],
-            stage=self.stage[rows],
-            gain=self.gain[rows],
-            bits=self.bits[rows],
-        )
+        columns = ("anchor", "column", "stage", "worth", "bits")
+        return replace(self, **{name: getattr(self, name)[rows] for name in columns})
+
+    def best(self, count: int) -> Moves:
+        """The best so many, as levels hold them: anchors of the first stage before the others."""
+        return self.taken(np.argsort(self.column[:count] != ANCHOR, kind="stable"))
 
 
 def encode_ranked(
@@ -92,40 +112,37 @@ def encode_ranked(
     levels: int | None = None,
     max_size: int | None = None,
     threads: int = 0,
+    finish: Callable[[bytes], bytes] = bytes,
 ) -> bytes:
     """The stream of a scene whose levels add its parts in the order of their use.
 
     `scene` has all levels of training, `gains` its anchors' rows. `levels`: as many as there are to be; None:
     `DEFAULT_LEVELS`, or fewer where they would add next to nothing each. `max_size`: bytes that the stream
-    should come close to and not exceed; it then also holds parts that hardly pay, where they fit. Where its
-    first level alone takes more, that is all there is. Raises InputError as `encode`.
+    should come close to and not exceed; it then also holds parts that hardly pay, where they fit. Where one
+    anchor and what all levels share take more, that is all there is. A scene of whose anchors none is worth
+    anything has the levels of training. `finish` adds to streams what their size is to include. Raises
+    InputError as `encode`.
     """
     moves = ranked(scene, gains, threads=threads)
+    if not moves.anchors:
+        return finish(encode(scene, levels=levels and min(levels, scene.levels), threads=threads))
 
     def stream(count: int) -> bytes:
-        parts = moves.first(count)
-        ends = cuts(parts, levels or _default_levels(parts))
-        if len(ends) == 1:
-            return encode(scene, levels=1, threads=threads)
-        return encode(selective(scene, parts, ends), threads=threads)
+        parts = moves.best(count)
+        chosen = selective(scene, parts, cuts(parts, levels))
+        return finish(encode(chosen, levels=None if chosen.shape.selective else 1, threads=threads))
 
     return stream(moves.paying) if max_size is None else _largest(stream, moves, max_size)
 
 
-def _default_levels(moves: Moves) -> int:
-    if not len(moves):
-        return 1
-    most = int(np.log(moves.ends[-1] / moves.start) / np.log(LEAST_GROWTH))
-    return min(max(1 + most, 2), DEFAULT_LEVELS)
-
-
 def _largest(stream: Callable[[int], bytes], moves: Moves, size: int) -> bytes:
-    """The stream of as many parts as come close to a size and do not exceed it, or that of none. Prices are
-    estimates, so it is looked for between one that fits and one that does not, in turns by the share of their
-    bytes and in the middle."""
+    """The stream of as many parts as come close to a size and do not exceed it, or that of the fewest. Prices
+    are estimates, so it is looked for between one that fits and one that does not, in turns by the share of
+    their bytes and in the middle."""
     prices = np.concatenate([[0.0], np.cumsum(moves.bits) / 8])
-    found = stream(0)
-    low, high = (0, len(found)), (len(moves), len(found) + int(prices[-1]))  # parts, bytes
+    found = stream(moves.least)
+    low = (moves.least, len(found))  # parts, bytes
+    high = (len(moves), len(found) + int(prices[-1] - prices[moves.least]))
     unsure = True  # whether the upper end may fit, too
     for attempt in range(TRIES):
         if len(found) >= ENOUGH * size or low[0] == len(moves) or (not unsure and high[0] - low[0] <= 1):
@@ -148,15 +165,26 @@ def ranked(scene: QuantizedScene, gains: Gains, *, threads: int = 0) -> Moves:
     costs = anchor_costs(data, threads=threads)
     at = _rows(costs.positions, scene.positions)
     bits = costs.bits[:, at].astype(np.float64)
-    levels = describe(data).levels
-    # What a fresh anchor's position takes: all of a level's bytes that are neither symbols nor masks.
+    stream = describe(data)
+    slices = [8 * sum(chunk.length for chunk in _slices(stream, level)) for level in range(1, len(bits) + 1)]
+    # What a fresh anchor's position takes: all bytes of a level's slices that are neither symbols nor masks.
+    # Masks of the first stage go with it.
     fresh = scene.gaussian_level
     position = []
-    for number, level in enumerate(levels, start=1):
-        rest = 8 * level.length - bits[number - 1].sum() - FRESH_BITS * (fresh == number).sum()
-        position.append(max(rest, 0.0) / max(level.anchors, 1))
-    start = levels[0].offset + levels[0].length
-    return _joined([_refinements(bits, gains), _gaussians(scene, bits, gains, position)], start, gains)
+    for number, level in enumerate(stream.levels, start=1):
+        masks = FRESH_BITS * (fresh == number).sum() if number > 1 else 0.0
+        position.append(max(slices[number - 1] - bits[number - 1].sum() - masks, 0.0) / max(level.anchors, 1))
+    anchors = _anchors(scene, bits[0], gains, position[0])
+    first = np.full(len(scene.positions), np.inf)
+    first[np.any(fresh == 1, 1)] = 0.0
+    first[anchors[0]] = anchors[3]
+    parts = (anchors, _refinements(bits, gains, first), _gaussians(scene, bits, gains, position, first))
+    start = stream.levels[0].offset + stream.levels[0].length - slices[0] // 8
+    return _joined(parts, start, gains)
+
+
+def _slices(stream: StreamInfo, level: int) -> Iterator[ChunkInfo]:
+    return (chunk for chunk in stream.chunks if chunk.tag == "SLIC" and chunk.level == level)
 
 
 def _rows(where: I32, wanted: I32) -> NDArray[np.int64]:  # [N, 3], [n, 3] -> [n]
@@ -171,29 +199,40 @@ def _key(positions: I32) -> NDArray[np.int64]:  # [n, 3] -> [n]
     return x << 42 | y << 21 | z
 
 
+# Anchor, column, stage, dB per bit, bits.
 Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], F64, F64]
 
 
-def _refinements(bits: F64, gains: Gains) -> Columns:
+def _anchors(scene: QuantizedScene, bits: F64, gains: Gains, position: float) -> Columns:
+    """Anchors of the first stage, `bits` [N, 6], each with its Gaussians of that stage."""
+    anchor = np.flatnonzero(np.any(scene.gaussian_level == 1, 1) & (gains.anchors > 0))
+    price = bits[anchor].sum(1) + position
+    worth = gains.anchors[anchor].astype(np.float64) / np.maximum(price, 1.0)
+    return anchor, np.full_like(anchor, ANCHOR), np.ones_like(anchor), worth, price
+
+
+def _refinements(bits: F64, gains: Gains, first: F64) -> Columns:
     """Digits of the anchors that are there before, `bits` [S, N, 6]. A digit is worth no more than the one
-    that it follows, so that ranking keeps their order."""
+    that it follows, and than its anchor (`first` [N], dB per bit), so that ranking keeps their order."""
     price = np.moveaxis(bits[1:, :, len(ATTRIBUTES) :], 0, 2)  # [N, 3, S - 1]
     price = np.where(price > 0, price + CHOICE_BITS, 0.0)
     worth = np.divide(gains.refined, price, out=np.zeros_like(price), where=price > 0)
-    worth = np.minimum.accumulate(np.where(price > 0, worth, np.inf), 2)
+    worth = np.minimum(np.where(price > 0, worth, np.inf), first[:, None, None])
+    worth = np.minimum.accumulate(worth, 2)
     anchor, column, step = np.nonzero((price > 0) & (worth > 0))
-    price, worth = price[anchor, column, step], worth[anchor, column, step]
-    return anchor, column, step + 2, price * worth, price
+    return anchor, column, step + 2, worth[anchor, column, step], price[anchor, column, step]
 
 
-def _gaussians(scene: QuantizedScene, bits: F64, gains: Gains, position: Sequence[float]) -> Columns:
+def _gaussians(
+    scene: QuantizedScene, bits: F64, gains: Gains, position: Sequence[float], first: F64
+) -> Columns:
     """Gaussians that appear after the first stage, alone on an anchor that is there before, or with all the
     others of the stage that brings their anchor."""
     level = scene.gaussian_level.astype(np.int64)
-    first = np.where(level > 0, level, len(bits) + 1).min(1)
-    anchor, slot = np.nonzero((level > 1) & ((gains.fresh > 0) | (level == first[:, None])))
+    appears = np.where(level > 0, level, len(bits) + 1).min(1)
+    anchor, slot = np.nonzero((level > 1) & ((gains.fresh > 0) | (level == appears[:, None])))
     stage = level[anchor, slot]
-    with_anchor = stage == first[anchor]
+    with_anchor = stage == appears[anchor]
     together = anchor * (len(bits) + 1) + stage
     _, group, counts = np.unique(together, return_inverse=True, return_counts=True)
     own = bits[stage - 1, anchor, 2] / counts[group]
@@ -201,61 +240,89 @@ def _gaussians(scene: QuantizedScene, bits: F64, gains: Gains, position: Sequenc
     price = own + FRESH_BITS + np.where(with_anchor, shared / counts[group], 0.0)
     gain = gains.fresh[anchor, slot].astype(np.float64)
     mean = np.bincount(group, gain) / np.maximum(np.bincount(group), 1)
-    return anchor, slot + len(ATTRIBUTES), stage, np.where(with_anchor, mean[group], gain), price
+    worth = np.minimum(np.where(with_anchor, mean[group], gain) / price, first[anchor])
+    return anchor, slot + len(ATTRIBUTES), stage, worth, price
 
 
 def _joined(parts: Sequence[Columns], start: int, gains: Gains) -> Moves:
-    anchor, column, stage, gain, bits = (np.concatenate(rows) for rows in zip(*parts, strict=True))
-    moves = Moves(anchor, column, stage, gain, bits, start, gains.refined.shape)
-    # Equal worth keeps the order of anchors, and so what belongs to one anchor together.
-    order = np.argsort(-moves.gain / moves.bits, kind="stable")
-    return moves.taken(order[moves.gain[order] > 0])
+    anchor, column, stage, worth, bits = (np.concatenate(rows) for rows in zip(*parts, strict=True))
+    moves = Moves(anchor, column, stage, worth, bits, start, gains.refined.shape)
+    # Equal worth keeps the order of kinds and anchors: an anchor before what is worth no more than it, and
+    # what belongs to one anchor together.
+    order = np.argsort(-worth, kind="stable")
+    return moves.taken(order[worth[order] > 0])
 
 
-def cuts(moves: Moves, levels: int) -> list[int]:
-    """How many of the best parts there are at the end of each of `levels` levels. The first parts are worth
-    most, so every level adds `NEXT` times the bytes that the one before adds. Fewer levels where there are
-    too few parts."""
-    if levels == 1 or not len(moves):
-        return [0]
-    added = np.cumsum(NEXT ** np.arange(levels - 1))
-    marks = moves.start + (moves.ends[-1] - moves.start) * added / added[-1]
-    between = np.searchsorted(moves.ends, marks[:-1], side="right")
-    return sorted({0, *(int(count) for count in between), len(moves)})
+def cuts(moves: Moves, levels: int | None) -> list[int]:
+    """How many parts there are at the end of each of `levels` levels, or fewer where there are too few parts;
+    None: of `DEFAULT_LEVELS`, or fewer where they would hardly grow.
+
+    Anchors of the first stage come first. They fill the first half of the levels, which grow from `FIRST` of
+    the whole by equal factors; the parts after them are worth most at first, so every level adds `NEXT` times
+    the bytes that the one before adds.
+    """
+    ends = np.concatenate([[moves.start], moves.ends])
+    base = ends[moves.anchors]
+    late = 0 if len(moves) == moves.anchors else (levels or DEFAULT_LEVELS) // 2
+    early = (levels or DEFAULT_LEVELS) - late
+    smallest = max(FIRST * ends[-1], ends[0] + FIRST_ANCHORS * (base - ends[0]))
+    if levels is None:
+        early = min(early, 1 + _steps(base / smallest))
+        late = min(late, max(1, _steps(ends[-1] / base)))
+    marks = [base]
+    if early > 1:
+        marks = list(np.geomspace(min(smallest, base), base, early))
+    if late:
+        added = np.cumsum(NEXT ** np.arange(late))
+        marks += list(base + (ends[-1] - base) * added / added[-1])
+    found = np.searchsorted(ends, marks, side="right") - 1
+    found[early - 1], found[-1] = moves.anchors, len(moves)
+    return sorted({max(int(count), 1) for count in found})
+
+
+def _steps(growth: float) -> int:
+    """How many levels a growth of bytes is enough for."""
+    return int(np.log(max(growth, 1.0)) / np.log(LEAST_GROWTH))
 
 
 def selective(scene: QuantizedScene, moves: Moves, ends: Sequence[int]) -> QuantizedScene:
-    """The scene whose first level is its first stage and whose level s ends with the best `ends[s - 1]` of
-    all parts."""
-    levels = len(ends)
-    last = max(attribute.step_level(scene.levels) for attribute in scene.shape.attributes)
-    stages = min(levels, max(last, 2))
+    """The scene whose level s ends with the first `ends[s - 1]` of its parts, anchors of the first stage
+    before all others. Levels of these anchors alone are of the first stage; of only one such level, the
+    scene is one as training leaves it, to be coded up to level 1."""
+    anchors = moves.anchors
+    early = int(np.searchsorted(ends, anchors)) + 1  # levels of the first stage
     at = np.searchsorted(np.asarray(ends), np.arange(ends[-1]), side="right") + 1  # [M] level of each part
-    refined_at = np.zeros(moves.refined, np.uint8)[:, :, : stages - 1]
-    gaussian_level = np.where(scene.gaussian_level == 1, 1, 0).astype(np.uint8)
     moves = moves.first(ends[-1])
-    digits = (moves.column < len(ATTRIBUTES)) & (moves.stage <= stages)
+    level_of = np.zeros(len(scene.positions), np.uint8)
+    level_of[moves.anchor[:anchors]] = at[:anchors]
+    gaussian_level = np.where(scene.gaussian_level == 1, level_of[:, None], 0).astype(np.uint8)
+    if len(ends) == 1:
+        return _of(scene, gaussian_level)
+    last = max(attribute.step_level(scene.levels) for attribute in scene.shape.attributes)
+    stages = min(len(ends) - early + 1, max(last, 2))
+    refined_at = np.zeros(moves.refined, np.uint8)[:, :, : stages - 1]
+    digits = (moves.column >= 0) & (moves.column < len(ATTRIBUTES)) & (moves.stage <= stages)
     a, c, t = moves.anchor[digits], moves.column[digits], moves.stage[digits]
     refined_at[a, c, t - 2] = at[digits]
     new = moves.column >= len(ATTRIBUTES)
     gaussian_level[moves.anchor[new], moves.column[new] - len(ATTRIBUTES)] = at[new]
-    kept = gaussian_level.any(1)
     # Stages follow one another as soon as levels do: each digit has its own from there on.
-    by_level = tuple(min(level, stages) for level in range(1, levels + 1))
+    by_level = tuple(min(max(level - early + 1, 1), stages) for level in range(1, len(ends) + 1))
     refined_at = _in_order(refined_at, gaussian_level, by_level)
-    found = _of_stages(scene, stages)
     return replace(
-        found,
-        shape=replace(found.shape, selective=True),
-        levels=levels,
-        positions=found.positions[kept],
-        features=found.features[kept],
-        scaling=found.scaling[kept],
-        offsets=found.offsets[kept],
-        gaussian_level=gaussian_level[kept],
+        _of(_of_stages(scene, stages), gaussian_level),
+        shape=replace(scene.shape, selective=True),
+        levels=len(ends),
         stages=by_level,
-        refined_at=refined_at[kept],
+        refined_at=refined_at[gaussian_level.any(1)],
     )
+
+
+def _of(scene: QuantizedScene, gaussian_level: U8) -> QuantizedScene:
+    """The scene of those anchors that have Gaussians, which appear at other levels, [N, K]."""
+    kept = gaussian_level.any(1)
+    rows = {name: getattr(scene, name)[kept] for name in ("positions", "features", "scaling", "offsets")}
+    return replace(scene, gaussian_level=gaussian_level[kept], **rows)
 
 
 def _in_order(refined_at: U8, gaussian_level: U8, stages: Sequence[int]) -> U8:

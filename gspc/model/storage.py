@@ -26,7 +26,7 @@ from gspc.scene import Camera, Frame
 FORMAT = "gspc-model"
 VERSION = 3
 AGAIN = "run `gspc fit` again"
-GAIN_UNIT = 1e-6  # dB, of gains in the file
+GAIN_UNIT = 1e-5  # dB, of gains in the file
 
 # Limits of the sizes that no ingredient of a recipe is named after.
 SIZE_LIMITS = {
@@ -43,6 +43,7 @@ class Gains:
 
     refined: Tensor  # float32 [N, 3, S - 1]: features, scaling, offsets from the step of level t to the next
     fresh: Tensor  # float32 [N, K]: a Gaussian that appears after level 1, at its level; 0 for others
+    anchors: Tensor  # float32 [N]: an anchor that appears at level 1, with its Gaussians of that level
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,7 @@ def save_model(path: Path, trained: TrainedModel) -> None:
         "frame": trained.frame.to_plain(),
     }
     if trained.gains is not None:
-        values["gains"] = {name: _short(getattr(trained.gains, name)) for name in ("refined", "fresh")}
+        values["gains"] = {entry.name: _short(getattr(trained.gains, entry.name)) for entry in fields(Gains)}
     save(path, values)
 
 
@@ -218,7 +219,7 @@ def _gains(values: Loaded, model: AnchorModel) -> Gains:
         return values[name].tensor((model.anchors, *shape), torch.float16).float() * GAIN_UNIT
 
     levels, offsets = model.shape.levels, model.shape.offsets
-    return Gains(read("refined", len(ATTRIBUTES), levels - 1), read("fresh", offsets))
+    return Gains(read("refined", len(ATTRIBUTES), levels - 1), read("fresh", offsets), read("anchors"))
 
 
 def _camera(values: Loaded) -> Camera:

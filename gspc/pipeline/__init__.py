@@ -56,9 +56,11 @@ _HOMES = {
     "gspc.pipeline.source": ("Source", "load_source", "naming"),
     "gspc.pipeline.tiling": (
         "JoinedTiles",
+        "check_shared",
         "is_tiles",
         "join_tiles",
         "refuse_options",
+        "restore_tiles",
         "split_tiles",
         "tiled_scene",
     ),

@@ -62,9 +62,11 @@ from gspc.pipeline.source import Source as Source
 from gspc.pipeline.source import load_source as load_source
 from gspc.pipeline.source import naming as naming
 from gspc.pipeline.tiling import JoinedTiles as JoinedTiles
+from gspc.pipeline.tiling import check_shared as check_shared
 from gspc.pipeline.tiling import is_tiles as is_tiles
 from gspc.pipeline.tiling import join_tiles as join_tiles
 from gspc.pipeline.tiling import refuse_options as refuse_options
+from gspc.pipeline.tiling import restore_tiles as restore_tiles
 from gspc.pipeline.tiling import split_tiles as split_tiles
 from gspc.pipeline.tiling import tiled_scene as tiled_scene
 from gspc.pipeline.training import fit as fit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from gspc.scene import Note
     from gspc.tiles import SplitReport, TiledScene, TileIndex
 
+NAME_OF_FILE = re.compile(
+    r"[\w-][\w.-]{0,199}", re.ASCII
+)  # names of tiles that are names of files everywhere
 MOST_MARK = 256  # bytes at the beginning of an index that tell what it is
 Name = str | os.PathLike[str]
 
@@ -29,6 +33,7 @@ class JoinedTiles(File):
 
     data: bytes = field(repr=False)
     index: TileIndex
+    common: int = 0  # bytes of the streams that would not be needed if tiles shared what they have in common
 
 
 def split_tiles(
@@ -67,25 +72,69 @@ def join_tiles(
     streams: Sequence[Name],
     folder: Name,
     *,
+    share: Name | None = None,
+    force: bool = False,
     threads: int = 0,
     max_memory: int = MAX_MEMORY,
     on_tile: Callable[[int], None] = lambda done: None,
 ) -> JoinedTiles:
-    """The index of tiles' streams, to be saved in `folder`, which must hold them all. One stream is in memory
-    at a time. Raises UsageError, InputError for streams that do not fit together, BitstreamError."""
+    """The index of tiles' streams, to be saved in `folder`, which must hold them all.
+
+    With `share`, a folder in `folder`, tiles are written there once more, and what several of them have in
+    common once for all; the streams may then lie anywhere, and the index names none of them. `force` replaces
+    a folder that an earlier join wrote and nothing else. One stream is in memory at a time. Raises
+    UsageError, InputError for streams that do not fit together, BitstreamError, OutputError.
+    """
     from gspc.tiles import united, write_index
     from gspc.tiles.join import read_tile_stream
+    from gspc.tiles.share import savings, write_shared
 
     if not streams:
         raise UsageError("give at least one stream of a tile to join")
+    paths, place = [Path(stream) for stream in streams], ""
+    if share is not None:
+        with naming(str(share)):
+            place = _relative(Path(share), Path(folder))
+        check_shared(share, force=force)
     found = []
-    for path in map(Path, streams):
+    for path in paths:
         with naming(str(path)):
-            name, data = _relative(path, Path(folder)), read_bytes(path)
+            name = _relative(path, Path(folder)) if share is None else str(path)
+            data = read_bytes(path)
             found.append(read_tile_stream(data, name, threads=threads, max_memory=max_memory))
         on_tile(len(found))
     index = united(found)
-    return JoinedTiles(write_index(index), index)
+    if share is not None:
+        index = write_shared(index, found, lambda number: read_bytes(paths[number]), Path(share), place)
+    return JoinedTiles(write_index(index), index, 0 if share is not None else savings(found))
+
+
+def check_shared(folder: Name, *, force: bool) -> None:
+    """Refuses, before any work, a folder that `join_tiles` could not share tiles in. Raises OutputError."""
+    from gspc.tiles.share import check_folder
+
+    check_folder(Path(folder), force=force)
+
+
+def restore_tiles(source: Source, folder: Name, *, force: bool = False) -> tuple[Path, ...]:
+    """Writes the streams of an index's tiles to `folder`, byte for byte as they were joined, and gives their
+    paths; with `force` over files that are there. Raises InputError, UsageError, OutputError."""
+    from gspc.output import check_target, write_atomically, writing
+
+    if source.kind != "tiles":
+        raise UsageError("is no index of tiles, of which alone streams can be restored", source=source.name)
+    scene = tiled_scene(source)
+    tiles = scene.index.tiles
+    plain = all(NAME_OF_FILE.fullmatch(tile.name) for tile in tiles)
+    names = [tile.name if plain else f"tile-{number}" for number, tile in enumerate(tiles, start=1)]
+    paths = tuple(Path(folder) / f"{name}.pcgs" for name in names)
+    with writing(Path(folder)):
+        Path(folder).mkdir(exist_ok=True)
+    for path in paths:
+        check_target(path, force=force)
+    for path, tile in zip(paths, tiles, strict=True):
+        write_atomically(path, scene.files.read(tile, len(tile.levels)))
+    return paths
 
 
 def _relative(path: Path, folder: Path) -> str:
@@ -96,7 +145,7 @@ def _relative(path: Path, folder: Path) -> str:
         name = path.resolve().relative_to(folder.resolve()).as_posix()
     except ValueError:
         raise InputError(
-            f"lies outside of the index's folder, {folder}; write the index to a folder above its streams"
+            f"lies outside of the index's folder, {folder}; write the index to a folder above what it names"
         ) from None
     if not stays_inside(name):
         raise InputError("has a name that an index cannot hold; rename it")
@@ -159,19 +208,29 @@ def tile_problems(scene: TiledScene, *, whole: bool) -> tuple[str, ...]:
     them and looks at every checksum, too."""
     from gspc.errors import GspcError
     from gspc.format import describe
-    from gspc.tiles import read_tile, tile_size
 
     found = []
     for entry in scene.index.tiles:
+        last = len(entry.levels)
         try:
-            if (size := tile_size(entry, scene.folder)) != entry.levels[-1].size:
-                found.append(f"{entry.file}: has {size:,} bytes, not {entry.levels[-1].size:,}")
+            if (size := scene.files.size(entry)) != entry.stored(last):
+                found.append(f"{entry.file}: has {size:,} bytes, not {entry.stored(last):,}")
             elif whole:
-                damaged = describe(read_tile(entry, scene.folder, len(entry.levels))).damaged
+                damaged = describe(scene.files.read(entry, last)).damaged
                 found += [f"{entry.file}: {chunk.name}: checksum error" for chunk in damaged]
         except GspcError as error:
             found.append(str(error).removeprefix(f"{scene.folder}{os.sep}"))
-    return tuple(found)
+    return tuple(found) + _shared_problems(scene)
+
+
+def _shared_problems(scene: TiledScene) -> tuple[str, ...]:
+    """The first piece that tiles share and that is not there."""
+    try:
+        for piece in scene.index.shared.pieces:
+            scene.files.piece(piece)
+    except InputError as error:
+        return (str(error).removeprefix(f"{scene.folder}{os.sep}"),)
+    return ()
 
 
 def tile_facts(index: TileIndex) -> tuple[tuple[str, str], ...]:
@@ -179,11 +238,13 @@ def tile_facts(index: TileIndex) -> tuple[tuple[str, str], ...]:
     total = index.total(index.levels)
     sizes = sorted(tile.levels[-1].size for tile in index.tiles)
     reach = max(tile.reach for tile in index.tiles)
+    shared = f"{index.shared.size:,} bytes in {len(index.shared.pieces)} pieces, stored once"
     return (
         ("tiles", f"{len(index.tiles):,}"),
         ("anchors", f"{total.anchors:,}"),
         ("Gaussians", f"{total.gaussians:,}"),
         ("bytes of a tile", f"{sizes[0]:,} to {sizes[-1]:,}, half of them up to {sizes[len(sizes) // 2]:,}"),
+        *((("shared by tiles", shared),) if index.shared.pieces else ()),
         ("memory decoded", f"{total.memory:,} bytes for all tiles, which are never decoded at once"),
         ("beyond its box", f"up to {reach:.3g} own units"),
         ("unit", f"{index.frame.scale:.6g} of the photographs' coordinates"),
@@ -200,6 +261,7 @@ def tile_values(index: TileIndex) -> dict[str, object]:
         "frame": index.frame.to_plain(),
         "background": list(index.background),
         "suggested_cameras": len(index.cameras),
+        "shared_bytes": index.shared.size,
         "tiles": [
             {
                 "name": tile.name,
@@ -207,6 +269,7 @@ def tile_values(index: TileIndex) -> dict[str, object]:
                 **box_to_plain(tile.low, tile.high),
                 "reach": tile.reach,
                 "bytes_up_to_level": [row.size for row in tile.levels],
+                "bytes_of_its_own": tile.stored(len(tile.levels)),
                 "anchors": tile.levels[-1].anchors,
                 "gaussians": tile.levels[-1].gaussians,
             }

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gspc.pipeline.compressing import Compressed
     from gspc.viewer.server import PageServer
 
-MOST_TILES, MOST_BYTES = 256, 1 << 30  # of an index that is shown: all of it is held in memory
+MOST_BYTES = 1 << 30  # of an index that is shown: all of its tiles are held in memory
 ADVICE = {
     "model": "is a model; compress it first: gspc compress model.pt -o scene.pcgs",
     "scene": "is a decoded scene, which has no levels any more; give the .pcgs stream that it was made of",
@@ -67,8 +67,8 @@ class Site:
 
 
 def site(source: Given, *, upto: int | None = None) -> Site:
-    """A stream and its viewer as files for any web server; `upto` leaves out later levels. Of an index of
-    tiles a map, from which each tile's page is reached.
+    """A stream, or the tiles of an index, and their viewer as files for any web server; `upto` leaves out
+    later levels.
 
     Raises UsageError, InputError for what is no stream, BitstreamError.
     """
@@ -76,33 +76,27 @@ def site(source: Given, *, upto: int | None = None) -> Site:
 
     data = source_of(source)
     if data.kind == "tiles":
-        return _map(data, upto)
+        return _tiled(data, upto)
     made = _stream(data, upto)
     return Site(files_of(_title(data), made.data), made.levels, made.warnings)
 
 
-def _map(source: Source, upto: int | None) -> Site:
-    """The site of an index: a folder for each tile, with its own viewer, and a map of them."""
+def _tiled(source: Source, upto: int | None) -> Site:
+    """The site of an index."""
     from gspc.pipeline.tiling import tiled_scene
-    from gspc.tiles import map_page, read_tile
-    from gspc.viewer import site as files_of
+    from gspc.tiles import packed, write_index
+    from gspc.viewer import tiled_site
 
     scene = tiled_scene(source, upto=upto)
-    tiles, level = scene.index.tiles, scene.level
-    if len(tiles) > MOST_TILES or scene.index.total(level).size > MOST_BYTES:
+    index, level = scene.index, scene.level
+    if (size := index.total(level).size) > MOST_BYTES:
         raise UsageError(
-            f"has {len(tiles):,} tiles of {scene.index.total(level).size:,} bytes, and a page shows up to "
-            f"{MOST_TILES} of {MOST_BYTES:,}; give the stream of a tile",
+            f"has {size:,} bytes of tiles, and a page shows up to {MOST_BYTES:,}; give a smaller --upto, or "
+            "the stream of a tile",
             source=source.name,
         )
-    folders = [f"tile-{number}" for number in range(1, len(tiles) + 1)]
-    links = [f"{folder}/index.html" for folder in folders]
-    files = {"index.html": map_page(scene.index, _title(source), links, level)}
-    for folder, tile in zip(folders, tiles, strict=True):
-        data = Source(tile.file, "pcgs", read_tile(tile, scene.folder, level), "pcgs")
-        made = _stream(data, min(level, len(tile.levels)))
-        files |= {f"{folder}/{name}": part for name, part in files_of(tile.name, made.data).items()}
-    return Site(files, level)
+    cut, parts = packed(scene.files, level)
+    return Site(tiled_site(_title(source), write_index(cut), parts), level)
 
 
 def page_server(files: Mapping[str, bytes], port: int = 0) -> PageServer:

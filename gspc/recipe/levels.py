@@ -28,8 +28,8 @@ class Levels(Group):
     ranked: bool = field(
         default=True,
         metadata=about(
-            "streams add digits and Gaussians in the order of their use, measured when a fit ends; off: each "
-            "level adds all of its own"
+            "streams add anchors, digits and Gaussians in the order of their use, measured when a fit ends; "
+            "off: each level adds all of its own"
         ),
     )
     trits: Trits = field(

@@ -27,7 +27,8 @@ from gspc.rendering.render import check_camera
 from gspc.rotations import quaternion_of
 from gspc.scene import F32, F64, Camera, DecodedScene, Frame, Gaussians, Note
 from gspc.splats.transform import multiply
-from gspc.tiles.index import TileIndex, read_tile
+from gspc.tiles.files import TileFiles
+from gspc.tiles.index import TileIndex
 from gspc.tiles.join import memory_of
 from gspc.tiles.sight import visible_balls
 
@@ -82,7 +83,7 @@ class TiledScene:
         scene may take). No more is read than it takes. Raises InputError, BitstreamError."""
         entry = self.index.tiles[number]
         row = entry.level(level)
-        data = read_tile(entry, self.folder, level)
+        data = self.files.read(entry, level)
         upto, limit = min(level, len(entry.levels)), self.max_memory if max_memory is None else max_memory
         try:
             try:
@@ -97,6 +98,11 @@ class TiledScene:
                 "again"
             )
         return scene if self.region is None else self.region.crop(scene)
+
+    @cached_property
+    def files(self) -> TileFiles:
+        """Where its bytes are."""
+        return TileFiles(self.index, self.folder)
 
     @cached_property
     def chosen(self) -> NDArray[np.bool_]:  # [tiles]
@@ -133,7 +139,8 @@ class TiledScene:
         return np.array(gaussians, np.float64), np.array(decoded, np.float64)
 
     def memory(self, drawn: Sequence[Drawn]) -> int:
-        """Bytes that a picture of these tiles takes at most: all their Gaussians, and decoding one tile."""
+        """Bytes that a picture of these tiles takes at most: all their Gaussians, decoding one tile, and what
+        tiles share."""
         return self._memory(*_columns(drawn))
 
     def gaussian_memory(self, drawn: Sequence[Drawn]) -> int:
@@ -143,7 +150,7 @@ class TiledScene:
 
     def _memory(self, numbers: I64, levels: I64) -> int:
         gaussians, decoded = (cost[levels - 1, numbers] for cost in self.costs)
-        return int(gaussians.sum() + decoded.max(initial=0))
+        return int(gaussians.sum() + decoded.max(initial=0)) + self.index.shared.size
 
     def plan(self, camera: Camera) -> tuple[Drawn, ...]:
         """The tiles that can touch a picture, nearest first, and the level of each: the one asked for, but a
@@ -198,7 +205,7 @@ class TileRenderer:
         check_camera(own)
         drawn = self.scene.plan(own)
         self._say(camera, drawn)
-        room = self.scene.max_memory - self.scene.gaussian_memory(drawn)
+        room = self.scene.max_memory - self.scene.gaussian_memory(drawn) - self.scene.index.shared.size
         room -= WRITING * camera.width * camera.height
         parts = []
         for one in drawn:
@@ -255,7 +262,7 @@ class TileRenderer:
                 drawn = rasterize(self.backend, means, quats, scales, opacities, colors, camera, background)
             return drawn.image.cpu().numpy()
         budget = Budget(self.scene.max_memory).holding(array_bytes(*shapes))
-        budget = budget.holding(WRITING * camera.width * camera.height)
+        budget = budget.holding(WRITING * camera.width * camera.height + self.scene.index.shared.size)
         lens = (camera.fx, camera.fy, camera.cx, camera.cy)
         view = (camera.world_to_camera, lens, camera.width, camera.height, background)
         kept = sum(size for _, _, size in self._kept.values())

@@ -163,12 +163,12 @@ def _write(output: Path, sources: Sources, blocks: Sequence[Block], coarse: Path
                 _write_block(folder, place, sources, block)
                 if coarse is not None:
                     _link(folder, place, Path(COARSE), coarse)
-            _replace(output, temporary)
+            replace_folder(output, temporary)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _replace(output: Path, temporary: Path) -> None:
+def replace_folder(output: Path, temporary: Path) -> None:
     """Puts the folder in the place of what was there, which is back if that fails."""
     if not output.exists():
         temporary.rename(output)

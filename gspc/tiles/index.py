@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PureWindowsPath
+from pathlib import PureWindowsPath
 from typing import Any
 
 from gspc.errors import InputError
@@ -17,13 +18,17 @@ from gspc.format.usable import camera_problem, frame_problem, name_problem
 from gspc.scene import Camera, Frame
 from gspc.tiles.value import Value, parsed
 
-FORMAT, VERSION = "gspc-tiles", 1
+FORMAT, VERSION = "gspc-tiles", 2
+PLAIN = 1  # the version of an index whose tiles are whole streams; older readers know no other
 MARK = b'{"format": "gspc-tiles"'  # how every index begins
 MAX_TILES = 1 << 16
 MAX_BYTES = 1 << 27  # of an index: 2 KiB for each of the most tiles
 MAX_STREAM = 1 << 53  # bytes; whole numbers that JSON readers keep exact
 MAX_COUNT = 1 << 40  # anchors, Gaussians
 MAX_REACH = 2.0**60  # own units; squares are finite in float32
+MAX_PIECE = limits.MAX_CHUNK_BYTES + limits.CHUNK_HEADER_BYTES
+DIGEST = re.compile(r"[0-9a-f]{64}")
+MAX_PIECES = 1 << 12  # that tiles share: some for each level, and for each of some coarse models
 
 Triple = tuple[float, float, float]
 
@@ -36,6 +41,41 @@ class TileLevel:
     anchors: int
     gaussians: int
     memory: int  # bytes of the decoded scene
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Bytes that several tiles have in common, in the file that holds what is shared."""
+
+    offset: int
+    length: int
+    digest: str  # SHA-256 in hexadecimal digits
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A piece that a tile's file lacks."""
+
+    at: int  # where it belongs in the tile's stream
+    piece: Piece
+
+    @property
+    def end(self) -> int:
+        """Where it ends in the stream."""
+        return self.at + self.piece.length
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What tiles share: a file beside them, and its pieces."""
+
+    file: str = ""  # relative to the index; empty where tiles are whole
+    pieces: tuple[Piece, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all pieces."""
+        return sum(piece.length for piece in self.pieces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +92,16 @@ class TileEntry:
     sigma: float  # largest standard deviation that a Gaussian may have
     reach: float  # how far beyond the box anything of it can be seen
     levels: tuple[TileLevel, ...]
+    cuts: tuple[Cut, ...] = ()  # in the stream's order
+
+    def cuts_up_to(self, number: int) -> tuple[Cut, ...]:
+        """Those in the stream up to a level, counted from 1."""
+        end = self.level(number).size
+        return tuple(cut for cut in self.cuts if cut.at < end)
+
+    def stored(self, number: int) -> int:
+        """Bytes that the tile's own file has of the stream up to a level."""
+        return self.level(number).size - sum(cut.piece.length for cut in self.cuts_up_to(number))
 
     def level(self, number: int) -> TileLevel:
         """Of a level counted from 1, or the last one."""
@@ -66,6 +116,7 @@ class TileIndex:
     background: Triple
     cameras: tuple[Camera, ...]  # suggested views, in the user's coordinates
     tiles: tuple[TileEntry, ...]
+    shared: Shared = Shared()
 
     @property
     def levels(self) -> int:
@@ -73,10 +124,11 @@ class TileIndex:
         return max(len(tile.levels) for tile in self.tiles)
 
     def total(self, level: int) -> TileLevel:
-        """All tiles up to a level."""
+        """All tiles up to a level; what they share counts once."""
         rows = [tile.level(level) for tile in self.tiles]
+        pieces = {cut.piece for tile in self.tiles for cut in tile.cuts_up_to(level)}
         return TileLevel(
-            sum(row.size for row in rows),
+            sum(tile.stored(level) for tile in self.tiles) + sum(piece.length for piece in pieces),
             sum(row.anchors for row in rows),
             sum(row.gaussians for row in rows),
             sum(row.memory for row in rows),
@@ -93,16 +145,25 @@ def write_index(index: TileIndex) -> bytes:
         return "[\n" + ",\n".join(f" {line(value)}" for value in values) + "\n]"
 
     parts = [
-        f'"version": {VERSION}',
+        f'"version": {VERSION if index.shared.pieces else PLAIN}',
         f'"frame": {line(index.frame.to_plain())}',
         f'"background": {line([float(value) for value in index.background])}',
         f'"cameras": {listed(camera.to_plain() for camera in index.cameras)}',
-        f'"tiles": {listed(_tile_to_plain(tile) for tile in index.tiles)}',
     ]
+    if index.shared.pieces:
+        parts.append(f'"shared_file": {line(index.shared.file)}')
+        parts.append(f'"shared": {listed(_piece_to_plain(piece) for piece in index.shared.pieces)}')
+    numbers = {piece: number for number, piece in enumerate(index.shared.pieces)}
+    parts.append(f'"tiles": {listed(_tile_to_plain(tile, numbers) for tile in index.tiles)}')
     return (MARK.decode() + ",\n" + ",\n".join(parts) + "}\n").encode()
 
 
-def _tile_to_plain(tile: TileEntry) -> dict[str, Any]:
+def _piece_to_plain(piece: Piece) -> dict[str, Any]:
+    return {"offset": piece.offset, "length": piece.length, "sha256": piece.digest}
+
+
+def _tile_to_plain(tile: TileEntry, numbers: dict[Piece, int]) -> dict[str, Any]:
+    cuts = [{"at": cut.at, "shared": numbers[cut.piece]} for cut in tile.cuts]
     return {
         "name": tile.name,
         "file": tile.file,
@@ -116,6 +177,7 @@ def _tile_to_plain(tile: TileEntry) -> dict[str, Any]:
             {"end": row.size, "anchors": row.anchors, "gaussians": row.gaussians, "memory": row.memory}
             for row in tile.levels
         ],
+        **({"cuts": cuts} if cuts else {}),
     }
 
 
@@ -126,15 +188,36 @@ def read_index(data: bytes) -> TileIndex:
     values = parsed(data)
     if values["format"].text() != FORMAT:
         raise values["format"].error("is not that of an index of tiles")
-    if (version := values["version"].whole(0, 1 << 31)) != VERSION:
-        raise InputError(f"is an index of version {version}, and {VERSION} is known here; update gspc")
+    version = values["version"].whole(0, 1 << 31)
+    if not PLAIN <= version <= VERSION:
+        raise InputError(
+            f"is an index of version {version}, and {PLAIN} to {VERSION} are known here; update gspc"
+        )
     frame = _frame(values["frame"])
     red, green, blue = (value.number(0, 1) for value in values["background"].items(3, 3))
     cameras = tuple(_camera(value) for value in values["cameras"].items(0, limits.MAX_CAMERAS))
-    tiles = tuple(_tile(value) for value in values["tiles"].items(1, MAX_TILES))
+    shared = _shared(values) if version > PLAIN else Shared()
+    tiles = tuple(_tile(value, shared) for value in values["tiles"].items(1, MAX_TILES))
     if len({tile.name for tile in tiles}) != len(tiles):
         raise values["tiles"].error("has two tiles of one name")
-    return TileIndex(frame, (red, green, blue), cameras, tiles)
+    return TileIndex(frame, (red, green, blue), cameras, tiles, shared)
+
+
+def _shared(values: Value) -> Shared:
+    pieces, end = [], 0
+    for value in values["shared"].items(1, MAX_PIECES):
+        offset, length = value["offset"].whole(end, MAX_STREAM), value["length"].whole(1, MAX_PIECE)
+        if DIGEST.fullmatch(digest := value["sha256"].text()) is None:
+            raise value["sha256"].error("is no SHA-256 in hexadecimal digits")
+        pieces.append(Piece(offset, length, digest))
+        end = offset + length
+    return Shared(_file(values["shared_file"]), tuple(pieces))
+
+
+def _file(value: Value) -> str:
+    if not stays_inside(value.text()):
+        raise value.error("leads out of the index's folder")
+    return value.text()
 
 
 def _frame(values: Value) -> Frame:
@@ -162,13 +245,11 @@ def _camera(values: Value) -> Camera:
     return camera
 
 
-def _tile(values: Value) -> TileEntry:
+def _tile(values: Value, shared: Shared) -> TileEntry:
     name = values["name"]
     if (problem := name_problem(name.text())) is not None:
         raise name.error(f"cannot be used: {problem}")
-    file = values["file"]
-    if not stays_inside(file.text()):
-        raise file.error("leads out of the index's folder")
+    file = _file(values["file"])
     try:
         low, high = box_from_plain(values.value)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -179,7 +260,21 @@ def _tile(values: Value) -> TileEntry:
         if before.size >= after.size or before.anchors > after.anchors or before.gaussians > after.gaussians:
             raise values["levels"].error("do not grow")
     floor, ceiling = _three(values["anchors_from"]), _three(values["anchors_to"])
-    return TileEntry(name.text(), file.text(), low, high, floor, ceiling, spread, sigma, reach, levels)
+    cuts = _cuts(values["cuts"], levels, shared) if values.has("cuts") else ()
+    return TileEntry(name.text(), file, low, high, floor, ceiling, spread, sigma, reach, levels, cuts)
+
+
+def _cuts(values: Value, levels: tuple[TileLevel, ...], shared: Shared) -> tuple[Cut, ...]:
+    """What a tile's file lacks: in order, and each within what one level adds."""
+    cuts, end = [], 0
+    for value in values.items(0, len(shared.pieces)):
+        piece = shared.pieces[value["shared"].whole(0, len(shared.pieces) - 1)]
+        cut = Cut(value["at"].whole(end, MAX_STREAM), piece)
+        end = cut.end
+        if end > levels[-1].size or any(cut.at < row.size < end for row in levels):
+            raise value.error("does not lie within a level of its stream")
+        cuts.append(cut)
+    return tuple(cuts)
 
 
 def _three(values: Value) -> Triple:
@@ -202,38 +297,6 @@ def stays_inside(name: str) -> bool:
     parts = name.split("/")
     plain = name.isprintable() and "\\" not in name and not PureWindowsPath(name).drive
     return plain and all(part not in ("", ".", "..") for part in parts)
-
-
-def file_of(entry: TileEntry, folder: Path) -> Path:
-    """A tile's file, below the folder of its index even through links. Raises InputError."""
-    path = folder / entry.file
-    try:
-        inside = path.resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError, ValueError) as error:
-        raise InputError(f"{path}: cannot be found ({error})") from None
-    if not inside:
-        raise InputError(f"{path}: is a link that leads out of the index's folder, and is not followed")
-    return path
-
-
-def tile_size(entry: TileEntry, folder: Path) -> int:
-    """Bytes of a tile's file. Raises InputError where there is none."""
-    path = file_of(entry, folder)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file, which the index names; get it, or run gspc join again")
-    return path.stat().st_size
-
-
-def read_tile(entry: TileEntry, folder: Path, level: int) -> bytes:
-    """The beginning of a tile's stream up to a level, and no byte more. Raises InputError."""
-    path, size = folder / entry.file, entry.level(level).size
-    try:
-        if tile_size(entry, folder) < size:
-            raise InputError(f"{path}: is shorter than its index says; get it again, or run gspc join again")
-        with path.open("rb") as stream:
-            return stream.read(size)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 def spread_evenly(cameras: Sequence[Camera], most: int = limits.MAX_CAMERAS) -> tuple[Camera, ...]:

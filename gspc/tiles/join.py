@@ -5,13 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 import numpy as np
 
 from gspc.codec import decode
 from gspc.codec.costs import decoding_memory
 from gspc.errors import BitstreamError, InputError
-from gspc.format import describe
+from gspc.format import StreamInfo, describe
+from gspc.format.limits import CHUNK_HEADER_BYTES
 from gspc.format.tile import PLAN, Tile, tile_in
 from gspc.rendering.culling import CUTOFF, anchor_bounds
 from gspc.scene import F64, Camera, DecodedScene
@@ -19,6 +21,21 @@ from gspc.tiles.index import MAX_TILES, TileEntry, TileIndex, TileLevel, Triple,
 
 COARSE_KEY = "coarse"  # of a stream's metadata: which coarse model its tile was fitted from
 SAME = 1e-6  # of a background's colors
+WORTH_SHARING = 512  # bytes of a chunk; what stands for it in an index has about 120
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A chunk of a stream, with its header, that other streams may have, too."""
+
+    at: int
+    length: int
+    digest: str  # SHA-256
+
+    @property
+    def end(self) -> int:
+        """Where it ends in the stream."""
+        return self.at + self.length
 
 
 @dataclass(frozen=True)
@@ -30,6 +47,7 @@ class Joined:
     cameras: tuple[Camera, ...]
     entry: TileEntry
     coarse: str = ""  # what tells its coarse model apart; empty where it had none
+    parts: tuple[Part, ...] = ()  # in the stream's order
 
 
 @dataclass
@@ -80,7 +98,19 @@ def read_tile_stream(data: bytes, file: str, *, threads: int, max_memory: int) -
         reach=measured.reach,
         levels=tuple(rows),
     )
-    return Joined(tile, scene.background, scene.cameras, entry, scene.metadata.get(COARSE_KEY, ""))
+    coarse = scene.metadata.get(COARSE_KEY, "")
+    return Joined(tile, scene.background, scene.cameras, entry, coarse, _parts(data, stream))
+
+
+def _parts(data: bytes, stream: StreamInfo) -> tuple[Part, ...]:
+    """Its larger chunks but for slices, of which no two tiles have the same."""
+    found = []
+    for chunk in stream.chunks:
+        length = CHUNK_HEADER_BYTES + chunk.length
+        if chunk.slice is None and length >= WORTH_SHARING:
+            digest = sha256(memoryview(data)[chunk.offset : chunk.offset + length]).hexdigest()
+            found.append(Part(chunk.offset, length, digest))
+    return tuple(found)
 
 
 def _tile_of(scene: DecodedScene) -> Tile:

@@ -57,6 +57,10 @@ class Value:
             raise self._not("a table")
         return Value(self.value.get(key, _MISSING), f"{self.name}.{key}" if self.name else key)
 
+    def has(self, key: str) -> bool:
+        """Whether a table has an entry."""
+        return type(self.value) is dict and key in self.value
+
     def items(self, low: int, high: int) -> Iterator[Value]:
         """Entries of a list, of which there are `low` to `high`."""
         if type(self.value) is not list:

@@ -244,10 +244,11 @@ class _Run:
             weights = model.heads.weights(quantized=False)
             sizes = weights.w1.shape[1], len(weights.w1) // 3, shape.offsets
             model.heads.logits = fused_heads(*sizes)
-        schedule = Schedule.of(recipe, self.iterations)
+        schedule = Schedule.of(recipe, self.iterations, self.ranks.count)
         limits = options.max_anchors, options.target_size, options.gpu_memory
         trainer = Trainer(framed.scene, model, schedule, backend, recipe, *limits, self.ranks)
-        trainer.frozen = SHARED if self.coarse is not None else trainer.frozen
+        if self.coarse is not None:
+            trainer.frozen, trainer.calibrate = SHARED, self.coarse.calibrate
         return trainer
 
     def train(self) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from gspc.train.guards import check_loss
 from gspc.train.schedule import Phase
 
-SMOOTHING = 0.98  # of the reported PSNR and of the pictures' loss
+SMOOTHING = 0.98  # of the reported PSNR and of the pictures' loss, for each view
 
 
 def decibels(squared: float) -> float:
@@ -53,7 +53,10 @@ class Gauges:
     on the device.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, views: int = 1) -> None:
+        """`views` that an iteration looks at: figures forget as fast as they would over as many iterations of
+        one view."""
+        self._keep = SMOOTHING**views
         self.picture_loss = torch.zeros((), dtype=torch.float64, device=device)
         self.psnr = 0.0
         self._waits = device.type != "cpu"
@@ -67,7 +70,7 @@ class Gauges:
 
     def add_picture(self, iteration: int, loss: Tensor, squared: Tensor) -> None:
         """A picture's loss and mean squared error, both []."""
-        keep = SMOOTHING if iteration else 0.0
+        keep = self._keep if iteration else 0.0
         if self._waits:  # the same in fewer launches
             self.picture_loss = torch.lerp(self.picture_loss, loss.detach().double(), 1 - keep)
         else:

@@ -54,6 +54,7 @@ class Schedule:
     """Shares of the run at which phases begin, densification, and learning rates."""
 
     iterations: int
+    views: int = 1  # that an iteration looks at, one for each rank
     noise_from: float = 0.10
     rate_from: float = 1 / 3
     masks_from: float = 0.38  # later than the rate: see `masks_learn`
@@ -64,6 +65,7 @@ class Schedule:
     densify_from: float = 0.05
     densify_until: float = 0.50
     statistics_from: float = 1 / 60
+    weighed_at: tuple[float, ...] = (0.55, 0.75)
     pool_alone: float = 0.0  # until this share residuals are switched off (Predict-GS, two-stage training)
     pooled: bool = False  # whether a pool reads the grid from the start
     random_background: float = 0.0  # until this share random colors are behind transparent photographs
@@ -105,11 +107,12 @@ class Schedule:
         )
 
     @staticmethod
-    def of(recipe: Recipe, iterations: int) -> Schedule:
-        """The schedule that a recipe asks for."""
+    def of(recipe: Recipe, iterations: int, views: int = 1) -> Schedule:
+        """The schedule that a recipe asks for, of iterations that look at so many views each."""
         asked, pooled = recipe.schedule, recipe.representation.pool > 0
         return Schedule(
             iterations,
+            views,
             pool_alone=asked.pool_alone if pooled else 0.0,
             pooled=pooled,
             mask_haste=asked.mask_haste,
@@ -141,13 +144,20 @@ class Schedule:
         """Factor on the masks' learning rate: in a short run masks must get as far in fewer steps. It is
         bounded because steps that are too long close masks whatever their Gaussians are worth (a factor of
         40 at 1500 iterations cost fox 0.8 dB)."""
-        return min(self.mask_haste * max(REFERENCE_ITERATIONS / self.iterations, 1.0), 20.0)
+        return min(self.mask_haste * max(REFERENCE_ITERATIONS / self.all_views, 1.0), 20.0)
+
+    @property
+    def all_views(self) -> int:
+        """How many views the run looks at."""
+        return self.iterations * self.views
 
     @property
     def densify_every(self) -> int:
-        """Iterations between densifications: 100 in the reference's run, growing with the root of a run's
-        length, so that a short run still sees each anchor often enough in between."""
-        return max(10, round(100 * math.sqrt(self.iterations / REFERENCE_ITERATIONS)))
+        """Iterations between densifications: in views 100 in the reference's run, growing with the root of a
+        run's length, so that a short run still sees each anchor often enough in between. An iteration that
+        looks at several views counts as many: a run densifies as often, however many ranks share it."""
+        between = max(10, round(100 * math.sqrt(self.all_views / REFERENCE_ITERATIONS)))
+        return max(1, round(between / self.views))
 
     def densifies(self, iteration: int) -> bool:
         """Whether anchors grow and are pruned after this iteration."""
@@ -160,6 +170,11 @@ class Schedule:
         return (iteration + 1) / self.iterations > self.densify_until and (
             iteration + 1
         ) % self.densify_every == 0
+
+    def weighs(self, iteration: int) -> bool:
+        """Whether anchors are weighed before this iteration, and those that are not worth their bits removed:
+        when growth is over, and again when the others have taken their place."""
+        return iteration in [round(share * self.iterations) for share in self.weighed_at]
 
     def masks_learn(self, iteration: int) -> bool:
         """Whether masks learn in this iteration. They wait until the contexts have learned: before, the rate

@@ -3,7 +3,7 @@
 The files lie in `static`, built from `web` by `make viewer`; see web/README.md.
 """
 
-from gspc.viewer.pages import SCENE, single_page, site
+from gspc.viewer.pages import SCENE, single_page, site, tiled_site
 from gspc.viewer.server import HOST, make_server
 
-__all__ = ["HOST", "SCENE", "make_server", "single_page", "site"]
+__all__ = ["HOST", "SCENE", "make_server", "single_page", "site", "tiled_site"]

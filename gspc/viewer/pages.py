@@ -9,9 +9,10 @@ import base64
 import gzip
 import hashlib
 import json
+from collections.abc import Mapping
 from importlib.resources import files
 
-SCENE = "scene.pcgs"  # what the scene is called beside the page
+SCENE, INDEX = "scene.pcgs", "scene.pcgsx"  # what a scene is called beside the page; one of many tiles
 
 # Blobs: the engine's sorter is a worker that it makes itself, pictures are saved from blobs.
 POLICY = (
@@ -25,15 +26,24 @@ def site(name: str, stream: bytes) -> dict[str, bytes]:
 
     Servers that answer range requests make it progressive; with others it works, too.
     """
-    settings = {"name": name, "scene": SCENE, "worker": "worker.js", "wasm": "pcgs.wasm"}
+    return {**_viewer({"name": name, "scene": SCENE}), SCENE: stream}
+
+
+def tiled_site(name: str, index: bytes, parts: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The same of a tiled scene: its index (pcgsx(5)), and the files that it names."""
+    return {**_viewer({"name": name, "index": INDEX}), INDEX: index, **parts}
+
+
+def _viewer(settings: dict[str, str]) -> dict[str, bytes]:
+    """A page and what it loads, but for the scene."""
     page = _page(
         policy=POLICY,
         style='<link rel="stylesheet" href="style.css">',
-        settings=settings,
+        settings={**settings, "worker": "worker.js", "wasm": "pcgs.wasm"},
         script='<script src="viewer.js"></script>',
     )
     names = ("viewer.js", "worker.js", "pcgs.wasm", "style.css", "LICENSE.playcanvas")
-    return {"index.html": page, **{name: _static(name) for name in names}, SCENE: stream}
+    return {"index.html": page, **{name: _static(name) for name in names}}
 
 
 def single_page(name: str, stream: bytes) -> bytes:

@@ -20,6 +20,8 @@ TYPES = {
     ".css": "text/css; charset=utf-8",
     ".wasm": "application/wasm",
     ".pcgs": "application/octet-stream",
+    ".part": "application/octet-stream",  # of a tile
+    ".pcgsx": "application/json",
 }
 # The isolation headers keep the page in a process of its own.
 HEADERS = {

@@ -42,7 +42,8 @@ function changed(device, material) {
 }
 
 /**
- * The engine on a canvas, idle until `app.renderNextFrame` is set.
+ * The engine on a canvas, idle until `app.renderNextFrame` is set. `scene` shows Gaussians; `added()` gives another entity
+ * that does, and all of them are sorted together.
  * @param {HTMLCanvasElement} canvas
  */
 export async function startEngine(canvas) {
@@ -67,12 +68,16 @@ export async function startEngine(canvas) {
   const eye = new Entity('eye');
   eye.addComponent('camera', { toneMapping: TONEMAP_NONE, gammaCorrection: GAMMA_SRGB, frustumCulling: false });
   app.root.addChild(eye);
-  const scene = new Entity('scene');
-  scene.addComponent('gsplat');
-  app.root.addChild(scene);
+  const added = () => {
+    const entity = new Entity('scene');
+    entity.addComponent('gsplat');
+    app.root.addChild(entity);
+    return entity;
+  };
+  const scene = added();
   app.start();
   const exchange = exchanging(app, device, eye);
-  return { app, device, eye, scene, exchange, ...watching(app, device), close: () => app.destroy() };
+  return { app, device, eye, scene, added, exchange, ...watching(app, device), close: () => app.destroy() };
 }
 
 const SORTING_MS = 1000; // a sorter that takes longer is not waited for

@@ -1,10 +1,10 @@
 // A worker that evaluates the heads of some anchors for one eye after another.
 //
-// Page to worker: open, part, look. Worker to page: placed (where the Gaussians are), looked.
+// Page to worker: open, part, look, drop. Worker to page: placed (where the Gaussians are), looked.
 import { load } from '../../../kernels/wasm/pcgs.mjs';
 
 let core = null; // a promise
-let current = null; // the view that `look` is about
+const views = new Map(); // what `look` is about, by the scenes' numbers
 let working = Promise.resolve();
 
 const handlers = {
@@ -16,14 +16,18 @@ const handlers = {
   },
   async part({ scene, part, eye }) {
     const pcgs = await core;
-    current?.free();
-    current = pcgs.view(part);
-    const means = current.means();
+    const view = pcgs.view(part);
+    views.set(scene, view);
+    const means = view.means();
     postMessage({ type: 'placed', scene, means, memory: pcgs.memory() }, [means.buffer]);
     look(scene, eye);
   },
   look({ scene, eye, shapes, colors }) {
     look(scene, eye, shapes, colors);
+  },
+  drop({ scene }) {
+    views.get(scene)?.free();
+    views.delete(scene);
   },
 };
 
@@ -31,15 +35,17 @@ const handlers = {
 export const onLookMessage = ({ data }) => {
   working = working
     .then(() => handlers[data.type](data))
-    .catch((error) => postMessage({ type: 'failed', message: error.message }));
+    .catch((error) => postMessage({ type: 'failed', scene: data.scene, message: error.message }));
 };
 
 /** The arrays go back and forth between page and worker, so that none is made for every look. */
 function look(scene, eye, shapes, colors) {
-  const fits = shapes?.length === current.count * 8;
-  const found = fits ? { shapes, colors } : { shapes: new Uint16Array(current.count * 8), colors: new Uint16Array(current.count * 4) };
+  const view = views.get(scene);
+  if (view === undefined) return; // dropped meanwhile
+  const fits = shapes?.length === view.count * 8;
+  const found = fits ? { shapes, colors } : { shapes: new Uint16Array(view.count * 8), colors: new Uint16Array(view.count * 4) };
   const began = performance.now();
-  current.look(eye, found.shapes, found.colors);
+  view.look(eye, found.shapes, found.colors);
   const took = performance.now() - began;
   postMessage({ type: 'looked', scene, eye, took, ...found }, [found.shapes.buffer, found.colors.buffer]);
 }

@@ -5,7 +5,6 @@ import { PIXELFORMAT_RGBA16F, PIXELFORMAT_RGBA32U } from 'playcanvas';
 import { Follower } from './follower.mjs';
 import { Splats } from './splats.mjs';
 
-const MOST_WORKERS = 3;
 const SHARE = 4; // taking over what was seen costs the page at most a fifth of its time
 
 // Shapes are eight half floats: scale, quaternion wxyz, nothing.
@@ -25,46 +24,38 @@ vec4 getRotation() {
 `,
 };
 
-/** How many workers look: of many cores one stays free for the page and its engine. */
-function lookers() {
-  const cores = navigator.hardwareConcurrency || 2;
-  return Math.min(MOST_WORKERS, Math.max(cores - 1, Math.min(cores, 2)));
-}
-
 export class Looks extends Follower {
   /**
    * @param {object} engine from startEngine
-   * @param {(name: string) => Worker} makeWorker
-   * @param {WebAssembly.Module} module
+   * @param {Lookers} lookers the workers
+   * @param {number | null} part the number of a tile, all of which one worker looks at; null: all workers share the scene
    */
-  constructor(engine, makeWorker, module) {
+  constructor(engine, lookers, part = null) {
     super();
     this.engine = engine;
-    this.count = lookers();
-    this.workers = Array.from({ length: this.count }, () => makeWorker('look'));
-    this.memory = new Array(this.count).fill(0);
+    this.lookers = lookers;
+    this.first = part ?? 0; // worker
+    this.most = part === null ? lookers.count : 1; // parts
     this.number = 0; // of the scene that is looked at
     this.parts = 0;
     this.looked = [];
     this.placed = [];
-    this.workers.forEach((worker, i) => {
-      worker.postMessage({ type: 'open', module });
-      worker.onmessage = ({ data }) => this.heard(data, i);
-    });
   }
 
   /** How the stream's worker hands over a level: in as many parts. */
   get form() {
-    return { kind: 'split', parts: this.count };
+    return { kind: 'split', parts: this.most };
   }
 
   get label() {
-    return `WASM, ${this.count} worker${this.count > 1 ? 's' : ''}`;
+    const { count } = this.lookers;
+    return `WASM, ${count} worker${count > 1 ? 's' : ''}`;
   }
 
   /** Looks at another scene. Resolves to its Splats; null once replaced. */
   async take({ split }, eye) {
-    this.number++;
+    this.lookers.drop(this.number);
+    this.number = this.lookers.scene((data, worker) => this.heard(data, this.most === 1 ? 0 : worker));
     this.parts = split.length;
     this.begin(eye);
     this.resolve?.(null);
@@ -76,7 +67,7 @@ export class Looks extends Follower {
       split.forEach((part, i) => {
         const arrays = [part.anchors, part.features.values, part.logScales, part.offsets.values, part.gaussianLevels];
         const transfer = arrays.map((array) => array.buffer);
-        this.workers[i].postMessage({ type: 'part', scene: this.number, part, eye }, transfer);
+        this.lookers.tell(this.first + i, { type: 'part', scene: this.number, part, eye }, transfer);
       });
       if (this.parts === 0) this.done();
     });
@@ -88,10 +79,8 @@ export class Looks extends Follower {
 
   heard(data, i) {
     if (data.type === 'failed') this.reject?.(new Error(data.message));
-    if (data.scene !== this.number) return;
     if (data.type === 'placed') {
       this.placed[i] = data.means;
-      this.memory[i] = data.memory;
       return;
     }
     this.looked[i] = data;
@@ -114,7 +103,8 @@ export class Looks extends Follower {
     this.looked = new Array(this.parts).fill(null);
     for (let i = 0; i < this.parts; i++) {
       const { shapes, colors } = before[i];
-      this.workers[i].postMessage({ type: 'look', scene: this.number, eye, shapes, colors }, [shapes.buffer, colors.buffer]);
+      const told = { type: 'look', scene: this.number, eye, shapes, colors };
+      this.lookers.tell(this.first + i, told, [shapes.buffer, colors.buffer]);
     }
   }
 
@@ -141,11 +131,11 @@ export class Looks extends Follower {
   }
 
   get bytes() {
-    return this.memory.reduce((sum, bytes) => sum + bytes, 0);
+    return this.lookers.bytes;
   }
 
   close() {
-    this.workers.forEach((worker) => worker.terminate());
+    this.lookers.drop(this.number);
     this.resolve?.(null);
   }
 }

@@ -8,6 +8,7 @@ import { Player } from './player.mjs';
 import { Rig } from './rig.mjs';
 import { Splats } from './splats.mjs';
 import { drawThumbnail } from './thumbnails.mjs';
+import { Tiles } from './tiles.mjs';
 import { bestWay, kindOf } from './ways.mjs';
 
 const MOST_PIXELS = 2; // of the screen for one of the page, along a side
@@ -24,6 +25,8 @@ export class Viewer {
     this.times = {}; // ms since the page began: 'arrived 1', 'shown 1', ...
     const asked = new URLSearchParams(location.search);
     this.heads = asked.get('heads');
+    const room = Number(asked.get('memory'));
+    this.room = room > 0 ? room * 1e6 : null; // bytes that tiles may take
     const upto = Number(asked.get('upto'));
     this.upto = Number.isInteger(upto) && upto > 0 ? upto : Infinity;
   }
@@ -39,7 +42,7 @@ export class Viewer {
     });
     const module = this.settings.module();
     module.catch(() => this.panel.message('This browser cannot run the decoder: it needs WebAssembly with SIMD.'));
-    this.tools = { makeWorker: this.settings.makeWorker, module, heads: this.heads };
+    this.tools = { makeWorker: this.settings.makeWorker, module, heads: this.heads, room: this.room };
     this.engine = await startEngine(this.canvas);
     this.engine.app.on('update', (seconds) => this.tick(seconds));
     this.engine.app.on('postrender', () => { this.frames++; });
@@ -61,7 +64,10 @@ export class Viewer {
     this.engine.wake();
   }
 
-  /** Shows another scene in place of what is shown. @param {{url?: string, bytes?: ArrayBuffer}} source */
+  /**
+   * Shows another scene in place of what is shown.
+   * @param {{url?: string, bytes?: ArrayBuffer, index?: string}} source `index`: the address of that of a tiled scene
+   */
   async open(source, name) {
     this.player?.close();
     this.rig.means = null;
@@ -69,7 +75,7 @@ export class Viewer {
     this.panel.name(name);
     this.panel.message('');
     this.panel.cameras([]);
-    this.player = new Player(this.engine, this.tools, this);
+    this.player = new (source.index ? Tiles : Player)(this.engine, this.tools, this);
     await this.player.open(source, this.upto);
   }
 
@@ -99,10 +105,11 @@ export class Viewer {
   onShown({ level, times }) {
     for (const [step, time] of Object.entries(times)) this.times[`${step} ${level}`] = time - performance.timeOrigin;
     this.times[`shown ${level}`] = performance.now();
-    if (this.rig.means === null) this.rig.measure(this.player.splats.container.centers);
-    this.rig.means = this.player.splats.container.centers;
+    const { centers } = this.player;
+    if (this.rig.means === null) this.rig.measure(centers);
+    this.rig.means = centers;
     if (this.player.stopped === null) this.panel.message('');
-    this.panel.level(level);
+    if (level > 0) this.panel.level(level);
     this.showProgress();
   }
 
@@ -162,7 +169,7 @@ export class Viewer {
 
   goTo(index) {
     if (index < this.rig.cameras.length) this.rig.goTo(index);
-    else if (this.player.splats) this.rig.frame(...extent(this.player.splats.container.aabb));
+    else if (this.player.box) this.rig.frame(...this.player.box);
   }
 
   wantLevel(level) {
@@ -187,11 +194,8 @@ export class Viewer {
   }
 
   async thumbnail(canvas, camera) {
-    const { splats } = this.player;
-    const { shapes, colors } = await this.player.glance();
-    if (colors.length !== 4 * splats.count) return; // another level by now
-    const means = splats.texels('means');
-    drawThumbnail(canvas, camera, { means, shapes, colors, count: splats.count }, this.background);
+    const seen = await this.player.glance();
+    if (seen !== null) drawThumbnail(canvas, camera, seen, this.background);
   }
 
   /** The picture without controls, as a PNG. */
@@ -206,7 +210,7 @@ export class Viewer {
   async savePicture() {
     const link = document.createElement('a');
     link.href = URL.createObjectURL(await this.picture());
-    link.download = `${this.settings.name.replace(/\.pcgs$/, '') || 'scene'}.png`;
+    link.download = `${this.settings.name.replace(/\.pcgsx?$/, '') || 'scene'}.png`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   }
@@ -251,7 +255,7 @@ export class Viewer {
   tick(seconds) {
     const now = performance.now();
     this.controls.step(Math.min(seconds, 0.1));
-    this.player.looks?.follow(this.rig.pose.eye, this.rig.reach, now);
+    this.player.follow(this.rig.pose.eye, this.rig.reach, now);
     if (this.rig.version === this.drawnVersion) return;
     this.drawnVersion = this.rig.version;
     this.rig.apply(this.engine.eye, this.width, this.height);
@@ -266,9 +270,9 @@ export class Viewer {
     this.frames = 0;
     if (!this.panel.readsOut) return;
     const { decoder, looks, textures } = this.player.bytes;
-    const splats = this.player.splats?.count ?? 0;
+    const { label, took } = this.player.heads;
     this.panel.numbers(
-      `${frames} frames/s\n${splats.toLocaleString('en')} Gaussians\nheads ${this.player.looks?.label ?? ''}, ${Math.round(this.player.looks?.took ?? 0)} ms\n` +
+      `${frames} frames/s\n${this.player.count.toLocaleString('en')} Gaussians\nheads ${label}, ${Math.round(took)} ms\n` +
         `decoder ${sized(decoder)}\nheads ${sized(looks)}\ntextures ${sized(textures)}`,
     );
   }
@@ -279,7 +283,7 @@ export class Viewer {
     for (;;) {
       const { player } = this;
       const still = player.stopped !== null || player.paused || !player.working;
-      if (still && (player.level === 0 || player.looks.exact(this.rig.pose.eye))) break;
+      if (still && player.exact(this.rig.pose.eye)) break;
       await pause();
     }
     if (this.player.level > 0) await this.engine.drawn();
@@ -289,9 +293,4 @@ export class Viewer {
     this.player?.close();
     this.engine?.close();
   }
-}
-
-function extent(box) {
-  const [low, high] = [box.getMin(), box.getMax()];
-  return [[low.x, low.y, low.z], [high.x, high.y, high.z]];
 }

@@ -1,5 +1,7 @@
 // A scene from its first byte to its last level: asks the stream's worker for one level after another, has the other
 // workers look at it, and shows it. Each level is on screen before the next one is asked for.
+import { Desk } from './desk.mjs';
+import { Lookers } from './lookers.mjs';
 import { bestWay, makeLooks } from './ways.mjs';
 
 const SLOW_MS = 1500; // heads that take longer for an eye give way to baked harmonics, unless they were asked for
@@ -9,10 +11,13 @@ export class Player {
    * @param {object} engine from startEngine
    * @param {{makeWorker: (name: string) => Worker, module: Promise<WebAssembly.Module>, heads: string | null}} tools `heads`:
    *   the way of evaluating heads that was asked for
-   * @param {object} listener with onIndex, onProgress, onScene, onShown, onStopped
+   * @param {object} listener with eye, onIndex, onProgress, onScene, onShown, onStopped
+   * @param {{desk: Desk, lookers: Lookers, part: number, component: object} | null} home what a tile is given that shares
+   *   workers with others, and what shows it; null for a scene that is one file
    */
-  constructor(engine, tools, listener) {
-    Object.assign(this, { engine, tools, listener });
+  constructor(engine, tools, listener, home = null) {
+    Object.assign(this, { engine, tools, listener, home });
+    this.component = home?.component ?? engine.scene.gsplat;
     this.ends = []; // bytes of the file up to each level's end
     this.have = 0; // bytes
     this.level = 0; // on screen
@@ -25,29 +30,35 @@ export class Player {
     this.memory = 0;
   }
 
-  /** @param {{url?: string, bytes?: ArrayBuffer}} source @param {number} want level to reach */
+  /**
+   * @param {{url?: string, cuts?: object[], bytes?: ArrayBuffer}} source `cuts`: see CutSource
+   * @param {number} want level to reach
+   */
   async open(source, want = Infinity) {
     this.want = want;
     const { makeWorker, module } = this.tools;
     this.working = true;
-    this.stream = makeWorker('stream');
-    this.stream.onmessage = ({ data }) => this.heard(data);
+    this.desk = this.home === null ? new Desk(makeWorker) : null; // of its own
+    this.stream = (this.desk ?? this.home.desk).file((data) => this.heard(data));
     const compiled = await module;
     if (this.closed) return;
     this.useHeads(bestWay(this.engine.device, this.tools.heads), compiled);
-    const told = { type: 'open', module: compiled, form: this.looks.form, ...source };
-    this.stream.postMessage(told, source.bytes ? [source.bytes] : []);
+    const told = { type: 'open', module: compiled, form: this.looks.form, alone: this.home === null, ...source };
+    this.stream.tell(told, source.bytes ? [source.bytes] : []);
     this.ask(1);
   }
 
   ask(level) {
-    this.stream.postMessage({ type: 'show', level, eye: this.listener.eye() });
+    this.stream.tell({ type: 'show', level, eye: this.listener.eye() });
   }
 
   useHeads(way, compiled) {
     this.looks?.close();
+    this.lookers?.close();
+    this.lookers = null; // of its own
     this.way = way;
-    this.looks = makeLooks(way, this.engine, this.tools.makeWorker, compiled);
+    const lookers = () => this.home?.lookers ?? (this.lookers = new Lookers(this.tools.makeWorker, compiled));
+    this.looks = makeLooks(way, this.engine, lookers, this.home?.part ?? null);
     this.looks.onLooked = () => this.giveWay();
   }
 
@@ -56,7 +67,7 @@ export class Player {
     const compiled = await this.tools.module;
     if (this.closed) return;
     this.useHeads(way, compiled);
-    this.stream.postMessage({ type: 'form', form: this.looks.form });
+    this.stream.tell({ type: 'form', form: this.looks.form });
     this.working = true;
     this.ask(Math.max(this.level, 1));
   }
@@ -97,10 +108,9 @@ export class Player {
     if (splats === null || this.closed || looks !== this.looks) return;
     if (data.type === 'level') data.times.seen = performance.timeOrigin + performance.now();
     const { engine } = this;
-    if (splats.count > 0) engine.exchange(() => splats.show(engine.scene.gsplat));
-    else splats.show(engine.scene.gsplat);
+    if (splats.count > 0) engine.exchange(() => splats.show(this.component));
+    else splats.show(this.component);
     this.splats = splats;
-    this.count = data.count;
     await this.engine.drawn();
     if (this.closed) return;
     looks.shown?.();
@@ -113,13 +123,48 @@ export class Player {
     this.step();
   }
 
-  /** What an eye sees of the level that is shown, {shapes, colors} as textures hold them, for small pictures. */
-  glance() {
+  /** What an eye sees of the level that is shown, as textures hold it, for small pictures; null: another level by now. */
+  async glance() {
     this.glanced ??= new Promise((resolve) => {
       this.onGlance = resolve;
-      this.stream.postMessage({ type: 'glance', level: this.level, eye: this.listener.eye() });
+      this.stream.tell({ type: 'glance', level: this.level, eye: this.listener.eye() });
     });
-    return this.glanced;
+    const { shapes, colors } = await this.glanced;
+    if (colors.length !== 4 * this.count) return null;
+    return { means: this.splats.texels('means'), shapes, colors, count: this.count };
+  }
+
+  /** Gaussians on screen. */
+  get count() {
+    return this.splats?.count ?? 0;
+  }
+
+  /** Where they are, [M, 3]. */
+  get centers() {
+    return this.splats.container.centers;
+  }
+
+  /** Low and high corner of them; null while there are none. */
+  get box() {
+    if (this.splats === null) return null;
+    const { aabb } = this.splats.container;
+    const [low, high] = [aabb.getMin(), aabb.getMax()];
+    return [[low.x, low.y, low.z], [high.x, high.y, high.z]];
+  }
+
+  /** How the heads are evaluated: {label, took}, ms. */
+  get heads() {
+    return { label: this.looks?.label ?? '', took: this.looks?.took ?? 0 };
+  }
+
+  /** Called for every frame: has the Gaussians evaluated again where that is worth it. */
+  follow(eye, reach, now) {
+    this.looks?.follow(eye, reach, now);
+  }
+
+  /** Whether what is shown was seen from exactly this eye. */
+  exact(eye) {
+    return this.level === 0 || this.looks.exact(eye);
   }
 
   /** Goes on towards the level that is wanted. Those whose bytes are there need not be shown one by one. */
@@ -145,7 +190,7 @@ export class Player {
 
   pause() {
     this.paused = true;
-    this.stream?.postMessage({ type: 'pause' });
+    this.stream?.tell({ type: 'pause' });
   }
 
   resume() {
@@ -160,11 +205,12 @@ export class Player {
 
   close() {
     this.closed = true;
-    this.stream?.terminate();
+    this.stream?.close();
+    this.desk?.close();
     this.looks?.close();
-    const component = this.engine.scene.gsplat;
-    const shown = component.resource;
-    component.resource = null;
+    this.lookers?.close();
+    const shown = this.component.resource;
+    this.component.resource = null;
     shown?.destroy();
     this.splats = null;
   }

@@ -65,6 +65,7 @@ export class Splats {
   /** Shows these Gaussians in place of those that the component shows. */
   show(component) {
     const before = component.resource;
+    this.component = component;
     this.pass(component);
     component.resource = this.container;
     before?.destroy();
@@ -76,9 +77,8 @@ export class Splats {
 
   /** After a change: has the engine evaluate all Gaussians again, and draw them. */
   refresh(engine) {
-    const component = engine.scene.gsplat;
-    this.pass(component);
-    component.workBufferUpdate = WORKBUFFER_UPDATE_ONCE;
+    this.pass(this.component);
+    this.component.workBufferUpdate = WORKBUFFER_UPDATE_ONCE;
     engine.wake();
   }
 }

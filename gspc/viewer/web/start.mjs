@@ -4,13 +4,16 @@ import { Viewer } from './main.mjs';
 const given = JSON.parse(document.getElementById('settings').textContent);
 const parts = globalThis.gspcParts; // of a page that is one file: {worker, wasm, scene}
 
+const at = (name) => new URL(name, document.baseURI).href;
+const there = given.index ? { index: at(given.index) } : { url: at(given.scene ?? '') };
+
 const settings = {
   name: given.name,
-  source: parts ? { bytes: parts.scene } : { url: new URL(given.scene, document.baseURI).href },
-  makeWorker: (name) => new Worker(parts ? parts.worker : new URL(given.worker, document.baseURI), { name }),
+  source: parts ? { bytes: parts.scene } : there,
+  makeWorker: (name) => new Worker(parts ? parts.worker : at(given.worker), { name }),
   module: async () => {
     if (parts) return WebAssembly.compile(parts.wasm);
-    const response = await fetch(new URL(given.wasm, document.baseURI));
+    const response = await fetch(at(given.wasm));
     if (!response.ok) throw new Error(`the server answered ${response.status}`);
     return WebAssembly.compile(await response.arrayBuffer());
   },

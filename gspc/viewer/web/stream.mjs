@@ -1,12 +1,14 @@
-// The worker that fetches and decodes: one level after another, each when the page asks for it.
+// The worker that fetches and decodes: one level after another, each when the page asks for it. Messages are about a
+// file each, by its number.
 //
-// Page to worker: open, form, show, glance, pause. Worker to page: index, progress, part (of a level), level, glance,
-// stopped.
+// Page to worker: open, form, show, glance, pause, close. Worker to page: index, progress, part (of a level), level,
+// glance, stopped.
 import { PcgsError } from '../../../kernels/wasm/errors.mjs';
 import { Levels } from '../../../kernels/wasm/levels.mjs';
 import { load } from '../../../kernels/wasm/pcgs.mjs';
 import { spread } from '../../../kernels/wasm/poses.mjs';
 import { BytesSource, RangeSource } from '../../../kernels/wasm/sources.mjs';
+import { CutSource } from './cutsource.mjs';
 import { makeHelpers } from './helping.mjs';
 import { placedScene } from './placed.mjs';
 
@@ -22,95 +24,113 @@ const AROUND = [
 const sinceEpoch = () => performance.timeOrigin + performance.now();
 
 let core = null; // a promise
-let helpers = []; // that decode, too
-let source = null;
-let levels = null; // fetches and decodes
-let form = { kind: 'split', parts: 1 }; // in which levels are handed over
-let working = Promise.resolve(); // what was asked for is done one after another
+const files = new Map(); // by their numbers
 
 const handlers = {
-  open({ module, url, bytes, form: wanted }) {
-    core = load(module);
-    helpers = makeHelpers(module);
-    form = wanted;
-    source = bytes ? new BytesSource(new Uint8Array(bytes)) : new RangeSource(url, progress);
+  open(told) {
+    core ??= load(told.module);
+    files.set(told.file, new File(told));
   },
   /** Fetches what is missing of `level`, decodes it and hands it over. */
-  show: ({ level, eye }) => later(level, () => show(level, eye)),
-  form: ({ form: wanted }) => { form = wanted; },
+  show: ({ file, level, eye }) => files.get(file)?.later(level, (one) => one.show(level, eye)),
+  form: ({ file, form }) => { files.get(file).form = form; },
   /** What one eye sees of a level that was shown, for small pictures. */
-  glance: ({ level, eye }) => later(level, () => glance(level, eye)),
-  pause: () => source?.pause(),
+  glance: ({ file, level, eye }) => files.get(file)?.later(level, (one) => one.glance(level, eye)),
+  pause: ({ file }) => files.get(file)?.source.pause(),
+  close({ file }) {
+    files.get(file)?.close();
+    files.delete(file);
+  },
 };
 
-/** @param {{data: {type: string}}} event */
+/** @param {{data: {type: string, file: number}}} event */
 export const onStreamMessage = ({ data }) => handlers[data.type](data);
 
-function later(level, work) {
-  working = working.then(work).catch((error) => {
-    const kind = error instanceof PcgsError ? error.kind : 'file';
-    postMessage({ type: 'stopped', kind, message: error.message, level });
-  });
-}
+/** A file that levels come from. What is asked for is done one after another; other files do not wait for its bytes. */
+class File {
+  /** @param {object} told `alone`: other workers help to decode it */
+  constructor({ file, module, url, cuts, bytes, form, alone }) {
+    this.number = file;
+    this.form = form; // in which levels are handed over
+    this.helpers = alone ? makeHelpers(module) : [];
+    this.working = Promise.resolve();
+    const progress = (have) => this.tell({ type: 'progress', have });
+    if (bytes) this.source = new BytesSource(new Uint8Array(bytes));
+    else this.source = cuts?.length > 0 ? new CutSource(url, cuts, progress) : new RangeSource(url, progress);
+  }
 
-function progress(have) {
-  postMessage({ type: 'progress', have });
-}
+  tell(message, transfer = []) {
+    postMessage({ ...message, file: this.number }, transfer);
+  }
 
-async function show(level, eye) {
-  const pcgs = await core;
-  levels ??= new Levels(pcgs, source, {}, helpers);
-  const known = levels.ends.length > 0;
-  const ends = await levels.index();
-  if (!known) postMessage({ type: 'index', ends });
-  const asked = Math.min(level, ends.length);
-  const near = form.kind === 'baked' ? null : await levels.near(asked, eye);
-  if (near !== null) hand(pcgs, near, { type: 'part', level: asked });
-  await levels.fetch(asked);
-  progress(Math.min(source.bytes.length, ends.at(-1)));
-  const arrived = sinceEpoch();
-  const scene = await levels.decoded(asked);
-  const decoded = sinceEpoch();
-  hand(pcgs, scene, { type: 'level', level: asked, times: { arrived, decoded } });
-}
+  later(level, work) {
+    this.working = this.working.then(() => work(this)).catch((error) => {
+      const kind = error instanceof PcgsError ? error.kind : 'file';
+      this.tell({ type: 'stopped', kind, message: error.message, level });
+    });
+  }
 
-/** Hands a scene over to the page. */
-function hand(pcgs, scene, told) {
-  const { content, transfer } = handedOver(pcgs, scene);
-  const { cameras, background, metadata, count } = scene;
-  const about = { count, cameras, background, metadata, box: boxOf(scene.anchors), memory: pcgs.memory() };
-  postMessage({ ...told, ...about, ...content }, transfer);
+  async show(level, eye) {
+    const pcgs = await core;
+    this.levels ??= new Levels(pcgs, this.source, {}, this.helpers);
+    const { levels, source, form } = this;
+    const known = levels.ends.length > 0;
+    const ends = await levels.index();
+    if (!known) this.tell({ type: 'index', ends });
+    const asked = Math.min(level, ends.length);
+    const near = form.kind === 'baked' ? null : await levels.near(asked, eye);
+    if (near !== null) this.hand(pcgs, near, { type: 'part', level: asked });
+    await levels.fetch(asked);
+    this.tell({ type: 'progress', have: source.have ?? Math.min(source.bytes.length, ends.at(-1)) });
+    const arrived = sinceEpoch();
+    const scene = await levels.decoded(asked);
+    const decoded = sinceEpoch();
+    this.hand(pcgs, scene, { type: 'level', level: asked, times: { arrived, decoded } });
+  }
+
+  /** Hands a scene over to the page. */
+  hand(pcgs, scene, told) {
+    const { content, transfer } = handedOver(pcgs, scene, this.form);
+    const { cameras, background, metadata, frame } = scene;
+    const about = { cameras, background, metadata, frame, box: boxOf(scene.anchors), memory: pcgs.memory() };
+    this.tell({ ...told, ...about, ...content }, transfer);
+  }
+
+  async glance(level, eye) {
+    const view = (await core).view(await this.levels.decoded(level));
+    const [shapes, colors] = [new Uint16Array(view.count * 8), new Uint16Array(view.count * 4)];
+    view.look(eye, shapes, colors);
+    view.free();
+    this.tell({ type: 'glance', shapes, colors }, [shapes.buffer, colors.buffer]);
+  }
+
+  close() {
+    this.source.pause();
+    this.working.finally(() => this.levels?.close());
+  }
 }
 
 /** A level in the form that the page wants. */
-function handedOver(pcgs, scene) {
+function handedOver(pcgs, scene, form) {
   if (form.kind === 'placed') {
     const { placed, transfer } = placedScene(scene);
     return { content: { placed }, transfer };
   }
   if (form.kind === 'baked') {
-    const baked = bakedScene(pcgs, scene);
+    const baked = bakedScene(pcgs, scene, form.degree);
     return { content: { baked }, transfer: Object.values(baked).map((array) => array.buffer) };
   }
   const { split, transfer } = divided(scene, form.parts);
   return { content: { split }, transfer };
 }
 
-function bakedScene(pcgs, scene) {
+function bakedScene(pcgs, scene, degree) {
   const view = pcgs.view(scene);
   try {
-    return { means: view.means(), ...view.bake(spread(camerasOf(scene), MOST_CAMERAS), form.degree) };
+    return { means: view.means(), ...view.bake(spread(camerasOf(scene), MOST_CAMERAS), degree) };
   } finally {
     view.free();
   }
-}
-
-async function glance(level, eye) {
-  const view = (await core).view(await levels.decoded(level));
-  const [shapes, colors] = [new Uint16Array(view.count * 8), new Uint16Array(view.count * 4)];
-  view.look(eye, shapes, colors);
-  view.free();
-  postMessage({ type: 'glance', shapes, colors }, [shapes.buffer, colors.buffer]);
 }
 
 /** The scene's anchors in as many runs as there are workers to look at them, each with memory of its own. */

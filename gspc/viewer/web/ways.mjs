@@ -13,10 +13,14 @@ export function bestWay(device, asked) {
   return able && !PLAYED.test(device.unmaskedRenderer ?? '') ? 'gpu' : 'wasm';
 }
 
-/** @param {'gpu' | 'wasm' | 'baked'} way */
-export function makeLooks(way, engine, makeWorker, module) {
+/**
+ * @param {'gpu' | 'wasm' | 'baked'} way
+ * @param {() => Lookers} lookers workers for the way that needs them
+ * @param {number | null} part of a tiled scene; null for a scene that is one file
+ */
+export function makeLooks(way, engine, lookers, part) {
   if (way === 'gpu') return new GpuLooks(engine);
-  return way === 'baked' ? new BakedLooks(engine) : new Looks(engine, makeWorker, module);
+  return way === 'baked' ? new BakedLooks(engine) : new Looks(engine, lookers(), part);
 }
 
 /** Textures and code of a way's Gaussians, as far as they are known without a scene: to have shaders made early. */
