@@ -124,7 +124,7 @@ class AttributeBits:
         self.trits = TRITS[attribute.trit_model](model, attribute) if refined else None
 
     def jobs(self, at: LevelSample) -> list[ops.Job | Tensor]:
-        """What the bits of the sample are made of, first those of values where they appear."""
+        """What the bits [] of the sample are made of, first those of values [n, V] where they appear."""
         where = self.presence(at)
         found: list[ops.Job | Tensor] = [self.appearance.job(at, where.appears)]
         if self.trits is not None and self.attribute.refines_at(at.level):
