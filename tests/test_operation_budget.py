@@ -127,7 +127,7 @@ def test_what_is_counted(scene: SceneData, monkeypatch: pytest.MonkeyPatch) -> N
     made = trainer(scene, GSPC, 70)
     monkeypatch.setattr(place, "of", lambda tensor: "torch")
     found = step_counted(made, 2)
-    assert {"heads", "rate: appearance", "visible rows", "masks"} <= found.numbers.keys()
+    assert {"heads", "rate: bits", "visible rows", "masks"} <= found.numbers.keys()
     assert found.waited == {"heads": 1, "visible rows": 1}
     assert all("nonzero" in where for where in found.places)
     assert found.launched["heads"] < found.numbers["heads"]  # views launch nothing

@@ -1,4 +1,5 @@
-"""Two-layer networks on a CUDA device, many in one launch: torch autograd over `kernels/cuda/mlp.cu`."""
+"""Two-layer networks on a CUDA device, many in one launch: torch autograd over `kernels/cuda/mlp.cu` and
+`mlp_slopes.cu`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Rows on a CUDA device: torch autograd over `kernels/cuda/rows.cu`. Arguments are checked; shapes are those
-of `gspc.ops.rows`."""
+"""Rows on a CUDA device: torch autograd over `kernels/cuda/rows.cu` and `view.cu`. Arguments are checked;
+shapes are those of `gspc.ops.rows`."""
 
 from __future__ import annotations
 
