@@ -23,13 +23,13 @@ from gspc.format.shape import (
     Trits,
 )
 from gspc.model.context import ContextNets, Prediction, TwoLayer
-from gspc.model.fake_quant import straight_through
 from gspc.model.grid import PLANES, HashGrid
 from gspc.model.heads import GaussianHeads
 from gspc.model.masks import START
 from gspc.model.quantization import ONE_SCALE_STEP, StepBase
 from gspc.ops import place
 from gspc.ops.mlp import two_layers
+from gspc.ops.mlp.rounding import straight_through
 from gspc.ops.rate import AttributeRows
 from gspc.recipe import Recipe
 

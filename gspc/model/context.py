@@ -17,9 +17,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gspc.format.shape import StreamShape
-from gspc.model import fake_quant
 from gspc.ops import place
-from gspc.ops.mlp import Inputs, LevelFactors, Rounding, TwoLayerWeights, two_layers, two_layers_each
+from gspc.ops.mlp import (
+    Inputs,
+    LevelFactors,
+    Rounding,
+    TwoLayerWeights,
+    two_layers,
+    two_layers_each,
+)
 
 
 class TwoLayer(nn.Module):
@@ -57,21 +63,19 @@ class TwoLayer(nn.Module):
     def hidden(self, x: Tensor) -> Tensor:  # [n, inputs] -> [n, H]
         """Hidden layer before gain and ReLU."""
         weight, bias = self.first.weight, self.first.bias
-        return F.linear(x, fake_quant.quantize_weight(weight, bias) if self.quantized else weight, bias)
+        return F.linear(x, quantize_weight(weight, bias) if self.quantized else weight, bias)
 
     def activate(self, hidden: Tensor, gain: Tensor | None) -> Tensor:  # [n, H], [H] -> [n, H]
         """Gain and ReLU, on the integer grid once calibrated."""
         if gain is not None:
             hidden = hidden * gain
-        return fake_quant.quantize_activation(hidden, self.units) if self.quantized else torch.relu(hidden)
+        return quantize_activation(hidden, self.units) if self.quantized else torch.relu(hidden)
 
     def output(self, active: Tensor, layer: nn.Linear | None = None) -> Tensor:  # [n, H] -> [n, O]
         """Second layer, or another one that reads the same activations."""
         layer = layer or self.second
         weight, bias = layer.weight, layer.bias
-        return F.linear(
-            active, fake_quant.quantize_weight(weight, bias, self.units) if self.quantized else weight, bias
-        )
+        return F.linear(active, quantize_weight(weight, bias, self.units) if self.quantized else weight, bias)
 
     def weights(self, gain: LevelFactors | None = None, output_units: int | None = None) -> TwoLayerWeights:
         """As plain tensors, with the gain of a level; once calibrated with the rounding, also of outputs to

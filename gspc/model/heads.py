@@ -8,7 +8,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from gspc.model import fake_quant
 from gspc.ops import place
 from gspc.ops.heads import HeadNetworks, HeadTensors, Logits
 from gspc.ops.mlp import Rounding, TwoLayerWeights
@@ -58,7 +57,7 @@ class GaussianHeads(nn.Module):
         """Weights as the fused op takes them, on the grid of the stream if asked."""
 
         def maybe(layer: nn.Linear) -> Tensor:
-            return fake_quant.quantize_weight(layer.weight) if quantized else layer.weight
+            return quantize_weight(layer.weight) if quantized else layer.weight
 
         def pair(layer: nn.Linear) -> tuple[Tensor, Tensor]:
             return maybe(layer), layer.bias
