@@ -26,6 +26,7 @@ from gspc.ops.mlp import (
     two_layers,
     two_layers_each,
 )
+from gspc.ops.mlp.rounding import quantize_activation, quantize_weight
 
 
 class TwoLayer(nn.Module):

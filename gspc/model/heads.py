@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from gspc.ops import place
 from gspc.ops.heads import HeadNetworks, HeadTensors, Logits
 from gspc.ops.mlp import Rounding, TwoLayerWeights
+from gspc.ops.mlp.rounding import quantize_weight
 
 BLOCKS = ("opacity", "color", "cov")
 OUTPUTS_PER_OFFSET = {"opacity": 1, "color": 3, "cov": 7}
