@@ -60,6 +60,7 @@ PCGS = Recipe(
         densify_threshold=2e-4,
         relative_growth=False,
         prune_by_masks=True,
+        least_worth=0.0,
         mask_haste=1.0,
         mask_momentum=0.9,
         pool_alone=1 / 6,

@@ -58,6 +58,7 @@ PUBLISHED = {
     "rate_anchors": "all",
     "noise": "first",
     "densify_threshold": 2e-4,
+    "least_worth": 0.0,
     "mask_haste": 1.0,
     "mask_momentum": 0.9,
     "pool_alone": 1 / 6,

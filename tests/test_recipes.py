@@ -86,6 +86,7 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "densify_threshold": (1e-5,),
     "feature_step": (0.06, 2.0),
     "pool_alone": (0.0, 0.5),
+    "least_worth": (0.0, 50.0),
     "mask_haste": (0.5, 3.0),
     "mask_momentum": (0.0, 0.9),
     "grid_until": (0.2, 1.0),

@@ -13,9 +13,10 @@ from train_scenes import POOLED, noise_scene, trainer
 
 from gspc.ops.rows import visible_rows
 from gspc.train.trainer import Trainer
+from gspc.train.utility import measured
 from gspc.train.utility.anchors import Anchors
-from gspc.train.utility.measure import FEWEST_VIEWS, MOST_VIEWS, chosen_views, measured
 from gspc.train.utility.steps import Steps
+from gspc.train.worth import FEWEST_VIEWS, MOST_VIEWS, chosen_views
 
 
 def finished(change: dict[str, Any], recipe=POOLED) -> Trainer:

@@ -17,8 +17,9 @@ Levels = Annotated[
         "--levels",
         metavar="L",
         min=1,
-        help="Of a model: levels to write, 1 to 8, by default up to 6, from a small first one to all that pays. "
-        "Of a .pcgs, or a model of a preset that does not rank, such as pcgs: the first L, by default all.",
+        help="Of a model: levels to write, 1 to 8, by default up to 6, from a small first one to all that "
+        "pays. Of a .pcgs, or a model of a preset that does not rank, such as pcgs: the first L, by default "
+        "all.",
     ),
 ]
 MaxSize = Annotated[
@@ -27,8 +28,8 @@ MaxSize = Annotated[
         "--max-size",
         metavar="SIZE",
         help="Write what fits into this size, such as 8MB or 500k: of a model the anchors, "
-        "refinements and Gaussians of most use, of a .pcgs as many levels as fit and of the next one the parts of the "
-        "scene that fit.",
+        "refinements and Gaussians of most use, of a .pcgs as many levels as fit and of the next one the "
+        "parts of the scene that fit.",
     ),
 ]
 
@@ -58,6 +59,15 @@ def command(
             "to compare with.",
         ),
     ] = "lanes",
+    parity: Annotated[
+        bool | None,
+        typer.Option(
+            "--parity/--no-parity",
+            help="Add, or leave out, what --salvage restores damaged bytes from: a third of a percent of the "
+            "file. By default the stream of a model has it, and a .pcgs keeps what it has.",
+            show_default=False,
+        ),
+    ] = None,
     json_report: options.Json = None,
     threads: options.Threads = 0,
     force: options.Force = False,
@@ -75,7 +85,9 @@ def command(
     from gspc import pipeline
 
     data = options.load(source)
-    result = pipeline.compress(data, levels=levels, max_size=most, threads=threads, coder=coder)
+    result = pipeline.compress(
+        data, levels=levels, max_size=most, threads=threads, coder=coder, parity=parity
+    )
     for warning in result.warnings:
         console.warn(f"{data.name}: {warning}")
     target.write(result.data)

@@ -167,6 +167,12 @@ SECTIONS = {
         slices that fit, those with the most bytes first: there the scene is of that level, elsewhere of the
         one before. It never takes more bytes than it says; where not even level 1 does, nothing is written
         and the exit status is 2.
+
+        PARITY
+
+        The stream of a model takes a third of a percent more, for chunks from which gspc decompress --salvage
+        restores wrong bytes: bits that flipped on a disk, a few bytes overwritten. Readers that do not know
+        them skip them. --no-parity leaves them out, --parity adds them to a stream that was made without.
         """,
     "decompress": """
         TRUNCATED STREAMS
@@ -177,9 +183,11 @@ SECTIONS = {
         DAMAGED STREAMS
 
         A stream with a damaged chunk is refused. --salvage decodes what is left of it: every slice as far as
-        its levels are whole. A single wrong byte in a chunk is put right by its checksum. What is lost is
-        said by level and slice, with the share of anchors that is left. Header, grid, heads and the networks
-        of level 1 are needed by all slices; where one of them is beyond repair nothing can be restored.
+        its levels are whole. Wrong bytes are put right by the stream's parity (see gspc-compress(1)), a
+        hundred of them at random places in most files; without it, a single one in a chunk by the chunk's
+        checksum. What is lost is said by level and slice, with the share of anchors that is left. Header,
+        grid, heads and the networks of level 1 are needed by all slices; where one of them is beyond repair
+        nothing can be restored.
 
         PARTS
 

@@ -112,6 +112,7 @@ def encode_ranked(
     levels: int | None = None,
     max_size: int | None = None,
     threads: int = 0,
+    finish: Callable[[bytes], bytes] = bytes,
 ) -> bytes:
     """The stream of a scene whose levels add its parts in the order of their use.
 
@@ -119,16 +120,17 @@ def encode_ranked(
     `DEFAULT_LEVELS`, or fewer where they would add next to nothing each. `max_size`: bytes that the stream
     should come close to and not exceed; it then also holds parts that hardly pay, where they fit. Where one
     anchor and what all levels share take more, that is all there is. A scene of whose anchors none is worth
-    anything has the levels of training. Raises InputError as `encode`.
+    anything has the levels of training. `finish` adds to streams what their size is to include. Raises
+    InputError as `encode`.
     """
     moves = ranked(scene, gains, threads=threads)
     if not moves.anchors:
-        return encode(scene, levels=levels and min(levels, scene.levels), threads=threads)
+        return finish(encode(scene, levels=levels and min(levels, scene.levels), threads=threads))
 
     def stream(count: int) -> bytes:
         parts = moves.best(count)
         chosen = selective(scene, parts, cuts(parts, levels))
-        return encode(chosen, levels=None if chosen.shape.selective else 1, threads=threads)
+        return finish(encode(chosen, levels=None if chosen.shape.selective else 1, threads=threads))
 
     return stream(moves.paying) if max_size is None else _largest(stream, moves, max_size)
 

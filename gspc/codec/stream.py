@@ -12,6 +12,7 @@ from gspc.codec.recode import coder_of, recode, require
 from gspc.errors import BitstreamError, InputError
 from gspc.format import describe, usable
 from gspc.format.limits import MAX_MEMORY
+from gspc.format.parity import refreshed
 from gspc.format.scene import F32, I32, U8, Bool, Decoded, Networks, QuantizedScene, Symbols
 from gspc.format.shape import Coder, StreamShape
 from gspc.scene import DecodedScene
@@ -207,9 +208,10 @@ def decode_symbols(
 
 
 def truncate_levels(data: bytes, levels: int) -> bytes:
-    """A stream of the first `levels` levels only, without decoding anything. Raises BitstreamError."""
+    """A stream of the first `levels` levels only, without decoding anything; its parity chunks, if it has
+    any, fit it. Raises BitstreamError."""
     try:
-        return _codec.truncate_stream(bytes(data), levels)
+        return refreshed(_codec.truncate_stream(bytes(data), levels))
     except _codec.StreamError as error:
         _fail(error)
 

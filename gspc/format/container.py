@@ -31,6 +31,7 @@ COMPONENTS = (
     "escapes",
     "symbols",
     "framing",
+    "parity",
     "other",
 )
 _WHOLE = {
@@ -40,6 +41,7 @@ _WHOLE = {
     "GRID": "grid",
     "GHED": "heads",
     "NETS": "networks",
+    "pari": "parity",
 }
 
 

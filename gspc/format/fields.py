@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from typing import Any
 
 from gspc.errors import BitstreamError
+from gspc.format import limits
 
 
 def unpack(form: str, data: bytes, offset: int, what: str) -> tuple[Any, ...]:
@@ -29,3 +31,12 @@ def varint(payload: bytes, at: int, what: str) -> tuple[int, int]:
                 break
             return value, at
     raise BitstreamError(f"{what}: malformed number")
+
+
+def chunk_bytes(tag: str, level: int, slice_: int | None, payload: bytes) -> bytes:
+    """A chunk: its header with both checksums, and its payload."""
+    place = limits.NO_SLICE if slice_ is None else slice_
+    fields = struct.pack(
+        "<4sBBHIII", tag.encode("latin-1"), level, 0, 0, place, len(payload), zlib.crc32(payload)
+    )
+    return fields + struct.pack("<I", zlib.crc32(fields)) + payload

@@ -37,3 +37,10 @@ def mended(data: bytes, crc: int) -> bytes | None:
         entry = BY_TOP[state >> 24]  # one byte back, as if a zero had followed
         state = (state ^ TABLE[entry]) << 8 & 0xFFFFFFFF | entry
     return None
+
+
+def mended_with_check(data: bytes) -> bytes | None:
+    """Data that its own CRC-32 follows, without that. The one wrong byte may be of the checksum, too."""
+    content, check = data[:-4], int.from_bytes(data[-4:], "little")
+    off = (zlib.crc32(content) ^ check).to_bytes(4, "little")
+    return content if sum(byte != 0 for byte in off) <= 1 else mended(content, check)

@@ -1,7 +1,8 @@
 """What is left of a damaged stream: chunks found by their own headers, put where a whole file has them.
 
 Every chunk names its level, its slice and its length, so that the index can be written again from them; only
-the first keys of slices stand in the index alone. Single wrong bytes are put right by their checksums.
+the first keys of slices stand in the index alone. Wrong bytes are put right by parity chunks, where there are
+any, and single ones by the checksums of their chunks.
 """
 
 from __future__ import annotations
@@ -9,16 +10,20 @@ from __future__ import annotations
 import re
 import struct
 import zlib
+from bisect import bisect
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gspc.errors import BitstreamError
 from gspc.format import limits
+from gspc.format.fields import chunk_bytes
 from gspc.format.header import read_header
-from gspc.format.mending import mended
+from gspc.format.mending import mended, mended_with_check
+from gspc.format.parity import TAG as PARITY
+from gspc.format.parity import repairs
 
 HEADER = limits.CHUNK_HEADER_BYTES
-TAGS = re.compile(rb"INDX|HEAD|cams|meta|fram|GRID|GHED|NETS|SLIC")
+TAGS = re.compile(rb"INDX|HEAD|cams|meta|fram|pari|GRID|GHED|NETS|SLIC")
 FRONT = ("cams", "meta", "fram")
 Key = tuple[str, int, int | None]  # tag, level, slice
 
@@ -32,6 +37,12 @@ class Found:
     length: int
     payload: bytes | None
     raw: bytes  # as it stands there, whatever its checksum says
+    whole: bool  # both checksums hold without any mending
+
+    @property
+    def end(self) -> int:
+        """Where the next chunk begins."""
+        return self.offset + HEADER + self.length
 
 
 @dataclass(frozen=True)
@@ -55,7 +66,7 @@ def chunk_name(key: Key) -> str:
 
 def salvage(data: bytes) -> Salvaged:
     """Gathers what checks out. Raises BitstreamError when a chunk is lost that every slice needs."""
-    chunks = _find(data)
+    data, chunks = _repaired(data, _find(data))
     slices, levels, keys, promised = _index(chunks)
     lengths = _lengths(chunks, levels, slices, promised)
     _read_missing(data, chunks, levels, lengths)
@@ -98,12 +109,30 @@ def _find(data: bytes) -> dict[Key, Found]:
     found: dict[Key, Found] = {}
     for match in TAGS.finditer(data):
         _take(found, data, match.start(), repair=False)
-    behind = [limits.PREAMBLE_BYTES, *(chunk.offset + HEADER + chunk.length for chunk in found.values())]
+    behind = [limits.PREAMBLE_BYTES, *(chunk.end for chunk in found.values())]
     while behind:
         taken = _take(found, data, behind.pop(), repair=True)
         if taken is not None:
-            behind.append(taken.offset + HEADER + taken.length)
+            behind.append(taken.end)
     return found
+
+
+def _repaired(data: bytes, chunks: dict[Key, Found]) -> tuple[bytes, dict[Key, Found]]:
+    """The file as its parity chunks say, and its chunks.
+
+    Parity that would change a chunk whose checksums hold is of bytes that were written anew since, by a
+    program that did not know of it, and says nothing.
+    """
+    made = bytearray(data)
+    whole = sorted((chunk.offset, chunk.end) for chunk in chunks.values() if chunk.whole)
+    starts = [start for start, _ in whole]
+    for chunk in [chunk for key, chunk in chunks.items() if key[0] == PARITY]:
+        for wrong in repairs(data, chunk.offset, chunk.raw):
+            last = {place: bisect(starts, place) - 1 for place in wrong}
+            if not any(at >= 0 and place < whole[at][1] for place, at in last.items()):
+                for place, byte in wrong.items():
+                    made[place] ^= byte
+    return (data, chunks) if made == data else (bytes(made), _find(bytes(made)))
 
 
 def _take(found: dict[Key, Found], data: bytes, offset: int, *, repair: bool) -> Found | None:
@@ -111,9 +140,9 @@ def _take(found: dict[Key, Found], data: bytes, offset: int, *, repair: bool) ->
     head = data[offset : offset + HEADER]
     if len(head) < HEADER:
         return None
-    (check,) = struct.unpack_from("<I", head, 20)
-    fields = mended(head[:20], check) if repair else head[:20]
-    if fields is None or (not repair and zlib.crc32(fields) != check):
+    sound = zlib.crc32(head[:20]) == int.from_bytes(head[20:], "little")
+    fields = head[:20] if sound else mended_with_check(head) if repair else None
+    if fields is None:
         return None
     tag, level, flags, reserved, slice_, length, crc = struct.unpack("<4sBBHIII", fields)
     place = None if slice_ == limits.NO_SLICE else slice_
@@ -121,13 +150,10 @@ def _take(found: dict[Key, Found], data: bytes, offset: int, *, repair: bool) ->
     plausible = TAGS.fullmatch(tag) and not flags and not reserved and level <= limits.MAX_LEVELS
     if not plausible or key in found or (tag == b"SLIC" and (place is None or place >= limits.MAX_SLICES)):
         return None
-    found[key] = _chunk(data, key, offset, length, crc)
-    return found[key]
-
-
-def _chunk(data: bytes, key: Key, offset: int, length: int, crc: int) -> Found:
     raw = data[offset + HEADER : offset + HEADER + length]
-    return Found(key, offset, length, mended(raw, crc) if len(raw) == length else None, raw)
+    payload = mended(raw, crc) if len(raw) == length else None
+    found[key] = Found(key, offset, length, payload, raw, sound and payload == raw)
+    return found[key]
 
 
 def _read_missing(data: bytes, chunks: dict[Key, Found], levels: int, lengths: list[list[int]]) -> None:
@@ -140,7 +166,7 @@ def _read_missing(data: bytes, chunks: dict[Key, Found], levels: int, lengths: l
             if length and key not in chunks and at is not None:
                 _read_by_index(data, chunks, key, at, length)
             if key in chunks:
-                at = chunks[key].offset + HEADER + chunks[key].length
+                at = chunks[key].end
             elif length and at is not None:
                 at += HEADER + length
 
@@ -154,7 +180,7 @@ def _read_by_index(data: bytes, chunks: dict[Key, Found], key: Key, offset: int,
     own = zlib.crc32(raw)
     fields = struct.pack("<4sBBHIII", key[0].encode(), key[1], 0, 0, key[2], length, own)
     payload = raw if own == crc or zlib.crc32(fields) == check else mended(raw, crc)
-    chunks[key] = Found(key, offset, length, payload, raw)
+    chunks[key] = Found(key, offset, length, payload, raw, whole=False)
 
 
 # ---- the index ----
@@ -248,7 +274,7 @@ def _rebuild(
     header = chunks["HEAD", 0, None].payload
     assert header is not None
     preamble = limits.MAGIC + bytes([read_header(header).shape.version, 0, 0, 0])
-    return preamble + _bytes(("INDX", 0, None), index) + head + front + b"".join(bodies)
+    return preamble + chunk_bytes("INDX", 0, None, index) + head + front + b"".join(bodies)
 
 
 def _anchors(chunks: dict[Key, Found], level: int, slices: int, promised: list[tuple[int, ...]]) -> int:
@@ -262,22 +288,15 @@ def _level(chunks: dict[Key, Found], level: int, lengths: list[int]) -> Iterator
     tags = ("GRID", "GHED", "NETS") if level == 1 else ("NETS",)
     for tag in tags:
         found = chunks.get((tag, level, None))
-        yield _bytes((tag, level, None), b"\0") if found is None or found.payload is None else _written(found)
+        payload = None if found is None else found.payload
+        yield chunk_bytes(tag, level, None, b"\0" if payload is None else payload)
     for i, length in enumerate(lengths):
         found = chunks.get(("SLIC", level, i))
         if length:
             payload = None if found is None else found.payload
-            yield _bytes(("SLIC", level, i), bytes(length) if payload is None else payload)
+            yield chunk_bytes("SLIC", level, i, bytes(length) if payload is None else payload)
 
 
 def _written(found: Found) -> bytes:
     assert found.payload is not None
-    return _bytes(found.key, found.payload)
-
-
-def _bytes(key: Key, payload: bytes) -> bytes:
-    slice_ = limits.NO_SLICE if key[2] is None else key[2]
-    fields = struct.pack(
-        "<4sBBHIII", key[0].encode(), key[1], 0, 0, slice_, len(payload), zlib.crc32(payload)
-    )
-    return fields + struct.pack("<I", zlib.crc32(fields)) + payload
+    return chunk_bytes(*found.key, found.payload)

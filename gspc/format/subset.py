@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Collection
 
 from gspc.format import limits
 from gspc.format.container import ChunkInfo, StreamInfo, describe
+from gspc.format.fields import chunk_bytes
+from gspc.format.parity import refreshed
 
 HEADER = limits.CHUNK_HEADER_BYTES
 
@@ -27,7 +28,7 @@ def keep_slices(data: bytes, kept: Collection[int]) -> bytes:
     start = stream.levels[-1].offset
     index = _index(data, stream, body, kept)
     parts = [data[: limits.PREAMBLE_BYTES], index, data[limits.PREAMBLE_BYTES + len(index) : start]]
-    return b"".join([*parts, *(data[chunk.offset : _end(chunk)] for chunk in body)])
+    return refreshed(b"".join([*parts, *(data[chunk.offset : _end(chunk)] for chunk in body)]))
 
 
 def largest_subset(data: bytes, size: int) -> tuple[int, ...] | None:
@@ -60,5 +61,4 @@ def _index(data: bytes, stream: StreamInfo, body: list[ChunkInfo], kept: Collect
     row = 8 + 20 * levels + 8 * slices + 4 * slices * (levels - 1)
     for i in set(range(slices)) - set(kept):
         struct.pack_into("<I", payload, row + 4 * i, 0)
-    fields = struct.pack("<4sBBHIII", b"INDX", 0, 0, 0, limits.NO_SLICE, len(payload), zlib.crc32(payload))
-    return fields + struct.pack("<I", zlib.crc32(fields)) + bytes(payload)
+    return chunk_bytes(first.tag, 0, None, bytes(payload))

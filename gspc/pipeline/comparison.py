@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Levels = tuple[int, ...] | Literal["last"] | None  # None: all
 
 # Components whose bytes grow with the scene; the others are what a file costs before its first anchor.
-VARIABLE_COMPONENTS = ("positions", "masks", "escapes", "symbols", "framing")
+VARIABLE_COMPONENTS = ("positions", "masks", "escapes", "symbols", "framing", "parity")
 
 
 @dataclass(frozen=True)

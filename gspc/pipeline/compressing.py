@@ -41,6 +41,7 @@ def compress(
     max_size: int | None = None,
     threads: int = 0,
     coder: Coder = "lanes",
+    parity: bool | None = None,
 ) -> Compressed:
     """A model as a stream of `levels` levels, or the first `levels` levels of a stream (None: of a model a
     few, of a stream all).
@@ -50,7 +51,9 @@ def compress(
     taken. `max_size`: bytes that the stream must not exceed; of a model as many parts as fit are in it, of a
     stream as many levels, and of the next level the slices that fit. UsageError is raised where not even one
     level does. `coder` torchac codes the symbols with that package, if it is installed (BackendError), for
-    comparison. Raises UsageError, InputError, BitstreamError.
+    comparison. `parity`: whether the stream has chunks from which salvaging restores damaged bytes, a third
+    of a percent of it; None: that of a model has, a stream keeps what it has. Raises UsageError, InputError,
+    BitstreamError.
 
     >>> import gspc
     >>> made = gspc.compress("model.pt", levels=2)
@@ -63,16 +66,20 @@ def compress(
         if source.kind == "scene":
             raise InputError("is a decoded scene; compress the model or the .pcgs it came from")
         from gspc.codec import recode, require, truncate_levels
+        from gspc.format.parity import refreshed, with_parity, without_parity
 
         require(coder)
         if source.kind == "model":
-            data, available = _encode_model(source, levels, max_size, threads)
+            data, available = _encode_model(source, levels, max_size, threads, parity=parity is not False)
             promised = available
         else:
             available, promised = _levels_of(source.data)
             _check_levels(levels, available)
             data = truncate_levels(source.data, levels or available)
-        data = recode(data, coder)
+            if parity is not None:
+                data = with_parity(data) if parity else without_parity(data)
+        if (recoded := recode(data, coder)) is not data:
+            data = refreshed(recoded)
         written = min(levels or available, available)
         slices = None
         if max_size is not None:
@@ -110,11 +117,11 @@ def as_stream(source: Source, *, threads: int = 0) -> Source:
     if source.kind != "model":
         return source
     with naming(source.name):
-        return source.encoded_as(_encode_model(source, None, None, threads)[0])
+        return source.encoded_as(_encode_model(source, None, None, threads, parity=True)[0])
 
 
 def _encode_model(
-    source: Source, levels: int | None, max_size: int | None, threads: int
+    source: Source, levels: int | None, max_size: int | None, threads: int, *, parity: bool
 ) -> tuple[bytes, int]:
     """The stream of a model, and how many levels it could have; near `max_size`, or the size that its fit
     aimed at, where the model says which parts to leave out."""
@@ -122,15 +129,17 @@ def _encode_model(
     from gspc.codec import encode
     from gspc.codec.export import export_with_gains
     from gspc.codec.portions import encode_ranked
+    from gspc.format.parity import with_parity
 
+    finish = with_parity if parity else bytes
     scene, gains = export_with_gains(source.data, source.name)
     if gains is None:
         _check_levels(levels, scene.levels)
-        return encode(scene, levels=levels, threads=threads), scene.levels
+        return finish(encode(scene, levels=levels, threads=threads)), scene.levels
     _check_levels(levels, MAX_LEVELS)
     aim = scene.metadata.get(TARGET_SIZE, "")
     size = int(aim) if max_size is None and levels is None and aim.isdecimal() else max_size
-    data = encode_ranked(scene, gains, levels=levels, max_size=size, threads=threads)
+    data = encode_ranked(scene, gains, levels=levels, max_size=size, threads=threads, finish=finish)
     return data, len(_level_bytes(data))
 
 

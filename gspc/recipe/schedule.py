@@ -31,6 +31,15 @@ class ScheduleSettings(Group):
     prune_by_masks: bool = field(
         default=True, metadata=about("anchors whose masks are closed at every level leave the training")
     )
+    least_worth: float = field(
+        default=1.5,
+        metadata=about(
+            "anchors leave the training that are worth less to the training views, in dB for each e-fold of "
+            "the bytes of all; 0: nobody looks",
+            0,
+            100,
+        ),
+    )
     mask_haste: float = field(
         default=2.0,
         metadata=about(

@@ -16,6 +16,7 @@ from gspc.train.chance import uniform
 from gspc.train.guards import with_floor
 from gspc.train.initialize import LATTICES
 from gspc.train.optimizer import edit_anchors
+from gspc.train.worth import prices
 
 SEEN_TO_GROW = 0.4  # share of the interval's iterations a Gaussian must have been drawn in
 SEEN_TO_PRUNE = 0.8
@@ -217,6 +218,19 @@ def prune_closed(model: AnchorModel, optimizer: torch.optim.Adam, statistics: St
     can open them again."""
     keep = (first_level(model.masks) > 0).any(1)
     keep = with_floor(keep, mask_logits(model.masks, model.masks.shape[2]).amax(1))
+    _prune(model, optimizer, keep)
+    return statistics.resized(keep, model)
+
+
+@torch.no_grad()
+def prune_worthless(
+    model: AnchorModel, optimizer: torch.optim.Adam, statistics: Statistics, gains: Tensor, least: float
+) -> Statistics:
+    """Removes anchors that are worth less than `least` dB for each e-fold of the bytes of all; `gains` [N] is
+    what the training views lose without each, in dB (`gspc.train.worth`)."""
+    price = prices(first_level(model.masks))
+    worth = gains / price * price.sum()
+    keep = with_floor(worth >= least, worth)
     _prune(model, optimizer, keep)
     return statistics.resized(keep, model)
 

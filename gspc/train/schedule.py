@@ -65,6 +65,7 @@ class Schedule:
     densify_from: float = 0.05
     densify_until: float = 0.50
     statistics_from: float = 1 / 60
+    weighed_at: tuple[float, ...] = (0.55, 0.75)
     pool_alone: float = 0.0  # until this share residuals are switched off (Predict-GS, two-stage training)
     pooled: bool = False  # whether a pool reads the grid from the start
     random_background: float = 0.0  # until this share random colors are behind transparent photographs
@@ -169,6 +170,11 @@ class Schedule:
         return (iteration + 1) / self.iterations > self.densify_until and (
             iteration + 1
         ) % self.densify_every == 0
+
+    def weighs(self, iteration: int) -> bool:
+        """Whether anchors are weighed before this iteration, and those that are not worth their bits removed:
+        when growth is over, and again when the others have taken their place."""
+        return iteration in [round(share * self.iterations) for share in self.weighed_at]
 
     def masks_learn(self, iteration: int) -> bool:
         """Whether masks learn in this iteration. They wait until the contexts have learned: before, the rate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ from gspc.rendering.rasterizer import Backend, rasterize
 from gspc.scene import Camera, SceneData, View
 from gspc.train.attributes import Attributes, AttributeSource
 from gspc.train.chance import order, whole_number
-from gspc.train.densify import Statistics, densify, growth_threshold, prune_closed
+from gspc.train.densify import Statistics, densify, growth_threshold, prune_closed, prune_worthless
 from gspc.train.gauges import Gauges, StepReport, decibels
 from gspc.train.guards import most_anchors
 from gspc.train.masking import only_counting
@@ -31,6 +31,7 @@ from gspc.train.rate import RateLoss, RateSample, Standing
 from gspc.train.schedule import Phase, Schedule
 from gspc.train.shots import Shot, Shots, center_of, photo_budget
 from gspc.train.steering import Steering
+from gspc.train.worth import chosen_views, gains
 
 SSIM_WEIGHT = 0.2
 # On the mean product of the Gaussians' scales, in canonical units (Scaffold-GS weighs 0.01 in the units of a
@@ -52,6 +53,11 @@ PICTURED_LEVELS: Mapping[Accumulate, Callable[[int], range]] = {
     "rate": _no_levels,
     "rate-and-fidelity": _levels_before,
 }
+
+
+def _masked(attributes: Attributes, present: Tensor) -> Attributes:
+    """Attributes of anchors that are there by [v, 1]."""
+    return replace(attributes, mask=attributes.mask * present)
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,7 @@ class Trainer:
         self.steering = Steering(target_size, schedule.iterations)
         self.growth = growth_threshold(recipe.schedule)
         self._prunes_by_masks = recipe.schedule.prune_by_masks
+        self._least_worth = recipe.schedule.least_worth
         self._also_pictured = PICTURED_LEVELS[recipe.rate.accumulate]
         self._most_anchors = most_anchors(max_anchors, self.device)
         self._world: tuple[Tensor, Tensor] | None = None  # integer positions and where they lie
@@ -156,6 +163,33 @@ class Trainer:
             self.calibrate(self.model)
         if self.schedule.starts_rate(self.iteration) and "context" not in self.frozen:
             self._center_scaling()
+        if self._least_worth and self.schedule.weighs(self.iteration):
+            self._weigh()
+
+    def _weigh(self) -> None:
+        """Removes the anchors that are not worth their bits to training views."""
+        model = self.model
+        found = torch.zeros(model.anchors, device=self.device)
+        chance = torch.Generator().manual_seed(self.iteration)
+        weighings = len(self.schedule.weighed_at)
+        views = chosen_views(len(self.scene.train), self.schedule.iterations, weighings)
+        for number in views[self.ranks.rank :: self.ranks.count]:
+            shot = self.shots.take(number, self.iteration, scale=1.0, random_behind=False)
+            visible, anchors = visible_rows(self._positions(), model.log_scales.detach(), shot.camera)
+            if not len(visible):
+                continue
+            level = model.shape.levels
+            with torch.no_grad():
+                stored, _ = self.attributes.restored(visible, self._no_rows, self.iteration, level)
+            present = torch.ones(len(visible), 1, device=self.device, requires_grad=True)
+            shown = self._draw(shot, self._gaussians(shot.camera, anchors, _masked(stored, present)))
+            compared = only_counting(shown.image.clamp(0, 1), shot.target, shot.mask)
+            found[visible] += gains(*compared, present, chance) / len(views)
+        self.ranks.mean([found])
+        found *= self.ranks.count
+        before = model.anchors
+        self.statistics = prune_worthless(model, self.optimizer, self.statistics, found, self._least_worth)
+        self.pruned += before - model.anchors
 
     def _keep_still(self) -> None:
         """Drops the gradients of what must not move in this iteration."""
@@ -277,7 +311,18 @@ class Trainer:
 
     def _compare(self, shot: Shot, visible: Tensor, gaussians: NeuralGaussians) -> Picture:
         """Draws the Gaussians of the anchors `visible` [v] and compares with the photograph."""
-        raster = rasterize(
+        raster = self._draw(shot, gaussians)
+        shown, wanted, weight = only_counting(raster.image, shot.target, shot.mask)
+        loss, squared = picture_loss(shown, wanted, SSIM_WEIGHT)
+        if shot.mask is not None:
+            loss, squared = times(weight, loss), squared * weight
+        if len(gaussians.scales):
+            loss = loss + mean_product(gaussians.scales, gaussians.count, SCALE_WEIGHT)
+        opacities = gaussians.opacities.detach()
+        return Picture(loss, squared, visible, gaussians.index, gaussians.count, opacities, raster)
+
+    def _draw(self, shot: Shot, gaussians: NeuralGaussians) -> RasterOutput:
+        return rasterize(
             self.backend,
             gaussians.means,
             gaussians.quats,
@@ -287,14 +332,6 @@ class Trainer:
             shot.camera,
             shot.background,
         )
-        shown, wanted, weight = only_counting(raster.image, shot.target, shot.mask)
-        loss, squared = picture_loss(shown, wanted, SSIM_WEIGHT)
-        if shot.mask is not None:
-            loss, squared = times(weight, loss), squared * weight
-        if len(gaussians.scales):
-            loss = loss + mean_product(gaussians.scales, gaussians.count, SCALE_WEIGHT)
-        opacities = gaussians.opacities.detach()
-        return Picture(loss, squared, visible, gaussians.index, gaussians.count, opacities, raster)
 
     @torch.no_grad()
     def _gather(self, picture: Picture, camera: Camera) -> None:

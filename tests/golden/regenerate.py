@@ -19,6 +19,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent)]
 import synthetic  # noqa: E402
 
 from gspc.codec import decode, encode  # noqa: E402
+from gspc.format.parity import with_parity  # noqa: E402
 from gspc.format.scene import QuantizedScene  # noqa: E402
 
 
@@ -51,6 +52,7 @@ def scenes() -> dict[str, tuple[QuantizedScene, int]]:
             "escapes": (wild(), 16),
             "empty": (synthetic.tiny(0, levels=2, seed=14), 16384),
             "mixture-escapes": (far(), 16),
+            "parity": (synthetic.tiny(150, levels=3, seed=17), 50),
             "eight-of-everything": (
                 synthetic.tiny(70, levels=8, seed=16, views=0, variant=synthetic.VARIANTS["everything"]),
                 40,
@@ -90,6 +92,8 @@ def main() -> None:
     hashes = {}
     for name, (scene, slice_anchors) in scenes().items():
         data = encode(scene, slice_anchors=slice_anchors)
+        if name == "parity":
+            data = with_parity(data)
         (HERE / f"{name}.pcgs").write_bytes(data)
         hashes[name] = [decode(data, upto=level).symbol_hash for level in range(1, scene.levels + 1)]
         print(f"{name}: {len(data)} bytes")

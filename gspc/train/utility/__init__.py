@@ -2,6 +2,6 @@
 their finer digits, Gaussians that appear later theirs. See `gspc.codec.portions` for what becomes of it.
 """
 
-from gspc.train.utility.measure import chosen_views, measured
+from gspc.train.utility.measure import measured
 
-__all__ = ["chosen_views", "measured"]
+__all__ = ["measured"]

@@ -9,11 +9,7 @@ from gspc.train.shots import Shot
 from gspc.train.trainer import Trainer
 from gspc.train.utility.anchors import ROUNDS, Anchors
 from gspc.train.utility.steps import DONE, Steps
-
-# Of the iterations, for anchors and for steps; a pass takes about as long as one. A short fit spends more, so
-# that gains mean something.
-SHARE = 0.02
-FEWEST_VIEWS, MOST_VIEWS = 24, 150
+from gspc.train.worth import chosen_views
 
 
 def measured(trainer: Trainer, say: Callable[[str], None], interrupted: Callable[[], bool]) -> Gains | None:
@@ -44,12 +40,3 @@ def measured(trainer: Trainer, say: Callable[[str], None], interrupted: Callable
         if not look(steps.add, steps.passes, turn, 1 + len(DONE)):
             return None
     return Gains(steps.refined.cpu(), steps.fresh.cpu(), anchors.gains.cpu())
-
-
-def chosen_views(views: int, iterations: int, passes: int, turn: int = 0, turns: int = 1) -> list[int]:
-    """Numbers of the training views that are looked at, evenly spread, others in each of the rounds `turns`:
-    as many as `SHARE` of a run's iterations lets each of its `passes` see."""
-    most = max(min(FEWEST_VIEWS, iterations), int(SHARE * iterations / passes))
-    count = min(views, most, MOST_VIEWS)
-    shift = turn * views // (count * turns)
-    return [(i * views // count + shift) % views for i in range(count)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -15,11 +14,6 @@ from gspc.rendering.rasterizer import rasterize
 from gspc.train.masking import only_counting
 from gspc.train.shots import Shot, center_of
 from gspc.train.trainer import Trainer
-
-# The slope of a view's PSNR is this times that of the logarithm of its error. A mean over views then predicts
-# that of their PSNR, in which views that fit badly count no more than others.
-DECIBELS = 10 / math.log(10)
-LEAST_ERROR = 1e-10  # mean square of a view
 
 
 class Pictures:

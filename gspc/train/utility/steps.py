@@ -17,7 +17,8 @@ from torch import Tensor
 from gspc.ops.rows import visible_rows
 from gspc.train.shots import Shot
 from gspc.train.trainer import Trainer
-from gspc.train.utility.pictures import DECIBELS, LEAST_ERROR, Pictures
+from gspc.train.utility.pictures import Pictures
+from gspc.train.worth import DECIBELS, LEAST_ERROR
 
 # How far later Gaussians are open in the middle of their way: those at 0.5 are not drawn.
 HALF_OPEN = 0.6
