@@ -23,7 +23,7 @@ PROBES = 2  # draws of signs for each view
 ANCHOR, GAUSSIAN = 30.0, 13.0
 # Of a run's iterations, a pass over a view takes about as long as one. A short run spends more, so that what
 # it finds means something.
-SHARE = 0.02
+SHARE = 0.03
 FEWEST_VIEWS, MOST_VIEWS = 24, 150
 
 
