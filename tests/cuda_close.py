@@ -56,3 +56,13 @@ def by_each(
     close(results[0], results[2])
     close(results[0], results[1])
     return results[0]
+
+
+def near_a_grid(rows: int, columns: int, most: int) -> Tensor:
+    """Weights near multiples of 1/64, the largest of each row on one: sums of what they are rounded to are
+    exact in any order, so that whoever computes them rounds hidden units alike."""
+    generator = torch.Generator().manual_seed(rows)
+    whole = torch.randint(-most + 1, most, (rows, columns), generator=generator)
+    found = whole + 0.6 * (torch.rand(rows, columns, generator=generator) - 0.5)
+    found[:, 0] = most
+    return found / 64

@@ -55,9 +55,10 @@ PARTS: tuple[tuple[Any, str, str], ...] = (
     (trainer_module, "visible_rows", "visible rows"),
     (attributes_module, "mask_rows", "masks"),
     (attributes_module, "noisy_attributes", "rows"),
-    (attributes_module, "rounded_rows", "rows"),
+    (attributes_module, "rounded_attributes", "rows"),
     (AnchorModel, "predicted_and_steps", "pool and steps"),
     (HashGrid, "forward", "grid"),
+    (HashGrid, "rows", "grid"),
     (GaussianHeads, "to_draw", "heads"),
     (trainer_module, "neural_gaussians", "heads"),
     (trainer_module, "rasterize", RASTERIZER),
@@ -67,11 +68,9 @@ PARTS: tuple[tuple[Any, str, str], ...] = (
     (ContextNets, "predict_level", "rate: trunk, steps, scales"),
     (ContextNets, "chunk_outputs", "rate: chunk networks"),
     (ContextNets, "trit_outputs", "rate: trit networks"),
-    (rate_ops, "appearance_bits", "rate: appearance"),
+    (rate_ops, "all_bits", "rate: bits"),
     (rate_ops, "chunk_inputs", "rate: chunk inputs"),
     (rate_ops, "trits", "rate: trits"),
-    (rate_ops, "three_way_bits", "rate: trits"),
-    (rate_ops, "gaussian_trit_bits", "rate: trits"),
     (loss_module.RateLoss, "loss", "rate: rest"),
     (Trainer, "_gather", "statistics"),
     (trainer_module, "whole_number", HOST),
@@ -135,11 +134,14 @@ class Counted(TorchDispatchMode):
         at = bisect.bisect_right(self._nodes, (node._sequence_nr(), "\uffff")) - 1  # type: ignore[attr-defined]
         return self._nodes[at][1] if at >= 0 else "rest"
 
+    def _note(self) -> None:
+        """From here on autograd records for the part that has just begun, or that goes on."""
+        number = torch._C._autograd._get_sequence_nr()
+        if self._nodes and self._nodes[-1][0] == number:
+            self._nodes.pop()  # nothing was recorded since
+        self._nodes.append((number, self.stack[-1]))
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if torch._C._current_autograd_node() is None:
-            number = torch._C._autograd._get_sequence_nr()
-            if not self._nodes or self._nodes[-1][1] != self.stack[-1]:
-                self._nodes.append((number, self.stack[-1]))
         part, name = self._part(), str(func)
         if part not in (RASTERIZER, HOST) and not name.startswith("profiler"):
             self.numbers[part] += 1
@@ -163,10 +165,12 @@ class Counted(TorchDispatchMode):
     def _within(self, call: Callable[..., Any], label: str) -> Callable[..., Any]:
         def labeled(*arguments: Any, **options: Any) -> Any:
             self.stack.append(label)
+            self._note()
             try:
                 return call(*arguments, **options)
             finally:
                 self.stack.pop()
+                self._note()
 
         return labeled
 

@@ -75,7 +75,9 @@ def test_our_photometric_kernels(kind: torch.dtype) -> None:
     twin = image.detach().clone().requires_grad_()
     loss, l1, similarity = definition.photometric_loss(twin, target, 0.2)
     loss.backward()
-    torch.testing.assert_close(ours.detach(), torch.stack([l1, similarity]).detach(), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        ours.detach()[:2], torch.stack([l1, similarity]).detach(), rtol=1e-5, atol=1e-5
+    )
     assert image.grad is not None and twin.grad is not None
     torch.testing.assert_close(image.grad, twin.grad, rtol=1e-3, atol=1e-3 * float(twin.grad.abs().max()))
     assert torch.equal(ssim_cuda.photometric(image, target)[0], ours)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cuda_close import by_each
 
 from gspc.errors import BackendError
 from gspc.format.grid import GridPlane, GridSpec
@@ -23,6 +24,7 @@ from gspc.ops import cuda
 from gspc.ops import grid as grid_ops
 from gspc.ops import ssim as ssim_ops
 from gspc.ops.grid import cuda as grid_cuda
+from gspc.ops.grid import definition as grid_definition
 from gspc.ops.ssim import cuda as ssim_cuda
 from gspc.ops.ssim import definition
 
@@ -215,6 +217,39 @@ def test_grid_equals_the_cpu(on_host, count: int) -> None:
     assert torch.equal(table.grad == 0, twin.grad == 0)
 
 
+@pytest.mark.parametrize(("visible", "sampled"), [(400, 90), (0, 3), (5, 0)])
+def test_rows_of_the_grid_and_its_signs(
+    on_host, monkeypatch: pytest.MonkeyPatch, visible: int, sampled: int
+) -> None:
+    """All that a step reads of a grid, whose gradients come together."""
+    positions, table = grid_inputs(700)
+    generator = torch.Generator().manual_seed(5)
+    index = torch.randperm(700, generator=generator)[:visible].sort().values
+    also = torch.randint(700, (sampled,), generator=generator)
+
+    def run(given: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return grid_ops.grid_rows(positions, given, SPEC, index, also)
+
+    def exact(given: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return grid_definition.grid_rows(positions, given, SPEC, index, also)
+
+    given = table.detach().nan_to_num()
+    ours = by_each(monkeypatch, [given], run, exact)
+    assert torch.equal(ours[0], grid_ops.grid_context(positions[index], given, SPEC))
+
+
+def test_a_share_without_rows(on_host) -> None:
+    """The gradient of the signs alone, as far as embeddings are not beyond 1."""
+    positions, table = grid_inputs(9)
+    none = torch.zeros(0, dtype=torch.int64)
+    *_, share = grid_cuda.grid_rows(positions, table, SPEC, none, none)
+    share.backward()
+    inside = table.detach().abs() <= 1
+    assert float(share.detach()) == pytest.approx(float((table >= 0).double().mean()), rel=1e-6)
+    assert torch.equal(table.grad != 0, inside)
+    assert float(table.grad[10].abs().max()) == pytest.approx(0.5 / table.numel(), rel=1e-6)
+
+
 def test_grid_gradient_does_not_depend_on_order(on_host) -> None:
     positions, table = grid_inputs(400)
     grad = torch.randn(400, 20, generator=torch.Generator().manual_seed(2)) * 1e-7
@@ -253,12 +288,13 @@ def test_grid_gradient_that_is_not_finite_shows(on_host, bad: float) -> None:
 
 def test_the_library_checks_sizes(host_library) -> None:
     good = [0, 0, 0, 1, 1, 1, 0, 5, 10]
-    for index, value in ((3, 0), (0, 1 << 23), (6, 4), (7, 0), (7, 2048), (8, 0), (8, 23)):
+    for planes, index, value in (
+        *((1, *bad) for bad in ((3, 0), (0, 1 << 23), (6, 4), (7, 0), (7, 2048), (8, 0), (8, 23))),
+        (65, 0, 0),
+    ):
         shape = np.array(good, np.int32)
         shape[index] = value
-        assert host_library.gspc_grid_forward(shape.ctypes.data, 1, None, None, 1, None, 0) == 1
-    assert (
-        host_library.gspc_grid_forward(np.array(good, np.int32).ctypes.data, 65, None, None, 1, None, 0) == 1
-    )
+        call = grid_cuda._Call(shape=shape.ctypes.data, planes=planes, count=1)
+        assert host_library.gspc_grid_forward(ctypes.byref(call), 0) == 1
     flat = ssim_cuda._Call(height=0, width=5, target_bytes=4)
     assert host_library.gspc_photometric_forward(ctypes.byref(flat), 0) == 1

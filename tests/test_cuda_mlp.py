@@ -4,14 +4,15 @@ values and gradients to 1e-5 of their size."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 import torch
-from cuda_close import by_each
+from cuda_close import by_each, close, derived, near_a_grid
 from torch import Tensor
 
 from gspc.ops import mlp, place
-from gspc.ops.mlp import LevelFactors, TwoLayerWeights
+from gspc.ops.mlp import LevelFactors, Rounding, TwoLayerWeights
 
 
 def leaves(*shapes: tuple[int, ...], seed: int = 0) -> list[Tensor]:
@@ -56,6 +57,34 @@ def test_networks_of_rows_of_their_own(on_host: None, monkeypatch: pytest.Monkey
         return mlp.two_layers_each(inputs, nets)
 
     by_each(monkeypatch, tensors, run)
+
+
+@pytest.mark.parametrize("kind", ["networks", "pool", "heads"])
+def test_simulated_integers(on_host: None, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """Weights and hidden units on the grids of the stream, some units saturated, a row whose bias alone sets
+    its scale; the last network has a gain."""
+    most = 70 if kind == "heads" else 16
+    x = torch.randint(-512, 513, (300, 30), generator=torch.Generator().manual_seed(1)) / 512
+    shapes = ((17, 30), (3, 17), (70, 30), (66, 70))
+    layers = [(near_a_grid(*shape, most), torch.arange(shape[0]) / 32 - 0.5) for shape in shapes]
+    gain = [torch.zeros(3), torch.zeros(3), torch.arange(70)[:, None] / 128, torch.ones(70)]
+    tensors = [x, *(part for layer in layers for part in layer), *gain]
+    tensors[4][2] = 3000.0
+    rounding = Rounding(None if kind == "heads" else torch.tensor(512.0), 64 if kind == "pool" else None)
+
+    def run(rounding: Rounding | None, x: Tensor, *given: Tensor) -> Sequence[Tensor]:
+        last = LevelFactors(given[8], given[9], torch.ones(3), given[10], given[11], 2)
+        gain = None if kind == "heads" else last
+        first = TwoLayerWeights(*given[:4], None, rounding)
+        return mlp.two_layers(x, [first, TwoLayerWeights(*given[4:8], gain, rounding)])
+
+    found = []
+    for where in ("cuda", "torch"):
+        monkeypatch.setattr(place, "of", lambda tensor, where=where: where)
+        found.append(derived(tensors, torch.float32, partial(run, rounding)))
+    close(*found)
+    unrounded = run(None, *tensors)[1]
+    assert float((found[0][1] - unrounded).abs().max()) > 1e-2
 
 
 def test_rows_of_an_index(on_host: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,12 +6,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import cuda_close
 import pytest
 import torch
 from test_rate import BASE, appearance, derived, gaussian_trits, outputs_of, tensors_of, weights_of
 from torch import Tensor
 
-from gspc.ops.rate import BY_CPU, BY_CUDA, AttributeRows, cuda, definition
+from gspc.ops import place, rate
+from gspc.ops.rate import (
+    BY_CPU,
+    BY_CUDA,
+    Appearing,
+    AttributeRows,
+    GaussianTrits,
+    ThreeWay,
+    definition,
+    structures,
+)
 
 CLOSE = 1e-5
 
@@ -63,6 +74,52 @@ def test_three_way(on_host: None) -> None:
     compare(three_way, [outputs], weights_of(270, 5))
 
 
+def by_all(monkeypatch: pytest.MonkeyPatch, given: list[Tensor], run: Callable[..., list[Tensor]]) -> None:
+    """What the kernels find agrees with what a CPU and the definition find."""
+    found = []
+    for where, dtype in (("cuda", torch.float32), ("cpu", torch.float32), ("torch", torch.float64)):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, "of", lambda tensor, where=where: where)
+            found.append(cuda_close.derived(given, dtype, run))
+    agree(*found)
+
+
+def test_all_of_a_level(on_host: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three attributes with their trits in one go; all that their bits depend on gets its gradient."""
+    n = 270
+    features = [*tensors_of(n, 7), *outputs_of(n, (2, 3))]
+    trits = torch.randint(-1, 2, (n, 7), generator=torch.Generator().manual_seed(1)).float()
+    outputs = torch.randn(n, 14, generator=torch.Generator().manual_seed(2)) * 5
+    given = [*features, outputs, *tensors_of(n, 1), *tensors_of(n, 6), weights_of(n, 1), weights_of(n, 3)]
+
+    def run(*all_of: Tensor) -> list[Tensor]:
+        first, chunks, logits = AttributeRows(*all_of[:4], BASE), all_of[4:6], all_of[6]
+        second, third = AttributeRows(*all_of[7:11], BASE), AttributeRows(*all_of[11:15], BASE)
+        one, of_gaussians = all_of[15:]
+        jobs = [
+            [Appearing(first, 3, one, chunks, 7), ThreeWay(logits, trits.to(logits), one)],
+            [Appearing(second, 3, one, (), 8), GaussianTrits(second, 3, 9, 1, one)],
+            [Appearing(third, 3, of_gaussians, (), 9), GaussianTrits(third, 3, 9, 0, of_gaussians)],
+        ]
+        total, groups = rate.all_bits(jobs)
+        return [total, *groups]
+
+    by_all(monkeypatch, given, run)
+
+
+def test_what_does_not_fit_in_one_call(on_host: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More jobs than there is room for, and bits that are known already."""
+    given = [*tensors_of(30, 4), weights_of(30, 1)]
+
+    def run(*all_of: Tensor) -> list[Tensor]:
+        rows, weights = AttributeRows(*all_of[:4], BASE), all_of[4]
+        appearing = [[Appearing(rows, 3, weights, (), seed)] for seed in range(7)]
+        few = rate.all_bits([[*appearing[0], weights.sum()], appearing[1]])
+        return [rate.all_bits(appearing)[0], few[0], *few[1]]
+
+    by_all(monkeypatch, given, run)
+
+
 @pytest.mark.parametrize(("finest", "coarser"), [(3, 0), (9, 0), (9, 1)])
 def test_trits(on_host: None, finest: int, coarser: int) -> None:
     rows = AttributeRows(*tensors_of(300, 7), BASE)
@@ -105,6 +162,15 @@ def test_they_repeat(on_host: None) -> None:
 def test_what_they_refuse(host_library: Any) -> None:
     import ctypes
 
-    for change in ({"groups": 0}, {"groups": 2}, {"chunks": 33}, {"width": 0}):
-        call = cuda._Call(**{"n": 1, "width": 3, "groups": 1, **change})
-        assert host_library.gspc_rate_trits(ctypes.byref(call), 0) == 1
+    for change in ({"groups": 0}, {"groups": 2}, {"width": 0}, {"beside": 1}):
+        rows = structures.Rows(width=change.get("width", 3))
+        own = {"groups": 1, "beside": -1, **{k: v for k, v in change.items() if k != "width"}}
+        call = structures.Call(n=1, jobs=1)
+        call.job[0] = structures.Job(rows=rows, **own)
+        assert host_library.gspc_rate_bits(ctypes.byref(call), 0) == 1
+    for call in (structures.Call(n=1), structures.Call(n=1, jobs=7), structures.Call(n=1, jobs=1, chunks=33)):
+        call.job[0] = structures.Job(rows=structures.Rows(width=1), groups=1, beside=-1)
+        assert host_library.gspc_rate_bits(ctypes.byref(call), 0) == 1
+    chunks = structures.Chunks(n=1, chunks=33, rows=structures.Rows(width=1))
+    assert host_library.gspc_rate_chunk_inputs(ctypes.byref(chunks), 0) == 1
+    assert host_library.gspc_rate_trits(ctypes.byref(structures.Trits(n=1)), 0) == 1

@@ -158,17 +158,6 @@ def test_mean_of_products(as_cuda: None, count: int | None) -> None:
     close([mean.detach(), ours.grad], [wanted.detach(), exact.grad])
 
 
-def test_share_of_signs(on_host: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    values = random(500, 4)
-    values[0] = torch.tensor([1.0, -1.0, 0.0, -0.0])
-    by_each(
-        monkeypatch,
-        [values],
-        lambda given: [rows.positive_share(given)],
-        lambda given: [definition.positive_share(given)],
-    )
-
-
 def test_what_is_refused(host_library: Any) -> None:
     for change in ({"attributes": 5}, {"n": 1 << 30}, {"count": 2}):
         call = structures.Rows(**{"n": 1, "attributes": 1, **change})

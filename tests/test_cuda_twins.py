@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from cuda_close import close, derived
+from cuda_close import close, derived, near_a_grid
 from torch import Tensor
 
+from gspc.format.grid import GridPlane, GridSpec
 from gspc.model.heads import GaussianHeads
-from gspc.ops import cuda, mlp, place, presence, rate, rows, weigh
+from gspc.ops import cuda, grid, mlp, place, presence, rate, rows, weigh
+from gspc.ops.grid import definition as grid_definition
 from gspc.ops.heads import neural_gaussians
 from gspc.ops.optimizer import Adam
 from gspc.ops.rows import definition as rows_definition
@@ -36,6 +38,31 @@ def networks(x: Tensor, *given: Tensor) -> Sequence[Tensor]:
     gain = mlp.LevelFactors(given[8], given[9], torch.ones_like(given[8]), given[10], given[11], 2)
     first, second = mlp.TwoLayerWeights(*given[:4], gain), mlp.TwoLayerWeights(*given[4:8])
     return mlp.two_layers(x, [first, second])
+
+
+def integers(x: Tensor, *given: Tensor) -> Sequence[Tensor]:
+    gain = mlp.LevelFactors(given[4], given[5], torch.ones_like(given[4]), given[6], given[7], 2)
+    rounding = mlp.Rounding(torch.tensor(512.0).to(x), 64)
+    return mlp.two_layers(x, [mlp.TwoLayerWeights(*given[:4], gain, rounding)])
+
+
+def grid_that_learns(table: Tensor) -> Sequence[Tensor]:
+    spec = GridSpec((100, -50, 0), (1000, 2000, 500), (GridPlane(0, 18, 10), GridPlane(2, 130, 9)))
+    positions = torch.arange(3 * N, dtype=torch.int32, device=table.device).view(N, 3)
+    by = grid_definition if table.dtype == torch.float64 else grid
+    return by.grid_rows(positions, table, spec, *chosen(table.device))
+
+
+def lattice(features: Tensor, scales: Tensor, centers: Tensor, center: Tensor) -> list[Tensor]:
+    index, also = chosen(features.device)
+    steps = [torch.full((N,), step).to(features) for step in (0.5, 0.25)]
+    given = list(zip((features, scales), (centers.detach(), center.detach()), steps, strict=True))
+    if features.dtype == torch.float64:
+        pairs = [rows_definition.rounded_rows(v, index, also, c, s, 9, 1) for v, c, s in given]
+    else:
+        values, means, widths = zip(*given, strict=True)
+        pairs = rows.rounded_attributes(values, index, also, means, widths, [(9, 1)] * 2)
+    return [t for pair in pairs for t in pair]
 
 
 def noise(features: Tensor, scales: Tensor, r: Tensor) -> list[Tensor]:
@@ -77,6 +104,16 @@ def appearance(values: Tensor, center: Tensor, octaves: Tensor, r: Tensor, chunk
     return [rate.appearance_bits(of, 3, weights, [chunk], 9)[0]]
 
 
+def level_bits(outputs: Tensor, *given: Tensor) -> list[Tensor]:
+    """Trits by a network; values that appear, and their trits by the same Gaussians."""
+    ones = torch.ones(len(outputs), 1, device=outputs.device, dtype=outputs.dtype)
+    trits = (torch.arange(outputs.shape[1] // 2).to(outputs) % 3 - 1).expand(len(outputs), -1)
+    of = rate.AttributeRows(given[0], given[1], given[2] + 3, given[3], 0.5)
+    values = [rate.Appearing(of, 3, ones, (), 5), rate.GaussianTrits(of, 3, 9, 0, ones)]
+    total, (sums, more) = rate.all_bits([values, [rate.ThreeWay(outputs, trits, ones)]])
+    return [total, sums, more]
+
+
 def loss_of_bits(bits: Tensor, opened: Tensor, share: Tensor) -> Sequence[Tensor]:
     openings = [weigh.Opening([(2.0, 3.0)], 5, opened)]
     return weigh.weighed(weigh.Bits([bits], 4.0, openings, weigh.Signs(share, 99), 7), weigh.Weight(1, 0.5))
@@ -105,6 +142,16 @@ CASES: dict[str, tuple[Callable[..., Any], list[Tensor]]] = {
         networks,
         [random(N, 30), *WEIGHTS, *WEIGHTS, *(random(*s, seed=6) for s in ((3,), (3,), (40, 1), (40,)))],
     ),
+    "simulated integers": (
+        integers,
+        [
+            torch.arange(N * 30).view(N, 30) * 7 % 1025 / 512 - 1,
+            *(near_a_grid(40, 30, 16), torch.arange(40) / 32, near_a_grid(66, 40, 16), torch.arange(66) / 32),
+            *(torch.zeros(3), torch.zeros(3), torch.arange(40)[:, None] / 64, torch.ones(40)),
+        ],
+    ),
+    "grid that learns": (grid_that_learns, [random(1536, 4)]),
+    "lattice": (lattice, [random(N, 6), random(N, 1, seed=1), random(N, 6, seed=2), random(N, 1, seed=3)]),
     "noise": (noise, [random(N, 6), random(N, 1, seed=1), random(400, 2, seed=2)]),
     "masks": (masks, [random(N, 4, 3) * 3 - 3]),
     "heads": (
@@ -112,6 +159,10 @@ CASES: dict[str, tuple[Callable[..., Any], list[Tensor]]] = {
         [random(N, 8), random(N, 1, seed=1) - 2, random(N, 5, 3, seed=2), random(N, 3, seed=3) * 3],
     ),
     "appearance": (appearance, [random(N, 6, seed=i) for i in range(3)] + [random(N, 1), random(N, 9)]),
+    "level bits": (
+        level_bits,
+        [random(N, 10) * 3, *(random(N, 4, seed=i) for i in range(3)), random(N, 1)],
+    ),
     "loss of bits": (loss_of_bits, [torch.tensor(700.0), torch.tensor(30.0), torch.tensor(0.4)]),
     "levels": (levels, [random(N, 4, 3) * 3 - 3]),
     "adam": (adam, [random(N, 3), random(5), random(1)]),

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from gspc.format import units
-from gspc.model import fake_quant
 from gspc.model import quantization as quant
 from gspc.ops import rate, steps
 from gspc.ops.kernels import kernels
+from gspc.ops.mlp import rounding
 from gspc.ops.rate import AttributeRows, appearance_bits, chunk_inputs, definition, three_way_bits, trits
 
 BASE = 0.25
@@ -365,7 +365,7 @@ def test_limits_are_those_of_the_streams_tables():
     assert steps._HIGHEST_R == (units.STEP_COUNT - 1 - units.STEP_CENTER) / units.STEP_RESOLUTION
     ends = quant.clamp_log2_scale_in_steps(torch.tensor([-50.0, 50.0], dtype=torch.float64))
     assert ends.tolist() == [definition._LOWEST_LOG2, pytest.approx(definition._HIGHEST_LOG2)]
-    assert fake_quant.ACTIVATION_LIMIT / fake_quant.INPUT_UNITS == definition._SO_FAR_LIMIT
+    assert rounding.ACTIVATION_LIMIT / rounding.INPUT_UNITS == definition._SO_FAR_LIMIT
     r = torch.linspace(-5, 5, 101, dtype=torch.float64)
     torch.testing.assert_close(BASE * definition.relative_step(r), quant.step(BASE, r))
 

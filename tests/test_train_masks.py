@@ -7,6 +7,7 @@ import torch
 from train_scenes import SMALL, at_level, gradients, noise_scene, rate_of, sampled, trainer
 
 from gspc.model.anchors import AnchorModel
+from gspc.ops.rate import all_bits
 from gspc.scene import SceneData
 from gspc.train.rate.attributes import AttributesTerm
 from gspc.train.rate.terms import POSITION_BITS, MasksTerm, Price
@@ -65,8 +66,7 @@ def test_mean_costs_of_a_level(scene: SceneData) -> None:
     model.masks.data.fill_(1.0)
     term, at = AttributesTerm(model), at_level(model, index, 1, noisy=False)
     whole = term.price(at)
-    parts, *_ = term.offsets.bits(at)
-    of_gaussians = float(sum(parts).detach())
+    of_gaussians = float(all_bits([term.offsets.jobs(at)])[0].detach())
     anchors = (float(whole.bits.detach()) - of_gaussians) / model.anchors
     assert float(whole.cost.anchor) == pytest.approx(anchors, rel=1e-5)
     assert float(whole.cost.gaussian) == pytest.approx(of_gaussians / (10 * model.anchors), rel=1e-5)

@@ -10,6 +10,7 @@ from train_scenes import POOLED, SMALL, at_level, noise_scene, rate_of, rows_of,
 
 from gspc.model.calibrate import calibrate
 from gspc.model.context import TwoLayer
+from gspc.ops.rate import all_bits
 from gspc.scene import SceneData
 from gspc.train.rate import attributes
 from gspc.train.rate.attributes import AttributesTerm
@@ -40,7 +41,9 @@ def test_chunks_see_only_earlier_channels(scene: SceneData, quantized: bool) -> 
         with torch.no_grad():
             rows = replace(rows_of(model, index), features=values)
             at = level_sample(model, rows, model.grid(model.positions[index]), 2, noisy=False)
-            return AttributesTerm(model).features.appearance.bits(at, torch.ones_like(values))[1]
+            return all_bits([[AttributesTerm(model).features.appearance.job(at, torch.ones_like(values))]])[
+                1
+            ][0]
 
     values = model.features[index].detach()
     before = bits(values)

@@ -29,10 +29,10 @@ from gspc.format.tile import tile_in
 from gspc.model.anchors import POOL_UNITS, AnchorModel
 from gspc.model.calibrate import calibrate
 from gspc.model.context import ContextNets, TwoLayer
-from gspc.model.fake_quant import HEAD_WEIGHT_LIMIT, INPUT_UNITS, row_scales
 from gspc.model.heads import BLOCKS, RESIDUAL_OUTPUTS, GaussianHeads, linear
 from gspc.model.masks import first_level
 from gspc.model.storage import TrainedModel, load_model
+from gspc.ops.mlp.rounding import HEAD_WEIGHT_LIMIT, INPUT_UNITS, row_scales
 
 TRIT_ZERO_UNITS, TRIT_SIGN_UNITS, TRIT_CENTER = 4.0, 8.0, 32.0
 TRIT_MEAN_UNITS = 16.0  # per step

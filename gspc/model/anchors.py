@@ -23,12 +23,13 @@ from gspc.format.shape import (
     Trits,
 )
 from gspc.model.context import ContextNets, Prediction, TwoLayer
-from gspc.model.fake_quant import straight_through
 from gspc.model.grid import PLANES, HashGrid
 from gspc.model.heads import GaussianHeads
 from gspc.model.masks import START
 from gspc.model.quantization import ONE_SCALE_STEP, StepBase
+from gspc.ops import place
 from gspc.ops.mlp import two_layers
+from gspc.ops.mlp.rounding import straight_through
 from gspc.ops.rate import AttributeRows
 from gspc.recipe import Recipe
 
@@ -234,9 +235,11 @@ class AnchorModel(nn.Module):
         networks = [net for net in (self.pool, self.context.steps if steps else None) if net is not None]
         if not networks:
             return None, None
-        if self.quantized or self.shape.pool_planes:
+        if self.shape.pool_planes or (self.quantized and place.of(values) != "cuda"):
             context, pool_values = self.split_grid(values if index is None else values.index_select(0, index))
             predicted = None if self.pool is None else self.predicted(pool_values)
             return predicted, self.context.step_parameters(context) if steps else None
-        outputs = list(two_layers(values, [net.weights() for net in networks], index))
+        units = [POOL_UNITS if self.quantized and net is self.pool else None for net in networks]
+        weights = [net.weights(output_units=each) for net, each in zip(networks, units, strict=True)]
+        outputs = list(two_layers(values, weights, index))
         return None if self.pool is None else outputs.pop(0), outputs.pop() if steps else None

@@ -6,8 +6,8 @@ import torch
 
 from gspc.model.anchors import AnchorModel
 from gspc.model.context import TwoLayer
-from gspc.model.fake_quant import ACTIVATION_LIMIT
 from gspc.ops import rate
+from gspc.ops.mlp.rounding import ACTIVATION_LIMIT
 
 SAMPLE = 20_000
 HEADROOM = 1.25  # what lies beyond saturates, which costs less than coarse steps for everything

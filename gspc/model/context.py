@@ -17,8 +17,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gspc.format.shape import StreamShape
-from gspc.model import fake_quant
-from gspc.ops.mlp import Inputs, LevelFactors, TwoLayerWeights, in_one, two_layers, two_layers_each
+from gspc.ops import place
+from gspc.ops.mlp import (
+    Inputs,
+    LevelFactors,
+    Rounding,
+    TwoLayerWeights,
+    two_layers,
+    two_layers_each,
+)
 
 
 class TwoLayer(nn.Module):
@@ -56,26 +63,26 @@ class TwoLayer(nn.Module):
     def hidden(self, x: Tensor) -> Tensor:  # [n, inputs] -> [n, H]
         """Hidden layer before gain and ReLU."""
         weight, bias = self.first.weight, self.first.bias
-        return F.linear(x, fake_quant.quantize_weight(weight, bias) if self.quantized else weight, bias)
+        return F.linear(x, quantize_weight(weight, bias) if self.quantized else weight, bias)
 
     def activate(self, hidden: Tensor, gain: Tensor | None) -> Tensor:  # [n, H], [H] -> [n, H]
         """Gain and ReLU, on the integer grid once calibrated."""
         if gain is not None:
             hidden = hidden * gain
-        return fake_quant.quantize_activation(hidden, self.units) if self.quantized else torch.relu(hidden)
+        return quantize_activation(hidden, self.units) if self.quantized else torch.relu(hidden)
 
     def output(self, active: Tensor, layer: nn.Linear | None = None) -> Tensor:  # [n, H] -> [n, O]
         """Second layer, or another one that reads the same activations."""
         layer = layer or self.second
         weight, bias = layer.weight, layer.bias
-        return F.linear(
-            active, fake_quant.quantize_weight(weight, bias, self.units) if self.quantized else weight, bias
-        )
+        return F.linear(active, quantize_weight(weight, bias, self.units) if self.quantized else weight, bias)
 
-    def weights(self, gain: LevelFactors | None = None) -> TwoLayerWeights:
-        """As plain tensors, with the gain of a level; of a network that is not quantized."""
+    def weights(self, gain: LevelFactors | None = None, output_units: int | None = None) -> TwoLayerWeights:
+        """As plain tensors, with the gain of a level; once calibrated with the rounding, also of outputs to
+        `output_units` integers per 1.0 if asked."""
         first, second = self.first, self.second
-        return TwoLayerWeights(first.weight, first.bias, second.weight, second.bias, gain)
+        rounding = Rounding(self.units, output_units) if self.quantized else None
+        return TwoLayerWeights(first.weight, first.bias, second.weight, second.bias, gain, rounding)
 
     def forward(self, x: Inputs, gain: LevelFactors | None = None) -> Tensor:
         """[n, inputs], maybe in parts, -> [n, outputs]."""
@@ -85,14 +92,8 @@ class TwoLayer(nn.Module):
 def outputs_of(
     networks: Sequence[TwoLayer], inputs: Sequence[Inputs], gains: Sequence[LevelFactors | None]
 ) -> list[Tensor]:
-    """Outputs [n, O] of networks that each read rows of their own, [n, I] or in parts; of networks that are
-    quantized all or none."""
-    if not networks[0].quantized:
-        return list(two_layers_each(inputs, [net.weights(g) for net, g in zip(networks, gains, strict=True)]))
-    return [
-        net.output(net.activate(net.hidden(in_one(x)), None if gain is None else gain.values()))
-        for net, x, gain in zip(networks, inputs, gains, strict=True)
-    ]
+    """Outputs [n, O] of networks that each read rows of their own, [n, I] or in parts."""
+    return list(two_layers_each(inputs, [net.weights(g) for net, g in zip(networks, gains, strict=True)]))
 
 
 class LevelGain(nn.Module):
@@ -208,7 +209,7 @@ class ContextNets(nn.Module):
 
     def predict_level(self, context: Tensor, level: int) -> tuple[Prediction, Tensor]:
         """`predict`, and the scales [n, F + Z] at `level`, in octaves."""
-        if self.trunk.quantized:
+        if self.trunk.quantized and place.of(context) != "cuda":  # hidden units once for both
             prediction, hidden = self.predict(context)
             return prediction, self.scales(hidden, level)
         trunk, gained = self.trunk.weights(), self.trunk.weights(self.trunk_gain.at(level))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gspc.format.grid import GridPlane, GridSpec
-from gspc.ops.grid import grid_context
+from gspc.ops.grid import grid_context, grid_rows
 from gspc.ops.rows import positive_share
 from gspc.ops.weigh import Signs, sign_bits
 
@@ -50,6 +50,11 @@ class HashGrid(nn.Module):
     def forward(self, positions: Tensor) -> Tensor:  # int32 [n, 3] -> [n, C]
         """Context of integer positions, exact in units of 1 / 512."""
         return grid_context(positions, self.embeddings, self.spec)
+
+    def rows(self, positions: Tensor, index: Tensor, also: Tensor) -> tuple[Tensor, Tensor, Signs]:
+        """Contexts [v, C] and [a, C] at some of the positions [N, 3], int64 [v] and [a], and `signs`."""
+        rows, others, share = grid_rows(positions, self.embeddings, self.spec, index, also)
+        return rows, others, Signs(share, self.embeddings.numel())
 
     def signs(self) -> Signs:
         """The coded tables' signs; differentiable through the share of +1 (straight-through)."""

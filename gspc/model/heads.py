@@ -8,10 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from gspc.model import fake_quant
 from gspc.ops import place
 from gspc.ops.heads import HeadNetworks, HeadTensors, Logits
-from gspc.ops.mlp import TwoLayerWeights
+from gspc.ops.mlp import Rounding, TwoLayerWeights
 
 BLOCKS = ("opacity", "color", "cov")
 OUTPUTS_PER_OFFSET = {"opacity": 1, "color": 3, "cov": 7}
@@ -58,7 +57,7 @@ class GaussianHeads(nn.Module):
         """Weights as the fused op takes them, on the grid of the stream if asked."""
 
         def maybe(layer: nn.Linear) -> Tensor:
-            return fake_quant.quantize_weight(layer.weight) if quantized else layer.weight
+            return quantize_weight(layer.weight) if quantized else layer.weight
 
         def pair(layer: nn.Linear) -> tuple[Tensor, Tensor]:
             return maybe(layer), layer.bias
@@ -91,11 +90,8 @@ class GaussianHeads(nn.Module):
 
         def network(first: nn.ModuleDict, second: nn.ModuleDict, name: str) -> TwoLayerWeights:
             one, two = linear(first, name), linear(second, name)
-            w1, w2 = (
-                fake_quant.quantize_weight(layer.weight) if quantized else layer.weight
-                for layer in (one, two)
-            )
-            return TwoLayerWeights(w1, one.bias, w2, two.bias)
+            rounding = Rounding() if quantized else None
+            return TwoLayerWeights(one.weight, one.bias, two.weight, two.bias, rounding=rounding)
 
         opacity, color, cov = (network(self.first, self.second, name) for name in BLOCKS)
         if not self.residual_hidden:

@@ -40,6 +40,8 @@ _SIGNATURES: dict[str, tuple[list[Any], Any]] = {
         f"gspc_{name}": ([POINTER, POINTER], INT)
         for name in (
             "adam",
+            "grid_forward",
+            "grid_backward",
             "heads_view",
             "heads_forward",
             "heads_backward",
@@ -49,12 +51,10 @@ _SIGNATURES: dict[str, tuple[list[Any], Any]] = {
             "presence",
             "photometric_forward",
             "photometric_backward",
-            "rate_appearance",
+            "rate_bits",
             "rate_loss",
             "rate_loss_backward",
             "rate_trits",
-            "rate_three_way",
-            "rate_gaussian_trits",
             "rate_chunk_inputs",
             "rate_chunk_inputs_backward",
             "rows_places",
@@ -66,13 +66,8 @@ _SIGNATURES: dict[str, tuple[list[Any], Any]] = {
             "rows_statistics",
             "rows_product",
             "rows_product_backward",
-            "rows_signs",
-            "rows_signs_backward",
         )
     },
-    "gspc_grid_pack_signs": ([POINTER, COUNT, POINTER, POINTER], INT),
-    "gspc_grid_forward": ([POINTER, INT, POINTER, POINTER, COUNT, POINTER, POINTER], INT),
-    "gspc_grid_backward": ([POINTER, INT, *[POINTER] * 3, COUNT, *[POINTER] * 4], INT),
 }
 
 

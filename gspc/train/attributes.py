@@ -12,8 +12,8 @@ from gspc.format import units
 from gspc.format.shape import Attribute
 from gspc.model import quantization as quant
 from gspc.model.anchors import AnchorModel
-from gspc.ops import place
-from gspc.ops.rows import mask_rows, noisy_attributes, rounded_rows
+from gspc.ops.rows import mask_rows, noisy_attributes, rounded_attributes
+from gspc.ops.weigh import Signs
 from gspc.recipe import Noise
 from gspc.train.chance import seeds
 from gspc.train.rate import AnchorRows
@@ -31,6 +31,7 @@ class Attributes:
     mask: Tensor  # [v, K]
     # How many masks of all anchors are open, a scalar with a gradient; None before masks are learned
     open_masks: Tensor | None
+    signs: Signs | None  # of the grid, where they were counted as it was read
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class AttributeSource:
         self._noise_refinement = NOISE_REFINEMENTS[noise]
         self._grid: tuple[Tensor, Tensor] | None = None  # positions and what the settled grid holds there
         self._lattice: Lattice | None = None
-        self._sampled: tuple[Tensor, Tensor] | None = None  # anchors and what the grid holds there
+        # Anchors, what the grid that learns holds there, and its signs
+        self._sampled: tuple[Tensor, Tensor, Signs] | None = None
 
     def restored(
         self, visible: Tensor, sample: Tensor, iteration: int, level: int
@@ -75,6 +77,7 @@ class AttributeSource:
         coded = phase in (Phase.RATE, Phase.FINISH)
         rounds = self.schedule.rounds(iteration)
         predicted, steps = self._predict(visible, sample, iteration, steps=coded and not rounds)
+        signs = None if self._sampled is None else self._sampled[2]
         open_masks: Tensor | None = None
         if coded:
             plane = min(level, model.masks.shape[2])
@@ -92,7 +95,7 @@ class AttributeSource:
         if not self.schedule.residuals(iteration):
             own = torch.zeros_like(own)
         return (
-            Attributes(predicted, own, log_scales[0], offsets[0], mask, open_masks),
+            Attributes(predicted, own, log_scales[0], offsets[0], mask, open_masks, signs),
             AnchorRows(features[1], log_scales[1], offsets[1], sample_masks),
         )
 
@@ -100,7 +103,7 @@ class AttributeSource:
         self, visible: Tensor, sample: Tensor, iteration: int, *, steps: bool
     ) -> tuple[Tensor | None, Tensor | None]:
         """`AnchorModel.predicted_and_steps` of the anchors `visible`: [v, P] and [v, 3]. What the grid holds
-        at those of `sample` is kept for `grid_rows` where both are read in one go."""
+        at those of `sample` is kept for `grid_rows` while it learns, when both are read in one go."""
         model = self.model
         if not (steps or model.pool):
             return None, None
@@ -110,15 +113,13 @@ class AttributeSource:
         return model.predicted_and_steps(grid, steps=steps)
 
     def _learning_grid(self, visible: Tensor, sample: Tensor) -> Tensor:  # [v], [n] -> [v, C]
-        """What the grid holds at the anchors `visible`. A GPU reads those of `sample` with them, which saves
-        launches; on a CPU one pass for each of the two is as fast."""
-        positions = self.model.positions
-        if place.of(self.model.grid.embeddings) == "cpu" or not len(sample):
-            return self.model.grid(positions.index_select(0, visible))
-        both = self.model.grid(positions.index_select(0, torch.cat([visible, sample])))
-        grid, sampled = both.split([len(visible), len(sample)])
-        self._sampled = sample, sampled
-        return grid
+        """What the grid holds at the anchors `visible`, read with all else that the step needs of it."""
+        grid, positions = self.model.grid, self.model.positions
+        if not len(sample):
+            return grid(positions.index_select(0, visible))
+        rows, sampled, signs = grid.rows(positions, visible, sample)
+        self._sampled = sample, sampled, signs
+        return rows
 
     def _noisy(
         self, visible: Tensor, sample: Tensor, level: int, phase: Phase, parameters: Tensor | None
@@ -138,26 +139,11 @@ class AttributeSource:
 
     def _rounded(self, visible: Tensor, sample: Tensor, level: int) -> list[tuple[Tensor, Tensor]]:
         """Each attribute as `level` restores it, and the rows `sample`."""
-        model, levels = self.model, self.model.shape.levels
-        lattice = self.lattice()
-        return [
-            rounded_rows(
-                values,
-                visible,
-                sample,
-                center,
-                step,
-                a.refinement(levels),
-                a.step_level(levels) - a.step_level(level),
-            )
-            for a, values, center, step in zip(
-                model.shape.attributes,
-                (model.features, model.log_scales, model.offsets),
-                lattice.centers,
-                lattice.steps,
-                strict=True,
-            )
-        ]
+        model, lattice = self.model, self.lattice()
+        attributes, levels = model.shape.attributes, model.shape.levels
+        grids = [(a.refinement(levels), a.step_level(levels) - a.step_level(level)) for a in attributes]
+        values = model.features, model.log_scales, model.offsets
+        return rounded_attributes(values, visible, sample, lattice.centers, lattice.steps, grids)
 
     @torch.no_grad()
     def stored(self, visible: Tensor, level: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -203,7 +189,7 @@ class AttributeSource:
     def grid_rows(self, index: Tensor, iteration: int) -> Tensor:  # int64 [n] -> [n, C]
         """What the grid holds at some anchors. Once its signs are settled it is read once for all of them."""
         if self._sampled is not None and self._sampled[0] is index:
-            (_, found), self._sampled = self._sampled, None
+            (_, found, _), self._sampled = self._sampled, None
             return found
         if not self.schedule.settled(iteration):
             return self.model.grid(self.model.positions.index_select(0, index))

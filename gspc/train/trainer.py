@@ -294,7 +294,7 @@ class Trainer:
         attributes, rows = self.attributes.restored(visible, index, self.iteration, level)
         gaussians = self._gaussians(shot.camera, anchors, attributes)
         picture = self._compare(shot, visible, gaussians)
-        return picture, RateSample(index, rows, attributes.open_masks)
+        return picture, RateSample(index, rows, attributes.open_masks, attributes.signs)
 
     def _gaussians(self, camera: Camera, anchors: Tensor, attributes: Attributes) -> NeuralGaussians:
         """The Gaussians of the visible anchors, which lie at `anchors` [v, 3]."""

@@ -2,40 +2,41 @@
 // with the gains of levels inside. Sums are taken in a fixed order, so that results repeat bit for bit.
 #include "mlp.cuh"
 
-#include "tile.cuh"
+#include "scan.cuh"
 
 namespace gspc {
 namespace {
 
-// A level's drive and its derivative's factor: 0 where the exponent is limited.
-struct Drive {
-  float value, inside;
-};
+// The stream's limits, as gspc/ops/mlp/rounding.py has them.
+constexpr float INPUT_UNITS = 512.0f, NETWORK_WEIGHTS = 16.0f, HEAD_WEIGHTS = 70.0f, WEIGHT_SUM = 7000.0f,
+                BIAS_LIMIT = 16777216.0f - 7200.0f * 2047.0f, SMALLEST_SCALE = 1e-8f;
 
-__device__ inline Drive drive_of(const MlpGain& gain) {
-  const int level = gain.level;
-  const float exponent = gain.slope[level] * gain.rate_weight[level] + gain.shift[level];
-  const float limited = exponent < -4.0f ? -4.0f : exponent > 4.0f ? 4.0f : exponent;
-  return {expf(limited), exponent < -4.0f || exponent > 4.0f ? 0.0f : 1.0f};
-}
+__device__ inline float at_least(float x, float low) { return x < low ? low : x; }
 
-// The multiplier of unit h; `drive` is not read where there is no gain.
-__device__ inline float gain_of(const MlpGain& gain, float drive, uint64_t h) {
-  return gain.weight == nullptr ? 1.0f : 1.0f + (gain.weight[h] * drive + gain.bias[h]);
-}
-
-__device__ inline float drive_or_0(const MlpGain& gain) {
-  return gain.weight == nullptr ? 0.0f : drive_of(gain).value;
-}
-
-// Column c of what a network reads in a row.
-__device__ inline float input(const MlpCall& call, const MlpNetwork& net, uint64_t row, uint64_t c) {
-  const MlpPart& first = net.parts[0];
-  if (c < first.width)
-    return first.x[(call.index == nullptr ? row : static_cast<uint64_t>(call.index[row])) * first.stride + c];
-  c -= first.width;
-  const MlpPart& part = c < net.parts[1].width ? net.parts[1] : net.parts[2];
-  return part.x[row * part.stride + (c < net.parts[1].width ? c : c - net.parts[1].width)];
+// Puts one row (x) of one network's (y) weights on its grid: first the rows of the first layer.
+__global__ void __launch_bounds__(BLOCK) mlp_rounded(MlpCall call) {
+  __shared__ float scratch[BLOCK];
+  const MlpNetwork& net = call.network[blockIdx.y];
+  if (net.rounded1 == nullptr || blockIdx.x >= net.hidden + net.outputs) return;
+  const bool second = blockIdx.x >= net.hidden;
+  const uint64_t row = second ? blockIdx.x - net.hidden : blockIdx.x,
+                 width = second ? net.hidden : net.inputs;
+  const float* from = (second ? net.w2 : net.w1) + row * width;
+  float* to = (second ? net.rounded2 : net.rounded1) + row * width;
+  float largest = 0.0f, sum = 0.0f;
+  for (uint64_t c = threadIdx.x; c < width; c += BLOCK) {
+    largest = at_least(largest, fabsf(from[c]));
+    sum += fabsf(from[c]);
+  }
+  largest = block_largest(scratch, largest);
+  sum = block_sum(scratch, sum);
+  float scale = largest / (net.units == nullptr ? HEAD_WEIGHTS : NETWORK_WEIGHTS);
+  if (net.units != nullptr) {  // coarser where the row's accumulator would overflow
+    const float bias = fabsf((second ? net.b2 : net.b1)[row]) * (second ? net.units[0] : INPUT_UNITS);
+    scale = at_least(at_least(scale, sum / WEIGHT_SUM), bias / BIAS_LIMIT);
+  }
+  scale = at_least(scale, SMALLEST_SCALE);
+  for (uint64_t c = threadIdx.x; c < width; c += BLOCK) to[c] = rintf(from[c] / scale) * scale;
 }
 
 __global__ void __launch_bounds__(BLOCK) mlp_forward(MlpCall call) {
@@ -50,13 +51,13 @@ __global__ void __launch_bounds__(BLOCK) mlp_forward(MlpCall call) {
         stage, sums, net.inputs,
         [&](int m, uint64_t k) { return first + m < call.n ? input(call, net, first + m, k) : 0.0f; },
         [&](uint64_t k, int m) {
-          return base + m < net.hidden ? net.w1[(base + m) * net.inputs + k] : 0.0f;
+          return base + m < net.hidden ? net.taken1[(base + m) * net.inputs + k] : 0.0f;
         });
     each_sum(sums, [&](int row, int column, float sum) {
       const uint64_t h = base + column;
       if (first + row >= call.n || h >= net.hidden) return;
       const float hidden = gain_of(net.gain, drive, h) * (sum + net.b1[h]);
-      net.active[(first + row) * net.hidden + h] = hidden < 0.0f ? 0.0f : hidden;  // NaN stays
+      net.active[(first + row) * net.hidden + h] = kept(net, hidden);
     });
   }
   __syncthreads();  // the block reads what its threads have written
@@ -66,224 +67,19 @@ __global__ void __launch_bounds__(BLOCK) mlp_forward(MlpCall call) {
     add_products<true, true>(
         stage, sums, net.hidden,
         [&](int m, uint64_t k) {
-          return first + m < call.n ? net.active[(first + m) * net.hidden + k] : 0.0f;
+          return first + m < call.n ? activated(net, net.active[(first + m) * net.hidden + k]) : 0.0f;
         },
         [&](uint64_t k, int m) {
-          return base + m < net.outputs ? net.w2[(base + m) * net.hidden + k] : 0.0f;
+          return base + m < net.outputs ? net.taken2[(base + m) * net.hidden + k] : 0.0f;
         });
     each_sum(sums, [&](int row, int column, float sum) {
       const uint64_t o = base + column;
-      if (first + row < call.n && o < net.outputs) net.y[(first + row) * net.outputs + o] = sum + net.b2[o];
+      if (first + row >= call.n || o >= net.outputs) return;
+      const float units = static_cast<float>(net.output_units), y = sum + net.b2[o];
+      net.y[(first + row) * net.outputs + o] = units > 0.0f ? rintf(y * units) / units : y;
     });
   }
 }
-
-// Derivatives by the hidden units of some rows, before gain and relu.
-__device__ inline void hidden_slopes(const MlpCall& call, const MlpNetwork& net, Stage& stage,
-                                     uint64_t first) {
-  const float drive = drive_or_0(net.gain);
-  for (uint64_t base = 0; base < net.hidden; base += TILE) {
-    Sums sums;
-    clear(sums);
-    add_products<true, false>(
-        stage, sums, net.outputs,
-        [&](int m, uint64_t k) {
-          return first + m < call.n ? net.by_y[(first + m) * net.by_y_stride + k] : 0.0f;
-        },
-        [&](uint64_t k, int m) { return base + m < net.hidden ? net.w2[k * net.hidden + base + m] : 0.0f; });
-    each_sum(sums, [&](int row, int column, float sum) {
-      const uint64_t h = base + column, at = (first + row) * net.hidden + h;
-      if (first + row >= call.n || h >= net.hidden) return;
-      net.by_hidden[at] = net.active[at] > 0.0f ? sum * gain_of(net.gain, drive, h) : 0.0f;
-    });
-  }
-}
-
-// Whether the gradient of part p of network g is written by an earlier one, which adds this one's share.
-__device__ inline bool written_before(const MlpCall& call, int g, int p) {
-  const float* by = call.network[g].parts[p].by;
-  for (int i = 0; i <= g; ++i)
-    for (int j = 0; j < (i < g ? MAX_PARTS : p); ++j)
-      if (call.network[i].parts[j].by == by) return true;
-  return false;
-}
-
-// The gradient of part p of network g, for some rows: of all networks that share it.
-__device__ inline void input_slopes(const MlpCall& call, int g, int p, Stage& stage, uint64_t first) {
-  const MlpPart& target = call.network[g].parts[p];
-  for (uint64_t base = 0; base < target.width; base += TILE) {
-    Sums sums;
-    clear(sums);
-    for (int i = g; i < call.networks; ++i) {
-      const MlpNetwork& net = call.network[i];
-      uint64_t column = base;
-      for (int j = 0; j < MAX_PARTS; column += net.parts[j++].width) {
-        if (net.parts[j].by != target.by) continue;
-        add_products<true, false>(
-            stage, sums, net.hidden,
-            [&](int m, uint64_t k) {
-              return first + m < call.n ? net.by_hidden[(first + m) * net.hidden + k] : 0.0f;
-            },
-            [&](uint64_t k, int m) {
-              return base + m < target.width ? net.w1[k * net.inputs + column + m] : 0.0f;
-            });
-      }
-    }
-    each_sum(sums, [&](int row, int column, float sum) {
-      if (first + row < call.n && base + column < target.width)
-        target.by[(first + row) * target.width + base + column] = sum;
-    });
-  }
-}
-
-__global__ void __launch_bounds__(BLOCK) mlp_row_slopes(MlpCall call) {
-  __shared__ Stage stage;
-  const uint64_t first = static_cast<uint64_t>(blockIdx.x) * TILE;
-  for (int g = 0; g < call.networks; ++g) hidden_slopes(call, call.network[g], stage, first);
-  __syncthreads();
-  for (int g = 0; g < call.networks; ++g)
-    for (int p = 0; p < MAX_PARTS; ++p)
-      if (call.network[g].parts[p].by != nullptr && !written_before(call, g, p))
-        input_slopes(call, g, p, stage, first);
-}
-
-// A layer's weight gradients lie in `partial` as [rows, columns + 1], the bias last; those of the first layer
-// before those of the second, network by network.
-struct Layer {
-  uint64_t rows, columns;
-};
-
-__device__ __host__ inline Layer layer_of(const MlpNetwork& net, int number) {
-  return number == 0 ? Layer{net.hidden, net.inputs + 1} : Layer{net.outputs, net.hidden + 1};
-}
-
-__device__ __host__ inline uint64_t floats_of(const MlpNetwork& net) {
-  return net.hidden * (net.inputs + 1) + net.outputs * (net.hidden + 1);
-}
-
-__device__ __host__ inline uint64_t tiles_of(const Layer& layer) {
-  return ((layer.rows + TILE - 1) / TILE) * ((layer.columns + TILE - 1) / TILE);
-}
-
-// One tile of one layer's weight gradients, of one slice of the rows.
-__global__ void __launch_bounds__(BLOCK) mlp_weight_slopes(MlpCall call, uint64_t floats) {
-  __shared__ Stage stage;
-  uint64_t tile = blockIdx.x, at = 0;
-  int g = 0, number = 0;
-  while (tile >= tiles_of(layer_of(call.network[g], number))) {
-    const Layer passed = layer_of(call.network[g], number);
-    tile -= tiles_of(passed);
-    at += passed.rows * passed.columns;
-    g += number;
-    number = 1 - number;
-  }
-  const MlpNetwork& net = call.network[g];
-  const Layer layer = layer_of(net, number);
-  const uint64_t across = (layer.columns + TILE - 1) / TILE;
-  const uint64_t row0 = tile / across * TILE, column0 = tile % across * TILE;
-  const uint64_t begin = call.n * blockIdx.y / call.slices, end = call.n * (blockIdx.y + 1) / call.slices;
-  Sums sums;
-  clear(sums);
-  add_products<false, false>(
-      stage, sums, end - begin,
-      [&](int m, uint64_t k) {
-        const uint64_t row = begin + k, unit = row0 + m;
-        if (unit >= layer.rows) return 0.0f;
-        return number == 0 ? net.by_hidden[row * net.hidden + unit] : net.by_y[row * net.by_y_stride + unit];
-      },
-      [&](uint64_t k, int m) {
-        const uint64_t row = begin + k, c = column0 + m;
-        if (c + 1 >= layer.columns) return c + 1 == layer.columns ? 1.0f : 0.0f;
-        return number == 0 ? input(call, net, row, c) : net.active[row * net.hidden + c];
-      });
-  float* to = call.partial + blockIdx.y * floats + at;
-  each_sum(sums, [&](int row, int column, float sum) {
-    if (row0 + row < layer.rows && column0 + column < layer.columns)
-      to[(row0 + row) * layer.columns + column0 + column] = sum;
-  });
-}
-
-// Adds element `at` of a network's gradients up over the slices.
-__device__ inline float added(const MlpCall& call, uint64_t floats, uint64_t at) {
-  float sum = 0.0f;
-  for (uint64_t slice = 0; slice < call.slices; ++slice) sum += call.partial[slice * floats + at];
-  return sum;
-}
-
-__global__ void __launch_bounds__(BLOCK) mlp_weights_added(MlpCall call, uint64_t floats) {
-  uint64_t at = static_cast<uint64_t>(blockIdx.x) * BLOCK + threadIdx.x;
-  if (at >= floats) return;
-  float sum = added(call, floats, at);
-  int g = 0;
-  uint64_t start = 0;
-  for (; at >= floats_of(call.network[g]); ++g) {
-    at -= floats_of(call.network[g]);
-    start += floats_of(call.network[g]);
-  }
-  const MlpNetwork& net = call.network[g];
-  const uint64_t of_first = net.hidden * (net.inputs + 1);
-  const int number = at < of_first ? 0 : 1;
-  const Layer layer = layer_of(net, number);
-  const uint64_t inside = number == 0 ? at : at - of_first;
-  const uint64_t row = inside / layer.columns, column = inside % layer.columns;
-  float* to = number == 0 ? net.by_w1 : net.by_w2;
-  for (int i = 0; i < g; ++i)
-    if (number == 0 && call.network[i].by_w1 == to) return;
-  start += floats_of(net);
-  for (int i = g + 1; i < call.networks; start += floats_of(call.network[i++]))
-    if (number == 0 && call.network[i].by_w1 == to) sum += added(call, floats, start + at);
-  float* element = column + 1 == layer.columns ? (number == 0 ? net.by_b1 : net.by_b2) + row
-                                               : to + row * (layer.columns - 1) + column;
-  *element = net.adds != 0 ? *element + sum : sum;
-}
-
-// Derivatives by a network's gain. That by unit h's multiplier is the sum over rows of its activation times
-// the derivative by it, over the multiplier; the sum is also that of the second layer's weights times theirs.
-__global__ void __launch_bounds__(BLOCK) mlp_gain_slopes(MlpCall call) {
-  __shared__ float scratch[BLOCK];
-  const MlpNetwork& net = call.network[blockIdx.x];
-  const MlpGain& gain = net.gain;
-  if (gain.weight == nullptr) return;
-  const Drive drive = drive_of(gain);
-  float by_drive = 0.0f;
-  for (uint64_t h = threadIdx.x; h < net.hidden; h += BLOCK) {
-    float sum = 0.0f;
-    for (uint64_t o = 0; o < net.outputs; ++o) {
-      const uint64_t at = o * net.hidden + h;
-      sum += net.w2[at] * net.by_w2[at];
-    }
-    const float multiplier = gain_of(gain, drive.value, h), by = multiplier == 0.0f ? 0.0f : sum / multiplier;
-    gain.by_bias[h] = by;
-    gain.by_weight[h] = by * drive.value;
-    by_drive += by * gain.weight[h];
-  }
-  scratch[threadIdx.x] = by_drive;
-  __syncthreads();
-  for (unsigned half = BLOCK / 2; half > 0; half /= 2) {
-    if (threadIdx.x < half) scratch[threadIdx.x] += scratch[threadIdx.x + half];
-    __syncthreads();
-  }
-  const float by_exponent = scratch[0] * drive.value * drive.inside;
-  for (int level = threadIdx.x; level < gain.levels; level += BLOCK) {
-    const bool here = level == gain.level;
-    gain.by_shift[level] = here ? by_exponent : 0.0f;
-    gain.by_slope[level] = here ? by_exponent * gain.rate_weight[level] : 0.0f;
-  }
-}
-
-bool usable(const MlpCall& call) {
-  if (call.n >= 1u << 30 || call.networks < 1 || call.networks > MAX_NETWORKS) return false;
-  for (int g = 0; g < call.networks; ++g) {
-    const MlpNetwork& net = call.network[g];
-    uint64_t widths = 0;
-    for (const MlpPart& part : net.parts) widths += part.width;
-    if (widths != net.inputs || net.inputs < 1 || net.hidden < 1 || net.outputs < 1) return false;
-    if (net.inputs >= 1u << 16 || net.hidden >= 1u << 16 || net.outputs >= 1u << 16) return false;
-  }
-  return true;
-}
-
-unsigned row_tiles(uint64_t n) { return static_cast<unsigned>((n + TILE - 1) / TILE); }
 
 }  // namespace
 }  // namespace gspc
@@ -293,29 +89,13 @@ GSPC_EXPORT int gspc_mlp_forward(const gspc::MlpCall* given, cudaStream_t stream
   const MlpCall call = *given;
   if (!usable(call)) return static_cast<int>(cudaErrorInvalidValue);
   const dim3 grid(row_tiles(call.n), static_cast<unsigned>(call.networks));
-  if (call.n > 0) GSPC_LAUNCH(mlp_forward, grid, dim3(BLOCK), stream, call);
-  return launch_status();
-}
-
-// Scratch: by_hidden of every network, and `partial` of call.slices times all their weights and biases.
-GSPC_EXPORT int gspc_mlp_backward(const gspc::MlpCall* given, cudaStream_t stream) {
-  using namespace gspc;
-  const MlpCall call = *given;
-  if (!usable(call) || call.slices < 1 || call.slices > 1u << 15)
-    return static_cast<int>(cudaErrorInvalidValue);
-  uint64_t floats = 0, tiles = 0;
-  bool gains = false;
+  uint64_t rows = 0;  // of weights that are rounded, the most of a network
   for (int g = 0; g < call.networks; ++g) {
     const MlpNetwork& net = call.network[g];
-    floats += floats_of(net);
-    tiles += tiles_of(layer_of(net, 0)) + tiles_of(layer_of(net, 1));
-    gains = gains || net.gain.weight != nullptr;
+    if (net.rounded1 != nullptr && net.hidden + net.outputs > rows) rows = net.hidden + net.outputs;
   }
-  if (call.n > 0) GSPC_LAUNCH(mlp_row_slopes, dim3(row_tiles(call.n)), dim3(BLOCK), stream, call);
-  const dim3 grid(static_cast<unsigned>(tiles), static_cast<unsigned>(call.slices));
-  GSPC_LAUNCH(mlp_weight_slopes, grid, dim3(BLOCK), stream, call, floats);
-  GSPC_LAUNCH(mlp_weights_added, dim3(blocks(floats)), dim3(BLOCK), stream, call, floats);
-  if (gains)
-    GSPC_LAUNCH(mlp_gain_slopes, dim3(static_cast<unsigned>(call.networks)), dim3(BLOCK), stream, call);
+  if (rows > 0)
+    GSPC_LAUNCH(mlp_rounded, dim3(static_cast<unsigned>(rows), grid.y), dim3(BLOCK), stream, call);
+  if (call.n > 0) GSPC_LAUNCH(mlp_forward, grid, dim3(BLOCK), stream, call);
   return launch_status();
 }

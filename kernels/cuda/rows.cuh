@@ -72,13 +72,19 @@ struct ProductCall {
   float* by_values;
 };
 
-struct SignCall {
-  uint64_t n;
-  const float* values;  // [n]
-  double* parts;        // scratch of a block each
-  float* share;
-  const float* by_share;
-  float* by_values;
-};
+namespace {
+
+constexpr unsigned MOST_BLOCKS = 1024;  // of sums, whose parts one block adds up
+
+__device__ inline uint64_t thread_number() { return static_cast<uint64_t>(blockIdx.x) * BLOCK + threadIdx.x; }
+
+inline unsigned few_blocks(uint64_t count) {
+  const unsigned all = blocks(count);
+  return all < 1 ? 1 : all < MOST_BLOCKS ? all : MOST_BLOCKS;
+}
+
+constexpr int INVALID = static_cast<int>(cudaErrorInvalidValue);
+
+}  // namespace
 
 }  // namespace gspc

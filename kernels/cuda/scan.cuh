@@ -20,6 +20,20 @@ __device__ inline Value block_sum(Value* scratch, Value value) {
   return sum;
 }
 
+// The largest of all threads' values, likewise.
+__device__ inline float block_largest(float* scratch, float value) {
+  scratch[threadIdx.x] = value;
+  __syncthreads();
+  for (unsigned half = BLOCK / 2; half > 0; half /= 2) {
+    if (threadIdx.x < half && scratch[threadIdx.x + half] > scratch[threadIdx.x])
+      scratch[threadIdx.x] = scratch[threadIdx.x + half];
+    __syncthreads();
+  }
+  const float largest = scratch[0];
+  __syncthreads();
+  return largest;
+}
+
 // The sum of the values of all threads before this one.
 __device__ inline uint32_t block_before(uint32_t* scratch, uint32_t value) {
   scratch[threadIdx.x] = value;

@@ -4,8 +4,8 @@
                                      [--device cpu]
 
 Medians of wall milliseconds, the device waited for; a part is its forward and backward pass. The steps are
-those of bench_step.py, where rates are learned, the heads in float32 and bfloat16. On a CPU, to try the
-script out, our kernels are those of the CPU.
+those of bench_step.py, where rates are learned, the heads in float32 and bfloat16, and of the finish phase.
+On a CPU, to try the script out, our kernels are those of the CPU.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from torch import Tensor
 from gspc.model.anchors import AnchorModel
 from gspc.ops import place
 from gspc.ops.heads import neural_gaussians
-from gspc.ops.rows import mask_rows, noisy_attributes, visible_rows
+from gspc.ops.rows import mask_rows, noisy_attributes, rounded_attributes, visible_rows
 from gspc.ops.ssim import photometric_loss
 from gspc.presets import GSPC
 from gspc.rendering.rasterizer import choose_backend, rasterize
@@ -44,6 +44,7 @@ from gspc.train.rate.terms import MasksTerm, PositionsTerm
 from gspc.train.schedule import Schedule
 from gspc.train.trainer import Trainer
 
+FINISH = 2900  # an iteration of the finish phase, which rounds
 SAMPLE = 0.05  # of the anchors, whose rate a step evaluates
 
 
@@ -127,6 +128,16 @@ def parts_of(scene: SceneData, model: AnchorModel) -> dict[str, Callable[[], obj
     grid = model.grid(model.positions).detach()
     optimizer = make_optimizer(model)
 
+    def grid_that_learns() -> None:
+        rows, others, signs = model.grid.rows(model.positions, every, sample)
+        backward(rows, others, signs.share)
+
+    def lattice() -> None:
+        centers = [torch.zeros(len(t), t[0].numel(), device=device) for t in parameters]
+        steps = [torch.ones(model.anchors, device=device)] * 3
+        found = rounded_attributes(parameters, every, sample, centers, steps, [(9, 1)] * 3)
+        backward(*(t for pair in found for t in pair))
+
     def pool() -> None:
         backward(*(t for t in model.predicted_and_steps(grid, every, steps=True) if t is not None))
 
@@ -156,9 +167,11 @@ def parts_of(scene: SceneData, model: AnchorModel) -> dict[str, Callable[[], obj
 
     return {
         "grid": lambda: backward(model.grid(model.positions)),
+        "grid that learns": grid_that_learns,
         "visible rows": lambda: visible_rows(world, model.log_scales, camera),
         "pool and steps": pool,
         "rows": rows,
+        "rounded rows": lattice,
         "masks": lambda: backward(*mask_rows(model.masks, every, sample, 2)),
         "heads": heads,
         "rate": rates,
@@ -168,17 +181,17 @@ def parts_of(scene: SceneData, model: AnchorModel) -> dict[str, Callable[[], obj
 
 def bench_steps(report: Report, scene: SceneData, anchors: int) -> None:
     size = f"{scene.train[0].camera.width}x{scene.train[0].camera.height}"
-    for kind in ("float32", "bf16"):
+    for kind, at in (("heads in float32", ITERATION), ("heads in bf16", ITERATION), ("finish", FINISH)):
         model = make_model(scene, anchors)
-        model.heads.bf16 = kind == "bf16"
+        model.heads.bf16 = "bf16" in kind
         backend = choose_backend(report.device)
         trainer = Trainer(scene, model, Schedule.of(GSPC, ITERATIONS), backend, GSPC)
 
-        def step(trainer: Trainer = trainer) -> None:
-            trainer.iteration = ITERATION
+        def step(trainer: Trainer = trainer, at: int = at) -> None:
+            trainer.iteration = at
             trainer.step()
 
-        report.both(f"step {scene.name} {size} {anchors} anchors, heads in {kind}", step)
+        report.both(f"step {scene.name} {size} {anchors} anchors, {kind}", step)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gspc.ops.arrays.grid import GridShape
+from gspc.ops.rows.definition import positive_share
 
 _PRIMES = (1, 2654435761, 805459861)
 _AXES = ((0, 1, 2), (0, 1), (0, 2), (1, 2))
@@ -71,3 +72,12 @@ def grid_context(positions: Tensor, embeddings: Tensor, spec: GridShape) -> Tens
         dims, resolution, log2_size = plane
         start += min((resolution + 1) ** len(_AXES[dims]), 1 << log2_size)
     return torch.cat(parts, 1) if parts else embeddings.new_zeros(len(positions), 0)
+
+
+def grid_rows(
+    positions: Tensor, embeddings: Tensor, spec: GridShape, index: Tensor, also: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """See `gspc.ops.grid.grid_rows`: [v] and [a] -> [v, C], [a, C], []."""
+    both = grid_context(positions.index_select(0, torch.cat([index, also])), embeddings, spec)
+    rows, others = both.split([len(index), len(also)])
+    return rows, others, positive_share(embeddings)

@@ -9,9 +9,17 @@ from torch import Tensor
 
 from gspc.ops import place
 from gspc.ops.mlp import cpu, cuda, definition
-from gspc.ops.mlp.types import Inputs, LevelFactors, TwoLayerWeights, in_one, parts_of
+from gspc.ops.mlp.types import Inputs, LevelFactors, Rounding, TwoLayerWeights, in_one, parts_of
 
-__all__ = ["Inputs", "LevelFactors", "TwoLayerWeights", "in_one", "two_layers", "two_layers_each"]
+__all__ = [
+    "Inputs",
+    "LevelFactors",
+    "Rounding",
+    "TwoLayerWeights",
+    "in_one",
+    "two_layers",
+    "two_layers_each",
+]
 
 
 def two_layers(
@@ -22,7 +30,8 @@ def two_layers(
 
     Args:
         x: [N, I], or up to three tensors that lie side by side in such rows.
-        networks: at least one; widths of their own but for I.
+        networks: at least one; widths of their own but for I. With a rounding a network runs in simulated
+            integers.
         index: int64 [n], the rows of x to read, in any order; None means all. x gets no gradient with it.
 
     Returns:
@@ -37,11 +46,20 @@ def two_layers(
     if by == "cuda":
         return cuda.two_layers_each([x] * len(networks), networks, index)
     rows = in_one(x)
+    if any(network.rounding for network in networks):
+        rows = rows if index is None else rows.index_select(0, index)
+        return tuple(_by_definition(rows, network) for network in networks)
     folded = [network.folded() for network in networks]
     if by == "cpu":
         return cpu.two_layers(rows, folded, index)
     rows = rows if index is None else rows.index_select(0, index)
     return tuple(definition.two_layer(rows, *network) for network in folded)
+
+
+def _by_definition(rows: Tensor, network: TwoLayerWeights) -> Tensor:
+    if network.rounding:
+        return definition.rounded_two_layer(rows, network)
+    return definition.two_layer(rows, *network.folded())
 
 
 def two_layers_each(inputs: Sequence[Inputs], networks: Sequence[TwoLayerWeights]) -> tuple[Tensor, ...]:
@@ -77,7 +95,7 @@ def _check_index(parts: tuple[Tensor, ...], index: Tensor) -> None:
 
 
 def _check_network(parts: tuple[Tensor, ...], network: TwoLayerWeights) -> None:
-    w1, b1, w2, b2, gain = network
+    w1, b1, w2, b2, gain, rounding = network
     x = parts[0]
     if any(part.ndim != 2 for part in parts) or w1.ndim != 2 or w2.ndim != 2:
         raise ValueError("mlp: matrices expected for x, w1 and w2")
@@ -90,6 +108,8 @@ def _check_network(parts: tuple[Tensor, ...], network: TwoLayerWeights) -> None:
         levels = (len(gain.slope),)
         shapes = levels, levels, levels, (hidden, 1), (hidden,)
         expected += [("gain", t, shape) for t, shape in zip(gain[:5], shapes, strict=True)]
+    if rounding is not None and rounding.units is not None:
+        expected.append(("units", rounding.units, ()))
     for name, tensor, shape in expected:
         if tuple(tensor.shape) != shape:
             raise ValueError(f"mlp: {name} has shape {tuple(tensor.shape)}, expected {shape}")

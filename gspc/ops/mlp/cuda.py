@@ -1,4 +1,5 @@
-"""Two-layer networks on a CUDA device, many in one launch: torch autograd over `kernels/cuda/mlp.cu`."""
+"""Two-layer networks on a CUDA device, many in one launch: torch autograd over `kernels/cuda/mlp.cu` and
+`mlp_slopes.cu`."""
 
 from __future__ import annotations
 
@@ -14,11 +15,12 @@ from torch.autograd.function import once_differentiable
 
 from gspc.ops import cuda as kernels
 from gspc.ops.cuda import COUNT, INT, POINTER
-from gspc.ops.mlp.types import Inputs, TwoLayerWeights, parts_of
+from gspc.ops.mlp.types import Inputs, Rounding, TwoLayerWeights, parts_of
 
 MAX_NETWORKS, MAX_PARTS = 8, 3
 MOST_SLICES, ROWS_OF_SLICE = 64, 512  # of rows, whose weight gradients are added up in order
 _WEIGHTS = ("w1", "b1", "w2", "b2")
+_ROUNDED = ("rounded1", "rounded2", "taken1", "taken2")
 _FACTORS = ("slope", "shift", "rate_weight", "weight", "bias")
 
 
@@ -34,6 +36,7 @@ class _Gain(ctypes.Structure):
     _fields_ = (
         *((name, POINTER) for name in _FACTORS),
         *((f"by_{name}", POINTER) for name in _FACTORS if name != "rate_weight"),
+        ("sums", POINTER),
         *((name, INT) for name in ("level", "levels")),
     )
 
@@ -45,7 +48,9 @@ class _Network(ctypes.Structure):
         ("parts", _Part * MAX_PARTS),
         ("gain", _Gain),
         *((name, COUNT) for name in ("inputs", "hidden", "outputs")),
-        *((name, POINTER) for name in (*_WEIGHTS, "active", "y", "by_y")),
+        *((name, POINTER) for name in (*_WEIGHTS, "active", "y", *_ROUNDED, "units")),
+        ("output_units", COUNT),
+        ("by_y", POINTER),
         ("by_y_stride", COUNT),
         *((name, POINTER) for name in ("by_hidden", *(f"by_{name}" for name in _WEIGHTS))),
         ("adds", INT),
@@ -72,6 +77,7 @@ class _Plan:
     weights: tuple[tuple[int, ...], ...]  # w1, b1, w2, b2
     factors: tuple[tuple[int, ...], ...]  # of the gain, or none
     levels: tuple[int, ...]  # counted from 0
+    roundings: tuple[Rounding | None, ...]
 
 
 def two_layers_each(
@@ -103,6 +109,7 @@ def _planned(inputs: Sequence[Inputs], networks: Sequence[TwoLayerWeights]) -> t
         weights=tuple(slots(network[:4]) for network in networks),
         factors=tuple(slots(net.gain[:5]) if net.gain else () for net in networks),
         levels=tuple(net.gain.level - 1 if net.gain else 0 for net in networks),
+        roundings=tuple(net.rounding for net in networks),
     )
     return plan, tensors
 
@@ -110,8 +117,8 @@ def _planned(inputs: Sequence[Inputs], networks: Sequence[TwoLayerWeights]) -> t
 def _filled(plan: _Plan, index: Tensor | None, tensors: Sequence[Tensor], n: int) -> _Call:
     """A call about `tensors`, which must outlive it."""
     call = _Call(n=n, networks=len(plan.parts), index=kernels.pointer(index))
-    for net, parts, weights, factors, level in zip(
-        call.network, plan.parts, plan.weights, plan.factors, plan.levels, strict=False
+    for net, parts, weights, factors, level, rounding in zip(
+        call.network, plan.parts, plan.weights, plan.factors, plan.levels, plan.roundings, strict=False
     ):
         for part, slot in zip(net.parts, parts, strict=False):
             x = tensors[slot]
@@ -122,6 +129,8 @@ def _filled(plan: _Plan, index: Tensor | None, tensors: Sequence[Tensor], n: int
         if factors:
             _set(net.gain, _FACTORS, factors, lambda slot: tensors[slot].data_ptr())
             net.gain.level, net.gain.levels = level, len(tensors[factors[0]])
+        if rounding:
+            net.units, net.output_units = kernels.pointer(rounding.units), rounding.output_units or 0
     return call
 
 
@@ -139,12 +148,19 @@ class _Networks(torch.autograd.Function):
         n = len(tensors[plan.parts[0][0]]) if index is None else len(index)
         call = _filled(plan, index, tensors, n)
         nets = call.network[: call.networks]
-        active = tensors[0].new_empty(n * sum(net.hidden for net in nets))
+        rounds = zip(nets, plan.roundings, strict=True)
+        rounded = [net.hidden * (net.inputs + net.outputs) if rounding else 0 for net, rounding in rounds]
+        active = tensors[0].new_empty(n * sum(net.hidden for net in nets) + sum(rounded))
         outputs = tuple(active.new_empty(n, net.outputs) for net in nets)
         at = active.data_ptr()
-        for net, y in zip(nets, outputs, strict=True):
+        for net, y, weights in zip(nets, outputs, rounded, strict=True):
             net.active, net.y = at, y.data_ptr()
+            net.taken1, net.taken2 = net.w1, net.w2
             at += 4 * n * net.hidden
+            if weights:
+                net.rounded1 = net.taken1 = at
+                net.rounded2 = net.taken2 = at + 4 * net.hidden * net.inputs
+            at += 4 * weights
         kernels.run("gspc_mlp_forward", call, active)
         ctx.save_for_backward(index, active, *tensors)
         ctx.plan, ctx.call, ctx.given = plan, call, [t if t.is_leaf else None for t in given]
@@ -159,13 +175,14 @@ class _Networks(torch.autograd.Function):
         adding = _adding(ctx.plan, tensors)
         found, returned = _gradients(ctx.plan, ctx.given, tensors, ctx.needs_input_grad[2:], adding)
         call.slices = min(max(-(-call.n // ROWS_OF_SLICE), 1), MOST_SLICES)
-        floats = sum(_weights_of(net) for net in nets) * call.slices
-        scratch = tensors[0].new_empty(floats + call.n * sum(net.hidden for net in nets))
+        floats, hidden = sum(_weights_of(net) for net in nets) * call.slices, sum(net.hidden for net in nets)
+        scratch = tensors[0].new_empty(floats + (call.n + call.slices) * hidden)
         call.partial = scratch.data_ptr()
         at = call.partial + 4 * floats
         for number, (net, grad) in enumerate(zip(nets, given, strict=True)):
             net.by_y, net.by_y_stride, net.by_hidden = grad.data_ptr(), grad.stride(0), at
-            at += 4 * call.n * net.hidden
+            net.gain.sums = at + 4 * call.n * net.hidden
+            at += 4 * (call.n + call.slices) * net.hidden
             _point_to(net, number, ctx.plan, found, ctx.needs_input_grad[2:])
             net.adds = ctx.plan.weights[number][0] in adding
         kernels.run("gspc_mlp_backward", call, scratch)

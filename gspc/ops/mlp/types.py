@@ -30,6 +30,14 @@ class LevelFactors(NamedTuple):
         return 1.0 + F.linear(drive[None], self.weight, self.bias)
 
 
+class Rounding(NamedTuple):
+    """Simulated integers (`gspc.ops.mlp.rounding`): weights lie on the grids of the stream, and gradients
+    pass straight through."""
+
+    units: Tensor | None = None  # [] integers per 1.0 of hidden activations; None: a head, whose have none
+    output_units: int | None = None  # integers per 1.0 of the outputs; None: they stay as they are
+
+
 class TwoLayerWeights(NamedTuple):
     """relu(g (x W1^T + b1)) W2^T + b2; g = 1 without a gain."""
 
@@ -38,6 +46,7 @@ class TwoLayerWeights(NamedTuple):
     w2: Tensor  # [O, H]
     b2: Tensor  # [O]
     gain: LevelFactors | None = None
+    rounding: Rounding | None = None
 
     def folded(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """[H, I], [H], [O, H] and [O], with the gain in the first layer."""

@@ -7,7 +7,7 @@ the bits by group of values, which have no gradient. n anchors, V values of each
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -16,11 +16,16 @@ from gspc.ops import place
 from gspc.ops.rate import cpu, cuda, definition
 from gspc.ops.rate.autograd import Rates
 from gspc.ops.rate.definition import gaussian_bits, weighted_sum
-from gspc.ops.rate.types import AttributeRows, check
+from gspc.ops.rate.types import Appearing, AttributeRows, GaussianTrits, Job, ThreeWay, check
 from gspc.ops.steps import relative_step
 
 __all__ = [
+    "Appearing",
     "AttributeRows",
+    "GaussianTrits",
+    "Job",
+    "ThreeWay",
+    "all_bits",
     "appearance_bits",
     "chunk_inputs",
     "gaussian_bits",
@@ -60,6 +65,11 @@ def appearance_bits(
     Raises:
         ValueError: shapes that do not fit, dtypes or devices that differ.
     """
+    _check_appearing(rows, weights, chunks)
+    return _kernels(rows.values, chunks).appearance_bits(rows, refinement, weights, chunks, seed)
+
+
+def _check_appearing(rows: AttributeRows, weights: Tensor, chunks: Sequence[Tensor]) -> None:
     _check_weights(weights, rows.values)
     channels = 0
     for number, outputs in enumerate(chunks):
@@ -68,7 +78,6 @@ def appearance_bits(
         channels += own
     if channels > rows.values.shape[1]:
         raise ValueError(f"rate: chunks of {channels} channels, there are {rows.values.shape[1]}")
-    return _kernels(rows.values, chunks).appearance_bits(rows, refinement, weights, chunks, seed)
 
 
 def chunk_inputs(rows: AttributeRows, refinement: int, ends: Sequence[int]) -> tuple[Tensor, ...]:
@@ -128,8 +137,7 @@ def three_way_bits(outputs: Tensor, trits: Tensor, weights: Tensor) -> tuple[Ten
     Returns:
         As `appearance_bits`, which also says what is refused.
     """
-    check("outputs", outputs, (len(trits), 2 * trits.shape[1]), trits)
-    _check_weights(weights, trits)
+    _check_three_way(outputs, trits, weights)
     return _kernels(outputs).three_way_bits(outputs, trits, weights)
 
 
@@ -139,10 +147,59 @@ def gaussian_trit_bits(
     """Bits of trits by the shares that the Gaussians of first appearances have of the three bins (PCGS's
     ablation "trits with a Gaussian"). Gradients flow to octaves, r and weights [n, G]; arguments and results,
     a scalar and [n, G], are those of `appearance_bits` and `trits`."""
+    _check_gaussian_trits(rows, finest, coarser, weights)
+    return _kernels(rows.values).gaussian_trit_bits(rows, refinement, finest, coarser, weights)
+
+
+def all_bits(jobs: Sequence[Sequence[Job | Tensor]]) -> tuple[Tensor, list[Tensor]]:
+    """Bits of several attributes, which a GPU finds in one go.
+
+    Args:
+        jobs: of each attribute those that appear, then what else its bits are made of: jobs, whose fields are
+            the arguments of the functions here, or scalars that are known already.
+
+    Returns:
+        The weighted sum of all of it, a scalar, and the sums of bits [n, G] of each attribute's first job.
+        Gradients and errors as those of the functions.
+    """
+    flat = [job for some in jobs for job in some if not isinstance(job, Tensor)]
+    if place.of(flat[0].weights) == "cuda" and cuda.takes_all(flat):
+        for job in flat:
+            _CHECKS[type(job)](job)
+        total, sums = cuda.all_bits(flat)
+        by_job = {id(job): found for job, found in zip(flat, sums, strict=True)}
+        known = [job for some in jobs for job in some if isinstance(job, Tensor)]
+        return sum(known, total), [by_job[id(some[0])] for some in jobs]
+    totals, groups = [], []
+    for some in jobs:
+        bits = [job if isinstance(job, Tensor) else _ALONE[type(job)](*job) for job in some]
+        first, *others = (found if isinstance(found, Tensor) else found[0] for found in bits)
+        totals.append(sum(others, first))
+        groups.append(bits[0][1])
+    return sum(totals[1:], totals[0]), groups
+
+
+_ALONE: dict[type, Callable[..., tuple[Tensor, Tensor]]] = {
+    Appearing: appearance_bits,
+    ThreeWay: three_way_bits,
+    GaussianTrits: gaussian_trit_bits,
+}
+_CHECKS: dict[type, Callable[..., None]] = {
+    Appearing: lambda job: _check_appearing(job.rows, job.weights, job.chunks),
+    ThreeWay: lambda job: _check_three_way(*job),
+    GaussianTrits: lambda job: _check_gaussian_trits(job.rows, job.finest, job.coarser, job.weights),
+}
+
+
+def _check_three_way(outputs: Tensor, trits: Tensor, weights: Tensor) -> None:
+    check("outputs", outputs, (len(trits), 2 * trits.shape[1]), trits)
+    _check_weights(weights, trits)
+
+
+def _check_gaussian_trits(rows: AttributeRows, finest: int, coarser: int, weights: Tensor) -> None:
     _check_weights(weights, rows.values)
     if finest % 3 ** (coarser + 1):
         raise ValueError(f"rate: nothing {coarser + 1} levels above a grid of {finest} steps")
-    return _kernels(rows.values).gaussian_trit_bits(rows, refinement, finest, coarser, weights)
 
 
 def _check_weights(weights: Tensor, values: Tensor) -> None:

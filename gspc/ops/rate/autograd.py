@@ -125,11 +125,17 @@ class _Summed(torch.autograd.Function):
         if grad is None:
             return (None,) * (2 + len(slopes))
         needed = ctx.needs_input_grad
-        found = [slope if need else None for slope, need in zip(slopes, needed[2:], strict=True)]
-        given = [slope for slope in found if slope is not None]
-        if given:
-            torch._foreach_mul_(given, grad)
+        found = scaled(slopes, needed[2:], grad)
         return None, grad * sums if needed[1] else None, *found
+
+
+def scaled(slopes: Sequence[Tensor | None], needed: Sequence[bool], factor: Tensor) -> list[Tensor | None]:
+    """Derivatives [...] times a factor [], in place; None where they are not needed or there are none."""
+    found = [slope if need else None for slope, need in zip(slopes, needed, strict=True)]
+    given = [slope for slope in found if slope is not None]
+    if given:
+        torch._foreach_mul_(given, factor)
+    return found
 
 
 class _ChunkInputs(torch.autograd.Function):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -33,6 +35,37 @@ class AttributeRows:
     def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Values, center and octaves [n, V], and r [n, 1]."""
         return self.values, self.center, self.octaves, self.r
+
+
+class Appearing(NamedTuple):
+    """What `appearance_bits` takes, to be computed with others."""
+
+    rows: AttributeRows
+    refinement: int
+    weights: Tensor  # [n, G]
+    chunks: Sequence[Tensor] = ()
+    seed: int | None = None
+
+
+class ThreeWay(NamedTuple):
+    """What `three_way_bits` takes."""
+
+    outputs: Tensor  # [n, 2 V]
+    trits: Tensor  # [n, V]
+    weights: Tensor  # [n, G]
+
+
+class GaussianTrits(NamedTuple):
+    """What `gaussian_trit_bits` takes."""
+
+    rows: AttributeRows
+    refinement: int
+    finest: int
+    coarser: int
+    weights: Tensor  # [n, G]
+
+
+Job = Appearing | ThreeWay | GaussianTrits
 
 
 def check(name: str, tensor: Tensor, shape: tuple[int, ...], like: Tensor) -> None:  # [...]

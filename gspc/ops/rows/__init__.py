@@ -21,6 +21,7 @@ __all__ = [
     "noisy_attributes",
     "noisy_rows",
     "positive_share",
+    "rounded_attributes",
     "rounded_rows",
     "visible_rows",
 ]
@@ -100,6 +101,31 @@ def rounded_rows(
     Raises:
         ValueError: as `noisy_rows`.
     """
+    _check_rounded(values, index, also, center, step, finest, coarser)
+    return _kernels(values).rounded_rows(values, index, also, center, step, finest, coarser)
+
+
+def rounded_attributes(
+    values: Sequence[Tensor],
+    index: Tensor,
+    also: Tensor,
+    centers: Sequence[Tensor],
+    steps: Sequence[Tensor],
+    grids: Sequence[tuple[int, int]],
+) -> list[tuple[Tensor, Tensor]]:
+    """`rounded_rows` of several parameters, which a GPU takes at once: values [N, ...] each, with centers
+    [N, w], steps [N], and finest and coarser of each in `grids`."""
+    given = list(zip(values, centers, steps, grids, strict=True))
+    if place.of(values[0]) != "cuda":
+        return [rounded_rows(tensor, index, also, c, s, *grid) for tensor, c, s, grid in given]
+    for tensor, center, step, grid in given:
+        _check_rounded(tensor, index, also, center, step, *grid)
+    return cuda.rounded_attributes(values, index, also, centers, steps, grids)
+
+
+def _check_rounded(
+    values: Tensor, index: Tensor, also: Tensor, center: Tensor, step: Tensor, finest: int, coarser: int
+) -> None:
     width = values[0].numel() if len(values) else center.shape[1]
     _check_rows(values, index, also)
     for name, tensor, shape in (("center", center, (len(values), width)), ("step", step, (len(values),))):
@@ -109,7 +135,6 @@ def rounded_rows(
             )
     if finest % 3**coarser:
         raise ValueError(f"rows: finest = {finest} is no multiple of 3^{coarser}")
-    return _kernels(values).rounded_rows(values, index, also, center, step, finest, coarser)
 
 
 def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[Tensor, Tensor, Tensor]:

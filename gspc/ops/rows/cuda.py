@@ -1,5 +1,5 @@
-"""Rows on a CUDA device: torch autograd over `kernels/cuda/rows.cu`. Arguments are checked; shapes are those
-of `gspc.ops.rows`."""
+"""Rows on a CUDA device: torch autograd over `kernels/cuda/rows.cu` and `view.cu`. Arguments are checked;
+shapes are those of `gspc.ops.rows`."""
 
 from __future__ import annotations
 
@@ -46,8 +46,20 @@ def rounded_rows(
     values: Tensor, index: Tensor, also: Tensor, center: Tensor, step: Tensor, finest: int, coarser: int
 ) -> tuple[Tensor, Tensor]:
     """See `gspc.ops.rows.rounded_rows`: [N, ...] -> [v, ...], [a, ...]."""
-    out, plain = _Rounded.apply(index, also, center, step, finest, coarser, values)
-    return out, plain
+    return rounded_attributes([values], index, also, [center], [step], [(finest, coarser)])[0]
+
+
+def rounded_attributes(
+    values: Sequence[Tensor],
+    index: Tensor,
+    also: Tensor,
+    centers: Sequence[Tensor],
+    steps: Sequence[Tensor],
+    grids: Sequence[tuple[int, int]],
+) -> list[tuple[Tensor, Tensor]]:
+    """See `gspc.ops.rows.rounded_attributes`: [N, ...], [N, w], [N] -> [v, ...], [a, ...] of each."""
+    found = _Rounded.apply(index, also, list(zip(centers, steps, grids, strict=True)), *values)
+    return list(zip(found[::2], found[1::2], strict=True))
 
 
 def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -103,12 +115,6 @@ def mean_product(values: Tensor, count: Tensor | None, factor: float) -> Tensor:
     """See `gspc.ops.rows.mean_product`: [n, 3], [1] -> []."""
     mean: Tensor = _MeanProduct.apply(values, count, factor)
     return mean
-
-
-def positive_share(values: Tensor) -> Tensor:
-    """See `gspc.ops.rows.positive_share`: [n, w] -> []."""
-    share: Tensor = _PositiveShare.apply(values)
-    return share
 
 
 def _parts(like: Tensor) -> Tensor:
@@ -234,20 +240,19 @@ class _Rounded(torch.autograd.Function):
         ctx: Any,
         index: Tensor,
         also: Tensor,
-        center: Tensor,
-        step: Tensor,
-        finest: int,
-        coarser: int,
-        values: Tensor,
+        lattice: Sequence[tuple[Tensor, Tensor, tuple[int, int]]],
+        *values: Tensor,
     ) -> tuple[Tensor, ...]:
         index, also = index.contiguous(), also.contiguous()
-        call = _call(index, also, len(values))
-        center, step = center.contiguous(), step.contiguous()
-        of = call.attribute[0]
-        of.center, of.step, of.finest, of.coarser = center.data_ptr(), step.data_ptr(), finest, coarser
-        found = _take(call, [values.contiguous()])
+        call = _call(index, also, len(values[0]))
+        kept = []  # what the call points to
+        for of, (center, step, grid) in zip(call.attribute, lattice, strict=False):
+            kept += [center.contiguous(), step.contiguous()]
+            of.center, of.step = (tensor.data_ptr() for tensor in kept[-2:])
+            of.finest, of.coarser = grid
+        found = _take(call, [tensor.contiguous() for tensor in values])
         ctx.save_for_backward(index, also)
-        ctx.values = [values]
+        ctx.values = values
         ctx.set_materialize_grads(False)
         return tuple(found)
 
@@ -255,10 +260,11 @@ class _Rounded(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         index, also = ctx.saved_tensors
-        (values,) = ctx.values
-        call = _call(index, also, len(values))
-        call.attributes, call.attribute[0].width = 1, values.shape[1:].numel()
-        return None, None, None, None, None, None, *_gather(call, ctx.values, grads, index, also)
+        call = _call(index, also, len(ctx.values[0]))
+        call.attributes = len(ctx.values)
+        for of, values in zip(call.attribute, ctx.values, strict=False):
+            of.width = values.shape[1:].numel()
+        return None, None, None, *_gather(call, ctx.values, grads, index, also)
 
 
 class _MaskRows(torch.autograd.Function):
@@ -311,25 +317,3 @@ class _MeanProduct(torch.autograd.Function):
         call.by_mean, call.by_values = grad.data_ptr(), found.data_ptr()
         kernels.run("gspc_rows_product_backward", call, values)
         return found, None, None
-
-
-class _PositiveShare(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, values: Tensor) -> Tensor:
-        values, share, parts = values.contiguous(), values.new_empty(()), _parts(values)
-        call = structures.Signs(
-            n=values.numel(), values=values.data_ptr(), parts=parts.data_ptr(), share=share.data_ptr()
-        )
-        kernels.run("gspc_rows_signs", call, values)
-        ctx.save_for_backward(values)
-        ctx.call = call
-        return share
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        (values,), call = ctx.saved_tensors, ctx.call
-        found = torch.empty_like(values)
-        call.by_share, call.by_values = grad.data_ptr(), found.data_ptr()
-        kernels.run("gspc_rows_signs_backward", call, values)
-        return found

@@ -74,12 +74,3 @@ class Product(ctypes.Structure):
         *(("room", COUNT), ("count", POINTER), ("factor", ctypes.c_double)),
         *((name, POINTER) for name in ("values", "parts", "mean", "by_mean", "by_values")),
     )
-
-
-class Signs(ctypes.Structure):
-    """`SignCall`."""
-
-    _fields_ = (
-        ("n", COUNT),
-        *((name, POINTER) for name in ("values", "parts", "share", "by_share", "by_values")),
-    )

@@ -10,7 +10,6 @@ from torch import Tensor
 from gspc.format.shape import Attribute, TritModel
 from gspc.model import quantization as quant
 from gspc.model.anchors import AnchorModel
-from gspc.ops import place
 from gspc.ops import rate as ops
 from gspc.ops.presence import Presence, means
 from gspc.ops.rate import AttributeRows
@@ -25,13 +24,13 @@ class Appearance:
     def __init__(self, model: AnchorModel, attribute: Attribute) -> None:
         self.model, self.attribute = model, attribute
 
-    def bits(self, at: LevelSample, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Bits [] summed with `weights` [n, G], and the bits of each group of values [n, G]."""
+    def job(self, at: LevelSample, weights: Tensor) -> ops.Appearing:
+        """Bits summed with `weights` [n, G]."""
         rows = at.attributes[self.attribute.name]
         refinement = self.attribute.refinement(at.level)
         seconds = self._second_components(rows, refinement, at.level)
         seed = chance.seed() if at.noisy else None
-        return ops.appearance_bits(rows, refinement, weights, seconds, seed)
+        return ops.Appearing(rows, refinement, weights, seconds, seed)
 
     def _second_components(self, rows: AttributeRows, refinement: int, level: int) -> Sequence[Tensor]:
         """Outputs of the networks that add a second component to the values' Gaussians."""
@@ -55,8 +54,8 @@ class TritBits(Protocol):
 
     def __init__(self, model: AnchorModel, attribute: Attribute) -> None: ...
 
-    def bits(self, at: LevelSample, weights: Tensor) -> Tensor:
-        """Bits [] of the trits from the level before to `at.level`, summed with `weights` [n, G]."""
+    def job(self, at: LevelSample, weights: Tensor) -> ops.Job | Tensor:
+        """Bits of the trits from the level before to `at.level`, summed with `weights` [n, G]."""
 
 
 class GaussianTrits:
@@ -65,13 +64,12 @@ class GaussianTrits:
     def __init__(self, model: AnchorModel, attribute: Attribute) -> None:
         self.model, self.attribute = model, attribute
 
-    def bits(self, at: LevelSample, weights: Tensor) -> Tensor:
-        """See `TritBits`; weights [n, G] -> []."""
+    def job(self, at: LevelSample, weights: Tensor) -> ops.Job:
+        """See `TritBits`; weights [n, G]."""
         refinement = self.attribute.refinement(at.level)
         finest, coarser = _lattice(self.model, self.attribute, at.level)
-        return ops.gaussian_trit_bits(
-            at.attributes[self.attribute.name], refinement, finest, coarser, weights
-        )[0]
+        rows = at.attributes[self.attribute.name]
+        return ops.GaussianTrits(rows, refinement, finest, coarser, weights)
 
 
 class LearnedTrits:
@@ -80,23 +78,23 @@ class LearnedTrits:
     def __init__(self, model: AnchorModel, attribute: Attribute) -> None:
         self.model, self.attribute = model, attribute
 
-    def bits(self, at: LevelSample, weights: Tensor) -> Tensor:
-        """See `TritBits`; weights [n, G] -> []."""
-        return self._bits(*self._outputs_and_trits(at), weights)
+    def job(self, at: LevelSample, weights: Tensor) -> ops.Job | Tensor:
+        """See `TritBits`; weights [n, G]."""
+        return self._job(*self._outputs_and_trits(at), weights)
 
     def _outputs_and_trits(self, at: LevelSample) -> tuple[Tensor, Tensor]:
         finest, coarser = _lattice(self.model, self.attribute, at.level)
         so_far, trits = ops.trits(at.attributes[self.attribute.name], finest, coarser)
         return self.model.context.trit_outputs(at.context, so_far, at.level, self.attribute.name), trits
 
-    def _bits(self, outputs: Tensor, trits: Tensor, weights: Tensor) -> Tensor:
-        return ops.three_way_bits(outputs, trits, weights)[0]
+    def _job(self, outputs: Tensor, trits: Tensor, weights: Tensor) -> ops.Job | Tensor:
+        return ops.ThreeWay(outputs, trits, weights)
 
 
 class UnboundedTrits(LearnedTrits):
     """Trits by a network's Gaussian that knows no bounds (PCGS's ablation of the three-way distribution)."""
 
-    def _bits(self, outputs: Tensor, trits: Tensor, weights: Tensor) -> Tensor:
+    def _job(self, outputs: Tensor, trits: Tensor, weights: Tensor) -> Tensor:
         mean, octaves = outputs.chunk(2, dim=1)
         bits = ops.gaussian_bits(trits - mean, quant.trit_scale(octaves))
         return ops.weighted_sum(bits, weights)[0]
@@ -125,23 +123,24 @@ class AttributeBits:
         refined = attribute.refined and attribute.values > 0
         self.trits = TRITS[attribute.trit_model](model, attribute) if refined else None
 
-    def bits(self, at: LevelSample) -> tuple[list[Tensor], Tensor, Tensor]:
-        """Bits [] of the sample, which add up; and those of the values of an anchor or a Gaussian where they
-        appear, with who is alive, [n, G] both."""
-        where = self._presence(at)
-        total, groups = self.appearance.bits(at, where.appears)
+    def jobs(self, at: LevelSample) -> list[ops.Job | Tensor]:
+        """What the bits [] of the sample are made of, first those of values [n, V] where they appear."""
+        where = self.presence(at)
+        found: list[ops.Job | Tensor] = [self.appearance.job(at, where.appears)]
         if self.trits is not None and self.attribute.refines_at(at.level):
-            return [total, self.trits.bits(at, where.refined)], groups, where.alive
-        return [total], groups, where.alive
+            found.append(self.trits.job(at, where.refined))
+        return found
 
-    def _presence(self, at: LevelSample) -> Presence:
+    def presence(self, at: LevelSample) -> Presence:
+        """Of whom the values are: an anchor or a Gaussian."""
         return at.anchors
 
 
 class OffsetBits(AttributeBits):
     """The same of offsets, which come and go with their Gaussians."""
 
-    def _presence(self, at: LevelSample) -> Presence:
+    def presence(self, at: LevelSample) -> Presence:
+        """See `AttributeBits`."""
         return at.gaussians
 
 
@@ -155,17 +154,8 @@ class AttributesTerm:
 
     def price(self, at: LevelSample) -> Price:
         """See `Term`."""
-        totals, groups, alive = zip(
-            *(of.bits(at) for of in (self.features, self.scaling, self.offsets)), strict=True
-        )
+        attributes = self.features, self.scaling, self.offsets
+        total, groups = ops.all_bits([of.jobs(at) for of in attributes])
+        alive = [of.presence(at).alive for of in attributes]
         per_features, per_scaling, per_gaussian = means(groups, alive).unbind()
-        return Price(_summands(totals), Cost(per_features + per_scaling, per_gaussian))
-
-
-def _summands(totals: Sequence[list[Tensor]]) -> tuple[Tensor, ...]:
-    """Of all attributes. A GPU adds them up with those of the other terms; elsewhere they are one, so that a
-    fit's numbers stay what they were."""
-    if place.of(totals[0][0]) == "cuda":
-        return tuple(bits for total in totals for bits in total)
-    features, scaling, offsets = (sum(others, first) for first, *others in totals)
-    return (features + scaling + offsets,)
+        return Price(total, Cost(per_features + per_scaling, per_gaussian))

@@ -124,7 +124,7 @@ class RateLoss:
         for counted in self._counted(level):
             at = level_sample(self.model, rows, grid, counted, noisy=True)
             prices = [term.price(at) for term in self.terms]
-            sample_bits += [bits for price in prices for bits in price.summands]
+            sample_bits += [price.bits for price in prices]
             open_masks = sample.open_masks if counted == level else None
             costs = [price.cost for price in prices]
             openings.append(self.payment.opening(counted, costs, open_masks, standing.iteration))
@@ -133,7 +133,7 @@ class RateLoss:
                 sample=sample_bits,
                 share=self.model.anchors / len(sample.index),
                 openings=[opening for opening in openings if opening],
-                grid=self._grid_signs(standing.iteration),
+                grid=self._grid_signs(standing.iteration, sample.signs),
                 values=self._values(standing.pruned),
             ),
             self.weights.at(level, standing.picture_loss, self.steering),
@@ -142,9 +142,9 @@ class RateLoss:
             loss = loss + penalty.loss(sample.rows.masks, level)
         return loss, bits
 
-    def _grid_signs(self, iteration: int) -> Signs | None:
+    def _grid_signs(self, iteration: int, counted: Signs | None) -> Signs | None:
         """Those of the grid while it learns; once it is settled its bits do not change and are left out."""
-        return None if self.schedule.settled(iteration) else self.model.grid.signs()
+        return None if self.schedule.settled(iteration) else counted or self.model.grid.signs()
 
     def _values(self, pruned: int) -> int:
         """Values that the bits are divided by. Anchors that masks have removed are counted as if they were

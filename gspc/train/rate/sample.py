@@ -14,6 +14,7 @@ from gspc.model.masks import anchor_mask, gaussian_mask
 from gspc.ops import place
 from gspc.ops.presence import Presence, Tally, presence
 from gspc.ops.rate import AttributeRows
+from gspc.ops.weigh import Signs
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class RateSample:
     # How many masks of all N anchors are open at the iteration's level, a scalar with a gradient; None where
     # it was not counted
     open_masks: Tensor | None = None
+    signs: Signs | None = None  # of the grid, where they were counted as the anchors' rows of it were read
 
 
 @dataclass(frozen=True)

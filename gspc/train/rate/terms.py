@@ -27,14 +27,8 @@ class Cost:
 class Price:
     """What a term takes of a level."""
 
-    summands: tuple[Tensor, ...]  # bits of the sample, scalars with gradients, which add up
+    bits: Tensor  # [] of the sample, with gradients
     cost: Cost  # of more of the same
-
-    @property
-    def bits(self) -> Tensor:
-        """All of them, []."""
-        first, *others = self.summands
-        return sum(others, first)
 
 
 class Term(Protocol):
@@ -50,7 +44,7 @@ class PositionsTerm:
     def price(self, at: LevelSample) -> Price:
         """See `Term`."""
         appearing = at.tally.appearing if at.tally else at.anchors.appears.sum()
-        return Price((POSITION_BITS * appearing,), Cost(POSITION_BITS, 0.0))
+        return Price(POSITION_BITS * appearing, Cost(POSITION_BITS, 0.0))
 
 
 class MasksTerm:
@@ -63,10 +57,10 @@ class MasksTerm:
     def price(self, at: LevelSample) -> Price:
         """See `Term`."""
         if at.tally:
-            return Price((at.tally.mask_bits,), Cost(at.tally.anchor_cost, at.tally.gaussian_cost))
+            return Price(at.tally.mask_bits, Cost(at.tally.anchor_cost, at.tally.gaussian_cost))
         candidates = ((1 - at.gaussians.refined) * at.anchors.alive).sum()
         appearing = at.gaussians.appears.sum() / candidates.clamp_min(1.0)
-        return Price((candidates * binary_entropy(appearing),), self._cost(appearing.detach().double()))
+        return Price(candidates * binary_entropy(appearing), self._cost(appearing.detach().double()))
 
     def _cost(self, appearing: Tensor) -> Cost:  # []
         """Derivatives of n H(k / n) by n, times the symbols of an anchor, and by k."""
