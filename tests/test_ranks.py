@@ -4,7 +4,6 @@ all of them, and the fit goes on."""
 from __future__ import annotations
 
 import json
-import math
 import os
 import signal
 import subprocess
@@ -128,18 +127,21 @@ def test_a_rank_alone_changes_nothing() -> None:
 
 
 def test_steps_of_many_views() -> None:
-    """The root rule: learning rates by the root of the views, betas to their power."""
+    """Learning rates times the views, betas to their power; figures forget as fast as views pass."""
     made = trainer(noise_scene(), SMALL, at=5)
     many = type(made)(
         made.scene, made.model, made.schedule, made.backend, SMALL, ranks=Together(rank=1, count=4)
     )
     for one, other in zip(made.optimizer.param_groups, many.optimizer.param_groups, strict=True):
         assert other["betas"] == pytest.approx([beta**4 for beta in one["betas"]])
+    for iteration, loss in enumerate((1.0, 0.0)):
+        many.gauges.add_picture(iteration, torch.tensor(loss), torch.tensor(loss))
+    assert float(many.gauges.picture_loss) == pytest.approx(0.98**4)
     many.iteration = made.iteration
     for each in (made, many):
         each._set_learning_rates()
     groups = zip(made.optimizer.param_groups, many.optimizer.param_groups, strict=True)
-    assert all(b["lr"] == pytest.approx(math.sqrt(4) * a["lr"]) for a, b in groups)
+    assert all(b["lr"] == pytest.approx(4 * a["lr"]) for a, b in groups)
 
 
 def test_each_rank_has_views_of_its_own() -> None:

@@ -7,7 +7,6 @@ samples and noise from one of each rank's own.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -38,9 +37,10 @@ class Ranks:
 
     @property
     def rate_scale(self) -> float:
-        """Factor on learning rates: the root of how many views a step averages (Malladi et al. 2022;
-        Grendel-GS, section 4)."""
-        return math.sqrt(self.count)
+        """Factor on learning rates: how many views a step averages, so that fewer steps lead as far. The root
+        of it, which theory has for runs that noise limits (Malladi et al. 2022; Grendel-GS, section 4), left
+        runs of some hundred steps behind; see tests/bench/results/ranks-2-busy-cores.md."""
+        return float(self.count)
 
     def start(self, seed: int) -> None:
         """Seeds the generators once the model, which is the same everywhere, is there."""

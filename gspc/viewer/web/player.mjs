@@ -12,7 +12,7 @@ export class Player {
    * @param {{makeWorker: (name: string) => Worker, module: Promise<WebAssembly.Module>, heads: string | null}} tools `heads`:
    *   the way of evaluating heads that was asked for
    * @param {object} listener with eye, onIndex, onProgress, onScene, onShown, onStopped
-   * @param {{desk: Desk, lookers: Lookers, part: number, component: object} | null} home what a tile is given that shares
+   * @param {{desk: Desk, lookers: () => Lookers, part: number, component: object} | null} home what a tile is given that shares
    *   workers with others, and what shows it; null for a scene that is one file
    */
   constructor(engine, tools, listener, home = null) {
@@ -57,7 +57,8 @@ export class Player {
     this.lookers?.close();
     this.lookers = null; // of its own
     this.way = way;
-    const lookers = () => this.home?.lookers ?? (this.lookers = new Lookers(this.tools.makeWorker, compiled));
+    const own = () => { this.lookers = new Lookers(this.tools.makeWorker, compiled); return this.lookers; };
+    const lookers = this.home?.lookers ?? own;
     this.looks = makeLooks(way, this.engine, lookers, this.home?.part ?? null);
     this.looks.onLooked = () => this.giveWay();
   }

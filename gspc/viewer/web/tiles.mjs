@@ -39,6 +39,8 @@ export class Tiles {
   /** @param {{index: string}} source the address of the index */
   async open({ index }, want = Infinity) {
     this.want = want;
+    this.address = index;
+    this.working = true;
     const compiling = this.tools.module;
     try {
       const content = await this.fetched(index, {}, (response) => response.json());
@@ -48,17 +50,22 @@ export class Tiles {
       this.stop({ kind: error.kind ?? 'file', message: error.message });
       return;
     }
-    const compiled = await compiling;
+    this.compiled = await compiling;
     if (this.closed) return;
     this.ends = endsOf(this.index);
     this.tiles = this.index.tiles.map((tile) => ({ ...tile, level: 0, player: null, place: HERE, failed: false }));
     const count = Math.min(MOST_DESKS, this.tiles.length, Math.max(1, (navigator.hardwareConcurrency || 1) - 1));
     this.desks = Array.from({ length: count }, () => new Desk(this.tools.makeWorker));
-    this.lookers = new Lookers(this.tools.makeWorker, compiled);
     const { cameras, background } = this.index;
     this.listener.onIndex({ ends: this.ends });
     this.listener.onScene({ cameras, background, metadata: '', box: boxOf(this.index) });
     this.step();
+  }
+
+  /** Workers that evaluate heads, where that takes any. */
+  get lookers() {
+    this.looking ??= new Lookers(this.tools.makeWorker, this.compiled);
+    return this.looking;
   }
 
   /** What a server answers. Throws PcgsError. */
@@ -119,7 +126,7 @@ export class Tiles {
     if (this.closed) return;
     const entity = this.engine.added();
     tile.entity = entity;
-    const home = { desk: this.desks[number % this.desks.length], lookers: this.lookers, part: number, component: entity.gsplat };
+    const home = { desk: this.desks[number % this.desks.length], lookers: () => this.lookers, part: number, component: entity.gsplat };
     tile.player = new Player(this.engine, this.tools, this.ear(number), home);
     await tile.player.open({ url: tile.url, cuts }, level);
   }
@@ -248,14 +255,15 @@ export class Tiles {
   resume() {
     this.paused = false;
     this.stopped = null;
-    this.step();
+    if (this.index) this.step();
+    else this.open({ index: this.address }, this.want);
   }
 
   get bytes() {
-    const all = this.shown.map(({ player }) => player.bytes);
+    const all = this.shown.map(({ player }) => ({ ...player.bytes, alone: player.way !== 'wasm' }));
     return {
       decoder: Math.max(0, ...all.map(({ decoder }) => decoder)),
-      looks: all.reduce((sum, { looks }) => sum + looks, 0),
+      looks: all.reduce((sum, { looks, alone }) => sum + (alone ? looks : 0), this.looking?.bytes ?? 0),
       textures: all.reduce((sum, { textures }) => sum + textures, 0),
     };
   }
@@ -264,6 +272,6 @@ export class Tiles {
     this.closed = true;
     this.tiles.forEach((tile) => tile.player !== null && this.drop(tile));
     this.desks.forEach((desk) => desk.close());
-    this.lookers?.close();
+    this.looking?.close();
   }
 }
