@@ -1,4 +1,5 @@
-"""A stream with its symbols coded by another coder: everything else keeps its bytes.
+"""A stream with its symbols coded by another coder: everything else keeps its bytes, but for parity, which
+covers them.
 
 The core decodes lanes only. Streams of the torchac extra are made from lane streams and turned back into
 them, so that one core decodes, checks and measures both.
@@ -13,6 +14,7 @@ from gspc import _codec
 from gspc.codec import torchac as extra
 from gspc.errors import BitstreamError
 from gspc.format import limits
+from gspc.format.parity import refreshed
 from gspc.format.shape import CODERS, Coder
 
 CODER_AT = 12  # byte of HEAD
@@ -55,6 +57,8 @@ def recode(
         return data
     require("torchac")  # one side of it is torchac's
     try:
-        return bytes(_codec.transcode_stream(bytes(data), CODERS.index(coder), upto or 0, max_memory, extra))
+        return refreshed(
+            bytes(_codec.transcode_stream(bytes(data), CODERS.index(coder), upto or 0, max_memory, extra))
+        )
     except _codec.StreamError as error:
         raise BitstreamError(str(error)) from None

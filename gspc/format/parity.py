@@ -111,8 +111,10 @@ def without_parity(data: bytes) -> bytes:
 
 
 def refreshed(data: bytes) -> bytes:
-    """A stream of which chunks were left out, with parity that fits it, if it has any."""
-    return with_parity(data) if has_parity(describe(data)) else data
+    """A stream of which chunks were changed or left out, with parity that fits it, if it has any; one that
+    is cut off keeps what it has."""
+    stream = describe(data)
+    return with_parity(data) if has_parity(stream) and not stream.truncated else data
 
 
 def _spans(stream: StreamInfo) -> Iterator[tuple[slice, slice]]:
