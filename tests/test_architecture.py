@@ -15,10 +15,10 @@ PACKAGE = Path(__file__).resolve().parent.parent / "gspc"
 FOR_EVERYONE = ("choices", "errors", "extras", "rotations", "scene")
 
 # room -> the rooms it may import, besides itself and those that everyone may.
-# `codec.export` is the part of the codec that may know the model and how its networks round, `codec.torchac` the one that wraps that
-# package, `pipeline.versions` asks the kernels what they run on. `format` says what a stream is, in plain
-# numbers, for both sides of the codec. `reference` is the readable decoder that tests hold the core against.
-# Training calls the fused loss and heads of ops itself.
+# `codec.export` is the part of the codec that may know the model and how its networks round, `codec.torchac`
+# the one that wraps that package, `pipeline.versions` asks the kernels what they run on. `format` says what a
+# stream is, in plain numbers, for both sides of the codec. `reference` is the readable decoder that tests
+# hold the core against. Training calls the fused loss and heads of ops itself.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "extras": set(),
