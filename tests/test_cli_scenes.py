@@ -226,9 +226,15 @@ def test_compress_says_the_sizes(cli: Cli) -> None:
     calls = []
 
     def compress(
-        source: Any, *, levels: int | None, max_size: int | None, threads: int, coder: str
+        source: Any,
+        *,
+        levels: int | None,
+        max_size: int | None,
+        threads: int,
+        coder: str,
+        parity: bool | None,
     ) -> pipeline.Compressed:
-        calls.append((source.kind, levels, max_size, threads, coder))
+        calls.append((source.kind, levels, max_size, threads, coder, parity))
         return pipeline.Compressed(b"\x89data", 2, (1234, 5678))
 
     cli.monkeypatch.setattr(pipeline, "compress", compress)
@@ -241,10 +247,10 @@ def test_compress_says_the_sizes(cli: Cli) -> None:
     assert cli("compress", "--coder", "torchac", stdin=STREAM).code == 0
     assert cli("compress", "--max-size", "1.5kB", stdin=STREAM).code == 0
     assert calls == [
-        ("model", 2, None, 0, "lanes"),
-        ("pcgs", None, None, 0, "lanes"),
-        ("pcgs", None, None, 0, "torchac"),
-        ("pcgs", None, 1500, 0, "lanes"),
+        ("model", 2, None, 0, "lanes", None),
+        ("pcgs", None, None, 0, "lanes", None),
+        ("pcgs", None, None, 0, "torchac", None),
+        ("pcgs", None, 1500, 0, "lanes", None),
     ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from train_scenes import SMALL, noise_scene, trainer
@@ -9,13 +11,14 @@ from train_scenes import SMALL, noise_scene, trainer
 from gspc.model.masks import first_level
 from gspc.train.densify import prune_worthless
 from gspc.train.guards import FEWEST_ANCHORS
-from gspc.train.schedule import Schedule
+from gspc.train.schedule import WEIGHED_AT, Schedule
 from gspc.train.worth import ANCHOR, GAUSSIAN, gains, prices
 
 
 def test_anchors_are_weighed_when_growth_is_over_and_once_more() -> None:
-    for iterations in (100, 1000, 30_000):
-        schedule = Schedule(iterations)
+    assert not any(Schedule.of(SMALL, 200).weighs(i) for i in range(200))
+    for iterations in (300, 1000, 30_000):
+        schedule = Schedule.of(SMALL, iterations)
         weighed = [i for i in range(iterations) if schedule.weighs(i)]
         assert len(weighed) == 2
         assert not any(schedule.densifies(i) or schedule.rounds(i) for i in weighed)
@@ -58,17 +61,21 @@ def test_who_is_worth_too_little_goes() -> None:
     worth = torch.linspace(0, 4, made.model.anchors)
     left = (worth >= 1.5).nonzero()[:, 0]
     before = made.model.positions
-    statistics = prune_worthless(
-        made.model, made.optimizer, made.statistics, worth * price / price.sum(), 1.5
-    )
+    gains = worth * price / price.sum()
+    statistics = prune_worthless(made.model, made.optimizer, made.statistics, gains, 1.5)
     assert torch.equal(made.model.positions, before[left])
     assert len(statistics.visible) == len(left)
+    prune_worthless(made.model, made.optimizer, statistics, gains[left], 1000.0)
+    assert made.model.anchors == max(
+        FEWEST_ANCHORS, int((price[left].cumsum(0) <= price[left].sum() / 2).sum())
+    )
 
 
 @pytest.mark.parametrize("least", [1e-9, 0.0])
 def test_a_step_of_training_weighs(least: float) -> None:
     """Who has no Gaussians goes, and so does who draws next to nothing."""
     made = trainer(noise_scene(), SMALL.changed(least_worth=least, prune_by_masks=False), 55)
+    made.schedule = replace(made.schedule, weighed_at=WEIGHED_AT)
     with torch.no_grad():
         made.model.masks[3:8] = -9.0
     before = made.model.positions

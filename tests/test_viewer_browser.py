@@ -308,7 +308,7 @@ COUNTED = """(async () => {
   let [frames, looks] = [0, 0];
   gspcViewer.engine.app.on('postrender', () => { frames += 1; });
   const looked = () => { looks += 1; };
-  gspcViewer.player.looks.workers.forEach((worker) => worker.addEventListener('message', looked));
+  gspcViewer.player.lookers.workers.forEach((worker) => worker.addEventListener('message', looked));
   await new Promise((resolve) => { setTimeout(resolve, 700); });
   return { frames, looks };
 })()"""

@@ -226,11 +226,15 @@ def prune_closed(model: AnchorModel, optimizer: torch.optim.Adam, statistics: St
 def prune_worthless(
     model: AnchorModel, optimizer: torch.optim.Adam, statistics: Statistics, gains: Tensor, least: float
 ) -> Statistics:
-    """Removes anchors that are worth less than `least` dB for each e-fold of the bytes of all; `gains` [N] is
-    what the training views lose without each, in dB (`gspc.train.worth`)."""
+    """Removes anchors that are worth less than `least` dB for each e-fold of the bytes of all, but no more
+    than half of these bytes; `gains` [N] is what the training views lose without each, in dB
+    (`gspc.train.worth`)."""
     price = prices(first_level(model.masks))
     worth = gains / price * price.sum()
-    keep = with_floor(worth >= least, worth)
+    order = torch.argsort(worth, descending=True)
+    half = torch.zeros_like(worth, dtype=torch.bool)
+    half[order] = price[order].cumsum(0) <= price.sum() / 2
+    keep = with_floor((worth >= least) | half, worth)
     _prune(model, optimizer, keep)
     return statistics.resized(keep, model)
 

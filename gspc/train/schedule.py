@@ -12,6 +12,10 @@ from gspc.recipe import Downsampling, Recipe
 
 REFERENCE_ITERATIONS = 30_000  # the papers' schedule, from which the shares below are taken
 
+# Shares of a run at which anchors are weighed; in a shorter one than this nothing has a worth yet.
+WEIGHED_AT = (0.55, 0.75)
+FEWEST_WEIGHED = 300
+
 
 class Phase(Enum):
     """Phases of a run (PCGS and method section 6)."""
@@ -65,7 +69,7 @@ class Schedule:
     densify_from: float = 0.05
     densify_until: float = 0.50
     statistics_from: float = 1 / 60
-    weighed_at: tuple[float, ...] = (0.55, 0.75)
+    weighed_at: tuple[float, ...] = ()
     pool_alone: float = 0.0  # until this share residuals are switched off (Predict-GS, two-stage training)
     pooled: bool = False  # whether a pool reads the grid from the start
     random_background: float = 0.0  # until this share random colors are behind transparent photographs
@@ -113,6 +117,7 @@ class Schedule:
         return Schedule(
             iterations,
             views,
+            weighed_at=WEIGHED_AT if iterations >= FEWEST_WEIGHED else (),
             pool_alone=asked.pool_alone if pooled else 0.0,
             pooled=pooled,
             mask_haste=asked.mask_haste,
