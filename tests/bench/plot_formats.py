@@ -16,14 +16,12 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from gspc.pipeline.charts import COLORS, UNITS
 
-# Names as readers know them, and where the label lies beside its point.
+# Names as readers know them, and how far above its point each stands, in points.
 OTHERS = {
-    "ply": "PLY",
-    "glb": "glTF",
-    "compressed.ply": "compressed PLY",
-    "sog": "SOG",
-    "splat": "splat",
-    "spz": "SPZ",
+    "ply": ("PLY", -13),
+    "compressed.ply": ("compressed PLY", -13),
+    "sog": ("SOG", 7),
+    "spz": ("SPZ", -13),
 }
 
 
@@ -43,11 +41,10 @@ def panel(axes: Axes, name: str, rows: list[dict[str, Any]]) -> None:
     )
     for row in rows:
         if row["what"] in OTHERS:
-            axes.plot(row["bytes"], row["psnr"], "D", color=COLORS[2], ms=5)
+            name_of, above = OTHERS[row["what"]]
             where = (row["bytes"], row["psnr"])
-            axes.annotate(
-                OTHERS[row["what"]], where, (0, -13), textcoords="offset points", ha="center", fontsize=8
-            )
+            axes.plot(*where, "D", color=COLORS[2], ms=5)
+            axes.annotate(name_of, where, (0, above), textcoords="offset points", ha="center", fontsize=8)
     axes.set_xscale("log")
     axes.set_title(name)
     axes.margins(x=0.12, y=0.12)
