@@ -9,7 +9,8 @@ import pytest
 import synthetic
 
 from gspc.codec import decode, decode_symbols, encode, truncate_levels
-from gspc.codec.portions import ANCHOR, Gains, cuts, encode_ranked, ranked, selective
+from gspc.codec.portions import cuts, encode_ranked, selective
+from gspc.codec.ranking import ANCHOR, Gains, ranked
 from gspc.format import check, describe
 from gspc.format.scene import QuantizedScene
 from gspc.reference.decode import decode_reference

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gspc.codec import predict, step_table
-from gspc.codec.portions import Gains
+from gspc.codec.ranking import Gains
 from gspc.errors import InputError
 from gspc.format import units
 from gspc.format.scene import (
