@@ -387,15 +387,18 @@ def rows_visible(
     log_scales: Annotated[
         NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)
     ],
+    offsets: Annotated[
+        NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)
+    ],
     pose: Annotated[
         NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)
     ],
-    frustum: Sequence[float],
+    bounds: Sequence[float],
     index: Annotated[NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu")],
     where: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu")],
 ) -> int:
     """
-    Anchors of world [N, 3] and log_scales [N, 1 or 6] that a camera of pose [4, 4] (world to camera) and frustum slopes (left, right, top, bottom, near) may see: the first of index [N] and where [N, 3]. Returns how many.
+    Anchors of world [N, 3], log_scales [N, 1 or 6] and offsets [N, 3 K] whose Gaussians may touch the picture of a camera of pose [4, 4] (world to camera) and bounds (focal lengths, center and size of x and y, gain, blur, near, margin, slack): the first of index [N] and where [N, 3]. Returns how many.
     """
 
 def rows_product(

@@ -112,9 +112,9 @@ def test_what_is_visible(as_cuda: None, count: int, scales: int) -> None:
     pose = np.eye(4)
     pose[:3, 3] = 0.1, -0.2, 0.3
     camera = Camera("a.png", 64, 48, 50.0, 55.0, 30.0, 25.0, pose)
-    world, log_scales = random(count, 3) * 3, random(count, scales, seed=1) - 2
-    index, where = rows.visible_rows(world, log_scales, camera)
-    wanted, positions = definition.visible_rows(world, log_scales, camera)
+    given = random(count, 3) * 3, random(count, scales, seed=1) - 3, random(count, 3, 3, seed=2)
+    index, where = rows.visible_rows(*given, camera)
+    wanted, positions = definition.visible_rows(*given, camera)
     assert torch.equal(index, wanted) and torch.equal(where, positions)
     assert count < 900 or 100 < len(index) < 800
 

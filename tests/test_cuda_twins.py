@@ -197,7 +197,7 @@ def test_on_a_device(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
 def test_what_is_visible_on_a_device() -> None:
     camera = Camera("a.png", 64, 48, 50.0, 55.0, 30.0, 25.0, np.eye(4))
-    world, log_scales = random(90_000, 3) * 3, random(90_000, 1, seed=1) - 2
-    found = rows.visible_rows(world.cuda(), log_scales.cuda(), camera)[0].cpu().tolist()
-    wanted = rows.visible_rows(world, log_scales, camera)[0].tolist()
+    given = random(90_000, 3) * 3, random(90_000, 1, seed=1) - 2, random(90_000, 4, 3, seed=2)
+    found = rows.visible_rows(*(t.cuda() for t in given), camera)[0].cpu().tolist()
+    wanted = rows.visible_rows(*given, camera)[0].tolist()
     assert len(set(found) ^ set(wanted)) < 5 and found == sorted(found)  # some lie on the frustum's sides

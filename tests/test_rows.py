@@ -1,9 +1,12 @@
 """Rows of parameters: values and gradients as in the readable definition, noise that is uniform and
 repeatable, one gradient for two uses, and what is refused."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
+from rendering_scenes import look_at, random_scene
 
 from gspc.model import masks as model_masks
 from gspc.ops.kernels import kernels
@@ -17,6 +20,7 @@ from gspc.ops.rows import (
     rounded_rows,
     visible_rows,
 )
+from gspc.rendering.culling import anchor_bounds, visible_anchors
 from gspc.scene import Camera
 
 N, K, S = 700, 10, 3
@@ -175,7 +179,9 @@ def test_same_bits_for_any_number_of_threads():
         triples = torch.rand(20_000, 3, requires_grad=True)
         mean = mean_product(triples)
         mean.backward()
-        seen = visible_rows(torch.randn(20_000, 3), torch.randn(20_000, 1) - 3, a_view())
+        seen = visible_rows(
+            torch.randn(20_000, 3), torch.randn(20_000, 1) - 3, torch.randn(20_000, 4, 3), a_view()
+        )
         results.append((noisy, values.grad, step.grad, mask, alive, masks.grad, mean, triples.grad, *seen))
     torch.set_num_threads(1)
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
@@ -254,31 +260,71 @@ def test_visible_rows_are_the_reference(isa, anchors, scales):
     rng = torch.Generator().manual_seed(9)
     world = torch.randn(anchors, 3, generator=rng) * 3
     sizes = torch.randn(anchors, scales, generator=rng) - 3
+    offsets = torch.randn(anchors, 5, 3, generator=rng)
     camera = a_view()
-    index, where = visible_rows(world, sizes, camera)
+    index, where = visible_rows(world, sizes, offsets, camera)
     assert index.is_contiguous() and torch.equal(where, world[index])
-    assert torch.equal(index, definition.visible_rows(world, sizes, camera)[0])
-    assert anchors < 100 or anchors / 20 < len(index) < anchors / 2
+    assert torch.equal(index, definition.visible_rows(world, sizes, offsets, camera)[0])
+    assert anchors < 100 or anchors / 20 < len(index) < anchors * 0.6
+
+
+def test_training_sees_what_is_drawn(isa):
+    """The anchors of a view, by another test that finds their bounds first (`gspc.rendering.culling`)."""
+    rng = np.random.default_rng(4)
+    scene = random_scene(2000, seed=4)
+    scene.log_scales[:] -= 2.5
+    alive = dataclasses.replace(scene, gaussian_mask=np.ones_like(scene.gaussian_mask))
+    tensors = [torch.from_numpy(t) for t in (scene.anchors, scene.log_scales, scene.offsets)]
+    shares = []
+    for _ in range(20):
+        position = rng.standard_normal(3) * rng.choice([0.1, 1, 4])
+        camera = look_at(
+            "v", position, rng.standard_normal(3) * 0.1, 40, 30, float(rng.choice([15, 40, 200]))
+        )
+        drawn = visible_anchors(anchor_bounds(alive), camera).nonzero()[0]
+        assert visible_rows(*tensors, camera)[0].tolist() == drawn.tolist()
+        shares.append(len(drawn) / 2000)
+    assert min(shares) < 0.3 and max(shares) > 0.5
 
 
 def test_what_is_in_view():
-    """The margin of each side, by one anchor just inside it and one just outside; and nothing behind."""
+    """Each side of a picture, by one anchor just inside it and one just outside; and what lies behind."""
     camera = Camera("view", 60, 40, 30.0, 40.0, 15.0, 30.0, np.eye(4))  # slopes 0.5, 1.5, 0.75, 0.25
-    size = 0.1
-    reach, z = 5 * size, 2.0
-    edges = [(-0.5 * z - reach, 0), (1.5 * z + reach, 0), (0, -0.75 * z - reach), (0, 0.25 * z + reach)]
+    z, border = 2.0, np.sqrt(2 * np.log(255) * 0.6) + 1  # the blur's standard deviations, and a pixel
+    x, y = z * border / 30, z * border / 40
+    edges = [(-0.5 * z - x, 0), (1.5 * z + x, 0), (0, -0.75 * z - y), (0, 0.25 * z + y)]
     points = [[x * by, y * by, z] for x, y in edges for by in (0.999, 1.001)]
-    world = torch.tensor([*points, [0, 0, 0.011], [0, 0, 0.009], [0, 0, -2.0], [torch.nan, 0, 1.0]])
-    sizes = torch.full((len(world), 1), size).log()
-    assert visible_rows(world, sizes, camera)[0].tolist() == [0, 2, 4, 6, 8]
-    uneven = torch.full((1, 6), size).log()
-    uneven[0, 1], uneven[0, 5] = np.log(2 * size), np.log(3 * size)  # 0.4 and 0.9 away
-    right = torch.tensor([[1.5 * z + 1.29, 0, z]])
-    assert len(visible_rows(right, uneven, camera)[0]) == 1
-    assert len(visible_rows(right + torch.tensor([0.02, 0, 0]), uneven, camera)[0]) == 0
-    for bad in (world.double(), world[:, :2], world[1:]):
+    world = torch.tensor(
+        [*points, [0, 0, 0.011], [0, 0, 0.009], [0, 0, -2.0], [torch.nan, 0, 1.0]], dtype=torch.float32
+    )
+    sizes, still = torch.full((len(world), 6), -20.0), torch.zeros(len(world), 2, 3)
+    assert visible_rows(world, sizes, still, camera)[0].tolist() == [0, 2, 4, 6, 8]
+
+    def seen(place, moved, of_offsets=1.0, sigma=1e-9):
+        logs = torch.tensor([[of_offsets, of_offsets, of_offsets, 1e-9, 1e-9, sigma]]).log()
+        return len(visible_rows(torch.tensor([place]), logs, torch.tensor([moved]), camera)[0])
+
+    behind, nowhere = [0.0, 0.0, -2.0], [0.0, 0.0, 0.0]
+    assert seen(behind, [nowhere, [0.0, 1.5, 1.5]])  # reaches 2.1 in some direction
+    assert not seen(behind, [nowhere, [0.0, 1.0, 1.5]])  # 1.8
+    assert seen(behind, [nowhere, [0.0, 1.0, 1.5]], of_offsets=1.2)
+    beside = [4.0, 0.0, 2.0]
+    assert seen(beside, [nowhere, nowhere], sigma=0.3) and not seen(beside, [nowhere, nowhere], sigma=0.03)
+
+
+def test_visible_rows_of_other_shapes():
+    given = torch.zeros(3, 3), torch.zeros(3, 6), torch.zeros(3, 2, 3)
+    for number, bad in (
+        (0, given[0].double()),
+        (0, given[0][:, :2]),
+        (0, given[0][1:]),
+        (1, given[1][:, :2]),
+    ):
         with pytest.raises(ValueError, match="rows"):
-            visible_rows(bad, sizes, camera)
+            visible_rows(*given[:number], bad, *given[number + 1 :], a_view())
+    for bad in (given[2][:, :0], given[2].double(), given[2][1:], given[2].flatten(1)):
+        with pytest.raises(ValueError, match="rows"):
+            visible_rows(*given[:2], bad, a_view())
 
 
 @pytest.mark.parametrize("rows", [1, 19, 9001])

@@ -118,7 +118,8 @@ def test_one_log_scale_shows_what_six_equal_ones_do(scene: SceneData) -> None:
             sizes = torch.linspace(-4.0, 0.5, made.model.anchors)
             made.model.log_scales.copy_(sizes[:, None].expand_as(made.model.log_scales))
         camera = dataclasses.replace(scene.train[0].camera, fx=60.0, fy=60.0)
-        found.append(visible_rows(made.model.world(), made.model.log_scales.detach(), camera)[0])
+        model = made.model
+        found.append(visible_rows(model.world(), model.log_scales, model.offsets, camera)[0])
     assert torch.equal(*found) and 0 < len(found[0]) < made.model.anchors
 
 

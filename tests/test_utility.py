@@ -111,7 +111,9 @@ def test_an_anchor_is_worth_what_it_changes() -> None:
     for _ in range(150):
         anchors.add(shot, 1 / 150)
     anchors.end()
-    visible, positions = visible_rows(anchors.world, anchors.model.log_scales.detach(), shot.camera)
+    visible, positions = visible_rows(
+        anchors.world, anchors.model.log_scales, anchors.model.offsets, shot.camera
+    )
     values = anchors.trainer.attributes.stored(visible, 1)
     mask = (anchors.first[visible] == 1).float()
 

@@ -2,25 +2,18 @@
 other direction.
 
 A Gaussian's mean and an upper bound of its size do not depend on the view: scale = exp(l[3:6]) * sigmoid(.)
-<= exp(l[3:6]). The bounds follow the rasterizer's own projection (EWA with the clamped tangent, 0.3 px blur),
-not the true perspective outline, so that an anchor is dropped only when the rasterizer would have drawn none
-of its Gaussians.
+<= exp(l[3:6]). So they are found once for all views; `gspc.ops.rows.visible_rows` has both in one.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gspc.ops.conventions import BLUR, MIN_ALPHA, NEAR
+from gspc.ops.footprint import MARGIN, SLACK, Footprint
 from gspc.scene import F32, Camera, DecodedScene
-
-# Standard deviations at which an opaque Gaussian falls below the smallest alpha.
-CUTOFF = math.sqrt(2 * math.log(1 / MIN_ALPHA))
-MARGIN = 1.0  # pixels; covers float32 rounding in bounds and projection
 
 
 @dataclass(frozen=True)
@@ -48,21 +41,20 @@ def anchor_bounds(scene: DecodedScene) -> AnchorBounds:
 def visible_anchors(bounds: AnchorBounds, camera: Camera) -> NDArray[np.bool_]:  # [N]
     """The anchors that may touch the picture; conservative: none that would be drawn is missing."""
     pose = camera.world_to_camera.astype(np.float32)
+    view = Footprint.of(camera)
     with np.errstate(over="ignore", invalid="ignore"):
         x, y, z = pose[:3, :3] @ bounds.anchors.T + pose[:3, 3:]
-        # Rounding of the positions grows with their magnitude.
-        slack = np.float32(1e-5) * (np.abs(x) + np.abs(y) + np.abs(z) + np.abs(pose[:3, 3]).sum())
+        slack = np.float32(SLACK) * (np.abs(x) + np.abs(y) + np.abs(z) + np.abs(pose[:3, 3]).sum())
         reach = bounds.reach + slack
         far = z + reach
-        near = np.maximum(z - reach, np.float32(NEAR))
-        # |J| of the clamped tangent: lim = 1.3 * half field of view, plus the principal point's shift.
-        span_x = max(camera.cx, camera.width - camera.cx) + 0.3 * camera.width
-        span_y = max(camera.cy, camera.height - camera.cy) + 0.3 * camera.height
-        gain = math.hypot(max(camera.fx, camera.fy), span_x, span_y)
-        radius = CUTOFF * np.sqrt((gain * bounds.sigma / near) ** 2 + 2 * BLUR) + MARGIN
-        keep = bounds.alive & (far >= NEAR)
-        axes = ((x, camera.fx, camera.cx, camera.width), (y, camera.fy, camera.cy, camera.height))
-        for value, focal, center, size in axes:
+        near = np.maximum(z - reach, np.float32(view.nearest))
+        radius = np.sqrt((view.gain * bounds.sigma / near) ** 2 + view.blur) + MARGIN
+        keep = bounds.alive & (far >= view.nearest)
+        sides = (
+            (x, view.focal_x, view.center_x, view.width),
+            (y, view.focal_y, view.center_y, view.height),
+        )
+        for value, focal, center, size in sides:
             low, high = value - reach, value + reach
             left = low / np.where(low < 0, near, far)
             right = high / np.where(high > 0, near, far)

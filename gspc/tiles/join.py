@@ -15,7 +15,8 @@ from gspc.errors import BitstreamError, InputError
 from gspc.format import StreamInfo, describe
 from gspc.format.limits import CHUNK_HEADER_BYTES
 from gspc.format.tile import PLAN, Tile, tile_in
-from gspc.rendering.culling import CUTOFF, anchor_bounds
+from gspc.ops.footprint import CUTOFF
+from gspc.rendering.culling import anchor_bounds
 from gspc.scene import F64, Camera, DecodedScene
 from gspc.tiles.index import MAX_TILES, TileEntry, TileIndex, TileLevel, Triple, spread_evenly
 

@@ -8,8 +8,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from gspc.ops.conventions import BLUR
-from gspc.rendering.culling import CUTOFF, MARGIN, AnchorBounds, visible_anchors
+from gspc.ops.footprint import MARGIN, Footprint
+from gspc.rendering.culling import AnchorBounds, visible_anchors
 from gspc.scene import Camera
 
 
@@ -18,15 +18,14 @@ def visible_balls(balls: AnchorBounds, camera: Camera) -> NDArray[np.bool_]:  # 
 
     The test of anchors takes the nearest depth for the size of a Gaussian and, a camera inside the ball,
     never fails. A Gaussian at depth z is off the picture at the right if f x / z + c - r(z) > width, where
-    z r(z) <= CUTOFF (gain sigma + z sqrt(2 BLUR)) + MARGIN z: multiplied by z this is hardest at the farthest
+    z r(z) <= gain sigma + z (sqrt(blur) + MARGIN): multiplied by z this is hardest at the farthest
     depth, which decides for all of the ball.
     """
     x, y, z = camera.world_to_camera[:3, :3] @ (balls.anchors.astype(np.float64) - camera.center).T
     reach = balls.reach.astype(np.float64) * (1 + 1e-5)
-    span_x = max(camera.cx, camera.width - camera.cx) + 0.3 * camera.width
-    span_y = max(camera.cy, camera.height - camera.cy) + 0.3 * camera.height
-    size = CUTOFF * math.hypot(max(camera.fx, camera.fy), span_x, span_y) * balls.sigma
-    border = CUTOFF * math.sqrt(2 * BLUR) + MARGIN
+    view = Footprint.of(camera)
+    size = view.gain * balls.sigma
+    border = math.sqrt(view.blur) + MARGIN
     far = z + reach
     keep = visible_anchors(balls, camera)
     axes = ((x, camera.fx, camera.cx, camera.width), (y, camera.fy, camera.cy, camera.height))

@@ -75,10 +75,10 @@ class Coarse:
             net.calibrate(self.units[name])
 
     def _seen(self, scene: SceneData) -> torch.Tensor:  # bool [N]
-        world, log_scales = self.model.world(), self.model.log_scales.detach()
+        model, world = self.model, self.model.world()
         seen = torch.zeros(len(world), dtype=torch.bool)
         for view in scene.train:
-            seen[visible_rows(world, log_scales, view.camera)[0]] = True
+            seen[visible_rows(world, model.log_scales, model.offsets, view.camera)[0]] = True
         return seen
 
 

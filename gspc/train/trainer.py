@@ -175,7 +175,7 @@ class Trainer:
         views = chosen_views(len(self.scene.train), self.schedule.iterations, weighings)
         for number in views[self.ranks.rank :: self.ranks.count]:
             shot = self.shots.take(number, self.iteration, scale=1.0, random_behind=False)
-            visible, anchors = visible_rows(self._positions(), model.log_scales.detach(), shot.camera)
+            visible, anchors = self._seen_by(shot.camera)
             if not len(visible):
                 continue
             level = model.shape.levels
@@ -285,11 +285,14 @@ class Trainer:
             self._world = positions, self.model.world()
         return self._world[1]
 
+    def _seen_by(self, camera: Camera) -> tuple[Tensor, Tensor]:  # -> [v], [v, 3]
+        """The anchors that may touch a picture, and their positions."""
+        return visible_rows(self._positions(), self.model.log_scales, self.model.offsets, camera)
+
     def _show(self, shot: Shot, level: int, *, sampled: bool) -> tuple[Picture, RateSample]:
         """The scene as `level` shows it to a camera, compared with the photograph; and the sample of the
         iteration's rate, empty unless `sampled`."""
-        model = self.model
-        visible, anchors = visible_rows(self._positions(), model.log_scales, shot.camera)
+        visible, anchors = self._seen_by(shot.camera)
         index = self.rate.sample(visible) if sampled else self._no_rows
         attributes, rows = self.attributes.restored(visible, index, self.iteration, level)
         gaussians = self._gaussians(shot.camera, anchors, attributes)

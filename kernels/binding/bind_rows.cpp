@@ -138,27 +138,39 @@ void bind_rows(nb::module_& m) {
       "values"_a, "amount"_a, exact("out"), "out [n, m] = amount where |values [n, m]| <= 1, else 0.");
   m.def(
       "rows_visible",
-      [](const Matrix& world, const Matrix& log_scales, const Array<const float, 2>& pose,
-         const std::array<float, 5>& frustum, const Array<int64_t, 1>& index, const Array<float, 2>& where) {
+      [](const Matrix& world, const Matrix& log_scales, const Matrix& offsets,
+         const Array<const float, 2>& pose, const std::array<float, 11>& bounds,
+         const Array<int64_t, 1>& index, const Array<float, 2>& where) {
         const size_t n = world.shape(0), scales = log_scales.shape(1);
         require(
             shaped(world, n, 3) && log_scales.shape(0) == n && (scales == 1 || scales == 6) &&
-                pose.shape(0) >= 3 && pose.shape(1) == 4 && index.shape(0) == n && shaped(where, n, 3),
-            "rows: world [N, 3], log scales [N, 1] or [N, 6], pose [4, 4], index [N] and positions [N, 3] "
-            "expected");
-        gspc::RowsView view{{}, {}, frustum[0], frustum[1], frustum[2], frustum[3], frustum[4]};
+                offsets.shape(0) == n && offsets.shape(1) % 3 == 0 && pose.shape(0) >= 3 &&
+                pose.shape(1) == 4 && index.shape(0) == n && shaped(where, n, 3),
+            "rows: world [N, 3], log scales [N, 1] or [N, 6], offsets [N, 3 K], pose [4, 4], index [N] and "
+            "positions [N, 3] expected");
+        gspc::RowsView view{{},
+                            {},
+                            {bounds[0], bounds[1]},
+                            {bounds[2], bounds[3]},
+                            {bounds[4], bounds[5]},
+                            bounds[6],
+                            bounds[7],
+                            bounds[8],
+                            bounds[9],
+                            bounds[10]};
         for (size_t row = 0; row < 3; ++row) {
           for (size_t column = 0; column < 3; ++column) view.rotation[3 * row + column] = pose(row, column);
           view.translation[row] = pose(row, 3);
         }
+        const gspc::RowsAnchors anchors{world.data(), log_scales.data(),   offsets.data(), n,
+                                        scales,       offsets.shape(1) / 3};
         nb::gil_scoped_release release;
-        return gspc::rows_visible(world.data(), log_scales.data(), n, scales, view, index.data(),
-                                  where.data());
+        return gspc::rows_visible(anchors, view, index.data(), where.data());
       },
-      "world"_a, "log_scales"_a, "pose"_a, "frustum"_a, exact("index"), exact("where"),
-      "Anchors of world [N, 3] and log_scales [N, 1 or 6] that a camera of pose [4, 4] (world to camera) and "
-      "frustum slopes (left, right, top, bottom, near) may see: the first of index [N] and where [N, 3]. "
-      "Returns how many.");
+      "world"_a, "log_scales"_a, "offsets"_a, "pose"_a, "bounds"_a, exact("index"), exact("where"),
+      "Anchors of world [N, 3], log_scales [N, 1 or 6] and offsets [N, 3 K] whose Gaussians may touch the "
+      "picture of a camera of pose [4, 4] (world to camera) and bounds (focal lengths, center and size of x "
+      "and y, gain, blur, near, margin, slack): the first of index [N] and where [N, 3]. Returns how many.");
   m.def(
       "rows_product",
       [](const Matrix& values) {

@@ -42,12 +42,14 @@ struct MaskCall {
 };
 
 struct VisibleCall {
-  uint64_t n, scales;  // N, Z
-  const float *world, *log_scales;
+  uint64_t n, scales, offsets;              // N, Z, K
+  const float *world, *log_scales, *moved;  // moved [N, K, 3]
   float pose[12];                           // world to camera, three rows
-  float left, right, top, bottom, nearest;  // the frustum's slopes
-  uint32_t* counts;                         // scratch of a block each
-  uint8_t* seen;                            // [n] scratch
+  // What bounds pictures of Gaussians (gspc/ops/footprint.py), pixels but for the nearest depth and the
+  // slack.
+  float focal[2], center[2], size[2], gain, blur, nearest, margin, slack;
+  uint32_t* counts;  // scratch of a block each
+  uint8_t* seen;     // [n] scratch
   int64_t *total, *index;
   float* where;
 };

@@ -12,16 +12,40 @@ __device__ inline float largest(const float* three) {
   return ab > three[2] ? ab : three[2];
 }
 
+// Whether Gaussians of standard deviation `sigma` may touch the picture that lie within `reach` of `p`, in
+// the camera's coordinates. What is no number is in no view.
+__device__ inline bool may_touch(const VisibleCall& call, const float* p, float reach, float sigma) {
+  const float far = p[2] + reach, near = p[2] - reach > call.nearest ? p[2] - reach : call.nearest;
+  const float size = call.gain * sigma / near, radius = sqrtf(size * size + call.blur) + call.margin;
+  bool inside = far >= call.nearest;
+  for (int axis = 0; axis < 2; ++axis) {
+    const float low = p[axis] - reach, high = p[axis] + reach;
+    const float left = low / (low < 0.0f ? near : far), right = high / (high > 0.0f ? near : far);
+    inside = inside && call.focal[axis] * right + call.center[axis] + radius >= 0.0f &&
+             call.focal[axis] * left + call.center[axis] - radius <= call.size[axis];
+  }
+  return inside;
+}
+
 __device__ inline bool in_view(const VisibleCall& call, uint64_t i) {
-  const float *p = call.world + 3 * i, *l = call.log_scales + call.scales * i, *m = call.pose;
-  // Offsets reach about exp(l[:3]), the Gaussians three standard deviations of exp(l[3:]) further.
+  const float *w = call.world + 3 * i, *l = call.log_scales + call.scales * i, *m = call.pose;
   const bool one = call.scales == 1;
-  const float margin = 2.0f * expf(one ? l[0] : largest(l)) + 3.0f * expf(one ? l[0] : largest(l + 3));
-  const float x = m[0] * p[0] + m[1] * p[1] + m[2] * p[2] + m[3];
-  const float y = m[4] * p[0] + m[5] * p[1] + m[6] * p[2] + m[7];
-  const float z = m[8] * p[0] + m[9] * p[1] + m[10] * p[2] + m[11];
-  return x > -call.left * z - margin && x < call.right * z + margin && y > -call.top * z - margin &&
-         y < call.bottom * z + margin && z > call.nearest;
+  float p[3], far_away = 0.0f, longest = 0.0f;
+  for (int axis = 0; axis < 3; ++axis) {
+    p[axis] = m[4 * axis] * w[0] + m[4 * axis + 1] * w[1] + m[4 * axis + 2] * w[2] + m[4 * axis + 3];
+    far_away += fabsf(p[axis]) + fabsf(m[4 * axis + 3]);
+  }
+  const float slack = call.slack * far_away, sigma = expf(one ? l[0] : largest(l + 3));
+  // What is in view however near its Gaussians lie needs no look at them.
+  if (may_touch(call, p, slack, sigma)) return true;
+  const float scale[3] = {expf(l[0]), expf(l[one ? 0 : 1]), expf(l[one ? 0 : 2])};
+  const float* moved = call.moved + 3 * call.offsets * i;
+  for (uint64_t k = 0; k < call.offsets; ++k) {
+    const float x = moved[3 * k] * scale[0], y = moved[3 * k + 1] * scale[1], z = moved[3 * k + 2] * scale[2];
+    const float squared = x * x + y * y + z * z;
+    if (!(squared <= longest)) longest = squared;  // a NaN stays, and is in no view
+  }
+  return may_touch(call, p, sqrtf(longest) + slack, sigma);
 }
 
 __global__ void __launch_bounds__(BLOCK) visible_counted(VisibleCall call) {

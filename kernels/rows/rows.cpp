@@ -193,14 +193,18 @@ void rows_within_one(const float* values, size_t n, float amount, float* to) {
   });
 }
 
-size_t rows_visible(const float* world, const float* log_scales, size_t n, size_t scales,
-                    const RowsView& view, int64_t* index, float* where) {
+size_t rows_visible(const RowsAnchors& anchors, const RowsView& view, int64_t* index, float* where) {
   constexpr size_t kAnchors = 2048;
+  const size_t n = anchors.n;
   std::vector<uint8_t> seen(n);
   std::vector<size_t> first((n + kAnchors - 1) / kAnchors + 1, 0);
   each_part(n, kAnchors, [&](size_t part, size_t begin, size_t end) {
-    first[part + 1] = GSPC_DISPATCH(rows_visible_block)(world + 3 * begin, log_scales + scales * begin,
-                                                        end - begin, scales, view, seen.data() + begin);
+    RowsAnchors some = anchors;
+    some.world += 3 * begin;
+    some.log_scales += some.scales * begin;
+    some.moved += 3 * some.offsets * begin;
+    some.n = end - begin;
+    first[part + 1] = GSPC_DISPATCH(rows_visible_block)(some, view, seen.data() + begin);
   });
   for (size_t part = 1; part < first.size(); ++part) first[part] += first[part - 1];
   each_part(n, kAnchors, [&](size_t part, size_t begin, size_t end) {
@@ -208,7 +212,7 @@ size_t rows_visible(const float* world, const float* log_scales, size_t n, size_
     for (size_t i = begin; i < end; ++i) {
       if (seen[i] == 0) continue;
       index[at] = static_cast<int64_t>(i);
-      std::memcpy(where + 3 * at, world + 3 * i, 3 * sizeof(float));
+      std::memcpy(where + 3 * at, anchors.world + 3 * i, 3 * sizeof(float));
       ++at;
     }
   });

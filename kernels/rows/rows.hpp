@@ -54,18 +54,22 @@ void rows_mask_backward(const RowsIndex& rows, const float* masks, size_t offset
 size_t rows_count_positive(const float* values, size_t n);
 void rows_within_one(const float* values, size_t n, float amount, float* to);
 
-// A camera: world to camera, row by row, and the frustum's slopes: a point is in view where -left z < x <
-// right z and -top z < y < bottom z.
+// A camera: world to camera, row by row; and what bounds pictures of Gaussians (gspc/ops/footprint.py).
 struct RowsView {
   float rotation[9], translation[3];
-  float left, right, top, bottom, nearest;
+  float focal[2], center[2], size[2], gain, blur, nearest, margin, slack;
 };
 
-// Anchors whose Gaussians may touch the picture: world [n, 3]; log_scales [n, scales], scales 6 or 1 that
-// stands for all of them. index [room for n] gets theirs, ascending, and where [room for n, 3] their
-// positions. Returns how many there are.
-size_t rows_visible(const float* world, const float* log_scales, size_t n, size_t scales,
-                    const RowsView& view, int64_t* index, float* where);
+// What is known of n anchors: world [n, 3]; log_scales [n, scales], scales 6 or 1 that stands for all of
+// them; moved [n, offsets, 3], where their Gaussians lie, in units of the first three scales.
+struct RowsAnchors {
+  const float *world, *log_scales, *moved;
+  size_t n, scales, offsets;
+};
+
+// Anchors whose Gaussians may touch the picture. index [room for n] gets theirs, ascending, and where [room
+// for n, 3] their positions. Returns how many there are.
+size_t rows_visible(const RowsAnchors& anchors, const RowsView& view, int64_t* index, float* where);
 
 // Sum of the products of rows [n, 3], and to = amount times their derivatives.
 double rows_product(const float* values, size_t n);

@@ -1,5 +1,7 @@
 #include "rows/rows_isa.hpp"
 
+#include <cmath>
+
 #include "common/noise_vector.hpp"
 #include "common/vector_math.hpp"
 
@@ -139,6 +141,30 @@ inline float largest(const float* three) {
   return ab > three[2] ? ab : three[2];
 }
 
+inline Floats magnitude(Floats x) { return x < 0.0f ? -x : x; }
+
+inline bool all_of(Ints mask, size_t n) {
+  for (size_t l = 0; l < n; ++l)
+    if (mask[l] == 0) return false;
+  return true;
+}
+
+// Whether Gaussians of standard deviation `sigma` may touch the picture that lie within `reach` of `where`,
+// in the camera's coordinates. What is no number is in no view.
+inline Ints in_view(const Floats* where, Floats reach, Floats sigma, const RowsView& view) {
+  const Floats z = where[2], far = z + reach, nearest = splat(view.nearest);
+  const Floats near = z - reach > nearest ? z - reach : nearest, size = view.gain * sigma / near;
+  const Floats radius = vsqrt(size * size + view.blur) + view.margin;
+  Ints inside = far >= nearest;
+  for (int axis = 0; axis < 2; ++axis) {
+    const Floats low = where[axis] - reach, high = where[axis] + reach;
+    const Floats left = low / (low < 0.0f ? near : far), right = high / (high > 0.0f ? near : far);
+    const float focal = view.focal[axis], center = view.center[axis];
+    inside &= (focal * right + center + radius >= 0.0f) & (focal * left + center - radius <= view.size[axis]);
+  }
+  return inside;
+}
+
 }  // namespace
 
 void rows_noisy_row(const float* from, size_t width, uint32_t first, uint64_t key, float amount, float* to) {
@@ -242,27 +268,43 @@ void rows_mask_block_backward(const float* masks, size_t count, size_t planes, s
   }
 }
 
-size_t rows_visible_block(const float* world, const float* log_scales, size_t count, size_t scales,
-                          const RowsView& view, uint8_t* seen) {
+size_t rows_visible_block(const RowsAnchors& anchors, const RowsView& view, uint8_t* seen) {
   const float *r = view.rotation, *t = view.translation;
+  const size_t scales = anchors.scales, offsets = anchors.offsets;
+  const float shift = std::fabs(t[0]) + std::fabs(t[1]) + std::fabs(t[2]);
   size_t total = 0;
-  for (size_t i = 0; i < count; i += kLanes) {
-    const size_t n = count - i < kLanes ? count - i : kLanes;
-    Floats p[3];
-    Columns<3>::take(world + 3 * i, n, 3, 3, p);
-    // Offsets reach about exp(l[:3]), the Gaussians three standard deviations of exp(l[3:]) further.
-    alignas(64) float of_offsets[kLanes] = {}, of_gaussians[kLanes] = {};
+  for (size_t i = 0; i < anchors.n; i += kLanes) {
+    const size_t n = anchors.n - i < kLanes ? anchors.n - i : kLanes;
+    Floats world[3];
+    Columns<3>::take(anchors.world + 3 * i, n, 3, 3, world);
+    const Floats where[3] = {r[0] * world[0] + r[1] * world[1] + r[2] * world[2] + t[0],
+                             r[3] * world[0] + r[4] * world[1] + r[5] * world[2] + t[1],
+                             r[6] * world[0] + r[7] * world[1] + r[8] * world[2] + t[2]};
+    const Floats slack =
+        view.slack * (magnitude(where[0]) + magnitude(where[1]) + magnitude(where[2]) + shift);
+    alignas(64) float logs[4][kLanes] = {}, longest[kLanes] = {};
     for (size_t l = 0; l < n; ++l) {
-      const float* scale = log_scales + scales * (i + l);
-      of_offsets[l] = scales == 1 ? scale[0] : largest(scale);
-      of_gaussians[l] = scales == 1 ? scale[0] : largest(scale + 3);
+      const float* scale = anchors.log_scales + scales * (i + l);
+      for (size_t axis = 0; axis < 3; ++axis) logs[axis][l] = scale[scales == 1 ? 0 : axis];
+      logs[3][l] = scales == 1 ? scale[0] : largest(scale + 3);
     }
-    const Floats margin = 2.0f * vexp(load(of_offsets)) + 3.0f * vexp(load(of_gaussians));
-    const Floats x = r[0] * p[0] + r[1] * p[1] + r[2] * p[2] + t[0];
-    const Floats y = r[3] * p[0] + r[4] * p[1] + r[5] * p[2] + t[1];
-    const Floats z = r[6] * p[0] + r[7] * p[1] + r[8] * p[2] + t[2];
-    const Ints inside = (x > -view.left * z - margin) & (x < view.right * z + margin) &
-                        (y > -view.top * z - margin) & (y < view.bottom * z + margin) & (z > view.nearest);
+    const Floats sigma = vexp(load(logs[3]));
+    Ints inside = in_view(where, slack, sigma, view);
+    // What is in view however near its Gaussians lie needs no look at them.
+    if (!all_of(inside, n)) {
+      for (int axis = 0; axis < 3; ++axis) store(logs[axis], vexp(load(logs[axis])));
+      for (size_t l = 0; l < n; ++l) {
+        if (inside[l] != 0) continue;
+        const float* moved = anchors.moved + 3 * offsets * (i + l);
+        const float scale[3] = {logs[0][l], logs[1][l], logs[2][l]};
+        for (size_t k = 0; k < offsets; ++k) {
+          const float x = moved[3 * k] * scale[0], y = moved[3 * k + 1] * scale[1],
+                      z = moved[3 * k + 2] * scale[2], squared = x * x + y * y + z * z;
+          if (!(squared <= longest[l])) longest[l] = squared;  // a NaN stays, and is in no view
+        }
+      }
+      inside = in_view(where, vsqrt(load(longest)) + slack, sigma, view) | inside;
+    }
     for (size_t l = 0; l < n; ++l) {
       seen[i + l] = inside[l] != 0;
       total += inside[l] != 0;

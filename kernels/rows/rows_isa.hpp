@@ -34,9 +34,8 @@ GSPC_DECLARE_ISA(
     // of 16.
     void rows_mask_block_backward(const float* masks, size_t count, size_t planes, size_t level,
                                   const float* grad, float* to);
-    // seen[i] = whether anchor i is in view, and how many are; log_scales [count][scales], scales 1 or 6.
-    size_t rows_visible_block(const float* world, const float* log_scales, size_t count, size_t scales,
-                              const RowsView& view, uint8_t* seen);
+    // seen[i] = whether anchor i may touch the picture, and how many may.
+    size_t rows_visible_block(const RowsAnchors& anchors, const RowsView& view, uint8_t* seen);
     // Sum over rows of values [count][3] of their products, and to[i] = amount times a product's derivatives.
     float rows_product_block(const float* values, size_t count);
     void rows_product_block_backward(const float* values, size_t count, float amount, float* to);)

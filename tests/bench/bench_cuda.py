@@ -168,7 +168,7 @@ def parts_of(scene: SceneData, model: AnchorModel) -> dict[str, Callable[[], obj
     return {
         "grid": lambda: backward(model.grid(model.positions)),
         "grid that learns": grid_that_learns,
-        "visible rows": lambda: visible_rows(world, model.log_scales, camera),
+        "visible rows": lambda: visible_rows(world, model.log_scales, model.offsets, camera),
         "pool and steps": pool,
         "rows": rows,
         "rounded rows": lattice,

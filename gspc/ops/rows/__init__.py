@@ -151,12 +151,14 @@ def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[T
 
 
 @torch.no_grad()
-def visible_rows(world: Tensor, log_scales: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
-    """The anchors whose Gaussians may touch a picture: in front of the camera, and near its frustum.
+def visible_rows(world: Tensor, log_scales: Tensor, offsets: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
+    """The anchors whose Gaussians, alive or not, may touch a picture: all that drawing would show of it
+    (`gspc.ops.footprint`).
 
     Args:
         world: float32 [N, 3], world space.
         log_scales: float32 [N, Z], Z = 6, or 1 that stands for all of them.
+        offsets: float32 [N, K, 3], in units of the first three scales.
         camera: whose picture.
 
     Returns:
@@ -169,9 +171,15 @@ def visible_rows(world: Tensor, log_scales: Tensor, camera: Camera) -> tuple[Ten
         shape = tuple(tensor.shape)
         if tensor.dtype != torch.float32 or len(shape) != 2 or shape[1] not in widths:
             raise ValueError(f"rows: {name} are {tensor.dtype} {shape}, expected float32 [N, {widths[-1]}]")
-    if len(world) != len(log_scales):
-        raise ValueError(f"rows: {len(world)} positions, {len(log_scales)} rows of log scales")
-    return _kernels(world).visible_rows(world, log_scales, camera)
+    if offsets.dtype != torch.float32 or offsets.ndim != 3 or offsets.shape[1] < 1 or offsets.shape[2] != 3:
+        raise ValueError(
+            f"rows: offsets are {offsets.dtype} {tuple(offsets.shape)}, expected float32 [N, K, 3]"
+        )
+    if not len(world) == len(log_scales) == len(offsets):
+        raise ValueError(
+            f"rows: {len(world)} positions, {len(log_scales)} rows of log scales, {len(offsets)} of offsets"
+        )
+    return _kernels(world).visible_rows(world, log_scales, offsets, camera)
 
 
 def mean_product(values: Tensor, count: Tensor | None = None, factor: float = 1.0) -> Tensor:

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from gspc.ops.conventions import NEAR
+from gspc.ops.footprint import MARGIN, SLACK, Footprint
 from gspc.ops.kernels import native
-from gspc.ops.rows.frustum import frustum_slopes
 from gspc.scene import Camera
 
 
@@ -38,14 +37,13 @@ def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[T
     return found
 
 
-def visible_rows(world: Tensor, log_scales: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
-    """See `gspc.ops.rows.visible_rows`: [N, 3], [N, Z] -> [v], [v, 3]."""
+def visible_rows(world: Tensor, log_scales: Tensor, offsets: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
+    """See `gspc.ops.rows.visible_rows`: [N, 3], [N, Z], [N, K, 3] -> [v], [v, 3]."""
     index, where = torch.empty(len(world), dtype=torch.int64), torch.empty(len(world), 3)
     pose = np.ascontiguousarray(camera.world_to_camera, dtype=np.float32)
-    frustum = (*frustum_slopes(camera), NEAR)
-    count = native.rows_visible(
-        *(_array(world), _array(log_scales), pose, frustum), *(index.numpy(), where.numpy())
-    )
+    view = (*Footprint.of(camera), MARGIN, SLACK)
+    given = _array(world), _array(log_scales), _array(offsets.flatten(1))
+    count = native.rows_visible(*given, pose, view, index.numpy(), where.numpy())
     return index[:count], where[:count]
 
 

@@ -11,10 +11,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from gspc.ops import cuda as kernels
-from gspc.ops.conventions import NEAR
 from gspc.ops.cuda import FLOAT
+from gspc.ops.footprint import MARGIN, SLACK, Footprint
 from gspc.ops.rows import structures
-from gspc.ops.rows.frustum import frustum_slopes
 from gspc.scene import Camera
 
 MOST_PARTS = 1024  # of sums, one a block
@@ -68,16 +67,16 @@ def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[T
     return out, plain, open_masks
 
 
-def visible_rows(world: Tensor, log_scales: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
-    """See `gspc.ops.rows.visible_rows`: [N, 3], [N, Z] -> [v], [v, 3]."""
-    world, log_scales = world.contiguous(), log_scales.contiguous()
+def visible_rows(world: Tensor, log_scales: Tensor, offsets: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
+    """See `gspc.ops.rows.visible_rows`: [N, 3], [N, Z], [N, K, 3] -> [v], [v, 3]."""
+    world, log_scales, offsets = world.contiguous(), log_scales.contiguous(), offsets.contiguous()
     n = len(world)
-    slopes = dict(zip(("left", "right", "top", "bottom"), frustum_slopes(camera), strict=True))
-    call = structures.Visible(n=n, scales=log_scales.shape[1], nearest=NEAR, **slopes)
+    call = structures.Visible(n=n, scales=log_scales.shape[1], offsets=offsets.shape[1])
     call.pose = (FLOAT * 12)(*camera.world_to_camera[:3].flatten().tolist())
+    call.view = (FLOAT * 11)(*Footprint.of(camera), MARGIN, SLACK)
     index, where = torch.empty(n + 1, dtype=torch.int64, device=world.device), world.new_empty(n, 3)
     scratch = world.new_empty(kernels.blocks(n) + -(-n // 4))
-    call.world, call.log_scales = world.data_ptr(), log_scales.data_ptr()
+    call.world, call.log_scales, call.moved = world.data_ptr(), log_scales.data_ptr(), offsets.data_ptr()
     call.counts, call.seen = scratch.data_ptr(), scratch.data_ptr() + 4 * kernels.blocks(n)
     call.index, call.total, call.where = index.data_ptr(), index.data_ptr() + 8 * n, where.data_ptr()
     kernels.run("gspc_rows_visible", call, world)

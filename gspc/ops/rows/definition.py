@@ -6,8 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gspc.ops.conventions import NEAR
-from gspc.ops.rows.frustum import frustum_slopes
+from gspc.ops.footprint import MARGIN, SLACK, Footprint
 from gspc.scene import Camera
 
 _MASK_ODDS = 0.01 / 0.99  # of the masks' threshold (PCGS Eq. 1)
@@ -65,17 +64,23 @@ def mask_rows(masks: Tensor, index: Tensor, also: Tensor, level: int) -> tuple[T
     return mask.index_select(0, index), masks.index_select(0, also), mask.sum()
 
 
-def visible_rows(world: Tensor, log_scales: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
-    """See `gspc.ops.rows.visible_rows`: [N, 3], [N, Z] -> [v], [v, 3]."""
-    pose = torch.tensor(camera.world_to_camera, dtype=world.dtype, device=world.device)
-    x, y, z = (world @ pose[:3, :3].T + pose[:3, 3]).unbind(1)
-    # Offsets reach about exp(l[:3]), the Gaussians three standard deviations of exp(l[3:]) further.
-    extents = torch.exp(log_scales.expand(-1, 6))
-    margin = 2 * extents[:, :3].amax(1) + 3 * extents[:, 3:].amax(1)
-    left, right, top, bottom = frustum_slopes(camera)
-    inside = (x > -left * z - margin) & (x < right * z + margin)
-    inside &= (y > -top * z - margin) & (y < bottom * z + margin)
-    index = ((z > NEAR) & inside).nonzero().squeeze(1)
+def visible_rows(world: Tensor, log_scales: Tensor, offsets: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
+    """See `gspc.ops.rows.visible_rows`: [N, 3], [N, Z], [N, K, 3] -> [v], [v, 3]."""
+    view = Footprint.of(camera)
+    pose = torch.tensor(camera.world_to_camera[:3], dtype=world.dtype, device=world.device)
+    focal, center, size = world.new_tensor(view[:6]).view(3, 2)
+    where = world @ pose[:, :3].T + pose[:, 3]
+    scales = torch.exp(log_scales.expand(-1, 6))
+    slack = SLACK * (where.abs() + pose[:, 3].abs()).sum(1, keepdim=True)
+    reach = (offsets * scales[:, None, :3]).norm(dim=2).amax(1, keepdim=True) + slack
+    across, z = where.split([2, 1], dim=1)
+    near, far = (z - reach).clamp_min(view.nearest), z + reach
+    radius = ((view.gain * scales[:, 3:].amax(1, keepdim=True) / near) ** 2 + view.blur).sqrt() + MARGIN
+    low, high = across - reach, across + reach
+    left = focal * low / torch.where(low < 0, near, far) + center - radius
+    right = focal * high / torch.where(high > 0, near, far) + center + radius
+    seen = (far >= view.nearest)[:, 0] & ((right >= 0) & (left <= size)).all(1)
+    index = seen.nonzero().squeeze(1)
     return index, world.index_select(0, index)
 
 

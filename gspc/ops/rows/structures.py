@@ -48,10 +48,10 @@ class Visible(ctypes.Structure):
     """`VisibleCall`."""
 
     _fields_ = (
-        *((name, COUNT) for name in ("n", "scales")),
-        *((name, POINTER) for name in ("world", "log_scales")),
+        *((name, COUNT) for name in ("n", "scales", "offsets")),
+        *((name, POINTER) for name in ("world", "log_scales", "moved")),
         ("pose", FLOAT * 12),
-        *((name, FLOAT) for name in ("left", "right", "top", "bottom", "nearest")),
+        ("view", FLOAT * 11),
         *((name, POINTER) for name in ("counts", "seen", "total", "index", "where")),
     )
 

@@ -45,7 +45,7 @@ class Anchors(Pictures):
 
     def add(self, shot: Shot, share: float) -> None:
         """Adds what a view says; `share` is the view's of all."""
-        visible, _ = visible_rows(self.world, self.model.log_scales.detach(), shot.camera)
+        visible, _ = visible_rows(self.world, self.model.log_scales, self.model.offsets, shot.camera)
         visible = visible[self.present[visible]]
         if not len(visible):
             return

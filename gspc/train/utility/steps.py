@@ -65,7 +65,7 @@ class Steps(Pictures):
 
     def add(self, shot: Shot, share: float) -> None:
         """Adds what a view says; `share` is the view's of all."""
-        visible, anchors = visible_rows(self.world, self.model.log_scales.detach(), shot.camera)
+        visible, anchors = visible_rows(self.world, self.model.log_scales, self.model.offsets, shot.camera)
         if not len(visible):
             return
         for stage in self.finer or [2]:
