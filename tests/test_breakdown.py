@@ -378,6 +378,6 @@ def test_render_coarse_of_a_stream(cli: Cli) -> None:
     assert (found.features[:, pool:] == 0).all() and scene.features[:, pool:].any()
     ran = cli("render", "--coarse", "--view", "0", "-o", "-", stdin=data)
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out == pipeline.render_png(found, found.cameras[0])
+    assert ran.out == pipeline.render_picture(found, found.cameras[0], "png")
     decoded = cli("decompress", stdin=data).out  # the scene file knows which features are residuals
     assert cli("render", "--coarse", "--view", "0", "-o", "-", stdin=decoded).out == ran.out

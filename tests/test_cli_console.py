@@ -77,7 +77,6 @@ def test_everything_that_prints(capsys: pytest.CaptureFixture[str]) -> None:
     console.out(f"a{ESCAPE}\nb")
     table = console.table(f"title{ESCAPE}", f"left{ESCAPE}", f">right{ESCAPE}")
     table.add_row(ESCAPE, ESCAPE)
-    table.caption(f"caption{ESCAPE}")
     console.show(f"text{ESCAPE}", table, console.facts([(ESCAPE, ESCAPE)]))
     shown = capsys.readouterr()
     harmless(shown.out, shown.err)
