@@ -23,6 +23,8 @@ from gspc.pipeline.bit_map import Voxels, ball_radii, draw_balls, voxelize
 from gspc.pipeline.breakdown import divide
 from gspc.rendering import write_scene
 
+pytestmark = pytest.mark.usefixtures("empty_directory")
+
 SCENE = synthetic.tiny(300, seed=3)
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -30,11 +32,6 @@ GOLDEN = Path(__file__).parent / "golden"
 @pytest.fixture(scope="module")
 def stream() -> bytes:
     return encode(SCENE, slice_anchors=90)
-
-
-@pytest.fixture(autouse=True)
-def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 # ---- levels ----

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,13 +18,10 @@ from gspc.codec import encode
 from gspc.errors import InputError
 from gspc.rendering import write_scene
 
+pytestmark = pytest.mark.usefixtures("empty_directory")
+
 ESCAPING = HOSTILE / "escape-in-metadata-key.scene"
 ESCAPE = "\x1b]0;owned\x07\x9b31m\u202e\r"
-
-
-@pytest.fixture(autouse=True)
-def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def harmless(*texts: bytes | str) -> None:
