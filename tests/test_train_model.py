@@ -54,7 +54,7 @@ def logits(weights: HeadTensors, x: torch.Tensor) -> dict[str, torch.Tensor]:
     }
 
 
-def test_residual_decoder_adds_its_logits(scene: SceneData) -> None:
+def test_residual_decoder_adds_its_logits() -> None:
     """Predict-GS Eq. 5: attributes of the coarse prediction plus the corrections of shape and appearance."""
     heads = decoder(zero=False)
     f_c, f_r, view = torch.randn(7, 5), torch.randn(7, 4), torch.randn(7, 4)
@@ -111,7 +111,7 @@ def test_calibration_covers_every_network(scene: SceneData, changes: dict[str, o
     assert all(torch.isfinite(net.units) for net in networks)
 
 
-def test_attributes_that_are_not_refined_keep_their_step(scene: SceneData) -> None:
+def test_attributes_that_are_not_refined_keep_their_step() -> None:
     recipe = SMALL.changed(progressive_quantization=False)
     shape = ModelShape.of(recipe, 3, (1e-3,) * 3)
     assert [a.refinement(3) for a in shape.attributes] == [1, 1, 1]
