@@ -214,7 +214,7 @@ class Gaussians:
 
     @property
     def parts(self) -> tuple[F32, F32, F32, F32, F32]:
-        """Means, quats, scales, opacities and colors: what a rasterizer takes, in its order."""
+        """Means, quats, scales, opacities and colors [M, ...]: what a rasterizer takes, in its order."""
         return self.means, self.quats, self.scales, self.opacities, self.colors
 
 

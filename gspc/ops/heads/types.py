@@ -89,5 +89,5 @@ class NeuralGaussians:
 
     @property
     def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Means, quats, scales, opacities and colors: what a rasterizer takes, in its order."""
+        """Means, quats, scales, opacities and colors [M, ...]: what a rasterizer takes, in its order."""
         return self.means, self.quats, self.scales, self.opacities, self.colors
