@@ -46,6 +46,7 @@ def test_metadata_of_scenes_and_streams(cli: Cli) -> None:
 @pytest.mark.parametrize("args", [[], ["--debug"], ["--json"]])
 def test_the_shared_hostile_scene(cli: Cli, args: list[str]) -> None:
     ran = cli("inspect-bitstream", ESCAPING, *args)
+    assert (ran.code, bool(ran.out)) == (0, True), ran.err
     harmless(ran.out, ran.err)
 
 

@@ -126,8 +126,11 @@ def test_random_points_of_parallel_cameras(tmp_path: Path) -> None:
         matrix[:3, 3] = [index, 0, 0]
         frame["transform_matrix"] = matrix.tolist()
     path.write_text(json.dumps(content))
-    found = prepared(load_scene(tmp_path)).scene.points
-    assert np.isfinite(found).all() and np.linalg.norm(found, axis=1).max() < 2 * FARTHEST
+    scene = prepared(load_scene(tmp_path)).scene
+    assert np.linalg.norm(scene.points, axis=1).max() < 2 * FARTHEST
+    for view in scene.train:
+        pose = view.camera.world_to_camera
+        assert ((scene.points @ pose[:3, :3].T + pose[:3, 3])[:, 2] > 0).all()
 
 
 @pytest.mark.parametrize("named", [False, True])
