@@ -37,8 +37,9 @@ def finished(change: dict[str, Any], recipe=POOLED) -> Trainer:
 
 @pytest.fixture
 def smooth(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures of the readable definitions, in double precision and with the faintest alphas, whose skip is a
-    jump that no gradient sees: differences over small steps are then slopes."""
+    """Pictures of the readable definitions in double precision, without what jumps and has no gradient: faint
+    alphas that are skipped, the ends of Gaussians and of rays. Small differences are then slopes."""
+    project = raster.project
 
     def exact(value: Any) -> Any:
         return value.double() if isinstance(value, Tensor) else value
@@ -54,7 +55,13 @@ def smooth(monkeypatch: pytest.MonkeyPatch) -> None:
         pose = torch.from_numpy(camera.world_to_camera)
         return RasterOutput(*raster.rasterize(*parts, pose, lens, camera.width, camera.height, background))
 
+    def endless(*given: Any) -> raster.Projected:
+        found = project(*given)
+        return replace(found, half_sizes=torch.where(found.half_sizes > 0, 1e4, 0.0))
+
+    monkeypatch.setattr(raster, "project", endless)
     monkeypatch.setattr(raster, "MIN_ALPHA", 0.0)
+    monkeypatch.setattr(raster, "MIN_TRANSMITTANCE", 0.0)
     monkeypatch.setattr(pictures, "neural_gaussians", decoded)
     monkeypatch.setattr(pictures, "rasterize", drawn)
 
@@ -73,7 +80,7 @@ class Recorded(Steps):
         return -10 * math.log10(float(super().error(shot, anchors, values, mask, visible)))
 
 
-SMALL_STEP = 1e-4  # of the way
+SMALL_STEP = 1e-6  # of the way
 
 
 @pytest.mark.parametrize("change", [{"refine_until": 2, "progressive_offsets": True, "chunks": 3}, {}])
