@@ -26,7 +26,7 @@ _HOMES = {
     "gspc.pipeline.training": ("fit",),
     "gspc.scene": ("Camera", "DecodedScene", "Gaussians"),
     "gspc.splats.splats": ("Splats",),
-    "gspc.train.fit": ("FitProgress", "FitResult"),
+    "gspc.train.observer": ("FitProgress", "FitResult"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = ["Error", "errors", *sorted(_HOME_OF)]  # noqa: PLE0604

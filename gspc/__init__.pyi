@@ -24,8 +24,8 @@ from gspc.scene import Camera as Camera
 from gspc.scene import DecodedScene as DecodedScene
 from gspc.scene import Gaussians as Gaussians
 from gspc.splats.splats import Splats as Splats
-from gspc.train.fit import FitProgress as FitProgress
-from gspc.train.fit import FitResult as FitResult
+from gspc.train.observer import FitProgress as FitProgress
+from gspc.train.observer import FitResult as FitResult
 
 Error = GspcError
 __version__: str

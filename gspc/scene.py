@@ -212,6 +212,11 @@ class Gaussians:
     opacities: F32  # [M] in (0, 1]
     colors: F32  # [M, 3] in [0, 1]
 
+    @property
+    def parts(self) -> tuple[F32, F32, F32, F32, F32]:
+        """Means, quats, scales, opacities and colors [M, ...]: what a rasterizer takes, in its order."""
+        return self.means, self.quats, self.scales, self.opacities, self.colors
+
 
 @dataclass(frozen=True)
 class Heads:

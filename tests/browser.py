@@ -181,10 +181,6 @@ class Page:
         )
         return np.asarray(Image.open(io.BytesIO(base64.b64decode(text.partition(",")[2]))).convert("RGB"))
 
-    def screenshot(self) -> bytes:
-        """The page as a PNG, with its controls."""
-        return base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
-
     def text(self, element: str) -> str:
         """The text of an element, "" for one that is hidden."""
         found: str = self.js(f"((e) => e.hidden ? '' : e.textContent)(document.getElementById('{element}'))")

@@ -63,6 +63,11 @@ def isa(request: pytest.FixtureRequest) -> Iterator[str]:
     kernels().set_isa(kernels().supported_isa())
 
 
+@pytest.fixture
+def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def host_library() -> ctypes.CDLL:
     """The CUDA kernels, compiled for the host by the emulation of cuda_on_host.hpp."""

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
+import plyfile
 import pytest
+from numpy.lib import recfunctions as rfn
 
 from gspc.data import colmap
 from gspc.data.demo import demo_cameras
@@ -114,3 +116,10 @@ def write_transforms(
     path = folder / (f"transforms_{part}.json" if part else "transforms.json")
     path.write_text(json.dumps({"camera_angle_x": 0.9, "frames": frames, **extra}))
     return path
+
+
+def write_cloud(path: Path, positions: np.ndarray, colors: np.ndarray) -> None:
+    """Binary PLY with float positions [N, 3] and uchar colors [N, 3]."""
+    kinds = [(axis, "<f4") for axis in "xyz"] + [(name, "u1") for name in ("red", "green", "blue")]
+    vertex = rfn.unstructured_to_structured(np.hstack([positions, colors]), np.dtype(kinds))
+    plyfile.PlyData([plyfile.PlyElement.describe(vertex, "vertex")], byte_order="<").write(str(path))

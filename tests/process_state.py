@@ -109,7 +109,7 @@ def use_cases(work: Path) -> dict[str, Callable[[], object]]:
 
     def draw() -> None:
         scene = pipeline.restore(pipeline.load_source(stream)).scene
-        pipeline.render_png(scene, scene.cameras[0])
+        pipeline.render_picture(scene, scene.cameras[0], "png")
 
     return {
         "fit": lambda: pipeline.fit(photographs, model, DataOptions(), options, Observer()),

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from data_scenes import SHARED
+from scipy.spatial.transform import Rotation
 
 from gspc.splats import Splats, checked
-from gspc.splats.transform import matrices
 
 FILES = SHARED / "splats"
 SPLAT_TRANSFORM = "SPLAT_TRANSFORM"  # environment variable: the command, such as "node .../cli.mjs"
@@ -41,6 +41,10 @@ def matched(found: Splats, wanted: Splats) -> Splats:
     rows = cKDTree(found.means).query(wanted.means)[1]
     assert len(set(rows)) == wanted.count == found.count
     return found.take(rows)
+
+
+def matrices(quats: np.ndarray) -> np.ndarray:  # [M, 4] wxyz -> [M, 3, 3]
+    return Rotation.from_quat(quats[:, [1, 2, 3, 0]]).as_matrix()
 
 
 def differences(found: Splats, wanted: Splats) -> dict[str, float]:

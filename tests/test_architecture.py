@@ -76,6 +76,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # What of gspc the readable decoder may know besides itself.
 REFERENCE_MAY_IMPORT = {
     "gspc.errors",
+    "gspc.format.chunks",
     "gspc.format.container",
     "gspc.format.grid",
     "gspc.format.limits",

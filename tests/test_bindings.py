@@ -15,7 +15,7 @@ from gspc.ops.kernels import kernels
 
 OTHER = {"float32": "float64", "int64": "int32", "int32": "int64", "int16": "int32", "int8": "int16"}
 # How many numbers an argument must have where its type does not say.
-LENGTHS = {"center": 3, "frustum": 5, "settings": 5, "states": 3}
+LENGTHS = {"bounds": 11, "center": 3, "settings": 5, "states": 3}
 
 
 def split(text: str, by: str) -> list[str]:

@@ -23,6 +23,8 @@ from gspc.pipeline.bit_map import Voxels, ball_radii, draw_balls, voxelize
 from gspc.pipeline.breakdown import divide
 from gspc.rendering import write_scene
 
+pytestmark = pytest.mark.usefixtures("empty_directory")
+
 SCENE = synthetic.tiny(300, seed=3)
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -30,11 +32,6 @@ GOLDEN = Path(__file__).parent / "golden"
 @pytest.fixture(scope="module")
 def stream() -> bytes:
     return encode(SCENE, slice_anchors=90)
-
-
-@pytest.fixture(autouse=True)
-def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 # ---- levels ----
@@ -378,6 +375,6 @@ def test_render_coarse_of_a_stream(cli: Cli) -> None:
     assert (found.features[:, pool:] == 0).all() and scene.features[:, pool:].any()
     ran = cli("render", "--coarse", "--view", "0", "-o", "-", stdin=data)
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out == pipeline.render_png(found, found.cameras[0])
+    assert ran.out == pipeline.render_picture(found, found.cameras[0], "png")
     decoded = cli("decompress", stdin=data).out  # the scene file knows which features are residuals
     assert cli("render", "--coarse", "--view", "0", "-o", "-", stdin=decoded).out == ran.out

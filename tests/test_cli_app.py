@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from cli_tools import ROOT, Cli, environment, interruptible, run_fresh
+from cli_tools import Cli, environment, interruptible, run_fresh
 
 from gspc import __version__, pipeline
 from gspc.cli import app, man
@@ -378,7 +378,3 @@ def test_man_check_says_what_is_stale(tmp_path: Path, capsys: pytest.CaptureFixt
     assert man.run(["--check", str(tmp_path)]) == 1
     assert "gspc.1: is not current; run make man" in capsys.readouterr().err
     assert (tmp_path / "gspc.1").read_text() == "old"
-
-
-def test_the_package_under_test_is_this_one() -> None:
-    assert (ROOT / "gspc" / "cli" / "app.py").exists()

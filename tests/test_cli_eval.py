@@ -16,10 +16,7 @@ from cli_tools import STREAM, Cli
 from gspc import pipeline
 from gspc.pipeline import Evaluation, LevelScore, ViewScore
 
-
-@pytest.fixture(autouse=True)
-def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("empty_directory")
 
 
 def evaluation(**changes: Any) -> Evaluation:

@@ -11,10 +11,7 @@ from cli_tools import Cli
 
 from gspc import pipeline
 
-
-@pytest.fixture(autouse=True)
-def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("empty_directory")
 
 
 def test_fit_passes_its_options(cli: Cli) -> None:

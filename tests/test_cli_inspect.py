@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,12 +14,9 @@ from gspc.pipeline import ChunkRow, Inspection, Part
 from gspc.pipeline.inspection import Alive
 from gspc.rendering import write_scene
 
+pytestmark = pytest.mark.usefixtures("empty_directory")
+
 SCENE = random_scene(cameras=3)
-
-
-@pytest.fixture(autouse=True)
-def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def inspection(**changes: Any) -> Inspection:

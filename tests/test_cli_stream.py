@@ -26,17 +26,14 @@ from gspc.rendering import Renderer, read_scene
 from gspc.rendering.frames import to_uint8
 from gspc.scene import SceneData, View
 
+pytestmark = pytest.mark.usefixtures("empty_directory")
+
 TINY = synthetic.tiny()
 
 
 @pytest.fixture(scope="module")
 def stream() -> bytes:
     return encode(TINY)
-
-
-@pytest.fixture(autouse=True)
-def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

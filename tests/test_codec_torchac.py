@@ -165,7 +165,7 @@ def test_missing_is_exit_5(missing: None, tmp_path: Path, monkeypatch: pytest.Mo
     assert cli("inspect-bitstream", path, "--check").code == 0  # needs no torchac
 
 
-def test_commands(coder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands(coder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cli = Cli(monkeypatch)
     lanes = stream("three-levels")
     coded = cli("compress", "--coder", "torchac", "--levels", 2, stdin=lanes)

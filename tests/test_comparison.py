@@ -20,13 +20,10 @@ from gspc.errors import InputError, UsageError
 from gspc.metrics import bd_psnr, bd_rate
 from gspc.pipeline.comparison import Point, front
 
+pytestmark = pytest.mark.usefixtures("empty_directory")
+
 LINE = [(10 ** (p / 10), p) for p in (30.0, 31.5, 32.5, 34.0, 36.0)]  # 10 dB per decade of bytes
 BENT = [(200e3, 28.0), (330e3, 29.7), (500e3, 30.6), (800e3, 31.1), (1200e3, 31.3)]
-
-
-@pytest.fixture(autouse=True)
-def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def report(

@@ -40,12 +40,11 @@ def test_gradients_of_the_rasterizer(backend) -> None:
     scene = random_scene(60)
     view = scene.cameras[0]
     gaussians = reference_gaussians(scene, view)
-    values = (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities, gaussians.colors)
     weight = torch.from_numpy(np.random.default_rng(0).standard_normal((36, 48, 3)).astype(np.float32))
     results = []
     for chosen in (choose_backend("cpu"), backend):
         means, quats, scales, opacities, colors = (
-            torch.tensor(value, device=chosen.device, requires_grad=True) for value in values
+            torch.tensor(value, device=chosen.device, requires_grad=True) for value in gaussians.parts
         )
         output = rasterize(chosen, means, quats, scales, opacities, colors, view, (0.2, 0.4, 0.6))
         (output.image * weight.to(chosen.device)).sum().backward()

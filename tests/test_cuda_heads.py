@@ -37,7 +37,7 @@ def inputs(n: int, scales: int, predicted: int = PREDICTED) -> list[Tensor]:
 def outputs_of(drawn: NeuralGaussians) -> list[Tensor]:
     """The Gaussians that are there."""
     count = len(drawn.index) if drawn.count is None else int(drawn.count)
-    parts = drawn.index, drawn.means, drawn.quats, drawn.scales, drawn.opacities, drawn.colors
+    parts = drawn.index, *drawn.parts
     assert not bool(drawn.opacities[count:].any())
     assert all(bool(part[count:].isfinite().all()) for part in parts)
     return [part[:count] for part in parts]

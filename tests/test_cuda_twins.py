@@ -94,7 +94,7 @@ def heads(features: Tensor, log_scales: Tensor, offsets: Tensor, anchors: Tensor
         features, log_scales, offsets, mask, anchors.detach(), center, made.to_draw(quantized=False)
     )
     count = len(drawn.index) if drawn.count is None else int(drawn.count)
-    parts = drawn.index, drawn.means, drawn.quats, drawn.scales, drawn.opacities, drawn.colors
+    parts = drawn.index, *drawn.parts
     return [part[:count] for part in parts]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_scenes import tiny_model
+from data_scenes import tiny_model, write_cloud
 
 from gspc.data import colmap, ply
 from gspc.errors import InputError
@@ -16,7 +16,7 @@ def test_point_cloud_in_ply(tmp_path: Path) -> None:
     model = tiny_model()
     colmap.write_model(tmp_path, model)
     (tmp_path / "points3D.bin").unlink()
-    ply.write_point_cloud(tmp_path / "points3D.ply", model.points.positions, model.points.colors)
+    write_cloud(tmp_path / "points3D.ply", model.points.positions, model.points.colors)
     points = colmap.read_points(tmp_path)
     np.testing.assert_allclose(points.positions, model.points.positions, rtol=1e-6)
     np.testing.assert_array_equal(points.colors, model.points.colors)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_scenes import write_transforms
+from data_scenes import write_cloud, write_transforms
 
 from gspc.config import DataOptions
-from gspc.data import load_cameras, load_scene, ply
+from gspc.data import load_cameras, load_scene
 from gspc.data.start import CUBE_PER_DISTANCE, FARTHEST, RANDOM_POINTS, prepared
 from gspc.errors import InputError
 
@@ -126,8 +126,11 @@ def test_random_points_of_parallel_cameras(tmp_path: Path) -> None:
         matrix[:3, 3] = [index, 0, 0]
         frame["transform_matrix"] = matrix.tolist()
     path.write_text(json.dumps(content))
-    found = prepared(load_scene(tmp_path)).scene.points
-    assert np.isfinite(found).all() and np.linalg.norm(found, axis=1).max() < 2 * FARTHEST
+    scene = prepared(load_scene(tmp_path)).scene
+    assert np.linalg.norm(scene.points, axis=1).max() < 2 * FARTHEST
+    for view in scene.train:
+        pose = view.camera.world_to_camera
+        assert ((scene.points @ pose[:3, :3].T + pose[:3, 3])[:, 2] > 0).all()
 
 
 @pytest.mark.parametrize("named", [False, True])
@@ -138,11 +141,11 @@ def test_point_cloud(tmp_path: Path, named: bool) -> None:
     positions = np.array([[0.5, 1.0, -2.0], [1.0, 0.0, 0.0]])
     colors = np.array([[1, 2, 3], [255, 0, 9]], np.uint8)
     file = tmp_path / ("cloud/mine.ply" if named else "points3d.ply")
-    ply.write_point_cloud(file, positions, colors)
+    write_cloud(file, positions, colors)
     scene = load_scene(tmp_path)
     np.testing.assert_array_equal(scene.points, positions)
     np.testing.assert_array_equal(scene.colors, colors)
-    ply.write_point_cloud(file, positions[:0], colors[:0])
+    write_cloud(file, positions[:0], colors[:0])
     assert len(load_scene(tmp_path).points) == 0
 
 

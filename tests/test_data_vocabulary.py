@@ -9,10 +9,10 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import pytest
-from data_scenes import picture, tiny_model, write_transforms
+from data_scenes import picture, tiny_model, write_cloud, write_transforms
 
 from gspc.config import DataOptions
-from gspc.data import colmap, load_cameras, load_scene, ply
+from gspc.data import colmap, load_cameras, load_scene
 from gspc.data.transforms.intrinsics import Intrinsics, merged
 
 
@@ -178,13 +178,11 @@ def test_matrices_of_other_shapes(tmp_path: Path, shape: str) -> None:
 def test_a_cloud_that_is_not_there(tmp_path: Path, name: str) -> None:
     scene_folder = tmp_path / "scene"
     write_transforms(scene_folder, ply_file_path=name)
-    ply.write_point_cloud(tmp_path / "outside.ply", np.zeros((3, 3)), np.zeros((3, 3), np.uint8))
+    write_cloud(tmp_path / "outside.ply", np.zeros((3, 3)), np.zeros((3, 3), np.uint8))
     scene = load_scene(scene_folder)
     assert len(scene.points) == 0
     assert f"its point cloud {name} is not there" in said(scene) and "starting from random" in said(scene)
-    ply.write_point_cloud(
-        scene_folder / Path(name).name, np.array([[0.1, 0.2, 0.3]]), np.zeros((1, 3), np.uint8)
-    )
+    write_cloud(scene_folder / Path(name).name, np.array([[0.1, 0.2, 0.3]]), np.zeros((1, 3), np.uint8))
     assert len(load_scene(scene_folder).points) == 1
 
 

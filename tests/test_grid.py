@@ -178,7 +178,7 @@ def test_flat_and_per_plane_embeddings() -> None:
 def test_spec_sizes() -> None:
     assert SMALL.entries == (64, 8192, 32, 131 * 131, 512, 144, 4)
     assert SMALL.starts == (0, 64, 8256, 8288, 25449, 25961, 26105)
-    assert SMALL.total_entries == 26109 and SMALL.total_bits == 4 * 26109 and SMALL.context_size == 28
+    assert SMALL.total_entries == 26109 and SMALL.context_size == 28
     assert [plane.dense for plane in SMALL.planes] == [True, False, False, True, False, True, True]
     assert GridSpec((0, 0, 0), (1, 1, 1), ()).context_size == 0
 

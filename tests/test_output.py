@@ -67,7 +67,7 @@ def test_a_full_disk_is_an_output_error_and_leaves_nothing(tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_devices_are_written_to_and_not_replaced(tmp_path: Path) -> None:
+def test_devices_are_written_to_and_not_replaced() -> None:
     write_atomically(Path("/dev/null"), b"x")
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
     with pytest.raises(OutputError, match="/dev/full: no space left"):
@@ -175,7 +175,7 @@ def test_leftovers_of_killed_runs_are_removed(tmp_path: Path) -> None:
     assert listing(tmp_path) == [".a.pcgs.mine.part", "a.pcgs"]
 
 
-def test_descriptors(tmp_path: Path) -> None:
+def test_descriptors() -> None:
     assert [descriptor_of(Path(name)) for name in ("/dev/stdout", "/dev/fd/63", "/proc/self/fd/3")] == [
         1,
         63,

@@ -8,7 +8,7 @@ import tomllib
 from email.message import Message
 
 import pytest
-from cli_tools import ROOT, Cli
+from cli_tools import ROOT
 
 from gspc import extras
 from gspc.cli import version
@@ -68,7 +68,7 @@ def test_licenses_are_said_in_a_few_words() -> None:
     assert of() == "not stated"
 
 
-def test_the_listing_names_backends_and_licenses(cli: Cli, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_listing_names_backends_and_licenses(capfd: pytest.CaptureFixture[str]) -> None:
     found = about()
     assert {"python", "machine", "kernels", "cuda"} <= set(found.facts)
     assert re.fullmatch(r"(base|v3|v4) .*, \d+ threads?", found.facts["kernels"])

@@ -121,7 +121,7 @@ def test_regions_that_are_none(box: tuple[float, ...]) -> None:
         gspc.decompress(STREAM, region=box)
 
 
-def test_decoded_scenes_have_regions_too(tmp_path: Path) -> None:
+def test_decoded_scenes_have_regions_too() -> None:
     data = gspc.decompress(STREAM).data
     part = pipeline.restore_part(data, region=BOX).scene
     assert len(part.anchors) == inside(BOX).sum()

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rendering_scenes
-from data_scenes import tiny_model, write_transforms
+from data_scenes import tiny_model, write_cloud, write_transforms
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from splat_scenes import random_splats
@@ -25,7 +25,7 @@ from test_splats_hostile import ksplat
 from gspc.cli.fit_settings import read_settings
 from gspc.data import colmap
 from gspc.data.cameras import read_cameras
-from gspc.data.ply import read_point_cloud, write_point_cloud
+from gspc.data.ply import read_point_cloud
 from gspc.errors import GspcError
 from gspc.pipeline.comparison import compare
 from gspc.rendering import read_scene, write_scene
@@ -112,7 +112,7 @@ def load_checkpoint(path: Path) -> object:
 
 
 def cloud(tmp_path: Path) -> bytes:
-    write_point_cloud(tmp_path / "cloud.ply", np.eye(3), np.full((3, 3), 7, np.uint8))
+    write_cloud(tmp_path / "cloud.ply", np.eye(3), np.full((3, 3), 7, np.uint8))
     return (tmp_path / "cloud.ply").read_bytes()
 
 

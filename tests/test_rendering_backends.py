@@ -136,8 +136,7 @@ def test_gsplat_does_not_talk_on_stdout(gsplat, monkeypatch: pytest.MonkeyPatch,
 def tensors(seed: int = 0) -> tuple[list[torch.Tensor], object]:
     scene = random_scene(20, seed=seed)
     gaussians = reference_gaussians(scene, scene.cameras[0])
-    values = (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities, gaussians.colors)
-    return [torch.from_numpy(value.copy()).requires_grad_() for value in values], scene.cameras[0]
+    return [torch.from_numpy(value.copy()).requires_grad_() for value in gaussians.parts], scene.cameras[0]
 
 
 def run(backend: Backend, background=(0.2, 0.4, 0.6)):

@@ -25,6 +25,8 @@ from gspc.format import describe
 from gspc.pipeline.source import sniff
 from gspc.rendering import write_scene
 
+pytestmark = pytest.mark.usefixtures("empty_directory")
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> bytes:
@@ -39,11 +41,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 @pytest.fixture(scope="module")
 def stream() -> bytes:
     return encode(synthetic.tiny(20))
-
-
-@pytest.fixture(autouse=True)
-def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def test_sniff() -> None:

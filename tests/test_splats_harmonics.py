@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from rendering_scenes import look_at
 from scipy.spatial.transform import Rotation
-from splat_scenes import differences, random_splats
+from splat_scenes import differences, matrices, random_splats
 
 from gspc.errors import UsageError
 from gspc.splats import SplatRenderer, axes, colors, harmonics, to_frame, transform
-from gspc.splats.transform import matrices
 
 
 def directions(count: int, seed: int = 0) -> np.ndarray:
@@ -82,7 +81,7 @@ def test_frames_there_and_back(frame: str) -> None:
     np.testing.assert_allclose(there.means @ matrix.T, splats.means, atol=1e-6)
 
     def covariances(s):
-        turns = matrices(s.quats).astype(np.float64)
+        turns = matrices(s.quats)
         return np.einsum("mij,mj,mkj->mik", turns, np.square(s.scales), turns)
 
     np.testing.assert_allclose(

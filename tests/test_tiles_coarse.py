@@ -104,7 +104,7 @@ def test_what_cannot_be_started_from(scene: Path, tmp_path: Path, cli: Cli) -> N
     assert (ran.code, "has no anchors that a photograph" in ran.err) == (3, True), ran.err
 
 
-def test_a_fit_goes_on_from_its_own_coarse_model_only(scene: Path, tmp_path: Path, cli: Cli) -> None:
+def test_a_fit_goes_on_from_its_own_coarse_model_only(scene: Path, tmp_path: Path) -> None:
     """The checkpoint knows which one it was."""
     coarse = tmp_path / "coarse.pt"
     coarse.write_bytes((scene / "coarse.pt").read_bytes())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cli_tools import Cli
-from test_tiles_join import put
-from tile_scenes import SIDE, street_camera, write_city
+from tile_scenes import SIDE, put, refused, street_camera, write_city
 
 import gspc
 from gspc import pipeline
@@ -158,12 +156,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize(("path", "value", "words"), HOSTILE)
 def test_hostile_cuts_end_in_one_line(city: Path, cli: Cli, path: str, value: Any, words: str) -> None:
-    content = copy.deepcopy(json.loads(city.read_bytes()))
-    put(path, value)(content)
-    Path("bad.pcgsx").write_text(json.dumps(content))
-    ran = cli("render", "bad.pcgsx", "-o", "a.png", "--view", "0")
-    assert (ran.code, len(ran.lines)) == (3, 1), ran.err
-    assert words in ran.err and "bad.pcgsx" in ran.err
+    refused(city, cli, put(path, value), words)
 
 
 def test_a_cut_across_a_level_is_refused(city: Path) -> None:

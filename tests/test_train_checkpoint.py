@@ -269,7 +269,7 @@ def test_a_log_is_not_lost_while_it_is_taken_up(
     assert path.read_text() == lines(10, 20, 30)
 
 
-def test_logs_may_go_to_devices(tmp_path: Path) -> None:
+def test_logs_may_go_to_devices() -> None:
     with training_log(Path("/dev/null"), 20) as log:
         log.write({"iteration": 25})
         log.sync()

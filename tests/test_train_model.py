@@ -65,7 +65,7 @@ def test_half_of_the_slots_start_open_whatever_the_seed(seed: int) -> None:
     assert 0.3 < open_slots.float().mean() < 0.7 and open_slots.any(1).float().mean() > 0.98
 
 
-def test_residual_decoder_adds_its_logits(scene: SceneData) -> None:
+def test_residual_decoder_adds_its_logits() -> None:
     """Predict-GS Eq. 5: attributes of the coarse prediction plus the corrections of shape and appearance."""
     heads = decoder(zero=False)
     f_c, f_r, view = torch.randn(7, 5), torch.randn(7, 4), torch.randn(7, 4)
@@ -122,7 +122,7 @@ def test_calibration_covers_every_network(scene: SceneData, changes: dict[str, o
     assert all(torch.isfinite(net.units) for net in networks)
 
 
-def test_attributes_that_are_not_refined_keep_their_step(scene: SceneData) -> None:
+def test_attributes_that_are_not_refined_keep_their_step() -> None:
     recipe = SMALL.changed(progressive_quantization=False)
     shape = ModelShape.of(recipe, 3, (1e-3,) * 3)
     assert [a.refinement(3) for a in shape.attributes] == [1, 1, 1]

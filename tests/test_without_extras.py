@@ -60,11 +60,7 @@ def drawn_with_torch(scene: DecodedScene, camera: Camera) -> bytes:
             HeadTensors(**heads, distance_scale=scene.heads.distance_scale),
         )
         image = rasterize(
-            shown.means,
-            shown.quats,
-            shown.scales,
-            shown.opacities,
-            shown.colors,
+            *shown.parts,
             camera.world_to_camera,
             (camera.fx, camera.fy, camera.cx, camera.cy),
             camera.width,

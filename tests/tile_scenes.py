@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from cli_tools import Cli
 from synthetic import tiny
 
 from gspc.codec import encode
@@ -45,3 +49,27 @@ def street_camera(place: tuple[float, float, float], name: str = "street.png") -
     pose = np.eye(4)
     pose[:3, 3] = [-value for value in place]
     return STREET.camera_to_user(Camera(name, 64, 48, 60.0, 60.0, 32.0, 24.0, pose))
+
+
+def put(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    """A change of one value in the content of an index."""
+
+    def change(content: dict[str, Any]) -> None:
+        *parents, last = path.split(".")
+        place: Any = content
+        for key in parents:
+            place = place[int(key)] if isinstance(place, list) else place[key]
+        place[last] = value
+
+    return change
+
+
+def refused(city: Path, cli: Cli, change: Callable[[dict[str, Any]], None], words: str) -> None:
+    """Asserts that an index with a change ends in one line with `words`, and in no picture."""
+    content = json.loads(city.read_bytes())
+    change(content)
+    Path("bad.pcgsx").write_text(json.dumps(content))
+    ran = cli("render", "bad.pcgsx", "-o", "a.png", "--view", "0")
+    assert (ran.code, len(ran.lines)) == (3, 1), ran.err
+    assert words in ran.err and "bad.pcgsx" in ran.err
+    assert not Path("a.png").exists()

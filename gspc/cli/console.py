@@ -180,11 +180,6 @@ class _CleanCells:
         """A line below the last row."""
         self.table.add_section()
 
-    def caption(self, text: str) -> None:
-        """A line below the table."""
-        self.table.caption = clean(text)
-        self.table.caption_justify = "left"
-
     def __rich__(self) -> Table:
         return self.table
 

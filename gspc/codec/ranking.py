@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from gspc.codec.costs import anchor_costs
 from gspc.codec.stream import encode
 from gspc.format import describe
-from gspc.format.container import ChunkInfo, StreamInfo
+from gspc.format.chunks import ChunkInfo
+from gspc.format.container import StreamInfo
 from gspc.format.scene import F32, F64, I32, QuantizedScene
 from gspc.format.shape import ATTRIBUTES
 

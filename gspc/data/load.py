@@ -64,7 +64,7 @@ def understand(path: Path, options: DataOptions | None = None, *, to_train: bool
     scene_views = (*train, *test)
     cloud = starting_points(read_cloud(layout, notes), [view.camera for view in scene_views], notes)
     if to_train:
-        _say_split(train, test, options, notes)
+        _say_split(train, test, notes)
     scene = SceneData(
         _name(layout), train, test, cloud.positions, cloud.colors, backing.color, tuple(notes.lines)
     )
@@ -137,6 +137,6 @@ def _split(
     return train, test
 
 
-def _say_split(train: Sequence[object], test: Sequence[object], options: DataOptions, notes: Notes) -> None:
+def _say_split(train: Sequence[object], test: Sequence[object], notes: Notes) -> None:
     held = f"{len(test)} held out for eval" if test else "none held out"
     notes.say(f"{counted(len(train) + len(test), 'view')}: {len(train)} to train on, {held}")

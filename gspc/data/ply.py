@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from gspc.data import kinds
-from gspc.errors import InputError, OutputError
+from gspc.errors import InputError
 from gspc.scene import F64, U8
 
 HARMONIC = 0.28209479177387814  # Y00 = 1 / (2 sqrt(pi)); 3DGS codes a color c as (c - 0.5) / Y00
@@ -70,19 +70,3 @@ def _check_counts(path: Path) -> None:
     for count in re.findall(rb"^element\s+\S+\s+(\d{1,30})", header, re.MULTILINE):
         if int(count) > size:
             raise InputError(f"{path}: {int(count)} elements do not fit into {size} bytes; write it again")
-
-
-def write_point_cloud(path: Path, positions: F64, colors: U8) -> None:
-    """Binary little-endian PLY with float positions and uchar colors; raises OutputError."""
-    import plyfile
-
-    layout = [(axis, "<f4") for axis in "xyz"] + [(name, "u1") for name in ("red", "green", "blue")]
-    vertex = np.empty(len(positions), layout)
-    for index, axis in enumerate("xyz"):
-        vertex[axis] = positions[:, index]
-    for index, name in enumerate(("red", "green", "blue")):
-        vertex[name] = colors[:, index]
-    try:
-        plyfile.PlyData([plyfile.PlyElement.describe(vertex, "vertex")], byte_order="<").write(str(path))
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error

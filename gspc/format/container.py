@@ -7,15 +7,13 @@ headers and slice headers.
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 
 from gspc.errors import BitstreamError
 from gspc.format import limits
-from gspc.format.fields import unpack, varint
+from gspc.format.chunks import ChunkInfo, StreamIndex, check_preamble, payload_of, read_chunk, read_index
+from gspc.format.fields import varint
 from gspc.format.header import HeaderInfo, read_header
 
 COMPONENTS = (
@@ -43,25 +41,6 @@ _WHOLE = {
     "NETS": "networks",
     "pari": "parity",
 }
-
-
-@dataclass(frozen=True)
-class ChunkInfo:
-    """One chunk; `crc_ok` is None when its payload is cut off."""
-
-    tag: str
-    level: int  # 0 = whole file
-    slice: int | None
-    offset: int  # of the chunk header
-    length: int  # of the payload
-    crc: int
-    crc_ok: bool | None
-
-    @property
-    def name(self) -> str:
-        """ "chunk SLIC level 2 slice 3"."""
-        level = f" level {self.level}" if self.level else ""
-        return f"chunk {self.tag}{level}" + (f" slice {self.slice}" if self.slice is not None else "")
 
 
 @dataclass(frozen=True)
@@ -124,98 +103,8 @@ class StreamInfo:
         return sum(size for (_, component), size in self.component_bytes.items() if component == name)
 
 
-def _check_preamble(data: bytes) -> tuple[int, int]:
-    if not data:
-        raise BitstreamError("the stream is empty")
-    start = data[: len(limits.MAGIC)]
-    if not limits.MAGIC.startswith(start):
-        if start.startswith(limits.MAGIC[:5]):
-            raise BitstreamError(
-                "line ends were changed in transfer (text mode); copy the file in binary mode"
-            )
-        raise BitstreamError("not a .pcgs stream (bad magic)")
-    if len(data) < limits.PREAMBLE_BYTES:
-        raise BitstreamError("truncated inside the preamble")
-    major, minor, reserved = struct.unpack_from("<BBH", data, 8)
-    if not 1 <= major <= limits.VERSION_MAJOR:
-        raise BitstreamError(
-            f"format version {major}.{minor} is not readable here (this reader knows versions 1 and 2); "
-            "update gspc"
-        )
-    if reserved:
-        raise BitstreamError("preamble: reserved bytes are not zero")
-    return major, minor
-
-
-def _read_chunk(data: bytes, offset: int) -> ChunkInfo | None:
-    """The chunk at `offset`, or None when its header is cut off."""
-    head = data[offset : offset + limits.CHUNK_HEADER_BYTES]
-    if len(head) < limits.CHUNK_HEADER_BYTES:
-        return None
-    tag, level, flags, reserved, slice_, length, crc, check = struct.unpack("<4sBBHIIII", head)
-    if zlib.crc32(head[:20]) != check:
-        raise BitstreamError(f"chunk header at byte {offset}: checksum error")
-    if not (tag.isalpha() and tag.isascii()) or flags or reserved or level > limits.MAX_LEVELS:
-        raise BitstreamError(f"chunk header at byte {offset}: malformed")
-    if length > limits.MAX_CHUNK_BYTES:
-        raise BitstreamError(f"chunk {tag.decode()}: longer than 1 GiB")
-    start = offset + limits.CHUNK_HEADER_BYTES
-    whole = len(data) - start >= length
-    return ChunkInfo(
-        tag=tag.decode(),
-        level=level,
-        slice=None if slice_ == limits.NO_SLICE else slice_,
-        offset=offset,
-        length=length,
-        crc=crc,
-        crc_ok=zlib.crc32(memoryview(data)[start : start + length]) == crc if whole else None,
-    )
-
-
-def _payload(data: bytes, chunk: ChunkInfo) -> bytes:
-    start = chunk.offset + limits.CHUNK_HEADER_BYTES
-    return data[start : start + chunk.length]
-
-
-def _end(chunk: ChunkInfo) -> int:
-    return chunk.offset + limits.CHUNK_HEADER_BYTES + chunk.length
-
-
-@dataclass(frozen=True)
-class _Index:
-    levels: tuple[tuple[int, int, int], ...]  # offset, length, anchors
-    keys: tuple[int, ...]
-    lengths: tuple[tuple[int, ...], ...]  # [level][slice]
-
-
-def _read_index(payload: bytes) -> _Index:
-    levels, r0, r1, slices = unpack("<BBHI", payload, 0, "chunk INDX")
-    if r0 or r1:
-        raise BitstreamError("chunk INDX: reserved bytes are not zero")
-    if not 1 <= levels <= limits.MAX_LEVELS:
-        raise BitstreamError(f"chunk INDX: 1 to 8 levels, not {levels}")
-    if not 1 <= slices <= limits.MAX_SLICES:
-        raise BitstreamError(f"chunk INDX: 1 to 2048 slices, not {slices}")
-    if len(payload) != 8 + 20 * levels + slices * (8 + 4 * levels):
-        raise BitstreamError("chunk INDX: length does not fit its contents")
-    table = tuple(struct.unpack_from("<QQI", payload, 8 + 20 * i) for i in range(levels))
-    for i, (offset, length, _) in enumerate(table):
-        follows = i == 0 or offset == table[i - 1][0] + table[i - 1][1]
-        if length > 1 << 40 or offset > 1 << 41 or not follows:
-            raise BitstreamError(f"chunk INDX: level {i + 1} does not follow the one before")
-    at = 8 + 20 * levels
-    keys = struct.unpack_from(f"<{slices}Q", payload, at)
-    if keys[0] != 0 or any(a >= b for a, b in pairwise(keys)) or keys[-1] >> 63:
-        raise BitstreamError("chunk INDX: slices are not in order")
-    at += 8 * slices
-    lengths = tuple(struct.unpack_from(f"<{slices}I", payload, at + 4 * slices * i) for i in range(levels))
-    if any(0 in row for row in lengths[:-1]):
-        raise BitstreamError("chunk INDX: only the last level may lack slices")
-    return _Index(table, keys, lengths)
-
-
 def _read_slice(data: bytes, chunk: ChunkInfo) -> SliceInfo:
-    payload = _payload(data, chunk)
+    payload = payload_of(data, chunk)
     values = []
     at = 0
     for _ in range(6):
@@ -245,7 +134,7 @@ def _read_slice(data: bytes, chunk: ChunkInfo) -> SliceInfo:
 
 def _check_place(chunk: ChunkInfo, level: int, end: int, lengths: tuple[int, ...], seen: list[int]) -> None:
     """Index and chunk header must agree."""
-    if chunk.level != level or _end(chunk) > end:
+    if chunk.level != level or chunk.end > end:
         raise BitstreamError(f"{chunk.name}: index and chunk headers disagree")
     if chunk.tag == "SLIC":
         expected = next((i for i, n in enumerate(lengths) if n and i >= len(seen) and i not in seen), None)
@@ -264,14 +153,14 @@ def _walk(
     seen: list[int] = []
     at = begin
     while at < end:
-        chunk = _read_chunk(data, at)
+        chunk = read_chunk(data, at)
         if chunk is None:
             return chunks, False
         _check_place(chunk, level, end, lengths, seen)
         chunks.append(chunk)
         if chunk.crc_ok is None:
             return chunks, False
-        at = _end(chunk)
+        at = chunk.end
     if len(seen) != sum(n > 0 for n in lengths):
         raise BitstreamError(f"level {level}: slices of the index are missing")
     return chunks, True
@@ -296,19 +185,14 @@ def _account(chunks: list[ChunkInfo], slices: dict[int, SliceInfo]) -> dict[tupl
     return sizes
 
 
-def describe(data: bytes) -> StreamInfo:
-    """Takes a stream apart.
-
-    Truncation and wrong payload checksums are reported, not raised; anything else that the format forbids
-    raises BitstreamError.
-    """
-    version = _check_preamble(data)
-    first = _read_chunk(data, limits.PREAMBLE_BYTES)
+def _front(data: bytes) -> tuple[ChunkInfo, ChunkInfo]:
+    """INDX and HEAD, which are whole and where they belong."""
+    first = read_chunk(data, limits.PREAMBLE_BYTES)
     if first is None or first.crc_ok is None:
         raise BitstreamError("truncated inside the index")
     if first.tag != "INDX":
         raise BitstreamError("the first chunk is not INDX")
-    second = _read_chunk(data, _end(first))
+    second = read_chunk(data, first.end)
     if second is None or second.crc_ok is None:
         raise BitstreamError("truncated inside the header")
     if second.tag != "HEAD":
@@ -318,56 +202,77 @@ def describe(data: bytes) -> StreamInfo:
             raise BitstreamError("INDX and HEAD must belong to no level or slice")
         if not chunk.crc_ok:
             raise BitstreamError(f"{chunk.name}: checksum error")
-    if _end(second) > limits.INDEX_WINDOW:
+    if second.end > limits.INDEX_WINDOW:
         raise BitstreamError("INDX and HEAD do not fit the first 16 KiB")
-    index = _read_index(_payload(data, first))
-    header = read_header(_payload(data, second))
+    return first, second
+
+
+@dataclass
+class _Levels:
+    """What was found of the levels so far."""
+
+    chunks: list[ChunkInfo]
+    reached: bool  # the data goes on behind what was found
+    slices: dict[int, SliceInfo]  # by their offsets
+
+    def take(self, data: bytes, index: StreamIndex, level: int) -> LevelInfo:
+        """Walks the next level."""
+        offset, length, anchors = index.levels[level - 1]
+        lengths = index.lengths[level - 1]
+        found: list[ChunkInfo] = []
+        if self.reached:
+            found, self.reached = _walk(data, offset, offset + length, level, lengths)
+        own = {c.offset: _read_slice(data, c) for c in found if c.tag == "SLIC" and c.crc_ok}
+        if self.reached and all(c.crc_ok for c in found) and sum(s.anchors for s in own.values()) != anchors:
+            raise BitstreamError(f"level {level}: index and slices count different anchors")
+        self.chunks += found
+        self.slices |= own
+        return LevelInfo(
+            level=level,
+            offset=offset,
+            length=length,
+            anchors=anchors,
+            gaussians=sum(info.gaussians for info in own.values()),
+            slices=sum(n > 0 for n in lengths),
+            whole=self.reached,
+        )
+
+
+def describe(data: bytes) -> StreamInfo:
+    """Takes a stream apart.
+
+    Truncation and wrong payload checksums are reported, not raised; anything else that the format forbids
+    raises BitstreamError.
+    """
+    version = check_preamble(data)
+    first, second = _front(data)
+    index = read_index(payload_of(data, first))
+    header = read_header(payload_of(data, second))
     if header.shape.version != version[0]:
         raise BitstreamError(f"chunk HEAD: its refinement is not that of format version {version[0]}")
     if index.keys[-1] >= header.end:
         raise BitstreamError("chunk INDX: slices beyond the positions")
     begin = index.levels[0][0]
     file_bytes = index.levels[-1][0] + index.levels[-1][1]
-    if begin < _end(second):
+    if begin < second.end:
         raise BitstreamError("index and chunk headers disagree: level 1 begins before the header ends")
     if len(data) > file_bytes:
         raise BitstreamError(f"{len(data) - file_bytes} bytes follow the end of the stream")
 
-    chunks, reached = _walk(data, _end(second), begin, 0, ())
-    levels = []
-    slices: dict[int, SliceInfo] = {}
-    for number, (offset, length, anchors) in enumerate(index.levels, start=1):
-        found: list[ChunkInfo] = []
-        if reached:
-            found, reached = _walk(data, offset, offset + length, number, index.lengths[number - 1])
-        own = {c.offset: _read_slice(data, c) for c in found if c.tag == "SLIC" and c.crc_ok}
-        if reached and all(c.crc_ok for c in found) and sum(s.anchors for s in own.values()) != anchors:
-            raise BitstreamError(f"level {number}: index and slices count different anchors")
-        chunks += found
-        slices |= own
-        levels.append(
-            LevelInfo(
-                level=number,
-                offset=offset,
-                length=length,
-                anchors=anchors,
-                gaussians=sum(info.gaussians for info in own.values()),
-                slices=sum(n > 0 for n in index.lengths[number - 1]),
-                whole=reached,
-            )
-        )
-    sizes = {(0, "index"): _end(first), (0, "header"): _end(second) - _end(first)}
+    found = _Levels(*_walk(data, second.end, begin, 0, ()), {})
+    levels = tuple(found.take(data, index, level) for level in range(1, len(index.levels) + 1))
+    sizes = {(0, "index"): first.end, (0, "header"): second.end - first.end}
     return StreamInfo(
         version=version,
         size=len(data),
         file_bytes=file_bytes,
         header=header,
-        levels=tuple(levels),
+        levels=levels,
         whole_levels=sum(level.whole for level in levels),
         slice_keys=index.keys,
-        chunks=(first, second, *chunks),
-        slices=tuple(slices.values()),
-        component_bytes=sizes | _account(chunks, slices),
+        chunks=(first, second, *found.chunks),
+        slices=tuple(found.slices.values()),
+        component_bytes=sizes | _account(found.chunks, found.slices),
     )
 
 

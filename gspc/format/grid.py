@@ -97,11 +97,6 @@ class GridSpec:
         return sum(plane.entries for plane in self.planes)
 
     @property
-    def total_bits(self) -> int:
-        """Sign bits of all planes."""
-        return self.total_entries * self.features_per_entry
-
-    @property
     def context_size(self) -> int:
         """Context values per position (C)."""
         return len(self.planes) * self.features_per_entry

@@ -87,7 +87,7 @@ def salvage(data: bytes) -> Salvaged:
             )
         )
         anchors.append(tuple(_fresh(found) for found in row))
-    rebuilt = _rebuild(data, chunks, levels, keys, lengths, promised)
+    rebuilt = _rebuild(chunks, levels, keys, lengths, promised)
     return Salvaged(rebuilt, whole, tuple(there), tuple(anchors), tuple(map(chunk_name, lost)))
 
 
@@ -249,7 +249,6 @@ def _fresh(found: Found | None) -> int:
 
 
 def _rebuild(
-    data: bytes,
     chunks: dict[Key, Found],
     levels: int,
     keys: list[int],

@@ -6,7 +6,8 @@ import struct
 from collections.abc import Collection
 
 from gspc.format import limits
-from gspc.format.container import ChunkInfo, StreamInfo, describe
+from gspc.format.chunks import ChunkInfo
+from gspc.format.container import StreamInfo, describe
 from gspc.format.fields import chunk_bytes
 from gspc.format.parity import refreshed
 

@@ -136,14 +136,6 @@ class ModelShape:
         """Plain values for a checkpoint."""
         return asdict(self)
 
-    @staticmethod
-    def from_dict(values: dict[str, Any]) -> ModelShape:
-        """The reverse of `to_dict`."""
-        values = dict(values)
-        values["step_base"] = StepBase(**values["step_base"])
-        values["rate_weights"] = tuple(values["rate_weights"])
-        return ModelShape(**values)
-
 
 class AnchorModel(nn.Module):
     """Anchors and all that is learned about them.

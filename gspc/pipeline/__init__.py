@@ -43,7 +43,6 @@ _HOMES = {
         "render_directory",
         "render_film",
         "render_picture",
-        "render_png",
     ),
     "gspc.pipeline.plain": (
         "PlainScene",

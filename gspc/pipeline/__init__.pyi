@@ -50,7 +50,6 @@ from gspc.pipeline.pictures import draw_bit_map as draw_bit_map
 from gspc.pipeline.pictures import render_directory as render_directory
 from gspc.pipeline.pictures import render_film as render_film
 from gspc.pipeline.pictures import render_picture as render_picture
-from gspc.pipeline.pictures import render_png as render_png
 from gspc.pipeline.plain import PlainScene as PlainScene
 from gspc.pipeline.plain import plain_scene as plain_scene
 from gspc.pipeline.plain import read_plain as read_plain

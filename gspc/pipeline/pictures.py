@@ -33,11 +33,6 @@ def _drawn(scene: Drawable, device: str, max_memory: int) -> Drawing:
     return Renderer(scene, device, max_memory=max_memory)
 
 
-def render_png(scene: Drawable, camera: Camera, *, device: str = "cpu") -> bytes:
-    """One view as a PNG file."""
-    return render_picture(scene, camera, "png", device=device)
-
-
 def render_picture(
     scene: Drawable,
     camera: Camera,

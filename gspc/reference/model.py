@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gspc.errors import BitstreamError
-from gspc.format.container import ChunkInfo, StreamInfo
+from gspc.format.chunks import ChunkInfo
+from gspc.format.container import StreamInfo
 from gspc.format.grid import GridSpec
 from gspc.format.limits import CHUNK_HEADER_BYTES
 from gspc.format.shape import StreamShape

@@ -58,11 +58,10 @@ class Renderer:
         possible = int(self.scene.gaussian_mask[visible].sum())
         budget.require(possible * GAUSSIAN, f"camera '{camera.name}'")
         seen = gaussians_for_view(self.scene, camera, visible)
-        shown = (seen.means, seen.quats, seen.scales, seen.opacities, seen.colors)
-        budget = budget.holding(array_bytes(*shown))
+        budget = budget.holding(array_bytes(*seen.parts))
         with budget.drawing(camera.name):
             return arrays.rasterize(
-                *shown,
+                *seen.parts,
                 camera.world_to_camera,
                 (camera.fx, camera.fy, camera.cx, camera.cy),
                 camera.width,
@@ -83,16 +82,7 @@ class Renderer:
             gaussians = neural_gaussians(
                 features, log_scales, offsets, mask, anchors, center, tensors.heads, rows
             )
-            output = rasterize(
-                self.backend,
-                gaussians.means,
-                gaussians.quats,
-                gaussians.scales,
-                gaussians.opacities,
-                gaussians.colors,
-                camera,
-                self.scene.background,
-            )
+            output = rasterize(self.backend, *gaussians.parts, camera, self.scene.background)
         return output.image.cpu().numpy()
 
 

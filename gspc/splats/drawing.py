@@ -64,11 +64,7 @@ def draw(
     allowed = Budget() if budget is None else budget
     with allowed.drawing(camera.name):
         raster = arrays.rasterize(
-            shown.means,
-            shown.quats,
-            shown.scales,
-            shown.opacities,
-            shown.colors,
+            *shown.parts,
             camera.world_to_camera,
             (camera.fx, camera.fy, camera.cx, camera.cy),
             camera.width,

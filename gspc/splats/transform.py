@@ -79,14 +79,3 @@ def multiply(left: Sequence[float], right: F32) -> F32:  # [4], [M, 4] -> [M, 4]
     w, x, y, z = left
     table = np.array([[w, -x, -y, -z], [x, w, -z, y], [y, z, w, -x], [z, -y, x, w]])
     return (right.astype(np.float64) @ table.T).astype(np.float32)
-
-
-def matrices(quats: F32) -> F32:  # [M, 4] -> [M, 3, 3]
-    """Rotation matrices of unit quaternions."""
-    w, x, y, z = quats.T
-    rows = (
-        (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
-        (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
-        (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
-    )
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)

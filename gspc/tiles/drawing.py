@@ -251,26 +251,26 @@ class TileRenderer:
 
     def _draw(self, gaussians: Gaussians, camera: Camera) -> F32:
         background = self.scene.index.background
-        shapes = (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities, gaussians.colors)
+        parts = gaussians.parts
         if self.backend.name != "cpu":
             import torch
 
             means, quats, scales, opacities, colors = (
-                torch.as_tensor(array, device=self.backend.device) for array in shapes
+                torch.as_tensor(array, device=self.backend.device) for array in parts
             )
             with torch.no_grad():
                 drawn = rasterize(self.backend, means, quats, scales, opacities, colors, camera, background)
             return drawn.image.cpu().numpy()
-        budget = Budget(self.scene.max_memory).holding(array_bytes(*shapes))
+        budget = Budget(self.scene.max_memory).holding(array_bytes(*parts))
         budget = budget.holding(WRITING * camera.width * camera.height + self.scene.index.shared.size)
         lens = (camera.fx, camera.fy, camera.cx, camera.cy)
         view = (camera.world_to_camera, lens, camera.width, camera.height, background)
         kept = sum(size for _, _, size in self._kept.values())
         with suppress(arrays.OverBudget):
-            return arrays.rasterize(*shapes, *view, budget.holding(kept).room).image
+            return arrays.rasterize(*parts, *view, budget.holding(kept).room).image
         self._kept.clear()  # tiles make room for large Gaussians
         with budget.drawing(camera.name):
-            return arrays.rasterize(*shapes, *view, budget.room).image
+            return arrays.rasterize(*parts, *view, budget.room).image
 
 
 def _shown(scene: DecodedScene, bounds: AnchorBounds, camera: Camera, frame: Frame, center: F64) -> Gaussians:

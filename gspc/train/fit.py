@@ -6,9 +6,8 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -35,6 +34,7 @@ from gspc.train.initialize import initial_model
 from gspc.train.introduce import introduce
 from gspc.train.lock import only_fit_of
 from gspc.train.log import TrainingLog, training_log
+from gspc.train.observer import FitObserver, FitProgress, FitResult, Silent
 from gspc.train.process import Asked, deferred_signals, seeded, settled_objects
 from gspc.train.ranks import RankGone, Ranks, device_of_rank, joined, wanted
 from gspc.train.schedule import Schedule
@@ -45,57 +45,6 @@ REPORT_EVERY = 10
 ESTIMATE_EVERY = 100
 JUDGED = 8  # views that are compared in the end, of the held-out and of the training ones
 PARTED = 6.0  # dB between them that are worth a warning
-
-
-@dataclass(frozen=True)
-class FitProgress:
-    """Where a fit stands.
-
-    >>> import gspc
-    >>> seen = []
-    >>> options = gspc.FitOptions(iterations=10, levels=1)
-    >>> result = gspc.fit("photos", "new.pt", options=options, observer=seen.append)
-    >>> seen[0].iteration, seen[0].iterations, seen[0].anchors > 0
-    (10, 10, True)
-    """
-
-    iteration: int
-    iterations: int
-    phase: str
-    loss: float
-    psnr: float  # of training views, smoothed
-    anchors: int
-    estimated_bytes: int
-    seconds_left: float
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """What a fit came to.
-
-    >>> import gspc
-    >>> result = gspc.fit("photos", "new.pt", options=gspc.FitOptions(iterations=10, levels=1))
-    >>> result.path.name, result.iterations, result.psnr > 0
-    ('new.pt', 10, True)
-    """
-
-    path: Path
-    iterations: int
-    anchors: int
-    psnr: float  # dB, smoothed over the last training views
-    held_out: float | None  # dB, of some held-out views; None where none are
-    seconds: float
-    stream_bytes: int | None = None  # of all levels; None where no size was asked for
-
-
-class FitObserver(Protocol):
-    """Told of what happens; prints it or not."""
-
-    def message(self, text: str) -> None:
-        """One line worth knowing."""
-
-    def progress(self, progress: FitProgress) -> None:
-        """Every few iterations."""
 
 
 def fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserver) -> FitResult:
@@ -113,19 +62,9 @@ def fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserv
     BackendError.
     """
     if wanted() > 1 and os.environ.get("RANK") != "0":  # the first rank writes and speaks for all
-        return _fit(scene, output, replace(options, log=None, preview=0), _Silent())
+        return _fit(scene, output, replace(options, log=None, preview=0), Silent())
     with only_fit_of(output):
         return _fit(scene, output, options, observer)
-
-
-class _Silent:
-    """Hears nothing."""
-
-    def message(self, text: str) -> None:
-        pass
-
-    def progress(self, progress: FitProgress) -> None:
-        pass
 
 
 def _fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserver) -> FitResult:

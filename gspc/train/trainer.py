@@ -326,16 +326,7 @@ class Trainer:
         return Picture(loss, squared, visible, gaussians.index, gaussians.count, opacities, raster)
 
     def _draw(self, shot: Shot, gaussians: NeuralGaussians) -> RasterOutput:
-        return rasterize(
-            self.backend,
-            gaussians.means,
-            gaussians.quats,
-            gaussians.scales,
-            gaussians.opacities,
-            gaussians.colors,
-            shot.camera,
-            shot.background,
-        )
+        return rasterize(self.backend, *gaussians.parts, shot.camera, shot.background)
 
     @torch.no_grad()
     def _gather(self, picture: Picture, camera: Camera) -> None:

@@ -6,16 +6,16 @@
 #include <vector>
 
 #include "binding/arguments.hpp"
+#include "binding/mixtures.hpp"
 #include "codec/entropy/rans.hpp"
 #include "codec/entropy/tables.hpp"
 
 using gspc::RansDecoder;
 using gspc::RansEncoder;
+using gspc::binding::Input;
 
 namespace {
 
-template <class T>
-using Input = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 template <class T>
 using InPlace = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 template <class T>
@@ -70,16 +70,14 @@ void decode_trits(RansDecoder& decoder, const uint16_t* table, int8_t* trit, siz
   in_blocks(table, n, [&](size_t start, size_t count) { decoder.trits(table + start, trit + start, count); });
 }
 
-// Views of five arrays of one length.
-gspc::Mixture mixture_of(const Input<uint8_t>& scale0, const Input<uint8_t>& scale1,
-                         const Input<int16_t>& mean0, const Input<int16_t>& mean1,
-                         const Input<uint8_t>& weight) {
-  const size_t n = weight.size();
-  if (scale0.size() != n || scale1.size() != n || mean0.size() != n || mean1.size() != n)
-    throw nb::value_error("one scale, mean and weight per symbol");
-  check_tables(scale0.data(), n);
-  check_tables(scale1.data(), n);
-  return {{scale0.data(), scale1.data()}, {mean0.data(), mean1.data()}, weight.data()};
+// `mixture_of` arrays from anyone.
+gspc::Mixture checked_mixture(const Input<uint8_t>& scale0, const Input<uint8_t>& scale1,
+                              const Input<int16_t>& mean0, const Input<int16_t>& mean1,
+                              const Input<uint8_t>& weight) {
+  const gspc::Mixture mixture = gspc::binding::mixture_of(scale0, scale1, mean0, mean1, weight);
+  check_tables(scale0.data(), scale0.size());
+  check_tables(scale1.data(), scale1.size());
+  return mixture;
 }
 
 void check_index(int table, int limit) {
@@ -125,7 +123,7 @@ void bind_rans(nb::module_& m) {
           [](RansEncoder& e, const Input<uint8_t>& scale0, const Input<uint8_t>& scale1,
              const Input<int16_t>& mean0, const Input<int16_t>& mean1, const Input<uint8_t>& weight,
              const Input<int32_t>& symbol) {
-            const gspc::Mixture mixture = mixture_of(scale0, scale1, mean0, mean1, weight);
+            const gspc::Mixture mixture = checked_mixture(scale0, scale1, mean0, mean1, weight);
             if (symbol.size() != weight.size()) throw nb::value_error("one mixture per symbol");
             std::vector<uint32_t> escapes;
             e.mixture(mixture, symbol.data(), symbol.size(), escapes);
@@ -179,7 +177,7 @@ void bind_rans(nb::module_& m) {
           "mixture",
           [](Decoder& d, const Input<uint8_t>& scale0, const Input<uint8_t>& scale1,
              const Input<int16_t>& mean0, const Input<int16_t>& mean1, const Input<uint8_t>& weight) {
-            const gspc::Mixture mixture = mixture_of(scale0, scale1, mean0, mean1, weight);
+            const gspc::Mixture mixture = checked_mixture(scale0, scale1, mean0, mean1, weight);
             std::vector<uint32_t> escapes;
             auto symbol = empty<int32_t>(weight.size());
             d.decoder.mixture(mixture, symbol.data(), weight.size(), escapes);
@@ -192,7 +190,7 @@ void bind_rans(nb::module_& m) {
           [](Decoder& d, const Input<uint8_t>& scale0, const Input<uint8_t>& scale1,
              const Input<int16_t>& mean0, const Input<int16_t>& mean1, const Input<uint8_t>& weight,
              const InPlace<int32_t>& symbol) {
-            const gspc::Mixture mixture = mixture_of(scale0, scale1, mean0, mean1, weight);
+            const gspc::Mixture mixture = checked_mixture(scale0, scale1, mean0, mean1, weight);
             if (symbol.size() != weight.size()) throw nb::value_error("one mixture per symbol");
             std::vector<uint32_t> escapes;
             d.decoder.mixture(mixture, symbol.data(), symbol.size(), escapes);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "binding/arrays.hpp"
+#include "binding/mixtures.hpp"
 #include "codec/entropy/rans.hpp"
 #include "codec/format/stream_error.hpp"
 #include "codec/stream/transcode.hpp"
@@ -20,10 +21,9 @@ using namespace nb::literals;
 namespace {
 
 using gspc::binding::array_of;
+using gspc::binding::Input;
+using gspc::binding::mixture_of;
 using gspc::binding::Out;
-
-template <class T>
-using Input = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 // A copy: Python may keep it longer than the run lives.
 template <class T>
@@ -152,15 +152,6 @@ nb::bytes transcode(const nb::bytes& data, int to, int upto, uint64_t max_memory
 }
 
 // ---- tables of mixtures ----
-
-gspc::Mixture mixture_of(const Input<uint8_t>& scale0, const Input<uint8_t>& scale1,
-                         const Input<int16_t>& mean0, const Input<int16_t>& mean1,
-                         const Input<uint8_t>& weight) {
-  const size_t n = weight.size();
-  if (scale0.size() != n || scale1.size() != n || mean0.size() != n || mean1.size() != n)
-    throw nb::value_error("one scale, mean and weight per symbol");
-  return {{scale0.data(), scale1.data()}, {mean0.data(), mean1.data()}, weight.data()};
-}
 
 std::pair<Out<int32_t>, Out<int32_t>> mixture_bounds(const Input<uint8_t>& scale0,
                                                      const Input<uint8_t>& scale1,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/pack.hpp"
 #include "common/parallel.hpp"
 #include "heads/heads_isa.hpp"
 
@@ -13,19 +14,6 @@ namespace {
 Scratch& kept_scratch() {
   thread_local Scratch kept;
   return kept;
-}
-
-// Copies a matrix [rows, columns] into zeroed memory with rows of `stride`, as it is or transposed. Advances
-// `at`.
-const float* pack(float*& at, const float* m, int rows, int columns, int m_stride, int stride,
-                  bool transposed) {
-  float* const out = at;
-  const int out_rows = transposed ? columns : rows;
-  std::memset(out, 0, sizeof(float) * out_rows * stride);
-  for (int r = 0; r < rows; ++r)
-    for (int c = 0; c < columns; ++c) out[transposed ? c * stride + r : r * stride + c] = m[r * m_stride + c];
-  at += static_cast<size_t>(out_rows) * stride;
-  return out;
 }
 
 HeadsPacked pack_weights(const HeadsSizes& s, const HeadsWeights& w) {

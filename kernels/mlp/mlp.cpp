@@ -4,22 +4,12 @@
 #include <cstdint>
 #include <cstring>
 
+#include "common/pack.hpp"
 #include "common/parallel.hpp"
 #include "mlp/mlp_isa.hpp"
 
 namespace gspc {
 namespace {
-
-// Copies a matrix [rows, columns] into zeroed rows of `stride`, as it is or transposed. Advances `at`.
-const float* pack(float*& at, const float* m, int rows, int columns, int stride, bool transposed) {
-  float* const out = at;
-  const int out_rows = transposed ? columns : rows;
-  std::memset(out, 0, sizeof(float) * out_rows * stride);
-  for (int r = 0; r < rows; ++r)
-    for (int c = 0; c < columns; ++c) out[transposed ? c * stride + r : r * stride + c] = m[r * columns + c];
-  at += static_cast<size_t>(out_rows) * stride;
-  return out;
-}
 
 struct Packed {
   std::vector<TwoLayerPacked> networks;
@@ -43,12 +33,12 @@ Packed pack_weights(const std::vector<TwoLayerWeights>& networks) {
   for (size_t i = 0; i < networks.size(); ++i) {
     const TwoLayerWeights& w = networks[i];
     TwoLayerPacked& p = packed.networks[i];
-    p.w1_t = pack(at, w.w1, w.hidden, w.inputs, p.hidden_p, true);
-    p.b1 = pack(at, w.b1, 1, w.hidden, p.hidden_p, false);
-    p.w2_t = pack(at, w.w2, w.outputs, w.hidden, p.outputs_p, true);
-    p.b2 = pack(at, w.b2, 1, w.outputs, p.outputs_p, false);
-    p.w1 = pack(at, w.w1, w.hidden, w.inputs, p.inputs_p, false);
-    p.w2 = pack(at, w.w2, w.outputs, w.hidden, p.hidden_p, false);
+    p.w1_t = pack(at, w.w1, w.hidden, w.inputs, w.inputs, p.hidden_p, true);
+    p.b1 = pack(at, w.b1, 1, w.hidden, w.hidden, p.hidden_p, false);
+    p.w2_t = pack(at, w.w2, w.outputs, w.hidden, w.hidden, p.outputs_p, true);
+    p.b2 = pack(at, w.b2, 1, w.outputs, w.outputs, p.outputs_p, false);
+    p.w1 = pack(at, w.w1, w.hidden, w.inputs, w.inputs, p.inputs_p, false);
+    p.w2 = pack(at, w.w2, w.outputs, w.hidden, w.hidden, p.hidden_p, false);
   }
   return packed;
 }

@@ -146,7 +146,7 @@ def parts_of(scene: SceneData, model: AnchorModel) -> dict[str, Callable[[], obj
         drawn = neural_gaussians(
             *(*parameters, mask, world, center, model.heads.to_draw(quantized=False)), predicted=predicted
         )
-        backward(drawn.means, drawn.quats, drawn.scales, drawn.opacities, drawn.colors)
+        backward(*drawn.parts)
 
     def rows() -> None:
         r = torch.zeros(model.anchors, 3, device=device)

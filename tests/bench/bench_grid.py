@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
 import sys
-import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
+from timing import median_ms
 
 from gspc import _kernels
 from gspc.format.grid import GridPlane, GridSpec
@@ -23,16 +22,6 @@ def reference_spec() -> GridSpec:
     planes = [GridPlane(0, r, 13) for r in RESOLUTIONS_3D]
     planes += [GridPlane(dims, r, 15) for dims in (1, 2, 3) for r in RESOLUTIONS_2D]
     return GridSpec((1000, 1200, 900), (600, 500, 700), tuple(planes))
-
-
-def median_ms(run: Callable[[], object], repeats: int) -> float:
-    run()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return 1000 * statistics.median(times)
 
 
 def main(points: int = 100_000) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
 
 import torch
+from timing import median_ms
 
 from gspc import _kernels
 from gspc.ops.heads import HeadTensors, NeuralGaussians, definition, neural_gaussians
@@ -43,16 +42,6 @@ def make_inputs(
         torch.tensor([0.0, 0.0, -5.0]),
         HeadTensors(*weights, 0.1),
     )
-
-
-def median_ms(run: Callable[[], object], repeats: int) -> float:
-    run()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return 1000 * statistics.median(times)
 
 
 def measure(n: int, f: int, k: int, h: int, share: float) -> None:

@@ -4,12 +4,12 @@ figure (median of runs, CPU ms)."""
 from __future__ import annotations
 
 import functools
-import statistics
 import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
+from timing import median_ms
 from torch import Tensor
 
 from gspc.cli.process import keep_freed_memory
@@ -21,16 +21,6 @@ NETWORKS = {"steps": (40_000, (96, 32, 3)), "trits": (2_500, (128, 64, 64))}
 ROWS = 2_500  # the 5 % sample of 50k anchors
 
 
-def median_ms(run: Callable[[], object], repeats: int = 11) -> float:
-    run()
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        run()
-        times.append(time.process_time() - start)
-    return 1000 * statistics.median(times)
-
-
 def both(function: Callable[..., Tensor], values: list[Tensor], grad: Tensor) -> None:
     torch.autograd.grad(function(*values), values, grad, allow_unused=True)
 
@@ -40,8 +30,8 @@ def compare(name: str, of: Callable[..., Tensor], by: Callable[..., Tensor], val
     for threads in (1, 2):
         torch.set_num_threads(threads)
         for label, function in (("kernel", of), ("torch", by)):
-            forward = median_ms(functools.partial(function, *values))
-            whole = median_ms(functools.partial(both, function, values, grad))
+            forward = median_ms(functools.partial(function, *values), 11, time.process_time)
+            whole = median_ms(functools.partial(both, function, values, grad), 11, time.process_time)
             setting = f"{name} threads={threads} {label:6}"
             print(f"{setting} forward {forward:7.2f} ms cpu, with backward {whole:7.2f} ms cpu", flush=True)
 

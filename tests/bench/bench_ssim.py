@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
-import numpy as np
 import torch
+from timing import median_ms
 
 from gspc.ops.kernels import kernels as load
 from gspc.ops.ssim import definition, photometric_loss
 
 HEIGHT, WIDTH, WEIGHT = 540, 960, 0.2
-
-
-def median_seconds(run: Callable[[], object], repeats: int) -> float:
-    run()
-    seconds = []
-    for _ in range(repeats):
-        start = time.process_time()
-        run()
-        seconds.append(time.process_time() - start)
-    return float(np.median(seconds))
 
 
 def main() -> None:
@@ -38,15 +27,15 @@ def main() -> None:
         definition.photometric_loss(image, target, WEIGHT)[0].backward()
 
     label = f"ssim {WIDTH}x{HEIGHT} fwd+bwd 1 thread"
-    baseline = median_seconds(by_torch, 5)
-    print(f"{label} torch conv2d {baseline * 1e3:8.1f} ms cpu")
+    baseline = median_ms(by_torch, 5, time.process_time)
+    print(f"{label} torch conv2d {baseline:8.1f} ms cpu")
     kernels = load()
     kernels.set_threads(1)
     levels = ("base", "v3", "v4")
     for isa in levels[: levels.index(kernels.supported_isa()) + 1]:
         kernels.set_isa(isa)
-        seconds = median_seconds(by_kernel, 15)
-        print(f"{label} {isa:4} {seconds * 1e3:8.1f} ms cpu, {baseline / seconds:.0f} x torch")
+        found = median_ms(by_kernel, 15, time.process_time)
+        print(f"{label} {isa:4} {found:8.1f} ms cpu, {baseline / found:.0f} x torch")
 
 
 if __name__ == "__main__":

@@ -86,3 +86,8 @@ class NeuralGaussians:
     opacities: Tensor  # [M]
     colors: Tensor  # [M, 3]
     count: Tensor | None = None  # int64 [1]; None: all of them
+
+    @property
+    def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Means, quats, scales, opacities and colors [M, ...]: what a rasterizer takes, in its order."""
+        return self.means, self.quats, self.scales, self.opacities, self.colors

@@ -50,8 +50,7 @@ class Pictures:
             self.weights,
             predicted=self.trainer.attributes.pooled(visible),
         )
-        parts = (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities, gaussians.colors)
-        raster = rasterize(self.trainer.backend, *parts, shot.camera, shot.background)
+        raster = rasterize(self.trainer.backend, *gaussians.parts, shot.camera, shot.background)
         shown, wanted, weight = only_counting(raster.image, shot.target, shot.mask)
         if wanted.dtype == torch.uint8:
             wanted = wanted.float() / 255

@@ -2,7 +2,7 @@
 import { FloatPacking, PIXELFORMAT_RGBA32U } from 'playcanvas';
 
 import { Follower } from './follower.mjs';
-import { Splats } from './splats.mjs';
+import { READ_SHAPES, Splats } from './splats.mjs';
 
 const DEGREE = 2;
 const TERMS = (DEGREE + 1) ** 2;
@@ -11,17 +11,10 @@ const PARTS = Math.ceil((3 * TERMS) / 8); // textures of eight half floats a Gau
 export const BAKED = {
   streams: ['shapes', ...Array.from({ length: PARTS }, (_, i) => `sh${i}`)].map((name) => ({ name, format: PIXELFORMAT_RGBA32U })),
   read: /* glsl */ `
+${READ_SHAPES}
 uniform vec3 gspcEye;
 vec3 gspcMean;
 vec3 getCenter() { gspcMean = loadMeans().xyz; return gspcMean; }
-vec3 getScale() {
-    uvec4 shape = loadShapes();
-    return vec3(unpackHalf2x16(shape.x), unpackHalf2x16(shape.y).x);
-}
-vec4 getRotation() {
-    uvec4 shape = loadShapes();
-    return vec4(unpackHalf2x16(shape.y).y, unpackHalf2x16(shape.z), unpackHalf2x16(shape.w).x);
-}
 vec4 getColor() {
     uvec4 packed[${PARTS}] = uvec4[${PARTS}](${Array.from({ length: PARTS }, (_, i) => `loadSh${i}()`).join(', ')});
     float sh[${8 * PARTS}];

@@ -3,7 +3,7 @@
 import { PIXELFORMAT_RGBA16F, PIXELFORMAT_RGBA32U } from 'playcanvas';
 
 import { Follower } from './follower.mjs';
-import { Splats } from './splats.mjs';
+import { READ_SHAPES, Splats } from './splats.mjs';
 
 const SHARE = 4; // taking over what was seen costs the page at most a fifth of its time
 
@@ -13,15 +13,7 @@ export const LOOKED = {
   read: /* glsl */ `
 vec3 getCenter() { return loadMeans().xyz; }
 vec4 getColor() { return loadColors(); }
-vec3 getScale() {
-    uvec4 shape = loadShapes();
-    return vec3(unpackHalf2x16(shape.x), unpackHalf2x16(shape.y).x);
-}
-vec4 getRotation() {
-    uvec4 shape = loadShapes();
-    return vec4(unpackHalf2x16(shape.y).y, unpackHalf2x16(shape.z), unpackHalf2x16(shape.w).x);
-}
-`,
+${READ_SHAPES}`,
 };
 
 export class Looks extends Follower {

@@ -124,7 +124,7 @@ export class Rig {
 }
 
 /** The axes of a unit quaternion. */
-export function axesOf([x, y, z, w]) {
+function axesOf([x, y, z, w]) {
   return {
     right: [1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w)],
     up: [2 * (x * y - z * w), 1 - 2 * (x * x + z * z), 2 * (y * z + x * w)],

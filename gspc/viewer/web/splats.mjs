@@ -5,6 +5,18 @@ import {
 
 const WGSL_UNUSED = '// the page asks for WebGL2 only';
 
+/** Code that reads scale and quaternion wxyz from the first seven half floats of a texture `shapes`. */
+export const READ_SHAPES = /* glsl */ `
+vec3 getScale() {
+    uvec4 shape = loadShapes();
+    return vec3(unpackHalf2x16(shape.x), unpackHalf2x16(shape.y).x);
+}
+vec4 getRotation() {
+    uvec4 shape = loadShapes();
+    return vec4(unpackHalf2x16(shape.y).y, unpackHalf2x16(shape.z), unpackHalf2x16(shape.w).x);
+}
+`;
+
 export class Splats {
   /**
    * @param {object} device

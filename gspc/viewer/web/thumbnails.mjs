@@ -8,7 +8,7 @@ const LEAST_ALPHA = 0.25; // fainter Gaussians would cover what is behind them
 const LARGEST = 3; // pixels
 
 /** The number that a half float stands for. */
-export function fromHalf(bits) {
+function fromHalf(bits) {
   const exponent = (bits >> 10) & 31;
   const mantissa = bits & 1023;
   const magnitude = exponent === 0 ? mantissa * 2 ** -24 : (1 + mantissa / 1024) * 2 ** (exponent - 15);
