@@ -130,7 +130,7 @@ def test_random_damage_is_an_input_error_or_a_sound_model(data: st.DataObject, t
     [
         (
             {"model": "OPENCV", "params": (1.0,) * 7 + (float("inf"),)},
-            "camera 3 has impossible parameters",
+            "camera 3: has impossible parameters",
         ),
         ({"width": 0}, "0x24 pixels, outside 1 to 65535"),
         ({"height": 70000}, "32x70000 pixels"),

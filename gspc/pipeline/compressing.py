@@ -61,7 +61,7 @@ def compress(
     'scene.pcgs'
     """
     source = source_of(source)
-    refuse_splats(source, "cannot be compressed")
+    refuse_splats(source, "cannot be compressed as it is; gspc fit makes a model of it")
     with naming(source.name):
         if source.kind == "scene":
             raise InputError("is a decoded scene; compress the model or the .pcgs it came from")

@@ -142,7 +142,7 @@ def _relative(path: Path, folder: Path) -> str:
     from gspc.tiles import stays_inside
 
     try:
-        name = path.resolve().relative_to(folder.resolve()).as_posix()
+        name = Path(os.path.realpath(path)).relative_to(os.path.realpath(folder)).as_posix()
     except ValueError:
         raise InputError(
             f"lies outside of the index's folder, {folder}; write the index to a folder above what it names"

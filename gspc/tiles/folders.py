@@ -137,7 +137,8 @@ def _check_output(output: Path, scene: Path, *, force: bool) -> None:
     """Raises OutputError unless tiles may be written to `output`: nothing but a folder of tiles, and only
     with `force`, is ever replaced."""
     with writing(output):
-        if output.resolve() in (scene.resolve(), *scene.resolve().parents):
+        real = Path(os.path.realpath(scene))  # Path.resolve raises RuntimeError for a loop of links
+        if Path(os.path.realpath(output)) in (real, *real.parents):
             raise OutputError(f"{output}: holds the scene itself; name another folder")
         if not output.parent.is_dir():
             raise OutputError(f"{output}: the directory {output.parent} does not exist; create it first")

@@ -87,7 +87,9 @@ def write_demo_scene(
         for camera, picture in zip(cameras, pictures, strict=True):
             iio.imwrite(directory / "images" / camera.name, picture)
     except OSError as error:
-        raise OutputError(f"{directory}: cannot write the demo scene: {error.strerror or error}") from error
+        raise OutputError(
+            f"cannot write the demo scene: {error.strerror or error}", source=str(directory)
+        ) from error
     colmap.write_model(directory / "sparse" / "0", colmap.ColmapModel((lens,), images, sparse))
 
 
