@@ -209,8 +209,10 @@ def table(title: str, *columns: str) -> _CleanCells:
     from rich import box
     from rich.cells import cell_len
     from rich.table import Table
+    from rich.text import Text
 
-    result = Table(title=clean(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    heading = Text(clean(title), no_wrap=True, overflow="ignore") if title else None  # as long as it is
+    result = Table(title=heading, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for column in columns:
         right = column.startswith(">")
         name = clean(column.removeprefix(">"))

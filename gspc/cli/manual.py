@@ -98,8 +98,9 @@ SECTIONS = {
 
         ENVIRONMENT
 
-        GSPC_LPIPS_WEIGHTS names a directory with vgg16-397923af.pth and vgg.pth, the weights that gspc
-        eval needs for LPIPS, when torch's cache and the lpips package do not have them.
+        GSPC_LPIPS_WEIGHTS names a directory with vgg16-397923af.pth, torchvision's VGG16, and vgg.pth of the
+        package lpips, the weights that gspc eval needs for LPIPS, when torch's cache and that package do not
+        have them.
 
         GSPC_CUDA_KERNELS=0 makes training on a GPU take torch's operations instead of gspc's own kernels,
         which nvcc builds at first use and GSPC_CACHE (by default gspc in the user's cache directory) keeps.
