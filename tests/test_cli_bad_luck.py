@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,47 @@ def test_damage_comes_with_advice(cli: Cli, command: str, damaged: bytes, advice
     assert ran.code == 4 and len(ran.lines) == 1, ran.err
     assert ran.err.startswith("gspc: error: bad.pcgs: ") and ran.err.endswith(f"{advice}\n")
     assert not Path("out").exists()
+
+
+def test_a_level_that_is_not_there_is_no_damage(cli: Cli) -> None:
+    ran = cli("decompress", "good.pcgs", "--upto", "8", "-o", "out")
+    assert ran.code == 4 and ran.err.endswith("; ask for one of those\n"), ran.err
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["render", "good.scene", "--max-work", "nan"],
+        ["render", "good.scene", "--path", "orbit", "--fps", "nan"],
+        ["fit", "empty", "-o", "x.pt", "--voxel-size", "nan"],
+        ["render", "good.scene", "-o", ""],
+        ["render", "good.scene", "--output="],
+        ["fit", "", "-o", "x.pt"],
+        ["fit", "empty", "-o", ""],
+        ["decompress", ""],
+    ],
+)
+def test_nan_and_empty_arguments(cli: Cli, files: Path, args: list[str]) -> None:
+    before = sorted(files.iterdir())
+    ran = cli(*args)
+    assert ran.code == 2 and len(ran.lines) == 1, ran.err
+    assert "nan: give a number" in ran.err or "is empty; give it a value" in ran.err
+    assert sorted(files.iterdir()) == before
+
+
+@pytest.mark.parametrize("name", ["text.txt", "good.pcgs", "photos.zip", "cut.pt"])
+def test_tiles_of_a_coarse_model_that_is_none(cli: Cli, name: str) -> None:
+    with zipfile.ZipFile("photos.zip", "w") as archive:
+        archive.writestr("a.png", b"")
+    Path("cut.pt").write_bytes(Path("photos.zip").read_bytes()[:20])
+    ran = cli("tile", "empty", "-o", "tiles", "--coarse", name)
+    assert ran.code == 3
+    assert ran.err.startswith(f"gspc: error: {name}: is no model, or damaged; name a model"), ran.err
+
+
+def test_streams_of_what_is_no_index_are_not_restored(cli: Cli) -> None:
+    ran = cli("join", "good.pcgs", "--restore", "out")
+    assert ran.code == 3 and "name what gspc join wrote" in ran.err
 
 
 def test_a_file_of_no_kind_of_ours(cli: Cli) -> None:

@@ -240,7 +240,7 @@ def test_unknown_binary_camera_model(tmp_path: Path) -> None:
 
 def test_write_errors(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot write the COLMAP model"):
+    with pytest.raises(OutputError, match="file: is a file where a directory should be"):
         colmap.write_model(tmp_path / "file", tiny_model())
 
 

@@ -105,7 +105,8 @@ def _fit(data: bytes, levels: int, max_size: int) -> tuple[bytes, int, tuple[int
             break
     else:
         raise UsageError(
-            f"its level 1 takes {len(found):,} bytes, more than --max-size allows ({max_size:,})"
+            f"its level 1 takes {len(found):,} bytes, more than --max-size allows ({max_size:,}); allow as "
+            "much, or make the model smaller with gspc fit --target-size"
         )
     if kept == levels or (slices := largest_subset(longer, max_size)) is None:
         return found, kept, None

@@ -63,6 +63,8 @@ def _what_to_do(error: GspcError) -> str:
         return ""
     if error.problem.startswith("truncated"):
         return "; get the whole file"
+    if "was asked for" in error.problem:
+        return "; ask for one of those"
     return "; get the file again, or see what gspc decompress --salvage restores"
 
 

@@ -20,7 +20,8 @@ from gspc.data.colmap.types import (
 )
 from gspc.data.lens import check_lens
 from gspc.data.report import Notes, counted, listed, spelled
-from gspc.errors import InputError, OutputError
+from gspc.errors import InputError
+from gspc.output import writing
 
 
 def member(folder: Path, name: str) -> Path | None:
@@ -158,12 +159,8 @@ def write_model(folder: Path, model: ColmapModel, *, text: bool = False) -> None
     """Write `model` to `folder` (made when missing) in binary or text form; raises OutputError."""
     writer = text_form if text else binary
     suffix = "txt" if text else "bin"
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         writer.write_cameras(folder / f"cameras.{suffix}", model.cameras)
         writer.write_images(folder / f"images.{suffix}", model.images)
         writer.write_points(folder / f"points3D.{suffix}", model.points)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write the COLMAP model: {error.strerror or error}", source=str(folder)
-        ) from error
