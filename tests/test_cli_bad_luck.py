@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import builtins
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import synthetic
-from cli_tools import Cli
+from cli_tools import Cli, environment
 from rendering_scenes import random_scene
 
+from gspc.cli import start
 from gspc.codec import encode
 from gspc.rendering import write_scene
 
@@ -128,3 +133,23 @@ def test_a_file_of_no_kind_of_ours(cli: Cli) -> None:
         ran = cli(command, "text.txt")
         assert ran.code == 3
         assert ran.err.endswith("; name a file that gspc compress, decompress or fit wrote\n")
+
+
+def test_ctrl_c_before_a_command_has_begun(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load = builtins.__import__
+
+    def interrupted(name: str, *args: Any, **options: Any) -> Any:
+        if name == "gspc.cli.app":
+            raise KeyboardInterrupt
+        return load(name, *args, **options)
+
+    monkeypatch.setattr(builtins, "__import__", interrupted)
+    assert start.main() == 130
+    assert capsys.readouterr().err == "gspc: interrupted\n"
+
+
+def test_starting_loads_nothing_heavy() -> None:
+    program = "import sys, gspc.cli.start; sys.exit('typer' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], env=environment(), check=False).returncode == 0
