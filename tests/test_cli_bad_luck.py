@@ -128,6 +128,18 @@ def test_streams_of_what_is_no_index_are_not_restored(cli: Cli) -> None:
     assert ran.code == 3 and "name what gspc join wrote" in ran.err
 
 
+@pytest.mark.parametrize("args", [["fit", "empty", "--dry-run"], ["tile", "empty", "-o", "tiles"]])
+def test_what_may_not_be_read_is_unusable_input(cli: Cli, args: list[str]) -> None:
+    """Not wrong arguments. Whoever may read all, as root may, is stopped by what reading finds."""
+    Path("empty").chmod(0)
+    try:
+        ran = cli(*args)
+    finally:
+        Path("empty").chmod(0o700)
+    assert ran.code == 3 and len(ran.lines) == 1, ran.err
+    assert ran.err.startswith("gspc: error: empty")
+
+
 def test_a_file_of_no_kind_of_ours(cli: Cli) -> None:
     for command in ("compress", "decompress", "render", "inspect-bitstream"):
         ran = cli(command, "text.txt")

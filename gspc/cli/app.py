@@ -64,7 +64,13 @@ class LazyCommands(TyperGroup):
             epilog=f"Example: {module.EXAMPLE}",
         )
         decorate(with_common_options(module.command))
-        return typer.main.get_command(single)
+        command: Any = typer.main.get_command(single)
+        for parameter in command.params:
+            if hasattr(parameter.type, "readable"):
+                parameter.type.readable = (
+                    False  # reading says it better, with the exit code of an unusable input
+                )
+        return command
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The list of commands in help, each with the whole first sentence of its own."""
