@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -106,6 +107,13 @@ def test_faint_anchors_go(factor, left):
     assert optimizer.state[model.masks]["exp_avg"].shape == model.masks.shape
 
 
+def test_faint_anchors_stay_while_heads_are_new():
+    model, optimizer = tiny_model(100)
+    statistics = seen(model, 0.0, FAINT / 2)
+    after = densify(model, optimizer, statistics, THRESHOLD, INTERVAL, MOST, judges_faint=False)
+    assert model.anchors == 100 and not after.visible.any()  # and are judged anew
+
+
 def test_growth_ends_at_the_ceiling_with_the_strongest():
     model, optimizer = tiny_model()
     statistics = seen(model, THRESHOLD * 5)
@@ -124,3 +132,12 @@ def test_what_was_rarely_seen_keeps_counting():
     assert (after.visible == 30).all() and (after.drawn == 30).all()
     after = densify(model, optimizer, seen(model, 0.0, 1.0), THRESHOLD, INTERVAL, MOST)
     assert (after.visible == 0).all() and (after.drawn == 0).all()
+
+
+@pytest.mark.parametrize(("points", "tables"), [(10, (10, 11)), (20_000, (10, 11)), (75_000, (11, 12))])
+def test_the_grid_of_more_points_is_larger(points, tables):
+    rng = np.random.default_rng(0)
+    spec = choose_spec(rng.integers(0, 1 << 20, (points, 3)))
+    assert {(p.dims > 0, p.log2_size) for p in spec.planes} == {(False, tables[0]), (True, tables[1])}
+    published = choose_spec(rng.integers(0, 1 << 20, (points, 3)), reference=True)
+    assert {p.log2_size for p in published.planes} == {13, 15}

@@ -135,3 +135,9 @@ def test_closed_anchors_are_pruned_after_densification():
     at = [i + 1 for i in range(3000) if schedule.prunes(i)]
     assert at and at[0] > 1500 and all(i % schedule.densify_every == 0 for i in at)
     assert not any(schedule.prunes(i) and schedule.densifies(i) for i in range(3000))
+
+
+def test_faint_anchors_are_judged_when_heads_have_learned():
+    for iterations, first in ((20, 5), (1000, 250), (2000, 500), (30_000, 500)):
+        schedule = Schedule(iterations)
+        assert [schedule.judges_faint(i) for i in (first - 2, first - 1)] == [False, True]

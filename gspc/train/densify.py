@@ -121,9 +121,11 @@ def densify(
     interval: int,
     most: int,
     shared: torch.Generator | None = None,
+    *,
+    judges_faint: bool = True,
 ) -> Statistics:
-    """Adds anchors where Gaussians pull hard, at most until there are `most`, and removes faint ones; returns
-    the statistics to go on with. `shared` draws alike on all ranks.
+    """Adds anchors where Gaussians pull hard, at most until there are `most`, and removes faint ones if
+    asked; returns the statistics to go on with. `shared` draws alike on all ranks.
 
     What was seen often enough to be judged starts anew, the rest keeps counting: anchors that few views show
     would otherwise never be judged.
@@ -131,7 +133,8 @@ def densify(
     judged_gaussians = statistics.drawn > interval * SEEN_TO_GROW
     judged_anchors = statistics.visible > interval * SEEN_TO_PRUNE
     mean_opacity = statistics.opacity / statistics.visible.clamp_min(1)
-    keep = with_floor(~(judged_anchors & (mean_opacity < FAINT)), mean_opacity)
+    faint = judged_anchors & (mean_opacity < FAINT) & judges_faint
+    keep = with_floor(~faint, mean_opacity)
     before = model.anchors
     _grow(model, optimizer, statistics, judged_gaussians, threshold, most, shared)
     carried = Statistics(

@@ -212,6 +212,7 @@ class Trainer:
                 self.schedule.densify_every,
                 self._most_anchors,
                 self.ranks.shared,
+                judges_faint=self.schedule.judges_faint(self.iteration),
             )
         if coded and self._prunes_by_masks and self.schedule.prunes(self.iteration):
             before = model.anchors
