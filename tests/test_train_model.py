@@ -55,14 +55,14 @@ def logits(weights: HeadTensors, x: torch.Tensor) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_slots_start_open_whatever_the_seed(seed: int) -> None:
+def test_half_of_the_slots_start_open_whatever_the_seed(seed: int) -> None:
     """Features are near 0 at first, and what is not drawn does not learn."""
     torch.manual_seed(seed)
     heads = GaussianHeads(32, 16, 10, 64, 1.0, residual_hidden=32)
     view = nn.functional.normalize(torch.randn(500, 3), dim=1)
     x = torch.cat([torch.zeros(500, 48), view, torch.ones(500, 1)], 1)
     open_slots = logits(heads.weights(quantized=False), x)["opacity"] > 0
-    assert open_slots.float().mean() > 0.6 and open_slots.any(1).float().mean() > 0.98
+    assert 0.3 < open_slots.float().mean() < 0.7 and open_slots.any(1).float().mean() > 0.98
 
 
 def test_residual_decoder_adds_its_logits(scene: SceneData) -> None:

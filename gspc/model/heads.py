@@ -47,9 +47,10 @@ class GaussianHeads(nn.Module):
         self.second = nn.ModuleDict(
             {name: nn.Linear(hidden, offsets * OUTPUTS_PER_OFFSET[name]) for name in BLOCKS}
         )
-        # A Gaussian of negative opacity is not drawn and has no gradient. Below 0, the bias would switch a
-        # slot off for all anchors at once; how many slots are left would then be a matter of the seed.
-        linear(self.second, "opacity").bias.data.abs_()
+        # A Gaussian of negative opacity is not drawn and has no gradient, and features are near 0 at first.
+        # So half of the slots start open, whatever the seed: with too few, anchors are never seen; with all,
+        # ten Gaussians lie on each other.
+        linear(self.second, "opacity").bias.data.abs_()[1::2].neg_()
         self.residual_first, self.residual_second = nn.ModuleDict(), nn.ModuleDict()
         for name, outputs in RESIDUAL_OUTPUTS.items() if residual_hidden else ():
             self.residual_first[name] = nn.Linear(residuals + 4, residual_hidden)
