@@ -2,7 +2,7 @@
 
 import sys
 
-from gspc.cli.app import main
+from gspc.cli.start import main
 
 if __name__ == "__main__":
     sys.exit(main())

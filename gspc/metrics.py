@@ -128,7 +128,10 @@ def lpips_status() -> str:
     vgg, lin = _lpips_files()
     if vgg is None:
         places = " or ".join(str(place) for place in _vgg_places())
-        return f"no LPIPS: {VGG_FILE} is not in {places}"
+        return (
+            f"no LPIPS: {VGG_FILE}, torchvision's VGG16, is not in {places}; put it there, or its "
+            f"folder into {LPIPS_VARIABLE}"
+        )
     if lin is None:
         return f"no LPIPS: {LIN_FILE} (v0.1) is missing; pip install 'gspc[lpips]' or set {LPIPS_VARIABLE}"
     if not extras.installed("torch"):

@@ -36,7 +36,7 @@ def output_error(name: str | Path, error: OSError) -> OutputError:
     reason = (
         _REASONS.get(error.errno or 0) or f"cannot be written ({error.strerror or error}); write elsewhere"
     )
-    return OutputError(f"{name}: {reason}")
+    return OutputError(reason, source=str(name))
 
 
 @contextmanager

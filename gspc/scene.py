@@ -22,7 +22,8 @@ U8 = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera. Focal lengths and principal point in pixels; pixel centres lie at +0.5.
+    """A pinhole camera. Focal lengths and principal point in pixels; pixel centers lie at +0.5. In its own
+    coordinates x points right, y down and z forward, as in OpenCV and COLMAP.
 
     >>> import gspc
     >>> import numpy as np

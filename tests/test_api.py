@@ -220,6 +220,11 @@ def test_wrong_use_is_told() -> None:
             use()
     with pytest.raises(UsageError, match="'xyz' is not written; choose one of"):
         gspc.export(scene, "xyz")
+    for call in (lambda: scene.splats(4), lambda: gspc.export(scene, gspc.ExportOptions("ply", degree=-1))):
+        with pytest.raises(UsageError, match="harmonics have degrees 0 to 3"):
+            call()
+    with pytest.raises(UsageError, match="there is no coder 'zip'; choose one of lanes, torchac"):
+        gspc.compress("model.pt", coder="zip")  # type: ignore[arg-type]
     assert issubclass(UsageError, gspc.Error) and gspc.Error is gspc.errors.GspcError
 
 

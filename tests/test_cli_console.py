@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import re
+import sys
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -96,3 +100,46 @@ def test_warnings_of_libraries_are_no_messages(cli: Cli, monkeypatch: pytest.Mon
     assert ran.lines[0].startswith("gspc: warning: RuntimeWarning: overflow?]0;owned")
     harmless(ran.err)
     assert warnings.showwarning is before
+
+
+def test_tables_lose_no_text_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table that needs more columns than there are is shown as wide as it needs to be."""
+    shown = _on_terminal(monkeypatch, 30, lambda: console.show(_wide_table()))
+    assert {"first", "arm"} <= set(shown.split())
+    assert "12,345,678 to 23,456,789" in shown and "34.56 (+0.12 %)" in shown and "…" not in shown
+
+
+def test_columns_that_do_not_fit_follow_below(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = ["level", *(f">{level}" for level in range(1, 7))]
+    rows = [["anchors alive", *(f"{level * 1111:,}" for level in range(1, 7))], None, ["all", *"abcdef"]]
+    wide = _on_terminal(monkeypatch, 100, lambda: console.show(*console.tables("Added", columns, rows)))
+    narrow = _on_terminal(monkeypatch, 40, lambda: console.show(*console.tables("Added", columns, rows)))
+    assert wide.count("anchors alive") == 1 and wide.count("Added") == 1
+    assert narrow.count("anchors alive") > 1 and narrow.count("Added") == 1
+    assert max(len(line) for line in narrow.splitlines()) <= 40
+    for text in ("1,111", "6,666", "a", "f"):
+        assert text in narrow.split()
+
+
+def _wide_table() -> Any:
+    table = console.table("Curves", "arm", ">bytes", ">quality")
+    table.add_row("first arm", "12,345,678 to 23,456,789", "34.56 (+0.12 %)")
+    return table
+
+
+def _on_terminal(monkeypatch: pytest.MonkeyPatch, width: int, act: Callable[[], None]) -> str:
+    """What is printed on a terminal of so many columns, without its colors."""
+    out = _Terminal()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", out)
+        patch.setenv("COLUMNS", str(width))
+        patch.setenv("TERM", "xterm")
+        act()
+    return re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue())
+
+
+class _Terminal(io.StringIO):
+    encoding = "utf-8"  # type: ignore[assignment]
+
+    def isatty(self) -> bool:
+        return True

@@ -130,7 +130,7 @@ def test_random_damage_is_an_input_error_or_a_sound_model(data: st.DataObject, t
     [
         (
             {"model": "OPENCV", "params": (1.0,) * 7 + (float("inf"),)},
-            "camera 3 has impossible parameters",
+            "camera 3: has impossible parameters",
         ),
         ({"width": 0}, "0x24 pixels, outside 1 to 65535"),
         ({"height": 70000}, "32x70000 pixels"),
@@ -240,7 +240,7 @@ def test_unknown_binary_camera_model(tmp_path: Path) -> None:
 
 def test_write_errors(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot write the COLMAP model"):
+    with pytest.raises(OutputError, match="file: is a file where a directory should be"):
         colmap.write_model(tmp_path / "file", tiny_model())
 
 

@@ -244,7 +244,7 @@ def test_pinholes_never_import_pycolmap(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("params", [(0.0, 1.0, 1.0, 0.1), (30.0, 1.0, 1.0, float("nan")), (30.0, 1.0, 1.0)])
 def test_impossible_lenses(params: tuple[float, ...]) -> None:
-    with pytest.raises(InputError, match="x has impossible parameters"):
+    with pytest.raises(InputError, match="x: has impossible parameters"):
         check_lens("x", Lens("SIMPLE_RADIAL", 32, 24, params))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from gspc.data import colmap, load_scene
+from gspc.data.colmap import binary as colmap_binary
 from gspc.data.demo import demo_cameras, tracer, write_demo_scene
 from gspc.errors import OutputError, UsageError
 from gspc.scene import SceneData
@@ -132,8 +134,18 @@ def test_sizes_without_sense(tmp_path: Path, options: dict) -> None:
 
 def test_refused_by_the_disk(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot write the demo scene"):
+    with pytest.raises(OutputError, match="file: a part of the path is not a directory"):
         write_demo_scene(tmp_path / "file", views=2, width=16, height=16, points=20)
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(colmap_binary, "write_points", full)
+    with pytest.raises(OutputError, match="sparse/0: no space left on the device; free some"):
+        write_demo_scene(tmp_path / "new", views=2, width=16, height=16, points=20)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow

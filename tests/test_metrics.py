@@ -164,7 +164,11 @@ def test_lpips_without_weights_is_none_with_a_reason(
     monkeypatch.setattr(metrics.importlib.util, "find_spec", lambda name: None)
     a, b = pictures()
     assert metrics.lpips(a, b) is None
-    assert metrics.lpips_status() == f"no LPIPS: {metrics.VGG_FILE} is not in {tmp_path}/hub/checkpoints"
+    status = metrics.lpips_status()
+    assert status.startswith(
+        f"no LPIPS: {metrics.VGG_FILE}, torchvision's VGG16, is not in {tmp_path}/hub/checkpoints"
+    )
+    assert metrics.LPIPS_VARIABLE in status  # where to put it
     (tmp_path / "hub/checkpoints").mkdir(parents=True)
     (tmp_path / "hub/checkpoints" / metrics.VGG_FILE).symlink_to(lpips_weights[0] / metrics.VGG_FILE)
     assert metrics.lpips(a, b) is None

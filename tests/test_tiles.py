@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from cli_tools import Cli
 from data_scenes import write_scene
 
 from gspc.data import colmap, load_scene
+from gspc.data.colmap import binary as colmap_binary
 from gspc.data.demo import write_demo_scene
 from gspc.errors import InputError
 from gspc.format.tile import Tile, tile_in
@@ -131,6 +133,19 @@ def test_a_tile_is_a_scene_with_linked_photographs(demo: Path, tmp_path: Path, c
             np.testing.assert_array_equal(view.load(), like.load())
             assert view.path is not None and view.path.is_symlink()
             assert not view.path.readlink().is_absolute()
+
+
+def test_a_full_disk_names_the_folder_that_was_asked_for(
+    demo: Path, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(colmap_binary, "write_points", full)
+    ran = cli("tile", demo, "-o", tmp_path / "tiles", "--grid", "2x1")
+    assert ran.code == 6
+    assert ran.lines[-1].startswith(f"gspc: error: {tmp_path / 'tiles'}: no space left on the device")
+    assert list(tmp_path.iterdir()) == [demo]
 
 
 def test_masks_come_along_and_names_may_have_folders(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import difflib
 import errno
 import importlib
 import inspect
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -63,7 +64,19 @@ class LazyCommands(TyperGroup):
             epilog=f"Example: {module.EXAMPLE}",
         )
         decorate(with_common_options(module.command))
-        return typer.main.get_command(single)
+        command: Any = typer.main.get_command(single)
+        for parameter in command.params:
+            if hasattr(parameter.type, "readable"):
+                parameter.type.readable = (
+                    False  # reading says it better, with the exit code of an unusable input
+                )
+        return command
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The list of commands in help, each with the whole first sentence of its own."""
+        rows = [(name, self.get_command(ctx, name).help.split("\n\n", 1)[0]) for name in COMMANDS]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The subcommand that the arguments name.
@@ -131,8 +144,9 @@ def gspc(
 ) -> None:
     """Turn photographs into one small file that holds a 3D scene, and draw it.
 
-    The file is progressive: it holds the scene in levels. Level 1 is the whole scene, coarse; each further
-    level makes it sharper. The beginning of the file, up to the end of any level, is a scene by itself.
+    The file is progressive: it holds the scene in levels. Level 1 has what matters most, rough and with
+    holes; further levels fill it up and make it sharper. The beginning of the file, up to the end of any
+    level, is a scene by itself.
 
     `gspc help COMMAND` explains a command, man gspc-COMMAND more.
     """
@@ -246,6 +260,8 @@ def _invoke(args: list[str]) -> int:
     except _CLICK_ERROR as problem:
         failed = getattr(problem, "ctx", None)
         path = failed.command_path if failed is not None else "gspc"
-        console.error(f"{problem.format_message().rstrip('.')}; see {path} --help")
+        file = next((word for word in args if word.startswith("-") and os.path.lexists(word)), None)
+        hint = "" if file is None else f", or name the file as ./{file}"
+        console.error(f"{problem.format_message().rstrip('.')}; see {path} --help{hint}")
         return EXIT_USAGE
     return 0

@@ -4,10 +4,13 @@ file may be left out."""
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from typer.core import TyperCommand
+
+from gspc.errors import UsageError
 
 COMMON = "Common options"
 
@@ -31,6 +34,17 @@ def with_report_names(args: Sequence[str]) -> list[str]:
     return found
 
 
+def refuse_empty(args: Sequence[str]) -> None:
+    """Raises UsageError for an empty argument. It comes of a shell's variable that is not set, and as a path
+    it would be the working directory."""
+    for before, word in zip(("", *args), args, strict=False):
+        if word == "--":
+            return
+        if not word or (word.startswith("--") and word.endswith("=")):
+            name = word.removesuffix("=") or (before if before.startswith("-") else "an argument")
+            raise UsageError(f"{name} is empty; give it a value, or leave it out")
+
+
 def default_text(parameter: Any) -> str:
     """The default of an option as help says it; empty where it has none or its text says it already."""
     default = parameter.default
@@ -45,8 +59,15 @@ class Command(TyperCommand):
     """A subcommand of gspc."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Reads the arguments; see `with_report_names`."""
-        return super().parse_args(ctx, with_report_names(args))
+        """Reads the arguments; see `with_report_names`. Raises UsageError for an empty one, and for nan,
+        which no range keeps out."""
+        refuse_empty(args)
+        rest = super().parse_args(ctx, with_report_names(args))
+        for parameter in self.get_params(ctx):
+            value = ctx.params.get(parameter.name)
+            if isinstance(value, float) and math.isnan(value):
+                raise UsageError(f"{parameter.opts[0]} nan: give a number")
+        return rest
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The usage line: what must be given stands as it is, the rest in brackets."""

@@ -8,7 +8,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
@@ -153,17 +153,26 @@ def stderr_console() -> Console:
 def show(*renderables: RenderableType) -> None:
     """Lines, and tables made by `table` or `facts`, on stdout. Raises OutputError."""
     console = stdout_console()
+    terminal = console.width
     with writing("stdout"), console.capture() as captured:
         for renderable in renderables:
-            console.print(
-                clean(renderable) if isinstance(renderable, str) else renderable,
-                soft_wrap=isinstance(renderable, str),
-            )
+            if isinstance(renderable, str):
+                console.print(clean(renderable), soft_wrap=True)
+            else:
+                console.width = max(terminal, _least_width(console, renderable))
+                console.print(renderable)
     text = captured.get()
     if not sys.stdout.isatty():  # rich pads the lines of a table to its width
         text = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
     with writing("stdout"):
         sys.stdout.write(text)
+
+
+def _least_width(console: Console, renderable: RenderableType) -> int:
+    """Columns below which a table would lose text. On a narrower terminal its lines wrap instead."""
+    from rich.measure import Measurement
+
+    return Measurement.get(console, console.options.update(width=PIPED_WIDTH), renderable).minimum
 
 
 class _CleanCells:
@@ -174,7 +183,13 @@ class _CleanCells:
 
     def add_row(self, *cells: object) -> None:
         """A row; cells may hold text from files."""
-        self.table.add_row(*(clean(cell) for cell in cells))
+        from rich.cells import cell_len
+
+        texts = [clean(cell) for cell in cells]
+        for column, text in zip(self.table.columns, texts, strict=False):
+            if column.no_wrap:
+                column.min_width = max(column.min_width or 0, cell_len(text))
+        self.table.add_row(*texts)
 
     def add_section(self) -> None:
         """A line below the last row."""
@@ -185,16 +200,44 @@ class _CleanCells:
 
 
 def table(title: str, *columns: str) -> _CleanCells:
-    """An empty table; column names that start with '>' are right-aligned."""
+    """An empty table; column names that start with '>' are right-aligned, and never wrapped or cut."""
     from rich import box
+    from rich.cells import cell_len
     from rich.table import Table
+    from rich.text import Text
 
-    result = Table(title=clean(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    heading = Text(clean(title), no_wrap=True, overflow="ignore") if title else None  # as long as it is
+    result = Table(title=heading, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for column in columns:
         right = column.startswith(">")
         name = clean(column.removeprefix(">"))
-        result.add_column(name, justify="right" if right else "left", no_wrap=right)
+        width = cell_len(name) if right else None
+        result.add_column(name, justify="right" if right else "left", no_wrap=right, min_width=width)
     return _CleanCells(result)
+
+
+def tables(title: str, columns: Sequence[str], rows: Sequence[Sequence[str] | None]) -> list[_CleanCells]:
+    """A table whose first column names its rows; None stands for a line between rows.
+
+    Where a terminal is too narrow for all columns there are several tables, one below the other, with the
+    first column in each.
+    """
+    console = stdout_console()
+    left, found = 1, []
+    while left < len(columns):
+        for end in range(len(columns), left, -1):
+            one = table(title if left == 1 else "", columns[0], *columns[left:end])
+            one.table.columns[0].no_wrap = True
+            for row in rows:
+                if row is None:
+                    one.add_section()
+                else:
+                    one.add_row(row[0], *row[left:end])
+            if end == left + 1 or _least_width(console, one) <= console.width:
+                break
+        found.append(one)
+        left = end
+    return found
 
 
 def facts(rows: Iterable[tuple[str, str]]) -> _CleanCells:

@@ -136,8 +136,8 @@ def command(
 ) -> None:
     """Compare a scene with photographs, or with the splat it was made from, level by level.
 
-    The photographs are those that training held out, which means that it did not see them. Sizes are bytes of
-    the file up to the end of a level. A model is compared as the stream that it compresses to.
+    The photographs are those that training held out, so that it did not see them. Sizes are bytes of the file
+    that ends with a level (gspc compress --levels). A model is compared as the stream that it compresses to.
 
     --compare draws nothing. It takes the scores of earlier runs, makes a curve of quality over size of each
     group of them, an arm, and prints how the curves differ from the first one (Bjontegaard differences).

@@ -199,7 +199,7 @@ def _show(result: Inspection, *, chunks: bool) -> None:
     if result.rates:
         console.show(_rates(result))
     if result.breakdown:
-        console.show(_by_level(result.breakdown), _features(result.breakdown))
+        console.show(*_by_level(result.breakdown), *_features(result.breakdown))
         if any(row.shared_grid for row in result.breakdown.features):
             console.note("the pool shares its grid with the contexts; it is counted under everything else")
     if chunks and result.chunks:
@@ -257,44 +257,41 @@ def _rates(result: Inspection) -> Any:
     return table
 
 
-def _by_level(found: Breakdown) -> Any:
+def _by_level(found: Breakdown) -> list[Any]:
     """Shares of anchors and Gaussians that are alive, and the bytes each level adds."""
-    levels = [str(row.level) for row in found.levels]
-    table = console.table("What each level adds, in bytes", "level", *(f">{level}" for level in levels))
-    table.add_row("anchors alive", *(f"{row.anchors:,}" for row in found.levels))
-    table.add_row("  of all", *(f"{100 * row.anchor_share:.1f} %" for row in found.levels))
-    table.add_row("Gaussians alive", *(f"{row.gaussians:,}" for row in found.levels))
-    table.add_row("  of all", *(f"{100 * row.gaussian_share:.1f} %" for row in found.levels))
-    table.add_section()
+    rows: list[list[str] | None] = [
+        ["anchors alive", *(f"{row.anchors:,}" for row in found.levels)],
+        ["  of all", *(f"{100 * row.anchor_share:.1f} %" for row in found.levels)],
+        ["Gaussians alive", *(f"{row.gaussians:,}" for row in found.levels)],
+        ["  of all", *(f"{100 * row.gaussian_share:.1f} %" for row in found.levels)],
+        None,
+    ]
     sizes = [{(part.name, part.how): part.size for part in row.parts} for row in found.levels]
     known = dict.fromkeys(key for size in sizes for key in size)
     for name, how in sorted(known, key=lambda key: ("new", "refined", "").index(key[1])):
         cells = [size.get((name, how)) for size in sizes]
         label = name + (f", {how} ({'G' if how == 'new' else 'T'})" if how else "")
-        table.add_row(label, *("" if cell is None else f"{cell:,}" for cell in cells))
-    table.add_section()
-    table.add_row("all", *(f"{row.size:,}" for row in found.levels))
-    return table
+        rows.append([label, *("" if cell is None else f"{cell:,}" for cell in cells)])
+    rows += [None, ["all", *(f"{row.size:,}" for row in found.levels)]]
+    levels = [f">{row.level}" for row in found.levels]
+    return console.tables("What each level adds, in bytes", ["level", *levels], rows)
 
 
-def _features(found: Breakdown) -> Any:
+def _features(found: Breakdown) -> list[Any]:
     """Features, with the pool they are predicted from, against everything else, in the file up to a level."""
     what = "residual features" if found.residual else "features"
-    table = console.table(
-        "Features against everything else, file up to a level",
-        "level",
-        *(f">{row.level}" for row in found.features),
-    )
     rows: list[tuple[str, list[int]]] = [(what, [row.symbols for row in found.features])]
     if any(row.pool_grid for row in found.features):
         rows.append(("feature pool's grid", [row.pool_grid for row in found.features]))
         rows.append(("features, all", [row.features for row in found.features]))
     rows.append(("everything else", [row.others for row in found.features]))
     totals = [row.features + row.others for row in found.features]
-    for name, sizes in rows:
-        cells = (f"{size:,} ({100 * size / total:.1f} %)" for size, total in zip(sizes, totals, strict=True))
-        table.add_row(name, *cells)
-    return table
+    cells = [
+        [name] + [f"{size:,} ({100 * size / total:.1f} %)" for size, total in zip(sizes, totals, strict=True)]
+        for name, sizes in rows
+    ]
+    levels = [f">{row.level}" for row in found.features]
+    return console.tables("Features against everything else, file up to a level", ["level", *levels], cells)
 
 
 def _chunks(result: Inspection) -> Any:

@@ -98,8 +98,9 @@ SECTIONS = {
 
         ENVIRONMENT
 
-        GSPC_LPIPS_WEIGHTS names a directory with vgg16-397923af.pth and vgg.pth, the weights that gspc
-        eval needs for LPIPS, when torch's cache and the lpips package do not have them.
+        GSPC_LPIPS_WEIGHTS names a directory with vgg16-397923af.pth, torchvision's VGG16, and vgg.pth of the
+        package lpips, the weights that gspc eval needs for LPIPS, when torch's cache and that package do not
+        have them.
 
         GSPC_CUDA_KERNELS=0 makes training on a GPU take torch's operations instead of gspc's own kernels,
         which nvcc builds at first use and GSPC_CACHE (by default gspc in the user's cache directory) keeps.
@@ -108,12 +109,6 @@ SECTIONS = {
         instruction set that the CPU's kernels use, AVX2 being v3 and AVX-512 v4.
         """,
     "fit": """
-        SCENES
-
-        A COLMAP directory has images/ and sparse/0/ with a binary or text model whose cameras are PINHOLE
-        or SIMPLE_PINHOLE. Every Nth view by name, starting with the first, is held out for gspc eval;
-        Blender scenes keep their own split.
-
         RECIPES
 
         A preset is a recipe: a value for each ingredient below, of which --set NAME=VALUE replaces one. A
@@ -132,7 +127,8 @@ SECTIONS = {
         case, another suffix, or by the end of a path of another machine, never outside SCENE and DIR of
         --images. All camera models of COLMAP are read; those that bend lines are straightened with pycolmap
         (the extra gspc[colmap]), a panorama is cut into six views. Without points, training starts from
-        random ones.
+        random ones. Every Nth view by name, starting with the first, is held out for gspc eval; scenes with a
+        split of their own, such as Blender's, keep it.
 
         What is mended or left out is said in one line each. Missing and damaged photographs are left out
         unless more than a tenth of them, or all but two, are; --strict refuses any. --dry-run shows what

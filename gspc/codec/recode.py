@@ -12,7 +12,7 @@ import zlib
 
 from gspc import _codec
 from gspc.codec import torchac as extra
-from gspc.errors import BitstreamError
+from gspc.errors import BitstreamError, UsageError
 from gspc.format import limits
 from gspc.format.parity import refreshed
 from gspc.format.shape import CODERS, Coder
@@ -39,7 +39,9 @@ def coder_of(data: bytes) -> Coder:
 
 
 def require(coder: Coder) -> None:
-    """Raises BackendError where the package that `coder` needs is missing."""
+    """Raises UsageError for a coder that is none, BackendError where the package that it needs is missing."""
+    if coder not in CODERS:
+        raise UsageError(f"there is no coder '{coder}'; choose one of {', '.join(CODERS)}")
     if coder != "lanes":
         extra.load()
 

@@ -36,7 +36,7 @@ def read_cameras(path: Path, field: str = "full") -> tuple[tuple[Camera, ...], t
     shots = read_shots(layout, notes)
     homes = layout.homes if isinstance(layout, ColmapLayout) else (layout.root,)
     if not shots:
-        raise InputError(f"{path}: no cameras in it")
+        raise InputError("no cameras in it", source=str(path))
     located = locate([shot.file for shot in shots], homes, layout.root)
     found: list[Camera] = []
     for shot, file in zip(name_shots(shots, located), located.paths, strict=True):
@@ -44,7 +44,8 @@ def read_cameras(path: Path, field: str = "full") -> tuple[tuple[Camera, ...], t
         if size is None:
             if file is None:
                 raise InputError(
-                    f"{path}: no size for {shot.name}, whose photograph is not there; give w and h"
+                    f"no size for {shot.name}, whose photograph is not there; give w and h",
+                    source=str(path),
                 )
             header = inspect_photo(file)
             size = header.width, header.height

@@ -58,27 +58,29 @@ def inspect_photo(path: Path) -> Photo:
                 transparent = mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
                 orientation = _orientation(image)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such image; check the folder of photographs (--images DIR)") from None
+        raise InputError(
+            "no such image; check the folder of photographs (--images DIR)", source=str(path)
+        ) from None
     except UnidentifiedImageError:
         raise _not_an_image(path) from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: cannot be read as an image: {_reason(error)}") from error
+        raise InputError(f"cannot be read as an image: {_reason(error)}", source=str(path)) from error
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
-        raise InputError(f"{path}: {width}x{height} pixels; at most {MAX_SIDE} a side can be used")
+        raise InputError(f"{width}x{height} pixels; at most {MAX_SIDE} a side can be used", source=str(path))
     if width * height > MAX_PIXELS:
         most = f"at most {MAX_PIXELS / 1e6:.0f} million can be used; reduce it"
-        raise InputError(f"{path}: {width}x{height} pixels; {most}")
+        raise InputError(f"{width}x{height} pixels; {most}", source=str(path))
     return Photo(path, width, height, mode, transparent, orientation)
 
 
 def _not_an_image(path: Path) -> InputError:
     """Says what the file is instead, where that is known."""
     if not path.stat().st_size:
-        return InputError(f"{path}: an empty file, not an image that can be decoded; replace it")
+        return InputError("an empty file, not an image that can be decoded; replace it", source=str(path))
     kind = kinds.look(path)
     if kind is None or kind.image:
-        return InputError(f"{path}: not an image that can be decoded; replace it")
-    return InputError(f"{path}: {kind.what}, not an image that can be decoded; {kind.advice}")
+        return InputError("not an image that can be decoded; replace it", source=str(path))
+    return InputError(f"{kind.what}, not an image that can be decoded; {kind.advice}", source=str(path))
 
 
 def _orientation(image: Any) -> int:
@@ -127,13 +129,16 @@ def _pixels(photo: Photo) -> U8:  # [H, W, 3] or with alpha [H, W, 4]
         pixels = iio.imread(photo.path, plugin="pillow", index=0, mode=convert)
     except FileNotFoundError:
         raise InputError(
-            f"{photo.path}: no such image; check the folder of photographs (--images DIR)"
+            "no such image; check the folder of photographs (--images DIR)",
+            source=str(photo.path),
         ) from None
     except Exception as error:  # decoders raise nearly anything on damaged bytes
-        raise InputError(f"{photo.path}: cannot be decoded: {_reason(error)}; replace it") from error
+        raise InputError(
+            f"cannot be decoded: {_reason(error)}; replace it", source=str(photo.path)
+        ) from error
     pixels = turn(pixels, photo.turned)
     if pixels.shape[:2] != (photo.height, photo.width):
-        raise InputError(f"{photo.path}: changed while it was in use; start again")
+        raise InputError("changed while it was in use; start again", source=str(photo.path))
     if pixels.dtype != np.uint8:
         pixels = _to_bytes(photo.path, pixels)
     return np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
@@ -146,7 +151,7 @@ def _to_bytes(path: Path, pixels: np.ndarray) -> U8:
     if pixels.dtype.kind == "f":
         return np.rint(np.clip(np.nan_to_num(pixels), 0, 1) * 255).astype(np.uint8)
     if pixels.min() < 0 or pixels.max() > 65535:
-        raise InputError(f"{path}: pixels beyond 16 bits; convert it to 8 or 16 bits")
+        raise InputError("pixels beyond 16 bits; convert it to 8 or 16 bits", source=str(path))
     result = np.empty(pixels.shape, np.uint8)
     for rows in _strips(pixels):
         result[rows] = (pixels[rows].astype(np.uint32) * 255 + 32767) // 65535

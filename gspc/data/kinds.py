@@ -121,7 +121,7 @@ def refuse(path: Path | str, head: bytes, size: int) -> None:
     """Raises InputError for a file that merely stands where another should be, such as a Git LFS pointer."""
     kind = recognize(head, size)
     if kind is not None and kind.instead:
-        raise InputError(f"{path}: is {kind.what}; {kind.advice}")
+        raise InputError(f"is {kind.what}; {kind.advice}", source=str(path))
 
 
 def _ply(head: bytes) -> Kind:

@@ -45,7 +45,7 @@ class TransformsLayout:
 def find_layout(path: Path, notes: Notes) -> ColmapLayout | TransformsLayout:
     """What lies at `path`. Raises InputError that says what to do when there are no cameras."""
     if not path.exists():
-        raise InputError(f"{path}: no such file or folder")
+        raise InputError("no such file or folder", source=str(path))
     if path.is_file():
         return _of_file(path)
     model, files = find_model(path, notes), find_transforms(path)
@@ -61,8 +61,10 @@ def _of_file(path: Path) -> TransformsLayout:
     if path.suffix.lower() == ".json" and not (kind and kind.instead):
         return TransformsLayout(path, path.parent, path)
     if kind is not None:
-        raise InputError(f"{path}: is {kind.what}; {kind.advice}")
-    raise InputError(f"{path}: is no scene; name a folder with photographs and cameras, or a transforms.json")
+        raise InputError(f"is {kind.what}; {kind.advice}", source=str(path))
+    raise InputError(
+        "is no scene; name a folder with photographs and cameras, or a transforms.json", source=str(path)
+    )
 
 
 def find_transforms(path: Path) -> TransformsLayout | None:
@@ -178,19 +180,22 @@ def _no_cameras(path: Path) -> InputError:
     photographs = list(walk(path))
     if photographs:
         return InputError(
-            f"{path}: {counted(len(photographs), 'photograph')} and no cameras; add --reconstruct to "
+            f"{counted(len(photographs), 'photograph')} and no cameras; add --reconstruct to "
             "find them "
-            "(needs pip install 'gspc[colmap]'), or run COLMAP and give its folder (sparse/0)"
+            "(needs pip install 'gspc[colmap]'), or run COLMAP and give its folder (sparse/0)",
+            source=str(path),
         )
     for name, what in _EXPORTS:
         if any(path.glob(name)):
-            return InputError(f"{path}: {what}")
+            return InputError(what, source=str(path))
     stray = kinds.splat_in(path)
     if stray is not None and (kind := kinds.look(stray)) is not None:
         where = stray.relative_to(path).as_posix()
-        return InputError(f"{path}: no photographs; {where} is {kind.what}; {kind.advice}")
+        return InputError(f"no photographs; {where} is {kind.what}; {kind.advice}", source=str(path))
     return InputError(
-        f"{path}: neither a COLMAP model (sparse/0/cameras.bin or .txt) nor a transforms.json is there"
+        "neither a COLMAP model (sparse/0/cameras.bin or .txt) nor a transforms.json is there; name a "
+        "folder that has one",
+        source=str(path),
     )
 
 

@@ -99,18 +99,19 @@ class Lens:
 
 
 def check_lens(label: str, lens: Lens) -> Lens:
-    """`lens` itself when it can be used; raises InputError that begins with `label`."""
+    """`lens` itself when it can be used; raises InputError about `label`."""
     if not (1 <= lens.width <= MAX_SIDE and 1 <= lens.height <= MAX_SIDE):
         raise InputError(
-            f"{label} is {lens.width}x{lens.height} pixels, outside 1 to {MAX_SIDE}; "
-            "the model file is corrupt"
+            f"is {lens.width}x{lens.height} pixels, outside 1 to {MAX_SIDE}; the model file is corrupt",
+            source=label,
         )
     if lens.model not in PARAMETERS:
         raise InputError(
-            f"{label} is {lens.model}, which is no camera model of COLMAP; undistort the photographs first "
-            "(colmap image_undistorter)"
+            f"is {lens.model}, which is no camera model of COLMAP; undistort the photographs first "
+            "(colmap image_undistorter)",
+            source=label,
         )
     sane = all(math.isfinite(value) and abs(value) < MAX_PARAMETER for value in lens.params)
     if not (len(lens.params) == PARAMETERS[lens.model] and sane and min(lens.focals) > 0):
-        raise InputError(f"{label} has impossible parameters {lens.params}; the model file is corrupt")
+        raise InputError(f"has impossible parameters {lens.params}; the model file is corrupt", source=label)
     return lens

@@ -102,7 +102,7 @@ def _name(layout: ColmapLayout | TransformsLayout) -> str:
 def _enough(path: Path, count: int) -> None:
     if count < 2:
         have = "only one camera" if count else "no cameras"
-        raise InputError(f"{path}: {have}; a scene needs photographs from at least two places")
+        raise InputError(f"{have}; a scene needs photographs from at least two places", source=str(path))
 
 
 def _say_unregistered(found: Photographs, notes: Notes) -> None:
@@ -123,7 +123,7 @@ def _split(
     if options.hold and asked and own:
         train = tuple(view for view in views if view not in own)
         if to_train and not train:
-            raise InputError(f"{path}: no frames to train on")
+            raise InputError("no frames to train on", source=str(path))
         return train, own
     if options.hold and asked:
         notes.warn(
@@ -133,7 +133,7 @@ def _split(
     test = views[::hold] if hold else ()
     train = tuple(view for index, view in enumerate(views) if not hold or index % hold)
     if to_train and not train:
-        raise InputError(f"{path}: --hold {hold} leaves no view to train on; hold out fewer")
+        raise InputError(f"--hold {hold} leaves no view to train on; hold out fewer", source=str(path))
     return train, test
 
 

@@ -102,7 +102,9 @@ def find_masks(
             f"{counted(found, 'mask')} for {counted(len(shots), 'photograph')}: black pixels do not count"
         )
     elif wish is not None:
-        raise InputError(f"{wish}: no mask of any photograph (NAME.png or NAME.png.png); check --masks")
+        raise InputError(
+            "no mask of any photograph (NAME.png or NAME.png.png); check --masks", source=str(wish)
+        )
     return tuple(result)
 
 
@@ -116,7 +118,7 @@ def _files(
 ) -> list[Path | None]:
     """Files that may be masks: those that the model names, else those of a folder of masks."""
     if wish is not None and not wish.is_dir():
-        raise InputError(f"{wish}: no such folder of masks; name another with --masks DIR")
+        raise InputError("no such folder of masks; name another with --masks DIR", source=str(wish))
     named = [shot.mask for shot in shots]
     if wish is None and any(named):
         found = locate([name for name in named if name], [root, home], root).paths

@@ -135,7 +135,8 @@ def _leave_out(
     if options.strict or few or 10 * len(lost) > len(needed):
         strict = " (--strict)" if options.strict and not few and 10 * len(lost) <= len(needed) else ""
         raise InputError(
-            f"{home}: {text}{strict}; add or replace them, or name another folder with --images DIR"
+            f"{text}{strict}; add or replace them, or name another folder with --images DIR",
+            source=str(home),
         )
     for name, why in problems.items():
         notes.leave_out([name], why)
@@ -243,14 +244,19 @@ def _nothing(
 ) -> InputError:
     """Why there is no photograph at all."""
     if options.images is not None and not options.images.is_dir():
-        return InputError(f"{options.images}: no such folder of photographs; name it with --images DIR")
+        return InputError(
+            "no such folder of photographs; name it with --images DIR", source=str(options.images)
+        )
     folder = next((home for home in homes if home.name in PHOTO_FOLDERS), None)
     if folder is None and options.images is None:
-        return InputError(f"{root / 'images'}: no such folder of photographs; name it with --images DIR")
+        return InputError(
+            "no such folder of photographs; name it with --images DIR", source=str(root / "images")
+        )
     return InputError(
-        f"{folder or located.home}: none of the {counted(len(files), 'photograph')} is there "
+        f"none of the {counted(len(files), 'photograph')} is there "
         f"({listed(files)}); "
-        "name their folder with --images DIR"
+        "name their folder with --images DIR",
+        source=str(folder or located.home),
     )
 
 
@@ -269,8 +275,8 @@ def misfit(shot: Shot, photo: Photo, size: tuple[int, int], homes: Sequence[Path
                 advice = f"those in {folder} fit: --images {folder}"
                 break
     return InputError(
-        f"{photo.path}: {photo.width}x{photo.height} pixels do not fit its camera of {width}x{height}; "
-        f"{advice}"
+        f"{photo.width}x{photo.height} pixels do not fit its camera of {width}x{height}; {advice}",
+        source=str(photo.path),
     )
 
 

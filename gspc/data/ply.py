@@ -30,9 +30,11 @@ def read_point_cloud(path: Path) -> tuple[F64, U8]:
         vertex = plyfile.PlyData.read(str(path))["vertex"].data
         positions = np.stack([vertex[axis] for axis in "xyz"], axis=1).astype(np.float64)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise InputError(f"cannot be read: {error.strerror or error}", source=str(path)) from error
     except (plyfile.PlyParseError, KeyError, ValueError, MemoryError, OverflowError) as error:
-        raise InputError(f"{path}: not a PLY point cloud with x, y, z ({error}); write it again") from error
+        raise InputError(
+            f"not a PLY point cloud with x, y, z ({error}); write it again", source=str(path)
+        ) from error
     return positions, _colors(vertex)
 
 
@@ -64,9 +66,11 @@ def _check_counts(path: Path) -> None:
         with path.open("rb") as file:
             head = file.read(2**16)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise InputError(f"cannot be read: {error.strerror or error}", source=str(path)) from error
     kinds.refuse(path, head, size)
     header = head.partition(b"end_header")[0]
     for count in re.findall(rb"^element\s+\S+\s+(\d{1,30})", header, re.MULTILINE):
         if int(count) > size:
-            raise InputError(f"{path}: {int(count)} elements do not fit into {size} bytes; write it again")
+            raise InputError(
+                f"{int(count)} elements do not fit into {size} bytes; write it again", source=str(path)
+            )

@@ -49,7 +49,7 @@ def reconstruct(path: Path, report: Report) -> None:
     they do not hang together, BackendError without pycolmap, OutputError.
     """
     if not path.is_dir():
-        raise InputError(f"{path}: no such folder of photographs")
+        raise InputError("no such folder of photographs", source=str(path))
     if find_model(path) is not None or find_transforms(path) is not None:
         report(f"{path}: has cameras already, which are used; remove them to make them anew")
         return
@@ -96,9 +96,10 @@ def _photographs(folder: Path, report: Report) -> list[Photo]:
             report(f"warning: {error}; left out")
     if len(found) < FEWEST:
         raise InputError(
-            f"{folder}: {counted(len(found), 'photograph')}; finding cameras takes at least {FEWEST}, "
+            f"{counted(len(found), 'photograph')}; finding cameras takes at least {FEWEST}, "
             "better 30, "
-            "that overlap"
+            "that overlap",
+            source=str(folder),
         )
     return found
 
@@ -214,7 +215,7 @@ def _map(colmap: Any, work: Path, folder: Path, count: int, report: Report) -> A
     best = max(found.values(), key=lambda model: model.num_reg_images(), default=None)
     if best is None or best.num_reg_images() < FEWEST:
         raise InputError(
-            f"{folder}: no cameras found; the photographs overlap too little, are blurred or show too "
-            "few details"
+            "no cameras found; the photographs overlap too little, are blurred or show too few details",
+            source=str(folder),
         )
     return best

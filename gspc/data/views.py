@@ -101,7 +101,7 @@ class ViewMaker:
             size = self._size(max(1, round(plane.width * scale)), max(1, round(plane.height * scale)))
         camera = camera.resized(*size)
         if (problem := usable.camera_problem(camera)) is not None:  # no stream could hold it after training
-            raise InputError(f"{photo.path}: its camera cannot be used: {problem}")
+            raise InputError(f"its camera cannot be used: {problem}", source=str(photo.path))
         self.used.append(Used(lens, camera))
         straight = None if plane is None else Straightener(lens, plane, *size)
         load = PhotoLoader(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -143,7 +144,7 @@ def _split(arm: str) -> tuple[str | None, tuple[str, ...]]:
     files = tuple((rest if given else arm).split("+"))
     if not all(files):
         raise UsageError(f"--compare {arm}: an arm is FILE+FILE+..., or NAME=FILE+FILE+...")
-    for file, count in Counter(str(Path(file).resolve()) for file in files).items():
+    for file, count in Counter(os.path.realpath(file) for file in files).items():
         if count > 1:
             raise UsageError(f"--compare {arm}: names {file} {count} times")
     return given, files

@@ -61,7 +61,7 @@ def compress(
     'scene.pcgs'
     """
     source = source_of(source)
-    refuse_splats(source, "cannot be compressed")
+    refuse_splats(source, "cannot be compressed as it is; gspc fit makes a model of it")
     with naming(source.name):
         if source.kind == "scene":
             raise InputError("is a decoded scene; compress the model or the .pcgs it came from")
@@ -105,7 +105,8 @@ def _fit(data: bytes, levels: int, max_size: int) -> tuple[bytes, int, tuple[int
             break
     else:
         raise UsageError(
-            f"its level 1 takes {len(found):,} bytes, more than --max-size allows ({max_size:,})"
+            f"its level 1 takes {len(found):,} bytes, more than --max-size allows ({max_size:,}); allow as "
+            "much, or make the model smaller with gspc fit --target-size"
         )
     if kept == levels or (slices := largest_subset(longer, max_size)) is None:
         return found, kept, None

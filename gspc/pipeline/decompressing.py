@@ -138,7 +138,7 @@ def decompress_pipe(
 
 
 def _refuse_decoded(source: Source) -> Source:
-    refuse_splats(source, "has nothing to decompress")
+    refuse_splats(source, "has nothing to decompress; gspc render, inspect-bitstream and export take it")
     if source.kind != "pcgs":
         what = "a decoded scene already" if source.kind == "scene" else "a model; run gspc compress first"
         raise InputError(f"is {what}", source=source.name)

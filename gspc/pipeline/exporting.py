@@ -121,8 +121,7 @@ def export(
 
     if isinstance(options, str):
         options = ExportOptions(options)
-    if options.to not in writable_formats():
-        raise UsageError(f"'{options.to}' is not written; choose one of {', '.join(writable_formats())}")
+    _check_options(options)
     if options.frame is not None:
         axes(options.frame)
     if isinstance(source, Splats):
@@ -210,6 +209,15 @@ def placed(splats: Splats, frame: Frame) -> Splats:
     if frame.identity:
         return splats
     return transform(splats, frame.rotation, frame.scale, frame.translation)
+
+
+def _check_options(options: ExportOptions) -> None:
+    if options.to not in writable_formats():
+        raise UsageError(f"'{options.to}' is not written; choose one of {', '.join(writable_formats())}")
+    if not 0 <= options.degree <= 3:
+        raise UsageError(f"harmonics have degrees 0 to 3, not {options.degree}")
+    if options.refine < 0:
+        raise UsageError(f"{options.refine} steps of --refine: give 0 or more")
 
 
 def _bake(

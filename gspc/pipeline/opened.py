@@ -153,13 +153,16 @@ class Scene(Source):
         """Plain Gaussians with harmonics up to `degree`, as export writes them; baked for the suggested
         cameras where the scene is gspc's own.
 
-        Raises InputError for a scene without cameras or Gaussians, BackendError.
+        Raises UsageError for a degree outside of 0 to 3, InputError for a scene without cameras or Gaussians,
+        BackendError.
 
         >>> import gspc
         >>> splats = gspc.open("scene.pcgs").splats(degree=1)
         >>> splats.sh.shape[1:], splats.frame
         ((4, 3), 'RDF')
         """
+        if not 0 <= degree <= 3:
+            raise UsageError(f"harmonics have degrees 0 to 3, not {degree}", source=self.name)
         if self.kind == "splats":
             return self._plain.splats.with_degree(degree)
         from gspc.splats import bake

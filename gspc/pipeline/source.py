@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias, Union
 
-from gspc.errors import GspcError, InputError
+from gspc.errors import BitstreamError, GspcError, InputError
 from gspc.format import limits
 
 Kind = Literal["pcgs", "scene", "model", "splats", "tiles"]
@@ -53,7 +53,19 @@ def naming(name: str, kind: type[GspcError] = GspcError) -> Iterator[None]:
     except kind as error:
         if error.source is not None:
             raise
-        raise type(error)(error.problem, source=name) from error
+        raise type(error)(error.problem + _what_to_do(error), source=name) from error
+
+
+def _what_to_do(error: GspcError) -> str:
+    """What to do about a stream that cannot be read. Readers say where it is damaged; the way out is the same
+    for all of it, and where it is another, they name it after a semicolon."""
+    if not isinstance(error, BitstreamError) or ";" in error.problem:
+        return ""
+    if error.problem.startswith("truncated"):
+        return "; get the whole file"
+    if "was asked for" in error.problem:
+        return "; ask for one of those"
+    return "; get the file again, or see what gspc decompress --salvage restores"
 
 
 def read_bytes(path: Path) -> bytes:
@@ -88,7 +100,10 @@ def sniff(head: bytes) -> Kind:
         return "scene"
     if not head:
         raise InputError("is empty; give a .pcgs stream, a decoded scene or a model.pt")
-    raise InputError("is neither a .pcgs stream, a decoded scene (safetensors) nor a model.pt")
+    raise InputError(
+        "is neither a .pcgs stream, a decoded scene (safetensors) nor a model.pt; name a file that gspc "
+        "compress, decompress or fit wrote"
+    )
 
 
 def read_bytes_or_folder(path: Path) -> bytes:
@@ -112,18 +127,15 @@ def is_splats(data: bytes) -> bool:
 
 def refuse_splats(source: Source, what: str) -> None:
     """Raises InputError for plain splats, and for an index of tiles, where only one scene of gspc will do;
-    `what` is what was asked for."""
+    `what` says why not, and what to do."""
     if source.kind == "tiles":
         raise InputError(
-            "is an index of tiles; gspc render, inspect-bitstream and export take it as a whole, what else "
-            "there is takes its streams",
+            "is an index of tiles; gspc render, view, inspect-bitstream and export take it whole, the other "
+            "commands take its streams",
             source=source.name,
         )
     if source.kind == "splats":
-        raise InputError(
-            f"is a splat of another tool, which {what}; gspc render, inspect-bitstream and export take it",
-            source=source.name,
-        )
+        raise InputError(f"is a splat of another tool, which {what}", source=source.name)
 
 
 def load_source(source: Given, *, name: str = "stdin") -> Source:

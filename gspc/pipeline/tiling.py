@@ -122,7 +122,10 @@ def restore_tiles(source: Source, folder: Name, *, force: bool = False) -> tuple
     from gspc.output import check_target, write_atomically, writing
 
     if source.kind != "tiles":
-        raise UsageError("is no index of tiles, of which alone streams can be restored", source=source.name)
+        raise InputError(
+            "is no index of tiles, of which alone streams can be restored; name what gspc join wrote",
+            source=source.name,
+        )
     scene = tiled_scene(source)
     tiles = scene.index.tiles
     plain = all(NAME_OF_FILE.fullmatch(tile.name) for tile in tiles)
@@ -142,7 +145,7 @@ def _relative(path: Path, folder: Path) -> str:
     from gspc.tiles import stays_inside
 
     try:
-        name = path.resolve().relative_to(folder.resolve()).as_posix()
+        name = Path(os.path.realpath(path)).relative_to(os.path.realpath(folder)).as_posix()
     except ValueError:
         raise InputError(
             f"lies outside of the index's folder, {folder}; write the index to a folder above what it names"

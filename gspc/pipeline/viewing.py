@@ -131,7 +131,7 @@ def _write_folder(folder: Path, pages: Mapping[str, bytes]) -> None:
     from gspc.output import writing
 
     with writing(folder):
-        folder = folder.resolve()
+        folder = Path(os.path.realpath(folder))  # Path.resolve raises RuntimeError for a loop of links
         made = Path(tempfile.mkdtemp(prefix=f".{folder.name[:100]}.", suffix=".part", dir=folder.parent))
         old = made.with_suffix(".old")
         try:

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shutil
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,8 +87,8 @@ def split_scene(
     """Splits the scene at `path` into `grid` blocks and writes them to the folder `output`, whole or not at
     all; writes nothing where that is None. `coarse`: the model that the fits of all blocks start from. Raises
     InputError, BackendError, OutputError."""
-    if coarse is not None and not coarse.is_file():
-        raise InputError(f"{coarse}: no such file; name a model of the whole scene, the output of gspc fit")
+    if coarse is not None:
+        _check_coarse(coarse)
     if output is not None:
         _check_output(output, path, force=force)
     sources = read_sources(path, options or DataOptions(hold=0))
@@ -133,11 +134,26 @@ def _block(sources: Sources, box: Box, boxes: Sequence[Box], contraction: Contra
     return Block(tile, pictures, inside, points, int(own.sum()), neighbors)
 
 
+def _check_coarse(path: Path) -> None:
+    """Raises InputError for what is no zip file of torch's, as models are, before hours of fits would."""
+    advice = "name a model of the whole scene, the output of gspc fit"
+    if not path.is_file():
+        raise InputError(f"no such file; {advice}", source=str(path))
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sound = any(name.endswith("/data.pkl") for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        sound = False
+    if not sound:
+        raise InputError(f"is no model, or damaged; {advice}", source=str(path))
+
+
 def _check_output(output: Path, scene: Path, *, force: bool) -> None:
     """Raises OutputError unless tiles may be written to `output`: nothing but a folder of tiles, and only
     with `force`, is ever replaced."""
     with writing(output):
-        if output.resolve() in (scene.resolve(), *scene.resolve().parents):
+        real = Path(os.path.realpath(scene))  # Path.resolve raises RuntimeError for a loop of links
+        if Path(os.path.realpath(output)) in (real, *real.parents):
             raise OutputError(f"{output}: holds the scene itself; name another folder")
         if not output.parent.is_dir():
             raise OutputError(f"{output}: the directory {output.parent} does not exist; create it first")
@@ -164,6 +180,8 @@ def _write(output: Path, sources: Sources, blocks: Sequence[Block], coarse: Path
                 if coarse is not None:
                     _link(folder, place, Path(COARSE), coarse)
             replace_folder(output, temporary)
+        except OutputError as error:  # about a file of the temporary folder, whose name says nothing
+            raise OutputError(error.problem, source=str(output)) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 

@@ -34,13 +34,14 @@ class _Bytes:
         try:
             self.data = path.read_bytes()
         except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+            raise InputError(f"cannot be read: {error.strerror or error}", source=str(path)) from error
         self.at = 0
         kinds.refuse(path, self.data[: kinds.HEAD], len(self.data))
 
     def corrupt(self, what: str) -> InputError:
         return InputError(
-            f"{self.path}: {what}; the file is cut short or corrupt: export it from COLMAP again"
+            f"{what}; the file is cut short or corrupt: export it from COLMAP again",
+            source=str(self.path),
         )
 
     def take(self, layout: struct.Struct) -> tuple:
@@ -81,8 +82,9 @@ def read_cameras(path: Path) -> tuple[ColmapCamera, ...]:
         camera_id, model, width, height = data.take(_CAMERA)
         if model not in MODELS:
             raise InputError(
-                f"{path}: camera {camera_id} has model {model}, which COLMAP does not have; undistort the "
-                "photographs first (colmap image_undistorter)"
+                f"camera {camera_id} has model {model}, which COLMAP does not have; undistort the "
+                "photographs first (colmap image_undistorter)",
+                source=str(path),
             )
         name, parameters = MODELS[model]
         params = data.take(struct.Struct(f"<{parameters}d"))

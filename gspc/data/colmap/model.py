@@ -20,7 +20,8 @@ from gspc.data.colmap.types import (
 )
 from gspc.data.lens import check_lens
 from gspc.data.report import Notes, counted, listed, spelled
-from gspc.errors import InputError, OutputError
+from gspc.errors import InputError
+from gspc.output import writing
 
 
 def member(folder: Path, name: str) -> Path | None:
@@ -72,7 +73,7 @@ def read_cameras(
     used = {image.camera_id for image in images}
     chosen = tuple(camera for camera in cameras if camera.camera_id in used)
     if len({camera.camera_id for camera in chosen}) != len(chosen):
-        raise InputError(f"{cameras_file}: two cameras share an id; the model file is corrupt")
+        raise InputError("two cameras share an id; the model file is corrupt", source=str(cameras_file))
     for camera in chosen:
         check_lens(f"{cameras_file}: camera {camera.camera_id}", camera.lens)
     return chosen, images
@@ -127,7 +128,7 @@ def _unusable(image: ColmapImage, cameras: set[int]) -> str:
 def _check_name(path: Path, name: str) -> None:
     """Names are text; where they lead is the business of names.py. Raises InputError."""
     if not name or not spelled(name).isprintable():
-        raise InputError(f"{path}: image name {name!r} is no file name; the model file is corrupt")
+        raise InputError(f"image name {name!r} is no file name; the model file is corrupt", source=str(path))
 
 
 def find_points(folder: Path) -> Path | None:
@@ -158,10 +159,8 @@ def write_model(folder: Path, model: ColmapModel, *, text: bool = False) -> None
     """Write `model` to `folder` (made when missing) in binary or text form; raises OutputError."""
     writer = text_form if text else binary
     suffix = "txt" if text else "bin"
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         writer.write_cameras(folder / f"cameras.{suffix}", model.cameras)
         writer.write_images(folder / f"images.{suffix}", model.images)
         writer.write_points(folder / f"points3D.{suffix}", model.points)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot write the COLMAP model: {error.strerror or error}") from error

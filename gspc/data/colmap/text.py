@@ -43,15 +43,18 @@ class _Lines:
             kinds.refuse(path, data[: kinds.HEAD], len(data))
             text = _text(data)
         except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+            raise InputError(f"cannot be read: {error.strerror or error}", source=str(path)) from error
         except UnicodeError:
-            raise InputError(f"{path}: not a text file; export the model from COLMAP again") from None
+            raise InputError(
+                "not a text file; export the model from COLMAP again", source=str(path)
+            ) from None
         self.lines = text.split("\n")  # not splitlines: names may hold its rarer separators
         self.number = 0
 
     def corrupt(self, what: str) -> InputError:
         return InputError(
-            f"{self.path}: line {self.number}: {what}; the file is corrupt: export it from COLMAP again"
+            f"line {self.number}: {what}; the file is corrupt: export it from COLMAP again",
+            source=str(self.path),
         )
 
     def records(self) -> Iterator[str]:
@@ -191,9 +194,13 @@ def read_points(path: Path, notes: Notes) -> ColmapPoints:
     table = np.array(values, np.float64).reshape(-1, 7)
     colors, entries = table[:, 3:6], np.concatenate(tracks)
     if not ((colors >= 0) & (colors <= 255)).all():
-        raise InputError(f"{path}: colors outside 0 to 255; the file is corrupt: export it from COLMAP again")
+        raise InputError(
+            "colors outside 0 to 255; the file is corrupt: export it from COLMAP again", source=str(path)
+        )
     if len(entries) and not (entries.min() >= 0 and entries.max() < 2**31):
-        raise InputError(f"{path}: impossible tracks; the file is corrupt: export it from COLMAP again")
+        raise InputError(
+            "impossible tracks; the file is corrupt: export it from COLMAP again", source=str(path)
+        )
     return ColmapPoints(
         ids=np.array(ids, np.int64),
         positions=np.ascontiguousarray(table[:, :3]),

@@ -7,6 +7,7 @@ sines do).
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from gspc.data import colmap
 from gspc.errors import OutputError, UsageError
+from gspc.output import write_atomically, writing
 from gspc.rotations import quaternion_of
 from gspc.scene import F32, F64, U8, Camera
 
@@ -82,13 +84,18 @@ def write_demo_scene(
     images, sparse = _sparse_points(cameras, pictures, depths, points, np.random.default_rng(seed))
     focal = FOCAL * width
     lens = colmap.ColmapCamera(1, "PINHOLE", width, height, (focal, focal, width / 2, height / 2))
+    new = not directory.exists()
     try:
-        (directory / "images").mkdir(parents=True, exist_ok=True)
+        with writing(directory):
+            (directory / "images").mkdir(parents=True, exist_ok=True)
         for camera, picture in zip(cameras, pictures, strict=True):
-            iio.imwrite(directory / "images" / camera.name, picture)
-    except OSError as error:
-        raise OutputError(f"{directory}: cannot write the demo scene: {error.strerror or error}") from error
-    colmap.write_model(directory / "sparse" / "0", colmap.ColmapModel((lens,), images, sparse))
+            png = iio.imwrite("<bytes>", picture, extension=".png")
+            write_atomically(directory / "images" / camera.name, png)
+        colmap.write_model(directory / "sparse" / "0", colmap.ColmapModel((lens,), images, sparse))
+    except OutputError:
+        if new:
+            shutil.rmtree(directory, ignore_errors=True)
+        raise
 
 
 def _sparse_points(

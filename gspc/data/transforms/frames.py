@@ -60,7 +60,7 @@ def _shots(file: _File, notes: Notes) -> list[Shot]:
     for frame in file.content["frames"]:
         name = frame.get("file_path")
         if not isinstance(name, str) or not name or not name.isprintable():
-            raise InputError(f"{file.path}: a frame without file_path; write it again")
+            raise InputError("a frame without file_path; write it again", source=str(file.path))
         pose, scale = world_to_camera(frame.get("transform_matrix"))
         if pose is None:
             poseless.append(plain(name))

@@ -41,7 +41,7 @@ class Intrinsics:
         if width is None or height is None:
             return None
         if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE and width % 1 == height % 1 == 0):
-            raise InputError(f"{self.label}: impossible image size {width:g}x{height:g}")
+            raise InputError(f"impossible image size {width:g}x{height:g}", source=self.label)
         return int(width), int(height)
 
     def number(self, key: str) -> float | None:
@@ -50,7 +50,7 @@ class Intrinsics:
         if value is None:
             return None
         if not isinstance(value, int | float) or not -1e300 < value < 1e300:  # false for NaN, huge integers
-            raise InputError(f"{self.label}: {key} is not a number")
+            raise InputError(f"{key} is not a number", source=self.label)
         return float(value)
 
     def lens(self, width: int, height: int) -> Lens:
@@ -68,9 +68,10 @@ class Intrinsics:
             return Lens(model, width, height, (*focals, *center, k1, k2, k3, k4))
         if k4:
             raise InputError(
-                f"{self.label}: k4 = {k4:g} of a perspective camera is nerfstudio's own, which no model "
+                f"k4 = {k4:g} of a perspective camera is nerfstudio's own, which no model "
                 "of COLMAP "
-                "has; undistort the photographs first"
+                "has; undistort the photographs first",
+                source=self.label,
             )
         if k3:
             return Lens("FULL_OPENCV", width, height, (*focals, *center, k1, k2, p1, p2, k3, 0.0, 0.0, 0.0))
@@ -88,9 +89,8 @@ class Intrinsics:
         if model not in PERSPECTIVE or other or any(self.number(key) for key in ("k5", "k6")):
             name = "f-theta" if other else model if model not in PERSPECTIVE else f"{model} with k5 or k6"
             raise InputError(
-                f"{self.label}: camera model {name}, which cannot be straightened here; undistort the "
-                "photographs "
-                "first"
+                f"camera model {name}, which cannot be straightened here; undistort the photographs first",
+                source=self.label,
             )
         return model
 
@@ -103,7 +103,7 @@ class Intrinsics:
         except (TypeError, ValueError, OverflowError):
             numbers = []
         if not numbers or len(numbers) > len(DISTORTION) or not all(map(math.isfinite, numbers)):
-            raise InputError(f"{self.label}: distortion_params is no list of k1, k2, k3, k4, p1, p2")
+            raise InputError("distortion_params is no list of k1, k2, k3, k4, p1, p2", source=self.label)
         return tuple(numbers) + (0.0,) * (len(DISTORTION) - len(numbers))
 
     def _matrix(self) -> np.ndarray | None:
@@ -127,7 +127,7 @@ class Intrinsics:
             x, y = self._focal("x", width), self._focal("y", height)
             fx, fy = (x or y or 0.0), (y or x or 0.0)
         if not (0 < fx < MAX_PARAMETER and 0 < fy < MAX_PARAMETER):
-            raise InputError(f"{self.label}: no usable focal length; give fl_x or camera_angle_x")
+            raise InputError("no usable focal length; give fl_x or camera_angle_x", source=self.label)
         return fx, fy
 
     def _focal(self, axis: str, side: int) -> float | None:
