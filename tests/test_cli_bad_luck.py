@@ -113,6 +113,12 @@ def test_nan_and_empty_arguments(cli: Cli, files: Path, args: list[str]) -> None
     assert sorted(files.iterdir()) == before
 
 
+def test_a_rate_of_pictures_that_are_no_film(cli: Cli) -> None:
+    ran = cli("render", "good.scene", "--fps", "12", "-o", "out.png")
+    assert ran.code == 2 and ran.err.startswith("gspc: error: --fps 12 is of films, and -o out.png is none")
+    assert not Path("out.png").exists()
+
+
 @pytest.mark.parametrize("name", ["text.txt", "good.pcgs", "photos.zip", "cut.pt"])
 def test_tiles_of_a_coarse_model_that_is_none(cli: Cli, name: str) -> None:
     with zipfile.ZipFile("photos.zip", "w") as archive:

@@ -1,5 +1,6 @@
 """A fit as a whole: it learns, logs, survives SIGKILL and Ctrl-C, and writes a model that loads safely."""
 
+import errno
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from gspc.model import storage
 from gspc.model.storage import load_model
 from gspc.ops.process import flushed_denormals
 from gspc.train import checkpoint, fit
+from gspc.train.lock import only_fit_of
 
 ITERATIONS = 100
 EVERY = 20
@@ -157,6 +159,16 @@ def test_one_fit_an_output(folder, tmp_path):
         holder.wait()
     run(folder, tmp_path / "model.pt", options(iterations=4))
     assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
+
+
+def test_a_lock_that_the_disk_has_no_room_for_leaves_nothing(tmp_path, monkeypatch):
+    def full():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "getpid", full)  # what is written is not there to be written
+    with pytest.raises(OutputError, match=r"model\.pt\.lock: no space left"), only_fit_of(tmp_path / "model.pt"):
+        pass
+    assert not list(tmp_path.iterdir())
 
 
 def test_faults_of_a_fit_are_not_the_locks(folder, tmp_path, monkeypatch):

@@ -38,7 +38,7 @@ def command(
     view: render_options.View = None,
     path: render_options.CameraPath = None,
     frames: render_options.Frames = None,
-    fps: render_options.Fps = 30,
+    fps: render_options.Fps = None,
     size: render_options.Size = None,
     upto: options.Upto = None,
     region: options.Region = None,
@@ -62,6 +62,9 @@ def command(
     """
     memory = options.memory_limit(max_memory, max_work)
     kind = _kind(output)
+    if fps is not None and kind != "film":
+        raise UsageError(f"--fps {fps:g} is of films, and -o {output} is none: {', '.join(FILMS)}")
+    rate = fps or render_options.FPS
     if kind == "film":
         targets.refuse_source(Path(output), source)
         targets.check(output, source, force=force)
@@ -101,10 +104,10 @@ def command(
             if single.path is not None:
                 said(single.name)
         elif kind == "film":
-            written = _film(scene, chosen, Path(output), fps=fps, **how)
+            written = _film(scene, chosen, Path(output), fps=rate, **how)
         else:
             written = _directory(scene, chosen, Path(output), **how)
-    values = _as_json(data, scene, chosen, written, output) | ({"fps": fps} if kind == "film" else {})
+    values = _as_json(data, scene, chosen, written, output) | ({"fps": rate} if kind == "film" else {})
     stdout_taken = single is not None and single.path is None
     targets.report(json_report, values, stdout_taken=stdout_taken, force=force)
 

@@ -67,8 +67,12 @@ Frames = Annotated[
         help=f"Pictures of a path. Default: {FRAMES}, or one for each camera of FILE.",
     ),
 ]
+FPS = 30
 Fps = Annotated[
-    float, typer.Option("--fps", metavar="N", min=0.1, max=1000, help="Pictures per second of a film.")
+    float | None,
+    typer.Option(
+        "--fps", metavar="N", min=0.1, max=1000, help=f"Pictures per second of a film. Default: {FPS}."
+    ),
 ]
 SourceFrame = Annotated[
     str | None,

@@ -35,9 +35,7 @@ def _locked(path: Path, output: Path) -> IO[str]:
         file = path.open("a+")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            file.truncate(0)
-            file.write(f"{os.getpid()}\n")
-            file.flush()
+            _sign(file, path)
         except BlockingIOError:
             file.seek(0)
             holder = file.read(20).strip() or "unknown"
@@ -49,3 +47,14 @@ def _locked(path: Path, output: Path) -> IO[str]:
             file.close()
             raise
     return file
+
+
+def _sign(file: IO[str], path: Path) -> None:
+    """Writes this process's id; on a full disk the file goes."""
+    try:
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
