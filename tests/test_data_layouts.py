@@ -12,11 +12,11 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import pytest
-from data_scenes import picture, tiny_model, write_scene, write_transforms
+from data_scenes import picture, tiny_model, write_cloud, write_scene, write_transforms
 from teaching_scenes import ball
 
 from gspc.config import DataOptions
-from gspc.data import colmap, load_cameras, load_scene, ply
+from gspc.data import colmap, load_cameras, load_scene
 from gspc.data.names import labels, locate
 from gspc.errors import InputError
 from gspc.pipeline import load_source
@@ -105,7 +105,7 @@ def test_points_in_ply_and_none(tmp_path: Path) -> None:
     (tmp_path / "sparse" / "0" / "points3D.bin").unlink()
     assert "no point cloud; starting from random points" in said(load_scene(tmp_path))
     positions = np.array([[0.0, 0.0, 0.4], [0.1, 0.0, 0.4]])
-    ply.write_point_cloud(tmp_path / "sparse" / "0" / "points3D.ply", positions, np.zeros((2, 3), np.uint8))
+    write_cloud(tmp_path / "sparse" / "0" / "points3D.ply", positions, np.zeros((2, 3), np.uint8))
     np.testing.assert_allclose(load_scene(tmp_path).points, positions, rtol=1e-6)
 
 

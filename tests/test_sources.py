@@ -55,7 +55,8 @@ def test_sniff() -> None:
 
 
 def test_naming_says_the_file_once() -> None:
-    with pytest.raises(BitstreamError, match=r"^a.pcgs: bad$"), pipeline.naming("a.pcgs"):
+    advice = "get the file again, or see what gspc decompress --salvage restores"
+    with pytest.raises(BitstreamError, match=rf"^a.pcgs: bad; {advice}$"), pipeline.naming("a.pcgs"):
         raise BitstreamError("bad")
     with pytest.raises(InputError, match=r"^a: bad$"), pipeline.naming("b"), pipeline.naming("a"):
         raise InputError("bad")
@@ -122,7 +123,8 @@ def test_streams_with_cameras_that_are_none(cli: Cli, stream: bytes, focal: floa
         ran = cli(*command.split(), stdin=data)
         assert (ran.code, ran.out) == (4, b"")
         problem = "camera 1: its focal lengths must be 2^-10 to 2^30 pixels"
-        assert ran.err == f"gspc: error: stdin: chunk cams: {problem}\n"
+        advice = "get the file again, or see what gspc decompress --salvage restores"
+        assert ran.err == f"gspc: error: stdin: chunk cams: {problem}; {advice}\n"
 
 
 def test_what_decompress_writes_renders(cli: Cli, stream: bytes) -> None:

@@ -166,7 +166,10 @@ def test_a_lock_that_the_disk_has_no_room_for_leaves_nothing(tmp_path, monkeypat
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "getpid", full)  # what is written is not there to be written
-    with pytest.raises(OutputError, match=r"model\.pt\.lock: no space left"), only_fit_of(tmp_path / "model.pt"):
+    with (
+        pytest.raises(OutputError, match=r"model\.pt\.lock: no space left"),
+        only_fit_of(tmp_path / "model.pt"),
+    ):
         pass
     assert not list(tmp_path.iterdir())
 

@@ -95,9 +95,11 @@ struct Rows {
     gspc::rows_mask(rows, masks.data(), kOffsets, kPlanes, 2, out.data(), nullptr);
     gspc::rows_mask_backward(rows, masks.data(), kOffsets, kPlanes, 2, out.data(), nullptr, 1.0f,
                              grad.data());
-    const gspc::RowsView view{{1, 0, 0, 0, 1, 0, 0, 0, 1}, {0, 0, 0}, 1, 1, 1, 1, 0.01f};
+    const gspc::RowsView view{
+        {1, 0, 0, 0, 1, 0, 0, 0, 1}, {0, 0, 0}, {50, 50}, {32, 32}, {64, 64}, 200, 7, 0.01f, 1, 1e-5f};
+    const gspc::RowsAnchors anchors{world.data(), scales.data(), masks.data(), kRows, 6, kOffsets};
     std::vector<std::int64_t> seen(kRows);
-    gspc::rows_visible(world.data(), scales.data(), kRows, 6, view, seen.data(), where.data());
+    gspc::rows_visible(anchors, view, seen.data(), where.data());
     gspc::rows_product(world.data(), kRows);
   }
 };
