@@ -13,9 +13,14 @@ _folder: Path | None = None
 
 def settle(factory: pytest.TempPathFactory) -> None:
     """Finds the folder that the workers of pytest-xdist have in common; without it there is one process."""
-    global _folder
     own = factory.getbasetemp()
-    _folder = own.parent if own.name.startswith("popen-") else own
+    settle_in(own.parent if own.name.startswith("popen-") else own)
+
+
+def settle_in(folder: Path) -> None:
+    """Takes a folder that is there, where no tests run."""
+    global _folder
+    _folder = folder
 
 
 def once(name: str, build: Callable[[Path], object]) -> Path:

@@ -16,11 +16,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
 
 from codec_programs import programs_for  # noqa: E402
+from shared_builds import settle_in  # noqa: E402
 
 PLACES = (
     ROOT / "tests/golden",
@@ -98,8 +100,9 @@ def report(found: Sequence[Taken]) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    program = programs_for("native")["pcgs_cost"]
-    with ThreadPoolExecutor(2) as pool:
+    with TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
+        settle_in(Path(folder))
+        program = programs_for("native")["pcgs_cost"]
         measured = pool.map(
             lambda file: measure(program, file), files([Path(a) for a in arguments] or PLACES)
         )
