@@ -19,7 +19,7 @@ from gspc.pipeline.charts import COLORS, UNITS
 # Names as readers know them, and how far above its point each stands, in points.
 OTHERS = {
     "ply": ("PLY", -13),
-    "compressed.ply": ("compressed PLY", -13),
+    "compressed.ply": ("compressed PLY", -24),
     "sog": ("SOG", 7),
     "spz": ("SPZ", -13),
 }
