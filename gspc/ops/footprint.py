@@ -23,7 +23,7 @@ class Footprint(NamedTuple):
     """A camera, as far as the size of pictures of Gaussians depends on it. A Gaussian of standard deviation
     s at depth z reaches at most sqrt((gain s / z)^2 + blur) + MARGIN pixels."""
 
-    focal_x: float  # pixels, as all but the last
+    focal_x: float  # pixels, as all that say nothing else
     focal_y: float
     center_x: float
     center_y: float

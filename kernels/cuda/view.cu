@@ -43,7 +43,7 @@ __device__ inline bool in_view(const VisibleCall& call, uint64_t i) {
   for (uint64_t k = 0; k < call.offsets; ++k) {
     const float x = moved[3 * k] * scale[0], y = moved[3 * k + 1] * scale[1], z = moved[3 * k + 2] * scale[2];
     const float squared = x * x + y * y + z * z;
-    if (!(squared <= longest)) longest = squared;  // a NaN stays, and is in no view
+    if (!(squared <= longest)) longest = squared;  // a NaN stays, and brings nothing into view
   }
   return may_touch(call, p, sqrtf(longest) + slack, sigma);
 }

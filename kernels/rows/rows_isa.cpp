@@ -300,7 +300,7 @@ size_t rows_visible_block(const RowsAnchors& anchors, const RowsView& view, uint
         for (size_t k = 0; k < offsets; ++k) {
           const float x = moved[3 * k] * scale[0], y = moved[3 * k + 1] * scale[1],
                       z = moved[3 * k + 2] * scale[2], squared = x * x + y * y + z * z;
-          if (!(squared <= longest[l])) longest[l] = squared;  // a NaN stays, and is in no view
+          if (!(squared <= longest[l])) longest[l] = squared;  // a NaN stays, and brings nothing into view
         }
       }
       inside = in_view(where, vsqrt(load(longest)) + slack, sigma, view) | inside;
