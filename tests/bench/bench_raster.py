@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
 
 import numpy as np
 import torch
 from raster_scene import garden_like
+from timing import median_ms
 
 from gspc.ops import arrays
 from gspc.ops.kernels import kernels as load
@@ -20,18 +20,6 @@ from gspc.ops.raster import definition
 
 NAMES = ("means", "quats", "scales", "opacities", "colors")
 EVERY = 40  # tiles of the reference
-
-
-def median_times(run: Callable[[], object], repeats: int, clock: Callable[[], float]) -> float:
-    """Median seconds of one call, after two warm-up calls."""
-    for _ in range(2):
-        run()
-    seconds = []
-    for _ in range(repeats):
-        start = clock()
-        run()
-        seconds.append(clock() - start)
-    return float(np.median(seconds))
 
 
 def reference_seconds(scene: dict[str, np.ndarray], camera: tuple) -> float:
@@ -92,13 +80,13 @@ def main() -> None:
     for isa in levels[: levels.index(kernels.supported_isa()) + 1]:
         kernels.set_isa(isa)
         kernels.set_threads(1)
-        ahead = median_times(forward, options.repeats, time.process_time)
-        both = median_times(step, options.repeats, time.process_time)
+        ahead = median_ms(forward, options.repeats, time.process_time) / 1000
+        both = median_ms(step, options.repeats, time.process_time) / 1000
         ratio = "" if baseline is None else f", {baseline / both:.0f} x reference"
         print(f"{label} {isa:4} fwd+bwd 1 thread {both:8.3f} s cpu (forward {ahead:.3f}){ratio}")
-        alone = median_times(step, options.repeats, time.perf_counter)
+        alone = median_ms(step, options.repeats, time.perf_counter) / 1000
         kernels.set_threads(2)
-        paired = median_times(step, options.repeats, time.perf_counter)
+        paired = median_ms(step, options.repeats, time.perf_counter) / 1000
         print(f"{label} {isa:4} wall, 1 -> 2 threads {alone:.3f} -> {paired:.3f} s: {alone / paired:.2f} x")
     state = forward().state
     print(f"{label} pairs: {state.pairs} Gaussian-tile, {state.contributions} contributing Gaussian-block")
