@@ -202,6 +202,12 @@ def test_bugs_memory_and_interrupts(cli: Cli) -> None:
         "gspc: error: the Python package PIL is missing; install gspc with all it depends on\n",
     )
     assert failing(ModuleNotFoundError("No module named 'gspc.x'", name="gspc.x"))[0] == 1
+    assert failing(ImportError("cannot import name '_codec' from 'gspc'", name="gspc")) == (
+        5,
+        "gspc: error: gspc._codec: cannot be loaded (cannot import name '_codec' from 'gspc'); reinstall "
+        "gspc with `pip install .`\n",
+    )
+    assert failing(ImportError("cannot import name 'x' from 'gspc'", name="gspc"))[0] == 1
     assert failing(AssertionError())[1].startswith("gspc: error: this is a bug in gspc: AssertionError; run")
     assert failing(MemoryError()) == (
         5,

@@ -210,15 +210,24 @@ def _guarded(args: list[str]) -> int:
             console.trace()
         console.error("out of memory; try a smaller --resolution or a machine with more")
         return EXIT_BACKEND
-    except ModuleNotFoundError as problem:
-        if problem.name is None or problem.name.startswith("gspc"):
-            return _bug(problem)
-        if console.settings.debug:
-            console.trace()
-        console.error(f"the Python package {problem.name} is missing; {extras.advice(problem.name)}")
-        return EXIT_BACKEND
+    except ImportError as problem:
+        return _not_importable(problem)
     except Exception as problem:
         return _bug(problem)
+
+
+def _not_importable(problem: ImportError) -> int:
+    """A package is missing, or gspc's own compiled part is: in a checkout that nobody has built."""
+    if "_codec" in f"{problem} {problem.path}":
+        line = f"gspc._codec: cannot be loaded ({problem}); reinstall gspc with `pip install .`"
+    elif isinstance(problem, ModuleNotFoundError) and problem.name and not problem.name.startswith("gspc"):
+        line = f"the Python package {problem.name} is missing; {extras.advice(problem.name)}"
+    else:
+        return _bug(problem)
+    if console.settings.debug:
+        console.trace()
+    console.error(line)
+    return EXIT_BACKEND
 
 
 def _output_failed(problem: OSError) -> int:
