@@ -45,12 +45,12 @@ demo: export PATH := $(abspath $(BIN)):$(PATH)
 demo: install ## generate a scene, then fit, compress, decompress, render, inspect and evaluate it
 	rm -rf demo
 	gspc demo-scene demo/scene
-	gspc fit demo/scene -o demo/model.pt --levels 3 --iterations $(DEMO_ITERATIONS)
-	gspc compress demo/model.pt --levels 3 -o demo/scene.pcgs
-	gspc decompress demo/scene.pcgs --upto 2 | gspc render -o demo/renders > demo/pictures.txt
+	gspc fit demo/scene -o demo/model.pt --iterations $(DEMO_ITERATIONS)
+	gspc compress demo/model.pt -o demo/scene.pcgs
+	gspc decompress demo/scene.pcgs --upto 4 | gspc render -o demo/renders > demo/pictures.txt
 	gspc inspect-bitstream demo/scene.pcgs
 	gspc eval demo/scene.pcgs --data demo/scene
-	@echo "$$(wc -l < demo/pictures.txt) pictures of level 2:"
+	@echo "$$(wc -l < demo/pictures.txt) pictures of level 4:"
 	@sed -n '1~12p' demo/pictures.txt | sed 's/^/  /; $$s/$$/ .../'
 
 # A test process per processor, each with one thread, unless a test asks for more: that takes less time than one

@@ -83,9 +83,9 @@ def test_levels_nest(variant: str) -> None:
         assert whole.symbol_hash == cut.symbol_hash
         assert decode_reference(data, upto=level)[0].symbol_hash == whole.symbol_hash
     before = decode(encode(scene), upto=1).scene
-    found = decode(data, upto=3).scene  # the last level of the first stage
+    found = decode(data, upto=4).scene  # the last level of the first stage
     assert np.array_equal(np.sort(found.features, 0), np.sort(before.features, 0))
-    assert chosen.stages == {"plain": (1, 1, 1, 2, 3, 3)}.get(variant, (1, 1, 1, 2, 2, 2))
+    assert chosen.stages == {"plain": (1, 1, 1, 1, 2, 3)}.get(variant, (1, 1, 1, 1, 2, 2))
 
 
 def test_the_best_comes_first() -> None:
@@ -94,7 +94,7 @@ def test_the_best_comes_first() -> None:
     moves = ranked(scene, gains)
     assert (np.diff(moves.worth) <= 0).all() and (moves.worth > 0).all() and (np.diff(moves.ends) > 0).all()
     parts = moves.best(len(moves))
-    chosen = selective(scene, parts, cuts(parts, 4))
+    chosen = selective(scene, parts, cuts(parts, 6))
     kept = scene.positions[np.isin(scene.positions, chosen.positions).all(1)]
     assert len(chosen.positions) <= len(kept)
     for step in range(2):
@@ -123,10 +123,11 @@ def test_anchors_come_in_the_order_of_their_worth() -> None:
     level = np.where(chosen.gaussian_level > 0, chosen.gaussian_level, 99).min(1)
     position = {tuple(p): at for p, at in zip(chosen.positions, level, strict=True)}
     order = [position[tuple(scene.positions[row])] for row in parts.anchor[: parts.anchors]]
-    assert order == sorted(order) and set(order) == {1, 2, 3}
+    assert order == sorted(order) and set(order) == {1, 2, 3, 4}
     sizes = [level.offset + level.length for level in describe(encode(chosen)).levels]
-    assert sizes[0] - parts.start < 0.2 * (sizes[2] - parts.start)
-    assert sizes[1] == pytest.approx(np.sqrt(sizes[0] * sizes[2]), rel=0.05)
+    assert sizes[0] - parts.start < 0.2 * (sizes[3] - parts.start)
+    growth = np.diff(np.log(sizes[:4]))
+    assert growth == pytest.approx(np.full(3, growth.mean()), abs=0.05)
 
 
 def test_unseen_anchors_are_left_out_and_half_of_the_others_stay() -> None:
@@ -158,10 +159,20 @@ def test_what_hardly_pays_is_left_out() -> None:
 def test_as_many_levels_as_wanted(levels: int) -> None:
     scene = synthetic.tiny(300, variant=VARIANTS["default"])
     data = encode_ranked(scene, gains_of(scene), levels=levels)
-    sizes = [level.offset + level.length for level in describe(data).levels]
-    assert len(sizes) == levels
-    added = np.diff(sizes)[(levels + 1) // 2 :]  # of refinements, without the level that brings networks
-    assert (added[1:] > 0.8 * added[:-1]).all()
+    assert len(describe(data).levels) == levels
+
+
+def test_refinements_fill_a_third_of_the_levels() -> None:
+    """Each of them takes more bytes than the one before."""
+    scene = synthetic.tiny(300, variant=VARIANTS["default"])
+    moves = ranked(scene, gains_of(scene))
+    parts = moves.best(len(moves))
+    for levels, late in ((1, 0), (2, 1), (3, 1), (5, 1), (6, 2), (8, 2)):
+        ends = cuts(parts, levels)
+        assert len(ends) == levels and ends[-1] == len(parts)
+        assert late == 0 or ends[levels - late - 1] == parts.anchors
+    base, first, second = (parts.ends[end - 1] for end in cuts(parts, 6)[3:])
+    assert (second - first) / (first - base) == pytest.approx(1.6, rel=0.02)
 
 
 def test_never_above_a_size_and_nearly_all_used() -> None:

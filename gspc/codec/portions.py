@@ -21,7 +21,7 @@ from gspc.format.shape import ATTRIBUTES
 
 DEFAULT_LEVELS = 6
 FIRST = 0.24  # of the last level's bytes are those of the first one, or
-FIRST_ANCHORS = 0.1  # of the bytes of the first stage's anchors, beside what all levels share
+FIRST_ANCHORS = 0.06  # of the bytes of the first stage's anchors, beside what all levels share
 NEXT = 1.6  # times the bytes of a level after the first stage are those of the next one
 LEAST_GROWTH = 1.02  # of the bytes from level to level
 TRIES = 10  # at a size
@@ -86,14 +86,15 @@ def cuts(moves: Moves, levels: int | None) -> list[int]:
     """How many parts there are at the end of each of `levels` levels, or fewer where there are too few parts;
     None: of `DEFAULT_LEVELS`, or fewer where they would hardly grow.
 
-    Anchors of the first stage come first. They fill the first half of the levels, which grow from `FIRST` of
-    the whole by equal factors; the parts after them are worth most at first, so every level adds `NEXT` times
-    the bytes that the one before adds.
+    Anchors of the first stage come first: most of the bytes, and most of what a viewer waits for. They fill
+    two thirds of the levels, which grow from `FIRST` of the whole by equal factors; the parts after them are
+    worth most at first, so every level adds `NEXT` times the bytes that the one before adds.
     """
     ends = np.concatenate([[moves.start], moves.ends])
     base = ends[moves.anchors]
-    late = 0 if len(moves) == moves.anchors else (levels or DEFAULT_LEVELS) // 2
-    early = (levels or DEFAULT_LEVELS) - late
+    asked = levels or DEFAULT_LEVELS
+    late = 0 if len(moves) == moves.anchors else max(asked // 3, min(asked - 1, 1))
+    early = asked - late
     smallest = max(FIRST * ends[-1], ends[0] + FIRST_ANCHORS * (base - ends[0]))
     if levels is None:
         early = min(early, 1 + _steps(base / smallest))
