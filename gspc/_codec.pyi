@@ -347,6 +347,12 @@ class DecodedStream:
         """
 
     @property
+    def swell(self) -> bytes:
+        """
+        A byte for each level, 64ths that log_scales of Gaussians are larger by.
+        """
+
+    @property
     def heads(self) -> list: ...
     @property
     def distance_scale(self) -> float: ...
@@ -406,6 +412,7 @@ def encode_stream(
     cameras: Sequence[StoredCamera],
     metadata: bytes,
     frame: Sequence[float],
+    swell: bytes,
     positions: Annotated[NDArray[numpy.int32], dict(order="C", device="cpu", writable=False)],
     symbols: Sequence[Annotated[NDArray[numpy.int32], dict(order="C", device="cpu", writable=False)]],
     gaussian_level: Annotated[NDArray[numpy.uint8], dict(order="C", device="cpu", writable=False)],

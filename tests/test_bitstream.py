@@ -70,11 +70,12 @@ def test_limits_are_the_same_everywhere(page: str, python: int, core: str) -> No
 def test_page_states_the_container() -> None:
     assert core_value("kVersionMajor") == limits.VERSION_MAJOR
     assert core_value("kVersionMinor") == limits.VERSION_MINOR
-    assert f"format version {limits.VERSION_MAJOR}.{limits.PARITY_MINOR}" in PAGE
+    assert core_value("kSwellMinor") == limits.SWELL_MINOR
+    assert f"format version {limits.VERSION_MAJOR}.{limits.SWELL_MINOR}" in PAGE
     assert limits.MAGIC.hex(" ").upper() in PAGE
     assert core_value("kChunkHeaderBytes") == limits.CHUNK_HEADER_BYTES
     assert f"chunk header, {limits.CHUNK_HEADER_BYTES} bytes" in PAGE
-    for tag in ("INDX", "HEAD", "cams", "meta", "fram", "pari", "GRID", "GHED", "NETS", "SLIC"):
+    for tag in ("INDX", "HEAD", "cams", "meta", "fram", "swel", "pari", "GRID", "GHED", "NETS", "SLIC"):
         assert f".SS {tag}\n" in PAGE
 
 

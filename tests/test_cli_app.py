@@ -57,7 +57,7 @@ def test_version(cli: Cli) -> None:
         lines = cli(option).out.decode().splitlines()
         assert lines[0] == f"gspc {__version__}"
         known = dict(line.split(maxsplit=1) for line in lines[1:4])
-        assert known["format"] == ".pcgs 2.1"
+        assert known["format"] == ".pcgs 2.2"
         assert known["kernels"] in ("SSE2", "AVX2", "AVX-512")
         assert known["torch"] == metadata.version("torch")
 

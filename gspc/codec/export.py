@@ -60,7 +60,8 @@ def export_gains(trained: TrainedModel) -> Gains | None:
         return None
     kept = _kept(trained, first_level(trained.model.masks).numpy())
     found = trained.gains
-    return Gains(*(gains.numpy()[kept] for gains in (found.refined, found.fresh, found.anchors)))
+    refined, fresh, anchors = (part.numpy()[kept] for part in (found.refined, found.fresh, found.anchors))
+    return Gains(refined, fresh, anchors, found.swell)
 
 
 @torch.no_grad()

@@ -14,10 +14,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from gspc.codec.ranking import Gains, Moves, ranked
+from gspc.codec.ranking import ANCHOR, Gains, Moves, ranked
 from gspc.codec.stream import encode
 from gspc.format.scene import U8, IntegerNetwork, Networks, QuantizedScene
 from gspc.format.shape import ATTRIBUTES
+from gspc.format.units import SWELL_UNITS
 
 DEFAULT_LEVELS = 6
 FIRST = 0.24  # of the last level's bytes are those of the first one, or
@@ -25,6 +26,7 @@ FIRST_ANCHORS = 0.06  # of the bytes of the first stage's anchors, beside what a
 NEXT = 1.6  # times the bytes of a level after the first stage are those of the next one
 LEAST_GROWTH = 1.02  # of the bytes from level to level
 TRIES = 10  # at a size
+LEAST_SWELL = 2  # of its units: pictures look blurred, rather than better, by less
 AIM, ENOUGH = 0.992, 0.98  # of a size that a stream aims at, and that will do
 
 
@@ -52,7 +54,8 @@ def encode_ranked(
 
     def stream(count: int) -> bytes:
         parts = moves.best(count)
-        chosen = selective(scene, parts, cuts(parts, levels))
+        ends = cuts(parts, levels)
+        chosen = replace(selective(scene, parts, ends), swell=swell(gains, moves, parts, ends))
         return finish(encode(chosen, levels=None if chosen.shape.selective else 1, threads=threads))
 
     return stream(moves.paying) if max_size is None else _largest(stream, moves, max_size)
@@ -108,6 +111,22 @@ def cuts(moves: Moves, levels: int | None) -> list[int]:
     found = np.searchsorted(ends, marks, side="right") - 1
     found[early - 1], found[-1] = moves.anchors, len(moves)
     return sorted({max(int(count), 1) for count in found})
+
+
+def swell(gains: Gains, moves: Moves, parts: Moves, ends: Sequence[int]) -> tuple[int, ...]:
+    """`QuantizedScene.swell` of levels that end with so many parts, by the share that their anchors have of
+    all `moves`' price of anchors."""
+    if not gains.swell:
+        return ()
+    price = np.cumsum(np.where(parts.column == ANCHOR, parts.bits, 0.0))
+    share = price[np.asarray(ends) - 1] / moves.bits[moves.column == ANCHOR].sum()
+    shares, sizes = zip(*sorted((*gains.swell, (1.0, 0.0))), strict=True)
+    found = np.interp(np.log(share), np.log(shares), sizes)
+    units = np.clip(np.rint(SWELL_UNITS * found), 0, 255).astype(int)
+    units = np.where(units < LEAST_SWELL, 0, units).tolist()
+    while units and units[-1] == 0:
+        units.pop()
+    return tuple(units)
 
 
 def _steps(growth: float) -> int:

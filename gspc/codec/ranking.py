@@ -41,6 +41,9 @@ class Gains:
     )
     fresh: F32  # [N, K] a Gaussian that appears after stage 1
     anchors: F32  # [N] an anchor that appears at stage 1, with its Gaussians of that stage
+    # Where only the best of these anchors are drawn: their share of the price of all, and by how much log
+    # scales of Gaussians are then best larger.
+    swell: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,7 @@ def encode(
             [core.camera_to_core(camera) for camera in scene.cameras],
             core.metadata_to_core(scene.metadata, scene.rate_weights),
             core.frame_to_core(scene.frame),
+            bytes(scene.swell),
             core.int32(scene.positions),
             [core.int32(symbols) for symbols in scene.symbols],
             np.ascontiguousarray(scene.gaussian_level, dtype=np.uint8),

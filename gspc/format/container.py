@@ -35,6 +35,7 @@ COMPONENTS = (
 _WHOLE = {
     "cams": "cameras",
     "fram": "cameras",
+    "swel": "header",
     "meta": "metadata",
     "GRID": "grid",
     "GHED": "heads",

@@ -7,6 +7,7 @@ MAGIC = b"\x89PCGS\r\n\x1a"
 VERSION_MAJOR = 2  # the newest that is known here; the oldest is 1
 VERSION_MINOR = 0  # that the core writes
 PARITY_MINOR = 1  # of streams with parity chunks
+SWELL_MINOR = 2  # of streams with a swel chunk
 PREAMBLE_BYTES = 12
 CHUNK_HEADER_BYTES = 24
 INDEX_WINDOW = 16384

@@ -23,8 +23,8 @@ from gspc.format.parity import TAG as PARITY
 from gspc.format.parity import repairs
 
 HEADER = limits.CHUNK_HEADER_BYTES
-TAGS = re.compile(rb"INDX|HEAD|cams|meta|fram|pari|GRID|GHED|NETS|SLIC")
-FRONT = ("cams", "meta", "fram")
+TAGS = re.compile(rb"INDX|HEAD|cams|meta|fram|swel|pari|GRID|GHED|NETS|SLIC")
+FRONT = ("cams", "meta", "fram", "swel")
 Key = tuple[str, int, int | None]  # tag, level, slice
 
 

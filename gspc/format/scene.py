@@ -204,6 +204,8 @@ class QuantizedScene:
     rate_weights: tuple[float, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     frame: Frame = field(default_factory=Frame)  # of the user's coordinates; positions and cameras are in it
+    # At each level from 1, in 64ths, what is added to the log scales of Gaussians; 0 beyond its end.
+    swell: tuple[int, ...] = ()
     stages: tuple[int, ...] = ()  # [S] from 1 to T, by at most 1 at a time; () unless selective
     # [N, 3, T - 1]: the level at which the step of stage t + 1 follows that of stage t (at index t - 1), 0:
     # never. Later steps come at later levels, of that stage or a later one.

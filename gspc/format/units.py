@@ -11,3 +11,4 @@ SCALES_PER_OCTAVE = 12
 SCALE_COUNT = 128
 LOG2_SMALLEST_SCALE = -3.0  # in steps
 MEAN_RESOLUTION = 64  # integer means per Q0
+SWELL_UNITS = 64  # of a log scale, of chunk swel

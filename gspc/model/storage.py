@@ -27,6 +27,7 @@ FORMAT = "gspc-model"
 VERSION = 3
 AGAIN = "run `gspc fit` again"
 GAIN_UNIT = 1e-5  # dB, of gains in the file
+MOST_SWELL = 3.0
 
 # Limits of the sizes that no ingredient of a recipe is named after.
 SIZE_LIMITS = {
@@ -44,6 +45,9 @@ class Gains:
     refined: Tensor  # float32 [N, 3, S - 1]: features, scaling, offsets from the step of level t to the next
     fresh: Tensor  # float32 [N, K]: a Gaussian that appears after level 1, at its level; 0 for others
     anchors: Tensor  # float32 [N]: an anchor that appears at level 1, with its Gaussians of that level
+    # Where only the best anchors are drawn: their share of the price of all, and by how much log scales of
+    # Gaussians are then best larger.
+    swell: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -204,7 +208,8 @@ def save_model(path: Path, trained: TrainedModel) -> None:
         "frame": trained.frame.to_plain(),
     }
     if trained.gains is not None:
-        values["gains"] = {entry.name: _short(getattr(trained.gains, entry.name)) for entry in fields(Gains)}
+        gains = {name: _short(getattr(trained.gains, name)) for name in ("refined", "fresh", "anchors")}
+        values["gains"] = gains | {"swell": [list(pair) for pair in trained.gains.swell]}
     save(path, values)
 
 
@@ -219,7 +224,13 @@ def _gains(values: Loaded, model: AnchorModel) -> Gains:
         return values[name].tensor((model.anchors, *shape), torch.float16).float() * GAIN_UNIT
 
     levels, offsets = model.shape.levels, model.shape.offsets
-    return Gains(read("refined", len(ATTRIBUTES), levels - 1), read("fresh", offsets), read("anchors"))
+    swell = []
+    for pair in values["swell"].items() if "swell" in values.names() else ():  # earlier builds measured none
+        share, more = pair.items(2)
+        swell.append((share.number(1e-6, 1), more.number(0, MOST_SWELL)))
+    return Gains(
+        read("refined", len(ATTRIBUTES), levels - 1), read("fresh", offsets), read("anchors"), tuple(swell)
+    )
 
 
 def _camera(values: Loaded) -> Camera:

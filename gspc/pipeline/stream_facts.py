@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from gspc.format import StreamInfo
 from gspc.format.limits import CHUNK_HEADER_BYTES
 from gspc.format.shape import TRIT_WORDS, StreamShape
+from gspc.format.units import SWELL_UNITS
 
 SCALE = struct.Struct("<d")
 CODER_NAMES = {"lanes": "32-lane rANS", "torchac": "torchac"}
@@ -24,7 +26,16 @@ def made_with(metadata: Mapping[str, str]) -> str:
 def stream_facts(data: bytes, stream: StreamInfo) -> tuple[tuple[str, str], ...]:
     """Names and sentences."""
     made = made_with(_made(data, stream))
-    return (*_facts(stream, _scale(data, stream)), *((("made with", made),) if made else ()))
+    enlarged = ", ".join(
+        f"at level {level} {100 * math.expm1(more / SWELL_UNITS):.0f} %"
+        for level, more in enumerate(_swell(data, stream), start=1)
+        if more
+    )
+    return (
+        *_facts(stream, _scale(data, stream)),
+        *((("enlarged", enlarged),) if enlarged else ()),
+        *((("made with", made),) if made else ()),
+    )
 
 
 def stream_values(data: bytes, stream: StreamInfo) -> dict[str, Any]:
@@ -55,6 +66,7 @@ def stream_values(data: bytes, stream: StreamInfo) -> dict[str, Any]:
         "hidden_units": {name.replace(" ", "_"): count for name, count in _hidden(shape)},
         "grid": planes,
         "steps": {a.name: a.step_base for a in shape.attributes},
+        "swell": [more / SWELL_UNITS for more in _swell(data, stream)],
         "position_bits": header.position_bits,
         "voxel_size": header.voxel_size * _scale(data, stream),
         "frame_scale": _scale(data, stream),
@@ -94,6 +106,15 @@ def _scale(data: bytes, stream: StreamInfo) -> float:
         return 1.0
     (scale,) = SCALE.unpack_from(data, chunk.offset + CHUNK_HEADER_BYTES)
     return float(scale)
+
+
+def _swell(data: bytes, stream: StreamInfo) -> list[int]:
+    """By how many 64ths log scales of Gaussians are larger, for each level (chunk swel)."""
+    chunk = next((chunk for chunk in stream.chunks if chunk.tag == "swel" and chunk.crc_ok), None)
+    if chunk is None:
+        return []
+    start = chunk.offset + CHUNK_HEADER_BYTES
+    return list(data[start : start + min(chunk.length, len(stream.levels))])
 
 
 def _made(data: bytes, stream: StreamInfo) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import metadata
 
-from gspc.format.limits import PARITY_MINOR, VERSION_MAJOR
+from gspc.format.limits import SWELL_MINOR, VERSION_MAJOR
 
 ISA_NAMES = {"base": "SSE2", "v3": "AVX2", "v4": "AVX-512"}
 
@@ -12,7 +12,7 @@ ISA_NAMES = {"base": "SSE2", "v3": "AVX2", "v4": "AVX-512"}
 def what_runs() -> tuple[tuple[str, str], ...]:
     """Names and values. Loads neither torch nor the kernels of training."""
     return (
-        ("format", f".pcgs {VERSION_MAJOR}.{PARITY_MINOR}"),  # the newest
+        ("format", f".pcgs {VERSION_MAJOR}.{SWELL_MINOR}"),  # the newest
         ("kernels", _kernels()),
         ("torch", _package("torch")),
     )

@@ -102,7 +102,7 @@ void check_header(const gspc::StreamHeader& header, int levels) {
 nb::bytes encode(const gspc::StreamHeader& header, const gspc::Stages& stages, const nb::list& networks,
                  const In<uint8_t>& signs, const nb::list& heads, float distance_scale,
                  const std::vector<gspc::StoredCamera>& cameras, const nb::bytes& metadata,
-                 const std::array<double, 8>& frame, const In<int32_t>& positions,
+                 const std::array<double, 8>& frame, const nb::bytes& swell, const In<int32_t>& positions,
                  const std::vector<In<int32_t>>& symbols, const In<uint8_t>& gaussian_level,
                  const In<uint8_t>& refined_at, int levels, size_t slice_anchors, int threads) {
   const int scene_levels = static_cast<int>(stages.size());
@@ -121,6 +121,7 @@ nb::bytes encode(const gspc::StreamHeader& header, const gspc::Stages& stages, c
   scene.frame.scale = frame[0];
   std::copy_n(frame.begin() + 1, 4, scene.frame.rotation);
   std::copy_n(frame.begin() + 5, 3, scene.frame.translation);
+  scene.swell.assign(swell.c_str(), swell.c_str() + swell.size());
   scene.count = positions.size() / 3;
   bool fits =
       positions.size() == scene.count * 3 && symbols.size() == gspc::kAttributes &&
@@ -298,6 +299,9 @@ void bind_decoded(nb::module_& m) {
             return frame;
           },
           "Scale, unit quaternion wxyz and translation from the stream's coordinates to the user's.")
+      .def_prop_ro(
+          "swell", [](const DecodedStream& s) { return bytes_of(s.swell); },
+          "A byte for each level, 64ths that log_scales of Gaussians are larger by.")
       .def_prop_ro("heads", &head_tuples)
       .def_prop_ro("distance_scale", [](const DecodedStream& s) { return s.heads.distance_scale; })
       .def_prop_ro("gaussian_level", rows(&DecodedStream::gaussian_level, k), "[N, K] uint8, 0: not alive")
@@ -345,7 +349,7 @@ void bind_stream(nb::module_& m) {
   bind_camera(m);
   bind_decoded(m);
   m.def("encode_stream", &encode, "header"_a, "stages"_a, "networks"_a, "signs"_a, "heads"_a,
-        "distance_scale"_a, "cameras"_a, "metadata"_a, "frame"_a, "positions"_a, "symbols"_a,
+        "distance_scale"_a, "cameras"_a, "metadata"_a, "frame"_a, "swell"_a, "positions"_a, "symbols"_a,
         "gaussian_level"_a, "refined_at"_a, "levels"_a, "slice_anchors"_a, "threads"_a);
   m.def("decode_stream", &decode, "data"_a, "upto"_a, "threads"_a, "max_memory"_a, "symbols"_a, "ideal"_a,
         "reverse"_a);

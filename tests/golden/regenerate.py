@@ -52,6 +52,7 @@ def scenes() -> dict[str, tuple[QuantizedScene, int]]:
             "escapes": (wild(), 16),
             "empty": (synthetic.tiny(0, levels=2, seed=14), 16384),
             "mixture-escapes": (far(), 16),
+            "swollen": (replace(synthetic.tiny(150, levels=3, seed=18), swell=(40, 7)), 50),
             "parity": (synthetic.tiny(150, levels=3, seed=17), 50),
             "eight-of-everything": (
                 synthetic.tiny(70, levels=8, seed=16, views=0, variant=synthetic.VARIANTS["everything"]),

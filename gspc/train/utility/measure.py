@@ -9,6 +9,7 @@ from gspc.train.shots import Shot
 from gspc.train.trainer import Trainer
 from gspc.train.utility.anchors import ROUNDS, Anchors
 from gspc.train.utility.steps import DONE, Steps
+from gspc.train.utility.swell import VIEWS, Swell
 from gspc.train.worth import chosen_views
 
 
@@ -21,13 +22,15 @@ def measured(trainer: Trainer, say: Callable[[str], None], interrupted: Callable
     anchors, steps = Anchors(trainer), Steps(trainer)
     count = len(trainer.shots.views)
 
+    def shot_of(number: int) -> Shot:
+        return trainer.shots.take(number, trainer.iteration, scale=1.0, random_behind=False)
+
     def look(add: Callable[[Shot, float], None], passes: int, turn: int, turns: int) -> bool:
         views = chosen_views(count, trainer.iteration, passes, turn, turns)
         for number in views:
             if interrupted():
                 return False
-            shot = trainer.shots.take(number, trainer.iteration, scale=1.0, random_behind=False)
-            add(shot, 1 / len(views))
+            add(shot_of(number), 1 / len(views))
         return True
 
     for turn, share in enumerate(ROUNDS):
@@ -39,4 +42,10 @@ def measured(trainer: Trainer, say: Callable[[str], None], interrupted: Callable
         steps.settle(done)
         if not look(steps.add, steps.passes, turn, 1 + len(DONE)):
             return None
-    return Gains(steps.refined.cpu(), steps.fresh.cpu(), anchors.gains.cpu())
+    few = min(VIEWS, count)
+    swell = []
+    for found in Swell(anchors).measured([shot_of(i * count // few) for i in range(few)]):
+        if interrupted():
+            return None
+        swell.append(found)
+    return Gains(steps.refined.cpu(), steps.fresh.cpu(), anchors.gains.cpu(), tuple(swell))

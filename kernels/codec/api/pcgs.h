@@ -165,7 +165,7 @@ int32_t pcgs_residual_count(const pcgs_scene* scene);
 int32_t pcgs_offset_count(const pcgs_scene* scene);
 const float* pcgs_anchors(const pcgs_scene* scene);           /* [N, 3] world space */
 const float* pcgs_features(const pcgs_scene* scene);          /* [N, F] */
-const float* pcgs_log_scales(const pcgs_scene* scene);        /* [N, 6] */
+const float* pcgs_log_scales(const pcgs_scene* scene);        /* [N, 6], with what swel adds */
 const float* pcgs_offsets(const pcgs_scene* scene);           /* [N, K, 3] */
 const uint8_t* pcgs_gaussian_levels(const pcgs_scene* scene); /* [N, K]; 0: not alive at this level */
 

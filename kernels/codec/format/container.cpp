@@ -108,10 +108,10 @@ void check_crc(const Chunk& chunk) {
   if (crc32(chunk.payload, chunk.length) != chunk.crc) stream_fail_in(chunk.name(), "checksum error");
 }
 
-void write_preamble(std::vector<uint8_t>& file, int version) {
+void write_preamble(std::vector<uint8_t>& file, int major, int minor) {
   file.insert(file.end(), kMagic, kMagic + sizeof kMagic);
-  file.push_back(static_cast<uint8_t>(version));
-  file.push_back(kVersionMinor);
+  file.push_back(static_cast<uint8_t>(major));
+  file.push_back(static_cast<uint8_t>(minor));
   file.push_back(0);
   file.push_back(0);
 }

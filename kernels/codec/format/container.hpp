@@ -23,6 +23,7 @@ inline constexpr uint32_t kTagHead = chunk_tag("HEAD");
 inline constexpr uint32_t kTagCameras = chunk_tag("cams");
 inline constexpr uint32_t kTagMetadata = chunk_tag("meta");
 inline constexpr uint32_t kTagFrame = chunk_tag("fram");
+inline constexpr uint32_t kTagSwell = chunk_tag("swel");
 inline constexpr uint32_t kTagGrid = chunk_tag("GRID");
 inline constexpr uint32_t kTagHeads = chunk_tag("GHED");
 inline constexpr uint32_t kTagNetworks = chunk_tag("NETS");
@@ -68,7 +69,7 @@ size_t max_slices(int levels, size_t head_bytes);
 // A chunk's 24-byte header followed by its payload.
 void write_chunk(std::vector<uint8_t>& file, uint32_t tag, int level, uint32_t slice,
                  const std::vector<uint8_t>& payload);
-void write_preamble(std::vector<uint8_t>& file, int version);  // the major one
+void write_preamble(std::vector<uint8_t>& file, int major, int minor);
 
 // Throws unless the payload's checksum holds; the message names the chunk.
 void check_crc(const Chunk& chunk);

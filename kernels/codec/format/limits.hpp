@@ -9,7 +9,8 @@ namespace gspc {
 
 inline constexpr uint8_t kMagic[8] = {0x89, 'P', 'C', 'G', 'S', 0x0D, 0x0A, 0x1A};
 inline constexpr int kVersionMajor = 2;  // the newest that is known here; the oldest is 1
-inline constexpr int kVersionMinor = 0;
+inline constexpr int kVersionMinor = 0;  // of streams without what came later
+inline constexpr int kSwellMinor = 2;    // of streams with a swel chunk
 inline constexpr size_t kPreambleBytes = 12;
 inline constexpr size_t kChunkHeaderBytes = 24;
 inline constexpr size_t kIndexWindow = 16384;  // preamble, INDX and HEAD end within it

@@ -76,7 +76,7 @@ DecodedStream decode_stream(const uint8_t* data, size_t size, const DecodeOption
     if (options.ideal) measure_slice(plan, model, i, states[w]);
     else decode_slice(plan, model, i, states[w]);
     hashes[i] = hash_slice(out.header, state);
-    store_slice(out, model, state, states[w].scratch, plan.first[i], options.symbols);
+    store_slice(out, model, state, plan.slice_levels[i], states[w].scratch, plan.first[i], options.symbols);
   });
   for (uint64_t hash : hashes) out.hash = hash_words(out.hash, hash);
   out.ideal.resize(levels, ComponentBits{});

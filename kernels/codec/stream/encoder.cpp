@@ -197,6 +197,7 @@ std::vector<uint8_t> encode_stream(SceneSource& scene, int levels, size_t slice_
     write_chunk(front, kTagMetadata, 0, kNoSlice,
                 std::vector<uint8_t>(scene.metadata.begin(), scene.metadata.end()));
   if (!scene.frame.identity()) write_chunk(front, kTagFrame, 0, kNoSlice, write_frame(scene.frame));
+  if (!scene.swell.empty()) write_chunk(front, kTagSwell, 0, kNoSlice, write_swell(scene.swell));
   std::vector<std::vector<uint8_t>> level_bytes(static_cast<size_t>(levels));
   for (int level = 1; level <= levels; ++level) {
     const size_t l = static_cast<size_t>(level) - 1;
@@ -225,7 +226,7 @@ std::vector<uint8_t> encode_stream(SceneSource& scene, int levels, size_t slice_
   }
   std::vector<uint8_t> file;
   file.reserve(at);
-  write_preamble(file, scene.header.version());
+  write_preamble(file, scene.header.version(), scene.swell.empty() ? kVersionMinor : kSwellMinor);
   write_chunk(file, kTagIndex, 0, kNoSlice, write_index(index));
   write_chunk(file, kTagHead, 0, kNoSlice, head);
   file.insert(file.end(), front.begin(), front.end());
@@ -251,11 +252,10 @@ std::vector<uint8_t> truncate_stream(const uint8_t* data, size_t size, int level
   for (const auto& chunks : file.levels)
     for (const Chunk& chunk : chunks) check_crc(chunk);
   std::vector<uint8_t> out;
-  write_preamble(out, file.version);
+  write_preamble(out, file.version, data[9]);  // a newer minor version stays what it is
   write_chunk(out, kTagIndex, 0, kNoSlice, write_index(index));
   const LevelEntry& last = file.index.levels[keep - 1];
   out.insert(out.end(), data + file.head.offset, data + last.offset + last.length);
-  out[9] = data[9];  // a newer minor version stays what it is
   return out;
 }
 

@@ -56,6 +56,7 @@ void sort_front(const std::vector<Chunk>& chunks, StreamChunks& sorted) {
     if (chunk.tag == kTagCameras) take_once(sorted.cameras, chunk);
     else if (chunk.tag == kTagMetadata) take_once(sorted.metadata, chunk);
     else if (chunk.tag == kTagFrame) take_once(sorted.frame, chunk);
+    else if (chunk.tag == kTagSwell) take_once(sorted.swell, chunk);
     else if (!chunk.ancillary()) fail_unknown(chunk);
   }
 }

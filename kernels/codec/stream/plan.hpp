@@ -21,6 +21,7 @@ struct StreamChunks {
   const Chunk* cameras = nullptr;   // or none
   const Chunk* metadata = nullptr;  // or none
   const Chunk* frame = nullptr;     // or none
+  const Chunk* swell = nullptr;     // or none
   const Chunk* grid = nullptr;
   const Chunk* heads = nullptr;
   std::vector<const Chunk*> networks;             // per level

@@ -26,7 +26,7 @@ void store_symbols(DecodedStream& out, const SliceState& state, size_t first) {
   store(out.step_levels, first * 3, state.step_levels.data(), n * 3);
 }
 
-void store_values(DecodedStream& out, const StreamModel& model, const SliceState& state,
+void store_values(DecodedStream& out, const StreamModel& model, const SliceState& state, int level,
                   SliceScratch& scratch, size_t first) {
   const StreamHeader& h = out.header;
   const size_t f = static_cast<size_t>(h.features()), k = static_cast<size_t>(h.offsets());
@@ -35,6 +35,7 @@ void store_values(DecodedStream& out, const StreamModel& model, const SliceState
   double divisor[kMaxLevels + 1];  // of a step, by its stage
   divisor[1] = 16384;
   for (int t = 2; t <= kMaxLevels; ++t) divisor[t] = 3 * divisor[t - 1];
+  const float swell = static_cast<float>(swell_at(out.swell, level));
   const auto restore = GSPC_DISPATCH(restore_kernel);
   float* const features = out.features.data.get() + first * (pool + f);
   if (pool > 0)
@@ -56,6 +57,7 @@ void store_values(DecodedStream& out, const StreamModel& model, const SliceState
     restore(mean + f, state.symbols[kScaling].data() + i * scales, h[1].step_base / 64, step[1], scales,
             log_scales);
     for (size_t j = scales; j < 6; ++j) log_scales[j] = log_scales[0];
+    for (size_t j = 3; swell != 0 && j < 6; ++j) log_scales[j] += swell;
     float* offsets = out.offsets.data.get() + n * k * 3;
     restore(mean + f + scales, state.symbols[kOffsets].data() + i * k * 3, h[2].step_base / 64, step[2],
             k * 3, offsets);
@@ -91,17 +93,18 @@ void allocate_scene(DecodedStream& out, bool symbols) {
   }
 }
 
-void store_slice(DecodedStream& out, const StreamModel& model, const SliceState& state, SliceScratch& scratch,
-                 size_t first, bool symbols) {
+void store_slice(DecodedStream& out, const StreamModel& model, const SliceState& state, int level,
+                 SliceScratch& scratch, size_t first, bool symbols) {
   const size_t k = static_cast<size_t>(out.header.offsets());
   store(out.gaussian_level, first * k, state.gaussian_level.data(), state.count * k);
   if (symbols) store_symbols(out, state, first);
-  else store_values(out, model, state, scratch, first);
+  else store_values(out, model, state, level, scratch, first);
 }
 
 void read_surroundings(const StreamChunks& chunks, DecodedStream& out) {
   if (chunks.cameras != nullptr) out.cameras = read_part(*chunks.cameras, read_cameras);
   if (chunks.frame != nullptr) out.frame = read_part(*chunks.frame, read_frame);
+  if (chunks.swell != nullptr) out.swell = read_part(*chunks.swell, read_swell);
   if (chunks.metadata != nullptr) {
     if (chunks.metadata->length > kMaxMetadataBytes) stream_fail_in("chunk meta", "longer than 1 MiB");
     out.metadata.assign(reinterpret_cast<const char*>(chunks.metadata->payload), chunks.metadata->length);

@@ -15,6 +15,7 @@
 #include "codec/format/frame.hpp"
 #include "codec/format/header.hpp"
 #include "codec/format/parameters.hpp"
+#include "codec/format/swell.hpp"
 #include "codec/stream/slice.hpp"
 #include "codec/stream/slice_streams.hpp"
 
@@ -31,6 +32,7 @@ struct SceneSource {
   std::vector<StoredCamera> cameras;
   std::string metadata;  // JSON text, "" = none
   StoredFrame frame;     // of the identity nothing is written
+  Swell swell;           // empty: nothing is written
   size_t count = 0;
   const int32_t* positions = nullptr;  // [N, 3]
   const int32_t* symbols[3] = {};  // per attribute [N, F], [N, Z], [N, K, 3]; those refined of the last stage
@@ -80,6 +82,7 @@ struct DecodedStream {
   std::vector<StoredCamera> cameras;
   std::string metadata;
   StoredFrame frame;
+  Swell swell;  // log_scales hold it
   uint64_t hash = 0;
 
   Buffer<uint8_t> gaussian_level;  // [N, K]; 0 = not alive

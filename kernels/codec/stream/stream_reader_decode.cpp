@@ -177,6 +177,7 @@ DecodedStream StreamReader::scene() const {
   out.cameras = scene_.cameras;
   out.metadata = scene_.metadata;
   out.frame = scene_.frame;
+  out.swell = scene_.swell;
   std::vector<const Slice*> slices;
   std::vector<size_t> first;
   for (const Slice& slice : slices_) {
@@ -191,7 +192,7 @@ DecodedStream StreamReader::scene() const {
   std::vector<uint64_t> hashes(slices.size());
   parallel_items(workers, slices.size(), [&](size_t w, size_t i) {
     hashes[i] = hash_slice(out.header, slices[i]->state);
-    store_slice(out, *model_, slices[i]->state, scratch[w], first[i], options_.symbols);
+    store_slice(out, *model_, slices[i]->state, slices[i]->level, scratch[w], first[i], options_.symbols);
   });
   for (uint64_t hash : hashes) out.hash = hash_words(out.hash, hash);
   return out;

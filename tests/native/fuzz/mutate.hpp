@@ -79,7 +79,7 @@ inline int version_of(const uint8_t* data, size_t size) { return size > 8 ? data
 
 inline Bytes put_together(const std::vector<Piece>& pieces, int version) {
   Bytes file;
-  write_preamble(file, version);
+  write_preamble(file, version, kVersionMinor);
   for (const Piece& piece : pieces) write_chunk(file, piece.tag, piece.level, piece.slice, piece.payload);
   return file;
 }
