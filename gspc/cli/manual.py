@@ -160,7 +160,8 @@ SECTIONS = {
 
         The bytes up to a level are where the file can be cut: its first so many bytes, from head -c for
         example, are a stream of that level. Level 1 of a model's stream has about a quarter of its bytes: the
-        anchors that matter most. More anchors fill it up to two thirds of the levels, the others refine.
+        anchors that matter most, their Gaussians enlarged to cover the gaps. More anchors fill these up to
+        two thirds of the levels, the others refine.
 
         --max-size takes of a model the parts of most use that fit. Of a stream it keeps the levels that fit,
         and of the next one the slices that fit, those with the most bytes first: there the scene is of that
