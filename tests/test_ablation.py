@@ -38,6 +38,8 @@ gain = 0.9 if settings["set"].get("chunks") else 1.0
 checkpoint = pathlib.Path("model.pt.checkpoint")
 if command == "fit":
     print("gspc: backend stub", file=sys.stderr)
+    if ("--resume" in arguments) != checkpoint.exists():  # as fit refuses it
+        sys.exit("gspc: error: there is no checkpoint to go on from")
     if (here / "fail").exists() and str(seed) in (here / "fail").read_text():
         sys.exit("gspc: error: no luck")
     if (here / "hang").exists() and str(seed) in (here / "hang").read_text() and not checkpoint.exists():
@@ -152,7 +154,7 @@ def test_a_list_is_run_and_tabulated(bench: Bench) -> None:
     report = bench.report
     assert len(report["runs"]) == 2 * 5
     fits = [call for call in bench.calls if " fit " in call]
-    assert len(fits) == 10 and all("--threads 1" in call and "--resume -f" in call for call in fits)
+    assert len(fits) == 10 and all("--threads 1" in call and call.count(" -f") == 1 for call in fits)
     assert sum(" decompress " in call for call in bench.calls) == 2 * (3 + 2 + 3 + 2 + 2)
     row = next(r for r in report["runs"] if (r["variant"], r["seed"], r["stream"]) == ("chunked", 1, 1))
     assert [level["rate_weight"] for level in row["levels"]] == [4e-3, 2e-3, 1e-3]

@@ -109,7 +109,6 @@ class Execution:
         elapsed = folder / "elapsed"
         resumed = (folder / "model.pt.checkpoint").exists()
         before = float(elapsed.read_text()) if resumed and elapsed.exists() else 0.0
-        # Without a checkpoint --resume starts anew, and -f lets it.
         command = [
             "fit",
             str(self.run.source),
@@ -119,8 +118,9 @@ class Execution:
             "model.pt",
             "--log",
             "log.jsonl",
+            "--resume" if resumed else "-f",
         ]
-        seconds = self._command("fit", *command, "--resume", "-f", beat=elapsed, before=before)
+        seconds = self._command("fit", *command, beat=elapsed, before=before)
         lines = (folder / "fit.txt").read_text().splitlines()
         log = (folder / "log.jsonl").read_text().splitlines() if (folder / "log.jsonl").exists() else []
         elapsed.unlink(missing_ok=True)
