@@ -30,8 +30,8 @@ def _shared(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """`gspc` as a function."""
+def cli(empty_directory: None, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """`gspc` as a function, in a directory of its own: nothing that a test leaves there gets into the checkout."""
     return Cli(monkeypatch)
 
 

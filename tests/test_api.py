@@ -150,6 +150,7 @@ def test_examples_say_what_happens(name: str, text: str) -> None:
 def test_a_picture_is_that_of_the_command(cli: Cli, folder: Path) -> None:
     from PIL import Image
 
+    cli.monkeypatch.chdir(folder)
     assert (
         cli("render", "scene.pcgs", "--upto", "1", "--view", "2", "--size", "40", "-o", "view.png").code == 0
     )

@@ -27,6 +27,7 @@ from gspc.format.scene import QuantizedScene
 from gspc.format.subset import keep_slices
 from gspc.model.storage import Gains as TrainedGains
 from gspc.model.storage import TrainedModel, load_model, save_model
+from gspc.scene import DecodedScene
 from gspc.train.utility.anchors import Anchors
 from gspc.train.utility.swell import MOST, SHARES, STEP, Swell, highest
 
@@ -78,14 +79,11 @@ def test_slices_that_a_level_lacks_stay_as_large_as_before() -> None:
     found, first, second = decode(part).scene, decode(STREAM, upto=1).scene, decode(STREAM, upto=2).scene
     assert found.level == 2
 
-    def sizes(scene: object, anchors: np.ndarray) -> dict[tuple[float, ...], bytes]:
-        return {
-            tuple(a): s.tobytes()
-            for a, s in zip(scene.anchors.tolist(), scene.log_scales, strict=True)  # type: ignore[attr-defined]
-        }
+    def sizes(scene: DecodedScene) -> dict[tuple[float, ...], bytes]:
+        rows = zip(scene.anchors.tolist(), scene.log_scales, strict=True)
+        return {tuple(anchor): size.tobytes() for anchor, size in rows}
 
-    before, after = sizes(first, first.anchors), sizes(second, second.anchors)
-    now = sizes(found, found.anchors)
+    before, after, now = sizes(first), sizes(second), sizes(found)
     kept = sum(size == before.get(anchor) for anchor, size in now.items())
     grown = sum(size == after.get(anchor) for anchor, size in now.items())
     assert kept > 10 and grown > 10 and kept + grown == len(now)

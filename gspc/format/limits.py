@@ -5,7 +5,7 @@ from __future__ import annotations
 
 MAGIC = b"\x89PCGS\r\n\x1a"
 VERSION_MAJOR = 2  # the newest that is known here; the oldest is 1
-VERSION_MINOR = 0  # that the core writes
+VERSION_MINOR = 0  # of streams without what came later
 PARITY_MINOR = 1  # of streams with parity chunks
 SWELL_MINOR = 2  # of streams with a swel chunk
 PREAMBLE_BYTES = 12

@@ -27,7 +27,7 @@ FORMAT = "gspc-model"
 VERSION = 3
 AGAIN = "run `gspc fit` again"
 GAIN_UNIT = 1e-5  # dB, of gains in the file
-MOST_SWELL = 3.0
+MOST_SWELL = 3.0  # of a log scale; fits look no further than 1
 
 # Limits of the sizes that no ingredient of a recipe is named after.
 SIZE_LIMITS = {
