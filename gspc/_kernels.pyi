@@ -202,11 +202,12 @@ def photometric(
         NDArray[numpy.float32], dict(shape=(None, None, None), order="C", device="cpu", writable=False)
     ],
     l1_weight: float,
+    squares_weight: float,
     ssim_weight: float,
     gradient: bool,
 ) -> tuple[float, float, NDArray[numpy.float32] | None]:
     """
-    L1 and SSIM of image [H, W, 3] against target (float32, or bytes / 255), and the gradient [H, W, 3] of their weighted sum if wanted.
+    L1 and SSIM of image [H, W, 3] against target (float32, or bytes / 255), and the gradient [H, W, 3] of their weighted sum with the mean squared error if wanted.
     """
 
 def squared_error(

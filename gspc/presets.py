@@ -57,7 +57,9 @@ PCGS = Recipe(
     ScheduleSettings(
         iterations=0,
         noise="first",
+        picture_error="mean-absolute",
         densify_threshold=2e-4,
+        growth_choice="chance",
         relative_growth=False,
         prune_by_masks=True,
         least_worth=0.0,

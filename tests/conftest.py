@@ -31,7 +31,7 @@ def _shared(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture
 def cli(empty_directory: None, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """`gspc` as a function, in a directory of its own, so that nothing a test leaves gets into the checkout."""
+    """`gspc` as a function, in a directory of its own, so that nothing a test leaves is in the checkout."""
     return Cli(monkeypatch)
 
 

@@ -149,6 +149,22 @@ def test_photometric_equals_the_cpu(on_host, size: tuple[int, int], kind: torch.
     torch.testing.assert_close(image.grad, twin.grad, rtol=1e-4, atol=1e-4 * float(twin.grad.abs().max()))
 
 
+@pytest.mark.parametrize("root", [False, True])
+@pytest.mark.parametrize("weight", [0.0, 1.0, 1.7])
+def test_loss_of_a_picture_equals_the_cpu(on_host, weight: float, root: bool) -> None:
+    image, target = pictures(37, 21, torch.uint8)
+    counting = torch.tensor(weight, dtype=torch.float64)
+    means, loss = ssim_cuda.photometric(image, target, 0.2, counting, root=root)
+    (2 * loss).backward()
+    twin = image.detach().clone().requires_grad_()
+    want, squared = ssim_ops.picture_loss(twin, target, 0.2, counting, root=root)
+    (2 * want).backward()
+    assert float(loss.detach()) == pytest.approx(float(want.detach()), abs=1e-6)
+    assert float(means.detach()[2]) * weight == pytest.approx(float(squared), rel=1e-5)
+    assert image.grad is not None and twin.grad is not None
+    torch.testing.assert_close(image.grad, twin.grad, rtol=1e-4, atol=1e-4 * float(twin.grad.abs().max()))
+
+
 def test_photometric_gradient_against_differences(on_host) -> None:
     image, target = pictures(13, 18, torch.float32)
     ssim_cuda.photometric(image, target)[0][1].backward()

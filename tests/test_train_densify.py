@@ -8,8 +8,9 @@ import torch
 
 from gspc.model.anchors import PER_ANCHOR, AnchorModel, ModelShape
 from gspc.model.grid import choose_spec
-from gspc.train.densify import FAINT, Statistics, densify
+from gspc.train.densify import CHOICES, FAINT, Statistics, densify
 from gspc.train.guards import FEWEST_ANCHORS
+from gspc.train.initialize import LATTICES
 from gspc.train.optimizer import make_optimizer
 
 K, F = 4, 8
@@ -114,10 +115,43 @@ def test_faint_anchors_stay_while_heads_are_new():
     assert model.anchors == 100 and not after.visible.any()  # and are judged anew
 
 
+def test_the_strongest_half_grows():
+    """Pulls that only the coarsest lattice answers to; of those that pull alike, all or none."""
+    model, optimizer = tiny_model()
+    statistics = seen(model, 1.0)
+    order = torch.randperm(6 * K, generator=torch.Generator().manual_seed(0))
+    ranks = torch.arange(6 * K).clamp_min(2).float()  # three that are last together
+    statistics.gradient[order] = THRESHOLD * (1.1 + 0.03 * ranks) * INTERVAL
+    world = model.world()[:, None] + model.offsets * torch.exp(model.log_scales[:, None, :3])
+    voxels = (world.detach().double() - model.origin) / model.voxel_size
+    cells = (torch.round(voxels / LATTICES[0]) * LATTICES[0]).reshape(-1, 3).long()
+    occupied = set(map(tuple, (torch.round(model.positions.double() / LATTICES[0]) * LATTICES[0]).tolist()))
+    wanted = set(map(tuple, cells[order[3 * K :]].tolist())) - occupied
+    densify(model, optimizer, statistics, THRESHOLD, INTERVAL, MOST)
+    assert set(keys(model)[6:]) == wanted and len(wanted) > 3
+
+
+def test_pulls_that_are_alike_are_not_told_apart():
+    among = torch.tensor([True, True, False, True, True])
+    pull = torch.tensor([1.0, 3.0, 9.0, 2.0, 2.0])
+    choose = CHOICES["strongest"]
+    assert choose(among, pull, 0.5, None).tolist() == [False, True, False, True, True]
+    assert choose(among, pull, 0.25, None).tolist() == [False, True, False, False, False]
+    assert choose(among, pull, 1.0, None).tolist() == among.tolist()
+    assert not choose(among, pull, 0.1, None).any()
+    assert not choose(torch.zeros_like(among), pull, 1.0, None).any()
+
+
+def test_chance_takes_a_share():
+    among = torch.arange(20_000) % 2 == 0
+    torch.manual_seed(0)
+    chosen = CHOICES["chance"](among, among.float(), 0.75, None)
+    assert not chosen[~among].any() and abs(int(chosen.sum()) - 7500) < 200
+
+
 def test_growth_ends_at_the_ceiling_with_the_strongest():
     model, optimizer = tiny_model()
     statistics = seen(model, THRESHOLD * 5)
-    torch.manual_seed(0)
     densify(model, optimizer, statistics, THRESHOLD, INTERVAL, 9)
     assert model.anchors == 9
     densify(model, optimizer, seen(model, THRESHOLD * 5), THRESHOLD, INTERVAL, 9)

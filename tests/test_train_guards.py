@@ -82,8 +82,8 @@ def test_a_step_stops_before_it_spoils_the_model(monkeypatch: pytest.MonkeyPatch
     made = trainer(noise_scene(), SMALL, at=5)
     real = trainer_module.picture_loss
 
-    def broken(*arguments: object) -> tuple[torch.Tensor, ...]:
-        loss, *rest = real(*arguments)  # type: ignore[arg-type]
+    def broken(*arguments: object, **options: object) -> tuple[torch.Tensor, ...]:
+        loss, *rest = real(*arguments, **options)  # type: ignore[arg-type]
         return loss * float("nan"), *rest
 
     monkeypatch.setattr(trainer_module, "picture_loss", broken)

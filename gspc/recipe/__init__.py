@@ -10,17 +10,25 @@ from gspc.recipe.levels import Levels
 from gspc.recipe.rate import Accumulate, MaskCosts, Rate, RateAnchors
 from gspc.recipe.recipe import Ingredient, Recipe, ingredients, value_text
 from gspc.recipe.representation import GridSize, PoolGrid, Representation
-from gspc.recipe.schedule import Downsampling, Noise, ScheduleSettings
+from gspc.recipe.schedule import (
+    Downsampling,
+    GrowthChoice,
+    Noise,
+    PictureError,
+    ScheduleSettings,
+)
 
 __all__ = [
     "Accumulate",
     "Contexts",
     "Downsampling",
     "GridSize",
+    "GrowthChoice",
     "Ingredient",
     "Levels",
     "MaskCosts",
     "Noise",
+    "PictureError",
     "PoolGrid",
     "Rate",
     "RateAnchors",

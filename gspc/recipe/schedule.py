@@ -9,6 +9,8 @@ from gspc.recipe.group import Group, about
 
 Noise = Literal["finest", "first"]
 Downsampling = Literal["none", "fixed", "linear", "cosine"]
+GrowthChoice = Literal["chance", "strongest"]
+PictureError = Literal["mean-absolute", "root-mean-square"]
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,16 @@ class ScheduleSettings(Group):
     noise: Noise = field(
         default="finest", metadata=about("noise before steps are learned: the finest level's or a whole step")
     )
+    picture_error: PictureError = field(
+        default="root-mean-square",
+        metadata=about("what of the pixels' errors is in the loss beside SSIM"),
+    )
     densify_threshold: float = field(
-        default=7e-5, metadata=about("screen-space gradient from which anchors grow", 1e-9, 1)
+        default=9e-5, metadata=about("screen-space gradient from which anchors grow", 1e-9, 1)
+    )
+    growth_choice: GrowthChoice = field(
+        default="strongest",
+        metadata=about("which of the Gaussians above the threshold grow: some by chance, or the strongest"),
     )
     relative_growth: bool = field(
         default=True, metadata=about("densify_threshold relative to the picture's loss, as relative_rate")

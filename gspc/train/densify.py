@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from gspc.model.anchors import POSITION_CENTER, AnchorModel
 from gspc.model.masks import START, first_level, mask_logits
 from gspc.ops.rows import add_statistics
-from gspc.recipe import ScheduleSettings
+from gspc.recipe import GrowthChoice, ScheduleSettings
 from gspc.train.chance import uniform
 from gspc.train.guards import with_floor
 from gspc.train.initialize import LATTICES
@@ -107,6 +108,25 @@ class Statistics:
         }
 
 
+def _by_chance(among: Tensor, pull: Tensor, share: float, shared: torch.Generator | None) -> Tensor:
+    """Each of the Gaussians `among`, bool [g], with a probability (Scaffold-GS)."""
+    return among & (uniform(len(among), among, shared) > 1 - share)
+
+
+def _by_pull(among: Tensor, pull: Tensor, share: float, shared: torch.Generator | None) -> Tensor:
+    """The share of the Gaussians `among`, bool [g], that pull hardest by `pull` [g]; all that pull as hard as
+    the last of them, too, so that no order decides."""
+    found = pull[among]
+    count = round(share * len(found))
+    if count == 0:
+        return torch.zeros_like(among)
+    return among & (pull >= found.topk(count).values[-1])
+
+
+Choose = Callable[[Tensor, Tensor, float, "torch.Generator | None"], Tensor]
+CHOICES: Mapping[GrowthChoice, Choose] = {"chance": _by_chance, "strongest": _by_pull}
+
+
 def _position_keys(positions: Tensor) -> Tensor:  # int [n, 3] -> int64 [n]
     p = positions.long()
     return (p[:, 0] << 42) | (p[:, 1] << 21) | p[:, 2]
@@ -122,10 +142,11 @@ def densify(
     most: int,
     shared: torch.Generator | None = None,
     *,
+    choice: GrowthChoice = "strongest",
     judges_faint: bool = True,
 ) -> Statistics:
-    """Adds anchors where Gaussians pull hard, at most until there are `most`, and removes faint ones if
-    asked; returns the statistics to go on with. `shared` draws alike on all ranks.
+    """Adds anchors where Gaussians pull hard, a share of these by `choice`, at most until there are `most`,
+    and removes faint ones if asked; returns the statistics to go on with. `shared` draws alike on all ranks.
 
     What was seen often enough to be judged starts anew, the rest keeps counting: anchors that few views show
     would otherwise never be judged.
@@ -136,7 +157,7 @@ def densify(
     faint = judged_anchors & (mean_opacity < FAINT) & judges_faint
     keep = with_floor(~faint, mean_opacity)
     before = model.anchors
-    _grow(model, optimizer, statistics, judged_gaussians, threshold, most, shared)
+    _grow(model, optimizer, statistics, judged_gaussians, threshold, most, shared, CHOICES[choice])
     carried = Statistics(
         gradient=statistics.gradient * ~judged_gaussians,
         drawn=statistics.drawn * ~judged_gaussians,
@@ -155,6 +176,7 @@ def _grow(
     threshold: float,
     most: int,
     shared: torch.Generator | None,
+    choose: Choose,
 ) -> None:
     k = model.shape.offsets
     mean = statistics.gradient / statistics.drawn.clamp_min(1)
@@ -164,7 +186,7 @@ def _grow(
     parents_features = model.features
     for i, stride in enumerate(LATTICES):
         chosen = eligible & (mean >= threshold * 2**i)
-        chosen &= uniform(len(chosen), chosen, shared) > 0.5 ** (i + 1)
+        chosen = choose(chosen, mean, 1 - 0.5 ** (i + 1), shared)
         index = chosen.nonzero().squeeze(1)
         if len(index) == 0:
             continue

@@ -15,7 +15,6 @@ from gspc.ops.heads import NeuralGaussians, neural_gaussians
 from gspc.ops.raster import RasterOutput
 from gspc.ops.rows import mean_product, visible_rows
 from gspc.ops.ssim import picture_loss
-from gspc.ops.weigh import times
 from gspc.recipe import Accumulate, Recipe
 from gspc.rendering.rasterizer import Backend, rasterize
 from gspc.scene import Camera, SceneData, View
@@ -114,6 +113,8 @@ class Trainer:
         self.growth = growth_threshold(recipe.schedule)
         self._prunes_by_masks = recipe.schedule.prune_by_masks
         self._least_worth = recipe.schedule.least_worth
+        self._growth_choice = recipe.schedule.growth_choice
+        self._root = recipe.schedule.picture_error == "root-mean-square"
         self._also_pictured = PICTURED_LEVELS[recipe.rate.accumulate]
         self._most_anchors = most_anchors(max_anchors, self.device)
         self._world: tuple[Tensor, Tensor] | None = None  # integer positions and where they lie
@@ -212,6 +213,7 @@ class Trainer:
                 self.schedule.densify_every,
                 self._most_anchors,
                 self.ranks.shared,
+                choice=self._growth_choice,
                 judges_faint=self.schedule.judges_faint(self.iteration),
             )
         if coded and self._prunes_by_masks and self.schedule.prunes(self.iteration):
@@ -317,9 +319,7 @@ class Trainer:
         """Draws the Gaussians of the anchors `visible` [v] and compares with the photograph."""
         raster = self._draw(shot, gaussians)
         shown, wanted, weight = only_counting(raster.image, shot.target, shot.mask)
-        loss, squared = picture_loss(shown, wanted, SSIM_WEIGHT)
-        if shot.mask is not None:
-            loss, squared = times(weight, loss), squared * weight
+        loss, squared = picture_loss(shown, wanted, SSIM_WEIGHT, weight, root=self._root)
         if len(gaussians.scales):
             loss = loss + mean_product(gaussians.scales, gaussians.count, SCALE_WEIGHT)
         opacities = gaussians.opacities.detach()

@@ -44,9 +44,10 @@ gspc::ssim::Job job_of(const Image& image, const Target& target) {
   return job;
 }
 
-// l1, ssim, and the gradient of l1_weight * l1 + ssim_weight * ssim.
+// l1, ssim, and the gradient of l1_weight * l1 + squares_weight * squares + ssim_weight * ssim.
 std::tuple<double, double, std::optional<Array>> compare(const Image& image, const Target& target,
-                                                         float l1_weight, float ssim_weight, bool gradient) {
+                                                         float l1_weight, float squares_weight,
+                                                         float ssim_weight, bool gradient) {
   gspc::ssim::Job job = job_of(image, target);
   std::optional<Array> out;
   if (gradient) {
@@ -59,7 +60,7 @@ std::tuple<double, double, std::optional<Array>> compare(const Image& image, con
   gspc::ssim::Score score;
   {
     nb::gil_scoped_release release;
-    score = gspc::ssim::compare(job, l1_weight, ssim_weight);
+    score = gspc::ssim::compare(job, {l1_weight, squares_weight, ssim_weight});
   }
   return {score.l1, score.ssim, out};
 }
@@ -67,9 +68,10 @@ std::tuple<double, double, std::optional<Array>> compare(const Image& image, con
 }  // namespace
 
 void bind_ssim(nb::module_& m) {
-  m.def("photometric", &compare, "image"_a, "target"_a, "l1_weight"_a, "ssim_weight"_a, "gradient"_a,
+  m.def("photometric", &compare, "image"_a, "target"_a, "l1_weight"_a, "squares_weight"_a, "ssim_weight"_a,
+        "gradient"_a,
         "L1 and SSIM of image [H, W, 3] against target (float32, or bytes / 255), and the gradient [H, W, 3] "
-        "of their weighted sum if wanted.");
+        "of their weighted sum with the mean squared error if wanted.");
   m.def(
       "squared_error",
       [](const Image& image, const Target& target) {

@@ -29,6 +29,20 @@ __constant__ float WINDOW[TAPS] = {0.00102838012f, 0.00759875821f, 0.0360007733f
 __device__ inline float to_float(float value) { return value; }
 __device__ inline float to_float(uint8_t value) { return static_cast<float>(value) / 255.0f; }
 
+// Of a mean squared error, below which its root has no slope (gspc/ops/ssim/definition.py).
+constexpr float LEAST_SQUARED = 1e-12f;
+
+// How means over pixels make the loss; see PhotometricCall.
+struct Loss {
+  float weight;
+  bool root;
+  const float* counting;
+};
+
+__device__ inline double root_of(double squared) {
+  return sqrt(squared < LEAST_SQUARED ? LEAST_SQUARED : squared);
+}
+
 // Adds up the blocks' values of all threads; every thread gets the sum. `scratch` is [THREADS], shared.
 template <typename Value>
 __device__ Value block_sum(Value value, Value* scratch, int thread) {
@@ -119,7 +133,7 @@ __global__ void __launch_bounds__(THREADS)
 // One block: means of what the tiles have, added in double in an order that does not depend on the machine,
 // and the loss that they make.
 __global__ void __launch_bounds__(THREADS)
-    photometric_mean(const float* partial, int tiles, double count, float weight, float* means, float* loss) {
+    photometric_mean(const float* partial, int tiles, double count, Loss of, float* means, float* loss) {
   __shared__ double scratch[THREADS];
   double sums[3] = {0.0, 0.0, 0.0};
   for (int i = threadIdx.x; i < tiles; i += THREADS)
@@ -127,31 +141,36 @@ __global__ void __launch_bounds__(THREADS)
   for (double& sum : sums) sum = block_sum(sum, scratch, static_cast<int>(threadIdx.x)) / count;
   if (threadIdx.x != 0) return;
   for (int j = 0; j < 3; ++j) means[j] = static_cast<float>(sums[j]);
-  loss[0] = static_cast<float>((1.0 - static_cast<double>(weight)) * sums[0] +
-                               static_cast<double>(weight) * (1.0 - sums[1]));
+  const double counting = of.counting[0], weight = of.weight;
+  const double error = of.root ? root_of(counting * sums[2]) : counting * sums[0];
+  loss[0] = static_cast<float>((1.0 - weight) * error + weight * counting * (1.0 - sums[1]));
 }
 
 template <typename Target>
 __global__ void __launch_bounds__(THREADS)
     photometric_backward(const float* image, const Target* target, int height, int width, const float* maps,
-                         const float* by_means, const float* by_loss, float weight, float* grad_image) {
+                         const float* means, const float* by_means, const float* by_loss, Loss of,
+                         float* grad_image) {
   __shared__ float tile[3][SPAN][SPAN];
   __shared__ float blurred[3][SPAN][TILE];
   const int tx = threadIdx.x, ty = threadIdx.y, thread = ty * TILE + tx;
   const int left = blockIdx.x * TILE, top = blockIdx.y * TILE;
   const bool inside = left + tx < width && top + ty < height;
   const size_t count = static_cast<size_t>(height) * width * 3;
-  float grad_l1 = 0.0f, grad_ssim = 0.0f;
+  float grad_l1 = 0.0f, grad_ssim = 0.0f, grad_squares = 0.0f;
   if (by_means != nullptr) {
     grad_l1 = by_means[0];
     grad_ssim = by_means[1];
   }
   if (by_loss != nullptr) {
-    grad_l1 += (1.0f - weight) * by_loss[0];
-    grad_ssim -= weight * by_loss[0];
+    const float by = by_loss[0] * of.counting[0], squared = of.counting[0] * means[2];
+    if (!of.root) grad_l1 += (1.0f - of.weight) * by;
+    else if (squared > LEAST_SQUARED) grad_squares = (1.0f - of.weight) * by / sqrtf(squared);
+    grad_ssim -= of.weight * by;
   }
   grad_l1 /= static_cast<float>(count);
   grad_ssim /= static_cast<float>(count);
+  grad_squares /= static_cast<float>(count);  // times image - target
   for (int channel = 0; channel < 3; ++channel) {
     for (int i = thread; i < SPAN * SPAN; i += THREADS) {
       const int row = top + i / SPAN - RADIUS, column = left + i % SPAN - RADIUS;
@@ -176,7 +195,8 @@ __global__ void __launch_bounds__(THREADS)
       const size_t at = (static_cast<size_t>(top + ty) * width + left + tx) * 3 + channel;
       const float a = image[at], b = to_float(target[at]);
       const float sign = a > b ? 1.0f : a < b ? -1.0f : 0.0f;
-      grad_image[at] = grad_l1 * sign + grad_ssim * (sum[0] + 2.0f * a * sum[1] + b * sum[2]);
+      const float off = grad_l1 * sign + grad_squares * (a - b);
+      grad_image[at] = off + grad_ssim * (sum[0] + 2.0f * a * sum[1] + b * sum[2]);
     }
     __syncthreads();
   }
@@ -188,14 +208,19 @@ struct PhotometricCall {
   const void* target;    // the same, float32 or uint8
   int32_t target_bytes;  // 4 or 1
   int32_t height, width;
-  float weight;    // of 1 - SSIM in the loss; the rest is L1's
-  float* maps;     // [3, H, W, 3] for the backward pass; null leaves it out
-  float* partial;  // scratch of three for each tile
-  // [3] mean |image - target|, SSIM, and the squared difference from the image between 0 and 1; [1]
+  float weight;           // of 1 - SSIM in the loss; the rest is that of the error
+  int32_t root;           // whether the error is the root of the mean squared one, or the mean absolute one
+  const float* counting;  // [] on means over pixels, where not all of them count
+  float* maps;            // [3, H, W, 3] for the backward pass; null leaves it out
+  float* partial;         // scratch of three for each tile
+  // [3] mean |image - target|, SSIM, and the squared difference from the image between 0 and 1; [1]. The
+  // backward pass reads the first.
   float *means, *loss;
   const float *by_means, *by_loss;  // gradients of the first two and of the loss, or null
   float* grad_image;                // [H, W, 3], overwritten
 };
+
+Loss loss_of(const PhotometricCall& call) { return {call.weight, call.root != 0, call.counting}; }
 
 bool usable(const PhotometricCall& call) {
   return call.height > 0 && call.width > 0 && call.height <= 1 << 16 && call.width <= 1 << 16;
@@ -233,7 +258,7 @@ GSPC_EXPORT int gspc_photometric_forward(const gspc::PhotometricCall* given, cud
   });
   const int tiles = static_cast<int>(gspc_photometric_tiles(call.height, call.width));
   GSPC_LAUNCH(photometric_mean, dim3(1), dim3(THREADS), stream, call.partial, tiles, values_of(call),
-              call.weight, call.means, call.loss);
+              loss_of(call), call.means, call.loss);
   return launch_status();
 }
 
@@ -243,7 +268,7 @@ GSPC_EXPORT int gspc_photometric_backward(const gspc::PhotometricCall* given, cu
   if (!usable(call)) return static_cast<int>(cudaErrorInvalidValue);
   typed(call, [&](auto* target) {
     GSPC_LAUNCH(photometric_backward, tiles_of(call), dim3(TILE, TILE), stream, call.image, target,
-                call.height, call.width, call.maps, call.by_means, call.by_loss, call.weight,
+                call.height, call.width, call.maps, call.means, call.by_means, call.by_loss, loss_of(call),
                 call.grad_image);
   });
   return launch_status();

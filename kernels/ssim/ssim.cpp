@@ -8,10 +8,11 @@
 
 namespace gspc::ssim {
 
-Score compare(Job job, float l1_weight, float ssim_weight) {
+Score compare(Job job, const Weights& weights) {
   const double count = 3.0 * job.width * job.height;
-  job.l1_scale = static_cast<float>(l1_weight / count);
-  job.ssim_scale = static_cast<float>(ssim_weight / count);
+  job.l1_scale = static_cast<float>(weights.l1 / count);
+  job.squares_scale = static_cast<float>(2.0 * weights.squares / count);
+  job.ssim_scale = static_cast<float>(weights.ssim / count);
   // Values of a row do not depend on the strip it is in: strips may follow the number of threads.
   const int strips = std::max(1, std::min(omp_get_max_threads(), (job.height + 31) / 32));
   const std::int64_t each = scratch_floats(job.width);

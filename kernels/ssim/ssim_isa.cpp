@@ -149,7 +149,7 @@ double finish_row(const Job& job, const Strip& s, int y) {
     for (int k = 0; k < kTaps; ++k)
       rows[q][k] =
           s.pulled + static_cast<std::int64_t>(((y + k - kHalf + kTaps) % kTaps) * 3 + q) * s.stride + kPad;
-  const Floats l1 = splat(job.l1_scale), weight = splat(job.ssim_scale), zero = splat(0.0f),
+  const Floats l1 = splat(job.l1_scale), squares = splat(job.squares_scale), weight = splat(job.ssim_scale),
                two = splat(2.0f);
   float* out = job.gradient + at;
   for (int i = 0; i < s.values; i += kLanes) {
@@ -158,7 +158,7 @@ double finish_row(const Job& job, const Strip& s, int y) {
     Floats g = filter_column(rows[0], i);
     g = fma(two * a, filter_column(rows[1], i), g);
     g = fma(b, filter_column(rows[2], i), g);
-    g = fma(g, weight, sign);
+    g = fma(g, weight, fma(squares, a - b, sign));
     if (i + kLanes <= s.values) {
       store(out + i, g);
     } else {
@@ -167,7 +167,6 @@ double finish_row(const Job& job, const Strip& s, int y) {
       for (int l = 0; i + l < s.values; ++l) out[i + l] = rest[l];
     }
   }
-  (void)zero;
   return sum;
 }
 

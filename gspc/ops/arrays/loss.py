@@ -31,7 +31,9 @@ def photometric(
     """(1 - w) L1 + w (1 - SSIM), see `gspc.ops.ssim.photometric_loss`."""
     check_array("image", image, (None, None, 3))
     check_array("target", target, image.shape, np.uint8 if target.dtype == np.uint8 else np.float32)
-    l1, similarity, grad = native.photometric(image, target, 1.0 - ssim_weight, -float(ssim_weight), gradient)
+    l1, similarity, grad = native.photometric(
+        image, target, 1.0 - ssim_weight, 0.0, -float(ssim_weight), gradient
+    )
     return Photometric((1.0 - ssim_weight) * l1 + ssim_weight * (1.0 - similarity), l1, similarity, grad)
 
 

@@ -48,14 +48,32 @@ def photometric_loss(
     return loss, l1.detach(), similarity.detach()
 
 
-def picture_loss(image: Tensor, target: Tensor, ssim_weight: float) -> tuple[Tensor, Tensor]:
-    """The loss [] of `photometric_loss`, and the `squared_error` []; a GPU finds them in one pass. Arguments,
-    [H, W, 3], and errors as there."""
-    if place.of(image) != "cuda":
-        return photometric_loss(image, target, ssim_weight)[0], squared_error(image, target)
+def picture_loss(
+    image: Tensor,  # [H, W, 3] float32
+    target: Tensor,  # [H, W, 3] uint8 (value / 255) or float32
+    ssim_weight: float,
+    weight: Tensor | float = 1.0,  # []
+    *,
+    root: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Loss (1 - w) E + w (1 - SSIM) [], and the `squared_error` [], which carries no gradient; a GPU finds
+    both in one pass.
+
+    E is the mean absolute difference (3DGS), or with `root` the root of the mean squared one. The slopes of
+    both by a value are alike in their mean square; those of the root follow the value's error. `weight` is a
+    factor on every mean over pixels, where not all of them count.
+
+    Raises:
+        ValueError: a shape, dtype or device that does not fit.
+    """
     _check(image, target)
-    means, loss = cuda.photometric(image, target, ssim_weight)
-    return loss, means.detach()[2]
+    by = place.of(image)
+    if by == "cpu":
+        return cpu.picture_loss(image, target, ssim_weight, weight, root=root)
+    if by == "torch":
+        return definition.picture_loss(image, target, ssim_weight, weight, root=root)
+    means, loss = cuda.photometric(image, target, ssim_weight, weight, root=root)
+    return loss, means.detach()[2] * weight
 
 
 @torch.no_grad()

@@ -22,20 +22,30 @@ class _Call(ctypes.Structure):
         *((name, POINTER) for name in ("image", "target")),
         *((name, INT) for name in ("target_bytes", "height", "width")),
         ("weight", FLOAT),
-        *((name, POINTER) for name in ("maps", "partial", "means", "loss")),
+        ("root", INT),
+        *((name, POINTER) for name in ("counting", "maps", "partial", "means", "loss")),
         *((name, POINTER) for name in ("by_means", "by_loss", "grad_image")),
     )
 
 
-def photometric(image: Tensor, target: Tensor, ssim_weight: float = 0.0) -> tuple[Tensor, Tensor]:
+def photometric(
+    image: Tensor,
+    target: Tensor,
+    ssim_weight: float = 0.0,
+    weight: Tensor | float = 1.0,
+    *,
+    root: bool = False,
+) -> tuple[Tensor, Tensor]:
     """Mean absolute difference, mean SSIM and mean squared difference from the image between 0 and 1, float32
-    [3], and the loss [] that the first two make; these and the loss are differentiable in `image`.
+    [3], and the loss [] of `gspc.ops.ssim.picture_loss`; the first two and the loss are differentiable in
+    `image`.
 
     Checked arguments on one CUDA device: image float32 [H, W, 3]; target float32, or uint8 standing for value
     / 255, of the same shape. Raises BackendError where the kernels cannot be used.
     """
     kernels.require()
-    means, loss = _Photometric.apply(image.contiguous(), target.contiguous(), ssim_weight)
+    counting = weight.to(image) if isinstance(weight, Tensor) else image.new_full((), weight)
+    means, loss = _Photometric.apply(image.contiguous(), target.contiguous(), ssim_weight, counting, root)
     return means, loss
 
 
@@ -53,26 +63,30 @@ def _partials(call: _Call) -> int:
 
 class _Photometric(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, image: Tensor, target: Tensor, ssim_weight: float) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, image: Tensor, target: Tensor, ssim_weight: float, counting: Tensor, root: bool
+    ) -> tuple[Tensor, Tensor]:
         call = _about(image, target)
-        call.weight = ssim_weight
+        call.weight, call.root, call.counting = ssim_weight, root, counting.data_ptr()
         maps = image.new_empty((3, *image.shape)) if ctx.needs_input_grad[0] else None
         means, loss, partial = image.new_empty(3), image.new_empty(()), image.new_empty(_partials(call))
         call.maps, call.partial = kernels.pointer(maps), partial.data_ptr()
         call.means, call.loss = means.data_ptr(), loss.data_ptr()
         kernels.run("gspc_photometric_forward", call, image)
-        ctx.save_for_backward(image, target, maps)
+        ctx.save_for_backward(image, target, maps, means, counting)
         ctx.call = call
         ctx.set_materialize_grads(False)
         return means, loss
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, by_means: Tensor | None, by_loss: Tensor | None) -> tuple[Tensor, None, None]:
+    def backward(
+        ctx: Any, by_means: Tensor | None, by_loss: Tensor | None
+    ) -> tuple[Tensor, None, None, None, None]:
         image, call = ctx.saved_tensors[0], ctx.call
         grad = torch.empty_like(image)
         given = [None if by is None else by.contiguous() for by in (by_means, by_loss)]
         call.by_means, call.by_loss = (kernels.pointer(by) for by in given)
         call.grad_image = grad.data_ptr()
         kernels.run("gspc_photometric_backward", call, image)
-        return grad, None, None
+        return grad, None, None, None, None

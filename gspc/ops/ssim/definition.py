@@ -8,6 +8,9 @@ from torch import Tensor
 
 SSIM_WINDOW, SSIM_SIGMA = 11, 1.5
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
+# Of a mean squared error, below which its root has no slope: that of a picture without error would be
+# infinite.
+LEAST_SQUARED = 1e-12
 
 
 def ssim(image: Tensor, target: Tensor) -> Tensor:  # [H, W, 3] each
@@ -42,3 +45,15 @@ def photometric_loss(image: Tensor, target: Tensor, ssim_weight: float) -> tuple
     l1 = (image - target).abs().mean()
     similarity = ssim(image, target)
     return (1 - ssim_weight) * l1 + ssim_weight * (1 - similarity), l1, similarity
+
+
+def picture_loss(
+    image: Tensor, target: Tensor, ssim_weight: float, weight: Tensor | float = 1.0, *, root: bool = False
+) -> tuple[Tensor, Tensor]:
+    """See `gspc.ops.ssim.picture_loss`: [H, W, 3] each -> two []."""
+    squared = squared_error(image.detach(), target) * weight
+    if not root:
+        return photometric_loss(image, target, ssim_weight)[0] * weight, squared
+    scaled = target.to(image.dtype) / 255 if target.dtype == torch.uint8 else target
+    error = (weight * (image - scaled).square().mean()).clamp_min(LEAST_SQUARED).sqrt()
+    return (1 - ssim_weight) * error + ssim_weight * weight * (1 - ssim(image, scaled)), squared

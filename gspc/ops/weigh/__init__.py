@@ -7,10 +7,10 @@ from torch import Tensor
 
 from gspc.ops import place
 from gspc.ops.weigh import cuda, definition
-from gspc.ops.weigh.definition import binary_entropy, sign_bits, times
+from gspc.ops.weigh.definition import binary_entropy, sign_bits
 from gspc.ops.weigh.types import Bits, Opening, Signs, Weight
 
-__all__ = ["Bits", "Opening", "Signs", "Weight", "binary_entropy", "sign_bits", "times", "weighed"]
+__all__ = ["Bits", "Opening", "Signs", "Weight", "binary_entropy", "sign_bits", "weighed"]
 
 
 def weighed(bits: Bits, weight: Weight) -> tuple[Tensor, Tensor]:
