@@ -58,6 +58,7 @@ PCGS = Recipe(
         iterations=0,
         noise="first",
         picture_error="mean-absolute",
+        ssim_weight=0.2,
         densify_threshold=2e-4,
         growth_choice="chance",
         relative_growth=False,

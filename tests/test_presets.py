@@ -58,6 +58,7 @@ PUBLISHED = {
     "rate_anchors": "all",
     "noise": "first",
     "picture_error": "mean-absolute",
+    "ssim_weight": 0.2,
     "densify_threshold": 2e-4,
     "growth_choice": "chance",
     "least_worth": 0.0,

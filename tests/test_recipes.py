@@ -84,6 +84,7 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "finest_rate_weight": (1e-5,),
     "mask_loss": (1e-2,),
     "densify_threshold": (1e-5,),
+    "ssim_weight": (0.0, 1.0),
     "feature_step": (0.06, 2.0),
     "pool_alone": (0.0, 0.5),
     "least_worth": (0.0, 50.0),

@@ -28,8 +28,11 @@ class ScheduleSettings(Group):
         default="root-mean-square",
         metadata=about("what of the pixels' errors is in the loss beside SSIM"),
     )
+    ssim_weight: float = field(
+        default=0.3, metadata=about("of 1 - SSIM in the loss; the errors have the rest", 0, 1)
+    )
     densify_threshold: float = field(
-        default=9e-5, metadata=about("screen-space gradient from which anchors grow", 1e-9, 1)
+        default=1.05e-4, metadata=about("screen-space gradient from which anchors grow", 1e-9, 1)
     )
     growth_choice: GrowthChoice = field(
         default="strongest",

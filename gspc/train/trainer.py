@@ -32,7 +32,6 @@ from gspc.train.shots import Shot, Shots, center_of, photo_budget
 from gspc.train.steering import Steering
 from gspc.train.worth import chosen_views, gains
 
-SSIM_WEIGHT = 0.2
 # On the mean product of the Gaussians' scales, in canonical units (Scaffold-GS weighs 0.01 in the units of a
 # reconstruction; on fox, lego and the demo scene that was 1.7, 0.6 and 0.5 here).
 SCALE_WEIGHT = 0.8
@@ -114,6 +113,7 @@ class Trainer:
         self._prunes_by_masks = recipe.schedule.prune_by_masks
         self._least_worth = recipe.schedule.least_worth
         self._growth_choice = recipe.schedule.growth_choice
+        self._ssim_weight = recipe.schedule.ssim_weight
         self._root = recipe.schedule.picture_error == "root-mean-square"
         self._also_pictured = PICTURED_LEVELS[recipe.rate.accumulate]
         self._most_anchors = most_anchors(max_anchors, self.device)
@@ -319,7 +319,7 @@ class Trainer:
         """Draws the Gaussians of the anchors `visible` [v] and compares with the photograph."""
         raster = self._draw(shot, gaussians)
         shown, wanted, weight = only_counting(raster.image, shot.target, shot.mask)
-        loss, squared = picture_loss(shown, wanted, SSIM_WEIGHT, weight, root=self._root)
+        loss, squared = picture_loss(shown, wanted, self._ssim_weight, weight, root=self._root)
         if len(gaussians.scales):
             loss = loss + mean_product(gaussians.scales, gaussians.count, SCALE_WEIGHT)
         opacities = gaussians.opacities.detach()
