@@ -39,6 +39,10 @@ struct Loss {
   const float* counting;
 };
 
+__device__ inline float factor_of(const Loss& loss) {
+  return loss.counting != nullptr ? loss.counting[0] : 1.0f;
+}
+
 __device__ inline double root_of(double squared) {
   return sqrt(squared < LEAST_SQUARED ? LEAST_SQUARED : squared);
 }
@@ -133,7 +137,7 @@ __global__ void __launch_bounds__(THREADS)
 // One block: means of what the tiles have, added in double in an order that does not depend on the machine,
 // and the loss that they make.
 __global__ void __launch_bounds__(THREADS)
-    photometric_mean(const float* partial, int tiles, double count, Loss of, float* means, float* loss) {
+    photometric_mean(float* partial, int tiles, double count, Loss of, float* means, float* loss) {
   __shared__ double scratch[THREADS];
   double sums[3] = {0.0, 0.0, 0.0};
   for (int i = threadIdx.x; i < tiles; i += THREADS)
@@ -141,7 +145,8 @@ __global__ void __launch_bounds__(THREADS)
   for (double& sum : sums) sum = block_sum(sum, scratch, static_cast<int>(threadIdx.x)) / count;
   if (threadIdx.x != 0) return;
   for (int j = 0; j < 3; ++j) means[j] = static_cast<float>(sums[j]);
-  const double counting = of.counting[0], weight = of.weight;
+  partial[0] = means[2];
+  const double counting = factor_of(of), weight = of.weight;
   const double error = of.root ? root_of(counting * sums[2]) : counting * sums[0];
   loss[0] = static_cast<float>((1.0 - weight) * error + weight * counting * (1.0 - sums[1]));
 }
@@ -149,7 +154,7 @@ __global__ void __launch_bounds__(THREADS)
 template <typename Target>
 __global__ void __launch_bounds__(THREADS)
     photometric_backward(const float* image, const Target* target, int height, int width, const float* maps,
-                         const float* means, const float* by_means, const float* by_loss, Loss of,
+                         const float* partial, const float* by_means, const float* by_loss, Loss of,
                          float* grad_image) {
   __shared__ float tile[3][SPAN][SPAN];
   __shared__ float blurred[3][SPAN][TILE];
@@ -163,7 +168,7 @@ __global__ void __launch_bounds__(THREADS)
     grad_ssim = by_means[1];
   }
   if (by_loss != nullptr) {
-    const float by = by_loss[0] * of.counting[0], squared = of.counting[0] * means[2];
+    const float by = by_loss[0] * factor_of(of), squared = factor_of(of) * partial[0];
     if (!of.root) grad_l1 += (1.0f - of.weight) * by;
     else if (squared > LEAST_SQUARED) grad_squares = (1.0f - of.weight) * by / sqrtf(squared);
     grad_ssim -= of.weight * by;
@@ -210,11 +215,12 @@ struct PhotometricCall {
   int32_t height, width;
   float weight;           // of 1 - SSIM in the loss; the rest is that of the error
   int32_t root;           // whether the error is the root of the mean squared one, or the mean absolute one
-  const float* counting;  // [] on means over pixels, where not all of them count
+  const float* counting;  // [] on means over pixels, where not all of them count; or null
   float* maps;            // [3, H, W, 3] for the backward pass; null leaves it out
-  float* partial;         // scratch of three for each tile
-  // [3] mean |image - target|, SSIM, and the squared difference from the image between 0 and 1; [1]. The
-  // backward pass reads the first.
+  // Scratch of three for each tile. The forward pass leaves the mean squared difference in the first one, and
+  // the backward pass reads it.
+  float* partial;
+  // [3] mean |image - target|, SSIM, and the squared difference from the image between 0 and 1; [1]
   float *means, *loss;
   const float *by_means, *by_loss;  // gradients of the first two and of the loss, or null
   float* grad_image;                // [H, W, 3], overwritten
@@ -268,7 +274,7 @@ GSPC_EXPORT int gspc_photometric_backward(const gspc::PhotometricCall* given, cu
   if (!usable(call)) return static_cast<int>(cudaErrorInvalidValue);
   typed(call, [&](auto* target) {
     GSPC_LAUNCH(photometric_backward, tiles_of(call), dim3(TILE, TILE), stream, call.image, target,
-                call.height, call.width, call.maps, call.means, call.by_means, call.by_loss, loss_of(call),
+                call.height, call.width, call.maps, call.partial, call.by_means, call.by_loss, loss_of(call),
                 call.grad_image);
   });
   return launch_status();

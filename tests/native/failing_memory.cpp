@@ -164,7 +164,7 @@ void ssim() {
   gspc::ssim::Job job;
   job.image = image.data(), job.target_floats = target.data(), job.gradient = gradient.data();
   job.width = 90, job.height = 100;
-  gspc::ssim::compare(job, 0.8f, 0.2f);
+  gspc::ssim::compare(job, {0.8f, 0.1f, 0.2f});
   gspc::ssim::squared_error(job);
 }
 

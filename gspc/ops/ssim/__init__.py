@@ -73,7 +73,7 @@ def picture_loss(
     if by == "torch":
         return definition.picture_loss(image, target, ssim_weight, weight, root=root)
     means, loss = cuda.photometric(image, target, ssim_weight, weight, root=root)
-    return loss, means.detach()[2] * weight
+    return loss, definition.weighted(means.detach()[2], weight)
 
 
 @torch.no_grad()

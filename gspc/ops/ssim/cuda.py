@@ -44,7 +44,7 @@ def photometric(
     / 255, of the same shape. Raises BackendError where the kernels cannot be used.
     """
     kernels.require()
-    counting = weight.to(image) if isinstance(weight, Tensor) else image.new_full((), weight)
+    counting = None if isinstance(weight, float) and weight == 1.0 else torch.as_tensor(weight).to(image)
     means, loss = _Photometric.apply(image.contiguous(), target.contiguous(), ssim_weight, counting, root)
     return means, loss
 
@@ -64,16 +64,16 @@ def _partials(call: _Call) -> int:
 class _Photometric(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, image: Tensor, target: Tensor, ssim_weight: float, counting: Tensor, root: bool
+        ctx: Any, image: Tensor, target: Tensor, ssim_weight: float, counting: Tensor | None, root: bool
     ) -> tuple[Tensor, Tensor]:
         call = _about(image, target)
-        call.weight, call.root, call.counting = ssim_weight, root, counting.data_ptr()
+        call.weight, call.root, call.counting = ssim_weight, root, kernels.pointer(counting)
         maps = image.new_empty((3, *image.shape)) if ctx.needs_input_grad[0] else None
         means, loss, partial = image.new_empty(3), image.new_empty(()), image.new_empty(_partials(call))
         call.maps, call.partial = kernels.pointer(maps), partial.data_ptr()
         call.means, call.loss = means.data_ptr(), loss.data_ptr()
         kernels.run("gspc_photometric_forward", call, image)
-        ctx.save_for_backward(image, target, maps, means, counting)
+        ctx.save_for_backward(image, target, maps, partial, counting)
         ctx.call = call
         ctx.set_materialize_grads(False)
         return means, loss

@@ -51,9 +51,15 @@ def picture_loss(
     image: Tensor, target: Tensor, ssim_weight: float, weight: Tensor | float = 1.0, *, root: bool = False
 ) -> tuple[Tensor, Tensor]:
     """See `gspc.ops.ssim.picture_loss`: [H, W, 3] each -> two []."""
-    squared = squared_error(image.detach(), target) * weight
-    if not root:
-        return photometric_loss(image, target, ssim_weight)[0] * weight, squared
     scaled = target.to(image.dtype) / 255 if target.dtype == torch.uint8 else target
-    error = (weight * (image - scaled).square().mean()).clamp_min(LEAST_SQUARED).sqrt()
-    return (1 - ssim_weight) * error + ssim_weight * weight * (1 - ssim(image, scaled)), squared
+    squared = weighted(squared_error(image.detach(), scaled), weight)
+    if not root:
+        return weighted(photometric_loss(image, scaled, ssim_weight)[0], weight), squared
+    error = weighted((image - scaled).square().mean(), weight).clamp_min(LEAST_SQUARED).sqrt()
+    dissimilarity = weighted(1 - ssim(image, scaled), weight)
+    return (1 - ssim_weight) * error + ssim_weight * dissimilarity, squared
+
+
+def weighted(mean: Tensor, weight: Tensor | float) -> Tensor:  # [] -> []
+    """A mean over pixels times the factor for those that count; nothing is done where all do."""
+    return mean if isinstance(weight, float) and weight == 1.0 else mean * weight
