@@ -92,8 +92,8 @@ PREDICT_GS = PCGS.changed(
     levels=1,
 )
 
-# About a minute on two cores. On fox (265x474) it comes to 28.52 dB and 199 kB, and 700 iterations of the
-# default, which take as long, to 28.09 dB and 206 kB (held-out views, one seed).
+# Made for a minute on two cores. On fox (265x474) it comes to 28.52 dB and 199 kB, and 700 iterations of the
+# default, which took as long when that was last timed, to 28.09 dB and 206 kB (held-out views, one seed).
 FAST = GSPC.changed(
     iterations=800,
     features=8,
