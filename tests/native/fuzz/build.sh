@@ -4,7 +4,10 @@
 #   tests/native/fuzz/build.sh [CLANG++]
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
-cxx=${1:-$(command -v clang++ clang++-{19,18,17,16,15,14} | head -1)}
+cxx=${1:-}
+for name in clang++ clang++-{19,18,17,16,15,14}; do
+  [[ -n $cxx ]] || cxx=$(command -v $name || true)
+done
 [[ -n $cxx ]] || { echo 'no clang++ here; apt-get install clang libclang-rt-14-dev' >&2; exit 1; }
 out=build/fuzz
 mkdir -p $out/objects
