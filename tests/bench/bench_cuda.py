@@ -33,7 +33,7 @@ from gspc.model.anchors import AnchorModel
 from gspc.ops import place
 from gspc.ops.heads import neural_gaussians
 from gspc.ops.rows import mask_rows, noisy_attributes, rounded_attributes, visible_rows
-from gspc.ops.ssim import photometric_loss
+from gspc.ops.ssim import picture_loss
 from gspc.presets import GSPC
 from gspc.rendering.rasterizer import choose_backend, rasterize
 from gspc.scene import Camera, SceneData
@@ -105,7 +105,7 @@ def photometric(device: str) -> Callable[[], object]:
     photo = torch.rand(540, 960, 3, device=device)
     target = (photo * 255).to(torch.uint8)
     image = (photo + 0.1 * torch.randn_like(photo)).requires_grad_()
-    return lambda: backward(photometric_loss(image, target, 0.2)[0])
+    return lambda: backward(picture_loss(image, target, 0.3, root=True)[0])
 
 
 def raster(device: str) -> Callable[[], object]:

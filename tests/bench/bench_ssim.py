@@ -1,4 +1,4 @@
-"""Photometric loss (L1 + SSIM) forward and backward at 960x540: kernel beside torch's conv2d, CPU time."""
+"""Loss of a picture forward and backward at 960x540: kernel beside torch's conv2d, CPU time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from timing import median_ms
 
 from gspc.ops.kernels import kernels as load
-from gspc.ops.ssim import definition, photometric_loss
+from gspc.ops.ssim import definition, picture_loss
 
 HEIGHT, WIDTH, WEIGHT = 540, 960, 0.2
 
@@ -21,10 +21,10 @@ def main() -> None:
     image = (photo + 0.1 * torch.randn(HEIGHT, WIDTH, 3)).requires_grad_()
 
     def by_kernel() -> None:
-        photometric_loss(image, target, WEIGHT)[0].backward()
+        picture_loss(image, target, WEIGHT, root=True)[0].backward()
 
     def by_torch() -> None:
-        definition.photometric_loss(image, target, WEIGHT)[0].backward()
+        definition.picture_loss(image, target, WEIGHT, root=True)[0].backward()
 
     label = f"ssim {WIDTH}x{HEIGHT} fwd+bwd 1 thread"
     baseline = median_ms(by_torch, 5, time.process_time)

@@ -28,7 +28,7 @@ def photometric(
     *,
     gradient: bool = True,
 ) -> Photometric:
-    """(1 - w) L1 + w (1 - SSIM), see `gspc.ops.ssim.photometric_loss`."""
+    """(1 - w) L1 + w (1 - SSIM), see `gspc.ops.ssim.picture_loss`."""
     check_array("image", image, (None, None, 3))
     check_array("target", target, image.shape, np.uint8 if target.dtype == np.uint8 else np.float32)
     l1, similarity, grad = native.photometric(

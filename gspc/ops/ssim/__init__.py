@@ -1,4 +1,4 @@
-"""Structural similarity and the photometric loss, differentiable in the image."""
+"""Structural similarity and the loss of a picture, differentiable in the image."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from gspc.ops import place
 from gspc.ops.ssim import cpu, cuda, definition
 
-__all__ = ["photometric_loss", "picture_loss", "squared_error", "ssim"]
+__all__ = ["picture_loss", "squared_error", "ssim"]
 
 
 def ssim(image: Tensor, target: Tensor) -> Tensor:  # [H, W, 3] each
@@ -26,30 +26,8 @@ def ssim(image: Tensor, target: Tensor) -> Tensor:  # [H, W, 3] each
     return cpu.ssim(image, target)
 
 
-def photometric_loss(
-    image: Tensor,  # [H, W, 3] float32
-    target: Tensor,  # [H, W, 3] uint8 (value / 255) or float32
-    ssim_weight: float,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Loss (1 - w) L1 + w (1 - SSIM), then L1 and SSIM themselves; the last two carry no gradient.
-
-    Raises:
-        ValueError: a shape, dtype or device that does not fit.
-    """
-    _check(image, target)
-    by = place.of(image)
-    if by == "cpu":
-        return cpu.photometric_loss(image, target, ssim_weight)
-    if by == "cuda":
-        means, loss = cuda.photometric(image, target, ssim_weight)
-        l1, similarity, _ = means.detach().unbind()
-        return loss, l1, similarity
-    loss, l1, similarity = definition.photometric_loss(image, target, ssim_weight)
-    return loss, l1.detach(), similarity.detach()
-
-
 def picture_loss(
-    image: Tensor,  # [H, W, 3] float32
+    image: Tensor,  # [H, W, 3] float32, in [0, 1] as all that is drawn
     target: Tensor,  # [H, W, 3] uint8 (value / 255) or float32
     ssim_weight: float,
     weight: Tensor | float = 1.0,  # []

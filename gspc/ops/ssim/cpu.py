@@ -1,4 +1,4 @@
-"""SSIM and the photometric loss on a CPU, value and gradient in one pass: torch autograd over
+"""SSIM and the loss of a picture on a CPU, value and gradient in one pass: torch autograd over
 `gspc._kernels`.
 
 Arguments are checked: float32 [H, W, 3] images, uint8 or float32 targets alike.
@@ -18,13 +18,7 @@ from gspc.ops.ssim.definition import LEAST_SQUARED
 
 def ssim(image: Tensor, target: Tensor) -> Tensor:  # [H, W, 3] each -> []
     """See `gspc.ops.ssim.ssim`."""
-    return _compared(image, target, 0.0, 1.0)[0]
-
-
-def photometric_loss(image: Tensor, target: Tensor, ssim_weight: float) -> tuple[Tensor, Tensor, Tensor]:
-    """See `gspc.ops.ssim.photometric_loss`: [H, W, 3] each -> three []."""
-    value, l1, similarity = _compared(image, target, 1.0 - ssim_weight, -float(ssim_weight))
-    return value + ssim_weight, l1, similarity
+    return _compared(image, target, 0.0, 1.0)
 
 
 def picture_loss(
@@ -34,11 +28,11 @@ def picture_loss(
     factor = float(weight)
     squared = squared_error(image, target) * factor
     if not root:
-        value = _compared(image, target, factor * (1.0 - ssim_weight), -factor * ssim_weight)[0]
+        value = _compared(image, target, factor * (1.0 - ssim_weight), -factor * ssim_weight)
         return value + factor * ssim_weight, squared
     error = math.sqrt(max(float(squared), LEAST_SQUARED))  # NaN stays: it is the first argument
     slope = factor * (1.0 - ssim_weight) / (2 * error) if squared > LEAST_SQUARED else 0.0
-    value = _compared(image, target, 0.0, -factor * ssim_weight, squares_weight=slope)[0]
+    value = _compared(image, target, 0.0, -factor * ssim_weight, squares_weight=slope)
     return value + (factor * ssim_weight + (1.0 - ssim_weight) * error), squared
 
 
@@ -50,17 +44,17 @@ def squared_error(image: Tensor, target: Tensor) -> Tensor:  # [H, W, 3] each ->
 
 def _compared(
     image: Tensor, target: Tensor, l1_weight: float, ssim_weight: float, squares_weight: float = 0.0
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> Tensor:
     wanted = image.requires_grad and torch.is_grad_enabled()
-    found: tuple[Tensor, Tensor, Tensor] = _Compare.apply(
+    found: Tensor = _Compare.apply(
         image.contiguous(), target.contiguous(), l1_weight, ssim_weight, squares_weight, wanted
     )
     return found
 
 
 class _Compare(torch.autograd.Function):
-    """l1_weight * L1 + ssim_weight * SSIM, L1 and SSIM (the last two for information only). The first has the
-    gradient of squares_weight * the mean squared error, too."""
+    """l1_weight * L1 + ssim_weight * SSIM; its gradient has that of squares_weight * the mean squared error,
+    too."""
 
     @staticmethod
     def forward(
@@ -71,18 +65,15 @@ class _Compare(torch.autograd.Function):
         ssim_weight: float,
         squares_weight: float,
         wanted: bool,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> Tensor:
         l1, similarity, gradient = native.photometric(
             image.detach().numpy(), target.detach().numpy(), l1_weight, squares_weight, ssim_weight, wanted
         )
         ctx.gradient = None if gradient is None else torch.from_numpy(gradient)
-        loss = torch.tensor(l1_weight * l1 + ssim_weight * similarity)
-        parts = torch.tensor(l1), torch.tensor(similarity)
-        ctx.mark_non_differentiable(*parts)
-        return loss, *parts
+        return torch.tensor(l1_weight * l1 + ssim_weight * similarity)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        factor = float(grads[0])
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        factor = float(grad)
         gradient = ctx.gradient if factor == 1.0 else ctx.gradient * factor
         return gradient, None, None, None, None, None

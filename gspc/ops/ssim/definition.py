@@ -38,25 +38,17 @@ def squared_error(image: Tensor, target: Tensor) -> Tensor:  # [H, W, 3] each ->
     return (image.clamp(0, 1) - scaled).square().mean()
 
 
-def photometric_loss(image: Tensor, target: Tensor, ssim_weight: float) -> tuple[Tensor, Tensor, Tensor]:
-    """(1 - w) L1 + w (1 - SSIM) and its parts; `target` [H, W, 3] uint8 (value / 255) or floating."""
-    if target.dtype == torch.uint8:
-        target = target.to(image.dtype) / 255
-    l1 = (image - target).abs().mean()
-    similarity = ssim(image, target)
-    return (1 - ssim_weight) * l1 + ssim_weight * (1 - similarity), l1, similarity
-
-
 def picture_loss(
     image: Tensor, target: Tensor, ssim_weight: float, weight: Tensor | float = 1.0, *, root: bool = False
 ) -> tuple[Tensor, Tensor]:
     """See `gspc.ops.ssim.picture_loss`: [H, W, 3] each -> two []."""
     scaled = target.to(image.dtype) / 255 if target.dtype == torch.uint8 else target
     squared = weighted(squared_error(image.detach(), scaled), weight)
-    if not root:
-        return weighted(photometric_loss(image, scaled, ssim_weight)[0], weight), squared
-    error = weighted((image - scaled).square().mean(), weight).clamp_min(LEAST_SQUARED).sqrt()
     dissimilarity = weighted(1 - ssim(image, scaled), weight)
+    if root:
+        error = weighted((image - scaled).square().mean(), weight).clamp_min(LEAST_SQUARED).sqrt()
+    else:
+        error = weighted((image - scaled).abs().mean(), weight)
     return (1 - ssim_weight) * error + ssim_weight * dissimilarity, squared
 
 
