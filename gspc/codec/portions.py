@@ -22,7 +22,7 @@ from gspc.format.units import SWELL_UNITS
 
 DEFAULT_LEVELS = 6
 FIRST = 0.24  # of the last level's bytes are those of the first one, or
-FIRST_ANCHORS = 0.06  # of the bytes of the first stage's anchors, beside what all levels share
+FIRST_ANCHORS = 0.035  # of the bytes of the first stage's anchors, beside what all levels share
 NEXT = 1.6  # times the bytes of a level after the first stage are those of the next one
 LEAST_GROWTH = 1.02  # of the bytes from level to level
 TRIES = 10  # at a size
