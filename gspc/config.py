@@ -185,7 +185,7 @@ class FitOptions:
         >>> import gspc
         >>> options = gspc.FitOptions.of_preset("fast", {"pool": 0, "features": 32}, levels=3)
         >>> options.recipe.schedule.iterations, dict(options.metadata)
-        (1000, {'preset': 'fast', 'switches': 'features=32 pool=0'})
+        (800, {'preset': 'fast', 'switches': 'features=32 pool=0'})
         """
         recipe, made = chosen(name, ingredients or {})
         return cls(recipe=recipe, metadata=made, **options)

@@ -131,7 +131,8 @@ def examples() -> Iterator[tuple[str, str]]:
         if name == "errors":
             continue
         yield name, inspect.getdoc(thing) or ""
-        for inner, part in vars(thing).items() if inspect.isclass(thing) else ():
+        for inner in vars(thing) if inspect.isclass(thing) else ():
+            part = getattr(thing, inner)
             text = inspect.getdoc(part) or ""
             if callable(part) and not inner.startswith("_") and ">>>" in text:
                 yield f"{name}.{inner}", text

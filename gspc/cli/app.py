@@ -144,8 +144,8 @@ def gspc(
 ) -> None:
     """Turn photographs into one small file that holds a 3D scene, and draw it.
 
-    The file is progressive: it holds the scene in levels. Level 1 has what matters most, rough and with
-    holes; further levels fill it up and make it sharper. The beginning of the file, up to the end of any
+    The file is progressive: it holds the scene in levels. Level 1 has what matters most, rough and
+    blurred; further levels fill it up and make it sharper. The beginning of the file, up to the end of any
     level, is a scene by itself.
 
     `gspc help COMMAND` explains a command, man gspc-COMMAND more.

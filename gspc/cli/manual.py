@@ -114,8 +114,8 @@ SECTIONS = {
         A preset is a recipe: a value for each ingredient below, of which --set NAME=VALUE replaces one. A
         TOML file for --config has the keys preset and, named as the options with _ for -, iterations, levels,
         rate_weights (a list), target_size (bytes), preview, resolution, images, hold, background,
-        image_cache, masks, field, exif, cache, strict, voxel_size, seed, device, threads, checkpoint_every
-        and heads_precision, and a table [set] of ingredients. The file overrides the preset, the command line
+        image_cache, masks, field, exif, cache, strict, cameras, voxel_size, max_anchors, seed, device,
+        gpu_memory, threads, checkpoint_every, heads_precision and heads_backend, and a table [set] of ingredients. The file overrides the preset, the command line
         overrides both. The model and its streams name their preset and what was replaced.
 
         SCENES
