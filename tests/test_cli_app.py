@@ -207,7 +207,11 @@ def test_bugs_memory_and_interrupts(cli: Cli) -> None:
         "gspc: error: gspc._codec: cannot be loaded (cannot import name '_codec' from 'gspc'); reinstall "
         "gspc with `pip install .`\n",
     )
+    broken = "/x/gspc/_codec.so: undefined symbol: f"
+    assert broken in failing(ImportError(broken, name="gspc._codec", path="/x/gspc/_codec.so"))[1]
     assert failing(ImportError("cannot import name 'x' from 'gspc'", name="gspc"))[0] == 1
+    elsewhere = "cannot import name 'Image' from 'PIL' (/home/me/pcgs_codec/PIL/__init__.py)"
+    assert failing(ImportError(elsewhere, name="PIL", path="/home/me/pcgs_codec"))[0] == 1
     assert failing(AssertionError())[1].startswith("gspc: error: this is a bug in gspc: AssertionError; run")
     assert failing(MemoryError()) == (
         5,

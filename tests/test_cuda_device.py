@@ -62,17 +62,23 @@ def kernels_or_skip() -> None:
         pytest.skip(reason)
 
 
+@pytest.mark.parametrize("weight", [1.0, torch.tensor(1.7, dtype=torch.float64)])
+@pytest.mark.parametrize("root", [False, True])
 @pytest.mark.parametrize("kind", [torch.float32, torch.uint8])
-def test_our_photometric_kernels(kind: torch.dtype) -> None:
+def test_our_photometric_kernels(kind: torch.dtype, root: bool, weight: torch.Tensor | float) -> None:
     kernels_or_skip()
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(187, 250, 3, generator=generator).cuda().requires_grad_()
     target = torch.rand(187, 250, 3, generator=generator)
     target = ((target * 255).to(kind) if kind == torch.uint8 else target).cuda()
-    ours, ours_loss = ssim_cuda.photometric(image, target, 0.2)
+    weight = weight.cuda() if isinstance(weight, torch.Tensor) else weight
+    ours, ours_loss = ssim_cuda.photometric(image, target, 0.2, weight, root=root)
     ours_loss.backward()
     twin = image.detach().clone().requires_grad_()
-    definition.picture_loss(twin, target, 0.2)[0].backward()
+    loss, squared = definition.picture_loss(twin, target, 0.2, weight, root=root)
+    loss.backward()
+    torch.testing.assert_close(ours_loss.detach(), loss.detach(), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(ours.detach()[2] * float(weight), squared, rtol=1e-4, atol=1e-6)
     scaled = target / 255 if kind == torch.uint8 else target
     l1, similarity = (twin - scaled).abs().mean(), definition.ssim(twin, scaled)
     torch.testing.assert_close(

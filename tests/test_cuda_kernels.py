@@ -154,6 +154,8 @@ def test_photometric_equals_the_cpu(on_host, size: tuple[int, int], kind: torch.
 @pytest.mark.parametrize("weight", [0.0, 1.0, 1.7])
 def test_loss_of_a_picture_equals_the_cpu(on_host, weight: float, root: bool) -> None:
     image, target = pictures(37, 21, torch.uint8)
+    with torch.no_grad():
+        image[3:9] += 0.7  # beyond 1, which drawing does not do
     counting = torch.tensor(weight, dtype=torch.float64)
     means, loss = ssim_cuda.photometric(image, target, 0.2, counting, root=root)
     (2 * loss).backward()

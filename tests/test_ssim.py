@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,7 +64,7 @@ def test_loss_of_a_picture_matches_reference(isa: str, weight: Tensor | float, r
     KERNELS.set_isa(isa)
     for size in SIZES:
         image, target = make_pair(*size)
-        x, y = image.clamp(0, 1).requires_grad_(), image.clamp(0, 1).double().requires_grad_()
+        x, y = image.clone().requires_grad_(), image.double().requires_grad_()  # some of it beyond [0, 1]
         loss, squared = picture_loss(x, target, 0.2, weight, root=root)
         want, want_squared = definition.picture_loss(y, target, 0.2, weight, root=root)
         assert loss.item() == pytest.approx(want.item(), abs=2e-6)
@@ -113,6 +114,27 @@ def test_a_picture_without_error_does_not_pull(weight: float) -> None:
     loss.backward()
     assert image.grad is not None and float(image.grad.abs().max()) < 1e-5
     assert loss.item() == pytest.approx(0, abs=2e-6) and squared.item() == 0
+
+
+@pytest.mark.parametrize("by", [picture_loss, definition.picture_loss])
+def test_the_root_has_no_slope_where_there_is_next_to_no_error(by: Any) -> None:
+    target = torch.full((4, 4, 3), 0.5)
+    for error, slope in ((3e-7, 0.0), (1e-4, 1 / 48)):
+        image = (target + error).requires_grad_()
+        by(image, target, 0.0, root=True)[0].backward()
+        assert image.grad is not None
+        assert image.grad.flatten().tolist() == pytest.approx([slope] * 48, rel=1e-2)
+
+
+def test_one_pixel_that_counts() -> None:
+    """The factor on means is large then; the loss keeps its digits, as many as SSIM of a flat picture has."""
+    image, target = torch.full((200, 300, 3), 0.5), torch.full((200, 300, 3), 0.5)
+    image[3, 4] = 0.6
+    for root in (False, True):
+        loss, squared = picture_loss(image, target, 0.2, 6e4, root=root)
+        want, _ = definition.picture_loss(image.double(), target.double(), 0.2, 6e4, root=root)
+        assert loss.item() == pytest.approx(want.item(), rel=2e-4)
+        assert squared.item() == pytest.approx(0.01, rel=1e-5)
 
 
 def test_a_bad_pixel_shows_in_the_root() -> None:

@@ -203,6 +203,24 @@ def test_measured_sizes_are_the_best_for_the_views() -> None:
     assert 0.2 < float(price) <= 0.25
 
 
+def test_views_that_see_no_anchor_show_the_background() -> None:
+    """They count as what they show, so that a picture in which nothing changes has the same value at any
+    size."""
+    made = trainer(noise_scene(), POOLED.changed(refine_until=2), 99)
+    made.step()
+    shot = made.shots.take(1, 99, scale=1.0, random_behind=False)
+    found = Swell(Anchors(made))
+    black = -10 * math.log10(float((shot.target.double() / 255).square().mean()))
+    found.share.fill_(1.0)
+    assert found.decibels([shot], 0.5, 0.0) == pytest.approx(black, abs=1e-4)
+    found.share[0] = 0.1
+    with torch.no_grad():
+        made.model.log_scales.fill_(-9.0)
+        found.world[0] = torch.tensor([1e3, 0.0, 4.0])  # far beside the picture
+    assert found.decibels([shot], 0.5, 0.0) == pytest.approx(black, abs=1e-4)
+    assert found.decibels([shot, shot], 0.5, MOST) == pytest.approx(black, abs=1e-4)
+
+
 def test_models_keep_what_was_measured(tmp_path: Path) -> None:
     model = trainer(noise_scene(), POOLED.changed(refine_until=2), 99)
     model.step()

@@ -18,9 +18,12 @@ from gspc.data import load_scene
 from gspc.data.demo import write_demo_scene
 from gspc.errors import InputError, OutputError, UsageError
 from gspc.model.storage import load_model
+from gspc.presets import PCGS
+from gspc.recipe import value_text
 from gspc.scene import SceneData
 from gspc.train import fit
 from gspc.train.log import rows_until, training_log
+from gspc.train.settings import EARLIER, first_difference
 
 OPTIONS = FitOptions(
     iterations=30,
@@ -115,6 +118,20 @@ def test_photographs_read_otherwise_are_refused(
         return
     with pytest.raises(UsageError, match=told):
         resume(other, interrupted, tmp_path)
+
+
+def test_a_build_without_a_setting_did_what_was_usual_then(
+    scene: SceneData, interrupted: Path, tmp_path: Path
+) -> None:
+    """A checkpoint that does not name a setting goes on with what builds of that time did."""
+    values = torch.load(interrupted, weights_only=True)
+    now = {name: values["settings"].pop(name) for name in EARLIER}
+    torch.save(values, tmp_path / "old")
+    with pytest.raises(UsageError, match="picture_error = mean-absolute, now it is root-mean-square; give"):
+        resume(scene, tmp_path / "old", tmp_path)
+    assert first_difference({}, EARLIER) is None
+    assert first_difference({**now}, {**now, **EARLIER}) is not None
+    assert {name: value_text(value) for name, value in PCGS.values().items() if name in EARLIER} == EARLIER
 
 
 def test_other_photographs_and_cameras_are_refused(

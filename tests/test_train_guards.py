@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from gspc.data import load_scene
 from gspc.data.demo import write_demo_scene
 from gspc.errors import BackendError, InputError, UsageError
 from gspc.model.masks import first_level
+from gspc.ops.ssim import ssim
 from gspc.scene import SceneData, View
 from gspc.train import fit
 from gspc.train import trainer as trainer_module
@@ -91,6 +93,38 @@ def test_a_step_stops_before_it_spoils_the_model(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(InputError, match="not finite in iteration 6"):
         made.step()
     assert torch.equal(made.model.features, features)
+
+
+@pytest.mark.parametrize("error", ["mean-absolute", "root-mean-square"])
+@pytest.mark.parametrize("weight", [0.0, 0.45])
+def test_the_loss_is_what_the_recipe_says(error: str, weight: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = trainer(noise_scene(), SMALL.changed(picture_error=error, ssim_weight=weight), at=5)
+    seen = []
+    real = trainer_module.picture_loss
+
+    def kept(*arguments: Any, **options: Any) -> tuple[torch.Tensor, ...]:
+        seen.append((arguments[:2], real(*arguments, **options)))
+        return seen[-1][1]
+
+    monkeypatch.setattr(trainer_module, "picture_loss", kept)
+    made.step()
+    ((shown, wanted), (loss, _)), *_ = seen
+    off = shown.detach() - wanted / 255
+    size = off.abs().mean() if error == "mean-absolute" else off.square().mean().sqrt()
+    expected = (1 - weight) * size + weight * (1 - ssim(shown.detach(), wanted))
+    assert float(loss.detach()) == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize("choice", ["chance", "strongest"])
+def test_those_grow_that_the_recipe_says(choice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = trainer(noise_scene(), SMALL.changed(growth_choice=choice), at=5)
+    asked: list[Any] = []
+    monkeypatch.setattr(type(made.schedule), "densifies", lambda self, iteration: True)
+    monkeypatch.setattr(
+        trainer_module, "densify", lambda *_, **options: asked.append(options["choice"]) or made.statistics
+    )
+    made.step()
+    assert asked == [choice]
 
 
 def test_an_empty_first_level_is_opened() -> None:

@@ -218,7 +218,8 @@ def _guarded(args: list[str]) -> int:
 
 def _not_importable(problem: ImportError) -> int:
     """A package is missing, or gspc's own compiled part is: in a checkout that nobody has built."""
-    if "_codec" in f"{problem} {problem.path}":
+    missing = problem.name == "gspc" and "'_codec'" in str(problem)
+    if missing or problem.name == "gspc._codec":
         line = f"gspc._codec: cannot be loaded ({problem}); reinstall gspc with `pip install .`"
     elif isinstance(problem, ModuleNotFoundError) and problem.name and not problem.name.startswith("gspc"):
         line = f"the Python package {problem.name} is missing; {extras.advice(problem.name)}"

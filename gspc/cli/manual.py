@@ -115,8 +115,9 @@ SECTIONS = {
         TOML file for --config has the keys preset and, named as the options with _ for -, iterations, levels,
         rate_weights (a list), target_size (bytes), preview, resolution, images, hold, background,
         image_cache, masks, field, exif, cache, strict, cameras, voxel_size, max_anchors, seed, device,
-        gpu_memory, threads, checkpoint_every, heads_precision and heads_backend, and a table [set] of ingredients. The file overrides the preset, the command line
-        overrides both. The model and its streams name their preset and what was replaced.
+        gpu_memory, threads, checkpoint_every, heads_precision and heads_backend, and a table [set] of
+        ingredients. The file overrides the preset, the command line overrides both. The model and its streams
+        name their preset and what was replaced.
 
         SCENES
 

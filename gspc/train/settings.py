@@ -12,6 +12,8 @@ from gspc.recipe import value_text
 from gspc.scene import SceneData, View
 from gspc.train.coarse import digest_of
 
+# What builds did that had no such setting yet.
+EARLIER = {"picture_error": "mean-absolute", "ssim_weight": "0.2", "growth_choice": "chance"}
 COLORS = {(0.0, 0.0, 0.0): "black", (1.0, 1.0, 1.0): "white"}
 
 
@@ -68,7 +70,7 @@ def _file_size(path: Path | None) -> str:
 def first_difference(before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
     """The first setting that is not the same, with both values, in words; None where there is none."""
     for name in (*now, *before):
-        old, new = before.get(name, "none"), now.get(name, "none")
+        old, new = before.get(name, EARLIER.get(name, "none")), now.get(name, "none")
         if old != new:
             return f"{name} = {old}, now it is {new}"
     return None

@@ -46,12 +46,20 @@ def picture_loss(
     squared = weighted(squared_error(image.detach(), scaled), weight)
     dissimilarity = weighted(1 - ssim(image, scaled), weight)
     if root:
-        error = weighted((image - scaled).square().mean(), weight).clamp_min(LEAST_SQUARED).sqrt()
+        error = _root(weighted((image - scaled).square().mean(), weight), squared)
     else:
         error = weighted((image - scaled).abs().mean(), weight)
     return (1 - ssim_weight) * error + ssim_weight * dissimilarity, squared
 
 
+def _root(squares: Tensor, shown: Tensor) -> Tensor:  # [] -> []
+    """The root of a squared error: its value by what is `shown`, between 0 and 1, its slope by the values as
+    they are, so that those beyond are pulled back."""
+    return (squares + (shown - squares).detach()).clamp_min(LEAST_SQUARED).sqrt()
+
+
 def weighted(mean: Tensor, weight: Tensor | float) -> Tensor:  # [] -> []
     """A mean over pixels times the factor for those that count; nothing is done where all do."""
-    return mean if isinstance(weight, float) and weight == 1.0 else mean * weight
+    if isinstance(weight, float):
+        return mean if weight == 1.0 else mean * weight
+    return mean * weight.to(mean.dtype)

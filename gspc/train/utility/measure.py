@@ -9,7 +9,7 @@ from gspc.train.shots import Shot
 from gspc.train.trainer import Trainer
 from gspc.train.utility.anchors import ROUNDS, Anchors
 from gspc.train.utility.steps import DONE, Steps
-from gspc.train.utility.swell import VIEWS, Swell
+from gspc.train.utility.swell import VIEWS, Interrupted, Swell
 from gspc.train.worth import chosen_views
 
 
@@ -43,9 +43,9 @@ def measured(trainer: Trainer, say: Callable[[str], None], interrupted: Callable
         if not look(steps.add, steps.passes, turn, 1 + len(DONE)):
             return None
     few = min(VIEWS, count)
-    swell = []
-    for found in Swell(anchors).measured([shot_of(i * count // few) for i in range(few)]):
-        if interrupted():
-            return None
-        swell.append(found)
-    return Gains(steps.refined.cpu(), steps.fresh.cpu(), anchors.gains.cpu(), tuple(swell))
+    shots = [shot_of(i * count // few) for i in range(few)]
+    try:
+        swell = tuple(Swell(anchors, interrupted).measured(shots))
+    except Interrupted:
+        return None
+    return Gains(steps.refined.cpu(), steps.fresh.cpu(), anchors.gains.cpu(), swell)

@@ -25,11 +25,17 @@ STEP, MOST = 0.1, 1.0
 VIEWS = 8
 
 
-class Swell(Pictures):
-    """Pictures of the best anchors alone, with Gaussians of any size."""
+class Interrupted(Exception):
+    """Asked to stop."""
 
-    def __init__(self, anchors: Anchors) -> None:
+
+class Swell(Pictures):
+    """Pictures of the best anchors alone, with Gaussians of any size. Drawing raises Interrupted once
+    `interrupted`."""
+
+    def __init__(self, anchors: Anchors, interrupted: Callable[[], bool] = lambda: False) -> None:
         super().__init__(anchors.trainer)
+        self.interrupted = interrupted
         worth = torch.where(anchors.gains > 0, anchors.gains / anchors.price, 0.0)
         order = torch.argsort(worth, descending=True)
         price = torch.where(worth > 0, anchors.price, 0.0)
@@ -42,11 +48,11 @@ class Swell(Pictures):
         """Mean PSNR of views that the best anchors draw, their Gaussians' log scales larger by `swell`."""
         total = 0.0
         for shot in shots:
+            if self.interrupted():
+                raise Interrupted
             log_scales = self._swollen(self.model.log_scales, swell)
             visible, _ = visible_rows(self.world, log_scales, self.model.offsets, shot.camera)
             visible = visible[self.share[visible] <= share]
-            if not len(visible):
-                continue
             features, scales, offsets = self.trainer.attributes.stored(visible, 1)
             values = features, self._swollen(scales, swell), offsets
             mask = (self.first[visible] == 1).float()
