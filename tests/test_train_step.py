@@ -92,14 +92,15 @@ def test_settled_grid_values_follow_the_anchors(scene: SceneData) -> None:
 
 
 @pytest.mark.parametrize("one", [True, False])
-def test_the_center_of_one_log_scale_starts_at_its_mean(scene: SceneData, one: bool) -> None:
-    """Once, when the contexts begin to learn; each of six starts at 0, as published."""
+def test_the_centers_of_log_scales_start_at_their_means(scene: SceneData, one: bool) -> None:
+    """Once, when the contexts begin to learn."""
     made = trainer(scene, SMALL.changed(one_scale=one), 0)
     scales = made.model.shape.scales
+    assert scales == (1 if one else 6)
     bias, f = made.model.context.trunk.second.bias, made.model.shape.features
     mean = made.model.log_scales.detach().mean(0) / made.model.shape.step_base.scaling
     first = next(i for i in range(ITERATIONS) if made.schedule.phase(i) is Phase.RATE)
-    for iteration, moved in ((first - 1, False), (first, one), (first + 1, False)):
+    for iteration, moved in ((first - 1, False), (first, True), (first + 1, False)):
         bias.data.zero_()
         made.iteration = iteration
         gradients(made)

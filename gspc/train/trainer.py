@@ -223,12 +223,11 @@ class Trainer:
 
     @torch.no_grad()
     def _center_scaling(self) -> None:
-        """Starts the contexts' center of a single log scale at its mean over the anchors: it lies far from 0
-        (fox and lego: sixty steps), where its Gaussian has no gradient that could lead there. Each of six
-        lies near enough, and starts at 0 as published."""
-        shape = self.model.shape
-        if shape.scales == 1:
-            self.model.context.start_scaling(self.model.log_scales.mean(0) / shape.step_base.scaling)
+        """Starts the contexts' centers of log scales at their means over the anchors: they lie far from 0
+        (fox and lego: twenty steps of six scales, sixty of one), where their Gaussians have no gradient that
+        could lead there. Papers code scales after exp, where 0 is near."""
+        base = self.model.shape.step_base.scaling
+        self.model.context.start_scaling(self.model.log_scales.mean(0) / base)
 
     def _next_shot(self) -> Shot:
         """The next view at the size that the schedule gives it."""
