@@ -30,8 +30,8 @@ class Interrupted(Exception):
 
 
 class Swell(Pictures):
-    """Pictures of the best anchors alone, with Gaussians of any size. Drawing raises Interrupted once
-    `interrupted`."""
+    """Pictures of the best anchors alone, with Gaussians of any size. Drawing raises Interrupted when
+    `interrupted` says so."""
 
     def __init__(self, anchors: Anchors, interrupted: Callable[[], bool] = lambda: False) -> None:
         super().__init__(anchors.trainer)
