@@ -93,6 +93,9 @@ class FitOptions:
     threads: threads of the CPU kernels; None takes all cores this process may use.
     checkpoint_every: iterations between checkpoints; 0 writes only the last.
     resume: go on from the checkpoint beside the output.
+    branch: checkpoint of another fit to go on from, with its state of chance but with rate weights, target
+        size and ingredients of rate and schedule that may differ; see `gspc.train.settings.of_training`.
+    pause_at: iteration to stop after, with a checkpoint in place of the output; None: train to the end.
     log: file that receives the progress as JSON lines.
     target_size: bytes that the stream of all levels should take; None takes what the rate weights make of it.
     preview: iterations between pictures of a view beside the output; 0 writes none.
@@ -122,6 +125,8 @@ class FitOptions:
     threads: int | None = None
     checkpoint_every: int = 500
     resume: bool = False
+    branch: Path | None = None
+    pause_at: int | None = None
     log: Path | None = None
     target_size: int | None = None
     preview: int = 0
@@ -155,6 +160,12 @@ class FitOptions:
             raise UsageError(f"--device {self.device}: give auto, cpu, cuda or cuda:N")
         if self.threads is not None and self.threads < 1:
             raise UsageError(f"--threads {self.threads}: give at least 1")
+        if self.resume and self.branch is not None:
+            raise UsageError(
+                "--branch with --resume: --resume goes on from this output's own checkpoint; leave one out"
+            )
+        if self.pause_at is not None and self.pause_at < 1:
+            raise UsageError(f"--pause-at {self.pause_at}: give at least 1")
         if self.checkpoint_every < 0:
             raise UsageError(f"--checkpoint-every {self.checkpoint_every}: give 0 or a positive number")
         if self.target_size is not None and self.target_size < MIN_TARGET_SIZE:

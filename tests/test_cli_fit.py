@@ -29,6 +29,7 @@ def test_fit_passes_its_options(cli: Cli) -> None:
     cli.monkeypatch.setattr(pipeline, "fit", fit)
     args = "fit photos -o m.pt -n 10 --levels 2 --rate-weights 4e-3,1e-3 -r 2 --images im --hold 4 --seed 7"
     more = "--background white --voxel-size 0.5 --device cpu --threads 1 --checkpoint-every 5 --log l.jsonl"
+    more += " --branch other.pt.checkpoint --pause-at 6"
     ran = cli(*args.split(), *more.split())
     assert (ran.code, ran.out) == (0, b"")
     assert seen["scene"] == Path("photos")
@@ -37,6 +38,7 @@ def test_fit_passes_its_options(cli: Cli) -> None:
     assert (options.iterations, options.levels, options.rate_weights) == (10, 2, (4e-3, 1e-3))
     assert (options.seed, options.voxel_size, options.device, options.threads) == (7, 0.5, "cpu", 1)
     assert (options.checkpoint_every, options.resume, options.log) == (5, False, Path("l.jsonl"))
+    assert (options.branch, options.pause_at) == (Path("other.pt.checkpoint"), 6)
     assert ran.lines == [
         "gspc: backend cpu: asked for",
         "gspc: 1/10 anchors  loss 0.1250  PSNR 20.00 dB  1,234 anchors  1.50 MB  1:05 left",
@@ -55,7 +57,7 @@ class Progress:
 
 
 class Result:
-    anchors, psnr, held_out, seconds, iterations = 1234, 20.0, 19.5, 3661.0, 10
+    anchors, psnr, held_out, seconds, iterations, paused = 1234, 20.0, 19.5, 3661.0, 10, False
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -117,8 +119,15 @@ def test_fit_notes_how_photographs_were_read(monkeypatch: pytest.MonkeyPatch) ->
     train = pytest.importorskip("gspc.train")
     white = SceneData("x", (), (), np.zeros((0, 3)), np.zeros((0, 3), np.uint8), (1.0, 1.0, 1.0))
     monkeypatch.setattr(gspc.data, "load_scene", lambda path, options, **reading: white)
-    monkeypatch.setattr(train, "fit", lambda scene, output, options, observer: options.metadata)
-    made: Any = pipeline.fit(Path("x"), Path("m"), DataOptions(resolution=4, hold=5), FitOptions(), None)  # type: ignore[arg-type]
+    seen: dict[str, Any] = {}
+
+    def fit(scene: SceneData, output: Path, options: FitOptions, observer: Any) -> Result:
+        seen.update(options.metadata)
+        return Result(output)
+
+    monkeypatch.setattr(train, "fit", fit)
+    pipeline.fit(Path("x"), Path("m"), DataOptions(resolution=4, hold=5), FitOptions())
+    made = dict(seen)
     assert made == {"resolution": "4", "hold": "5", "background": "white"}
     assert as_trained(made) == DataOptions(4, 5, "white")
     assert as_trained(made, Wanted(2, 0, "black")) == DataOptions(2, 0, "black")

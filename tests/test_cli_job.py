@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_tools import environment, interruptible, run_fresh
+from cli_tools import Ran, environment, interruptible, run_fresh
 
 from gspc.data.demo import write_demo_scene
 from gspc.format import describe
@@ -136,6 +136,32 @@ def test_an_interrupted_fit_resumes_to_the_same_log(work: Path, tmp_path: Path, 
     assert "gspc: resumed at iteration" in ran.err
     assert log.read_text() == (work / "log.jsonl").read_text()
     assert not (tmp_path / "model.pt.checkpoint").exists()
+
+
+def test_branches_begin_where_a_fit_was_paused(work: Path, tmp_path: Path) -> None:
+    """The branch that changes nothing ends as the whole fit did; another one differs and leaves the paused
+    fit as it was."""
+
+    def branch(output: str, *more: str) -> Ran:
+        log = ("--log", f"{output}.log")
+        return run_fresh(*fit, "-o", output, "--branch", "model.pt.checkpoint", *log, *more, cwd=tmp_path)
+
+    fit = ("fit", work / "photos", *FIT)
+    ran = run_fresh(*fit, "-o", "model.pt", "--pause-at", "20", "--json", cwd=tmp_path)
+    assert ran.code == 0, ran.err
+    report, saved = json.loads(ran.out), tmp_path / "model.pt.checkpoint"
+    assert (report["paused"], report["output"], report["iterations"]) == (True, saved.name, 20)
+    before = saved.read_bytes()
+    assert report["bytes"] == len(before)
+    assert branch("same.pt").code == branch("other.pt", "--set", "ssim_weight=0.6").code == 0
+    rows = (work / "log.jsonl").read_text().splitlines()
+    assert (tmp_path / "same.pt.log").read_text().splitlines() == rows[2:]
+    assert (tmp_path / "other.pt.log").read_text().splitlines() != rows[2:]
+    refused = branch("model.pt", "-f")
+    assert (refused.code, saved.read_bytes()) == (6, before)
+    assert refused.lines == [
+        "gspc: error: model.pt.checkpoint: the branch would replace it; name another output"
+    ]
 
 
 def test_resume_asks_for_the_same_options(work: Path, tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_values_are_numbers(cli: Cli) -> None:
 def test_fit_reports_its_result(cli: Cli) -> None:
     class Result:
         path, iterations, anchors, psnr, seconds = Path("m.pt"), 10, 1234, 20.5, 3.0
-        held_out, stream_bytes = 19.5, 4321
+        held_out, stream_bytes, paused = 19.5, 4321, False
 
     def fit(*args: Any) -> Result:
         Path("m.pt").write_bytes(b"12345")
@@ -95,6 +95,7 @@ def test_fit_reports_its_result(cli: Cli) -> None:
     assert (report["anchors"], report["training_psnr"], report["bytes"]) == (1234, 20.5, 5)
     assert (report["held_out_psnr"], report["stream_bytes"], report["target_size"]) == (19.5, 4321, None)
     assert report["levels"] == len(report["rate_weights"]) == 2
+    assert report["paused"] is False
     ran = cli("fit", "photos", "-o", "m.pt", "-f", "--json", "r.json")
     assert ran.out == b""
     assert ran.err.startswith("gspc: m.pt: 1,234 anchors")

@@ -248,6 +248,97 @@ def test_damage_is_named(scene: SceneData, interrupted: Path, tmp_path: Path) ->
             resume(scene, tmp_path / "odd", tmp_path)
 
 
+# ---- pausing and branching off ----
+
+
+def rows(path: Path, after: int = 0) -> list[dict[str, Any]]:
+    found = [json.loads(line) for line in path.read_text().splitlines()]
+    return [row for row in found if row["iteration"] > after]
+
+
+def branch(scene: SceneData, saved: Path, output: Path, **options: Any) -> list[str]:
+    observer = Quiet()
+    fit(scene, output, dataclasses.replace(OPTIONS, branch=saved, **options), observer)
+    return observer.messages
+
+
+def state(path: Path) -> dict[str, torch.Tensor]:
+    return load_model(path).model.state_dict()
+
+
+def test_a_paused_run_goes_on_as_if_nothing_had_been(scene: SceneData, tmp_path: Path) -> None:
+    """By --resume and as a branch of the same settings: the same rows and the same model, bit for bit."""
+    whole, paused, other = (tmp_path / name for name in ("whole.pt", "paused.pt", "branch.pt"))
+    fit(scene, whole, dataclasses.replace(OPTIONS, log=tmp_path / "whole"), Quiet())
+    observer = Quiet()
+    options = dataclasses.replace(OPTIONS, log=tmp_path / "paused", pause_at=17)
+    result = fit(scene, paused, options, observer)
+    assert (result.paused, result.path, result.iterations) == (True, checkpoint_path(paused), 17)
+    assert "paused after iteration 17; `--resume` goes on from there" in observer.messages
+    assert not paused.exists() and result.held_out is None
+    said = branch(scene, result.path, other, log=tmp_path / "branch")
+    assert f"{result.path}: branched off at iteration 17" in said
+    assert result.path.exists()  # for more branches
+    assert rows(tmp_path / "branch") == rows(tmp_path / "whole", after=17) != []
+    again = fit(scene, paused, dataclasses.replace(options, resume=True, pause_at=None), Quiet())
+    assert not again.paused and (tmp_path / "paused").read_text() == (tmp_path / "whole").read_text()
+    for path in (paused, other):
+        assert all(torch.equal(value, state(whole)[name]) for name, value in state(path).items())
+
+
+def test_a_branch_may_train_otherwise(scene: SceneData, interrupted: Path, tmp_path: Path) -> None:
+    same, other = tmp_path / "same.pt", tmp_path / "other.pt"
+    before = interrupted.read_bytes()
+    branch(scene, interrupted, same)
+    recipe = OPTIONS.recipe.changed(mask_rate=True, mask_momentum=0.5, ssim_weight=0.5, ranked=False)
+    branch(scene, interrupted, other, recipe=recipe, rate_weights=(0.5, 0.25), target_size=20_000)
+    assert load_model(other).model.shape.rate_weights == (0.5, 0.25)
+    assert not torch.equal(state(same)["features"], state(other)["features"])
+    assert interrupted.read_bytes() == before
+    branch(scene, interrupted, other, iterations=40)
+    assert load_model(other).metadata["iterations"] == "40"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"seed": 5}, "seed = 0, now it is 5"),
+        ({"levels": 3}, "levels = 2, now it is 3"),
+        ({"iterations": 20}, "iterations = 30, now it is 20"),
+        ({"recipe": OPTIONS.recipe.changed(features=7)}, "features = 6, now it is 7"),
+        ({"recipe": OPTIONS.recipe.changed(trits="gaussian")}, "trits = learned, now it is gaussian"),
+    ],
+)
+def test_a_branch_keeps_what_the_model_consists_of(
+    scene: SceneData, interrupted: Path, tmp_path: Path, options: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(UsageError) as raised:
+        branch(scene, interrupted, tmp_path / "model.pt", **options)
+    assert str(raised.value) == (
+        f"{interrupted}: was made with {told}; a branch keeps that; give it or name another checkpoint "
+        "with --branch"
+    )
+
+
+def test_a_branch_begins_at_a_checkpoint(scene: SceneData, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nosuch: no such file"):
+        branch(scene, tmp_path / "nosuch", tmp_path / "model.pt")
+    (tmp_path / "odd").write_bytes(b"odd")
+    with pytest.raises(InputError, match=r"odd: not a .* damaged; name another checkpoint with --branch"):
+        branch(scene, tmp_path / "odd", tmp_path / "model.pt")
+    with pytest.raises(UsageError, match=r"--branch with --resume: .*; leave one out"):
+        dataclasses.replace(OPTIONS, branch=tmp_path / "odd", resume=True)
+
+
+@pytest.mark.parametrize(("at", "within"), [(15, "16 to 29"), (30, "16 to 29"), (0, None)])
+def test_a_run_pauses_where_it_comes_by(
+    scene: SceneData, interrupted: Path, tmp_path: Path, at: int, within: str | None
+) -> None:
+    told = f"--pause-at {at}: give {within} for this fit" if within else "--pause-at 0: give at least 1"
+    with pytest.raises(UsageError, match=told):
+        branch(scene, interrupted, tmp_path / "model.pt", pause_at=at)
+
+
 # ---- the log ----
 
 

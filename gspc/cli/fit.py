@@ -63,6 +63,8 @@ def command(
     device: fit_options.Device = None,
     threads: fit_options.Threads = None,
     checkpoint_every: fit_options.CheckpointEvery = None,
+    branch: fit_options.Branch = None,
+    pause_at: fit_options.PauseAt = None,
     log: fit_options.Log = None,
     switches: fit_options.Switches = None,
     config: fit_options.Config = None,
@@ -90,7 +92,8 @@ def command(
         "strict": strict or None,
     }
     chosen = fit_settings.choose(preset, switches or (), config)
-    data, fit = _options(chosen, given, resume=resume, log=log)
+    own = {"resume": resume, "branch": branch, "pause_at": pause_at, "log": log}
+    data, fit = _options(chosen, given, own)
     targets.check(json_report, force=force)
     if dry_run:
         scene_report.show(scene, data, json_report, force=force)
@@ -114,18 +117,17 @@ def command(
 
 
 def _options(
-    chosen: fit_settings.Chosen, given: Mapping[str, Any], *, resume: bool, log: Path | None
+    chosen: fit_settings.Chosen, given: Mapping[str, Any], own: Mapping[str, Any]
 ) -> tuple[DataOptions, FitOptions]:
     """Options of the photographs and of the training: `given` on the command line, else those of the config
-    file. Raises UsageError."""
+    file; `own` belong to one run and are in no file. Raises UsageError."""
     values = {**chosen.options, **{name: value for name, value in given.items() if value is not None}}
     values["threads"] = values.get("threads") or None
     of_data = {entry.name for entry in fields(DataOptions)}
     data = DataOptions(**{name: value for name, value in values.items() if name in of_data})
     fit = FitOptions(
         **{name: value for name, value in values.items() if name not in of_data},
-        resume=resume,
-        log=log,
+        **own,
         recipe=chosen.recipe,
         metadata=chosen.metadata,
     )
@@ -139,6 +141,8 @@ def _check_outputs(scene: Path, output: Path, fit: FitOptions, *, force: bool) -
     if fit.log is not None and str(fit.log) == "-":
         raise UsageError("--log -: a resumed fit goes on with its log; name a file")
     checkpoint = checkpoint_path(output)
+    if fit.branch is not None and fit.branch.resolve() == checkpoint.resolve():
+        raise OutputError(f"{fit.branch}: the branch would replace it; name another output")
     if checkpoint.exists() and not (fit.resume or force):
         raise OutputError(
             f"{checkpoint}: a fit of this output was interrupted; --resume goes on from it, -f starts anew"
@@ -184,6 +188,7 @@ def as_json(result: FitResult, scene: Path, fit: FitOptions) -> dict[str, Any]:
         "anchors": result.anchors,
         "training_psnr": result.psnr,
         "held_out_psnr": result.held_out,
+        "paused": result.paused,
         "seconds": result.seconds,
         "made_with": dict(fit.metadata),
     }

@@ -203,6 +203,26 @@ CheckpointEvery = Annotated[
     ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of this output.")]
+Branch = Annotated[
+    Path | None,
+    typer.Option(
+        "--branch",
+        metavar="CHECKPOINT",
+        show_default=False,
+        help="Start from the checkpoint of another fit of SCENE, with its state of chance. Rate weights, "
+        "target size and what training weighs may differ, so that two branches differ by that alone.",
+        rich_help_panel=RUN,
+    ),
+]
+PauseAt = Annotated[
+    int | None,
+    typer.Option(
+        "--pause-at",
+        metavar="N",
+        help="Stop after step N with a checkpoint, from which --resume goes on and --branch starts.",
+        rich_help_panel=RUN,
+    ),
+]
 Log = Annotated[
     Path | None,
     typer.Option(

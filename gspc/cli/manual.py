@@ -155,6 +155,12 @@ SECTIONS = {
         FILE.checkpoint beside the output is written every --checkpoint-every steps and on Ctrl-C, and
         removed when training is done. --resume goes on from it and asks for the same options. The same
         seed, device and number of threads give the same log.
+
+        To compare settings without what chance makes of two fits, stop one with --pause-at and let others
+        --branch off from its checkpoint: they see the same views in the same order. A branch may have other
+        --rate-weights, --target-size, more --iterations and, by --set, what training weighs and when: the
+        ingredients from coarsest_rate_weight on, and ranked. What the model consists of, photographs and
+        seed stay as they were.
         """,
     "compress": """
         SIZES

@@ -36,7 +36,8 @@ def fit(
 
     `observer` is called with a FitProgress every few iterations. An object with the methods `message` (of a
     line of text) and `progress` is told of both. Raises UsageError, InputError, OutputError, BackendError;
-    Stopped, a KeyboardInterrupt, after a checkpoint is saved.
+    Stopped, a KeyboardInterrupt, after a checkpoint is saved. A fit that `options.pause_at` ends is not
+    finished: the result's path is its checkpoint.
 
     How the photographs were read is noted in the model, so that they can be read alike to evaluate it.
     Straightened photographs are kept beside the checkpoint until the model is written, or in `data.cache` for
@@ -63,6 +64,8 @@ def fit(
     options = replace(options, coarse=options.coarse or _coarse(scene))
     made = noted(data, photographs) | _of_tile(scene, options.coarse)
     result = train(photographs, output, replace(options, metadata={**made, **options.metadata}), observer)
+    if result.paused:
+        return result
     if data.cache is None:
         shutil.rmtree(beside, ignore_errors=True)
     return result if options.target_size is None else _compared(result, options.target_size, observer)

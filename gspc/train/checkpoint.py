@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ from gspc.model.loaded import Loaded
 from gspc.train import chance
 from gspc.train.densify import Statistics
 from gspc.train.schedule import Phase, Schedule
-from gspc.train.settings import first_difference
+from gspc.train.settings import first_difference, of_training
 from gspc.train.trainer import Trainer
 
 FORMAT = "gspc-checkpoint"
 VERSION = 6
 ADVICE = "start without --resume"
+BRANCH_ADVICE = "name another checkpoint with --branch"
 MOMENTS = ("exp_avg", "exp_avg_sq")  # of Adam
 
 
@@ -50,18 +52,21 @@ def save(path: Path, settings: dict[str, str], trainer: Trainer, estimated: int)
     )
 
 
-def load(path: Path, settings: dict[str, str]) -> Loaded:
-    """Reads a checkpoint of a run with `settings`, or of one with fewer iterations. Raises UsageError when
-    they differ otherwise, InputError when it is no checkpoint."""
-    saved = storage.load(path, str(path), FORMAT, VERSION, ADVICE)
+def load(path: Path, settings: dict[str, str], *, branch: bool = False) -> Loaded:
+    """Reads a checkpoint of a run with `settings`, or of one with fewer iterations; for a branch, of one
+    whose training had other settings, see `of_training`. Raises UsageError when they differ otherwise,
+    InputError when it is no checkpoint."""
+    advice = BRANCH_ADVICE if branch else ADVICE
+    saved = storage.load(path, str(path), FORMAT, VERSION, advice)
     of_saved = saved["settings"]
     before = {name: of_saved[name].text() for name in of_saved.names()}
     if _may_go_on_longer(saved, before, settings):
         before["iterations"] = settings["iterations"]
+    if branch:
+        before |= {name: settings[name] for name in of_training()}
     if (difference := first_difference(before, settings)) is not None:
-        raise UsageError(
-            f"{path}: was made with {difference}; give the same options and photographs or {ADVICE}"
-        )
+        keep = "a branch keeps that; give it" if branch else "give the same options and photographs"
+        raise UsageError(f"{path}: was made with {difference}; {keep} or {advice}")
     return saved
 
 
@@ -74,9 +79,12 @@ def _may_go_on_longer(saved: Loaded, before: dict[str, str], settings: dict[str,
     return Schedule(int(then)).phase(saved["iteration"].whole(0)) is not Phase.FINISH
 
 
-def model_of(saved: Loaded, shape: ModelShape) -> AnchorModel:
-    """The model of a checkpoint, which must be of `shape`. Raises InputError."""
+def model_of(saved: Loaded, shape: ModelShape, *, branch: bool = False) -> AnchorModel:
+    """The model of a checkpoint, which must be of `shape`; a branch has rate weights of its own. Raises
+    InputError."""
     model = storage.model_from(saved["model"])
+    if branch:
+        model.shape = replace(model.shape, rate_weights=shape.rate_weights)
     if model.shape != shape:
         raise saved["model"]["shape"].error("is not the one that its settings ask for")
     return model

@@ -17,7 +17,7 @@ from gspc.config import FitOptions, checkpoint_path, preview_path
 from gspc.data import suggested_cameras
 from gspc.data.frame import Framed
 from gspc.data.start import prepared
-from gspc.errors import InputError, OutputError, Stopped
+from gspc.errors import InputError, OutputError, Stopped, UsageError
 from gspc.model import storage
 from gspc.model.anchors import ModelShape
 from gspc.model.loaded import Loaded
@@ -52,13 +52,15 @@ def fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserv
 
     A checkpoint beside the output is written every `options.checkpoint_every` iterations and on Ctrl-C,
     SIGTERM and SIGHUP, which then raise Stopped; `options.resume` goes on from it. Same seed, device and
-    thread count: same log.
+    thread count: same log. `options.pause_at` ends there, with the checkpoint as the result;
+    `options.branch` begins at such a checkpoint of another output.
 
     Threads, torch's random numbers, denormal mode, signal handlers and the garbage collector are as before
     when it returns or raises. A fit allocates and frees hundreds of megabytes a step; `gspc fit` therefore
     tells the C library to keep freed memory, which a program of your own may do as `gspc.cli.process` does.
 
-    Raises UsageError when a checkpoint was made with other options or photographs, InputError, OutputError,
+    Raises UsageError when a checkpoint was made with other options or photographs, or lies behind the
+    iteration to pause at, InputError, OutputError,
     BackendError.
     """
     if wanted() > 1 and os.environ.get("RANK") != "0":  # the first rank writes and speaks for all
@@ -75,16 +77,24 @@ def _fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObser
     with threads(options.threads), seeded(options.seed, backend.device), joined(backend.device) as ranks:
         with told_of_full_gpu():
             run = _Run(framed, scene, output, options, observer, backend, ranks, coarse)
-            run.train()
-            held_out = run.judge()
-            gains = run.measure()
-        trained = _trained(run, scene, framed.frame, options, gains)
-        if ranks.first:
-            _keep(output, trained, run.checkpoint)
+            paused = run.train()
+            held_out = None if paused else run.judge()
+            gains = None if paused else run.measure()
+        trainer = run.trainer
+        if ranks.first and not paused:
+            _keep(output, _trained(run, scene, framed.frame, options, gains), run.checkpoint)
         ranks.finish()
     seconds = time.monotonic() - started
-    psnr = run.trainer.gauges.psnr
-    return FitResult(output, run.iterations, trained.model.anchors, psnr, held_out, seconds)
+    path = run.checkpoint if paused else output
+    return FitResult(
+        path,
+        trainer.iteration,
+        trainer.model.anchors,
+        trainer.gauges.psnr,
+        held_out,
+        seconds,
+        paused=paused,
+    )
 
 
 def _trained(
@@ -150,18 +160,28 @@ class _Run:
         self.estimated = 0  # bytes of a stream of the model
         if saved is not None:
             self.estimated = checkpoint.restore(saved, self.trainer)
-            observer.message(f"resumed at iteration {self.trainer.iteration}")
+            begun = "resumed" if options.branch is None else f"{options.branch}: branched off"
+            observer.message(f"{begun} at iteration {self.trainer.iteration}")
+        self._check_pause()
         model = self.trainer.model
         size = model.voxel_size * framed.frame.scale
         observer.message(f"{model.anchors} anchors, voxel size {size:.4g}, {len(scene.train)} views")
 
     def _saved(self) -> Loaded | None:
         """The checkpoint to go on from, if one is asked for and there."""
+        if (branch := self.options.branch) is not None:
+            return checkpoint.load(branch, self.settings, branch=True)
         if not self.options.resume:
             return None
         if not self.checkpoint.exists():
             raise InputError(f"{self.checkpoint}: there is no checkpoint to go on from; leave out --resume")
         return checkpoint.load(self.checkpoint, self.settings)
+
+    def _check_pause(self) -> None:
+        """Refuses to pause where this run does not come by."""
+        at, first = self.options.pause_at, self.trainer.iteration
+        if at is not None and not first < at < self.iterations:
+            raise UsageError(f"--pause-at {at}: give {first + 1} to {self.iterations - 1} for this fit")
 
     def _start(self, framed: Framed, backend: Backend, saved: Loaded | None) -> Trainer:
         """A trainer of a new model, or of the checkpoint's."""
@@ -177,7 +197,7 @@ class _Run:
             most = most_anchors(options.max_anchors, torch.device(backend.device))
             model = initial_model(framed.scene, shape, voxel_size, most=most, reference_grid=reference)
         else:
-            model = checkpoint.model_of(saved, shape)
+            model = checkpoint.model_of(saved, shape, branch=options.branch is not None)
         model.heads.bf16 = options.heads_precision == "bf16"
         if options.heads_backend == "tinycudann":
             weights = model.heads.weights(quantized=False)
@@ -190,11 +210,11 @@ class _Run:
             trainer.frozen, trainer.calibrate = SHARED, self.coarse.calibrate
         return trainer
 
-    def train(self) -> None:
-        """All iterations that are left."""
+    def train(self) -> bool:
+        """All iterations that are left, or those until the run is to pause; whether it does."""
         trainer, started, first = self.trainer, time.monotonic(), self.trainer.iteration
         with (
-            training_log(self.options.log, first) as log,
+            training_log(self.options.log, first if self.options.resume else 0) as log,
             deferred_signals() as asked,
             settled_objects(),
             flushed_denormals(),
@@ -214,10 +234,15 @@ class _Run:
                     self._save_if_possible(log)
                 if self.options.preview and done % self.options.preview == 0:
                     self._preview()
+                if done == self.options.pause_at:
+                    self._save(log)
+                    self.observer.message(f"paused after iteration {done}; `--resume` goes on from there")
+                    return True
                 if (number := self.ranks.agreed) is not None:
                     self._save(log)
                     self.observer.message(f"interrupted; `--resume` goes on from iteration {done}")
                     raise Stopped(number)
+        return False
 
     def _step(self, asked: Asked, log: TrainingLog) -> StepReport:
         """An iteration. Where another rank is gone, what all ranks had before it is saved."""

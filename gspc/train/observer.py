@@ -39,13 +39,14 @@ class FitResult:
     ('new.pt', 10, True)
     """
 
-    path: Path
-    iterations: int
+    path: Path  # of the checkpoint where the fit was paused
+    iterations: int  # done
     anchors: int
     psnr: float  # dB, smoothed over the last training views
     held_out: float | None  # dB, of some held-out views; None where none are
     seconds: float
     stream_bytes: int | None = None  # of all levels; None where no size was asked for
+    paused: bool = False  # at the iteration that `pause_at` names
 
 
 class FitObserver(Protocol):

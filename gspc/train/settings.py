@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gspc.config import FitOptions
 from gspc.errors import InputError
-from gspc.recipe import value_text
+from gspc.recipe import ingredients, value_text
 from gspc.scene import SceneData, View
 from gspc.train.coarse import digest_of
 
@@ -65,6 +65,13 @@ def _file_size(path: Path | None) -> str:
         return f"{path.stat().st_size} bytes"
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def of_training() -> frozenset[str]:
+    """The settings that a branch may have of its own: what the loss weighs and when things happen. What a
+    model consists of and the photographs are those of its checkpoint, and so is the state of chance."""
+    own = {name for name, about in ingredients().items() if about.group in ("rate", "schedule")}
+    return frozenset(own - {"iterations"} | {"rate weights", "target size", "ranked"})
 
 
 def first_difference(before: Mapping[str, str], now: Mapping[str, str]) -> str | None:

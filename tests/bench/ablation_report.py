@@ -222,11 +222,11 @@ def _of_mean_curves(
     found = {"value": whole.value, "why": whole.why, "overlap": whole.overlap, "error": None}
     if len(seeds) > 2 and whole.value is not None:  # of two seeds it says next to nothing
         without = [of([seed for seed in seeds if seed != left_out]).value for left_out in seeds]
-        found["error"] = _jackknife_error([value for value in without if value is not None], len(seeds))
+        found["error"] = jackknife_error([value for value in without if value is not None], len(seeds))
     return found
 
 
-def _jackknife_error(without: Sequence[float], seeds: int) -> float | None:
+def jackknife_error(without: Sequence[float], seeds: int) -> float | None:
     """Standard error from the values that leave one seed out each; None when one of those has none."""
     if len(without) != seeds:
         return None
