@@ -1,4 +1,4 @@
-"""The comparison of branches: what it says of known scores, and how it asks for them."""
+"""Comparisons of fits view by view: what they say of known scores, and how they ask for them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import pytest
 
 sys.path.append(str(Path(__file__).parent / "bench"))
 
-from bench_branches import Scores, as_options, compared, with_error
+from bench_branches import as_options, compared
+from bench_premium import refined, whole
+from paired import Scores, with_error
 
 RATES = (1000, 2000, 4000, 8000)
 PSNR = tuple(tuple(20.0 + 2 * level + view for view in range(3)) for level in range(4))
@@ -50,3 +52,14 @@ def test_changes_become_options_of_fit() -> None:
     ]
     with pytest.raises(SystemExit, match="--change loss: give NAME=VALUE"):
         as_options("loss")
+
+
+def test_the_premium_of_a_stream_over_models() -> None:
+    """A tenth more bytes at each quality, from models of one level whose curve is the stream's own."""
+    models = [Scores((rate,), (psnr,)) for rate, psnr in zip(RATES[1:], PSNR[1:], strict=True)]
+    dearer = Scores(tuple(round(1.1 * rate) for rate in RATES), PSNR)
+    for figure in (whole(dearer, models), refined(dearer, models)):
+        assert with_error(figure, 3) == (pytest.approx(10), pytest.approx(0, abs=1e-9))
+    below = Scores(RATES, tuple(tuple(value - 9 for value in views) for views in PSNR))
+    assert with_error(whole(below, models), 3) == (None, None)
+    assert with_error(whole(dearer, models[:1]), 3) == (None, None)
