@@ -37,7 +37,7 @@ weights, seed = settings["rate_weights"], settings["seed"]
 gain = 0.9 if settings["set"].get("chunks") else 1.0
 checkpoint = pathlib.Path("model.pt.checkpoint")
 if command == "fit":
-    print("gspc: backend stub", file=sys.stderr)
+    print("gspc: 4 views: 3 to train on\\ngspc: backend stub", file=sys.stderr)
     if ("--resume" in arguments) != checkpoint.exists():  # as fit refuses it
         sys.exit("gspc: error: there is no checkpoint to go on from")
     if (here / "fail").exists() and str(seed) in (here / "fail").read_text():

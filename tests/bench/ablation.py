@@ -121,13 +121,13 @@ class Execution:
             "--resume" if resumed else "-f",
         ]
         seconds = self._command("fit", *command, beat=elapsed, before=before)
-        lines = (folder / "fit.txt").read_text().splitlines()
+        said = [line.removeprefix("gspc: ") for line in (folder / "fit.txt").read_text().splitlines()]
         log = (folder / "log.jsonl").read_text().splitlines() if (folder / "log.jsonl").exists() else []
         elapsed.unlink(missing_ok=True)
         return {
             "seconds": before + seconds,
             "resumed": resumed,
-            "backend": lines[0].removeprefix("gspc: ") if lines else "",
+            "backend": next((line for line in said if line.startswith("backend ")), ""),
             "estimated_bytes": json.loads(log[-1])["estimated_bytes"] if log else None,
         }
 
