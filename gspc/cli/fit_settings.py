@@ -15,7 +15,7 @@ from gspc.switches import chosen, read_switches
 
 MAX_BYTES = 1 << 15  # of a file; a key of more parts than fit takes its reader minutes
 # Options of fit that a configuration file may hold, and their kinds. Not what belongs to one run: the scene,
-# the output, --log, --resume and --force.
+# the output, --log, --resume, --branch, --pause-at and --force.
 OPTIONS: Mapping[str, type] = {
     "iterations": int,
     "levels": int,
