@@ -16,13 +16,12 @@ from train_scenes import SMALL, Quiet
 from gspc.config import DataOptions, FitOptions, checkpoint_path
 from gspc.data import load_scene
 from gspc.data.demo import write_demo_scene
-from gspc.errors import InputError, OutputError, UsageError
+from gspc.errors import InputError, UsageError
 from gspc.model.storage import load_model
 from gspc.presets import PCGS
 from gspc.recipe import value_text
 from gspc.scene import SceneData
 from gspc.train import fit
-from gspc.train.log import rows_until, training_log
 from gspc.train.settings import EARLIER, first_difference
 
 OPTIONS = FitOptions(
@@ -337,69 +336,6 @@ def test_a_run_pauses_where_it_comes_by(
     told = f"--pause-at {at}: give {within} for this fit" if within else "--pause-at 0: give at least 1"
     with pytest.raises(UsageError, match=told):
         branch(scene, interrupted, tmp_path / "model.pt", pause_at=at)
-
-
-# ---- the log ----
-
-
-def lines(*iterations: int) -> str:
-    return "".join(json.dumps({"iteration": iteration}) + "\n" for iteration in iterations)
-
-
-def test_the_log_goes_on_after_the_checkpoint(tmp_path: Path) -> None:
-    path = tmp_path / "log"
-    path.write_text(lines(10, 20, 30))
-    with training_log(path, 20) as log:
-        log.write({"iteration": 25})
-        log.sync()
-    assert path.read_text() == lines(10, 20, 25)
-    with training_log(path, 0) as log:
-        log.write({"iteration": 1})
-    assert path.read_text() == lines(1)
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("moment", ["os.fsync", "pathlib.Path.replace"])
-def test_a_log_is_not_lost_while_it_is_taken_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
-) -> None:
-    """Killed at any moment, a resuming run leaves the old rows or those it keeps."""
-    path = tmp_path / "log"
-    path.write_text(lines(10, 20, 30))
-
-    def killed(*_: object) -> None:
-        assert path.read_text() == lines(10, 20, 30)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(moment, killed)
-    with pytest.raises(KeyboardInterrupt), training_log(path, 20):
-        raise AssertionError("it was not killed")
-    assert path.read_text() == lines(10, 20, 30)
-
-
-def test_logs_may_go_to_devices() -> None:
-    with training_log(Path("/dev/null"), 20) as log:
-        log.write({"iteration": 25})
-        log.sync()
-    with (
-        pytest.raises(OutputError, match="/dev/full: no space left"),
-        training_log(Path("/dev/full"), 20) as log,
-    ):
-        log.write({"iteration": 25})
-    with training_log(None, 20) as log:
-        log.write({"iteration": 25})
-
-
-def test_only_a_log_of_ours_is_gone_on_with(tmp_path: Path) -> None:
-    path = tmp_path / "log"
-    path.write_text('{"iteration": 10}\n{"iteration": 20}\n{"iter')
-    assert rows_until(path, 10) == ['{"iteration": 10}\n']
-    assert len(rows_until(path, 30)) == 2
-    for text in ("my diary\n", '{"epoch": 1}\n', "[1]\n", "[" * 100_000 + "\n"):
-        path.write_text(text)
-        with pytest.raises(InputError, match="log: is not the log of the run to resume"):
-            rows_until(path, 10)
-        assert path.read_text() == text
 
 
 def test_a_run_may_be_given_more_iterations(scene: SceneData, interrupted: Path, tmp_path: Path) -> None:
