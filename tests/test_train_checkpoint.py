@@ -22,6 +22,7 @@ from gspc.presets import PCGS
 from gspc.recipe import value_text
 from gspc.scene import SceneData
 from gspc.train import fit
+from gspc.train.ranks import RankGone, Ranks
 from gspc.train.settings import EARLIER, first_difference
 
 OPTIONS = FitOptions(
@@ -64,7 +65,8 @@ def interrupted(scene: SceneData, tmp_path_factory: pytest.TempPathFactory) -> P
 def resume(scene: SceneData, saved: Path, work: Path, **options: Any) -> list[str]:
     """Goes on from a copy of a checkpoint; returns what the fit says."""
     observer = Quiet()
-    shutil.copy(saved, work / "model.pt.checkpoint")
+    if saved != work / "model.pt.checkpoint":
+        shutil.copy(saved, work / "model.pt.checkpoint")
     fit(scene, work / "model.pt", dataclasses.replace(OPTIONS, resume=True, **options), observer)
     return observer.messages
 
@@ -336,6 +338,21 @@ def test_a_run_pauses_where_it_comes_by(
     told = f"--pause-at {at}: give {within} for this fit" if within else "--pause-at 0: give at least 1"
     with pytest.raises(UsageError, match=told):
         branch(scene, interrupted, tmp_path / "model.pt", pause_at=at)
+
+
+def test_a_rank_that_is_gone_leaves_no_step_half_done(
+    scene: SceneData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where anchors are about to be edited, for which ranks share more than gradients."""
+
+    def gone(self: Ranks, tensors: Any) -> None:
+        raise RankGone("another rank of this fit is gone")
+
+    monkeypatch.setattr(Ranks, "mean", gone)
+    with pytest.raises(RankGone, match=r"is gone; `--resume` goes on from iteration 9"):
+        fit(scene, tmp_path / "model.pt", OPTIONS, Quiet())
+    monkeypatch.undo()
+    assert "resumed at iteration 9" in resume(scene, tmp_path / "model.pt.checkpoint", tmp_path)
 
 
 def test_a_run_may_be_given_more_iterations(scene: SceneData, interrupted: Path, tmp_path: Path) -> None:

@@ -94,11 +94,13 @@ class Together(Ranks):
             start += parameter.numel()
 
     def mean(self, tensors: Sequence[Tensor]) -> None:
-        """See `Ranks`: tensors [...]. Raises RankGone."""
-        for tensor in tensors:
+        """See `Ranks`: tensors [...]. Raises RankGone, with all tensors as they were."""
+        sums = [tensor.clone() for tensor in tensors]
+        for total in sums:
             with _told():
-                dist.all_reduce(tensor)
-            tensor.div_(self.count)
+                dist.all_reduce(total)
+        for tensor, total in zip(tensors, sums, strict=True):
+            tensor.copy_(total.div_(self.count))
 
     def finish(self) -> None:
         """Waits until all ranks are here."""

@@ -149,10 +149,11 @@ class Trainer:
         if self.schedule.gathers(self.iteration):
             self._gather(picture, shot.camera)
         self.ranks.average([p for group in self.optimizer.param_groups for p in group["params"]])
-        self.edits += 1
+        picture_loss = self._of_all_ranks()
+        self.edits += 1  # no rank is waited for from here on: one that is gone leaves no step half done
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self._edit_anchors(coded)
+        self._edit_anchors(coded, picture_loss)
         self.iteration += 1
         if self.steering.due(self.iteration):
             self.steering.update(self.estimated_bytes())
@@ -199,12 +200,19 @@ class Trainer:
         if self.schedule.rounds(self.iteration):
             self.attributes.keep_lattice()
 
-    def _edit_anchors(self, coded: bool) -> None:
-        """Grows and removes anchors where the schedule has it."""
+    def _of_all_ranks(self) -> Tensor:  # -> []
+        """The smoothed loss of pictures; before anchors are edited it and the statistics are those of all
+        ranks."""
+        picture_loss = self.gauges.picture_loss
+        if self.schedule.densifies(self.iteration):
+            picture_loss = picture_loss.clone()
+            self.ranks.mean([picture_loss, *self.statistics.tensors().values()])
+        return picture_loss
+
+    def _edit_anchors(self, coded: bool, picture_loss: Tensor) -> None:
+        """Grows and removes anchors where the schedule has it; `picture_loss` [] is that of all ranks."""
         model, optimizer = self.model, self.optimizer
         if self.schedule.densifies(self.iteration):
-            picture_loss = self.gauges.picture_loss.clone()
-            self.ranks.mean([picture_loss, *self.statistics.tensors().values()])
             self.statistics = densify(
                 model,
                 optimizer,
