@@ -23,12 +23,23 @@ OTHERS = {
     "sog": ("SOG", 7),
     "spz": ("SPZ", -13),
 }
+NEAR = 1.5  # factor in bytes below which the names of SOG and SPZ must not stand between their points
 
 
 def size(value: float, _position: int = 0) -> str:
     """Bytes for people."""
     unit, name = next((unit, name) for unit, name in UNITS if value >= unit)
     return f"{value / unit:g} {name}"
+
+
+def places(rows: list[dict[str, Any]]) -> dict[str, tuple[str, int]]:
+    """OTHERS, with the names of SOG and SPZ on their outer sides where the two nearly meet."""
+    found, at = dict(OTHERS), {row["what"]: row for row in rows}
+    sog, spz = (at.get(name) for name in ("sog", "spz"))
+    near = sog and spz and max(sog["bytes"], spz["bytes"]) < NEAR * min(sog["bytes"], spz["bytes"])
+    if sog and spz and near and spz["psnr"] > sog["psnr"]:
+        found["sog"], found["spz"] = ("SOG", OTHERS["spz"][1]), ("SPZ", OTHERS["sog"][1])
+    return found
 
 
 def panel(axes: Axes, name: str, rows: list[dict[str, Any]]) -> None:
@@ -39,9 +50,10 @@ def panel(axes: Axes, name: str, rows: list[dict[str, Any]]) -> None:
     axes.annotate(
         "pcgs, by level", (last["bytes"], last["psnr"]), (0, 7), textcoords="offset points", ha="center"
     )
+    others = places(rows)
     for row in rows:
-        if row["what"] in OTHERS:
-            name_of, above = OTHERS[row["what"]]
+        if row["what"] in others:
+            name_of, above = others[row["what"]]
             where = (row["bytes"], row["psnr"])
             axes.plot(*where, "D", color=COLORS[2], ms=5)
             axes.annotate(name_of, where, (0, above), textcoords="offset points", ha="center", fontsize=8)
