@@ -59,9 +59,8 @@ def fit(scene: SceneData, output: Path, options: FitOptions, observer: FitObserv
     when it returns or raises. A fit allocates and frees hundreds of megabytes a step; `gspc fit` therefore
     tells the C library to keep freed memory, which a program of your own may do as `gspc.cli.process` does.
 
-    Raises UsageError when a checkpoint was made with other options or photographs, or lies behind the
-    iteration to pause at, InputError, OutputError,
-    BackendError.
+    Raises UsageError when a checkpoint was made with other options or photographs, or when `options.pause_at`
+    is not among the iterations that are left; InputError, OutputError, BackendError.
     """
     if wanted() > 1 and os.environ.get("RANK") != "0":  # the first rank writes and speaks for all
         return _fit(scene, output, replace(options, log=None, preview=0), Silent())
